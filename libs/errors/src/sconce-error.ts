@@ -1,0 +1,59 @@
+import { ERROR_POLICY, type ErrorCode } from './error-policy.ts';
+
+/**
+ * Machine-readable context of an error. JSON values only: it crosses threads, Redis and HTTP.
+ * `param` names the offending input, field or header; the API shows it to clients.
+ */
+export interface ErrorDetails {
+  readonly param?: string;
+  readonly [key: string]: unknown;
+}
+
+/** The form in which an error crosses a thread, Redis or a file. */
+export interface SerializedError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details?: ErrorDetails;
+}
+
+/**
+ * The only error type that Sconce's own code throws.
+ *
+ * `code` is what programs match on; `message` is for people and says what was wrong, where, and what to do.
+ */
+export class SconceError extends Error {
+  override readonly name = 'SconceError';
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, options: { details?: ErrorDetails; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+
+  /** `{code, message, details}`: the cause stays behind, it belongs in the log of the process that saw it. */
+  toJSON(): SerializedError {
+    return {
+      code: this.code,
+      message: this.message,
+      ...(Object.keys(this.details).length > 0 ? { details: this.details } : {}),
+    };
+  }
+}
+
+/** Turns anything thrown into a SconceError; what is not one already becomes `fallback` with the original as cause. */
+export function toSconceError(thrown: unknown, fallback: ErrorCode = 'internal'): SconceError {
+  if (thrown instanceof SconceError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new SconceError(fallback, message, { cause: thrown });
+}
+
+/** Rebuilds an error from its serialised form; an unknown code (a newer peer's) becomes `internal`. */
+export function deserializeError(value: unknown): SconceError {
+  const { code, message, details } = (value ?? {}) as Partial<SerializedError>;
+  const known = typeof code === 'string' && Object.hasOwn(ERROR_POLICY, code);
+  return new SconceError(known ? code : 'internal', typeof message === 'string' ? message : 'unknown error', {
+    ...(details !== undefined && typeof details === 'object' ? { details } : {}),
+  });
+}

@@ -1,0 +1,36 @@
+import { defineConfig } from 'vitest/config';
+
+/** Specs run on the TypeScript sources (condition `@sconce/source`); `test/` runs the built product as a user would. */
+const resolve = { conditions: ['@sconce/source', 'module', 'node'] };
+const ssr = { resolve };
+
+export default defineConfig({
+  test: {
+    globalSetup: ['libs/testing/src/redis.global-setup.ts'],
+    projects: [
+      {
+        extends: true,
+        resolve,
+        ssr,
+        test: {
+          name: 'unit',
+          include: ['{libs,apps,tools}/**/*.spec.ts'],
+          exclude: ['**/node_modules/**', '**/dist/**'],
+          testTimeout: 20_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        resolve,
+        ssr,
+        test: {
+          name: 'system',
+          include: ['test/**/*.spec.ts'],
+          testTimeout: 90_000,
+          hookTimeout: 90_000,
+        },
+      },
+    ],
+  },
+});
