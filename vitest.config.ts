@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /** Specs run on the TypeScript sources (condition `@sconce/source`); `test/` runs the built product as a user would. */
-const resolve = { conditions: ['@sconce/source', 'module', 'node'] };
+const resolve = { conditions: ['@sconce/source', 'node'] };
 const ssr = { resolve };
 
 export default defineConfig({

@@ -1,1 +1,47 @@
-export {};
+import { randomUUID } from 'node:crypto';
+import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
+import { InferenceProducer } from '@sconce/queue';
+import { readConfig } from './config.ts';
+import { createApi } from './server.ts';
+import { VERSION } from './version.ts';
+
+const config = readConfig();
+const logger = createLogger({ service: 'api', level: config.telemetry.logLevel });
+const telemetry = await startTelemetry({
+  service: config.telemetry.service ?? 'sconce-api',
+  version: VERSION,
+  instanceId: randomUUID(),
+  traces: config.telemetry.traces,
+  logger,
+});
+const app = await createApi({ config, logger, telemetry });
+const producer = app.get(InferenceProducer);
+let draining = false;
+const health = new HealthServer({ telemetry, ready: async () => !draining && (await producer.ping()) });
+
+let stopping: Promise<void> | undefined;
+async function stop(reason: string): Promise<void> {
+  logger.info({ reason }, 'draining');
+  draining = true;
+  // Refuses new connections and waits for the requests under way, which still need the producer.
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, config.shutdownGraceMs);
+  await Promise.race([app.close(), late]);
+  clearTimeout(timer);
+  await producer.close();
+  await health.close();
+  await telemetry.shutdown();
+  logger.info('stopped');
+  // Nothing is left to do; a handle that some library forgot must not keep the process.
+  process.exit(0);
+}
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => (stopping ??= stop(signal)));
+// Started over an IPC channel, the API goes with its parent.
+process.on('disconnect', () => (stopping ??= stop('parent is gone')));
+
+const metricsUrl = await health.listen(config.host, config.metricsPort);
+await app.listen(config.port, config.host);
+const { port } = app.getHttpServer().address() as { port: number };
+const url = `http://${config.host}:${port}`;
+logger.info({ url, metricsUrl }, 'listening');
+process.send?.({ type: 'ready', url, metricsUrl });

@@ -1,1 +1,44 @@
-export {};
+import 'reflect-metadata';
+import { randomUUID } from 'node:crypto';
+import { NestFactory } from '@nestjs/core';
+import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
+import { readConfig } from './config.ts';
+import { WorkerModule } from './worker.module.ts';
+import { WorkerService } from './worker.service.ts';
+
+const VERSION = '0.1.0';
+
+const config = readConfig();
+const logger = createLogger({ service: 'worker', level: config.telemetry.logLevel });
+const telemetry = await startTelemetry({
+  service: config.telemetry.service ?? 'sconce-worker',
+  version: VERSION,
+  instanceId: randomUUID(),
+  traces: config.telemetry.traces,
+  logger,
+});
+const app = await NestFactory.createApplicationContext(WorkerModule.register({ config, logger, telemetry }), {
+  logger: ['error', 'fatal'],
+});
+const worker = app.get(WorkerService);
+const health = new HealthServer({ telemetry, ready: () => worker.ready });
+
+let stopping: Promise<void> | undefined;
+async function stop(reason: string): Promise<void> {
+  logger.info({ reason }, 'draining');
+  await worker.stop();
+  await health.close();
+  await telemetry.shutdown();
+  await app.close();
+  logger.info('stopped');
+  // Nothing is left to do; a handle that some library forgot must not keep the process.
+  process.exit(0);
+}
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => (stopping ??= stop(signal)));
+// Started over an IPC channel, a worker goes with its parent.
+process.on('disconnect', () => (stopping ??= stop('parent is gone')));
+
+const metricsUrl = await health.listen(config.host, config.metricsPort);
+await worker.start();
+logger.info({ pool: config.pool, threads: config.runtime.threads, metricsUrl }, 'taking jobs');
+process.send?.({ type: 'ready', metricsUrl });

@@ -1,1 +1,32 @@
-export {};
+export {
+  DATATYPES,
+  DATATYPE_BYTES,
+  formatShape,
+  formatSpec,
+  isDatatype,
+  type Datatype,
+  type FixedDatatype,
+  type Tensor,
+  type TensorSpec,
+} from './datatype.ts';
+export { MAX_RANK, byteLength, elementCount, matchesShape } from './shape.ts';
+export { fromBfloat16Bits, toBfloat16Bits } from './bfloat16.ts';
+export { viewOf, type ViewByDatatype } from './typed-view.ts';
+export { bytesElements, checkTensor, encodeBytes } from './bytes-elements.ts';
+export { concatRows, padRows, rowCount, sliceRows, splitRows, writeRows } from './rows.ts';
+export { decodeFrame, encodeFrame, type Frame } from './frame.ts';
+export { decodeJsonData, encodeJsonData, type NonFinite } from './oip-json.ts';
+export { HEADER_LENGTH_HEADER } from './oip-binary.ts';
+export { parseInferHead, type InferHead, type OipParameters, type OutputHead, type TensorHead } from './oip-head.ts';
+export {
+  bindInferHead,
+  checkInputs,
+  decodeInferRequest,
+  type InferRequest,
+  type InferSignature,
+  type RequestedOutput,
+} from './oip-request.ts';
+export { classify } from './oip-classification.ts';
+export type { OipBody } from './oip-body.ts';
+export { encodeInferResponse, type InferResponse } from './oip-response.ts';
+export { decodeInferResponse, encodeInferRequest, type InferAnswer, type InferCall } from './oip-client.ts';

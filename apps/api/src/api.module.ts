@@ -1,0 +1,64 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
+import { ModelDirectory, ModelRepository } from '@sconce/models';
+import { InferenceProducer } from '@sconce/queue';
+import { FolderStore } from '@sconce/storage';
+import type { Logger, Telemetry } from '@sconce/telemetry';
+import type { ApiConfig } from './config.ts';
+import { HealthController } from './health/health.controller.ts';
+import { ErrorFilter } from './http/error.filter.ts';
+import { InferenceController } from './inference/inference.controller.ts';
+import { InferenceService } from './inference/inference.service.ts';
+import { JobsController } from './jobs/jobs.controller.ts';
+import { ModelsController } from './models/models.controller.ts';
+import { ProtocolModelsController } from './models/protocol-models.controller.ts';
+import { ServerController } from './models/server.controller.ts';
+import { RepositoryController } from './repository/repository.controller.ts';
+import { CONFIG, LOGGER, TELEMETRY } from './tokens.ts';
+
+/** Composes the libs into the API. Tokens are explicit: nothing rests on emitted type metadata. */
+@Module({})
+export class ApiModule {
+  static register(given: { config: ApiConfig; logger: Logger; telemetry: Telemetry }): DynamicModule {
+    const { config, logger, telemetry } = given;
+    return {
+      module: ApiModule,
+      controllers: [
+        HealthController,
+        ServerController,
+        InferenceController,
+        ProtocolModelsController,
+        RepositoryController,
+        ModelsController,
+        JobsController,
+      ],
+      providers: [
+        { provide: CONFIG, useValue: config },
+        { provide: LOGGER, useValue: logger },
+        { provide: TELEMETRY, useValue: telemetry },
+        { provide: APP_FILTER, useFactory: () => new ErrorFilter(logger) },
+        {
+          provide: ModelRepository,
+          useFactory: async () =>
+            new ModelRepository({
+              store: await FolderStore.open(config.storage),
+              onCorrupt: (error, id) => logger.error({ err: error, ...id }, 'damaged model passed over'),
+            }),
+        },
+        {
+          provide: ModelDirectory,
+          useFactory: (repository: ModelRepository) => new ModelDirectory({ repository }),
+          inject: [ModelRepository],
+        },
+        {
+          provide: InferenceProducer,
+          useFactory: () =>
+            new InferenceProducer(config.queue, {
+              onError: (error) => logger.warn({ err: error }, 'queue connection'),
+            }),
+        },
+        InferenceService,
+      ],
+    };
+  }
+}

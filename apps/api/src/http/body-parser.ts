@@ -1,0 +1,34 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Readable } from 'node:stream';
+import { SconceError } from '@sconce/errors';
+
+/** Route config that leaves the body a stream: for uploads of any size. */
+export const STREAM_BODY = { sconceStreamBody: true } as const;
+
+/**
+ * Hands every body on as bytes (a Buffer), whatever its content type, or as the stream itself on STREAM_BODY routes.
+ * The bound counts what comes out of decompression, so a small bomb stays small.
+ */
+export function installBodyParser(fastify: FastifyInstance, options: { maxBytes: number }): void {
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) => {
+    const config = request.routeOptions.config as Partial<typeof STREAM_BODY>;
+    return config.sconceStreamBody === true ? payload : collect(payload, options.maxBytes);
+  });
+}
+
+async function collect(payload: Readable, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of payload as AsyncIterable<Buffer>) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) {
+      throw new SconceError(
+        'payload_too_large',
+        `The body is larger than ${maxBytes} bytes; send fewer rows per request, or raise SCONCE_MAX_BODY_BYTES.`,
+      );
+    }
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes);
+}

@@ -1,0 +1,65 @@
+import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ERROR_POLICY, SconceError, toSconceError, type ErrorCode } from '@sconce/errors';
+import type { Logger } from '@sconce/telemetry';
+
+/** Fastify's and Nest's own refusals by HTTP status. */
+const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
+  400: 'invalid_request',
+  404: 'not_found',
+  405: 'not_found',
+  413: 'payload_too_large',
+  415: 'unsupported_media_type',
+};
+
+/**
+ * Turns whatever was thrown into the protocol's error body: `/v2` as the Open Inference Protocol says
+ * (`{"error": "…"}`), everything else as OpenAI's clients parse it (`{"error": {message, type, code, param}}`).
+ */
+@Catch()
+export class ErrorFilter implements ExceptionFilter {
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  catch(thrown: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const reply = http.getResponse<FastifyReply>();
+    const request = http.getRequest<FastifyRequest>();
+    const error = asSconceError(thrown);
+    const { http: status, logLevel } = ERROR_POLICY[error.code];
+    this.#logger[logLevel]({ err: error, method: request.method, url: request.url }, 'request failed');
+    if (reply.raw.headersSent || reply.sent) {
+      reply.raw.destroy();
+      return;
+    }
+    const retryAfter = error.details['retryAfterSeconds'];
+    if (typeof retryAfter === 'number') reply.header('retry-after', String(retryAfter));
+    void reply
+      .status(status)
+      .header('content-type', 'application/json; charset=utf-8')
+      .send(errorBody(request.url, error, status));
+  }
+}
+
+/** The body for a failed request to `url`. */
+export function errorBody(url: string, error: SconceError, status: number): string {
+  // A 5xx of ours may quote internals; the log has it all.
+  const message = error.code === 'internal' ? 'Internal error; the log has the details.' : error.message;
+  if (/^\/v2(\/|\?|$)/.test(url)) return JSON.stringify({ error: message });
+  const type = status === 429 ? 'rate_limit_error' : status < 500 ? 'invalid_request_error' : 'server_error';
+  return JSON.stringify({ error: { message, type, code: error.code, param: error.details.param ?? null } });
+}
+
+function asSconceError(thrown: unknown): SconceError {
+  if (thrown instanceof SconceError) return thrown;
+  const status = thrown instanceof HttpException ? thrown.getStatus() : (thrown as { statusCode?: number })?.statusCode;
+  const code = status === undefined ? undefined : CODE_BY_STATUS[status];
+  if (code !== undefined) return new SconceError(code, (thrown as Error).message, { cause: thrown });
+  if (status !== undefined && status >= 400 && status < 500) {
+    return new SconceError('invalid_request', (thrown as Error).message, { cause: thrown });
+  }
+  return toSconceError(thrown);
+}

@@ -1,0 +1,87 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import {
+  SpanKind,
+  contextWithSpan,
+  extractContext,
+  injectContext,
+  type Context,
+  type Span,
+  type Telemetry,
+} from '@sconce/telemetry';
+
+interface RequestTrace {
+  readonly span: Span;
+  readonly context: Context;
+  readonly startedAtMs: number;
+  /** Set by the handler: what the metrics call the model. */
+  model: string;
+}
+
+const traces = new WeakMap<FastifyRequest, RequestTrace>();
+
+/** The context of the request's server span: what the work it causes takes as parent. */
+export function requestContext(request: FastifyRequest): Context {
+  return traces.get(request)?.context ?? extractContext(request.headers);
+}
+
+/** Names the model the request is about, for its span and the metrics. Only names of models that exist: labels are bounded. */
+export function nameModel(request: FastifyRequest, model: string): void {
+  const trace = traces.get(request);
+  if (trace === undefined) return;
+  trace.model = model;
+  trace.span.setAttribute('sconce.model', model);
+}
+
+/** Requests that only watch the process make no spans. */
+const UNTRACED = /^\/(v2\/health|metrics|docs)/;
+
+/**
+ * One server span and one measurement per request, continuing the caller's trace (W3C) and answering with
+ * `traceparent`. Span names and labels use the route, never the raw URL.
+ */
+export function installRequestTrace(fastify: FastifyInstance, telemetry: Telemetry): void {
+  const { tracer, metrics } = telemetry;
+  fastify.addHook('onRequest', (request, reply, done) => {
+    const route = request.routeOptions.url ?? 'unknown';
+    if (UNTRACED.test(route)) {
+      done();
+      return;
+    }
+    const parent = extractContext(request.headers);
+    const span = tracer.startSpan(
+      `${request.method} ${route}`,
+      {
+        kind: SpanKind.SERVER,
+        attributes: {
+          'http.request.method': request.method,
+          'http.route': route,
+          'url.path': request.url.split('?')[0] ?? '',
+        },
+      },
+      parent,
+    );
+    const context = contextWithSpan(parent, span.spanContext());
+    traces.set(request, { span, context, startedAtMs: performance.now(), model: '' });
+    const { traceparent } = injectContext(context);
+    if (traceparent !== undefined) reply.header('traceparent', traceparent);
+    done();
+  });
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const trace = traces.get(request);
+    if (trace !== undefined) {
+      const { span, startedAtMs, model } = trace;
+      span.setAttribute('http.response.status_code', reply.statusCode);
+      if (reply.statusCode >= 500) span.setStatus({ code: 2 });
+      span.end();
+      const labels = { route: request.routeOptions.url ?? 'unknown', model, outcome: String(reply.statusCode) };
+      metrics.requestDuration.record((performance.now() - startedAtMs) / 1_000, labels);
+      metrics.requests.add(1, labels);
+    }
+    done();
+  });
+  // A caller that hangs up never sees a response: its span ends all the same.
+  fastify.addHook('onRequestAbort', (request, done) => {
+    traces.get(request)?.span.setAttribute('sconce.caller_gone', true).end();
+    done();
+  });
+}

@@ -1,0 +1,51 @@
+import type { FastifyRequest } from 'fastify';
+import { SconceError } from '@sconce/errors';
+
+/** An infer request as it came in: which model, and the bytes. */
+export interface InferenceCall {
+  readonly body: Uint8Array;
+  /** `Inference-Header-Content-Length`: length of the JSON in front of the tensors; 0 for a raw binary request. */
+  readonly headerLength?: number;
+  readonly idempotencyKey?: string;
+}
+
+const MAX_IDEMPOTENCY_KEY_LENGTH = 255;
+
+/** Reads what an infer or job request says in its headers. Throws `invalid_request` naming the header. */
+export function readInferenceCall(request: FastifyRequest): InferenceCall {
+  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+  const headerLength = readHeaderLength(request.headers['inference-header-content-length']);
+  const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
+  return {
+    body,
+    ...(headerLength === undefined ? {} : { headerLength }),
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+  };
+}
+
+/** Whether the caller would rather have a job than wait (RFC 7240). */
+export function prefersAsync(request: FastifyRequest): boolean {
+  const prefer = [request.headers['prefer'] ?? []].flat().join(',');
+  return prefer.split(/[,;]/).some((preference) => preference.trim().toLowerCase() === 'respond-async');
+}
+
+/** The `Idempotency-Key` header, checked. */
+export function readIdempotencyKey(header: string | string[] | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  if (typeof header === 'string' && header.length > 0 && header.length <= MAX_IDEMPOTENCY_KEY_LENGTH) return header;
+  throw new SconceError(
+    'invalid_request',
+    `Idempotency-Key must be given once and hold 1 to ${MAX_IDEMPOTENCY_KEY_LENGTH} characters.`,
+    { details: { param: 'Idempotency-Key' } },
+  );
+}
+
+function readHeaderLength(header: string | string[] | undefined): number | undefined {
+  if (header === undefined) return undefined;
+  if (typeof header === 'string' && /^\d{1,15}$/.test(header.trim())) return Number(header);
+  throw new SconceError(
+    'invalid_request',
+    `Inference-Header-Content-Length must be the length in bytes of the JSON in the body, not "${String(header)}".`,
+    { details: { param: 'Inference-Header-Content-Length' } },
+  );
+}

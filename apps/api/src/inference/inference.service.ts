@@ -1,0 +1,227 @@
+import { createHash } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { SconceError } from '@sconce/errors';
+import { ModelDirectory, requireReady, type ReadyManifest } from '@sconce/models';
+import { InferenceProducer, type InferenceRequest, type JobRecord, type Lane, type RequestTiming } from '@sconce/queue';
+import { SpanKind, contextWithSpan, injectContext, type Context, type Telemetry } from '@sconce/telemetry';
+import {
+  bindInferRequest,
+  encodeInferResponse,
+  parseInferHead,
+  type EncodedResponse,
+  type InferHead,
+  type InferRequest,
+  type RequestedOutput,
+  type Tensor,
+} from '@sconce/tensor';
+import type { ApiConfig } from '../config.ts';
+import { CONFIG, TELEMETRY } from '../tokens.ts';
+import { jobNotFinished } from '../jobs/job-resource.ts';
+import type { InferenceCall } from './inference-call.ts';
+
+/** What a job keeps of its request: how to shape the answer. */
+interface JobAttachment {
+  readonly id?: string;
+  readonly requested: readonly RequestedOutput[];
+}
+
+/** A checked request for a model that is ready. */
+export interface PreparedInference {
+  readonly manifest: ReadyManifest;
+  readonly request: InferRequest;
+}
+
+export interface InferenceResult {
+  readonly response: EncodedResponse;
+  readonly timing: RequestTiming;
+}
+
+const POLL_FIRST_MS = 5;
+const POLL_MAX_MS = 100;
+
+/** From a request's bytes to its answer, by way of the queue. Everything is checked before anything is queued. */
+@Injectable()
+export class InferenceService {
+  constructor(
+    @Inject(CONFIG) private readonly config: ApiConfig,
+    @Inject(ModelDirectory) private readonly directory: ModelDirectory,
+    @Inject(InferenceProducer) private readonly producer: InferenceProducer,
+    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
+  ) {}
+
+  /** Parses the JSON in front. The caller may need it to know the model (jobs). Throws `invalid_request`. */
+  parse(call: InferenceCall): InferHead {
+    return parseInferHead(call.body, call.headerLength);
+  }
+
+  /** Finds the model and checks the request against its signature. */
+  async prepare(model: string, version: string | undefined, head: InferHead): Promise<PreparedInference> {
+    const manifest = await this.servedModel(model, version);
+    const request = bindInferRequest(head, manifest.signature);
+    if (manifest.batch.axis === 'dynamic') checkRowsAgree(request.inputs);
+    return { manifest, request };
+  }
+
+  /** A model that takes requests now. Throws `model_not_found`, `model_not_ready`. */
+  async servedModel(model: string, version: string | undefined): Promise<ReadyManifest> {
+    const { manifest, loaded } = await this.directory.resolve(model, version);
+    const ready = requireReady(manifest);
+    if (!loaded) {
+      throw new SconceError(
+        'model_not_ready',
+        `Model "${model}" has been unloaded; POST /v2/repository/models/${model}/load brings it back.`,
+      );
+    }
+    return ready;
+  }
+
+  /** Runs a prepared request and waits for its answer. */
+  async infer(
+    prepared: PreparedInference,
+    call: InferenceCall,
+    options: { context: Context; signal: AbortSignal },
+  ): Promise<InferenceResult> {
+    const { manifest, request } = prepared;
+    const deadlineMs = Date.now() + timeoutMs(request.parameters, this.config.requestTimeoutMs);
+    if (call.idempotencyKey !== undefined) {
+      const job = await this.submit(prepared, call, { ...options, lane: 'online', scope: 'infer' });
+      return this.#answerOf(await this.#finished(job.id, deadlineMs, options.signal));
+    }
+    const { outputs, timing } = await this.#enqueued(options.context, (trace) =>
+      this.producer.infer(queueRequest(prepared, trace), { deadlineMs, signal: options.signal }),
+    );
+    return { response: encode(manifest, request, outputs), timing };
+  }
+
+  /** Leaves a prepared request behind as a job. */
+  async submit(
+    prepared: PreparedInference,
+    call: InferenceCall,
+    options: { context: Context; lane: Lane; scope: string },
+  ): Promise<JobRecord> {
+    const { manifest, request } = prepared;
+    const attachment: JobAttachment = {
+      requested: request.outputs,
+      ...(request.id === undefined ? {} : { id: request.id }),
+    };
+    const { id } = await this.#enqueued(options.context, (trace) =>
+      this.producer.submit(queueRequest(prepared, trace), {
+        lane: options.lane,
+        attachment,
+        ...(call.idempotencyKey === undefined
+          ? {}
+          : {
+              idempotency: {
+                key: call.idempotencyKey,
+                scope: options.scope,
+                fingerprint: fingerprint(manifest.name, call),
+              },
+            }),
+      }),
+    );
+    return this.producer.job(id);
+  }
+
+  /** A finished job's answer; a failed one's error is thrown. Throws `job_not_finished`, `job_cancelled`. */
+  async result(job: JobRecord): Promise<InferenceResult> {
+    if (job.status === 'failed' || job.status === 'succeeded') return this.#answerOf(job);
+    throw jobNotFinished(job);
+  }
+
+  async #answerOf(job: JobRecord): Promise<InferenceResult> {
+    if (job.error !== undefined)
+      throw new SconceError(job.error.code, job.error.message, { details: job.error.details ?? {} });
+    const outputs = await this.producer.result(job.id);
+    const { id, requested } = job.attachment as JobAttachment;
+    const response = encodeInferResponse({
+      modelName: job.model,
+      modelVersion: job.version,
+      outputs,
+      requested,
+      ...(id === undefined ? {} : { id }),
+    });
+    return { response, timing: job.timing ?? { queueMs: 0, batchMs: 0, runMs: 0, batchRows: 0 } };
+  }
+
+  /** Waits for a job that may be another API process's. */
+  async #finished(id: string, deadlineMs: number, signal: AbortSignal): Promise<JobRecord> {
+    for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(POLL_MAX_MS, waitMs * 1.5)) {
+      const job = await this.producer.job(id);
+      if (job.status === 'succeeded' || job.status === 'failed') return job;
+      if (job.status === 'cancelled' || signal.aborted)
+        throw new SconceError('job_cancelled', 'The request was cancelled.');
+      if (Date.now() > deadlineMs) {
+        throw new SconceError(
+          'deadline_exceeded',
+          "No answer came within the request's timeout; send it again with the same Idempotency-Key to fetch it.",
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+  }
+
+  /** Runs `work` under the span of its enqueueing; the trace goes on in the worker from there. */
+  async #enqueued<T>(parent: Context, work: (trace: InferenceRequest['trace']) => Promise<T>): Promise<T> {
+    const span = this.telemetry.tracer.startSpan('sconce.enqueue', { kind: SpanKind.PRODUCER }, parent);
+    const { traceparent, tracestate } = injectContext(contextWithSpan(parent, span.spanContext()));
+    const trace =
+      traceparent === undefined ? undefined : { traceparent, ...(tracestate === undefined ? {} : { tracestate }) };
+    try {
+      return await work(span.isRecording() ? trace : undefined);
+    } finally {
+      span.end();
+    }
+  }
+}
+
+function queueRequest({ manifest, request }: PreparedInference, trace: InferenceRequest['trace']): InferenceRequest {
+  return {
+    model: manifest.name,
+    version: manifest.version,
+    pool: manifest.pool,
+    inputs: request.inputs,
+    outputs: request.outputs.map((output) => output.name),
+    ...(trace === undefined ? {} : { trace }),
+  };
+}
+
+function encode(manifest: ReadyManifest, request: InferRequest, outputs: readonly Tensor[]): EncodedResponse {
+  return encodeInferResponse({
+    modelName: manifest.name,
+    modelVersion: manifest.version,
+    outputs,
+    requested: request.outputs,
+    ...(request.id === undefined ? {} : { id: request.id }),
+  });
+}
+
+/** Rows of all inputs belong together: axis 0 must be the same everywhere. */
+function checkRowsAgree(inputs: readonly Tensor[]): void {
+  const [first, ...rest] = inputs;
+  for (const input of rest) {
+    if (input.shape[0] !== first?.shape[0]) {
+      throw new SconceError(
+        'invalid_tensor',
+        `Input "${input.name}" has ${input.shape[0]} rows (axis 0), but input "${first?.name}" has ${first?.shape[0]}; they must be equal.`,
+        { details: { param: input.name } },
+      );
+    }
+  }
+}
+
+/** The `timeout` request parameter (microseconds, as Triton's schedule policy says), else the default. */
+function timeoutMs(parameters: InferRequest['parameters'], defaultMs: number): number {
+  const timeout = parameters['timeout'];
+  if (timeout === undefined || timeout === 0) return defaultMs;
+  if (typeof timeout !== 'number' || !Number.isSafeInteger(timeout) || timeout < 0) {
+    throw new SconceError('invalid_request', `Parameter "timeout" must be a whole number of microseconds.`, {
+      details: { param: 'timeout' },
+    });
+  }
+  return Math.min(timeout / 1_000, defaultMs);
+}
+
+function fingerprint(model: string, call: InferenceCall): string {
+  const head = `${model}\0${call.headerLength ?? ''}\0`;
+  return createHash('sha256').update(head).update(call.body).digest('base64url');
+}

@@ -1,0 +1,22 @@
+import type { FastifyReply } from 'fastify';
+import type { EncodedResponse } from '@sconce/tensor';
+import type { InferenceResult } from './inference.service.ts';
+
+/** Sends an infer answer: the protocol's body, and where its time went as `Server-Timing`. */
+export function sendResult(reply: FastifyReply, { response, timing }: InferenceResult): void {
+  const { queueMs, batchMs, runMs, batchRows } = timing;
+  reply.header(
+    'server-timing',
+    `queue;dur=${queueMs}, batch;dur=${batchMs};desc="${batchRows} rows", run;dur=${runMs}`,
+  );
+  sendEncoded(reply, response);
+}
+
+function sendEncoded(reply: FastifyReply, response: EncodedResponse): void {
+  reply.header('content-type', response.contentType);
+  if (response.headerLength !== undefined) {
+    reply.header('inference-header-content-length', String(response.headerLength));
+  }
+  const { body } = response;
+  void reply.send(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+}

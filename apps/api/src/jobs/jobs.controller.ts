@@ -1,0 +1,73 @@
+import { Controller, Delete, Get, Inject, Param, Post, Req, Res } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { SconceError } from '@sconce/errors';
+import { InferenceProducer } from '@sconce/queue';
+import { DocumentCancelJob, DocumentGetJob, DocumentJobResult, DocumentSubmitJob } from '../docs/jobs.docs.ts';
+import { nameModel, requestContext } from '../http/request-trace.ts';
+import { readInferenceCall } from '../inference/inference-call.ts';
+import { InferenceService } from '../inference/inference.service.ts';
+import { sendResult } from '../inference/send-response.ts';
+import { sendJob, toJobResource, type JobResource } from './job-resource.ts';
+
+/** Asynchronous inference: submit now, fetch the answer later. */
+@ApiTags('Jobs')
+@Controller('v1/jobs')
+export class JobsController {
+  constructor(
+    @Inject(InferenceService) private readonly inference: InferenceService,
+    @Inject(InferenceProducer) private readonly producer: InferenceProducer,
+  ) {}
+
+  @Post()
+  @DocumentSubmitJob()
+  async submit(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const call = readInferenceCall(request);
+    const head = this.inference.parse(call);
+    const { model, version } = readTarget(head.extra);
+    const prepared = await this.inference.prepare(model, version, head);
+    nameModel(request, prepared.manifest.name);
+    const context = requestContext(request);
+    const job = await this.inference.submit(prepared, call, { context, lane: 'batch', scope: 'job' });
+    sendJob(reply, toJobResource(job));
+  }
+
+  @Get(':id')
+  @DocumentGetJob()
+  async get(@Param('id') id: string): Promise<JobResource> {
+    return toJobResource(await this.producer.job(id));
+  }
+
+  @Get(':id/result')
+  @DocumentJobResult()
+  async result(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
+    sendResult(reply, await this.inference.result(await this.producer.job(id)));
+  }
+
+  @Delete(':id')
+  @DocumentCancelJob()
+  async cancel(@Param('id') id: string): Promise<JobResource> {
+    await this.producer.cancel(id);
+    return toJobResource(await this.producer.job(id));
+  }
+}
+
+/** `model` and `version` of a job's body. */
+function readTarget(extra: Readonly<Record<string, unknown>>): { model: string; version: string | undefined } {
+  const { model, version } = extra;
+  if (typeof model !== 'string' || model === '') {
+    throw new SconceError('invalid_request', 'The job must name its model: {"model": "…", "inputs": […]}.', {
+      details: { param: 'model' },
+    });
+  }
+  if (version !== undefined && typeof version !== 'string') {
+    throw new SconceError(
+      'invalid_request',
+      `"version" must be a string such as "1", not ${JSON.stringify(version)}.`,
+      {
+        details: { param: 'version' },
+      },
+    );
+  }
+  return { model, version };
+}

@@ -1,0 +1,34 @@
+import type { CountAndTime, ModelStatistics } from '@sconce/queue';
+
+const NONE: CountAndTime = { count: 0, ns: 0 };
+
+/** One version's entry in the answer of the statistics extension. */
+export function toModelStats(name: string, version: string, statistics: ModelStatistics): object {
+  const { success, fail, queue, batchWait, run } = statistics;
+  return {
+    name,
+    version,
+    last_inference: statistics.lastInferenceMs,
+    inference_count: statistics.inferenceCount,
+    execution_count: statistics.executionCount,
+    inference_stats: {
+      success,
+      fail,
+      // Before a run a request waits twice: in the queue, and in a worker for a thread.
+      queue: { count: queue.count, ns: queue.ns + batchWait.ns },
+      compute_input: { count: run.count, ns: 0 },
+      compute_infer: run,
+      compute_output: { count: run.count, ns: 0 },
+      cache_hit: NONE,
+      cache_miss: NONE,
+    },
+    response_stats: {},
+    batch_stats: statistics.batches.map(({ rows, count, ns }) => ({
+      batch_size: rows,
+      compute_input: { count, ns: 0 },
+      compute_infer: { count, ns },
+      compute_output: { count, ns: 0 },
+    })),
+    memory_usage: [],
+  };
+}

@@ -1,0 +1,119 @@
+import type { Readable } from 'node:stream';
+import { Controller, Delete, Get, Inject, Param, Post, Put, Query, Req, Res } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { SconceError } from '@sconce/errors';
+import { ModelDirectory, ModelRepository, toModelResource, type ModelResource } from '@sconce/models';
+import { InferenceProducer } from '@sconce/queue';
+import type { ApiConfig } from '../config.ts';
+import { DocumentPush, DocumentVersion } from '../docs/models.docs.ts';
+import { STREAM_BODY } from '../http/body-parser.ts';
+import { CONFIG } from '../tokens.ts';
+
+const poolSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/)
+  .optional();
+
+/** The model repository over HTTP. */
+@ApiTags('Models')
+@Controller('v1/models')
+export class ModelsController {
+  constructor(
+    @Inject(CONFIG) private readonly config: ApiConfig,
+    @Inject(ModelRepository) private readonly repository: ModelRepository,
+    @Inject(ModelDirectory) private readonly directory: ModelDirectory,
+    @Inject(InferenceProducer) private readonly producer: InferenceProducer,
+  ) {}
+
+  @Get()
+  @ApiOperation({ summary: 'All versions of all models' })
+  async list(): Promise<{ object: 'list'; data: ModelResource[] }> {
+    return { object: 'list', data: (await this.repository.list()).map(toModelResource) };
+  }
+
+  @Get(':model')
+  @ApiOperation({ summary: 'One model with its versions' })
+  async get(@Param('model') model: string): Promise<{ name: string; versions: ModelResource[] }> {
+    return { name: model, versions: (await this.repository.versions(model)).map(toModelResource) };
+  }
+
+  @Get(':model/versions/:version')
+  @DocumentVersion('One version')
+  async getVersion(@Param('model') model: string, @Param('version') version: string): Promise<ModelResource> {
+    return toModelResource(await this.repository.get(model, version));
+  }
+
+  @Put(':model/versions/:version')
+  @RouteConfig(STREAM_BODY)
+  @DocumentPush()
+  async put(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @Param('model') model: string,
+    @Param('version') version: string,
+    @Query('pool') pool?: string,
+  ): Promise<void> {
+    await this.#receive(request, reply, { model, version, pool });
+  }
+
+  @Post(':model/versions')
+  @RouteConfig(STREAM_BODY)
+  @DocumentPush()
+  async post(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @Param('model') model: string,
+    @Query('pool') pool?: string,
+  ): Promise<void> {
+    await this.#receive(request, reply, { model, version: undefined, pool });
+  }
+
+  @Delete(':model/versions/:version')
+  @ApiOperation({ summary: 'Remove a version' })
+  async remove(
+    @Param('model') model: string,
+    @Param('version') version: string,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    await this.repository.get(model, version);
+    await this.producer.notify({ kind: 'unload', model, version });
+    await this.repository.remove(model, version);
+    this.directory.invalidate(model);
+    void reply.status(204).send();
+  }
+
+  async #receive(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    target: { model: string; version: string | undefined; pool: string | undefined },
+  ): Promise<void> {
+    const pool = poolSchema.safeParse(target.pool);
+    if (!pool.success) {
+      throw new SconceError('invalid_request', `"pool" must be 1 to 64 letters, digits, "-" or "_".`, {
+        details: { param: 'pool' },
+      });
+    }
+    if (request.body === undefined || request.body === null) {
+      throw new SconceError('invalid_request', 'The body must be the model file itself.');
+    }
+    const manifest = await this.repository.receive(target.model, target.version, request.body as Readable, {
+      maxBytes: this.config.maxArtifactBytes,
+      ...(pool.data === undefined ? {} : { pool: pool.data }),
+    });
+    this.directory.invalidate(manifest.name);
+    try {
+      await this.producer.register({ v: 1, model: manifest.name, version: manifest.version });
+    } catch (error) {
+      // Nobody would ever examine it: better that the caller's retry finds the place free.
+      await this.repository.remove(manifest.name, manifest.version);
+      throw error;
+    }
+    void reply
+      .status(202)
+      .header('location', `/v1/models/${manifest.name}/versions/${manifest.version}`)
+      .send(toModelResource(manifest));
+  }
+}

@@ -1,0 +1,25 @@
+import { Controller, Get } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import { VERSION } from '../version.ts';
+
+/** What this server speaks beyond the protocol's core. */
+const EXTENSIONS = [
+  'binary_tensor_data',
+  'classification',
+  'model_configuration',
+  'model_repository',
+  'model_repository(unload_dependents)',
+  'parameters',
+  'schedule_policy',
+  'statistics',
+] as const;
+
+@ApiTags('Open Inference Protocol')
+@Controller('v2')
+export class ServerController {
+  /** Server metadata. */
+  @Get()
+  metadata(): { name: string; version: string; extensions: readonly string[] } {
+    return { name: 'sconce', version: VERSION, extensions: EXTENSIONS };
+  }
+}

@@ -1,0 +1,94 @@
+import { Controller, HttpCode, Inject, Param, Post, Req } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { SconceError } from '@sconce/errors';
+import { ModelDirectory, ModelRepository, type ModelManifest } from '@sconce/models';
+import { InferenceProducer } from '@sconce/queue';
+
+interface IndexEntry {
+  readonly name: string;
+  readonly version: string;
+  readonly state: 'READY' | 'LOADING' | 'UNAVAILABLE';
+  readonly reason: string;
+}
+
+const indexRequestSchema = z.object({ ready: z.boolean().default(false) });
+const loadRequestSchema = z.object({ parameters: z.record(z.string(), z.unknown()).default({}) });
+
+/** The model repository extension. Models come in by `PUT /v1/models/…`; here they are listed, and switched on and off. */
+@ApiTags('Open Inference Protocol')
+@Controller('v2/repository')
+export class RepositoryController {
+  constructor(
+    @Inject(ModelRepository) private readonly repository: ModelRepository,
+    @Inject(ModelDirectory) private readonly directory: ModelDirectory,
+    @Inject(InferenceProducer) private readonly producer: InferenceProducer,
+  ) {}
+
+  @Post('index')
+  @HttpCode(200)
+  async index(@Req() request: FastifyRequest): Promise<IndexEntry[]> {
+    const { ready } = parseBody(request.body, indexRequestSchema);
+    const manifests = await this.repository.list();
+    const loaded = new Map<string, boolean>();
+    for (const { name } of manifests) {
+      if (!loaded.has(name)) loaded.set(name, await this.repository.isLoaded(name));
+    }
+    const entries = manifests.map((manifest) => toIndexEntry(manifest, loaded.get(manifest.name) ?? true));
+    return ready ? entries.filter((entry) => entry.state === 'READY') : entries;
+  }
+
+  @Post('models/:model/load')
+  @HttpCode(200)
+  async load(@Req() request: FastifyRequest, @Param('model') model: string): Promise<void> {
+    const { parameters } = parseBody(request.body, loadRequestSchema);
+    const override = Object.keys(parameters).find((name) => name === 'config' || name.startsWith('file:'));
+    if (override !== undefined) {
+      throw new SconceError(
+        'unsupported',
+        `Loading with parameter "${override}" is not supported; upload the file with PUT /v1/models/${model}/versions/{version}.`,
+        { details: { param: override } },
+      );
+    }
+    await this.#setLoaded(model, true);
+  }
+
+  @Post('models/:model/unload')
+  @HttpCode(200)
+  async unload(@Param('model') model: string): Promise<void> {
+    await this.#setLoaded(model, false);
+    await this.producer.notify({ kind: 'unload', model });
+  }
+
+  async #setLoaded(model: string, loaded: boolean): Promise<void> {
+    await this.repository.get(model);
+    await this.repository.setLoaded(model, loaded);
+    this.directory.invalidate(model);
+  }
+}
+
+function toIndexEntry({ name, version, status, error }: ModelManifest, loaded: boolean): IndexEntry {
+  if (status === 'failed') return { name, version, state: 'UNAVAILABLE', reason: error?.message ?? 'failed' };
+  if (status !== 'ready') return { name, version, state: 'LOADING', reason: status };
+  return loaded
+    ? { name, version, state: 'READY', reason: '' }
+    : { name, version, state: 'UNAVAILABLE', reason: 'unloaded' };
+}
+
+/** An optional JSON body; an empty one is `{}`. */
+function parseBody<S extends z.ZodType>(body: unknown, schema: S): z.output<S> {
+  const text = Buffer.isBuffer(body) ? body.toString('utf8').trim() : '';
+  let value: unknown;
+  try {
+    value = text === '' ? {} : JSON.parse(text);
+  } catch (cause) {
+    throw new SconceError('invalid_request', `The body is not JSON: ${(cause as Error).message}`, { cause });
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new SconceError('invalid_request', `Field "${issue?.path.join('.')}": ${issue?.message}`, {
+    details: { param: issue?.path.join('.') ?? '' },
+  });
+}

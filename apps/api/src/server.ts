@@ -1,0 +1,58 @@
+import 'reflect-metadata';
+import fastifyCompress from '@fastify/compress';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import type { Logger, Telemetry } from '@sconce/telemetry';
+import { ApiModule } from './api.module.ts';
+import type { ApiConfig } from './config.ts';
+import { installBodyParser } from './http/body-parser.ts';
+import { installRequestTrace } from './http/request-trace.ts';
+import { VERSION } from './version.ts';
+
+/** Smaller answers cost more to compress than to send. */
+const COMPRESS_THRESHOLD_BYTES = 2_048;
+const MAX_PARAM_LENGTH = 300;
+const KEEP_ALIVE_MS = 75_000;
+
+/** Builds the API, ready to listen. */
+export async function createApi(given: {
+  config: ApiConfig;
+  logger: Logger;
+  telemetry: Telemetry;
+}): Promise<NestFastifyApplication> {
+  const { config, telemetry } = given;
+  const adapter = new FastifyAdapter({
+    // Our body parser bounds requests; uploads are bounded where they are stored.
+    bodyLimit: Number.MAX_SAFE_INTEGER,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // Requests under way finish; idle connections do not hold a shutdown up.
+    forceCloseConnections: 'idle',
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
+  });
+  const fastify = adapter.getInstance();
+  installRequestTrace(fastify, telemetry);
+  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.register(given), adapter, {
+    bodyParser: false,
+    logger: ['error', 'fatal'],
+  });
+  // Requests come compressed as clients like (deflate is zlib's framing); answers only as the protocol's clients ask.
+  await app.register(fastifyCompress, {
+    encodings: ['gzip', 'deflate'],
+    requestEncodings: ['gzip', 'deflate', 'identity'],
+    threshold: COMPRESS_THRESHOLD_BYTES,
+    customTypes: /^application\/(json|octet-stream)/,
+  });
+  installBodyParser(fastify, { maxBytes: config.maxBodyBytes });
+  fastify.get('/metrics', async (_request, reply) => {
+    reply.hijack();
+    await telemetry.handleMetricsRequest(_request.raw, reply.raw);
+  });
+  const document = new DocumentBuilder()
+    .setTitle('Sconce')
+    .setDescription('Inference for compiled PyTorch models, without Python')
+    .setVersion(VERSION)
+    .build();
+  SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, document));
+  return app;
+}

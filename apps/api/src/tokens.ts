@@ -1,0 +1,4 @@
+/** Injection tokens of what is not a class of ours. */
+export const CONFIG = Symbol('ApiConfig');
+export const LOGGER = Symbol('Logger');
+export const TELEMETRY = Symbol('Telemetry');

@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { queueConfigSchema } from '@sconce/queue';
+import { runtimeConfigSchema } from '@sconce/runtime';
+import { storageConfigSchema } from '@sconce/storage';
+import { telemetryConfigFromEnv } from '@sconce/telemetry';
+
+const positive = z.coerce.number().int().positive();
+
+const envSchema = z.object({
+  /** Address of the metrics and health port; containers set 0.0.0.0. */
+  SCONCE_HOST: z.string().default('127.0.0.1'),
+  /** Port of /metrics and /health; 0 takes a free one. */
+  SCONCE_METRICS_PORT: z.coerce.number().int().min(0).max(65_535).default(8002),
+  SCONCE_REDIS_URL: z.string().optional(),
+  SCONCE_KEY_PREFIX: z.string().optional(),
+  /** Folder of the blob store: the API's. */
+  SCONCE_DATA: z.string().default('.sconce/blobs'),
+  /** The pool whose lanes this worker consumes. */
+  SCONCE_POOL: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/)
+    .default('default'),
+  /** Inference threads. */
+  SCONCE_THREADS: positive.optional(),
+  /** ONNX Runtime's own threads per session. */
+  SCONCE_INTRA_OP_THREADS: positive.optional(),
+  /** Most rows in one session call. */
+  SCONCE_MAX_BATCH_ROWS: positive.optional(),
+  /** Models and bytes of model files that each thread keeps loaded. */
+  SCONCE_MAX_MODELS_PER_THREAD: positive.optional(),
+  SCONCE_MAX_MODEL_BYTES_PER_THREAD: positive.optional(),
+  /** Queue jobs of each lane under way at once. */
+  SCONCE_ONLINE_CONCURRENCY: positive.default(32),
+  SCONCE_BATCH_CONCURRENCY: positive.default(8),
+  SCONCE_RESULT_TTL_SECONDS: positive.optional(),
+  /** How long a shutdown waits for work under way; what is left then goes to another worker. */
+  SCONCE_SHUTDOWN_GRACE_MS: positive.default(25_000),
+});
+
+/** The worker's settings, read from the environment once. */
+export type WorkerConfig = ReturnType<typeof readConfig>;
+
+/** Reads and checks the environment; throws a ZodError that names the variable. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env) {
+  const vars = envSchema.parse(env);
+  return Object.freeze({
+    host: vars.SCONCE_HOST,
+    metricsPort: vars.SCONCE_METRICS_PORT,
+    pool: vars.SCONCE_POOL,
+    concurrency: { online: vars.SCONCE_ONLINE_CONCURRENCY, batch: vars.SCONCE_BATCH_CONCURRENCY },
+    shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,
+    storage: storageConfigSchema.parse({ root: vars.SCONCE_DATA }),
+    runtime: runtimeConfigSchema.parse({
+      threads: vars.SCONCE_THREADS,
+      intraOpThreads: vars.SCONCE_INTRA_OP_THREADS,
+      maxBatchRows: vars.SCONCE_MAX_BATCH_ROWS,
+      maxModelsPerThread: vars.SCONCE_MAX_MODELS_PER_THREAD,
+      maxModelBytesPerThread: vars.SCONCE_MAX_MODEL_BYTES_PER_THREAD,
+    }),
+    queue: queueConfigSchema.parse({
+      redisUrl: vars.SCONCE_REDIS_URL,
+      keyPrefix: vars.SCONCE_KEY_PREFIX,
+      resultTtlSeconds: vars.SCONCE_RESULT_TTL_SECONDS,
+    }),
+    telemetry: telemetryConfigFromEnv(env),
+  });
+}

@@ -1,0 +1,141 @@
+import { Inject, Injectable } from '@nestjs/common';
+
+import { SconceError, toSconceError } from '@sconce/errors';
+import type { DeliveredRequest, RequestTiming } from '@sconce/queue';
+import { MicroBatcher, type RunRecord } from '@sconce/runtime';
+import { SpanKind, contextWithSpan, extractContext, spanAt, trace, type Link, type Telemetry } from '@sconce/telemetry';
+import type { Tensor } from '@sconce/tensor';
+import { TELEMETRY } from '../tokens.ts';
+import { RunStatistics } from './run-statistics.ts';
+import { ServedModels } from './served-models.ts';
+
+const epochMs = (): number => performance.timeOrigin + performance.now();
+
+/** Runs one request: finds its model, hands its rows to the batcher, tells its trace and metrics where the time went. */
+@Injectable()
+export class InferenceProcessor {
+  constructor(
+    @Inject(ServedModels) private readonly models: ServedModels,
+    @Inject(MicroBatcher) private readonly batcher: MicroBatcher,
+    @Inject(RunStatistics) private readonly statistics: RunStatistics,
+    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
+  ) {}
+
+  /** Answers the request, or throws its error. */
+  async handle(delivered: DeliveredRequest): Promise<{ outputs: readonly Tensor[]; timing: RequestTiming }> {
+    const { request, lane } = delivered;
+    let runs: readonly RunRecord[] = [];
+    let failure: SconceError | undefined;
+    try {
+      const model = await this.models.find(delivered.model, delivered.version);
+      const outputs = request.outputs.map((name) => {
+        const spec = model.signature.outputs.find((output) => output.name === name);
+        if (spec === undefined) throw new SconceError('internal', `The model has no output "${name}"`);
+        return spec;
+      });
+      const reply = await this.batcher.submit({
+        model,
+        inputs: delivered.inputs,
+        outputs,
+        lane,
+        signal: delivered.signal,
+        ...(request.trace === undefined ? {} : { label: request.trace.traceparent }),
+        ...(request.deadlineMs === undefined ? {} : { deadlineMs: request.deadlineMs }),
+      });
+      runs = reply.runs;
+      return { outputs: reply.outputs, timing: timingOf(delivered, runs) };
+    } catch (error) {
+      failure = toSconceError(error);
+      throw failure;
+    } finally {
+      this.#record(delivered, runs, failure);
+    }
+  }
+
+  #record(delivered: DeliveredRequest, runs: readonly RunRecord[], failure: SconceError | undefined): void {
+    const { metrics } = this.telemetry;
+    const { model, lane, request, inputs } = delivered;
+    const outcome = failure?.code ?? 'ok';
+    metrics.queueWait.record(Math.max(0, delivered.takenAtMs - request.acceptedAtMs) / 1_000, { lane, model });
+    metrics.rows.add(inputs[0]?.shape[0] ?? 1, { lane, model, outcome });
+    const timing = failure === undefined ? timingOf(delivered, runs) : undefined;
+    this.statistics.recordRequest(delivered, timing, Math.max(0, epochMs() - request.acceptedAtMs));
+    for (const run of runs) metrics.batchWait.record((run.runStartMs - run.submittedAtMs) / 1_000, { model });
+    if (request.trace !== undefined) this.#trace(delivered, runs, failure);
+  }
+
+  /** queue wait, then one batch with its run for every run the request took part in: all in the request's own trace. */
+  #trace(delivered: DeliveredRequest, runs: readonly RunRecord[], failure: SconceError | undefined): void {
+    const { tracer } = this.telemetry;
+    const { request, lane, model, version } = delivered;
+    const parent = extractContext(request.trace ?? {});
+    const identity = { 'sconce.model': model, 'sconce.version': version };
+    const queue = spanAt({
+      tracer,
+      name: 'sconce.queue',
+      kind: SpanKind.CONSUMER,
+      parent,
+      startMs: request.acceptedAtMs,
+      endMs: delivered.takenAtMs,
+      attributes: {
+        ...identity,
+        'sconce.lane': lane,
+        'sconce.delivery': delivered.delivery,
+        'sconce.job.requests': delivered.jobRequests,
+      },
+    });
+    if (failure !== undefined) {
+      spanAt({
+        tracer,
+        name: 'sconce.batch',
+        parent: contextWithSpan(parent, queue),
+        startMs: delivered.takenAtMs,
+        endMs: epochMs(),
+        attributes: { ...identity, 'error.type': failure.code },
+        error: failure,
+      });
+    }
+    for (const run of runs) {
+      // The requests that shared the run: each has this batch in its own trace, and finds the others by these links.
+      const links = run.labels.filter((label) => label !== request.trace?.traceparent).flatMap(linkTo);
+      const batch = spanAt({
+        tracer,
+        name: 'sconce.batch',
+        parent,
+        startMs: run.submittedAtMs,
+        endMs: run.answeredAtMs,
+        links,
+        attributes: { ...identity, 'sconce.batch.rows': run.batchRows, 'sconce.batch.requests': run.batchRequests },
+      });
+      spanAt({
+        tracer,
+        name: 'sconce.run',
+        parent: contextWithSpan(parent, batch),
+        startMs: run.runStartMs,
+        endMs: run.runEndMs,
+        attributes: { ...identity, 'sconce.batch.rows': run.batchRows, 'thread.id': run.threadId },
+      });
+    }
+  }
+}
+
+function linkTo(traceparent: string): Link[] {
+  const context = trace.getSpanContext(extractContext({ traceparent }));
+  return context === undefined ? [] : [{ context }];
+}
+
+function timingOf(delivered: DeliveredRequest, runs: readonly RunRecord[]): RequestTiming {
+  const last = runs.at(-1);
+  const runMs = runs.reduce((sum, run) => sum + (run.runEndMs - run.runStartMs), 0);
+  const startMs = Math.min(...runs.map((run) => run.runStartMs));
+  return {
+    queueMs: round(Math.max(0, delivered.takenAtMs - delivered.request.acceptedAtMs)),
+    batchMs: round(Math.max(0, startMs - delivered.takenAtMs)),
+    runMs: round(runMs),
+    batchRows: last?.batchRows ?? 0,
+  };
+}
+
+function round(ms: number): number {
+  return Number.isFinite(ms) ? Math.round(ms * 1_000) / 1_000 : 0;
+}

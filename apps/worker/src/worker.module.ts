@@ -1,0 +1,56 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { ModelDirectory, ModelRepository } from '@sconce/models';
+import { InferencePool, MicroBatcher } from '@sconce/runtime';
+import { FolderStore } from '@sconce/storage';
+import type { Logger, Telemetry } from '@sconce/telemetry';
+import type { WorkerConfig } from './config.ts';
+import { InferenceProcessor } from './inference/inference.processor.ts';
+import { RunStatistics } from './inference/run-statistics.ts';
+import { ServedModels } from './inference/served-models.ts';
+import { RegistrationProcessor } from './registration/registration.processor.ts';
+import { CONFIG, LOGGER, TELEMETRY } from './tokens.ts';
+import { WorkerService } from './worker.service.ts';
+
+/** Composes the libs into a worker. Tokens are explicit: nothing rests on emitted type metadata. */
+@Module({})
+export class WorkerModule {
+  static register(given: { config: WorkerConfig; logger: Logger; telemetry: Telemetry }): DynamicModule {
+    const { config, logger } = given;
+    return {
+      module: WorkerModule,
+      providers: [
+        { provide: CONFIG, useValue: config },
+        { provide: LOGGER, useValue: logger },
+        { provide: TELEMETRY, useValue: given.telemetry },
+        {
+          provide: ModelRepository,
+          useFactory: async () =>
+            new ModelRepository({
+              store: await FolderStore.open(config.storage),
+              onCorrupt: (error, id) => logger.error({ err: error, ...id }, 'damaged model passed over'),
+            }),
+        },
+        {
+          provide: ModelDirectory,
+          useFactory: (repository: ModelRepository) => new ModelDirectory({ repository }),
+          inject: [ModelRepository],
+        },
+        { provide: InferencePool, useFactory: () => new InferencePool(config.runtime) },
+        {
+          provide: MicroBatcher,
+          useFactory: (pool: InferencePool, statistics: RunStatistics) =>
+            new MicroBatcher(pool, {
+              maxWaiting: config.runtime.maxWaiting,
+              onRun: (run) => statistics.recordRun(run),
+            }),
+          inject: [InferencePool, RunStatistics],
+        },
+        RunStatistics,
+        ServedModels,
+        InferenceProcessor,
+        RegistrationProcessor,
+        WorkerService,
+      ],
+    };
+  }
+}

@@ -1,0 +1,81 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { LaneConsumer, NoticeListener, RegistrationConsumer, type Lane, type Notice } from '@sconce/queue';
+import { InferencePool } from '@sconce/runtime';
+import type { Logger } from '@sconce/telemetry';
+import type { WorkerConfig } from './config.ts';
+import { InferenceProcessor } from './inference/inference.processor.ts';
+import { RunStatistics } from './inference/run-statistics.ts';
+import { ServedModels } from './inference/served-models.ts';
+import { RegistrationProcessor } from './registration/registration.processor.ts';
+import { CONFIG, LOGGER } from './tokens.ts';
+
+const LANES: readonly Lane[] = ['online', 'batch'];
+
+/**
+ * The worker's life: *stopped* → `start` → *running* → `stop` → *stopped*.
+ *
+ * Shutdown order: consumers first (they take nothing new and finish what they have, within the grace period), then the
+ * threads, which are idle by then, then the connections that carried the answers.
+ */
+@Injectable()
+export class WorkerService {
+  #consumers: LaneConsumer[] = [];
+  #registrations: RegistrationConsumer | undefined;
+  #notices: NoticeListener | undefined;
+  #running = false;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: WorkerConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(InferencePool) private readonly pool: InferencePool,
+    @Inject(InferenceProcessor) private readonly inference: InferenceProcessor,
+    @Inject(RegistrationProcessor) private readonly registration: RegistrationProcessor,
+    @Inject(ServedModels) private readonly models: ServedModels,
+    @Inject(RunStatistics) private readonly statistics: RunStatistics,
+  ) {}
+
+  /** True while the worker takes jobs. */
+  get ready(): boolean {
+    return this.#running;
+  }
+
+  async start(): Promise<void> {
+    const config = this.config.queue;
+    const { pool, concurrency } = this.config;
+    const onError = (error: Error): void => this.logger.warn({ err: error }, 'queue connection');
+    this.#notices = new NoticeListener(config, { onNotice: (notice) => this.#onNotice(notice), onError });
+    this.#consumers = LANES.map(
+      (lane) =>
+        new LaneConsumer({
+          config,
+          pool,
+          lane,
+          concurrency: concurrency[lane],
+          handle: (delivered) => this.inference.handle(delivered),
+          onError,
+        }),
+    );
+    this.#registrations = new RegistrationConsumer({
+      config,
+      handle: (job) => this.registration.handle(job),
+      onFailed: (job, error) => this.registration.fail(job, error),
+      onError,
+    });
+    await Promise.all([...this.#consumers, this.#registrations].map((consumer) => consumer.ready()));
+    this.#running = true;
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    const graceMs = this.config.shutdownGraceMs;
+    await Promise.all([...this.#consumers, this.#registrations].map((consumer) => consumer?.close(graceMs)));
+    await this.pool.close();
+    await this.statistics.close();
+    await this.#notices?.close();
+  }
+
+  #onNotice(notice: Notice): void {
+    if (notice.kind === 'cancel') for (const consumer of this.#consumers) consumer.cancel(notice.jobId);
+    else void this.models.unload(notice.model, notice.version);
+  }
+}

@@ -1,0 +1,99 @@
+import nx from '@nx/eslint-plugin';
+import { defineConfig } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+/** Who may import whom: only downwards, and no `*` (an empty list means nothing at all). */
+const LAYERS = [
+  ['layer:l0', []],
+  ['layer:l1', ['layer:l0']],
+  ['layer:l2', ['layer:l0', 'layer:l1', 'layer:testing']],
+  ['layer:l3', ['layer:l0', 'layer:l1', 'layer:l2', 'layer:testing']],
+  ['layer:app', ['layer:l0', 'layer:l1', 'layer:l2', 'layer:l3', 'layer:testing']],
+  ['layer:testing', ['layer:l0', 'layer:l1']],
+] as const;
+
+/** Packages with one owner; everybody else goes through the owner's interface. */
+const OWNED: readonly { readonly packages: readonly string[]; readonly owner: string }[] = [
+  { packages: ['bullmq', 'ioredis'], owner: 'libs/queue' },
+  { packages: ['onnxruntime-node', 'onnxruntime-common', 'piscina'], owner: 'libs/runtime' },
+  { packages: ['pino', '@opentelemetry/*'], owner: 'libs/telemetry' },
+  { packages: ['@nestjs/*', 'fastify', '@fastify/*'], owner: 'apps' },
+];
+
+const SPECS = ['**/*.spec.ts', '**/*.conformance.ts', 'test/**/*.ts'];
+
+function restrictedImports(place: string, options: { testing: boolean }) {
+  const patterns = OWNED.filter(({ owner }) => !place.startsWith(owner)).map(({ packages, owner }) => ({
+    group: packages.flatMap((name) => [name, `${name}/**`]),
+    message: `Owned by ${owner}: use its interface.`,
+  }));
+  if (!options.testing) patterns.push({ group: ['@sconce/testing'], message: 'For specs only.' });
+  return ['error', { patterns }] as const;
+}
+
+const PLACES = ['libs/queue', 'libs/runtime', 'libs/telemetry', 'apps'];
+
+export default defineConfig(
+  { ignores: ['**/dist/**', '**/node_modules/**', '.nx/**', '.sconce/**', 'bench/peers/**'] },
+  ...tseslint.configs.strict,
+  ...tseslint.configs.stylistic,
+  {
+    files: ['**/*.ts'],
+    plugins: { '@nx': nx },
+    rules: {
+      '@nx/enforce-module-boundaries': [
+        'error',
+        {
+          enforceBuildableLibDependency: false,
+          banTransitiveDependencies: true,
+          depConstraints: LAYERS.map(([sourceTag, onlyDependOnLibsWithTags]) => ({
+            sourceTag,
+            onlyDependOnLibsWithTags: [...onlyDependOnLibsWithTags],
+          })),
+        },
+      ],
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      '@typescript-eslint/explicit-module-boundary-types': 'error',
+      '@typescript-eslint/no-non-null-assertion': 'error',
+      // Nest's modules and controllers are classes by its design.
+      '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
+      '@typescript-eslint/no-invalid-void-type': 'off',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      'no-console': 'error',
+      eqeqeq: 'error',
+    },
+  },
+  {
+    files: ['**/*.ts'],
+    rules: { '@typescript-eslint/no-restricted-imports': restrictedImports('', { testing: false }) },
+  },
+  ...PLACES.map((place) => ({
+    files: [`${place}/**/*.ts`],
+    rules: { '@typescript-eslint/no-restricted-imports': restrictedImports(place, { testing: false }) },
+  })),
+  // The @opentelemetry/api facade is what instrumented code imports; only the SDK behind it belongs to telemetry.
+  {
+    files: SPECS,
+    rules: {
+      '@typescript-eslint/no-restricted-imports': 'off',
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/no-empty-function': 'off',
+      '@typescript-eslint/no-dynamic-delete': 'off',
+    },
+  },
+  // Only an app's config reads the environment (house rule): everything else is told.
+  {
+    files: ['{apps,libs}/**/*.ts'],
+    ignores: ['apps/*/src/config.ts', 'libs/testing/**', ...SPECS],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "MemberExpression[object.name='process'][property.name='env']",
+          message: 'Only apps/*/src/config.ts reads the environment.',
+        },
+      ],
+    },
+  },
+  { files: ['tools/**/*.ts', 'bench/**/*.ts'], rules: { 'no-console': 'off' } },
+);

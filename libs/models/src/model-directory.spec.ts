@@ -1,0 +1,199 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SconceError } from '@sconce/errors';
+import { FolderStore } from '@sconce/storage';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { ModelDirectory, ModelRepository, modelDirectoryConfigSchema, type ModelManifest } from './index.ts';
+
+/** A repository whose answers the test gives, one by one, when it likes. */
+class ScriptedRepository {
+  readonly calls: string[] = [];
+  readonly #waiting: PromiseWithResolvers<ModelManifest>[] = [];
+  loaded = true;
+
+  get(name: string, version?: string): Promise<ModelManifest> {
+    this.calls.push(`${name}/${version ?? ''}`);
+    const answer = Promise.withResolvers<ModelManifest>();
+    this.#waiting.push(answer);
+    return answer.promise;
+  }
+
+  async isLoaded(): Promise<boolean> {
+    return this.loaded;
+  }
+
+  /** Answers the oldest call and waits until whoever asked has seen it. */
+  async answer(with_: string | Error): Promise<void> {
+    const next = this.#waiting.shift();
+    if (next === undefined) throw new Error('nobody is asking');
+    if (with_ instanceof Error) next.reject(with_);
+    else next.resolve({ version: with_ } as ModelManifest);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+const notFound = (): SconceError => new SconceError('model_not_found', 'no');
+const down = (): SconceError => new SconceError('storage_unavailable', 'down');
+
+describe('ModelDirectory', () => {
+  let repository: ScriptedRepository;
+  let directory: ModelDirectory;
+  let nowMs: number;
+  let refreshErrors: unknown[];
+  const version = async (name = 'm', wanted?: string): Promise<string> =>
+    (await directory.resolve(name, wanted)).manifest.version;
+  const first = async (answer: string, name = 'm', wanted?: string): Promise<void> => {
+    const loading = version(name, wanted);
+    await repository.answer(answer);
+    expect(await loading).toBe(answer);
+  };
+
+  beforeEach(() => {
+    repository = new ScriptedRepository();
+    nowMs = 0;
+    refreshErrors = [];
+    directory = new ModelDirectory({
+      repository,
+      config: { maxEntries: 3 },
+      now: () => nowMs,
+      onRefreshError: (error) => refreshErrors.push(error),
+    });
+  });
+
+  it('answers from memory while fresh, each version apart', async () => {
+    await first('1');
+    await first('2', 'm', '2');
+    nowMs = 999;
+    expect(await version()).toBe('1');
+    expect(await version('m', '2')).toBe('2');
+    expect(repository.calls).toEqual(['m/', 'm/2']);
+  });
+
+  it('loads once for all who ask at the same time', async () => {
+    const asking = [version(), version(), version()];
+    await repository.answer('1');
+    expect(await Promise.all(asking)).toEqual(['1', '1', '1']);
+    expect(repository.calls).toHaveLength(1);
+  });
+
+  it('answers stale from memory and refreshes once behind it', async () => {
+    await first('1');
+    nowMs = 1000;
+    expect(await Promise.all([version(), version()])).toEqual(['1', '1']);
+    expect(repository.calls).toHaveLength(2);
+    repository.loaded = false;
+    await repository.answer('2');
+    expect(await directory.resolve('m')).toMatchObject({ manifest: { version: '2' } });
+    nowMs = 1999;
+    expect(await version()).toBe('2');
+    expect(repository.calls).toHaveLength(2);
+  });
+
+  it('keeps the stale answer while the store is down, and asks again after the TTL only', async () => {
+    await first('1');
+    nowMs = 1000;
+    expect(await version()).toBe('1');
+    const error = down();
+    await repository.answer(error);
+    expect(refreshErrors).toEqual([error]);
+    nowMs = 1999;
+    expect(await version()).toBe('1');
+    expect(repository.calls).toHaveLength(2);
+    nowMs = 2000;
+    expect(await version()).toBe('1');
+    expect(repository.calls).toHaveLength(3);
+    await repository.answer('2');
+    expect(await version()).toBe('2');
+  });
+
+  it('forgets a model that a refresh no longer finds', async () => {
+    await first('1');
+    nowMs = 1000;
+    expect(await version()).toBe('1');
+    await repository.answer(notFound());
+    await expect(version()).rejects.toMatchObject({ code: 'model_not_found' });
+    expect(refreshErrors).toEqual([]);
+  });
+
+  it('remembers a miss for 250 ms and no longer', async () => {
+    const missing = version();
+    const seen = expect(missing).rejects.toMatchObject({ code: 'model_not_found' });
+    await repository.answer(notFound());
+    await seen;
+    nowMs = 249;
+    await expect(version()).rejects.toMatchObject({ code: 'model_not_found' });
+    expect(repository.calls).toHaveLength(1);
+    nowMs = 250;
+    await first('1');
+    expect(modelDirectoryConfigSchema.safeParse({ missTtlMs: 251 }).success).toBe(false);
+  });
+
+  it('does not remember other failures of a first load', async () => {
+    const seen = expect(version()).rejects.toMatchObject({ code: 'storage_unavailable' });
+    await repository.answer(down());
+    await seen;
+    await first('1');
+  });
+
+  it('forgets on invalidate, all versions of that name and no other', async () => {
+    await first('1');
+    await first('2', 'm', '2');
+    await first('1', 'mm');
+    directory.invalidate('m');
+    await first('3');
+    await first('3', 'm', '2');
+    expect(await version('mm')).toBe('1');
+    expect(repository.calls).toHaveLength(5);
+  });
+
+  it('does not remember what was loading when it was invalidated', async () => {
+    const early = version();
+    directory.invalidate('m');
+    const late = version();
+    await repository.answer('old');
+    await repository.answer('new');
+    expect(await early).toBe('old');
+    expect(await late).toBe('new');
+    expect(await version()).toBe('new');
+    expect(repository.calls).toHaveLength(2);
+  });
+
+  it('forgets what was used longest ago, and misses push out no hits', async () => {
+    for (const name of ['a', 'b', 'c']) await first('1', name);
+    await version('a');
+    await first('1', 'd');
+    for (const name of ['w', 'x', 'y', 'z']) {
+      const seen = expect(version(name)).rejects.toThrow();
+      await repository.answer(notFound());
+      await seen;
+    }
+    const before = repository.calls.length;
+    for (const name of ['a', 'c', 'd']) expect(await version(name)).toBe('1');
+    expect(repository.calls).toHaveLength(before);
+    await first('1', 'b');
+  });
+
+  it('refuses bad names and versions without asking', async () => {
+    await expect(directory.resolve('a/b')).rejects.toMatchObject({ code: 'invalid_request' });
+    await expect(directory.resolve('a', 'latest')).rejects.toMatchObject({ code: 'invalid_request' });
+    expect(repository.calls).toEqual([]);
+  });
+
+  it('works on a real repository', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'sconce-models-'));
+    try {
+      const real = new ModelRepository({ store: await FolderStore.open({ root }) });
+      const cached = new ModelDirectory({ repository: real });
+      await expect(cached.resolve('m')).rejects.toMatchObject({ code: 'model_not_found' });
+      const manifest = await real.receive('m', undefined, Buffer.from('PK\x03\x04'), { maxBytes: 100 });
+      cached.invalidate('m');
+      expect(await cached.resolve('m')).toEqual({ manifest, loaded: true });
+      await real.setLoaded('m', false);
+      cached.invalidate('m');
+      expect(await cached.resolve('m', '1')).toEqual({ manifest, loaded: false });
+    } finally {
+      await rm(root, { recursive: true });
+    }
+  });
+});

@@ -1,0 +1,156 @@
+import { SconceError } from '@sconce/errors';
+import { z } from 'zod';
+import { LruMap } from './lru-map.ts';
+import type { ModelManifest } from './model-manifest.ts';
+import { parseModelName, parseModelVersion } from './model-name.ts';
+import type { ModelRepository } from './model-repository.ts';
+
+/** How long answers are remembered. */
+export const modelDirectoryConfigSchema = z.strictObject({
+  /** Age from which a hit is refreshed in the background. */
+  ttlMs: z.int().nonnegative().default(1000),
+  /** How long an unknown model stays unknown. */
+  missTtlMs: z.int().nonnegative().max(250).default(250),
+  /** Models and versions remembered, and as many misses. */
+  maxEntries: z.int().positive().default(1024),
+});
+
+/** As a person writes it. */
+export type ModelDirectoryConfigInput = z.input<typeof modelDirectoryConfigSchema>;
+
+/** What a request needs to know of a model. */
+export interface ResolvedModel {
+  readonly manifest: ModelManifest;
+  readonly loaded: boolean;
+}
+
+/** What a directory needs. */
+export interface ModelDirectoryOptions {
+  readonly repository: Pick<ModelRepository, 'get' | 'isLoaded'>;
+  readonly config?: ModelDirectoryConfigInput;
+  /** Milliseconds from anywhere, never backwards. Default `performance.now`. */
+  readonly now?: () => number;
+  /** Told of refreshes that failed; the remembered answer stays in use. */
+  readonly onRefreshError?: (error: unknown, name: string) => void;
+}
+
+interface Hit {
+  readonly value: ResolvedModel;
+  freshUntilMs: number;
+}
+
+interface Miss {
+  readonly error: SconceError;
+  readonly untilMs: number;
+}
+
+/**
+ * A read cache over the repository for hot paths. An entry is
+ * - fresh for `ttlMs` after it was loaded: answered from memory;
+ * - stale after that: answered from memory still, while one load in the background refreshes it. Where that fails the entry
+ *   stays, and is tried again after another `ttlMs`; where the model is gone the entry goes;
+ * - a miss for `missTtlMs` where the repository says `model_not_found`.
+ * Other failures of a first load are thrown and not remembered. Loads of one entry at the same time are one load.
+ */
+export class ModelDirectory {
+  readonly #repository: ModelDirectoryOptions['repository'];
+  readonly #ttlMs: number;
+  readonly #missTtlMs: number;
+  readonly #now: () => number;
+  readonly #onRefreshError: (error: unknown, name: string) => void;
+  readonly #hits: LruMap<Hit>;
+  // Apart from the hits, so that a flood of wrong names cannot push out the models in use.
+  readonly #misses: LruMap<Miss>;
+  readonly #loads = new Map<string, Promise<ResolvedModel>>();
+
+  constructor(options: ModelDirectoryOptions) {
+    const config = modelDirectoryConfigSchema.parse(options.config ?? {});
+    this.#repository = options.repository;
+    this.#ttlMs = config.ttlMs;
+    this.#missTtlMs = config.missTtlMs;
+    this.#now = options.now ?? (() => performance.now());
+    this.#onRefreshError = options.onRefreshError ?? (() => undefined);
+    this.#hits = new LruMap(config.maxEntries);
+    this.#misses = new LruMap(config.maxEntries);
+  }
+
+  /** As `ModelRepository.get`, with its errors, and whether the model is loaded. */
+  async resolve(name: string, version?: string): Promise<ResolvedModel> {
+    parseModelName(name);
+    if (version !== undefined) parseModelVersion(version);
+    const key = keyOf(name, version);
+    const hit = this.#hits.get(key);
+    if (hit !== undefined) {
+      if (this.#now() >= hit.freshUntilMs && !this.#loads.has(key)) this.#refresh(key, hit, { name, version });
+      return hit.value;
+    }
+    const miss = this.#misses.get(key);
+    if (miss !== undefined && this.#now() < miss.untilMs) throw miss.error;
+    return this.#loads.get(key) ?? this.#load(key, name, version);
+  }
+
+  /** Forgets a model, and what loads under way will say of it. */
+  invalidate(name: string): void {
+    for (const keys of [this.#hits.keys(), this.#misses.keys(), [...this.#loads.keys()]]) {
+      for (const key of keys) {
+        if (!key.startsWith(keyOf(name, undefined))) continue;
+        this.#hits.delete(key);
+        this.#misses.delete(key);
+        this.#loads.delete(key);
+      }
+    }
+  }
+
+  #refresh(key: string, hit: Hit, id: { readonly name: string; readonly version: string | undefined }): void {
+    this.#load(key, id.name, id.version).catch((error: unknown) => {
+      if (isNotFound(error)) return; // The load has forgotten the entry.
+      hit.freshUntilMs = this.#now() + this.#ttlMs;
+      this.#onRefreshError(error, id.name);
+    });
+  }
+
+  #load(key: string, name: string, version: string | undefined): Promise<ResolvedModel> {
+    // A load that `invalidate` has struck off still answers those who wait for it, and leaves no trace.
+    const settle = (remember: () => void): void => {
+      if (this.#loads.get(key) !== load) return;
+      this.#loads.delete(key);
+      remember();
+    };
+    const load: Promise<ResolvedModel> = this.#read(name, version).then(
+      (value) => {
+        settle(() => {
+          this.#misses.delete(key);
+          this.#hits.set(key, { value, freshUntilMs: this.#now() + this.#ttlMs });
+        });
+        return value;
+      },
+      (error: unknown) => {
+        settle(() => {
+          if (!isNotFound(error)) return;
+          this.#hits.delete(key);
+          this.#misses.set(key, { error, untilMs: this.#now() + this.#missTtlMs });
+        });
+        throw error;
+      },
+    );
+    this.#loads.set(key, load);
+    return load;
+  }
+
+  async #read(name: string, version: string | undefined): Promise<ResolvedModel> {
+    const [manifest, loaded] = await Promise.all([
+      this.#repository.get(name, version),
+      this.#repository.isLoaded(name),
+    ]);
+    return { manifest, loaded };
+  }
+}
+
+/** `/` is in no name, so `name/` begins the keys of that name only. */
+function keyOf(name: string, version: string | undefined): string {
+  return `${name}/${version ?? ''}`;
+}
+
+function isNotFound(error: unknown): error is SconceError {
+  return error instanceof SconceError && error.code === 'model_not_found';
+}

@@ -1,0 +1,53 @@
+import { compareVersions, parseModelName, parseModelVersion } from './model-name.ts';
+import type { ArtifactFormat } from './model-manifest.ts';
+
+/** Everything of every model. */
+export const MODELS_PREFIX = 'models/';
+
+/** Everything of one model. */
+export function modelPrefix(name: string): string {
+  return `${MODELS_PREFIX}${name}/`;
+}
+
+/** Everything of one version. */
+export function versionPrefix(name: string, version: string): string {
+  return `${modelPrefix(name)}${version}/`;
+}
+
+export function manifestKey(name: string, version: string): string {
+  return `${versionPrefix(name, version)}manifest.json`;
+}
+
+export function artifactKey(name: string, version: string, format: ArtifactFormat): string {
+  return `${versionPrefix(name, version)}artifact.${format === 'onnx' ? 'onnx' : 'pt'}`;
+}
+
+/** Taken by the one upload that may replace what upload `uploadId` left. */
+export function takeoverKey(name: string, version: string, uploadId: string): string {
+  return `${versionPrefix(name, version)}takeover-${uploadId}.json`;
+}
+
+export function stateKey(name: string): string {
+  return `${modelPrefix(name)}state.json`;
+}
+
+/** The model and version whose manifest has this key; undefined for every other key. */
+export function parseManifestKey(key: string): { readonly name: string; readonly version: string } | undefined {
+  const [models, name, version, file, ...rest] = key.split('/');
+  if (models !== 'models' || name === undefined || version === undefined || file !== 'manifest.json') return undefined;
+  if (rest.length > 0) return undefined;
+  try {
+    return { name: parseModelName(name), version: parseModelVersion(version) };
+  } catch {
+    return undefined; // A folder somebody made by hand.
+  }
+}
+
+/** By name, then by version as a number. */
+export function compareIds(
+  left: { readonly name: string; readonly version: string },
+  right: { readonly name: string; readonly version: string },
+): number {
+  if (left.name !== right.name) return left.name < right.name ? -1 : 1;
+  return compareVersions(left.version, right.version);
+}

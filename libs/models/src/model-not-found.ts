@@ -1,0 +1,31 @@
+import { SconceError } from '@sconce/errors';
+import { nearNames } from './near-names.ts';
+
+const MAX_LISTED = 10;
+
+/** `model_not_found` for a name nobody registered, with the names that were perhaps meant. */
+export function modelNotFound(name: string, known: readonly string[]): SconceError {
+  const near = nearNames(name, known);
+  const suggestions = near.length > 0 ? near : known.slice(0, MAX_LISTED);
+  let hint = 'no models are registered; push one first';
+  if (near.length > 0) hint = `did you mean ${near.join(', ')}?`;
+  else if (known.length > 0) hint = `registered are ${enumerate(known)}`;
+  return new SconceError('model_not_found', `there is no model ${name}: ${hint}`, { details: { name, suggestions } });
+}
+
+/** `model_not_found` for a version the model does not have, with those it has, highest first. `known` is lowest first. */
+export function versionNotFound(name: string, version: string, known: readonly string[]): SconceError {
+  const highestFirst = known.toReversed();
+  return new SconceError(
+    'model_not_found',
+    `model ${name} has no version ${version}: it has ${enumerate(highestFirst)}`,
+    {
+      details: { name, version, suggestions: highestFirst.slice(0, MAX_LISTED) },
+    },
+  );
+}
+
+function enumerate(items: readonly string[]): string {
+  const rest = items.length - MAX_LISTED;
+  return items.slice(0, MAX_LISTED).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
+}

@@ -1,0 +1,426 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, writeFile, mkdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { SconceError } from '@sconce/errors';
+import { FolderStore, type BlobStore } from '@sconce/storage';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ModelRepository, type ModelManifest } from './index.ts';
+
+const MAX = { maxBytes: 1_000_000 };
+const onnx = (tail = ''): Uint8Array =>
+  Buffer.from(`\x08\x07\x12\x07pytorch:${String.fromCharCode(tail.length)}${tail}`, 'latin1');
+const signature = { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }], outputs: [] } as const;
+const ready = { status: 'ready', signature } as const;
+
+/** Says when it is read, then waits before it goes on. */
+function gatedBody(text = 'rest'): {
+  body: AsyncIterable<Uint8Array>;
+  begun: Promise<void>;
+  open: (error?: Error) => void;
+} {
+  const begun = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const body = async function* (): AsyncGenerator<Uint8Array> {
+    yield Buffer.concat([onnx(), Buffer.from('\x32\x80\x10', 'latin1'), Buffer.alloc(2000, 'a')]);
+    begun.resolve();
+    await gate.promise;
+    yield Buffer.from(text);
+  };
+  return { body: body(), begun: begun.promise, open: (error) => (error ? gate.reject(error) : gate.resolve()) };
+}
+
+/** The store with some methods replaced. */
+function intercept(store: FolderStore, methods: Readonly<Record<string, (...args: never[]) => unknown>>): BlobStore {
+  return new Proxy(store, {
+    get: (target, name) => {
+      const own: unknown = methods[String(name)] ?? Reflect.get(target, name);
+      return typeof own === 'function' ? (own.bind(target) as unknown) : own;
+    },
+  });
+}
+
+describe('ModelRepository', () => {
+  let root: string;
+  let store: FolderStore;
+  let repository: ModelRepository;
+  let nowMs: number;
+  let damaged: string[];
+  const files = async (): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { key } of store.list('')) found.push(key);
+    return [...found, ...(await readdir(join(root, '.tmp')))];
+  };
+  const path = (key: string): string => join(root, key);
+
+  beforeEach(async () => {
+    root = await mkdtemp(join(tmpdir(), 'sconce-models-'));
+    store = await FolderStore.open({ root });
+    nowMs = Date.parse('2026-01-02T03:04:05.000Z');
+    damaged = [];
+    repository = new ModelRepository({
+      store,
+      now: () => nowMs,
+      onCorrupt: (error, { name, version }) => damaged.push(`${name}/${version ?? ''}: ${error.message}`),
+    });
+  });
+  afterEach(() => rm(root, { recursive: true }));
+
+  describe('receive', () => {
+    it('stores the artifact and a manifest beside it', async () => {
+      const bytes = onnx('graph');
+      const manifest = await repository.receive('m', '3', Readable.from([bytes.subarray(0, 1), bytes.subarray(1)]), {
+        ...MAX,
+        pool: 'gpu',
+      });
+      expect(manifest).toEqual({
+        schema: 1,
+        name: 'm',
+        version: '3',
+        status: 'compiling',
+        platform: 'onnx_onnxv1',
+        pool: 'gpu',
+        artifact: {
+          key: 'models/m/3/artifact.onnx',
+          format: 'onnx',
+          size_bytes: bytes.length,
+          sha256: createHash('sha256').update(bytes).digest('hex'),
+        },
+        upload_id: expect.any(String) as string,
+        config: {},
+        created_at: '2026-01-02T03:04:05.000Z',
+        updated_at: '2026-01-02T03:04:05.000Z',
+      });
+      expect(await repository.get('m', '3')).toEqual(manifest);
+      expect(await files()).toEqual(['models/m/3/artifact.onnx', 'models/m/3/manifest.json']);
+      expect(await readFile(await repository.artifactPath(manifest))).toEqual(bytes);
+    });
+
+    it('knows TorchScript', async () => {
+      const manifest = await repository.receive('m', '1', Buffer.from('PK\x03\x04'), MAX);
+      expect(manifest).toMatchObject({
+        platform: 'pytorch_torchscript',
+        pool: 'default',
+        artifact: { key: 'models/m/1/artifact.pt' },
+      });
+    });
+
+    it('numbers versions where none is given, also in parallel', async () => {
+      await repository.receive('m', '9', onnx(), MAX);
+      const made = await Promise.all(Array.from({ length: 5 }, () => repository.receive('m', undefined, onnx(), MAX)));
+      expect(made.map(({ version }) => Number(version)).sort((a, b) => a - b)).toEqual([10, 11, 12, 13, 14]);
+      expect((await repository.receive('new', undefined, onnx(), MAX)).version).toBe('1');
+      await repository.receive('m', '9999999999', onnx(), MAX);
+      await expect(repository.receive('m', undefined, onnx(), MAX)).rejects.toMatchObject({ code: 'invalid_request' });
+    });
+
+    it('lets one of 10 parallel uploads of a version win, across repositories', async () => {
+      const bodies = Array.from({ length: 10 }, (_, index) => onnx(`body ${index}`));
+      const results = await Promise.allSettled(
+        bodies.map((body) => new ModelRepository({ store }).receive('m', '1', Readable.from([body]), MAX)),
+      );
+      const winners = bodies.filter((_, index) => results[index]?.status === 'fulfilled');
+      expect(winners).toHaveLength(1);
+      for (const result of results) {
+        if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'version_exists' });
+      }
+      expect(await readFile(path('models/m/1/artifact.onnx'))).toEqual(winners[0]);
+      expect(await files()).toEqual(['models/m/1/artifact.onnx', 'models/m/1/manifest.json']);
+    });
+
+    it('refuses the second upload while the first is under way, without reading its file', async () => {
+      const first = gatedBody();
+      const upload = repository.receive('m', '1', first.body, MAX);
+      await first.begun;
+      expect(await repository.get('m')).toMatchObject({ status: 'receiving', artifact: { size_bytes: 0 } });
+      const second = Readable.from([
+        Buffer.concat([onnx(), Buffer.from('\x32\x80\x10', 'latin1'), Buffer.alloc(2000)]),
+        Buffer.from('never read'),
+      ]);
+      await expect(repository.receive('m', '1', second, MAX)).rejects.toMatchObject({ code: 'version_exists' });
+      expect(second.readableEnded).toBe(false);
+      expect(second.destroyed).toBe(false);
+      second.destroy();
+      first.open();
+      expect(await upload).toMatchObject({ status: 'compiling' });
+    });
+
+    it('leaves nothing of an upload that breaks off, is aborted, too large, or no model', async () => {
+      const broken = gatedBody();
+      const upload = repository.receive('m', '1', broken.body, MAX);
+      await broken.begun;
+      const failure = new Error('connection reset');
+      broken.open(failure);
+      await expect(upload).rejects.toBe(failure);
+      expect(await files()).toEqual([]);
+
+      const hanging = gatedBody();
+      const abort = new AbortController();
+      const aborted = repository.receive('m', '1', hanging.body, { ...MAX, signal: abort.signal });
+      await hanging.begun;
+      abort.abort(failure);
+      await expect(aborted).rejects.toBe(failure);
+      hanging.open();
+      expect(await files()).toEqual([]);
+
+      await expect(repository.receive('m', '1', onnx('too long'), { maxBytes: 12 })).rejects.toMatchObject({
+        code: 'payload_too_large',
+      });
+      await expect(repository.receive('m', '1', Buffer.from('<html>'), MAX)).rejects.toMatchObject({
+        code: 'model_invalid',
+      });
+      await expect(repository.receive('m', '1', Buffer.from(''), MAX)).rejects.toMatchObject({ code: 'model_invalid' });
+      await expect(repository.receive('stats', '1', onnx(), MAX)).rejects.toMatchObject({ code: 'invalid_request' });
+      await expect(repository.receive('m', '01', onnx(), MAX)).rejects.toMatchObject({ code: 'invalid_request' });
+      expect(await files()).toEqual([]);
+    });
+
+    it.each(['compiling', 'ready'] as const)('refuses a version that is %s', async (status) => {
+      await repository.receive('m', '1', onnx('old'), MAX);
+      if (status === 'ready') await repository.update('m', '1', ready);
+      await expect(repository.receive('m', '1', onnx('new'), MAX)).rejects.toMatchObject({ code: 'version_exists' });
+      expect(await readFile(path('models/m/1/artifact.onnx'))).toEqual(onnx('old'));
+    });
+
+    it('replaces a failed version, by one of many', async () => {
+      await repository.receive('m', '1', Buffer.from('PK\x03\x04'), MAX);
+      await repository.update('m', '1', { status: 'failed', error: { code: 'c', message: 'm' } });
+      const results = await Promise.allSettled(
+        Array.from({ length: 10 }, () => new ModelRepository({ store }).receive('m', '1', onnx('new'), MAX)),
+      );
+      expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+      expect(await repository.get('m', '1')).toMatchObject({ status: 'compiling', platform: 'onnx_onnxv1' });
+      expect((await repository.get('m', '1')).error).toBeUndefined();
+      expect(await files()).toEqual(['models/m/1/artifact.onnx', 'models/m/1/manifest.json']);
+    });
+
+    it('gives way to a replacement that began and ended between its look at the failed version and its claim', async () => {
+      await repository.receive('m', '1', onnx('failed'), MAX);
+      await repository.update('m', '1', { status: 'failed', error: { code: 'c', message: 'm' } });
+      let isFirst = true;
+      const put = async (...args: Parameters<BlobStore['put']>): Promise<unknown> => {
+        if (args[0].includes('takeover') && isFirst) {
+          isFirst = false;
+          await repository.receive('m', '1', onnx('winner'), MAX);
+        }
+        return store.put(...(args as Parameters<FolderStore['put']>));
+      };
+      const late = new ModelRepository({ store: intercept(store, { put }) });
+      await expect(late.receive('m', '1', onnx('late'), MAX)).rejects.toMatchObject({ code: 'version_exists' });
+      expect(isFirst).toBe(false);
+      expect(await readFile(path('models/m/1/artifact.onnx'))).toEqual(onnx('winner'));
+      expect(await files()).toEqual(['models/m/1/artifact.onnx', 'models/m/1/manifest.json']);
+    });
+
+    it('takes over from an upload whose process is gone, and a displaced one that wakes up gives way', async () => {
+      const slow = gatedBody();
+      const displaced = repository.receive('m', '1', slow.body, MAX);
+      await slow.begun;
+      nowMs += 3_599_999;
+      await expect(repository.receive('m', '1', onnx('new'), MAX)).rejects.toMatchObject({ code: 'version_exists' });
+      nowMs += 1;
+      const manifest = await repository.receive('m', '1', onnx('new'), MAX);
+      slow.open();
+      await expect(displaced).rejects.toMatchObject({ code: 'version_exists' });
+      expect(await repository.get('m', '1')).toEqual(manifest);
+      expect(await readFile(path('models/m/1/artifact.onnx'))).toEqual(onnx('new'));
+    });
+
+    it('leaves nothing where the version is removed while it is received', async () => {
+      const slow = gatedBody();
+      const upload = repository.receive('m', '1', slow.body, MAX);
+      await slow.begun;
+      await repository.remove('m', '1');
+      slow.open();
+      await expect(upload).rejects.toMatchObject({ code: 'version_exists' });
+      expect(await files()).toEqual([]);
+    });
+  });
+
+  describe('get, list, versions', () => {
+    const push = async (name: string, version: string, isReady: boolean): Promise<ModelManifest> => {
+      const manifest = await repository.receive(name, version, onnx(), MAX);
+      return isReady ? repository.update(name, version, ready) : manifest;
+    };
+
+    it('answers the highest ready version, else the highest, by number', async () => {
+      await push('m', '2', false);
+      await push('m', '10', false);
+      expect(await repository.get('m')).toMatchObject({ version: '10' });
+      await repository.update('m', '2', ready);
+      expect(await repository.get('m')).toMatchObject({ version: '2' });
+      await push('m', '9', true);
+      await push('m', '11', false);
+      expect(await repository.get('m')).toMatchObject({ version: '9' });
+      expect((await repository.versions('m')).map(({ version }) => version)).toEqual(['2', '9', '10', '11']);
+    });
+
+    it('lists all by name and number, more than are read at once', async () => {
+      for (let version = 1; version <= 20; version++) await push('b', String(version), false);
+      await push('a', '5', true);
+      await repository.setLoaded('a', false);
+      const ids = (await repository.list()).map(({ name, version }) => `${name}/${version}`);
+      expect(ids).toEqual(['a/5', ...Array.from({ length: 20 }, (_, index) => `b/${index + 1}`)]);
+      expect(await repository.versions('c')).toEqual([]);
+    });
+
+    it('names what was perhaps meant', async () => {
+      await expect(repository.get('m')).rejects.toMatchObject({
+        code: 'model_not_found',
+        message: expect.stringContaining('no models') as string,
+      });
+      nowMs += 10_000;
+      for (const name of ['resnet50', 'bert', 'iris']) await push(name, '1', false);
+      await push('bert', '2', false);
+      await expect(repository.get('restnet50')).rejects.toMatchObject({
+        code: 'model_not_found',
+        message: 'there is no model restnet50: did you mean resnet50?',
+        details: { name: 'restnet50', suggestions: ['resnet50'] },
+      });
+      await expect(repository.get('zzzzzz')).rejects.toThrow('registered are bert, iris, resnet50');
+      await expect(repository.get('zzzzzz', '1')).rejects.toThrow('registered are bert, iris, resnet50');
+      await expect(repository.get('bert', '3')).rejects.toMatchObject({
+        code: 'model_not_found',
+        message: 'model bert has no version 3: it has 2, 1',
+      });
+    });
+
+    it.each([
+      ['not JSON', '{"schema": 1,', 'not JSON'],
+      ['empty', '', 'not JSON'],
+      ['of another schema', '{"schema": 9}', 'schema:'],
+      ['too large', ' '.repeat(1_100_000), 'too large'],
+    ])('passes over a manifest that is %s, and says so to who asks for it', async (_, text, why) => {
+      await push('m', '1', false);
+      await push('m', '2', true);
+      await push('n', '1', true);
+      await writeFile(path('models/m/2/manifest.json'), text);
+      expect((await repository.list()).map(({ name, version }) => name + version)).toEqual(['m1', 'n1']);
+      expect(await repository.get('m')).toMatchObject({ version: '1' });
+      expect(damaged).toHaveLength(2);
+      expect(damaged[0]).toMatch(/^m\/2: /);
+      await expect(repository.get('m', '2')).rejects.toMatchObject({
+        code: 'internal',
+        message: expect.stringContaining(why) as string,
+      });
+      await repository.remove('m', '1');
+      await expect(repository.get('m')).rejects.toThrow(why);
+      await repository.remove('m', '2');
+      await expect(repository.get('m')).rejects.toMatchObject({ code: 'model_not_found' });
+    });
+
+    it('refuses a manifest that lies in the wrong place, and ignores folders that are no models', async () => {
+      await push('m', '1', true);
+      await mkdir(path('models/copy/1'), { recursive: true });
+      await writeFile(path('models/copy/1/manifest.json'), await readFile(path('models/m/1/manifest.json')));
+      await mkdir(path('models/m/v2'));
+      await writeFile(path('models/m/v2/manifest.json'), '{}');
+      await expect(repository.get('copy', '1')).rejects.toThrow('it is that of version 1 of model m');
+      expect(await repository.list()).toHaveLength(1);
+    });
+
+    it('says that the store is down rather than that nothing is there', async () => {
+      await push('m', '1', true);
+      const failure = new SconceError('storage_unavailable', 'down');
+      const down = new ModelRepository({ store: intercept(store, { get: () => Promise.reject(failure) }) });
+      await expect(down.list()).rejects.toBe(failure);
+      await expect(down.get('m')).rejects.toBe(failure);
+      await expect(down.get('m', '1')).rejects.toBe(failure);
+    });
+  });
+
+  describe('update', () => {
+    beforeEach(() => repository.receive('m', '1', onnx(), MAX));
+
+    it('goes through the stages, keeps the rest and stamps the time', async () => {
+      nowMs += 1000;
+      const proving = await repository.update('m', '1', { status: 'proving', signature });
+      expect(proving).toMatchObject({
+        status: 'proving',
+        signature,
+        created_at: '2026-01-02T03:04:05.000Z',
+        updated_at: '2026-01-02T03:04:06.000Z',
+      });
+      await repository.update('m', '1', { status: 'optimising', batch: { axis: 'dynamic', evidence: 'probed' } });
+      const done = await repository.update('m', '1', { status: 'ready' });
+      expect(await repository.get('m', '1')).toEqual(done);
+      expect(done).toMatchObject({
+        status: 'ready',
+        signature,
+        batch: { axis: 'dynamic' },
+        artifact: proving.artifact,
+      });
+    });
+
+    it('loses nothing of parallel updates', async () => {
+      await Promise.all([
+        repository.update('m', '1', { signature }),
+        repository.update('m', '1', { pool: 'gpu' }),
+        repository.update('m', '1', { config: { max_batch_size: 4 } }),
+        repository.update('m', '1', { status: 'proving' }),
+      ]);
+      expect(await repository.get('m', '1')).toMatchObject({
+        signature,
+        pool: 'gpu',
+        config: { max_batch_size: 4 },
+        status: 'proving',
+      });
+    });
+
+    it('refuses what must not be, and changes nothing', async () => {
+      const refused = (patch: Parameters<ModelRepository['update']>[2]): Promise<void> =>
+        expect(repository.update('m', '1', patch)).rejects.toMatchObject({ code: 'internal' });
+      await refused({ status: 'receiving' });
+      await refused({ status: 'ready' });
+      await refused({ status: 'failed' });
+      await repository.update('m', '1', ready);
+      await refused({ status: 'compiling' });
+      await refused({ signature: { ...signature, outputs: signature.inputs } });
+      await refused({ signature: undefined });
+      expect(await repository.get('m', '1')).toMatchObject(ready);
+      await expect(repository.update('m', '2', ready)).rejects.toMatchObject({ code: 'model_not_found' });
+    });
+
+    it('cuts endless diagnostics', async () => {
+      await repository.update('m', '1', { status: 'failed', error: { code: 'c', message: 'x'.repeat(3_000_000) } });
+      expect((await repository.get('m', '1')).error?.message).toHaveLength(16_384);
+    });
+  });
+
+  describe('remove, setLoaded, artifactPath', () => {
+    it('removes a version, and with the last one everything', async () => {
+      const manifest = await repository.receive('m', '1', onnx(), MAX);
+      await repository.receive('m', '2', onnx(), MAX);
+      await repository.receive('mm', '1', onnx(), MAX);
+      await repository.setLoaded('m', false);
+      await repository.remove('m', '1');
+      expect(await repository.isLoaded('m')).toBe(false);
+      await expect(repository.artifactPath(manifest)).rejects.toMatchObject({ code: 'model_not_found' });
+      await expect(repository.remove('m', '1')).rejects.toMatchObject({ code: 'model_not_found' });
+      await repository.remove('m', '2');
+      expect(await files()).toEqual(['models/mm/1/artifact.onnx', 'models/mm/1/manifest.json']);
+      expect(await repository.isLoaded('m')).toBe(true);
+    });
+
+    it('remembers load and unload, for other processes too', async () => {
+      await repository.receive('m', '1', onnx(), MAX);
+      expect(await repository.isLoaded('m')).toBe(true);
+      await repository.setLoaded('m', false);
+      expect(await new ModelRepository({ store }).isLoaded('m')).toBe(false);
+      await repository.setLoaded('m', true);
+      expect(await repository.isLoaded('m')).toBe(true);
+      await expect(repository.setLoaded('n', false)).rejects.toMatchObject({ code: 'model_not_found' });
+    });
+
+    it.each(['', '{}', `{"schema": 1, "loaded": false${' '.repeat(5000)}}`])(
+      'counts a model with a damaged state as loaded',
+      async (text) => {
+        await repository.receive('m', '1', onnx(), MAX);
+        await writeFile(path('models/m/state.json'), text);
+        expect(await repository.isLoaded('m')).toBe(true);
+        expect(damaged).toEqual([expect.stringContaining('damaged')]);
+      },
+    );
+  });
+});

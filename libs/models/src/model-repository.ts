@@ -1,0 +1,210 @@
+import { SconceError, toSconceError } from '@sconce/errors';
+import type { BlobBody, BlobStore } from '@sconce/storage';
+import { KeyedLock } from './keyed-lock.ts';
+import { LoadedState } from './loaded-state.ts';
+import { ManifestStore, type ModelId } from './manifest-store.ts';
+import { versionPrefix } from './model-layout.ts';
+import type { ModelManifest } from './model-manifest.ts';
+import { parseModelName, parseModelVersion } from './model-name.ts';
+import { modelNotFound, versionNotFound } from './model-not-found.ts';
+import { checkTransition } from './model-status.ts';
+import { ModelUploads, type ReceiveOptions } from './model-uploads.ts';
+
+const MANIFESTS_AT_ONCE = 16;
+const SUGGESTIONS_TTL_MS = 5_000;
+
+/** What a repository needs. */
+export interface ModelRepositoryOptions {
+  readonly store: BlobStore;
+  /** Told of every damaged file that was passed over. */
+  readonly onCorrupt?: (error: SconceError, id: { readonly name: string; readonly version?: string }) => void;
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  readonly now?: () => number;
+  /** An unfinished upload this old may be replaced: its process is gone. Default one hour. */
+  readonly abandonedAfterMs?: number;
+}
+
+/** What `update` may change. */
+export type ManifestPatch = Partial<
+  Pick<ModelManifest, 'status' | 'error' | 'signature' | 'batch' | 'config' | 'pool'>
+>;
+
+/**
+ * The models of an installation, in a blob store: `models/<name>/<version>/{artifact.onnx | artifact.pt, manifest.json}` and
+ * `models/<name>/state.json`. Holds no state of its own beyond locks, so any number of processes may share a store.
+ *
+ * Updates of one model are serialised within this process; across processes the registration queue sees to it that one
+ * worker at a time works on a version. Every method checks names and versions (`invalid_request`) and may throw
+ * `storage_unavailable`.
+ */
+export class ModelRepository {
+  readonly #store: BlobStore;
+  readonly #manifests: ManifestStore;
+  readonly #uploads: ModelUploads;
+  readonly #loaded: LoadedState;
+  readonly #locks = new KeyedLock();
+  readonly #now: () => number;
+  readonly #onCorrupt: NonNullable<ModelRepositoryOptions['onCorrupt']>;
+  #suggestions: { readonly names: Promise<readonly string[]>; readonly untilMs: number } | undefined;
+
+  constructor(options: ModelRepositoryOptions) {
+    const { store, now = Date.now, onCorrupt = () => undefined, abandonedAfterMs = 60 * 60 * 1000 } = options;
+    this.#store = store;
+    this.#now = now;
+    this.#onCorrupt = onCorrupt;
+    this.#manifests = new ManifestStore(store);
+    this.#uploads = new ModelUploads({ store, manifests: this.#manifests, now, abandonedAfterMs });
+    this.#loaded = new LoadedState(store, (error, name) => onCorrupt(error, { name }));
+  }
+
+  /**
+   * Stores an artifact as a new version; without `version`, as the next free number. Its status is then `compiling`.
+   * An upload that fails or is aborted leaves nothing. What `body` throws is thrown on as it is.
+   * @throws SconceError `version_exists` (a `failed` version may be replaced), `model_invalid` (not a model file),
+   * `payload_too_large`.
+   */
+  async receive(
+    name: string,
+    version: string | undefined,
+    body: BlobBody,
+    options: ReceiveOptions,
+  ): Promise<ModelManifest> {
+    parseModelName(name);
+    if (version !== undefined) parseModelVersion(version);
+    return this.#uploads.receive(name, version, body, options);
+  }
+
+  /**
+   * One version; without `version`, the highest that is ready, else the highest there is.
+   * @throws SconceError `model_not_found`; `internal` where the manifest is damaged.
+   */
+  async get(name: string, version?: string): Promise<ModelManifest> {
+    parseModelName(name);
+    if (version === undefined) return this.#getDefault(name);
+    parseModelVersion(version);
+    return (await this.#manifests.read({ name, version })) ?? (await this.#fail({ name, version }));
+  }
+
+  /** Every version of every model, by name and number. Damaged manifests are passed over (`onCorrupt`). */
+  async list(): Promise<readonly ModelManifest[]> {
+    return this.#readAll(await this.#manifests.ids());
+  }
+
+  /** Every version of one model, lowest first; none where there is no such model. Damaged manifests are passed over. */
+  async versions(name: string): Promise<readonly ModelManifest[]> {
+    return this.#readAll(await this.#manifests.ids(parseModelName(name)));
+  }
+
+  /**
+   * Changes a version and returns it as it is now.
+   * @throws SconceError `model_not_found`; `internal` for a step that `ModelStatus` does not allow, a change to the
+   * signature of a ready version, or a manifest that would break its schema (`ready` needs a signature, `failed` an error).
+   */
+  async update(name: string, version: string, patch: ManifestPatch): Promise<ModelManifest> {
+    return this.#locks.run(name, async () => {
+      const before = await this.get(name, version);
+      const after: ModelManifest = { ...before, ...patch, updated_at: new Date(this.#now()).toISOString() };
+      checkTransition(before, after);
+      await this.#manifests.write(after);
+      return after;
+    });
+  }
+
+  /** Removes a version, damaged or not; with the last one the model is gone. @throws SconceError `model_not_found`. */
+  async remove(name: string, version: string): Promise<void> {
+    parseModelName(name);
+    parseModelVersion(version);
+    await this.#locks.run(name, async () => {
+      const prefix = versionPrefix(name, version);
+      const first = await this.#store.list(prefix)[Symbol.asyncIterator]().next();
+      if (first.done === true) await this.#fail({ name, version });
+      await this.#store.deletePrefix(prefix);
+      // Not the model's whole prefix: another process may be uploading a new version beneath it.
+      if ((await this.#manifests.ids(name)).length === 0) await this.#loaded.delete(name);
+    });
+  }
+
+  /** Remembers whether a model is to be served. @throws SconceError `model_not_found`. */
+  async setLoaded(name: string, loaded: boolean): Promise<void> {
+    parseModelName(name);
+    await this.#locks.run(name, async () => {
+      if ((await this.#manifests.ids(name)).length === 0) await this.#fail({ name });
+      await this.#loaded.set(name, loaded);
+    });
+  }
+
+  /** Whether a model is to be served: yes, until `setLoaded` says otherwise. */
+  async isLoaded(name: string): Promise<boolean> {
+    return this.#loaded.get(parseModelName(name));
+  }
+
+  /** The artifact as a local file, read-only. @throws SconceError `model_not_found` where it is gone or not received yet. */
+  async artifactPath(manifest: ModelManifest): Promise<string> {
+    const path = manifest.artifact.sha256 === '' ? undefined : await this.#store.localPath(manifest.artifact.key);
+    if (path !== undefined) return path;
+    const { name, version } = manifest;
+    throw new SconceError(
+      'model_not_found',
+      `the artifact of version ${version} of model ${name} is not in the store (${manifest.artifact.key}): the version was removed or is still being uploaded; push it again`,
+      { details: { name, version } },
+    );
+  }
+
+  async #getDefault(name: string): Promise<ModelManifest> {
+    const ids = await this.#manifests.ids(name);
+    let highest: ModelManifest | undefined;
+    let damage: SconceError | undefined;
+    for (const id of ids.toReversed()) {
+      const manifest = await this.#manifests.read(id).catch((error: unknown) => {
+        damage ??= this.#passOver(error, id);
+        return undefined;
+      });
+      if (manifest?.status === 'ready') return manifest;
+      highest ??= manifest;
+    }
+    if (highest !== undefined) return highest;
+    if (damage !== undefined) throw damage;
+    return this.#fail({ name });
+  }
+
+  async #readAll(ids: readonly ModelId[]): Promise<readonly ModelManifest[]> {
+    const manifests: ModelManifest[] = [];
+    for (let start = 0; start < ids.length; start += MANIFESTS_AT_ONCE) {
+      const batch = ids.slice(start, start + MANIFESTS_AT_ONCE);
+      const read = await Promise.all(
+        batch.map((id) =>
+          this.#manifests.read(id).catch((error: unknown) => {
+            this.#passOver(error, id);
+            return undefined;
+          }),
+        ),
+      );
+      manifests.push(...read.filter((manifest) => manifest !== undefined));
+    }
+    return manifests;
+  }
+
+  /** Reports a damaged manifest; a store that is down is no damage and is thrown. */
+  #passOver(thrown: unknown, id: ModelId): SconceError {
+    const error = toSconceError(thrown);
+    if (error.code !== 'internal') throw error;
+    this.#onCorrupt(error, id);
+    return error;
+  }
+
+  async #fail({ name, version }: { name: string; version?: string }): Promise<never> {
+    const versions = (await this.#manifests.ids(name)).map((id) => id.version);
+    if (version !== undefined && versions.length > 0) throw versionNotFound(name, version, versions);
+    throw modelNotFound(name, await this.#allNames());
+  }
+
+  /** For suggestions only, so a few seconds old is fine, and a flood of wrong names costs one listing. */
+  async #allNames(): Promise<readonly string[]> {
+    if (this.#suggestions === undefined || this.#now() >= this.#suggestions.untilMs) {
+      const names = this.#manifests.ids().then((ids) => [...new Set(ids.map((id) => id.name))]);
+      this.#suggestions = { names, untilMs: this.#now() + SUGGESTIONS_TTL_MS };
+      names.catch(() => (this.#suggestions = undefined));
+    }
+    return this.#suggestions.names;
+  }
+}

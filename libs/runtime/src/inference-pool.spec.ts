@@ -1,0 +1,133 @@
+import { statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { byteLength, encodeBytes, type Tensor } from '@sconce/tensor';
+import { fixturePath, temporaryFolder, type FixtureModel } from '@sconce/testing';
+import { probeBatchAxis } from './batch-proof.ts';
+import { InferencePool } from './inference-pool.ts';
+import { runtimeConfigSchema } from './runtime-config.ts';
+import type { ModelFile, Signature } from './thread-protocol.ts';
+
+function fixture(name: FixtureModel): ModelFile {
+  const path = fixturePath(name);
+  return { id: name, path, sizeBytes: statSync(path).size };
+}
+
+function floats(name: string, rows: number[][]): Tensor {
+  const data = new Uint8Array(new Float32Array(rows.flat()).buffer);
+  return { name, datatype: 'FP32', shape: [rows.length, rows[0]?.length ?? 0], data };
+}
+
+const numbers = (tensor: Tensor | undefined): number[] => [...new Float32Array(tensor!.data.slice().buffer)];
+
+const newPool = (threads: number) => new InferencePool(runtimeConfigSchema.parse({ threads }));
+
+describe('InferencePool', () => {
+  let pool: InferencePool;
+  const signatures = new Map<FixtureModel, Signature>();
+  beforeAll(async () => {
+    pool = newPool(2);
+    for (const name of ['affine', 'simple', 'row-mixing', 'lookup', 'every-type', 'nonzero'] as const) {
+      signatures.set(name, await pool.inspect(fixture(name)));
+    }
+  });
+  afterAll(() => pool.close());
+
+  it.each([true, false])('joins the parts of a call row by row (outputs in shared memory: %s)', async (rowsKnown) => {
+    const { outputs, timing } = await pool.run({
+      file: fixture('affine'),
+      parts: [[floats('x', [[0, 1, 2, 3]])], [floats('x', [[4, 5, 6, 7], [8, 9, 10, 11]])]],
+      outputs: signatures.get('affine')!.outputs,
+      rowsKnown,
+    });
+    expect(outputs[0]).toMatchObject({ name: 'y', datatype: 'FP32', shape: [3, 4] });
+    expect(numbers(outputs[0])).toEqual([1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23]);
+    expect(timing.runEndMs).toBeGreaterThanOrEqual(timing.runStartMs);
+    expect(Math.abs(timing.runStartMs - Date.now())).toBeLessThan(10_000);
+  });
+
+  it('keeps concurrent calls apart', async () => {
+    const calls = Array.from({ length: 100 }, async (_, index) => {
+      const { outputs } = await pool.run({
+        file: fixture('affine'),
+        parts: [[floats('x', [[index, 0, 0, 0]])]],
+        outputs: signatures.get('affine')!.outputs,
+        rowsKnown: true,
+      });
+      return numbers(outputs[0])[0];
+    });
+    expect(await Promise.all(calls)).toEqual(Array.from({ length: 100 }, (_, index) => 2 * index + 1));
+  });
+
+  it('returns outputs whose size only the run knows', async () => {
+    const x: Tensor = { name: 'x', datatype: 'FP32', shape: [4], data: floats('x', [[0, 5, 0, 7]]).data };
+    const { outputs } = await pool.run({
+      file: fixture('nonzero'),
+      parts: [[x]],
+      outputs: signatures.get('nonzero')!.outputs,
+      rowsKnown: false,
+    });
+    expect(outputs[0]?.shape).toEqual([1, 2]);
+    expect([...new BigInt64Array(outputs[0]!.data.slice().buffer)]).toEqual([1n, 3n]);
+  });
+
+  it('merges BYTES of several parts', async () => {
+    const signature = signatures.get('every-type')!;
+    const part = (texts: string[]): Tensor[] =>
+      signature.inputs.map(({ name, datatype }) => ({
+        name,
+        datatype,
+        shape: [1, 2],
+        data: datatype === 'BYTES' ? encodeBytes(texts) : new Uint8Array(byteLength(datatype, [1, 2])),
+      }));
+    const { outputs } = await pool.run({
+      file: fixture('every-type'),
+      parts: [part(['a', 'bb']), part(['', 'é'])],
+      outputs: signature.outputs,
+      rowsKnown: true,
+    });
+    const strings = outputs.find((output) => output.datatype === 'BYTES')!;
+    expect(strings.shape).toEqual([2, 2]);
+    expect(Buffer.from(strings.data)).toEqual(Buffer.from(encodeBytes(['a', 'bb', '', 'é'])));
+  });
+
+  it('reports a broken file with its code, and serves on', async () => {
+    const path = join(temporaryFolder(), 'broken.onnx');
+    writeFileSync(path, 'nothing like a model');
+    await expect(pool.inspect({ id: 'broken', path, sizeBytes: 20 })).rejects.toMatchObject({ code: 'model_invalid' });
+    await expect(pool.load(fixture('affine'))).resolves.toBeUndefined();
+  });
+
+  it('loads again after an unload', async () => {
+    pool.unload('affine');
+    await expect(pool.load(fixture('affine'))).resolves.toBeUndefined();
+  });
+
+  it.each([
+    ['affine', 'dynamic', /agree/],
+    ['lookup', 'dynamic', /agree/],
+    ['every-type', 'dynamic', /agree/],
+    ['simple', 'none', /"INPUT0" is fixed at 1/],
+    ['row-mixing', 'none', /differs from together/],
+    ['nonzero', 'none', /axis 0 of "y" is fixed/],
+  ] as const)('finds the batch axis of %s to be %s', async (name, axis, evidence) => {
+    const found = await probeBatchAxis(pool, fixture(name), signatures.get(name)!);
+    expect(found).toEqual({ axis, evidence: expect.stringMatching(evidence) });
+  });
+
+  it('closes after what runs has ended, and takes nothing new', async () => {
+    const own = newPool(1);
+    const steps: Tensor = {
+      name: 'steps',
+      datatype: 'INT64',
+      shape: [1],
+      data: new Uint8Array(new BigInt64Array([2_000n]).buffer),
+    };
+    const signature = await own.inspect(fixture('slow'));
+    const running = own.run({ file: fixture('slow'), parts: [[steps]], outputs: signature.outputs, rowsKnown: false });
+    const closed = own.close();
+    await expect(own.inspect(fixture('affine'))).rejects.toMatchObject({ code: 'shutting_down' });
+    expect((await running).outputs[0]?.shape).toEqual([1]);
+    await closed;
+  });
+});

@@ -1,0 +1,223 @@
+import { BroadcastChannel } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { SconceError, deserializeError } from '@sconce/errors';
+import { byteLength, type Tensor } from '@sconce/tensor';
+import type { RuntimeConfig } from './runtime-config.ts';
+import { SharedArena } from './shared-arena.ts';
+import type {
+  ModelFile,
+  SharedTensor,
+  Signature,
+  ThreadNotice,
+  ThreadOptions,
+  ThreadReply,
+  ThreadTask,
+  ThreadTiming,
+  WantedOutput,
+} from './thread-protocol.ts';
+
+/** Keeps every tensor in a task's buffer aligned for any element type and for SIMD loads. */
+const ALIGNMENT = 64;
+
+/** One session call: parts (each a full set of inputs in the same order) are joined along axis 0 on the way in. */
+export interface RunCall {
+  readonly file: ModelFile;
+  /** At least one part; the parts' inputs agree in name, dtype and inner shape. */
+  readonly parts: readonly (readonly Tensor[])[];
+  /** Outputs wanted, as the model's signature describes them. */
+  readonly outputs: readonly Signature['outputs'][number][];
+  /** True where axis 0 of every output is the sum of the parts' rows: such outputs are written to shared memory. */
+  readonly rowsKnown: boolean;
+}
+
+export interface RunResult {
+  /** In the order asked for; the data is the caller's own. */
+  readonly outputs: readonly Tensor[];
+  readonly timing: ThreadTiming;
+}
+
+/**
+ * The threads that hold models, and the shared memory between them and this event loop.
+ *
+ * States: *open* (constructor) → *closing* (`close`: takes nothing new, waits for what runs) → *closed*. A thread is
+ * never ended while it may be inside native code: that aborts the process (measured).
+ */
+export class InferencePool {
+  /** Session calls that keep every thread busy with the next one waiting inside it. */
+  readonly capacity: number;
+  readonly #piscina: Piscina<ThreadTask, ThreadReply>;
+  readonly #arena: SharedArena;
+  readonly #notices: BroadcastChannel;
+  readonly #running = new Set<Promise<unknown>>();
+  #closing: Promise<void> | undefined;
+
+  constructor(config: RuntimeConfig) {
+    const noticeChannel = `sconce-runtime-${crypto.randomUUID()}`;
+    const options: ThreadOptions = {
+      noticeChannel,
+      intraOpThreads: config.intraOpThreads,
+      maxModels: config.maxModelsPerThread,
+      maxModelBytes: config.maxModelBytesPerThread,
+    };
+    this.capacity = config.threads * config.tasksPerThread;
+    this.#arena = new SharedArena({ maxIdleBytes: config.maxIdleArenaBytes });
+    this.#notices = new BroadcastChannel(noticeChannel);
+    this.#notices.unref();
+    // From source (tests) the thread is TypeScript too, and finds the other libs' sources by the same condition.
+    const fromSource = import.meta.url.endsWith('.ts');
+    this.#piscina = new Piscina<ThreadTask, ThreadReply>({
+      filename: new URL(`./inference.thread.${fromSource ? 'ts' : 'js'}`, import.meta.url).href,
+      minThreads: config.threads,
+      maxThreads: config.threads,
+      concurrentTasksPerWorker: config.tasksPerThread,
+      // Threads wait in their event loop, not in Atomics.wait: they must hear notices while idle.
+      atomics: 'disabled',
+      workerData: options,
+      recordTiming: false,
+      ...(fromSource ? { execArgv: ['--conditions=@sconce/source', '--no-warnings'] } : {}),
+    });
+    // A thread that dies rejects its tasks (`thread_crashed`); the event itself must not end the process.
+    this.#piscina.on('error', () => undefined);
+  }
+
+  /** Opens the file in a thread and reports its signature; keeps nothing. Throws `model_invalid`. */
+  async inspect(file: ModelFile): Promise<Signature> {
+    const reply = await this.#send({ kind: 'inspect', file });
+    if (reply.kind !== 'inspect') throw unexpected(reply);
+    return reply.signature;
+  }
+
+  /** Loads the model into one thread, so that a first request finds it there. Throws `model_invalid`. */
+  async load(file: ModelFile): Promise<void> {
+    await this.#send({ kind: 'load', file });
+  }
+
+  /** Asks every thread to let the model go; those that run it do so afterwards. */
+  unload(fileId: string): void {
+    const notice: ThreadNotice = { unload: fileId };
+    this.#notices.postMessage(notice);
+  }
+
+  /** One session call in whichever thread is free. Throws `inference_failed`, `model_invalid`, `thread_crashed`. */
+  async run(call: RunCall): Promise<RunResult> {
+    const layout = layOut(call);
+    const buffer = this.#arena.acquire(layout.byteLength);
+    fill(new Uint8Array(buffer), layout.inputs, call.parts);
+    let reply: ThreadReply & { ok: true };
+    try {
+      reply = await this.#send({
+        kind: 'run',
+        file: call.file,
+        buffer,
+        inputs: layout.inputs,
+        outputs: layout.outputs,
+      });
+    } catch (error) {
+      // A crashed thread may still be unwinding: only a buffer whose thread has answered is used again.
+      if (!(error instanceof SconceError && error.code === 'thread_crashed')) this.#arena.release(buffer);
+      throw error;
+    }
+    if (reply.kind !== 'run') throw unexpected(reply);
+    const outputs = reply.outputs.map(({ name, datatype, shape, data }, index): Tensor => {
+      const slot = layout.outputs[index]?.slot;
+      if (data !== undefined) return { name, datatype, shape, data };
+      if (slot === undefined) throw new SconceError('internal', `The thread returned no data for output "${name}"`);
+      return { name, datatype, shape, data: copyOut(buffer, slot) };
+    });
+    this.#arena.release(buffer);
+    return { outputs, timing: reply.timing };
+  }
+
+  /** Takes nothing new, waits for what runs, then ends the threads. Idempotent. */
+  async close(): Promise<void> {
+    this.#closing ??= (async () => {
+      await Promise.allSettled(this.#running);
+      this.#notices.close();
+      await this.#piscina.destroy();
+    })();
+    await this.#closing;
+  }
+
+  async #send(task: ThreadTask): Promise<ThreadReply & { ok: true }> {
+    if (this.#closing !== undefined) {
+      throw new SconceError('shutting_down', 'This worker is shutting down; the work goes to another one.');
+    }
+    const pending = this.#piscina.run(task);
+    this.#running.add(pending);
+    let reply: ThreadReply;
+    try {
+      reply = await pending;
+    } catch (cause) {
+      throw new SconceError('thread_crashed', 'An inference thread ended while it ran this; it has been replaced.', {
+        cause,
+      });
+    } finally {
+      this.#running.delete(pending);
+    }
+    if (!reply.ok) throw deserializeError(reply.error);
+    return reply;
+  }
+}
+
+interface Layout {
+  readonly byteLength: number;
+  readonly inputs: readonly SharedTensor[];
+  readonly outputs: readonly WantedOutput[];
+}
+
+function layOut(call: RunCall): Layout {
+  const first = call.parts[0];
+  if (first === undefined) throw new SconceError('internal', 'A session call needs at least one part');
+  let end = 0;
+  const place = (length: number): number => {
+    const offset = end;
+    end = Math.ceil((offset + length) / ALIGNMENT) * ALIGNMENT;
+    return offset;
+  };
+  const inputs = first.map((input, index): SharedTensor => {
+    const { name, datatype } = input;
+    let length = 0;
+    let rows = 0;
+    for (const part of call.parts) {
+      length += part[index]?.data.byteLength ?? 0;
+      rows += part[index]?.shape[0] ?? 0;
+    }
+    const shape = call.parts.length === 1 ? input.shape : [rows, ...input.shape.slice(1)];
+    return { name, datatype, shape, byteOffset: place(length), byteLength: length };
+  });
+  const rows = inputs[0]?.shape[0] ?? 0;
+  const outputs = call.outputs.map(({ name, datatype, shape: declared }): WantedOutput => {
+    const shape = [rows, ...declared.slice(1)];
+    if (!call.rowsKnown || datatype === 'BYTES' || declared.length === 0 || shape.some((size) => size <= 0)) {
+      return { name };
+    }
+    const length = byteLength(datatype, shape);
+    return { name, slot: { name, datatype, shape, byteOffset: place(length), byteLength: length } };
+  });
+  return { byteLength: end, inputs, outputs };
+}
+
+function fill(target: Uint8Array, inputs: readonly SharedTensor[], parts: readonly (readonly Tensor[])[]): void {
+  inputs.forEach((input, index) => {
+    let offset = input.byteOffset;
+    for (const part of parts) {
+      const data = part[index]?.data;
+      if (data === undefined) throw new SconceError('internal', `A part lacks input "${input.name}"`);
+      target.set(data, offset);
+      offset += data.byteLength;
+    }
+  });
+}
+
+function copyOut(buffer: SharedArrayBuffer, slot: SharedTensor): Uint8Array {
+  const copy = new Uint8Array(slot.byteLength);
+  copy.set(new Uint8Array(buffer, slot.byteOffset, slot.byteLength));
+  return copy;
+}
+
+function unexpected(reply: ThreadReply): SconceError {
+  return new SconceError(
+    'internal',
+    `The thread answered with something else than was asked: ${JSON.stringify(reply)}`,
+  );
+}

@@ -1,0 +1,87 @@
+import { BroadcastChannel, threadId, workerData } from 'node:worker_threads';
+import { move, transferableSymbol, valueSymbol } from 'piscina';
+import { toSconceError } from '@sconce/errors';
+import type { Tensor } from '@sconce/tensor';
+import { OnnxSession } from './onnx-session.ts';
+import { SessionCache } from './session-cache.ts';
+import type {
+  RunTask,
+  SharedTensor,
+  ThreadNotice,
+  ThreadOptions,
+  ThreadOutput,
+  ThreadReply,
+  ThreadTask,
+} from './thread-protocol.ts';
+
+// What a piscina thread runs: tasks in, replies out. Errors travel as data, so that their codes survive the crossing.
+
+const options = workerData as ThreadOptions;
+const sessions = new SessionCache<OnnxSession>({
+  open: (file) => OnnxSession.open(file.path, { intraOpThreads: options.intraOpThreads }),
+  maxModels: options.maxModels,
+  maxBytes: options.maxModelBytes,
+});
+
+const notices = new BroadcastChannel(options.noticeChannel);
+notices.onmessage = (event) => {
+  const notice = (event as { data: ThreadNotice }).data;
+  void sessions.evict(notice.unload);
+};
+notices.unref();
+
+const now = (): number => performance.timeOrigin + performance.now();
+
+/** The task handler piscina calls. Never rejects for a failure of the model or its input. */
+export default async function handleTask(task: ThreadTask): Promise<ThreadReply> {
+  const receivedAtMs = now();
+  try {
+    switch (task.kind) {
+      case 'inspect': {
+        const session = await OnnxSession.open(task.file.path, { intraOpThreads: options.intraOpThreads });
+        await session.release();
+        return { ok: true, kind: 'inspect', signature: session.signature };
+      }
+      case 'load':
+        return await sessions.use(task.file, async () => ({ ok: true, kind: 'load', loadMs: now() - receivedAtMs }));
+      case 'run':
+        return await sessions.use(task.file, (session) => run(session, task, receivedAtMs));
+    }
+  } catch (error) {
+    return { ok: false, error: toSconceError(error, 'inference_failed').toJSON() };
+  }
+}
+
+async function run(session: OnnxSession, task: RunTask, receivedAtMs: number): Promise<ThreadReply> {
+  const inShared = (tensor: SharedTensor): Tensor => ({
+    name: tensor.name,
+    datatype: tensor.datatype,
+    shape: tensor.shape,
+    data: new Uint8Array(task.buffer, tensor.byteOffset, tensor.byteLength),
+  });
+  const inputs = task.inputs.map(inShared);
+  const slots = new Map(
+    task.outputs.flatMap(({ name, slot }) => (slot === undefined ? [] : [[name, inShared(slot)] as const])),
+  );
+  const runStartMs = now();
+  const results = await session.run(
+    inputs,
+    task.outputs.map((output) => output.name),
+    slots,
+  );
+  const runEndMs = now();
+
+  const transfer: ArrayBuffer[] = [];
+  const outputs = results.map(({ name, datatype, shape, data }): ThreadOutput => {
+    if (slots.has(name)) return { name, datatype, shape };
+    // The runtime owns `data`: it is copied once and the copy handed over.
+    const copy = data.slice();
+    transfer.push(copy.buffer);
+    return { name, datatype, shape, data: copy };
+  });
+  const timing = { threadId, receivedAtMs, runStartMs, runEndMs, loadMs: runStartMs - receivedAtMs };
+  const reply: ThreadReply = { ok: true, kind: 'run', outputs, timing };
+  if (transfer.length === 0) return reply;
+  // piscina's protocol for handing memory over with a reply.
+  return move({ [transferableSymbol]: transfer, [valueSymbol]: reply }) as unknown as ThreadReply;
+}

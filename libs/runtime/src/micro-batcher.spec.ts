@@ -1,0 +1,200 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { SconceError } from '@sconce/errors';
+import { concatRows, type Tensor } from '@sconce/tensor';
+import type { RunCall, RunResult } from './inference-pool.ts';
+import { MicroBatcher, type BatchRequest, type BatchableModel } from './micro-batcher.ts';
+
+const POISON = -1;
+
+function tensor(values: readonly number[], name = 'x'): Tensor {
+  return { name, datatype: 'FP32', shape: [values.length, 1], data: new Uint8Array(new Float32Array(values).buffer) };
+}
+
+const valuesOf = (outputs: readonly Tensor[]): number[] => [...new Float32Array(outputs[0]!.data.slice().buffer)];
+
+function model(over: Partial<BatchableModel> = {}): BatchableModel {
+  return {
+    name: 'm',
+    version: '1',
+    file: { id: 'm/1', path: '', sizeBytes: 1 },
+    signature: {
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }],
+      outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
+    },
+    axis: 'dynamic',
+    maxBatchRows: 8,
+    ...over,
+  };
+}
+
+/** Adds 1 to every row, in the order the test lets runs end; a poisoned row fails its whole run. */
+class TestRunner {
+  readonly capacity: number;
+  readonly calls: RunCall[] = [];
+  readonly #hold: boolean;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(options: { capacity: number; hold?: boolean }) {
+    this.capacity = options.capacity;
+    this.#hold = options.hold ?? false;
+  }
+
+  async run(call: RunCall): Promise<RunResult> {
+    this.calls.push(call);
+    if (this.#hold) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else await new Promise((resolve) => setImmediate(resolve));
+    const x = concatRows(call.parts.map((part) => part[0] as Tensor));
+    const values = valuesOf([x]);
+    if (values.includes(POISON)) throw new SconceError('inference_failed', 'poisoned');
+    const now = performance.timeOrigin + performance.now();
+    return {
+      outputs: [tensor(values.map((value) => value + 1), 'y')],
+      timing: { threadId: 1, receivedAtMs: now, runStartMs: now, runEndMs: now, loadMs: 0 },
+    };
+  }
+
+  releaseOne(): void {
+    this.#waiting.shift()?.();
+  }
+}
+
+function request(values: readonly number[], over: Partial<BatchRequest> = {}): BatchRequest {
+  const own = over.model ?? model();
+  return { model: own, inputs: [tensor(values)], outputs: own.signature.outputs, lane: 'online', ...over };
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('MicroBatcher', () => {
+  it('answers every row of every request once, in order, whatever arrives and fails (property)', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.record({
+            rows: fc.array(fc.integer({ min: 0, max: 999 }), { minLength: 0, maxLength: 30 }),
+            poisoned: fc.boolean(),
+            cancelled: fc.boolean(),
+            alone: fc.boolean(),
+            lane: fc.constantFrom('online', 'batch'),
+            pause: fc.boolean(),
+          }),
+          { maxLength: 30 },
+        ),
+        fc.integer({ min: 1, max: 4 }),
+        async (arrivals, capacity) => {
+          const batcher = new MicroBatcher(new TestRunner({ capacity }), { maxWaiting: 10_000 });
+          const outcomes: Promise<void>[] = [];
+          for (const { rows, poisoned, cancelled, alone, lane, pause } of arrivals) {
+            const abort = new AbortController();
+            const values = poisoned ? [...rows, POISON] : rows;
+            const reply = batcher.submit(
+              request(values, { lane, signal: abort.signal, model: model(alone ? { axis: 'none', name: 'solo' } : {}) }),
+            );
+            if (cancelled) abort.abort();
+            outcomes.push(
+              reply.then(
+                ({ outputs }) => {
+                  expect(poisoned).toBe(false);
+                  expect(valuesOf(outputs)).toEqual(values.map((value) => value + 1));
+                },
+                (error: SconceError) => {
+                  const allowed = [poisoned && 'inference_failed', cancelled && 'job_cancelled'];
+                  expect(allowed).toContain(error.code);
+                },
+              ),
+            );
+            if (pause) await turn();
+          }
+          await Promise.all(outcomes);
+          // A cut request settles with its first failing segment; the others' runs end a little later.
+          for (let turns = 0; turns < 20 && batcher.running > 0; turns += 1) await turn();
+          expect([batcher.waiting, batcher.running]).toEqual([0, 0]);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('merges what waits while the threads are busy, up to maxBatchRows, and nothing before', async () => {
+    const runner = new TestRunner({ capacity: 1, hold: true });
+    const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
+    const replies = [[1], [2, 3], [4, 5, 6], [7, 8, 9, 10]].map((values) => batcher.submit(request(values)));
+    for (let run = 0; run < 3; run += 1) {
+      runner.releaseOne();
+      await turn();
+      await turn();
+    }
+    const settled = await Promise.all(replies);
+    // The first ran at once and alone; two and three rows fit together in 8, four more do not.
+    expect(runner.calls.map((call) => call.parts.length)).toEqual([1, 2, 1]);
+    expect(settled[1]?.runs[0]).toMatchObject({ batchRows: 5, batchRequests: 2 });
+  });
+
+  it('never merges requests of a model whose rows are not independent', async () => {
+    const runner = new TestRunner({ capacity: 1 });
+    const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
+    await Promise.all([[1], [2], [3]].map((row) => batcher.submit(request(row, { model: model({ axis: 'none' }) }))));
+    expect(runner.calls.every((call) => call.parts.length === 1 && !call.rowsKnown)).toBe(true);
+  });
+
+  it('keeps different inner shapes apart', async () => {
+    const runner = new TestRunner({ capacity: 1, hold: true });
+    const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
+    const wide: Tensor = { ...tensor([1, 2]), shape: [1, 2] };
+    const settled = Promise.allSettled([
+      batcher.submit(request([0])),
+      batcher.submit(request([1])),
+      batcher.submit({ ...request([]), inputs: [wide] }),
+    ]);
+    for (let run = 0; run < 3; run += 1) {
+      runner.releaseOne();
+      await turn();
+      await turn();
+    }
+    await settled;
+    expect(runner.calls.map((call) => call.parts.map((part) => part[0]?.shape))).toEqual([[[1, 1]], [[1, 1]], [[1, 2]]]);
+  });
+
+  it('serves online before batch', async () => {
+    const runner = new TestRunner({ capacity: 1, hold: true });
+    const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
+    const first = batcher.submit(request([0], { lane: 'batch' }));
+    const bulk = batcher.submit(request([1], { lane: 'batch', model: model({ maxBatchRows: 1 }) }));
+    const online = batcher.submit(request([2]));
+    const order: string[] = [];
+    void bulk.then(() => order.push('bulk'));
+    void online.then(() => order.push('online'));
+    for (let run = 0; run < 3; run += 1) {
+      runner.releaseOne();
+      await turn();
+      await turn();
+    }
+    await Promise.all([first, bulk, online]);
+    expect(order).toEqual(['online', 'bulk']);
+  });
+
+  it('drops what is past its deadline, unrun, and refuses more than it may hold', async () => {
+    const runner = new TestRunner({ capacity: 1, hold: true });
+    const batcher = new MicroBatcher(runner, { maxWaiting: 1 });
+    const running = batcher.submit(request([0]));
+    const late = batcher.submit(request([1], { deadlineMs: Date.now() - 1 }));
+    await expect(batcher.submit(request([2]))).rejects.toMatchObject({ code: 'queue_full' });
+    runner.releaseOne();
+    await running;
+    await expect(late).rejects.toMatchObject({ code: 'deadline_exceeded' });
+    expect(runner.calls).toHaveLength(1);
+  });
+
+  it('fails a model that lost rows instead of answering with wrong ones', async () => {
+    const runner = {
+      capacity: 1,
+      run: async (): Promise<RunResult> => ({
+        outputs: [tensor([1], 'y')],
+        timing: { threadId: 1, receivedAtMs: 0, runStartMs: 0, runEndMs: 0, loadMs: 0 },
+      }),
+    };
+    const batcher = new MicroBatcher(runner, { maxWaiting: 10 });
+    await expect(batcher.submit(request([1, 2]))).rejects.toMatchObject({ code: 'inference_failed' });
+  });
+});

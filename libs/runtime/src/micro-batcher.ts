@@ -1,0 +1,324 @@
+import { SconceError, toSconceError } from '@sconce/errors';
+import { concatRows, sliceRows, type Tensor, type TensorSpec } from '@sconce/tensor';
+import type { RunCall, RunResult } from './inference-pool.ts';
+import type { ModelFile, Signature, ThreadTiming } from './thread-protocol.ts';
+
+/** A model as the batcher sees it. */
+export interface BatchableModel {
+  readonly name: string;
+  readonly version: string;
+  readonly file: ModelFile;
+  readonly signature: Signature;
+  /** `dynamic`: rows may share a run with any others; `none`: each request runs alone, uncut. */
+  readonly axis: 'dynamic' | 'none';
+  /** Most rows in one run. */
+  readonly maxBatchRows: number;
+}
+
+/** `online` runs before `batch` whenever both wait. */
+export type Lane = 'online' | 'batch';
+
+export interface BatchRequest {
+  readonly model: BatchableModel;
+  /** In the signature's order; axis 0 is the rows where the model is `dynamic`. */
+  readonly inputs: readonly Tensor[];
+  /** Outputs wanted. */
+  readonly outputs: readonly TensorSpec[];
+  readonly lane: Lane;
+  /** Epoch ms after which the answer is of no use: the request is dropped unrun. */
+  readonly deadlineMs?: number;
+  /** Aborted when nobody wants the answer any more: the request is dropped unrun. */
+  readonly signal?: AbortSignal;
+  /** Given to the requests that share a run with this one, e.g. its traceparent. */
+  readonly label?: string;
+}
+
+export interface BatchReply {
+  readonly outputs: readonly Tensor[];
+  /** Runs this request took part in; more than one where it was cut. */
+  readonly runs: readonly RunRecord[];
+}
+
+/** One run as its request's trace tells it. */
+export interface RunRecord extends ThreadTiming {
+  /** Epoch ms when the batcher took the rows / handed the batch to a thread / had the answer. */
+  readonly submittedAtMs: number;
+  readonly dispatchedAtMs: number;
+  readonly answeredAtMs: number;
+  /** Rows and requests that shared the run. */
+  readonly batchRows: number;
+  readonly batchRequests: number;
+  /** Labels of the requests in the run, this one's included; at most 32. */
+  readonly labels: readonly string[];
+}
+
+/** A run that has ended, for metrics and statistics. */
+export interface FinishedRun {
+  readonly model: BatchableModel;
+  readonly rows: number;
+  readonly requests: number;
+  /** Absent where the run failed. */
+  readonly timing?: ThreadTiming;
+}
+
+const MAX_LABELS = 32;
+
+/** What the batcher needs of the threads. */
+export interface BatchRunner {
+  readonly capacity: number;
+  run(call: RunCall): Promise<RunResult>;
+}
+
+interface Pending {
+  readonly request: BatchRequest;
+  readonly resolve: (reply: BatchReply) => void;
+  readonly reject: (error: SconceError) => void;
+  readonly submittedAtMs: number;
+  readonly pieces: (readonly Tensor[] | undefined)[];
+  readonly runs: RunRecord[];
+  open: number;
+  settled: boolean;
+}
+
+/** A row range of one request: what is queued and merged. */
+interface Segment {
+  readonly pending: Pending;
+  readonly index: number;
+  readonly rows: number;
+  readonly inputs: readonly Tensor[];
+  readonly sequence: number;
+}
+
+const epochMs = (): number => performance.timeOrigin + performance.now();
+
+/**
+ * Merges waiting rows of one model and input shape into runs.
+ *
+ * A request is cut into segments of at most `maxBatchRows`. Segments wait in one FIFO per lane, model and inner shape;
+ * whenever the threads have room, the FIFO with the oldest head (online before batch) gives one run as many segments as
+ * fit. Nothing ever waits while a thread is idle. A request settles exactly once: answered when its last segment is,
+ * failed with its first failing segment, dropped unrun when cancelled or past its deadline.
+ *
+ * A run that fails with several requests in it is repeated for each alone, so that one bad row fails only its own.
+ */
+export class MicroBatcher {
+  readonly #runner: BatchRunner;
+  readonly #maxWaiting: number;
+  readonly #fifos: Record<Lane, Map<string, Segment[]>> = { online: new Map(), batch: new Map() };
+  readonly #onRun: (run: FinishedRun) => void;
+  #waiting = 0;
+  #running = 0;
+  #sequence = 0;
+
+  constructor(runner: BatchRunner, options: { maxWaiting: number; onRun?: (run: FinishedRun) => void }) {
+    this.#runner = runner;
+    this.#maxWaiting = options.maxWaiting;
+    this.#onRun = options.onRun ?? (() => undefined);
+  }
+
+  /** Segments that wait for a thread. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Runs handed to threads and not answered yet. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Queues a request. Rejects with `queue_full`, `deadline_exceeded`, `job_cancelled`, or what the run failed with. */
+  submit(request: BatchRequest): Promise<BatchReply> {
+    const segments = cut(request);
+    if (this.#waiting + segments.length > this.#maxWaiting) {
+      return Promise.reject(
+        new SconceError('queue_full', `This worker already has ${this.#waiting} row ranges waiting; try again later.`),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      const pending: Pending = {
+        request,
+        resolve,
+        reject,
+        submittedAtMs: epochMs(),
+        pieces: segments.map(() => undefined),
+        runs: [],
+        open: segments.length,
+        settled: false,
+      };
+      const key = fifoKey(request);
+      const fifos = this.#fifos[request.lane];
+      const fifo = fifos.get(key) ?? [];
+      segments.forEach(({ rows, inputs }, index) => {
+        fifo.push({ pending, index, rows, inputs, sequence: this.#sequence++ });
+      });
+      fifos.set(key, fifo);
+      this.#waiting += segments.length;
+      this.#dispatch();
+    });
+  }
+
+  #dispatch(): void {
+    while (this.#running < this.#runner.capacity) {
+      const batch = this.#takeBatch(this.#fifos.online) ?? this.#takeBatch(this.#fifos.batch);
+      if (batch === undefined) return;
+      if (batch.length > 0) void this.#runBatch(batch);
+    }
+  }
+
+  /** The next run's segments; empty where the head was stale; undefined where nothing waits. */
+  #takeBatch(fifos: Map<string, Segment[]>): Segment[] | undefined {
+    let oldest: readonly [string, Segment[]] | undefined;
+    for (const entry of fifos) {
+      if (oldest === undefined || (entry[1][0]?.sequence ?? 0) < (oldest[1][0]?.sequence ?? 0)) oldest = entry;
+    }
+    if (oldest === undefined) return undefined;
+    const [key, fifo] = oldest;
+    const batch: Segment[] = [];
+    let rows = 0;
+    let taken = 0;
+    for (const segment of fifo) {
+      const { model } = segment.pending.request;
+      if (batch.length > 0 && (model.axis === 'none' || rows + segment.rows > model.maxBatchRows)) break;
+      taken += 1;
+      if (dropIfUnwanted(segment.pending)) continue;
+      batch.push(segment);
+      rows += segment.rows;
+    }
+    fifo.splice(0, taken);
+    if (fifo.length === 0) fifos.delete(key);
+    this.#waiting -= taken;
+    return batch;
+  }
+
+  async #runBatch(batch: readonly Segment[]): Promise<void> {
+    this.#running += 1;
+    try {
+      await this.#runSegments(batch);
+    } catch (thrown) {
+      const error = toSconceError(thrown, 'internal');
+      const requests = new Set(batch.map((segment) => segment.pending));
+      if (requests.size > 1 && error.code === 'inference_failed') {
+        for (const segment of batch) {
+          await this.#runSegments([segment]).catch((own: unknown) => fail(segment.pending, toSconceError(own)));
+        }
+      } else {
+        for (const pending of requests) fail(pending, error);
+      }
+    } finally {
+      this.#running -= 1;
+      this.#dispatch();
+    }
+  }
+
+  async #runSegments(batch: readonly Segment[]): Promise<void> {
+    const head = batch[0];
+    if (head === undefined) return;
+    const { model } = head.pending.request;
+    const rows = batch.reduce((sum, segment) => sum + segment.rows, 0);
+    const requests = new Set(batch.map((segment) => segment.pending)).size;
+    const dispatchedAtMs = epochMs();
+    let result: RunResult;
+    try {
+      result = await this.#runner.run({
+        file: model.file,
+        parts: batch.map((segment) => segment.inputs),
+        outputs: outputsOf(batch),
+        rowsKnown: model.axis === 'dynamic',
+      });
+    } catch (error) {
+      this.#onRun({ model, rows, requests });
+      throw error;
+    }
+    const { outputs, timing } = result;
+    this.#onRun({ model, rows, requests, timing });
+    const shared = {
+      ...timing,
+      dispatchedAtMs,
+      answeredAtMs: epochMs(),
+      batchRows: rows,
+      batchRequests: requests,
+      labels: batch.flatMap((segment) => segment.pending.request.label ?? []).slice(0, MAX_LABELS),
+    };
+    if (model.axis === 'dynamic') checkRows(outputs, rows);
+    let start = 0;
+    for (const segment of batch) {
+      const end = start + segment.rows;
+      const own = batch.length === 1 ? outputs : outputs.map((output) => sliceRows(output, start, end));
+      start = end;
+      segment.pending.runs.push({ ...shared, submittedAtMs: segment.pending.submittedAtMs });
+      complete(segment, own);
+    }
+  }
+}
+
+function cut(request: BatchRequest): { rows: number; inputs: readonly Tensor[] }[] {
+  const { model, inputs } = request;
+  const rows = inputs[0]?.shape[0] ?? 0;
+  if (model.axis === 'none' || rows <= model.maxBatchRows) return [{ rows, inputs }];
+  const segments = [];
+  for (let start = 0; start < rows; start += model.maxBatchRows) {
+    const end = Math.min(rows, start + model.maxBatchRows);
+    segments.push({ rows: end - start, inputs: inputs.map((input) => sliceRows(input, start, end)) });
+  }
+  return segments;
+}
+
+/** Requests with one key may share a run. */
+function fifoKey({ model, inputs }: BatchRequest): string {
+  const shapes = inputs.map((input) => input.shape.slice(model.axis === 'dynamic' ? 1 : 0).join('x'));
+  return `${model.file.id} ${shapes.join(' ')}`;
+}
+
+/** Every output that some request of the batch wants, in the signature's order. */
+function outputsOf(batch: readonly Segment[]): readonly TensorSpec[] {
+  const names = new Set(batch.flatMap((segment) => segment.pending.request.outputs.map((output) => output.name)));
+  return batch[0]?.pending.request.model.signature.outputs.filter((output) => names.has(output.name)) ?? [];
+}
+
+function checkRows(outputs: readonly Tensor[], rows: number): void {
+  for (const output of outputs) {
+    if (output.shape[0] !== rows) {
+      throw new SconceError(
+        'inference_failed',
+        `Output "${output.name}" has shape [${output.shape.join(',')}] for ${rows} rows: the model does not keep its rows apart, though its batch axis was taken to be dynamic.`,
+        { details: { param: output.name } },
+      );
+    }
+  }
+}
+
+function complete(segment: Segment, outputs: readonly Tensor[]): void {
+  const { pending } = segment;
+  pending.pieces[segment.index] = outputs;
+  pending.open -= 1;
+  if (pending.open > 0 || pending.settled) return;
+  pending.settled = true;
+  const pieces = pending.pieces as (readonly Tensor[])[];
+  const merged = pending.request.outputs.map(({ name }) =>
+    concatRows(pieces.map((piece) => piece.find((output) => output.name === name) as Tensor)),
+  );
+  pending.resolve({ outputs: merged, runs: pending.runs });
+}
+
+function fail(pending: Pending, error: SconceError): void {
+  if (pending.settled) return;
+  pending.settled = true;
+  pending.reject(error);
+}
+
+function dropIfUnwanted(pending: Pending): boolean {
+  if (pending.settled) return true;
+  const { signal, deadlineMs } = pending.request;
+  if (signal?.aborted === true) {
+    fail(pending, new SconceError('job_cancelled', 'The request was cancelled before it ran.'));
+    return true;
+  }
+  if (deadlineMs !== undefined && Date.now() > deadlineMs) {
+    fail(
+      pending,
+      new SconceError('deadline_exceeded', 'The request waited past its timeout and was dropped before it ran.'),
+    );
+    return true;
+  }
+  return false;
+}

@@ -1,0 +1,181 @@
+import { createRequire } from 'node:module';
+import type * as ortNamespace from 'onnxruntime-node';
+import { SconceError } from '@sconce/errors';
+import { bytesElements, encodeBytes, viewOf, type Datatype, type Tensor, type TensorSpec } from '@sconce/tensor';
+import { ORT_TYPE, datatypeOf } from './ort-datatype.ts';
+import type { Signature } from './thread-protocol.ts';
+
+const ort = loadBinding();
+
+/**
+ * Loads the native binding with `Float16Array` out of its sight.
+ *
+ * Source: onnxruntime-node 1.30 on Node 24. Its JavaScript side decides once, at the first tensor, which array holds
+ * float16; it prefers `Float16Array`, of which its native side then reads no bytes at all ("not enough space:
+ * expected 8, got 0"). With `Uint16Array` both sides agree.
+ */
+function loadBinding(): typeof ortNamespace {
+  const binding = createRequire(import.meta.url)('onnxruntime-node') as typeof ortNamespace;
+  const hidden = Object.getOwnPropertyDescriptor(globalThis, 'Float16Array');
+  if (hidden) Reflect.deleteProperty(globalThis, 'Float16Array');
+  try {
+    new binding.Tensor('float16', new Uint16Array(1), [1]);
+  } finally {
+    if (hidden) Object.defineProperty(globalThis, 'Float16Array', hidden);
+  }
+  return binding;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** What a run returns for one output: numeric data is the runtime's own memory, copied by whoever keeps it. */
+export type SessionOutput = Tensor;
+
+/**
+ * One compiled model in ONNX Runtime. `run` blocks the calling thread while native code works (the binding's promise
+ * settles afterwards), so it belongs into a worker thread; it is not shared between threads.
+ */
+export class OnnxSession {
+  readonly signature: Signature;
+  readonly #session: ortNamespace.InferenceSession;
+
+  private constructor(session: ortNamespace.InferenceSession, signature: Signature) {
+    this.#session = session;
+    this.signature = signature;
+  }
+
+  /** Opens an ONNX file. Throws `model_invalid` with the runtime's reason when it can't be read or typed. */
+  static async open(path: string, options: { intraOpThreads: number }): Promise<OnnxSession> {
+    let session: ortNamespace.InferenceSession;
+    try {
+      session = await ort.InferenceSession.create(path, {
+        executionProviders: ['cpu'],
+        executionMode: 'sequential',
+        graphOptimizationLevel: 'all',
+        intraOpNumThreads: options.intraOpThreads,
+        interOpNumThreads: 1,
+        logSeverityLevel: 4,
+        // A spinning thread takes the core that Node and Redis need; measured to cost only single-request latency.
+        extra: { session: { intra_op: { allow_spinning: '0' } } },
+      });
+    } catch (cause) {
+      throw new SconceError('model_invalid', `ONNX Runtime refused the model: ${ortReason(cause, path)}`, { cause });
+    }
+    try {
+      const signature = {
+        inputs: session.inputMetadata.map((value) => specOf(value, 'input')),
+        outputs: session.outputMetadata.map((value) => specOf(value, 'output')),
+      };
+      return new OnnxSession(session, signature);
+    } catch (error) {
+      await session.release();
+      throw error;
+    }
+  }
+
+  /**
+   * One session call. `inputs` are read in place; an output named in `into` is written to that tensor's data.
+   * Throws `inference_failed` with the runtime's reason, `invalid_tensor` for BYTES that are not UTF-8.
+   */
+  async run(
+    inputs: readonly Tensor[],
+    outputs: readonly string[],
+    into: ReadonlyMap<string, Tensor>,
+  ): Promise<SessionOutput[]> {
+    const feeds = Object.fromEntries(inputs.map((input) => [input.name, toOrt(input)]));
+    const fetches: Record<string, ortNamespace.Tensor | null> = {};
+    for (const name of outputs) {
+      const target = into.get(name);
+      fetches[name] = target === undefined ? null : toOrt(target);
+    }
+    let results: ortNamespace.InferenceSession.ReturnType;
+    try {
+      results = await this.#session.run(feeds, fetches as ortNamespace.InferenceSession.FetchesType);
+    } catch (cause) {
+      throw new SconceError('inference_failed', `The model failed on this input: ${ortReason(cause)}`, { cause });
+    }
+    return outputs.map((name) => {
+      const value = results[name];
+      if (value === undefined) throw new SconceError('internal', `ONNX Runtime returned no output "${name}"`);
+      return fromOrt(name, value);
+    });
+  }
+
+  /** Frees the native session. */
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+function specOf(value: ortNamespace.InferenceSession.ValueMetadata, role: string): TensorSpec {
+  if (!value.isTensor) {
+    throw new SconceError(
+      'model_invalid',
+      `The model's ${role} "${value.name}" is not a tensor (a sequence, map or optional); only tensors can be served.`,
+      { details: { param: value.name } },
+    );
+  }
+  const datatype = datatypeOf(value.type);
+  if (datatype === undefined) {
+    throw new SconceError(
+      'model_invalid',
+      `The model's ${role} "${value.name}" has element type ${value.type}, which can't be served; cast it to float32 in the model.`,
+      { details: { param: value.name } },
+    );
+  }
+  const shape = value.shape.map((size) => (typeof size === 'number' && size >= 0 ? size : -1));
+  return { name: value.name, datatype, shape };
+}
+
+function toOrt(tensor: Tensor): ortNamespace.Tensor {
+  const type = ORT_TYPE[tensor.datatype];
+  if (type === undefined) {
+    throw new SconceError('unsupported', `${tensor.datatype} tensors can't be passed to ONNX Runtime from Node`, {
+      details: { param: tensor.name },
+    });
+  }
+  if (type === 'string') return new ort.Tensor('string', stringsOf(tensor), tensor.shape);
+  const view = viewOf(tensor);
+  // FP16 goes in as its bits, see loadBinding.
+  const data = type === 'float16' ? new Uint16Array(view.buffer, view.byteOffset, view.length) : view;
+  return new ort.Tensor(type, data as never, tensor.shape);
+}
+
+function stringsOf(tensor: Tensor): string[] {
+  return Array.from(bytesElements(tensor), (bytes, index) => {
+    // The binding hands strings over as C strings, cut at the first NUL.
+    if (bytes.includes(0)) throw unfit(tensor, index, 'holds a NUL byte, which ONNX Runtime would cut it at');
+    try {
+      return utf8.decode(isShared(bytes) ? bytes.slice() : bytes);
+    } catch (cause) {
+      throw unfit(tensor, index, 'is not valid UTF-8; the model takes strings', cause);
+    }
+  });
+}
+
+function unfit(tensor: Tensor, index: number, why: string, cause?: unknown): SconceError {
+  const details = { param: tensor.name };
+  return new SconceError('invalid_tensor', `Input "${tensor.name}": element ${index} ${why}.`, { details, cause });
+}
+
+function isShared(bytes: Uint8Array): boolean {
+  return bytes.buffer instanceof SharedArrayBuffer;
+}
+
+function fromOrt(name: string, value: ortNamespace.Tensor): Tensor {
+  const datatype = datatypeOf(value.type) as Datatype;
+  const shape = value.dims;
+  if (value.type === 'string') return { name, datatype, shape, data: encodeBytes(value.data as string[]) };
+  const view = value.data as Exclude<typeof value.data, string[]>;
+  return { name, datatype, shape, data: new Uint8Array(view.buffer, view.byteOffset, view.byteLength) };
+}
+
+/** ONNX Runtime's message without the parts that only its developers need (source paths, function signatures). */
+function ortReason(cause: unknown, path?: string): string {
+  const text = (cause instanceof Error ? cause.message : String(cause))
+    .replace(/\/\S+\.(?:cc|h):\d+ [^\n]*?\) ?/g, '')
+    .replace(/\s+/g, ' ')
+    .trim();
+  const withoutPath = path === undefined ? text : text.replaceAll(path, 'the file');
+  return withoutPath.length > 600 ? `${withoutPath.slice(0, 600)}…` : withoutPath;
+}

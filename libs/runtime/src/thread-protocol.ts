@@ -1,0 +1,93 @@
+import type { SerializedError } from '@sconce/errors';
+import type { Datatype, TensorSpec } from '@sconce/tensor';
+
+/** The file a thread loads. `id` identifies the bytes: two files with one id are the same model. */
+export interface ModelFile {
+  readonly id: string;
+  readonly path: string;
+  /** Counts against the thread's cache budget. */
+  readonly sizeBytes: number;
+}
+
+/** Inputs and outputs of a model; -1 in a shape is a free axis. */
+export interface Signature {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+}
+
+/** A tensor that lies in the task's shared buffer. */
+export interface SharedTensor extends TensorSpec {
+  readonly byteOffset: number;
+  readonly byteLength: number;
+}
+
+/** An output the caller wants; with `slot`, the thread writes it there instead of allocating. */
+export interface WantedOutput {
+  readonly name: string;
+  readonly slot?: SharedTensor;
+}
+
+/** Opens a file and reports its signature without keeping it. */
+export interface InspectTask {
+  readonly kind: 'inspect';
+  readonly file: ModelFile;
+}
+
+/** Makes sure that this thread holds the model. */
+export interface LoadTask {
+  readonly kind: 'load';
+  readonly file: ModelFile;
+}
+
+/** One session call on inputs in shared memory. */
+export interface RunTask {
+  readonly kind: 'run';
+  readonly file: ModelFile;
+  readonly buffer: SharedArrayBuffer;
+  readonly inputs: readonly SharedTensor[];
+  readonly outputs: readonly WantedOutput[];
+}
+
+export type ThreadTask = InspectTask | LoadTask | RunTask;
+
+/** An output as the thread reports it: in its slot (`data` absent) or in memory handed over to the caller. */
+export interface ThreadOutput {
+  readonly name: string;
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+  readonly data?: Uint8Array<ArrayBuffer>;
+}
+
+/** When the thread did what; epoch milliseconds with fractions, comparable across processes of one machine. */
+export interface ThreadTiming {
+  readonly threadId: number;
+  readonly receivedAtMs: number;
+  readonly runStartMs: number;
+  readonly runEndMs: number;
+  /** Time spent loading the model for this task; 0 when the thread held it. */
+  readonly loadMs: number;
+}
+
+export type ThreadReply =
+  | { readonly ok: true; readonly kind: 'inspect'; readonly signature: Signature }
+  | { readonly ok: true; readonly kind: 'load'; readonly loadMs: number }
+  | {
+      readonly ok: true;
+      readonly kind: 'run';
+      readonly outputs: readonly ThreadOutput[];
+      readonly timing: ThreadTiming;
+    }
+  | { readonly ok: false; readonly error: SerializedError };
+
+/** What the pool tells every thread outside of tasks. */
+export interface ThreadNotice {
+  readonly unload: string;
+}
+
+/** Set-up of a thread (`workerData`). */
+export interface ThreadOptions {
+  readonly noticeChannel: string;
+  readonly intraOpThreads: number;
+  readonly maxModels: number;
+  readonly maxModelBytes: number;
+}

@@ -1,0 +1,49 @@
+import { SconceError } from '@sconce/errors';
+
+/** Random access to a sequence of bytes that does not change while it is read. */
+export interface ByteSource {
+  /** Length in bytes. */
+  readonly size: number;
+  /**
+   * Exactly `length` bytes from `offset`. The result may share memory with the source: do not write to it.
+   * @throws SconceError `internal` where the range leaves the source (check against `size` first), `storage_unavailable`
+   * where the bytes cannot be read.
+   */
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/** A ByteSource that holds something open; close it when done. Reads after that throw. */
+export interface OpenByteSource extends ByteSource, AsyncDisposable {
+  /** Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Throws SconceError `internal` unless `[offset, offset + length)` lies within a source of `size` bytes. */
+export function checkRange(size: number, offset: number, length: number): void {
+  const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length);
+  if (whole && offset >= 0 && length >= 0 && offset + length <= size) return;
+  throw new SconceError(
+    'internal',
+    `read of ${length} bytes at offset ${offset} leaves a source of ${size} bytes: check the range before reading`,
+  );
+}
+
+/** Bytes in memory as a ByteSource; reads are views of `bytes`. */
+export class MemoryByteSource implements OpenByteSource {
+  readonly size: number;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.size = bytes.byteLength;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    checkRange(this.size, offset, length);
+    return this.#bytes.subarray(offset, offset + length);
+  }
+
+  async close(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}

@@ -1,0 +1,39 @@
+import { SconceError } from '@sconce/errors';
+
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full: free space or enlarge the volume',
+  EDQUOT: 'the disk quota is used up: free space or raise the quota',
+  EACCES: 'permission denied: give this process read and write access to the storage folder',
+  EPERM: 'the operation is not permitted there: check the ownership and mount options of the storage folder',
+  EROFS: 'the file system is read-only: mount it writable or choose another storage folder',
+  EMFILE: 'too many open files: raise the limit of this process',
+  ENFILE: 'too many open files on this machine: raise the system limit',
+  EIO: 'the disk reports an input/output error: check the volume',
+  ESTALE: 'the network file system lost the file: check the mount',
+};
+
+/** The `code` of a Node system error (`ENOENT`, …), if it is one. */
+export function systemCode(thrown: unknown): string | undefined {
+  const code = thrown instanceof Error ? (thrown as NodeJS.ErrnoException).code : undefined;
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** Whether a system error says that the path does not exist. */
+export function isMissing(thrown: unknown): boolean {
+  const code = systemCode(thrown);
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+/**
+ * A system error as SconceError `storage_unavailable` with the cause, saying what failed and what to do. A SconceError
+ * stays as it is. The message names the key and not the path, which is the operator's business and is in the cause.
+ */
+export function storageError(thrown: unknown, what: string): SconceError {
+  if (thrown instanceof SconceError) return thrown;
+  const code = systemCode(thrown);
+  const reason = (code !== undefined && ADVICE[code]) || (thrown instanceof Error ? thrown.message : String(thrown));
+  return new SconceError('storage_unavailable', `${what}: ${reason}`, {
+    ...(code !== undefined ? { details: { errno: code } } : {}),
+    cause: thrown,
+  });
+}

@@ -1,0 +1,39 @@
+import { SconceError } from '@sconce/errors';
+
+/** An error as a log line holds it: SconceError's code and details, and the chain of causes, which the wire never carries. */
+export interface LoggedError {
+  readonly type: string;
+  readonly message: string;
+  readonly code?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+  readonly stack?: string;
+  readonly cause?: LoggedError;
+  /** The first few errors of an AggregateError. */
+  readonly errors?: readonly LoggedError[];
+}
+
+const MAX_DEPTH = 5;
+const MAX_AGGREGATED = 5;
+
+/** pino's `err` serialiser; takes anything thrown, follows at most 5 causes. */
+export function serializeErrorForLog(thrown: unknown): LoggedError {
+  return serialize(thrown, MAX_DEPTH);
+}
+
+function serialize(thrown: unknown, depth: number): LoggedError {
+  if (!(thrown instanceof Error)) return { type: typeof thrown, message: String(thrown) };
+  // Node's system errors carry a code as well (ECONNREFUSED).
+  const code: unknown = 'code' in thrown ? thrown.code : undefined;
+  const inner = depth > 1;
+  return {
+    type: thrown.name,
+    message: thrown.message,
+    ...(typeof code === 'string' ? { code } : {}),
+    ...(thrown instanceof SconceError && Object.keys(thrown.details).length > 0 ? { details: thrown.details } : {}),
+    ...(thrown.stack !== undefined ? { stack: thrown.stack } : {}),
+    ...(inner && thrown.cause !== undefined ? { cause: serialize(thrown.cause, depth - 1) } : {}),
+    ...(inner && thrown instanceof AggregateError
+      ? { errors: thrown.errors.slice(0, MAX_AGGREGATED).map((error: unknown) => serialize(error, depth - 1)) }
+      : {}),
+  };
+}

@@ -1,0 +1,145 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
+import { readExportRequest, type SpanRecord } from './span-record.ts';
+
+export interface OtlpCollectorOptions {
+  /** Loopback port. Default: any free one. */
+  readonly port?: number;
+  /** Spans kept; the oldest go first. Default 10 000. */
+  readonly maxSpans?: number;
+  /** Largest body accepted, before and after decompression. Default 16 MiB. */
+  readonly maxBodyBytes?: number;
+}
+
+/** A collector of traces in this process: what the demo shows a trace from, and tests look into. */
+export interface OtlpCollector {
+  /** Where exporters post: `http://127.0.0.1:<port>/v1/traces`. */
+  readonly url: string;
+  readonly port: number;
+  /** Spans in the order they came. */
+  readonly spans: readonly SpanRecord[];
+  /** Resolves with all spans once `predicate` holds for them; after `timeoutMs` it fails, naming the spans there are. */
+  waitFor(predicate: (spans: readonly SpanRecord[]) => boolean, timeoutMs?: number): Promise<readonly SpanRecord[]>;
+  clear(): void;
+  stop(): Promise<void>;
+}
+
+const DEFAULT_MAX_SPANS = 10_000;
+const DEFAULT_MAX_BODY_BYTES = 16 * 1024 * 1024;
+const DEFAULT_WAIT_MS = 10_000;
+const MAX_NAMES_IN_ERROR = 20;
+
+const decompress = promisify(gunzip);
+
+/** Starts an OTLP/HTTP endpoint on loopback: JSON traces, plain or gzip. What it cannot read it answers with 4xx. */
+export async function startOtlpCollector(options: OtlpCollectorOptions = {}): Promise<OtlpCollector> {
+  const maxSpans = options.maxSpans ?? DEFAULT_MAX_SPANS;
+  const maxBodyBytes = options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
+  const spans: SpanRecord[] = [];
+  const waiting = new Set<() => void>();
+
+  const receive = async (request: IncomingMessage): Promise<void> => {
+    if (request.method !== 'POST' || request.url !== '/v1/traces') {
+      throw new SconceError('not_found', 'this collector takes POST /v1/traces and nothing else');
+    }
+    if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
+      throw new SconceError('unsupported_media_type', 'send application/json (protocol http/json)');
+    }
+    const received = readExportRequest(parseJson(await readBody(request, maxBodyBytes)));
+    for (const span of received) spans.push(span);
+    if (spans.length > maxSpans) spans.splice(0, spans.length - maxSpans);
+    for (const check of waiting) check();
+  };
+  const server = createServer((request, response) => {
+    receive(request).then(
+      () => answer(response, 200, { partialSuccess: {} }),
+      (error: unknown) => {
+        const { code, message } = toSconceError(error);
+        // The rest of a refused body is not read: the connection goes with the answer.
+        response.setHeader('connection', 'close');
+        answer(response, ERROR_POLICY[code].http, { code, message });
+      },
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port ?? 0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return {
+    url: `http://127.0.0.1:${port}/v1/traces`,
+    port,
+    spans,
+    waitFor: (predicate, timeoutMs = DEFAULT_WAIT_MS) =>
+      new Promise((resolve, reject) => {
+        const finish = (settle: () => void): void => {
+          clearTimeout(timer);
+          waiting.delete(check);
+          settle();
+        };
+        const check = (): void => {
+          try {
+            if (predicate(spans)) finish(() => resolve([...spans]));
+          } catch (error) {
+            finish(() => reject(toSconceError(error)));
+          }
+        };
+        const timer = setTimeout(() => finish(() => reject(notSeen(spans, timeoutMs))), timeoutMs);
+        waiting.add(check);
+        check();
+      }),
+    clear: () => void spans.splice(0),
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > maxBytes) throw tooLarge(maxBytes);
+    parts.push(part);
+  }
+  const body = Buffer.concat(parts);
+  const encoding = request.headers['content-encoding'] ?? 'identity';
+  if (encoding === 'identity') return body;
+  if (encoding !== 'gzip') throw new SconceError('unsupported_media_type', `content-encoding ${encoding}: use gzip`);
+  try {
+    return await decompress(body, { maxOutputLength: maxBytes });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxBytes);
+    throw new SconceError('invalid_request', 'the body is not valid gzip', { cause: error });
+  }
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch (error) {
+    throw new SconceError('invalid_request', 'the body is not valid JSON', { cause: error });
+  }
+}
+
+function tooLarge(maxBytes: number): SconceError {
+  return new SconceError('payload_too_large', `the body is larger than ${maxBytes} bytes: send smaller batches`);
+}
+
+function notSeen(spans: readonly SpanRecord[], timeoutMs: number): SconceError {
+  const names = spans.slice(-MAX_NAMES_IN_ERROR).map((span) => `${span.service}: ${span.name}`);
+  return new SconceError(
+    'deadline_exceeded',
+    `the spans waited for did not come in ${timeoutMs} ms; received ${spans.length}: ${names.join(', ') || 'none'}`,
+  );
+}
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+}

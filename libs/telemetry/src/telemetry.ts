@@ -1,0 +1,134 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { context, propagation, trace, type Meter, type Tracer } from '@opentelemetry/api';
+import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
+import { resourceFromAttributes, type Resource } from '@opentelemetry/resources';
+import { MeterProvider } from '@opentelemetry/sdk-metrics';
+import {
+  AlwaysOffSampler,
+  BatchSpanProcessor,
+  NodeTracerProvider,
+  ParentBasedSampler,
+  TraceIdRatioBasedSampler,
+} from '@opentelemetry/sdk-trace-node';
+import { ATTR_SERVICE_INSTANCE_ID, ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions';
+import type { Logger } from './logger.ts';
+import { createMetrics, type SconceMetrics } from './metrics.ts';
+import { observeProcess } from './process-metrics.ts';
+import { createSpanExporter } from './span-exporter.ts';
+import type { TelemetryConfig } from './telemetry-config.ts';
+
+export interface TelemetryOptions {
+  /** `service.name`, e.g. `sconce-api`. */
+  readonly service: string;
+  readonly version: string;
+  /** `service.instance.id`: unique among the processes of a service. */
+  readonly instanceId: string;
+  readonly traces: TelemetryConfig['traces'];
+  /** Told of failing exports, at most once a minute. */
+  readonly logger?: Logger;
+  /** How long a finished span may wait for others before it is sent. Default 1000. */
+  readonly exportDelayMs?: number;
+  /** Bound of `shutdown`, and of one export. Default 5000. */
+  readonly shutdownTimeoutMs?: number;
+}
+
+/** A process's tracing and metrics. States: running → (shutdown) → ended. One per process at a time. */
+export interface Telemetry {
+  readonly tracer: Tracer;
+  readonly meter: Meter;
+  readonly metrics: SconceMetrics;
+  /** All metrics in Prometheus's text format (`PROMETHEUS_CONTENT_TYPE`). */
+  prometheusText(): Promise<string>;
+  /** Answers a scrape. */
+  handleMetricsRequest(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** Sends the spans that still wait; resolves within `shutdownTimeoutMs`, whatever the endpoint does. */
+  shutdown(): Promise<void>;
+}
+
+export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+const MAX_QUEUED_SPANS = 4_096;
+const MAX_SPANS_PER_EXPORT = 512;
+const DEFAULT_EXPORT_DELAY_MS = 1_000;
+const DEFAULT_SHUTDOWN_TIMEOUT_MS = 5_000;
+const SCOPE = 'sconce';
+
+/**
+ * Starts tracing (registered with OpenTelemetry's API: AsyncLocalStorage context, W3C trace context and baggage) and
+ * metrics. With `exporter: 'none'` no span is recorded, and traceparent is still honoured and valid.
+ */
+export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
+  const shutdownTimeoutMs = options.shutdownTimeoutMs ?? DEFAULT_SHUTDOWN_TIMEOUT_MS;
+  const resource = resourceFromAttributes({
+    [ATTR_SERVICE_NAME]: options.service,
+    [ATTR_SERVICE_VERSION]: options.version,
+    [ATTR_SERVICE_INSTANCE_ID]: options.instanceId,
+  });
+  const tracerProvider = await createTracerProvider(options, resource, shutdownTimeoutMs);
+  tracerProvider.register();
+
+  // The exporter is used as a reader only: it never opens its own port.
+  const reader = new PrometheusExporter({ preventServerStart: true });
+  const serializer = new PrometheusSerializer(undefined, false, undefined, false, true);
+  const meterProvider = new MeterProvider({ resource, readers: [reader] });
+  const meter = meterProvider.getMeter(SCOPE, options.version);
+  const metrics = createMetrics(meter);
+  const stopObserving = observeProcess(metrics);
+
+  const prometheusText = async (): Promise<string> => {
+    const { resourceMetrics } = await reader.collect();
+    return serializer.serialize(resourceMetrics);
+  };
+  let ended: Promise<void> | undefined;
+  const end = async (): Promise<void> => {
+    stopObserving();
+    const bound = new AbortController();
+    const flushed = Promise.allSettled([tracerProvider.shutdown(), meterProvider.shutdown()]);
+    const late = delay(shutdownTimeoutMs, undefined, { signal: bound.signal }).catch(() => undefined);
+    await Promise.race([flushed, late]);
+    bound.abort();
+    trace.disable();
+    context.disable();
+    propagation.disable();
+  };
+  return {
+    tracer: tracerProvider.getTracer(SCOPE, options.version),
+    meter,
+    metrics,
+    prometheusText,
+    handleMetricsRequest: async (_request, response) => {
+      try {
+        const text = await prometheusText();
+        response.writeHead(200, { 'content-type': PROMETHEUS_CONTENT_TYPE }).end(text);
+      } catch (error) {
+        options.logger?.error({ err: error }, 'metrics could not be collected');
+        response.writeHead(500, { 'content-type': 'text/plain' }).end('metrics could not be collected\n');
+      }
+    },
+    shutdown: () => (ended ??= end()),
+  };
+}
+
+async function createTracerProvider(
+  options: TelemetryOptions,
+  resource: Resource,
+  timeoutMs: number,
+): Promise<NodeTracerProvider> {
+  const { traces, logger } = options;
+  if (traces.exporter === 'none') {
+    // New traces are not recorded; a caller's sampled flag is passed on, since others may record.
+    return new NodeTracerProvider({ resource, sampler: new ParentBasedSampler({ root: new AlwaysOffSampler() }) });
+  }
+  const processor = new BatchSpanProcessor(await createSpanExporter(traces, { logger, timeoutMs }), {
+    maxQueueSize: MAX_QUEUED_SPANS,
+    maxExportBatchSize: MAX_SPANS_PER_EXPORT,
+    scheduledDelayMillis: options.exportDelayMs ?? DEFAULT_EXPORT_DELAY_MS,
+    exportTimeoutMillis: timeoutMs,
+  });
+  return new NodeTracerProvider({
+    resource,
+    sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(traces.sampleRatio) }),
+    spanProcessors: [processor],
+  });
+}

@@ -1,0 +1,105 @@
+import type { Tensor } from './datatype.ts';
+import { byteLength, elementCount } from './shape.ts';
+import { describe, tensorError } from './tensor-error.ts';
+
+const PREFIX_BYTES = 4;
+const MAX_ELEMENT_BYTES = 2 ** 32 - 1;
+
+/**
+ * Byte offset at which element `count` ends, scanning length prefixes from `from`. Throws 'invalid_tensor' where a
+ * prefix or an element reaches past the end. Its work is bounded by the data, whatever `count` claims.
+ */
+export function skipElements(data: Uint8Array, options: { name: string; from: number; count: number }): number {
+  const { name, from, count } = options;
+  let offset = from;
+  for (let index = 0; index < count; index++) {
+    const start = offset + PREFIX_BYTES;
+    if (start > data.length) {
+      throw tensorError(
+        name,
+        `BYTES data end inside the length prefix of element ${index}, at byte ${offset} of ${data.length}; expected ${count} elements`,
+      );
+    }
+    offset = start + readPrefix(data, offset);
+    if (offset > data.length) {
+      throw tensorError(
+        name,
+        `BYTES element ${index} at byte ${start} is ${offset - start} bytes long; only ${data.length - start} are left`,
+      );
+    }
+  }
+  return offset;
+}
+
+/**
+ * The elements of a BYTES tensor, row-major, as views into its data (no copy). Throws 'invalid_tensor' for another
+ * datatype, and where the data do not hold exactly product(shape) elements.
+ */
+export function bytesElements(tensor: Tensor): Uint8Array[] {
+  if (tensor.datatype !== 'BYTES') throw tensorError(tensor.name, `has datatype ${tensor.datatype}; expected BYTES`);
+  checkTensor(tensor);
+  const { data } = tensor;
+  const elements: Uint8Array[] = [];
+  for (let offset = 0; offset < data.length;) {
+    const start = offset + PREFIX_BYTES;
+    offset = start + readPrefix(data, offset);
+    elements.push(data.subarray(start, offset));
+  }
+  return elements;
+}
+
+/** The data of a BYTES tensor with these elements; strings as UTF-8. */
+export function encodeBytes(elements: readonly (string | Uint8Array)[]): Uint8Array {
+  let total = 0;
+  for (const element of elements) {
+    const length = typeof element === 'string' ? Buffer.byteLength(element) : element.length;
+    if (length > MAX_ELEMENT_BYTES)
+      throw tensorError('', `a BYTES element has ${length} bytes; expected at most 2^32-1`);
+    total += PREFIX_BYTES + length;
+  }
+  const data = Buffer.allocUnsafeSlow(total);
+  let offset = 0;
+  for (const element of elements) {
+    const start = offset + PREFIX_BYTES;
+    if (typeof element === 'string') {
+      offset = start + data.write(element, start);
+    } else {
+      data.set(element, start);
+      offset = start + element.length;
+    }
+    data.writeUInt32LE(offset - start, start - PREFIX_BYTES);
+  }
+  return data;
+}
+
+/**
+ * Proves that a tensor's data are what its datatype and shape say: the length, for BYTES every prefix, for BOOL that
+ * every byte is 0 or 1 (native code may take any other value for either). Throws 'invalid_tensor'.
+ */
+export function checkTensor(tensor: Tensor): void {
+  const { name, datatype, shape, data } = tensor;
+  if (datatype === 'BYTES') {
+    const count = elementCount(shape, name);
+    const end = skipElements(data, { name, from: 0, count });
+    if (end !== data.length) {
+      throw tensorError(
+        name,
+        `BYTES data have ${data.length - end} bytes after the last of ${count} elements; expected 0`,
+      );
+    }
+    return;
+  }
+  const expected = byteLength(datatype, shape, name);
+  if (data.length !== expected) {
+    throw tensorError(name, `data have ${data.length} bytes; expected ${expected} for ${datatype}[${shape.join(',')}]`);
+  }
+  if (datatype === 'BOOL') {
+    const wrong = data.findIndex((byte) => byte > 1);
+    if (wrong >= 0) throw tensorError(name, `BOOL byte ${wrong} is ${describe(data[wrong])}; expected 0 or 1`);
+  }
+}
+
+function readPrefix(data: Uint8Array, offset: number): number {
+  const low = (data[offset] ?? 0) | ((data[offset + 1] ?? 0) << 8) | ((data[offset + 2] ?? 0) << 16);
+  return low + (data[offset + 3] ?? 0) * 2 ** 24;
+}

@@ -1,0 +1,182 @@
+import { toBfloat16Bits } from './bfloat16.ts';
+import { encodeBytes } from './bytes-elements.ts';
+import type { Datatype } from './datatype.ts';
+import type { NonFinite } from './oip-json.ts';
+import { allocateView, bytesOf } from './typed-view.ts';
+
+type Leaves = readonly (readonly unknown[])[];
+
+/** What each datatype takes as a JSON element, as error messages say it. */
+export const ELEMENT_TEXT: Readonly<Record<Datatype, string>> = {
+  BOOL: 'true or false',
+  UINT8: 'whole numbers from 0 to 255',
+  UINT16: 'whole numbers from 0 to 65535',
+  UINT32: 'whole numbers from 0 to 4294967295',
+  UINT64: 'whole numbers from 0 to 18446744073709551615, written as plain digits',
+  INT8: 'whole numbers from -128 to 127',
+  INT16: 'whole numbers from -32768 to 32767',
+  INT32: 'whole numbers from -2147483648 to 2147483647',
+  INT64: 'whole numbers from -9223372036854775808 to 9223372036854775807, written as plain digits',
+  FP16: 'finite numbers from -65504 to 65504',
+  BF16: 'finite numbers from -3.3895e38 to 3.3895e38',
+  FP32: 'finite numbers from -3.4028e38 to 3.4028e38',
+  FP64: 'finite numbers from -1.7976e308 to 1.7976e308',
+  BYTES: 'strings of well-formed Unicode',
+};
+
+/**
+ * A tensor's data from arrays of JSON elements, in order, that hold `count` elements together. Returns the flat index
+ * of the first element that the datatype cannot hold, if there is one. Plain loops without closures: a request may
+ * have millions of elements.
+ */
+export function writeElements(
+  datatype: Datatype,
+  leaves: Leaves,
+  options: { readonly count: number; readonly nonFinite: NonFinite },
+): Uint8Array | number {
+  const { count, nonFinite } = options;
+  if (datatype === 'BYTES') return writeStrings(leaves);
+  const view = allocateView(datatype, count);
+  let wrong: number;
+  switch (datatype) {
+    case 'BOOL':
+      wrong = writeBooleans(leaves, view as Uint8Array);
+      break;
+    case 'UINT8':
+      wrong = writeIntegers(leaves, view as Uint8Array, [0, 0xff]);
+      break;
+    case 'UINT16':
+      wrong = writeIntegers(leaves, view as Uint16Array, [0, 0xffff]);
+      break;
+    case 'UINT32':
+      wrong = writeIntegers(leaves, view as Uint32Array, [0, 0xffff_ffff]);
+      break;
+    case 'INT8':
+      wrong = writeIntegers(leaves, view as Int8Array, [-0x80, 0x7f]);
+      break;
+    case 'INT16':
+      wrong = writeIntegers(leaves, view as Int16Array, [-0x8000, 0x7fff]);
+      break;
+    case 'INT32':
+      wrong = writeIntegers(leaves, view as Int32Array, [-0x8000_0000, 0x7fff_ffff]);
+      break;
+    case 'UINT64':
+      wrong = writeLongIntegers(leaves, view as BigUint64Array, [0n, 2n ** 64n - 1n]);
+      break;
+    case 'INT64':
+      wrong = writeLongIntegers(leaves, view as BigInt64Array, [-(2n ** 63n), 2n ** 63n - 1n]);
+      break;
+    case 'FP16':
+    case 'FP32':
+    case 'FP64':
+      wrong = writeFloats(leaves, view as Float16Array | Float32Array | Float64Array, nonFinite);
+      break;
+    case 'BF16':
+      wrong = writeBfloats(leaves, view as Uint16Array, nonFinite);
+      break;
+  }
+  return wrong < 0 ? bytesOf(view) : wrong;
+}
+
+function writeIntegers(
+  leaves: Leaves,
+  out: Uint8Array | Uint16Array | Uint32Array | Int8Array | Int16Array | Int32Array,
+  [min, max]: readonly [number, number],
+): number {
+  let at = 0;
+  for (const leaf of leaves) {
+    for (let index = 0; index < leaf.length; index++, at++) {
+      const value = leaf[index];
+      if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) return at;
+      out[at] = value;
+    }
+  }
+  return -1;
+}
+
+function writeLongIntegers(
+  leaves: Leaves,
+  out: BigInt64Array | BigUint64Array,
+  [min, max]: readonly [bigint, bigint],
+): number {
+  // A safe integer goes in as two 32-bit halves: a bigint for each would cost an allocation.
+  const halves = new Uint32Array(out.buffer, out.byteOffset, out.length * 2);
+  const signed = min < 0n;
+  let at = 0;
+  for (const leaf of leaves) {
+    for (let index = 0; index < leaf.length; index++, at++) {
+      const value = leaf[index];
+      if (typeof value === 'number') {
+        // A number above 2^53 here was written with a point or an exponent: its exact value is not known.
+        if (!Number.isSafeInteger(value) || (value < 0 && !signed)) return at;
+        halves[at * 2] = value >>> 0;
+        halves[at * 2 + 1] = Math.floor(value / 2 ** 32);
+      } else if (typeof value === 'bigint' && value >= min && value <= max) {
+        out[at] = value;
+      } else {
+        return at;
+      }
+    }
+  }
+  return -1;
+}
+
+function writeFloats(leaves: Leaves, out: Float16Array | Float32Array | Float64Array, nonFinite: NonFinite): number {
+  let at = 0;
+  for (const leaf of leaves) {
+    for (let index = 0; index < leaf.length; index++, at++) {
+      const value = leaf[index];
+      out[at] = typeof value === 'number' ? value : toNumber(value);
+      if (!Number.isFinite(out[at]) && !isAllowed(value, nonFinite)) return at;
+    }
+  }
+  return -1;
+}
+
+function writeBfloats(leaves: Leaves, out: Uint16Array, nonFinite: NonFinite): number {
+  let at = 0;
+  for (const leaf of leaves) {
+    for (let index = 0; index < leaf.length; index++, at++) {
+      const value = leaf[index];
+      const word = toBfloat16Bits(typeof value === 'number' ? value : toNumber(value));
+      // All exponent bits set: NaN or infinity.
+      if ((word & 0x7f80) === 0x7f80 && !isAllowed(value, nonFinite)) return at;
+      out[at] = word;
+    }
+  }
+  return -1;
+}
+
+/** What is not a JSON number: a long integer, or the null of a NaN. NaN stands for what is wrong. */
+function toNumber(value: unknown): number {
+  return typeof value === 'bigint' ? Number(value) : NaN;
+}
+
+/** Whether an element that became NaN or infinite was so before: not a value that overflowed the datatype. */
+function isAllowed(value: unknown, nonFinite: NonFinite): boolean {
+  return nonFinite === 'allow' && (value === null || (typeof value === 'number' && !Number.isFinite(value)));
+}
+
+function writeBooleans(leaves: Leaves, out: Uint8Array): number {
+  let at = 0;
+  for (const leaf of leaves) {
+    for (let index = 0; index < leaf.length; index++, at++) {
+      const value = leaf[index];
+      if (typeof value !== 'boolean') return at;
+      out[at] = value ? 1 : 0;
+    }
+  }
+  return -1;
+}
+
+function writeStrings(leaves: Leaves): Uint8Array | number {
+  const elements: string[] = [];
+  for (const leaf of leaves) {
+    for (const value of leaf) {
+      // A lone surrogate has no UTF-8: it would silently become another character.
+      if (typeof value !== 'string' || !value.isWellFormed()) return elements.length;
+      elements.push(value);
+    }
+  }
+  return encodeBytes(elements);
+}

@@ -1,0 +1,90 @@
+import { checkTensor } from './bytes-elements.ts';
+import { formatSpec, type Tensor } from './datatype.ts';
+import { decodeJsonData, type NonFinite } from './oip-json.ts';
+import type { TensorHead } from './oip-head.ts';
+import { byteLength } from './shape.ts';
+import { describe, requestError, tensorError } from './tensor-error.ts';
+
+/** The header that tells where a body's JSON ends and its binary tensors begin. */
+export const HEADER_LENGTH_HEADER = 'Inference-Header-Content-Length';
+
+/** A body cut at the header length. Without one, all of it is JSON. */
+export interface SplitBody {
+  readonly head: Uint8Array;
+  readonly binary: Uint8Array;
+}
+
+/**
+ * Cuts a body into its JSON head and its binary tensors. Throws 'invalid_request' for a length that is not a whole
+ * number or is beyond the body.
+ */
+export function splitBody(body: Uint8Array, headerLength: number | undefined): SplitBody {
+  if (headerLength === undefined) return { head: body, binary: body.subarray(body.length) };
+  if (!Number.isSafeInteger(headerLength) || headerLength < 0) {
+    throw requestError(HEADER_LENGTH_HEADER, `${HEADER_LENGTH_HEADER} is ${headerLength}; expected a whole number`);
+  }
+  if (headerLength > body.length) {
+    throw requestError(
+      HEADER_LENGTH_HEADER,
+      `${HEADER_LENGTH_HEADER} is ${headerLength}; the body has only ${body.length} bytes (the length counts uncompressed JSON)`,
+    );
+  }
+  return { head: body.subarray(0, headerLength), binary: body.subarray(headerLength) };
+}
+
+/**
+ * The tensors that heads describe, from their JSON `data` or, in the order listed, from the binary section. Binary data
+ * are views into it, without a copy.
+ *
+ * Throws 'invalid_tensor' for a tensor with both sources or neither, a `binary_data_size` that is not what datatype and
+ * shape say, a section that ends too early and data that are not valid; 'invalid_request' for bytes left over.
+ */
+export function decodeTensors(heads: readonly TensorHead[], binary: Uint8Array, nonFinite: NonFinite): Tensor[] {
+  let offset = 0;
+  const tensors = heads.map((head): Tensor => {
+    const { name, datatype, shape, data, parameters } = head;
+    const size = parameters['binary_data_size'];
+    if (size === undefined) {
+      if (data !== undefined) return decodeJsonData({ name, datatype, shape }, data, nonFinite);
+      throw tensorError(name, 'has neither data nor parameters.binary_data_size; expected one of them');
+    }
+    if (data !== undefined)
+      throw tensorError(name, 'has both data and parameters.binary_data_size; expected one of them');
+    const end = offset + checkedSize(head, size);
+    if (end > binary.length) {
+      const hint = binary.length === 0 ? ` (is the ${HEADER_LENGTH_HEADER} header set?)` : '';
+      throw tensorError(
+        name,
+        `binary data are truncated: expected ${end - offset} bytes, ${binary.length - offset} are left${hint}`,
+      );
+    }
+    const tensor = { name, datatype, shape, data: binary.subarray(offset, end) };
+    checkTensor(tensor);
+    offset = end;
+    return tensor;
+  });
+  if (offset !== binary.length) {
+    throw requestError(
+      HEADER_LENGTH_HEADER,
+      `the body has ${binary.length - offset} surplus bytes after its binary tensors: expected ${offset} bytes after the JSON, got ${binary.length}`,
+    );
+  }
+  return tensors;
+}
+
+function checkedSize(head: TensorHead, size: unknown): number {
+  const { name, datatype, shape } = head;
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
+    throw tensorError(name, `parameters.binary_data_size is ${describe(size)}; expected a whole number of bytes`);
+  }
+  if (datatype !== 'BYTES') {
+    const expected = byteLength(datatype, shape, name);
+    if (size !== expected) {
+      throw tensorError(
+        name,
+        `parameters.binary_data_size is ${size}; expected ${expected}, which ${formatSpec(head)} takes`,
+      );
+    }
+  }
+  return size;
+}

@@ -1,0 +1,64 @@
+import { SconceError, toSconceError } from '@sconce/errors';
+import type { Tensor } from './datatype.ts';
+import { encodeJsonData, type NonFinite } from './oip-json.ts';
+
+/** An HTTP body of the protocol with the headers that describe it. */
+export interface OipBody {
+  /** 'application/json', or 'application/octet-stream' where binary tensors follow the JSON. */
+  readonly contentType: string;
+  /** Bytes of the JSON, for the Inference-Header-Content-Length header; undefined where all of the body is JSON. */
+  readonly headerLength?: number;
+  readonly body: Buffer;
+}
+
+/** A tensor to write and how. */
+export interface TensorToWrite {
+  readonly tensor: Tensor;
+  readonly binary: boolean;
+}
+
+/**
+ * Writes a body: the members of `fields`, then the tensors as member `key`, each with flat JSON data or its
+ * `binary_data_size`; behind the JSON the binary tensors in the order listed. Copies the data,
+ * so the caller may reuse their memory. Throws as `encodeJsonData`, and 'payload_too_large' for JSON too long to write.
+ */
+export function encodeBody(parts: {
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly key: 'inputs' | 'outputs';
+  readonly tensors: readonly TensorToWrite[];
+  readonly nonFinite: NonFinite;
+}): OipBody {
+  const { fields, key, tensors, nonFinite } = parts;
+  const entries = tensors.map(({ tensor, binary }) => {
+    const { name, datatype, shape, data } = tensor;
+    if (binary) return JSON.stringify({ name, datatype, shape, parameters: { binary_data_size: data.length } });
+    // Spliced in as text: the numbers are already written, exactly, and JSON.stringify would take them apart again.
+    return withMember(JSON.stringify({ name, datatype, shape }), 'data', jsonText(tensor, nonFinite));
+  });
+  const head = Buffer.from(withMember(JSON.stringify(fields), key, `[${entries.join(',')}]`));
+  const binary = tensors.filter((entry) => entry.binary).map((entry) => entry.tensor.data);
+  if (binary.length === 0) return { contentType: 'application/json', body: head };
+  return {
+    contentType: 'application/octet-stream',
+    headerLength: head.length,
+    body: Buffer.concat([head, ...binary]),
+  };
+}
+
+function withMember(object: string, key: string, value: string): string {
+  return `${object.slice(0, -1)}${object === '{}' ? '' : ','}"${key}":${value}}`;
+}
+
+function jsonText(tensor: Tensor, nonFinite: NonFinite): string {
+  try {
+    return encodeJsonData(tensor, nonFinite);
+  } catch (error) {
+    // The only RangeError here is a string longer than JavaScript allows.
+    if (!(error instanceof RangeError)) throw toSconceError(error);
+    throw new SconceError(
+      'payload_too_large',
+      `tensor ${JSON.stringify(tensor.name)} of ${tensor.data.length} bytes is too long to write as JSON; use binary data`,
+      { details: { param: tensor.name }, cause: error },
+    );
+  }
+}

@@ -1,0 +1,74 @@
+import type { Tensor } from './datatype.ts';
+import { checkTensor } from './bytes-elements.ts';
+import { decodeTensors, splitBody } from './oip-binary.ts';
+import { encodeBody, type OipBody } from './oip-body.ts';
+import { parseObject, readId, readParameters, readTensorHead, type OipParameters } from './oip-head.ts';
+import { describe, requestError } from './tensor-error.ts';
+
+/** A request as a client writes it. */
+export interface InferCall {
+  readonly id?: string;
+  readonly inputs: readonly Tensor[];
+  /** The outputs to ask for; all of them where absent. `binary` overrides the call's for one output. */
+  readonly outputs?: readonly { readonly name: string; readonly binary?: boolean; readonly classification?: number }[];
+  /** Whether inputs go, and outputs come, as binary rather than JSON. */
+  readonly binary: boolean;
+  readonly parameters?: OipParameters;
+  /** Further top-level fields, such as a job submission's `model`. */
+  readonly extra?: Readonly<Record<string, unknown>>;
+}
+
+/** A server's answer. */
+export interface InferAnswer {
+  readonly modelName: string;
+  readonly modelVersion?: string;
+  readonly id?: string;
+  readonly parameters: OipParameters;
+  readonly outputs: readonly Tensor[];
+}
+
+/**
+ * Writes an inference request. Throws 'invalid_tensor' for a tensor whose data do not fit its shape and for NaN or an
+ * infinity in JSON, which a server refuses; 'invalid_request' for BYTES in JSON that are not UTF-8.
+ */
+export function encodeInferRequest(call: InferCall): OipBody {
+  const { id, inputs, outputs, binary, parameters, extra } = call;
+  for (const tensor of inputs) checkTensor(tensor);
+  const allParameters = { ...parameters, ...(binary ? { binary_data_output: true } : {}) };
+  return encodeBody({
+    fields: {
+      ...extra,
+      id,
+      parameters: Object.keys(allParameters).length > 0 ? allParameters : undefined,
+      outputs: outputs?.map((output) => ({
+        name: output.name,
+        parameters: { binary_data: output.binary ?? binary, classification: output.classification },
+      })),
+    },
+    key: 'inputs',
+    tensors: inputs.map((tensor) => ({ tensor, binary })),
+    nonFinite: 'reject',
+  });
+}
+
+/**
+ * Reads an inference response, JSON or with binary outputs; `headerLength` is its Inference-Header-Content-Length.
+ * Binary outputs are views into `body`. Throws 'invalid_request' or 'invalid_tensor', as for a request, where the body
+ * is not one.
+ */
+export function decodeInferResponse(body: Uint8Array, headerLength?: number): InferAnswer {
+  const { head, binary } = splitBody(body, headerLength);
+  const { model_name: modelName, model_version: modelVersion, id, parameters, outputs } = parseObject(head);
+  if (typeof modelName !== 'string') {
+    throw requestError('model_name', `model_name is ${describe(modelName)}; expected a string`);
+  }
+  if (!Array.isArray(outputs)) throw requestError('outputs', `outputs is ${describe(outputs)}; expected an array`);
+  const heads = outputs.map((output: unknown, index) => readTensorHead(output, `outputs[${index}]`));
+  return {
+    modelName,
+    ...(typeof modelVersion === 'string' ? { modelVersion } : {}),
+    ...readId(id),
+    parameters: readParameters(parameters, 'parameters'),
+    outputs: decodeTensors(heads, binary, 'allow'),
+  };
+}

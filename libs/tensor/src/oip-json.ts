@@ -1,0 +1,142 @@
+import { isUtf8 } from 'node:buffer';
+import { fromBfloat16Bits } from './bfloat16.ts';
+import { bytesElements } from './bytes-elements.ts';
+import { formatShape, formatSpec, type Tensor, type TensorSpec } from './datatype.ts';
+import { writeElements, ELEMENT_TEXT } from './json-elements.ts';
+import { elementCount } from './shape.ts';
+import { describe, requestError, tensorError } from './tensor-error.ts';
+import { viewOf } from './typed-view.ts';
+
+/**
+ * What JSON has no number for. 'reject' refuses NaN and infinities, as a request's tensor may not have them. 'allow'
+ * writes NaN as null and ±Infinity as ±1e999, and reads them back: a response must be able to say what a model gave.
+ */
+export type NonFinite = 'reject' | 'allow';
+
+/**
+ * A tensor from the `data` of the protocol's JSON form: nested as the shape says, or flat and row-major. FP16 and BF16
+ * are numbers, rounded to nearest even; BYTES are strings, kept as UTF-8; INT64 and UINT64 may be bigint.
+ *
+ * Throws 'invalid_tensor', naming the tensor, the element, what was expected and what came, for a wrong number of
+ * elements, ragged nesting, an element of the wrong JSON type and a number that the datatype cannot hold.
+ */
+export function decodeJsonData(spec: TensorSpec, data: unknown, nonFinite: NonFinite = 'reject'): Tensor {
+  const { name, datatype, shape } = spec;
+  const count = elementCount(shape, name);
+  const nested = Array.isArray(data) && shape.length > 1 && Array.isArray(data[0]);
+  const leaves = nested ? innerArrays(spec, data) : [flatArray(spec, data, count)];
+  const written = writeElements(datatype, leaves, { count, nonFinite });
+  if (typeof written === 'number') {
+    const inner = shape.at(-1) ?? 1;
+    const element = nested ? leaves[Math.floor(written / inner)]?.[written % inner] : leaves[0]?.[written];
+    const path = nested ? pathOf(written, shape) : `[${written}]`;
+    throw tensorError(name, `data${path} is ${describe(element)}; ${datatype} takes ${ELEMENT_TEXT[datatype]}`);
+  }
+  return { name, datatype, shape, data: written };
+}
+
+/**
+ * A tensor's elements as JSON text: a flat row-major array.
+ *
+ * NaN becomes null and ±Infinity ±1e999 (with 'allow', the default): both are valid JSON, where the bare words are not
+ * and would break a client's parser. 1e999 keeps within JSON's number grammar and every parser that reads doubles
+ * reads it as infinity; nothing in that grammar reads as NaN, and null is what JavaScript's own JSON writes for it.
+ * Floats are written as the shortest decimal of their float64 value, so they read back exactly, -0 included.
+ *
+ * Throws 'invalid_request' for a BYTES element that is not UTF-8, and with 'reject' 'invalid_tensor' for NaN and
+ * infinities; both say to use binary data.
+ */
+export function encodeJsonData(tensor: Tensor, nonFinite: NonFinite = 'allow'): string {
+  const { name, datatype } = tensor;
+  switch (datatype) {
+    case 'BYTES':
+      return JSON.stringify(bytesElements(tensor).map((element, index) => utf8(name, element, index)));
+    case 'BOOL':
+      return JSON.stringify(Array.from(viewOf({ ...tensor, datatype }), (byte) => byte !== 0));
+    case 'FP16':
+    case 'FP32':
+    case 'FP64':
+      return floatsText(name, viewOf({ ...tensor, datatype }), nonFinite);
+    case 'BF16':
+      return floatsText(name, Float32Array.from(viewOf({ ...tensor, datatype }), fromBfloat16Bits), nonFinite);
+    default:
+      return `[${viewOf({ ...tensor, datatype }).join(',')}]`;
+  }
+}
+
+function floatsText(name: string, view: Float16Array | Float32Array | Float64Array, nonFinite: NonFinite): string {
+  let plain = true;
+  for (let index = 0; index < view.length && plain; index++) {
+    const value = view[index] ?? 0;
+    plain = Number.isFinite(value) && !Object.is(value, -0);
+  }
+  if (plain) return `[${view.join(',')}]`;
+  return `[${Array.from(view, (value, index) => floatText(name, value, { index, nonFinite })).join(',')}]`;
+}
+
+function floatText(name: string, value: number, options: { index: number; nonFinite: NonFinite }): string {
+  if (Object.is(value, -0)) return '-0';
+  if (Number.isFinite(value)) return String(value);
+  if (options.nonFinite === 'reject') {
+    throw tensorError(name, `element ${options.index} is ${value}, which JSON cannot carry; send the tensor as binary`);
+  }
+  if (Number.isNaN(value)) return 'null';
+  return value > 0 ? '1e999' : '-1e999';
+}
+
+function utf8(name: string, element: Uint8Array, index: number): string {
+  if (!isUtf8(element)) {
+    throw requestError(
+      name,
+      `tensor ${JSON.stringify(name)}: BYTES element ${index} is not valid UTF-8, so JSON cannot carry it; ask for it with parameters.binary_data`,
+    );
+  }
+  return Buffer.from(element.buffer, element.byteOffset, element.byteLength).toString('utf8');
+}
+
+function flatArray(spec: TensorSpec, data: unknown, count: number): readonly unknown[] {
+  // The nested form of a scalar is the bare element.
+  const flat = spec.shape.length === 0 && !Array.isArray(data) ? [data] : data;
+  if (!Array.isArray(flat)) {
+    throw tensorError(spec.name, `data is ${describe(data)}; expected an array of ${count} elements`);
+  }
+  if (flat.length !== count) {
+    // Nested data whose first axis is 0 are an empty array, whatever the inner axes.
+    throw tensorError(spec.name, `data has ${flat.length} elements; expected ${count} for ${formatSpec(spec)}`);
+  }
+  return flat;
+}
+
+/**
+ * The innermost arrays of nested data, having checked every array's length against the shape. So the number of
+ * elements that the shape claims is proved present before anything is allocated by it.
+ */
+function innerArrays(spec: TensorSpec, data: readonly unknown[]): (readonly unknown[])[] {
+  const { name, shape } = spec;
+  let level: unknown[] = [data];
+  for (const [axis, length] of shape.entries()) {
+    const next: unknown[] = [];
+    for (const [index, array] of level.entries()) {
+      if (!Array.isArray(array) || array.length !== length) {
+        throw tensorError(
+          name,
+          `data${pathOf(index, shape.slice(0, axis))} is ${describe(array)}; expected an array of ${length}, as shape ${formatShape(shape)} says`,
+        );
+      }
+      if (axis < shape.length - 1) for (const member of array) next.push(member);
+    }
+    if (axis < shape.length - 1) level = next;
+  }
+  return level as (readonly unknown[])[];
+}
+
+/** `[1][0]`: the nested position of a flat row-major index. */
+function pathOf(index: number, shape: readonly number[]): string {
+  let path = '';
+  let rest = index;
+  for (const dimension of shape.toReversed()) {
+    path = `[${rest % dimension}]${path}`;
+    rest = Math.floor(rest / dimension);
+  }
+  return path;
+}

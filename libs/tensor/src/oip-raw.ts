@@ -1,0 +1,72 @@
+import { checkTensor, encodeBytes } from './bytes-elements.ts';
+import { DATATYPE_BYTES, formatSpec, type Tensor, type TensorSpec } from './datatype.ts';
+import { formatSignature } from './oip-head.ts';
+import type { InferRequest, InferSignature } from './oip-request.ts';
+import { elementCount } from './shape.ts';
+import { requestError, tensorError } from './tensor-error.ts';
+
+/**
+ * A raw binary request: the whole body is the data of the model's only input, and all outputs are answered as binary.
+ *
+ * At most one axis of the input may be free; its size follows from the byte count, which makes a single row a batch of
+ * one, as the protocol says. BYTES must have shape [1] (or a free axis taken as 1): the body, without a length prefix,
+ * is the one element. Throws 'invalid_request' where the model's signature does not allow such a request,
+ * 'invalid_tensor' where the body's length does not fit.
+ */
+export function decodeRawRequest(body: Uint8Array, signature: InferSignature): InferRequest {
+  const [input] = signature.inputs;
+  if (input === undefined || signature.inputs.length !== 1) {
+    throw requestError(
+      'inputs',
+      `a raw binary request needs a model with exactly one input; this one has ${formatSignature(signature.inputs)}`,
+    );
+  }
+  const tensor = input.datatype === 'BYTES' ? rawBytes(input, body) : rawNumbers(input, body);
+  return {
+    parameters: {},
+    inputs: [tensor],
+    outputs: signature.outputs.map(({ name }) => ({ name, binary: true })),
+  };
+}
+
+function rawBytes(input: TensorSpec, body: Uint8Array): Tensor {
+  const shape = input.shape.map((dimension) => (dimension === -1 ? 1 : dimension));
+  checkFreeAxes(input);
+  if (shape.length === 0 || shape.some((dimension) => dimension !== 1)) {
+    throw requestError(input.name, `a raw binary request for BYTES needs shape [1]; the input is ${formatSpec(input)}`);
+  }
+  return { name: input.name, datatype: 'BYTES', shape, data: encodeBytes([body]) };
+}
+
+function rawNumbers(input: TensorSpec, body: Uint8Array): Tensor {
+  const { name, datatype } = input;
+  checkFreeAxes(input);
+  const size =
+    (DATATYPE_BYTES[datatype] ?? 1) *
+    elementCount(
+      input.shape.filter((dimension) => dimension !== -1),
+      name,
+    );
+  const free = input.shape.includes(-1);
+  const length = size === 0 ? 0 : body.length / size;
+  if (free ? size === 0 || !Number.isInteger(length) : size !== body.length) {
+    throw tensorError(
+      name,
+      `a raw binary body of ${body.length} bytes came; ${formatSpec(input)} takes ${free ? `a multiple of ${size}` : size}`,
+    );
+  }
+  const shape = input.shape.map((dimension) => (dimension === -1 ? length : dimension));
+  const tensor: Tensor = { name, datatype, shape, data: body };
+  checkTensor(tensor);
+  return tensor;
+}
+
+function checkFreeAxes(input: TensorSpec): void {
+  const free = input.shape.filter((dimension) => dimension === -1).length;
+  if (free > 1) {
+    throw requestError(
+      input.name,
+      `a raw binary request allows one free axis; the input is ${formatSpec(input)}, with ${free}: send the shape as JSON`,
+    );
+  }
+}

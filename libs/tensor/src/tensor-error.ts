@@ -1,0 +1,33 @@
+import { SconceError } from '@sconce/errors';
+
+const SHOWN_CHARS = 100;
+
+/** An 'invalid_tensor' whose message begins with the tensor's name and whose `details.param` is that name. */
+export function tensorError(name: string, message: string): SconceError {
+  return new SconceError('invalid_tensor', `tensor ${quote(name)}: ${message}`, { details: { param: shorten(name) } });
+}
+
+/** An 'invalid_request' whose `details.param` is the field, header or output at fault. */
+export function requestError(param: string, message: string): SconceError {
+  return new SconceError('invalid_request', message, { details: { param: shorten(param) } });
+}
+
+/** A string from outside as it may stand in a message: quoted, escaped and of bounded length. */
+export function quote(text: string): string {
+  return JSON.stringify(shorten(text));
+}
+
+/** A JSON value from outside as a message names it: its type, and its value where that is short. */
+export function describe(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return `an array of ${value.length} ${value.length === 1 ? 'element' : 'elements'}`;
+  if (typeof value === 'object') return 'an object';
+  if (typeof value === 'string') return `the string ${quote(value)}`;
+  return String(value);
+}
+
+/** Cuts a string from outside to a length that is fit for a message or a log line. */
+function shorten(text: string): string {
+  return text.length <= SHOWN_CHARS ? text : `${text.slice(0, SHOWN_CHARS)}…`;
+}

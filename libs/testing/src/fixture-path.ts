@@ -1,0 +1,9 @@
+import { fileURLToPath } from 'node:url';
+
+/** Small ONNX models made for tests (`fixtures/make.py` says what each computes). */
+export type FixtureModel = 'affine' | 'simple' | 'row-mixing' | 'lookup' | 'every-type' | 'nonzero' | 'slow';
+
+/** Path of a fixture model's file. */
+export function fixturePath(model: FixtureModel): string {
+  return fileURLToPath(new URL(`../fixtures/${model}.onnx`, import.meta.url));
+}
