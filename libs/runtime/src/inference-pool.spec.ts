@@ -36,7 +36,15 @@ describe('InferencePool', () => {
   it.each([true, false])('joins the parts of a call row by row (outputs in shared memory: %s)', async (rowsKnown) => {
     const { outputs, timing } = await pool.run({
       file: fixture('affine'),
-      parts: [[floats('x', [[0, 1, 2, 3]])], [floats('x', [[4, 5, 6, 7], [8, 9, 10, 11]])]],
+      parts: [
+        [floats('x', [[0, 1, 2, 3]])],
+        [
+          floats('x', [
+            [4, 5, 6, 7],
+            [8, 9, 10, 11],
+          ]),
+        ],
+      ],
       outputs: signatures.get('affine')!.outputs,
       rowsKnown,
     });

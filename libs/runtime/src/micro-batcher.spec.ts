@@ -49,7 +49,12 @@ class TestRunner {
     if (values.includes(POISON)) throw new SconceError('inference_failed', 'poisoned');
     const now = performance.timeOrigin + performance.now();
     return {
-      outputs: [tensor(values.map((value) => value + 1), 'y')],
+      outputs: [
+        tensor(
+          values.map((value) => value + 1),
+          'y',
+        ),
+      ],
       timing: { threadId: 1, receivedAtMs: now, runStartMs: now, runEndMs: now, loadMs: 0 },
     };
   }
@@ -89,7 +94,11 @@ describe('MicroBatcher', () => {
             const abort = new AbortController();
             const values = poisoned ? [...rows, POISON] : rows;
             const reply = batcher.submit(
-              request(values, { lane, signal: abort.signal, model: model(alone ? { axis: 'none', name: 'solo' } : {}) }),
+              request(values, {
+                lane,
+                signal: abort.signal,
+                model: model(alone ? { axis: 'none', name: 'solo' } : {}),
+              }),
             );
             if (cancelled) abort.abort();
             outcomes.push(
@@ -153,7 +162,11 @@ describe('MicroBatcher', () => {
       await turn();
     }
     await settled;
-    expect(runner.calls.map((call) => call.parts.map((part) => part[0]?.shape))).toEqual([[[1, 1]], [[1, 1]], [[1, 2]]]);
+    expect(runner.calls.map((call) => call.parts.map((part) => part[0]?.shape))).toEqual([
+      [[1, 1]],
+      [[1, 1]],
+      [[1, 2]],
+    ]);
   });
 
   it('serves online before batch', async () => {

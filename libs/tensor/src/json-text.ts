@@ -7,6 +7,8 @@ import { quote, requestError } from './tensor-error.ts';
 const LONG_INTEGER = /[[,:\s]-?\d{16,}(?![\d.eE])/;
 /** Digits of the largest 64-bit integers. What is longer fits no datatype, so it stays an (inexact) number. */
 const MAX_INTEGER_CHARS = 20;
+/** Most levels of nesting in a field that the protocol does not know. */
+const MAX_DEPTH = 64;
 
 type SourceReviver = (this: unknown, key: string, value: unknown, context: { readonly source?: string }) => unknown;
 // Node passes the source text of primitives to revivers; TypeScript's library does not declare it yet.
@@ -37,12 +39,19 @@ export function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-/** The value with every bigint that `parseJson` left in it as an (inexact) number, as plain JSON would have read it. */
-export function withoutBigints(value: unknown): unknown {
+/**
+ * The value with every bigint that `parseJson` left in it as an (inexact) number, as plain JSON would have read it.
+ * Throws 'invalid_request', with `param`, for nesting beyond MAX_DEPTH: for what comes from outside and is kept.
+ */
+export function withoutBigints(value: unknown, param: string, depth = 0): unknown {
   if (typeof value === 'bigint') return Number(value);
-  if (Array.isArray(value)) return value.map(withoutBigints);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withoutBigints(member)]));
+  if (depth === MAX_DEPTH) throw requestError(param, `${param} is nested more than ${MAX_DEPTH} levels deep`);
+  if (Array.isArray(value)) return value.map((member) => withoutBigints(member, param, depth + 1));
+  const members = Object.entries(value).map(
+    ([key, member]) => [key, withoutBigints(member, param, depth + 1)] as const,
+  );
+  return Object.fromEntries(members);
 }
 
 function reviveLongInteger(this: unknown, key: string, value: unknown, context: { readonly source?: string }): unknown {

@@ -55,7 +55,7 @@ export function parseInferHead(request: {
     ...(requested.length > 0
       ? { outputs: requested.map((output: unknown, index) => readOutputHead(output, `outputs[${index}]`)) }
       : {}),
-    extra: withoutBigints(extra) as Record<string, unknown>,
+    extra: withoutBigints(extra, 'body') as Record<string, unknown>,
     binary,
   };
 }
@@ -76,7 +76,7 @@ export function readId(id: unknown): { id?: string } {
 /** A `parameters` object. Throws 'invalid_request' for a value that is not a string, number or boolean. */
 export function readParameters(value: unknown, path: string): OipParameters {
   if (value === undefined || value === null) return {};
-  const parameters = readObject(value, path);
+  const parameters = withoutBigints(readObject(value, path), path) as Record<string, unknown>;
   for (const [key, member] of Object.entries(parameters)) {
     if (typeof member !== 'string' && typeof member !== 'number' && typeof member !== 'boolean') {
       throw requestError(

@@ -36,6 +36,9 @@ const VIEWS = {
   FP64: Float64Array,
 } as const satisfies Record<FixedDatatype, unknown>;
 
+// Declared for any memory, shared or not: the library's own declaration of Float16Array knows only the latter.
+type ViewConstructor = new (memory: ArrayBufferLike, byteOffset: number, length: number) => unknown;
+
 /**
  * The elements of a fixed-width tensor as a typed array: over the tensor's own memory where that is aligned for the
  * type, else over a copy. So read through it; do not write.
@@ -57,7 +60,7 @@ export function viewOf<D extends Datatype>(tensor: Tensor & { readonly datatype:
   // `new Uint8Array(data)`, not `slice`: on a Buffer, `slice` is a view at the same bad alignment.
   const aligned = data.byteOffset % size === 0 ? data : new Uint8Array(data);
   const View = VIEWS[datatype];
-  return new View(aligned.buffer, aligned.byteOffset, expected / size) as unknown as ViewByDatatype[D];
+  return new View(aligned.buffer as ArrayBuffer, aligned.byteOffset, expected / size) as unknown as ViewByDatatype[D];
 }
 
 /** A zeroed typed array for `count` elements, from which `bytesOf` makes a tensor's data. */

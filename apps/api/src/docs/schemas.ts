@@ -1,4 +1,9 @@
-import type { SchemaObject } from '@nestjs/swagger/dist/interfaces/open-api-spec.interface.js';
+import type { OpenAPIObject } from '@nestjs/swagger';
+
+type SchemaObject = Exclude<
+  NonNullable<NonNullable<OpenAPIObject['components']>['schemas']>[string],
+  { readonly $ref: string }
+>;
 
 const PARAMETERS: SchemaObject = {
   type: 'object',

@@ -1,6 +1,7 @@
 import { Controller, Inject, Param, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { decodeInferRequest } from '@sconce/tensor';
 import { DocumentInfer } from '../docs/inference.docs.ts';
 import { nameModel, requestContext } from '../http/request-trace.ts';
 import { sendJob, toJobResource } from '../jobs/job-resource.ts';
@@ -42,7 +43,9 @@ export class InferenceController {
     version: string | undefined,
   ): Promise<void> {
     const call = readInferenceCall(request);
-    const prepared = await this.inference.prepare(model, version, this.inference.parse(call));
+    const prepared = await this.inference.prepare(model, version, (signature) =>
+      decodeInferRequest({ body: call.body, headerLength: call.headerLength, signature }),
+    );
     nameModel(request, prepared.manifest.name);
     const context = requestContext(request);
     if (prefersAsync(request)) {

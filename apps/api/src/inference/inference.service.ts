@@ -5,12 +5,10 @@ import { ModelDirectory, requireReady, type ReadyManifest } from '@sconce/models
 import { InferenceProducer, type InferenceRequest, type JobRecord, type Lane, type RequestTiming } from '@sconce/queue';
 import { SpanKind, contextWithSpan, injectContext, type Context, type Telemetry } from '@sconce/telemetry';
 import {
-  bindInferRequest,
   encodeInferResponse,
-  parseInferHead,
-  type EncodedResponse,
-  type InferHead,
   type InferRequest,
+  type InferSignature,
+  type OipBody,
   type RequestedOutput,
   type Tensor,
 } from '@sconce/tensor';
@@ -32,7 +30,7 @@ export interface PreparedInference {
 }
 
 export interface InferenceResult {
-  readonly response: EncodedResponse;
+  readonly response: OipBody;
   readonly timing: RequestTiming;
 }
 
@@ -49,16 +47,15 @@ export class InferenceService {
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
   ) {}
 
-  /** Parses the JSON in front. The caller may need it to know the model (jobs). Throws `invalid_request`. */
-  parse(call: InferenceCall): InferHead {
-    return parseInferHead(call.body, call.headerLength);
-  }
-
-  /** Finds the model and checks the request against its signature. */
-  async prepare(model: string, version: string | undefined, head: InferHead): Promise<PreparedInference> {
+  /** Finds the model and has the request read against its signature. */
+  async prepare(
+    model: string,
+    version: string | undefined,
+    read: (signature: InferSignature) => InferRequest,
+  ): Promise<PreparedInference> {
     const manifest = await this.servedModel(model, version);
-    const request = bindInferRequest(head, manifest.signature);
-    if (manifest.batch.axis === 'dynamic') checkRowsAgree(request.inputs);
+    const request = read(manifest.signature);
+    if (manifest.batch?.axis === 'dynamic') checkRowsAgree(request.inputs);
     return { manifest, request };
   }
 
@@ -185,7 +182,7 @@ function queueRequest({ manifest, request }: PreparedInference, trace: Inference
   };
 }
 
-function encode(manifest: ReadyManifest, request: InferRequest, outputs: readonly Tensor[]): EncodedResponse {
+function encode(manifest: ReadyManifest, request: InferRequest, outputs: readonly Tensor[]): OipBody {
   return encodeInferResponse({
     modelName: manifest.name,
     modelVersion: manifest.version,

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify';
-import type { EncodedResponse } from '@sconce/tensor';
+import type { OipBody } from '@sconce/tensor';
 import type { InferenceResult } from './inference.service.ts';
 
 /** Sends an infer answer: the protocol's body, and where its time went as `Server-Timing`. */
@@ -9,10 +9,11 @@ export function sendResult(reply: FastifyReply, { response, timing }: InferenceR
     'server-timing',
     `queue;dur=${queueMs}, batch;dur=${batchMs};desc="${batchRows} rows", run;dur=${runMs}`,
   );
+  void reply.status(200);
   sendEncoded(reply, response);
 }
 
-function sendEncoded(reply: FastifyReply, response: EncodedResponse): void {
+function sendEncoded(reply: FastifyReply, response: OipBody): void {
   reply.header('content-type', response.contentType);
   if (response.headerLength !== undefined) {
     reply.header('inference-header-content-length', String(response.headerLength));

@@ -3,6 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { SconceError } from '@sconce/errors';
 import { InferenceProducer } from '@sconce/queue';
+import { bindInferHead, parseInferHead } from '@sconce/tensor';
 import { DocumentCancelJob, DocumentGetJob, DocumentJobResult, DocumentSubmitJob } from '../docs/jobs.docs.ts';
 import { nameModel, requestContext } from '../http/request-trace.ts';
 import { readInferenceCall } from '../inference/inference-call.ts';
@@ -23,9 +24,9 @@ export class JobsController {
   @DocumentSubmitJob()
   async submit(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const call = readInferenceCall(request);
-    const head = this.inference.parse(call);
+    const head = parseInferHead(call);
     const { model, version } = readTarget(head.extra);
-    const prepared = await this.inference.prepare(model, version, head);
+    const prepared = await this.inference.prepare(model, version, (signature) => bindInferHead(head, signature));
     nameModel(request, prepared.manifest.name);
     const context = requestContext(request);
     const job = await this.inference.submit(prepared, call, { context, lane: 'batch', scope: 'job' });

@@ -27,7 +27,7 @@ const DEFAULT_MAX_BATCH_SIZE = 64;
  * a run, `max_batch_size` is positive and `dims` leave the batch axis out, as Triton has it.
  */
 export function toModelConfig({ name, signature, batch, config }: ReadyManifest): object {
-  const dynamic = batch.axis === 'dynamic';
+  const dynamic = batch?.axis === 'dynamic';
   const tensor = (spec: TensorSpec): object => ({
     name: spec.name,
     data_type: CONFIG_TYPE[spec.datatype],
