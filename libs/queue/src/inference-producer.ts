@@ -349,7 +349,12 @@ export class InferenceProducer {
   #queue(name: string): { queue: Queue; backlog: BacklogGauge } {
     let entry = this.#queues.get(name);
     if (entry === undefined) {
-      const queue = new Queue(name, { connection: this.#redis, prefix: this.#keys.bullmq });
+      const queue = new Queue(name, {
+        connection: this.#redis,
+        prefix: this.#keys.bullmq,
+        // While Redis is away commands must fail in time, not wait for it.
+        skipWaitingForReady: true,
+      });
       queue.on('error', this.#onError);
       const backlog = new BacklogGauge(async () => {
         const counts = await queue.getJobCounts('wait', 'prioritized', 'delayed');

@@ -85,8 +85,10 @@ export class ReplyReader {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    const reading = this.#redis.status === 'ready';
     this.#redis.disconnect();
-    await this.#loop;
+    // ioredis never settles a command that waits for a reconnect which disconnect() has called off.
+    if (reading) await this.#loop;
   }
 
   async #read(): Promise<void> {

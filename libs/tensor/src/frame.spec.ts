@@ -15,7 +15,12 @@ function withHeader(change: (text: string) => string): Buffer {
   const prefix = Buffer.from(good.subarray(0, 12));
   prefix.writeUInt32LE(header.length, 8);
   const start = Math.ceil((12 + header.length) / 8) * 8;
-  return Buffer.concat([prefix, header, Buffer.alloc(start - 12 - header.length), good.subarray(Math.ceil(end / 8) * 8)]);
+  return Buffer.concat([
+    prefix,
+    header,
+    Buffer.alloc(start - 12 - header.length),
+    good.subarray(Math.ceil(end / 8) * 8),
+  ]);
 }
 
 describe('frame', () => {

@@ -42,7 +42,7 @@ describe('rows', () => {
     expect(Buffer.from(padRows(s, 4).data).equals(encodeBytes(['a', '', 'ccc', 'ccc']))).toBe(true);
     expect(padRows(x, 3)).toBe(x);
     const hollow: Tensor = { ...x, shape: [1, 0], data: new Uint8Array() };
-    expect(padRows(hollow, 9)).toMatchObject({ shape: [9, 0], data: new Uint8Array() });
+    expect(padRows(hollow, 9)).toMatchObject({ shape: [9, 0], data: { length: 0 } });
   });
 
   it.each<[string, () => unknown, RegExp]>([

@@ -9,6 +9,7 @@ describe('shapes', () => {
     [[2, 3, 4], 24],
     [[0, 7], 0],
     [[2 ** 52, 0, 2 ** 52], 0],
+    [[...Array.from({ length: 30 }, () => 2 ** 52), 0], 0],
     [[2 ** 26, 2 ** 26], 2 ** 52],
   ])('counts %j as %i elements', (shape, count) => {
     expect(elementCount(shape)).toBe(count);

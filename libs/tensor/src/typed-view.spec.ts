@@ -46,7 +46,9 @@ describe('BYTES', () => {
 
   it('is a length and then the bytes, per element', () => {
     const data = encodeBytes(['hi', '', new Uint8Array([255]), 'é']);
-    expect(Buffer.from(data).toString('hex')).toBe('02000000' + '6869' + '00000000' + '01000000' + 'ff' + '02000000' + 'c3a9');
+    expect(Buffer.from(data).toString('hex')).toBe(
+      '02000000' + '6869' + '00000000' + '01000000' + 'ff' + '02000000' + 'c3a9',
+    );
     const elements = bytesElements({ name: 's', datatype: 'BYTES', shape: [2, 2], data });
     expect(elements.map((element) => Buffer.from(element).toString('latin1'))).toEqual(['hi', '', 'ÿ', 'Ã©']);
     expect(elements[0]?.buffer).toBe(data.buffer);

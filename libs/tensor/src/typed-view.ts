@@ -59,8 +59,8 @@ export function viewOf<D extends Datatype>(tensor: Tensor & { readonly datatype:
   const size = DATATYPE_BYTES[datatype];
   // `new Uint8Array(data)`, not `slice`: on a Buffer, `slice` is a view at the same bad alignment.
   const aligned = data.byteOffset % size === 0 ? data : new Uint8Array(data);
-  const View = VIEWS[datatype];
-  return new View(aligned.buffer as ArrayBuffer, aligned.byteOffset, expected / size) as unknown as ViewByDatatype[D];
+  const View = VIEWS[datatype] as ViewConstructor;
+  return new View(aligned.buffer, aligned.byteOffset, expected / size) as ViewByDatatype[D];
 }
 
 /** A zeroed typed array for `count` elements, from which `bytesOf` makes a tensor's data. */
