@@ -52,10 +52,16 @@ export class ApiModule {
         },
         {
           provide: InferenceProducer,
-          useFactory: () =>
-            new InferenceProducer(config.queue, {
+          useFactory: () => {
+            const producer = new InferenceProducer(config.queue, {
               onError: (error) => logger.warn({ err: error }, 'queue connection'),
-            }),
+              onLateReply: () => telemetry.metrics.replyMisses.add(1, {}),
+            });
+            telemetry.metrics.backlog.observe(async () =>
+              (await producer.backlogs()).map(({ queue, jobs }) => ({ value: jobs, labels: { queue } })),
+            );
+            return producer;
+          },
         },
         InferenceService,
       ],

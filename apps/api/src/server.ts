@@ -3,6 +3,7 @@ import fastifyCompress from '@fastify/compress';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import type { FastifyInstance } from 'fastify';
 import type { Logger, Telemetry } from '@sconce/telemetry';
 import { ApiModule } from './api.module.ts';
 import type { ApiConfig } from './config.ts';
@@ -32,6 +33,7 @@ export async function createApi(given: {
   });
   const fastify = adapter.getInstance();
   installRequestTrace(fastify, telemetry);
+  closeConnectionsWhenDraining(fastify);
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule.register(given), adapter, {
     bodyParser: false,
     logger: ['error', 'fatal'],
@@ -55,4 +57,17 @@ export async function createApi(given: {
     .build();
   SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, document));
   return app;
+}
+
+/** Connections that answer a last request while the server closes are closed with it, not kept for another. */
+function closeConnectionsWhenDraining(fastify: FastifyInstance): void {
+  let draining = false;
+  fastify.addHook('preClose', (done) => {
+    draining = true;
+    done();
+  });
+  fastify.addHook('onSend', (_request, reply, _payload, done) => {
+    if (draining) reply.header('connection', 'close');
+    done();
+  });
 }

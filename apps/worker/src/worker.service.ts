@@ -1,5 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { LaneConsumer, NoticeListener, RegistrationConsumer, type Lane, type Notice } from '@sconce/queue';
+import {
+  LaneConsumer,
+  NoticeListener,
+  RegistrationConsumer,
+  laneQueueName,
+  type Lane,
+  type Notice,
+} from '@sconce/queue';
 import { InferencePool } from '@sconce/runtime';
 import type { Logger } from '@sconce/telemetry';
 import type { WorkerConfig } from './config.ts';
@@ -52,6 +59,7 @@ export class WorkerService {
           lane,
           concurrency: concurrency[lane],
           handle: (delivered) => this.inference.handle(delivered),
+          onJob: (event) => this.statistics.recordJob(laneQueueName(pool, lane), event),
           onError,
         }),
     );

@@ -1,5 +1,11 @@
 export { InferenceProducer } from './inference-producer.ts';
-export type { InferenceAnswer, InferenceRequest, SubmitOptions, TraceContext } from './inference-producer.ts';
+export type {
+  InferenceAnswer,
+  InferenceRequest,
+  ProducerOptions,
+  SubmitOptions,
+  TraceContext,
+} from './inference-producer.ts';
 export type { RegistrationJob, RequestTiming } from './job-contracts.ts';
 export type { IdempotencyClaim, JobRecord, JobStatus } from './job-records.ts';
 export { LaneConsumer } from './lane-consumer.ts';

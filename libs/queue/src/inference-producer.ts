@@ -53,6 +53,13 @@ export interface SubmitOptions {
   readonly idempotency?: IdempotencyClaim;
 }
 
+export interface ProducerOptions {
+  /** Hears of connection trouble. */
+  readonly onError?: (error: Error) => void;
+  /** Told of an answer that came when nobody waited for it any more (too late, or the second one). */
+  readonly onLateReply?: () => void;
+}
+
 interface Outstanding {
   readonly id: string;
   readonly request: InferenceRequest;
@@ -93,16 +100,18 @@ export class InferenceProducer {
   /** Request id → the queue job it went into. */
   readonly #jobOf = new Map<string, string>();
   readonly #onError: (error: Error) => void;
+  readonly #onLateReply: () => void;
   #outstandingBytes = 0;
   #closed = false;
 
-  /** Connects; does not wait for Redis to be there. `onError` hears connection trouble. */
-  constructor(config: QueueConfig, options: { instanceId?: string; onError?: (error: Error) => void } = {}) {
+  /** Connects; does not wait for Redis to be there. */
+  constructor(config: QueueConfig, options: ProducerOptions = {}) {
     this.#config = config;
     this.#keys = new Keys(config.keyPrefix);
     this.#onError = options.onError ?? (() => undefined);
+    this.#onLateReply = options.onLateReply ?? (() => undefined);
     this.#redis = connectRedis(config.redisUrl, 'command', this.#onError);
-    this.#replyStream = this.#keys.replies(options.instanceId ?? randomUUID());
+    this.#replyStream = this.#keys.replies(randomUUID());
     this.#replies = new ReplyReader({
       redis: connectRedis(config.redisUrl, 'patient', this.#onError),
       stream: this.#replyStream,
@@ -243,9 +252,10 @@ export class InferenceProducer {
     return onRedis('read the statistics', () => readModelStatistics(this.#redis, this.#keys, model, version));
   }
 
-  /** Jobs waiting in a lane. */
-  async backlog(pool: string, lane: Lane): Promise<number> {
-    return onRedis('count the backlog', () => this.#queue(laneQueueName(pool, lane)).backlog.waiting());
+  /** Jobs waiting in each queue this producer has used. */
+  async backlogs(): Promise<readonly { readonly queue: string; readonly jobs: number }[]> {
+    const entries = [...this.#queues].map(async ([queue, { backlog }]) => ({ queue, jobs: await backlog.waiting() }));
+    return onRedis('count the backlog', () => Promise.all(entries));
   }
 
   /** Whether Redis answers now. */
@@ -334,7 +344,9 @@ export class InferenceProducer {
   }
 
   #onReply(reply: Reply): void {
-    this.#outstanding.get(reply.id)?.settle(reply.outcome);
+    const outstanding = this.#outstanding.get(reply.id);
+    if (outstanding === undefined) this.#onLateReply();
+    else outstanding.settle(reply.outcome);
   }
 
   async #add(pool: string, lane: Lane, job: PackedJob): Promise<void> {

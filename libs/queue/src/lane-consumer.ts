@@ -47,6 +47,8 @@ export interface LaneConsumerOptions {
   readonly concurrency: number;
   readonly handle: RequestHandler;
   readonly onError: (error: Error) => void;
+  /** Told when a queue job is taken, and when it has ended (answered, or left to another delivery). */
+  readonly onJob?: (event: 'taken' | 'answered' | 'retried') => void;
 }
 
 /**
@@ -74,7 +76,7 @@ export class LaneConsumer {
     this.#redis = connectRedis(config.redisUrl, 'patient', options.onError);
     this.#records = new JobRecords({ redis: this.#redis, keys: this.#keys, resultTtlSeconds: config.resultTtlSeconds });
     this.#replies = new ReplyWriter(this.#redis);
-    this.#worker = new Worker<InferJob>(laneQueueName(pool, lane), (job) => this.#process(job), {
+    this.#worker = new Worker<InferJob>(laneQueueName(pool, lane), (job) => this.#take(job), {
       connection: this.#redis,
       prefix: this.#keys.bullmq,
       concurrency: options.concurrency,
@@ -106,6 +108,17 @@ export class LaneConsumer {
     if ((await Promise.race([finished, late])) === 'late') await this.#worker.close(true);
     clearTimeout(timer);
     await closeRedis(this.#redis);
+  }
+
+  async #take(job: Job<InferJob>): Promise<void> {
+    this.#options.onJob?.('taken');
+    try {
+      await this.#process(job);
+      this.#options.onJob?.('answered');
+    } catch (error) {
+      this.#options.onJob?.('retried');
+      throw error;
+    }
   }
 
   async #process(job: Job<InferJob>): Promise<void> {

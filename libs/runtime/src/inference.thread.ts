@@ -45,14 +45,19 @@ export default async function handleTask(task: ThreadTask): Promise<ThreadReply>
       case 'load':
         return await sessions.use(task.file, async () => ({ ok: true, kind: 'load', loadMs: now() - receivedAtMs }));
       case 'run':
-        return await sessions.use(task.file, (session) => run(session, task, receivedAtMs));
+        return await sessions.use(task.file, (session, loaded) => run(session, task, { receivedAtMs, loaded }));
     }
   } catch (error) {
     return { ok: false, error: toSconceError(error, 'inference_failed').toJSON() };
   }
 }
 
-async function run(session: OnnxSession, task: RunTask, receivedAtMs: number): Promise<ThreadReply> {
+async function run(
+  session: OnnxSession,
+  task: RunTask,
+  { receivedAtMs, loaded }: { receivedAtMs: number; loaded: boolean },
+): Promise<ThreadReply> {
+  const loadMs = loaded ? now() - receivedAtMs : 0;
   const inShared = (tensor: SharedTensor): Tensor => ({
     name: tensor.name,
     datatype: tensor.datatype,
@@ -79,7 +84,7 @@ async function run(session: OnnxSession, task: RunTask, receivedAtMs: number): P
     transfer.push(copy.buffer);
     return { name, datatype, shape, data: copy };
   });
-  const timing = { threadId, receivedAtMs, runStartMs, runEndMs, loadMs: runStartMs - receivedAtMs };
+  const timing = { threadId, receivedAtMs, runStartMs, runEndMs, loadMs };
   const reply: ThreadReply = { ok: true, kind: 'run', outputs, timing };
   if (transfer.length === 0) return reply;
   // piscina's protocol for handing memory over with a reply.

@@ -1,4 +1,4 @@
-import { SconceError, toSconceError } from '@sconce/errors';
+import { SconceError, toSconceError, type ErrorCode } from '@sconce/errors';
 import { concatRows, sliceRows, type Tensor, type TensorSpec } from '@sconce/tensor';
 import type { RunCall, RunResult } from './inference-pool.ts';
 import type { ModelFile, Signature, ThreadTiming } from './thread-protocol.ts';
@@ -57,8 +57,8 @@ export interface FinishedRun {
   readonly model: BatchableModel;
   readonly rows: number;
   readonly requests: number;
-  /** Absent where the run failed. */
-  readonly timing?: ThreadTiming;
+  /** How it ended: with its timing, or with an error's code. */
+  readonly outcome: { readonly timing: ThreadTiming } | { readonly error: ErrorCode };
 }
 
 const MAX_LABELS = 32;
@@ -226,11 +226,11 @@ export class MicroBatcher {
         rowsKnown: model.axis === 'dynamic',
       });
     } catch (error) {
-      this.#onRun({ model, rows, requests });
+      this.#onRun({ model, rows, requests, outcome: { error: toSconceError(error).code } });
       throw error;
     }
     const { outputs, timing } = result;
-    this.#onRun({ model, rows, requests, timing });
+    this.#onRun({ model, rows, requests, outcome: { timing } });
     const shared = {
       ...timing,
       dispatchedAtMs,

@@ -37,16 +37,20 @@ export class SessionCache<S extends CachedSession> {
     return this.#entries.size;
   }
 
-  /** Runs `work` with the model's session, loading it first where needed (concurrent callers share one load). */
-  async use<T>(file: ModelFile, work: (session: S) => Promise<T>): Promise<T> {
-    const entry = this.#entries.get(file.id) ?? this.#add(file);
+  /**
+   * Runs `work` with the model's session, loading it first where needed (concurrent callers share one load). `loaded`
+   * is true for the caller whose call loaded it.
+   */
+  async use<T>(file: ModelFile, work: (session: S, loaded: boolean) => Promise<T>): Promise<T> {
+    const held = this.#entries.get(file.id);
+    const entry = held ?? this.#add(file);
     // Re-insertion makes it the most recently used.
     this.#entries.delete(file.id);
     this.#entries.set(file.id, entry);
     entry.users += 1;
     try {
       await this.#shrink();
-      return await work(await entry.session);
+      return await work(await entry.session, held === undefined);
     } finally {
       entry.users -= 1;
       if (entry.doomed && entry.users === 0) await this.#release(entry);

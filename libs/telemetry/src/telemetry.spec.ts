@@ -199,16 +199,15 @@ describe('metrics', () => {
     metrics.queueWait.record(0.01, { lane: 'online', model: 'm' });
     metrics.batchWait.record(0.01, { model: 'm' });
     metrics.batchRows.record(8, { model: 'm' });
-    metrics.runDuration.record(0.01, { model: 'm', outcome: 'ok' });
+    metrics.runDuration.record(0.01, { model: 'm' });
     metrics.rows.add(8, { lane: 'batch', model: 'm', outcome: 'ok' });
     metrics.jobs.add(1, { queue: 'q', outcome: 'ok' });
     metrics.jobsInFlight.add(3, { queue: 'q' });
     metrics.jobsInFlight.add(-1, { queue: 'q' });
     metrics.backlog.observe(async () => [{ value: 7, labels: { queue: 'q' } }]);
-    metrics.replyMisses.add(1, { reason: 'late' });
-    metrics.modelLoads.add(1, { model: 'm', outcome: 'ok' });
+    metrics.replyMisses.add(1, {});
+    metrics.modelLoads.add(1, { model: 'm' });
     metrics.modelLoadDuration.record(1, { model: 'm' });
-    metrics.modelEvictions.add(1, { model: 'm', reason: 'memory' });
     metrics.threadCrashes.add(1, { model: 'm' });
     const text = await prometheusText();
     for (const { name, kind } of Object.values(METRICS)) {

@@ -37,7 +37,8 @@ export class ModelsController {
   @Get(':model')
   @ApiOperation({ summary: 'One model with its versions' })
   async get(@Param('model') model: string): Promise<{ name: string; versions: ModelResource[] }> {
-    return { name: model, versions: (await this.repository.versions(model)).map(toModelResource) };
+    const { name } = await this.repository.get(model);
+    return { name, versions: (await this.repository.versions(name)).map(toModelResource) };
   }
 
   @Get(':model/versions/:version')

@@ -21,14 +21,29 @@ export class RunStatistics {
   }
 
   /** One session call has ended. */
-  recordRun({ model, rows, timing }: FinishedRun): void {
+  recordRun({ model, rows, outcome }: FinishedRun): void {
     const { metrics } = this.telemetry;
     const labels = { model: model.name };
-    if (timing === undefined) return;
-    const runMs = timing.runEndMs - timing.runStartMs;
+    if ('error' in outcome) {
+      if (outcome.error === 'thread_crashed') metrics.threadCrashes.add(1, labels);
+      return;
+    }
+    const { runStartMs, runEndMs, loadMs } = outcome.timing;
+    const runMs = runEndMs - runStartMs;
     metrics.batchRows.record(rows, labels);
-    metrics.runDuration.record(runMs / 1_000, { ...labels, outcome: 'ok' });
+    metrics.runDuration.record(runMs / 1_000, labels);
+    if (loadMs > 0) {
+      metrics.modelLoads.add(1, labels);
+      metrics.modelLoadDuration.record(loadMs / 1_000, labels);
+    }
     this.#writer.recordRun({ model: model.name, version: model.version, rows, runMs });
+  }
+
+  /** A queue job was taken or has ended. */
+  recordJob(queue: string, event: 'taken' | 'answered' | 'retried'): void {
+    const { metrics } = this.telemetry;
+    metrics.jobsInFlight.add(event === 'taken' ? 1 : -1, { queue });
+    if (event !== 'taken') metrics.jobs.add(1, { queue, outcome: event });
   }
 
   /** One request has ended; `timing` is absent where it failed. */

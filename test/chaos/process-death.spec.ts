@@ -1,0 +1,88 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '@sconce/testing';
+import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
+
+// Processes die and come back; who asked gets an answer all the same.
+
+const slow = (steps: number): RequestInit =>
+  json({ inputs: [{ name: 'steps', datatype: 'INT64', shape: [1], data: [steps] }] });
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await startStack({ workers: 1 });
+  await Promise.all([stack.push('affine'), stack.push('slow')]);
+});
+
+async function running(): Promise<void> {
+  await eventually(
+    async () => {
+      const metrics = await (await fetch(`${stack.workers.at(-1)?.ready.metricsUrl}/metrics`)).text();
+      expect(metrics).toMatch(/sconce_jobs_in_flight\{[^}]*online[^}]*\} [1-9]/);
+    },
+    { timeoutMs: 10_000 },
+  );
+}
+
+describe('a worker killed with -9 in the middle of a job', () => {
+  it('has its requests and jobs run again by another', async () => {
+    const victim = stack.workers[0];
+    // Some three seconds of native work each, so that the kill falls into it.
+    const online = stack.fetch('/v2/models/slow/infer', slow(30_000));
+    const submitted = await stack.fetch(
+      '/v1/jobs',
+      json({ model: 'slow', inputs: [{ name: 'steps', datatype: 'INT64', shape: [1], data: [30_000] }] }),
+    );
+    const { id } = (await submitted.json()) as { id: string };
+    await running();
+    victim?.child.kill('SIGKILL');
+    await stack.startWorker();
+    const answer = await online;
+    expect([answer.status, await answer.json()]).toMatchObject([200, { outputs: [{ data: [1] }] }]);
+    await expect
+      .poll(async () => (await stack.fetch(`/v1/jobs/${id}`)).json(), { timeout: 60_000 })
+      .toMatchObject({ status: 'succeeded' });
+  });
+});
+
+describe('Redis restarted in the middle of a run', () => {
+  it('loses nothing that was accepted; API and workers go on', async () => {
+    const body = json({ model: 'slow', inputs: [{ name: 'steps', datatype: 'INT64', shape: [1], data: [8_000] }] });
+    const jobs = await Promise.all(
+      Array.from(
+        { length: 6 },
+        async () => ((await (await stack.fetch('/v1/jobs', body)).json()) as { id: string }).id,
+      ),
+    );
+    const online = stack.fetch('/v2/models/slow/infer', slow(20_000));
+    await running();
+    await stack.redis.restart();
+    expect((await online).status).toBe(200);
+    for (const id of jobs) {
+      await expect
+        .poll(async () => (await stack.fetch(`/v1/jobs/${id}`)).json(), { timeout: 60_000 })
+        .toMatchObject({ status: 'succeeded' });
+    }
+    const after = await stack.fetch('/v2/models/affine/infer', affineRequest([[1, 2, 3, 4]]));
+    expect(await after.json()).toMatchObject({ outputs: [{ data: [3, 5, 7, 9] }] });
+  });
+});
+
+describe('SIGTERM', () => {
+  it('lets a worker finish what it has and exit 0', async () => {
+    const online = stack.fetch('/v2/models/slow/infer', slow(10_000));
+    await running();
+    const stopped = stack.workers.at(-1)?.stop();
+    const replacement = stack.startWorker();
+    expect((await online).status).toBe(200);
+    expect(await stopped).toBe(0);
+    await replacement;
+  });
+
+  it('lets the API answer what it has taken and exit 0', async () => {
+    const online = stack.fetch('/v2/models/slow/infer', slow(10_000));
+    await running();
+    const stopped = stack.api.stop();
+    expect((await online).status).toBe(200);
+    expect(await stopped).toBe(0);
+  });
+});

@@ -1,0 +1,206 @@
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { fixturePath } from '@sconce/testing';
+import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
+
+// Asynchronous work and registration over HTTP, against the built system.
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await startStack({ env: { SCONCE_MAX_BACKLOG: '5' } });
+  await Promise.all([stack.push('affine'), stack.push('slow')]);
+});
+
+interface Job {
+  readonly id: string;
+  readonly status: string;
+}
+
+const ROW = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 4], data: [1, 2, 3, 4] }] };
+const slowJob = (steps: number): RequestInit =>
+  json({ model: 'slow', inputs: [{ name: 'steps', datatype: 'INT64', shape: [1], data: [steps] }] });
+
+async function ended(id: string): Promise<Job & Record<string, unknown>> {
+  let job: Job & Record<string, unknown> = { id, status: 'queued' };
+  await expect
+    .poll(
+      async () => {
+        job = (await (await stack.fetch(`/v1/jobs/${id}`)).json()) as typeof job;
+        return job.status;
+      },
+      { timeout: 20_000 },
+    )
+    .not.toMatch(/queued|running/);
+  return job;
+}
+
+describe('jobs', () => {
+  it('are accepted, run, and keep their result as it was asked for', async () => {
+    const submitted = await stack.fetch('/v1/jobs', json({ model: 'affine', id: 'mine', ...ROW }));
+    const job = (await submitted.json()) as Job;
+    expect([submitted.status, submitted.headers.get('location')]).toEqual([202, `/v1/jobs/${job.id}`]);
+    expect(job).toMatchObject({ object: 'job', model: 'affine', version: '1', created_at: expect.any(Number) });
+    expect(await ended(job.id)).toMatchObject({
+      status: 'succeeded',
+      started_at: expect.any(Number),
+      finished_at: expect.any(Number),
+      timing: { queue_ms: expect.any(Number), batch_ms: expect.any(Number), run_ms: expect.any(Number), batch_rows: 1 },
+    });
+    const result = await stack.fetch(`/v1/jobs/${job.id}/result`);
+    expect(await result.json()).toEqual({
+      model_name: 'affine',
+      model_version: '1',
+      id: 'mine',
+      outputs: [{ name: 'y', datatype: 'FP32', shape: [1, 4], data: [3, 5, 7, 9] }],
+    });
+  });
+
+  it('take and give binary tensors', async () => {
+    const head = Buffer.from(
+      JSON.stringify({
+        model: 'affine',
+        parameters: { binary_data_output: true },
+        inputs: [{ name: 'x', datatype: 'FP32', shape: [2, 4], parameters: { binary_data_size: 32 } }],
+      }),
+    );
+    const values = new Float32Array([0, 1, 2, 3, 4, 5, 6, 7]);
+    const submitted = await stack.fetch('/v1/jobs', {
+      method: 'POST',
+      headers: { 'inference-header-content-length': String(head.byteLength) },
+      body: Buffer.concat([head, Buffer.from(values.buffer)]),
+    });
+    const { id } = (await submitted.json()) as Job;
+    await ended(id);
+    const result = await stack.fetch(`/v1/jobs/${id}/result`);
+    const bytes = Buffer.from(await result.arrayBuffer());
+    const tail = bytes.subarray(Number(result.headers.get('inference-header-content-length')));
+    expect([...new Float32Array(tail.buffer.slice(tail.byteOffset, tail.byteOffset + 32))]).toEqual(
+      [...values].map((value) => 2 * value + 1),
+    );
+  });
+
+  it('come from infer too, with Prefer: respond-async', async () => {
+    const init = affineRequest([[1, 2, 3, 4]]);
+    const response = await stack.fetch('/v2/models/affine/infer', {
+      ...init,
+      headers: { ...(init.headers as Record<string, string>), prefer: 'respond-async, wait=10' },
+    });
+    expect([response.status, response.headers.get('preference-applied')]).toEqual([202, 'respond-async']);
+    const { id } = (await response.json()) as Job;
+    expect(response.headers.get('location')).toBe(`/v1/jobs/${id}`);
+    expect(await ended(id)).toMatchObject({ status: 'succeeded' });
+  });
+
+  it('answer their failure as the error it was', async () => {
+    await stack.push('lookup');
+    const body = { model: 'lookup', inputs: [{ name: 'index', datatype: 'INT64', shape: [1, 1], data: [77] }] };
+    const { id } = (await (await stack.fetch('/v1/jobs', json(body))).json()) as Job;
+    expect(await ended(id)).toMatchObject({
+      status: 'failed',
+      error: { code: 'inference_failed', message: expect.stringContaining('77') },
+    });
+    const result = await stack.fetch(`/v1/jobs/${id}/result`);
+    expect([result.status, await result.json()]).toMatchObject([500, { error: { code: 'inference_failed' } }]);
+  });
+
+  it('say when they are not finished, and can be cancelled waiting or running', async () => {
+    const submit = async (): Promise<string> =>
+      ((await (await stack.fetch('/v1/jobs', slowJob(8_000))).json()) as Job).id;
+    const ids = [await submit(), await submit(), await submit(), await submit()];
+    const early = await stack.fetch(`/v1/jobs/${ids[3]}/result`);
+    expect([early.status, early.headers.get('retry-after'), await early.json()]).toMatchObject([
+      409,
+      '1',
+      { error: { code: 'job_not_finished' } },
+    ]);
+    for (const id of ids) {
+      const cancelled = await stack.fetch(`/v1/jobs/${id}`, { method: 'DELETE' });
+      expect(await cancelled.json()).toMatchObject({ id, status: 'cancelled' });
+    }
+    const result = await stack.fetch(`/v1/jobs/${ids[3]}/result`);
+    expect([result.status, await result.json()]).toMatchObject([409, { error: { code: 'job_cancelled' } }]);
+  });
+});
+
+describe('Idempotency-Key', () => {
+  const keyed = (init: RequestInit, key: string): RequestInit => ({
+    ...init,
+    headers: { ...(init.headers as Record<string, string>), 'idempotency-key': key },
+  });
+
+  it('makes one job of repeated submissions, and refuses another request', async () => {
+    const send = (body: object): Promise<Response> => stack.fetch('/v1/jobs', keyed(json(body), 'order-1'));
+    const responses = await Promise.all(Array.from({ length: 5 }, () => send({ model: 'affine', ...ROW })));
+    const ids = await Promise.all(responses.map(async (response) => ((await response.json()) as Job).id));
+    expect([new Set(ids).size, new Set(responses.map((response) => response.status))]).toEqual([1, new Set([202])]);
+    const other = await send({ model: 'affine', id: 'other', ...ROW });
+    expect([other.status, await other.json()]).toMatchObject([422, { error: { code: 'idempotency_conflict' } }]);
+  });
+
+  it('runs a repeated infer once and answers all of them the same', async () => {
+    await stack.push('affine', { name: 'counted' });
+    const send = async (): Promise<string> =>
+      (await stack.fetch('/v2/models/counted/infer', keyed(affineRequest([[1, 2, 3, 4]]), 'once'))).text();
+    const answers = await Promise.all([send(), send(), send()]);
+    answers.push(await send());
+    expect(new Set(answers).size).toBe(1);
+    expect(JSON.parse(answers[0] ?? '')).toMatchObject({ outputs: [{ data: [3, 5, 7, 9] }] });
+    await expect
+      .poll(async () => (await stack.fetch('/v2/models/counted/stats')).json(), { timeout: 5_000 })
+      .toMatchObject({ model_stats: [{ inference_count: 1, execution_count: 1 }] });
+  });
+});
+
+describe('overload', () => {
+  it('is refused with 429 and a time to come back, and is over when the backlog is', async () => {
+    const responses = [];
+    for (let n = 0; n < 40; n += 1) responses.push(await stack.fetch('/v1/jobs', slowJob(2_000)));
+    const refused = responses.filter((response) => response.status === 429);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(Number(refused[0]?.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+    expect(await refused[0]?.json()).toMatchObject({ error: { code: 'queue_full', type: 'rate_limit_error' } });
+    const accepted = responses.filter((response) => response.status === 202);
+    for (const response of accepted) {
+      expect(await ended(((await response.json()) as Job).id)).toMatchObject({ status: 'succeeded' });
+    }
+    expect((await stack.fetch('/v1/jobs', slowJob(1))).status).toBe(202);
+  });
+});
+
+describe('registration', () => {
+  it('is immutable: of two pushes of one version one wins', async () => {
+    const body = readFileSync(fixturePath('affine'));
+    const push = (): Promise<Response> => stack.fetch('/v1/models/twice/versions/1', { method: 'PUT', body });
+    const statuses = (await Promise.all([push(), push(), push()])).map((response) => response.status).sort();
+    expect(statuses).toEqual([202, 409, 409]);
+    expect((await push()).status).toBe(409);
+  });
+
+  it('numbers versions by itself, serves the newest, and removes', async () => {
+    await stack.push('affine', { name: 'versioned' });
+    const body = readFileSync(fixturePath('row-mixing'));
+    const pushed = await stack.fetch('/v1/models/versioned/versions', { method: 'POST', body });
+    expect(await pushed.json()).toMatchObject({ version: '2' });
+    await expect
+      .poll(async () => (await stack.fetch('/v1/models/versioned/versions/2')).json())
+      .toMatchObject({ status: 'ready', batch: { axis: 'none', evidence: expect.stringMatching(/differs/) } });
+    const infer = async (path: string): Promise<unknown> =>
+      (await stack.fetch(`/v2/models/versioned${path}/infer`, affineRequest([[1, 2, 3, 4]]))).json();
+    await expect.poll(() => infer('')).toMatchObject({ model_version: '2', outputs: [{ data: [1, 1, 1, 1] }] });
+    expect(await infer('/versions/1')).toMatchObject({ model_version: '1', outputs: [{ data: [3, 5, 7, 9] }] });
+    expect((await stack.fetch('/v1/models/versioned/versions/2', { method: 'DELETE' })).status).toBe(204);
+    expect((await stack.fetch('/v1/models/versioned/versions/2')).status).toBe(404);
+    expect(await infer('')).toMatchObject({ model_version: '1' });
+  });
+
+  it('never merges rows that influence each other', async () => {
+    await stack.push('row-mixing');
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, async (_, n) =>
+        (await stack.fetch('/v2/models/row-mixing/infer', affineRequest([[n, 0, 0, 0]]))).json(),
+      ),
+    );
+    // Softmax over the batch of a single row is 1 everywhere; merged with another it would not be.
+    for (const answer of answers) expect(answer).toMatchObject({ outputs: [{ data: [1, 1, 1, 1] }] });
+  });
+});

@@ -1,0 +1,303 @@
+import { deflateSync, gunzipSync, gzipSync } from 'node:zlib';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
+
+// The Open Inference Protocol as its clients speak it, byte by byte, against the built system.
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await startStack();
+  await Promise.all([stack.push('simple'), stack.push('affine'), stack.push('every-type'), stack.push('lookup')]);
+});
+
+const int32 = (values: readonly number[]): Buffer => Buffer.from(new Int32Array(values).buffer);
+const A = Array.from({ length: 16 }, (_, n) => n);
+const ONES = A.map(() => 1);
+
+/** What tritonclient sends by default: binary inputs, binary outputs asked for, no content type. */
+function binaryRequest(head: object, ...tensors: Buffer[]): RequestInit {
+  const text = Buffer.from(JSON.stringify(head));
+  return {
+    method: 'POST',
+    headers: { 'inference-header-content-length': String(text.byteLength) },
+    body: Buffer.concat([text, ...tensors]),
+  };
+}
+
+const SIMPLE_INPUTS = [
+  { name: 'INPUT0', shape: [1, 16], datatype: 'INT32', parameters: { binary_data_size: 64 } },
+  { name: 'INPUT1', shape: [1, 16], datatype: 'INT32', parameters: { binary_data_size: 64 } },
+];
+
+describe('health and metadata', () => {
+  it.each([
+    ['/v2/health/live', { live: true }],
+    ['/v2/health/ready', { live: true, ready: true }],
+    ['/v2/health/ready/', { live: true, ready: true }],
+    ['/v2/models/simple/ready', { name: 'simple', ready: true }],
+    ['/v2/models/simple/versions/1/ready', { name: 'simple', ready: true }],
+  ])('%s', async (path, body) => {
+    const response = await stack.fetch(path);
+    expect([response.status, await response.json()]).toEqual([200, body]);
+  });
+
+  it.each(['/v2', '/v2/'])('%s names the server and its extensions', async (path) => {
+    const response = await stack.fetch(path);
+    expect(await response.json()).toEqual({
+      name: 'sconce',
+      version: expect.any(String),
+      extensions: expect.arrayContaining([
+        'binary_tensor_data',
+        'model_repository',
+        'statistics',
+        'model_configuration',
+      ]),
+    });
+  });
+
+  it('shows a model with its versions, inputs and outputs', async () => {
+    const expected = {
+      name: 'affine',
+      versions: ['1'],
+      platform: 'onnx_onnxv1',
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 4] }],
+      outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 4] }],
+    };
+    expect(await (await stack.fetch('/v2/models/affine')).json()).toEqual(expected);
+    expect(await (await stack.fetch('/v2/models/affine/versions/1')).json()).toEqual(expected);
+    // Names come URL-quoted.
+    expect((await stack.fetch('/v2/models/%61ffine')).status).toBe(200);
+  });
+
+  it('answers Triton’s model configuration', async () => {
+    expect(await (await stack.fetch('/v2/models/affine/config')).json()).toMatchObject({
+      name: 'affine',
+      platform: 'onnxruntime_onnx',
+      max_batch_size: 64,
+      input: [{ name: 'x', data_type: 'TYPE_FP32', dims: [4] }],
+      output: [{ name: 'y', data_type: 'TYPE_FP32', dims: [4] }],
+    });
+    expect(await (await stack.fetch('/v2/models/simple/config')).json()).toMatchObject({
+      max_batch_size: 0,
+      input: [{ dims: [1, 16] }, { dims: [1, 16] }],
+    });
+  });
+});
+
+describe('infer', () => {
+  it('takes binary inputs and answers binary outputs, as tritonclient has it by default', async () => {
+    const head = { id: 'r1', inputs: SIMPLE_INPUTS, parameters: { binary_data_output: true } };
+    const response = await stack.fetch('/v2/models/simple/infer', binaryRequest(head, int32(A), int32(ONES)));
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('application/octet-stream');
+    const bytes = Buffer.from(await response.arrayBuffer());
+    const length = Number(response.headers.get('inference-header-content-length'));
+    expect(JSON.parse(bytes.subarray(0, length).toString())).toEqual({
+      model_name: 'simple',
+      model_version: '1',
+      id: 'r1',
+      outputs: [
+        { name: 'OUTPUT0', datatype: 'INT32', shape: [1, 16], parameters: { binary_data_size: 64 } },
+        { name: 'OUTPUT1', datatype: 'INT32', shape: [1, 16], parameters: { binary_data_size: 64 } },
+      ],
+    });
+    expect(bytes.subarray(length)).toEqual(Buffer.concat([int32(A.map((n) => n + 1)), int32(A.map((n) => n - 1))]));
+  });
+
+  it('mixes binary and JSON per output', async () => {
+    const head = {
+      inputs: SIMPLE_INPUTS,
+      outputs: [{ name: 'OUTPUT1', parameters: { binary_data: true } }, { name: 'OUTPUT0' }],
+    };
+    const response = await stack.fetch(
+      '/v2/models/simple/versions/1/infer',
+      binaryRequest(head, int32(A), int32(ONES)),
+    );
+    const bytes = Buffer.from(await response.arrayBuffer());
+    const length = Number(response.headers.get('inference-header-content-length'));
+    const { outputs } = JSON.parse(bytes.subarray(0, length).toString()) as { outputs: object[] };
+    expect(outputs).toEqual([
+      { name: 'OUTPUT1', datatype: 'INT32', shape: [1, 16], parameters: { binary_data_size: 64 } },
+      { name: 'OUTPUT0', datatype: 'INT32', shape: [1, 16], data: A.map((n) => n + 1) },
+    ]);
+    expect(bytes.subarray(length)).toEqual(int32(A.map((n) => n - 1)));
+  });
+
+  it('takes a raw binary request', async () => {
+    const response = await stack.fetch('/v2/models/affine/infer', {
+      method: 'POST',
+      headers: { 'inference-header-content-length': '0' },
+      body: Buffer.from(new Float32Array([1, 2, 3, 4]).buffer),
+    });
+    const bytes = Buffer.from(await response.arrayBuffer());
+    const length = Number(response.headers.get('inference-header-content-length'));
+    expect([...new Float32Array(bytes.subarray(length).buffer.slice(bytes.byteOffset + length))]).toEqual([3, 5, 7, 9]);
+  });
+
+  it('takes JSON, nested or flat, and echoes an id only where there is one', async () => {
+    const flat = await stack.fetch('/v2/models/affine/infer', affineRequest([[1, 2, 3, 4]]));
+    expect(await flat.json()).toEqual({
+      model_name: 'affine',
+      model_version: '1',
+      outputs: [{ name: 'y', datatype: 'FP32', shape: [1, 4], data: [3, 5, 7, 9] }],
+    });
+    expect(flat.headers.get('server-timing')).toMatch(/^queue;dur=[\d.]+, batch;dur=.*, run;dur=[\d.]+$/);
+    const nested = json({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 4], data: [[1, 2, 3, 4]] }] });
+    expect(await (await stack.fetch('/v2/models/affine/infer/', nested)).json()).toMatchObject({
+      outputs: [{ data: [3, 5, 7, 9] }],
+    });
+  });
+
+  it.each([
+    ['gzip', gzipSync],
+    ['deflate', deflateSync],
+  ])('takes a body compressed with %s; header lengths count plain bytes', async (encoding, compress) => {
+    const init = binaryRequest({ inputs: SIMPLE_INPUTS }, int32(A), int32(ONES));
+    const response = await stack.fetch('/v2/models/simple/infer', {
+      ...init,
+      headers: { ...(init.headers as Record<string, string>), 'content-encoding': encoding },
+      body: compress(init.body as Buffer),
+    });
+    expect(await response.json()).toMatchObject({ outputs: [{ data: A.map((n) => n + 1) }, {}] });
+  });
+
+  it('compresses large answers for clients that ask for it', async () => {
+    const rows = Array.from({ length: 500 }, (_, n) => [n, n, n, n]);
+    const { request } = await import('node:http');
+    const body = await new Promise<Buffer>((resolve, reject) => {
+      const call = request(
+        `${stack.url}/v2/models/affine/infer`,
+        { method: 'POST', headers: { 'accept-encoding': 'gzip' } },
+        (response) => {
+          expect(response.headers['content-encoding']).toBe('gzip');
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('end', () => resolve(gunzipSync(Buffer.concat(chunks))));
+        },
+      );
+      call.on('error', reject);
+      call.end(affineRequest(rows).body as string);
+    });
+    expect(JSON.parse(body.toString())).toMatchObject({ outputs: [{ shape: [500, 4] }] });
+  });
+
+  it('carries every datatype through JSON and back', async () => {
+    const values: Record<string, unknown[]> = {
+      BOOL: [true, false],
+      UINT8: [0, 255],
+      UINT16: [0, 65_535],
+      UINT32: [0, 4_294_967_295],
+      UINT64: [0, 7],
+      INT8: [-128, 127],
+      INT16: [-32_768, 32_767],
+      INT32: [-2_147_483_648, 2_147_483_647],
+      INT64: [-9_007_199_254_740_991, 9],
+      FP16: [-1.5, 0.25],
+      FP32: [-1.5, 0.25],
+      FP64: [-1.1, 1e300],
+      BYTES: ['', 'naïve ☃'],
+    };
+    const inputs = Object.entries(values).map(([datatype, data]) => ({
+      name: `in_${datatype}`,
+      datatype,
+      shape: [1, 2],
+      data,
+    }));
+    const response = await stack.fetch('/v2/models/every-type/infer', json({ inputs }));
+    const { outputs } = (await response.json()) as { outputs: { datatype: string; data: unknown[] }[] };
+    expect(Object.fromEntries(outputs.map(({ datatype, data }) => [datatype, data]))).toEqual(values);
+  });
+
+  it('gives each of many mixed concurrent requests its own answer', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 150 }, async (_, n) => {
+        const rows = Array.from({ length: (n % 5) + 1 }, (_, row) => [n, row, 0, 0]);
+        const response = await stack.fetch('/v2/models/affine/infer', affineRequest(rows));
+        const { outputs } = (await response.json()) as { outputs: [{ data: number[] }] };
+        return [outputs[0].data, rows.flat().map((value) => 2 * value + 1)];
+      }),
+    );
+    for (const [actual, expected] of answers) expect(actual).toEqual(expected);
+  });
+
+  it('fails only the request whose rows the model can’t take', async () => {
+    const lookup = (index: number): Promise<Response> =>
+      stack.fetch(
+        '/v2/models/lookup/infer',
+        json({ inputs: [{ name: 'index', datatype: 'INT64', shape: [1, 1], data: [index] }] }),
+      );
+    const responses = await Promise.all([1, 99, 3, 4].map(lookup));
+    expect(responses.map((response) => response.status)).toEqual([200, 500, 200, 200]);
+    expect(await responses[1]?.json()).toEqual({ error: expect.stringContaining('99') });
+    expect(await responses[2]?.json()).toMatchObject({ outputs: [{ data: [6, 7] }] });
+  });
+
+  it('honours the timeout parameter', async () => {
+    await stack.push('slow');
+    const body = json({
+      parameters: { timeout: 100_000 },
+      inputs: [{ name: 'steps', datatype: 'INT64', shape: [1], data: [20_000] }],
+    });
+    const response = await stack.fetch('/v2/models/slow/infer', body);
+    expect([response.status, await response.json()]).toEqual([504, { error: expect.stringContaining('timeout') }]);
+  });
+});
+
+describe('extensions', () => {
+  it('counts rows and runs in the statistics', async () => {
+    await stack.push('affine', { name: 'counted' });
+    for (const rows of [1, 3]) {
+      await stack.fetch('/v2/models/counted/infer', affineRequest(Array.from({ length: rows }, () => [0, 0, 0, 0])));
+    }
+    await expect
+      .poll(async () => (await stack.fetch('/v2/models/counted/stats')).json(), { timeout: 5_000 })
+      .toMatchObject({
+        model_stats: [
+          {
+            name: 'counted',
+            version: '1',
+            inference_count: 4,
+            execution_count: 2,
+            inference_stats: { success: { count: 2, ns: expect.any(Number) }, fail: { count: 0 } },
+            batch_stats: [
+              { batch_size: 1, compute_infer: { count: 1 } },
+              { batch_size: 3, compute_infer: { count: 1 } },
+            ],
+          },
+        ],
+      });
+    const all = (await (await stack.fetch('/v2/models/stats')).json()) as { model_stats: { name: string }[] };
+    expect(all.model_stats.map(({ name }) => name)).toContain('simple');
+  });
+
+  it('lists, unloads and loads models', async () => {
+    await stack.push('affine', { name: 'switched' });
+    const index = async (body: object): Promise<{ name: string; state: string; reason: string }[]> =>
+      (await (await stack.fetch('/v2/repository/index', json(body))).json()) as never;
+    expect(await index({})).toContainEqual({ name: 'switched', version: '1', state: 'READY', reason: '' });
+    expect((await stack.fetch('/v2/repository/models/switched/unload', { method: 'POST' })).status).toBe(200);
+    const refused = await stack.fetch('/v2/models/switched/infer', affineRequest([[0, 0, 0, 0]]));
+    expect([refused.status, await refused.json()]).toEqual([503, { error: expect.stringContaining('load') }]);
+    expect((await stack.fetch('/v2/models/switched/ready')).status).toBe(503);
+    expect((await index({ ready: true })).map(({ name }) => name)).not.toContain('switched');
+    expect((await stack.fetch('/v2/repository/models/switched/load', { method: 'POST' })).status).toBe(200);
+    expect((await stack.fetch('/v2/models/switched/infer', affineRequest([[0, 0, 0, 0]]))).status).toBe(200);
+    expect((await stack.fetch('/v2/repository/models/unknown/load', { method: 'POST' })).status).toBe(404);
+  });
+
+  it('serves OpenAPI and metrics', async () => {
+    const docs = (await (await stack.fetch('/docs-json')).json()) as { paths: Record<string, object> };
+    expect(Object.keys(docs.paths)).toEqual(
+      expect.arrayContaining(['/v2/models/{model}/infer', '/v1/jobs', '/v1/models/{model}/versions/{version}']),
+    );
+    expect(await (await stack.fetch('/docs')).text()).toContain('swagger');
+    for (const url of [`${stack.url}/metrics`, `${stack.api.ready.metricsUrl}/metrics`]) {
+      expect(await (await fetch(url)).text()).toMatch(
+        /sconce_requests_total\{[^}]*route="\/v2\/models\/:model\/infer"/,
+      );
+    }
+    const worker = await (await fetch(`${stack.workers[0]?.ready.metricsUrl}/metrics`)).text();
+    expect(worker).toMatch(/sconce_batch_rows_count\{[^}]*model="affine"/);
+    expect((await fetch(`${stack.workers[0]?.ready.metricsUrl}/health/ready`)).status).toBe(200);
+  });
+});

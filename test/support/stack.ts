@@ -1,0 +1,128 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startRedisServer, type RedisServer } from '@sconce/redis-server';
+import { startOtlpCollector, type OtlpCollector } from '@sconce/telemetry';
+import { atEndOfFile, eventually, fixturePath, temporaryFolder, type FixtureModel } from '@sconce/testing';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const READY_MS = 30_000;
+const STOP_MS = 20_000;
+
+/** One process of the product, as built. */
+export interface Process {
+  readonly pid: number;
+  readonly child: ChildProcess;
+  /** What it sent when it was up. */
+  readonly ready: { readonly url?: string; readonly metricsUrl: string };
+  /** SIGTERM; answers the exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** The whole system on free ports: a private Redis, an OTLP collector, the API and workers as separate processes. */
+export interface Stack {
+  readonly url: string;
+  readonly redis: RedisServer;
+  readonly collector: OtlpCollector;
+  readonly api: Process;
+  readonly workers: Process[];
+  startWorker(env?: Record<string, string>): Promise<Process>;
+  /** Pushes a fixture model and waits until it is ready. */
+  push(model: FixtureModel, options?: { name?: string; version?: string }): Promise<void>;
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+}
+
+/** Starts the system; everything is stopped at the end of the spec file, and a process that does not drain fails it. */
+export async function startStack(
+  options: { workers?: number; env?: Record<string, string>; appendOnly?: boolean } = {},
+): Promise<Stack> {
+  const redis = await startRedisServer({ appendOnly: options.appendOnly ?? true });
+  atEndOfFile(() => redis.stop());
+  const collector = await startOtlpCollector();
+  atEndOfFile(() => collector.stop());
+  const env = {
+    SCONCE_REDIS_URL: redis.url,
+    SCONCE_DATA: join(temporaryFolder('stack'), 'blobs'),
+    SCONCE_PORT: '0',
+    SCONCE_METRICS_PORT: '0',
+    SCONCE_LOG_LEVEL: 'warn',
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: collector.url,
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+    ...options.env,
+  };
+  const workers: Process[] = [];
+  const startWorker = async (extra: Record<string, string> = {}): Promise<Process> => {
+    const worker = await startProcess('worker', { ...env, ...extra });
+    workers.push(worker);
+    return worker;
+  };
+  const [api] = await Promise.all([
+    startProcess('api', env),
+    ...Array.from({ length: options.workers ?? 1 }, () => startWorker()),
+  ]);
+  const url = api.ready.url ?? '';
+  const request = (path: string, init?: RequestInit): Promise<Response> => fetch(`${url}${path}`, init);
+  return {
+    url,
+    redis,
+    collector,
+    api,
+    workers,
+    startWorker,
+    fetch: request,
+    push: async (model, { name = model, version = '1' } = {}) => {
+      const path = `/v1/models/${name}/versions/${version}`;
+      const pushed = await request(path, { method: 'PUT', body: readFileSync(fixturePath(model)) });
+      if (pushed.status !== 202) throw new Error(`push of ${name}: ${pushed.status} ${await pushed.text()}`);
+      await eventually(
+        async () => {
+          const { status, error } = (await (await request(path)).json()) as { status: string; error?: unknown };
+          if (status !== 'ready') throw new Error(`${name} is ${status} ${JSON.stringify(error ?? '')}`);
+        },
+        { timeoutMs: 20_000 },
+      );
+    },
+  };
+}
+
+async function startProcess(app: 'api' | 'worker', env: Record<string, string>): Promise<Process> {
+  // Output goes nowhere unless the test is being debugged: a full pipe must never stop a process.
+  const child = fork(join(ROOT, `apps/${app}/dist/main.js`), {
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  let stopping: Promise<number | null> | undefined;
+  const stop = async (): Promise<number | null> => {
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+    const code = await exited;
+    clearTimeout(timer);
+    return code;
+  };
+  atEndOfFile(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const code = await (stopping ??= stop());
+    if (code !== 0) throw new Error(`the ${app} did not drain: exit code ${code}`);
+  });
+  const ready = await new Promise<Process['ready']>((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`the ${app} was not up within ${READY_MS} ms`)), READY_MS);
+    child.once('message', (message) => {
+      clearTimeout(timer);
+      resolve(message as Process['ready']);
+    });
+    void exited.then((code) => reject(new Error(`the ${app} ended with ${code} before it was up`)));
+  });
+  return { pid: child.pid ?? 0, child, ready, stop: () => (stopping ??= stop()) };
+}
+
+/** Body of a JSON infer request for the `affine` fixture. */
+export function affineRequest(rows: readonly (readonly number[])[], extra: object = {}): RequestInit {
+  return json({ inputs: [{ name: 'x', datatype: 'FP32', shape: [rows.length, 4], data: rows.flat() }], ...extra });
+}
+
+/** A POST of a JSON body. */
+export function json(body: unknown, headers: Record<string, string> = {}): RequestInit {
+  return { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) };
+}
