@@ -11,6 +11,8 @@ const LAYERS = [
   ['layer:l3', ['layer:l0', 'layer:l1', 'layer:l2', 'layer:testing']],
   ['layer:app', ['layer:l0', 'layer:l1', 'layer:l2', 'layer:l3', 'layer:testing']],
   ['layer:testing', ['layer:l0', 'layer:l1']],
+  // The workspace itself: tools and whole-system tests.
+  ['layer:workspace', ['layer:l0', 'layer:l1', 'layer:l2', 'layer:l3', 'layer:testing']],
 ] as const;
 
 /** Packages with one owner; everybody else goes through the owner's interface. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { queueConfigSchema } from '@sconce/queue';
-import { storageConfigSchema } from '@sconce/storage';
-import { telemetryConfigFromEnv } from '@sconce/telemetry';
+import { queueConfigSchema, type QueueConfig } from '@sconce/queue';
+import { storageConfigSchema, type StorageConfig } from '@sconce/storage';
+import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const positive = z.coerce.number().int().positive();
@@ -34,10 +34,21 @@ const envSchema = z.object({
 });
 
 /** The API's settings, read from the environment once. */
-export type ApiConfig = ReturnType<typeof readConfig>;
+export interface ApiConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly metricsPort: number;
+  readonly maxBodyBytes: number;
+  readonly maxArtifactBytes: number;
+  readonly requestTimeoutMs: number;
+  readonly shutdownGraceMs: number;
+  readonly storage: StorageConfig;
+  readonly queue: QueueConfig;
+  readonly telemetry: TelemetryConfig;
+}
 
 /** Reads and checks the environment; throws a ZodError that names the variable. */
-export function readConfig(env: NodeJS.ProcessEnv = process.env) {
+export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
   const vars = envSchema.parse(env);
   return Object.freeze({
     host: vars.SCONCE_HOST,

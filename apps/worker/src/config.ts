@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { queueConfigSchema } from '@sconce/queue';
-import { runtimeConfigSchema } from '@sconce/runtime';
-import { storageConfigSchema } from '@sconce/storage';
-import { telemetryConfigFromEnv } from '@sconce/telemetry';
+import { queueConfigSchema, type Lane, type QueueConfig } from '@sconce/queue';
+import { runtimeConfigSchema, type RuntimeConfig } from '@sconce/runtime';
+import { storageConfigSchema, type StorageConfig } from '@sconce/storage';
+import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';
 
 const positive = z.coerce.number().int().positive();
 
@@ -38,10 +38,21 @@ const envSchema = z.object({
 });
 
 /** The worker's settings, read from the environment once. */
-export type WorkerConfig = ReturnType<typeof readConfig>;
+export interface WorkerConfig {
+  readonly host: string;
+  readonly metricsPort: number;
+  readonly pool: string;
+  /** Queue jobs under way at once, per lane. */
+  readonly concurrency: Readonly<Record<Lane, number>>;
+  readonly shutdownGraceMs: number;
+  readonly storage: StorageConfig;
+  readonly runtime: RuntimeConfig;
+  readonly queue: QueueConfig;
+  readonly telemetry: TelemetryConfig;
+}
 
 /** Reads and checks the environment; throws a ZodError that names the variable. */
-export function readConfig(env: NodeJS.ProcessEnv = process.env) {
+export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
   const vars = envSchema.parse(env);
   return Object.freeze({
     host: vars.SCONCE_HOST,

@@ -101,7 +101,6 @@ function describeText(head: Uint8Array): Likeness | undefined {
     return undefined;
   }
   // Control characters other than tab, line feed, form feed and carriage return are no text.
-  // eslint-disable-next-line no-control-regex
   if (/[\0-\x08\x0b\x0e-\x1f]/.test(text)) return undefined;
   if (/^<(!doctype html|html|head|body)/i.test(text)) {
     return {

@@ -75,8 +75,9 @@ describe('RequestCoalescer', () => {
           coalescer.add('a', { id, bytes });
         });
         await turn();
-        for (let next = 0; next < jobs.length; next += 1) {
-          jobs[next]?.done();
+        // Grows while it is walked: each finished job lets another be sent.
+        for (const job of jobs) {
+          job.done();
           await turn();
           await turn();
         }

@@ -43,7 +43,11 @@ export class MemoryByteSource implements OpenByteSource {
     return this.#bytes.subarray(offset, offset + length);
   }
 
-  async close(): Promise<void> {}
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
 }
