@@ -28,6 +28,7 @@ export type ErrorCode =
   // dependency: something beside us is down
   | 'redis_unavailable'
   | 'storage_unavailable'
+  | 'server_unreachable'
   // invariant: we are at fault
   | 'internal';
 
@@ -66,5 +67,6 @@ export const ERROR_POLICY: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   worker_lost: { http: 500, retry: 'never', logLevel: 'error' },
   redis_unavailable: { http: 503, retry: 'backoff', logLevel: 'error' },
   storage_unavailable: { http: 503, retry: 'backoff', logLevel: 'error' },
+  server_unreachable: { http: 503, retry: 'never', logLevel: 'error' },
   internal: { http: 500, retry: 'never', logLevel: 'error' },
 };
