@@ -1,1 +1,42 @@
 #!/usr/bin/env node
+// The one JavaScript file of the product: it must start on whatever Node the shell has, to find a newer one.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const MINIMUM = [22, 15];
+const here = dirname(fileURLToPath(import.meta.url));
+const [major, minor] = process.versions.node.split('.').map(Number);
+
+if (major > MINIMUM[0] || (major === MINIMUM[0] && minor >= MINIMUM[1])) {
+  const main = new URL('../dist/main.js', import.meta.url);
+  if (existsSync(main)) {
+    await import(main.href);
+  } else {
+    process.stderr.write('sconce is not built yet.\nRun: npm run build\n');
+    process.exitCode = 1;
+  }
+} else {
+  const node = projectNode(here);
+  if (node === undefined) {
+    process.stderr.write(`sconce needs Node ${MINIMUM.join('.')} or newer; this is ${process.versions.node}.\n`);
+    process.stderr.write('Run `npm ci` in the project, which brings its own, or install a newer Node.\n');
+    process.exitCode = 1;
+  } else {
+    const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+    // The terminal sends its signals to both; the child decides when to end.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+    child.on('exit', (code, signal) => {
+      process.exitCode = code ?? (signal === null ? 1 : 128);
+      process.removeAllListeners();
+    });
+  }
+}
+
+/** The binary of the project's `node` package, looked for upwards from `from`. */
+function projectNode(from) {
+  const path = join(from, 'node_modules', 'node', 'bin', 'node');
+  if (existsSync(path)) return path;
+  return dirname(from) === from ? undefined : projectNode(dirname(from));
+}

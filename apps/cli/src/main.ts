@@ -1,1 +1,4 @@
-export {};
+import { readConfig } from './config.ts';
+import { runProgram } from './program.ts';
+
+process.exitCode = await runProgram(process.argv.slice(2), readConfig());

@@ -27,11 +27,7 @@ export class Http {
       response = await this.#fetch(`${this.url}${path}`, init as RequestInit);
     } catch (cause) {
       if (init.signal?.aborted === true) throw cause;
-      throw new SconceError(
-        'server_unreachable',
-        `No Sconce server answers at ${this.url}: start one with \`sconce up\`, or point SCONCE_URL at yours.`,
-        { cause },
-      );
+      throw new SconceError('server_unreachable', `No Sconce server answers at ${this.url}.`, { cause });
     }
     if (response.ok) return response;
     throw await errorOf(response);

@@ -44,7 +44,8 @@ export class JobsClient {
     options: { version?: string; idempotencyKey?: string } = {},
   ): Promise<Job> {
     const extra = { model, ...(options.version === undefined ? {} : { version: options.version }) };
-    const headers = options.idempotencyKey === undefined ? {} : { 'idempotency-key': options.idempotencyKey };
+    const headers: Record<string, string> =
+      options.idempotencyKey === undefined ? {} : { 'idempotency-key': options.idempotencyKey };
     const response = await postInference(this.#http, '/v1/jobs', { ...call, extra }, { headers });
     return (await response.json()) as Job;
   }

@@ -1,0 +1,72 @@
+import { Command } from 'commander';
+import { SconceClient, type ModelVersion } from '@sconce/client';
+import { formatSpec, type TensorSpec } from '@sconce/tensor';
+import type { CliConfig } from '../config.ts';
+import { describeModel, formatBytes } from '../output/model-text.ts';
+import { Terminal } from '../output/terminal.ts';
+
+interface Options {
+  readonly version?: string;
+  readonly json?: boolean;
+}
+
+/** `sconce models`: list, show, remove. */
+export function modelsCommand(config: CliConfig): Command {
+  const client = (): SconceClient => new SconceClient({ url: config.url });
+  const command = new Command('models').description('the models the server has');
+  command
+    .command('list', { isDefault: true })
+    .description('all versions of all models')
+    .option('--json', 'print JSON')
+    .action(async (options: Options) => {
+      const terminal = new Terminal({ json: options.json === true });
+      const models = await client().models.list();
+      terminal.result(models);
+      if (models.length === 0) terminal.print('No models yet: `sconce push FILE --name NAME` adds one.');
+      else terminal.table(['NAME', 'VERSION', 'STATUS', 'BATCH', 'SIZE', 'INPUTS', 'OUTPUTS'], models.map(toRow));
+    });
+  command
+    .command('show')
+    .description('a model’s inputs, outputs and state')
+    .argument('<name>')
+    .option('--version <number>', 'one version only')
+    .option('--json', 'print JSON')
+    .action(async (name: string, options: Options) => {
+      const terminal = new Terminal({ json: options.json === true });
+      const { models } = client();
+      const versions =
+        options.version === undefined ? await models.versions(name) : [await models.get(name, options.version)];
+      terminal.result({ name, versions });
+      terminal.print(versions.map(describeModel).join('\n'));
+    });
+  command
+    .command('remove')
+    .description('remove a model, or one version of it')
+    .argument('<name>')
+    .option('--version <number>', 'one version only')
+    .option('--json', 'print JSON')
+    .action(async (name: string, options: Options) => {
+      const terminal = new Terminal({ json: options.json === true });
+      const { models } = client();
+      const versions =
+        options.version === undefined ? (await models.versions(name)).map(({ version }) => version) : [options.version];
+      for (const version of versions) await models.remove(name, version);
+      terminal.result({ name, removed: versions });
+      terminal.print(`removed ${name} version ${versions.join(', ')}`);
+    });
+  return command;
+}
+
+function toRow(model: ModelVersion): string[] {
+  const specs = (list: readonly TensorSpec[] = []): string =>
+    list.map((spec) => `${spec.name} ${formatSpec(spec)}`).join(', ');
+  return [
+    model.name,
+    model.version,
+    model.status,
+    model.batch?.axis ?? '',
+    formatBytes(model.size_bytes),
+    specs(model.signature?.inputs),
+    specs(model.signature?.outputs),
+  ];
+}

@@ -1,0 +1,46 @@
+import { SconceError, toSconceError, type ErrorCode } from '@sconce/errors';
+
+/** The command was called wrongly: exit code 2. Anything else that is thrown is failed work: exit code 1. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+  readonly hint: string;
+
+  constructor(message: string, hint: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+/** What to do about an error, by code; the message says what was wrong. */
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  server_unreachable: 'Start one with `sconce up`, or set SCONCE_URL.',
+  model_not_found: '`sconce models` lists what there is.',
+  model_not_ready: '`sconce models show NAME` says why.',
+  model_invalid: 'Mend the model and push it again; a failed version may be replaced.',
+  version_exists: 'Versions are immutable: push it as a new one (leave --version out for the next number).',
+  invalid_tensor: '`sconce models show NAME` prints the inputs the model takes.',
+  redis_unavailable: 'See that Redis runs and answers.',
+  queue_full: 'Try again when there is less waiting.',
+};
+
+/** Two lines on stderr, what and what to do; answers the exit code. */
+export function reportFailure(thrown: unknown, write: (text: string) => void): 1 | 2 {
+  if (thrown instanceof UsageError) {
+    write(`error: ${oneLine(thrown.message)}\n${oneLine(thrown.hint)}\n`);
+    return 2;
+  }
+  const error = toSconceError(thrown);
+  const own = error.details['hint'];
+  const hint = typeof own === 'string' ? own : HINTS[error.code];
+  write(`error: ${oneLine(error.message)}\n${hint ?? 'Run it again with --help for how it is meant to be used.'}\n`);
+  return 1;
+}
+
+/** Work that failed, with its own advice. */
+export function failure(code: ErrorCode, message: string, hint: string, cause?: unknown): SconceError {
+  return new SconceError(code, message, { details: { hint }, cause });
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
+}

@@ -1,0 +1,12 @@
+import { UsageError } from './failure.ts';
+
+/** A commander parser for a whole number within bounds. */
+export function integerOption(name: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new UsageError(`${name} takes a whole number from ${min} to ${max}, not "${text}".`, 'See --help.');
+    }
+    return value;
+  };
+}

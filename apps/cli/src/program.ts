@@ -1,0 +1,45 @@
+import { Command, CommanderError } from 'commander';
+import { demoCommand } from './commands/demo.command.ts';
+import { inferCommand } from './commands/infer.command.ts';
+import { modelsCommand } from './commands/models.command.ts';
+import { pushCommand } from './commands/push.command.ts';
+import { upCommand } from './commands/up.command.ts';
+import type { CliConfig } from './config.ts';
+import { reportFailure } from './output/failure.ts';
+
+const VERSION = '0.1.0';
+
+/** Runs the command line; answers the exit code: 0, 1 (the work failed) or 2 (bad usage). */
+export async function runProgram(argv: readonly string[], config: CliConfig): Promise<0 | 1 | 2> {
+  const stderr = (text: string): void => {
+    process.stderr.write(text);
+  };
+  const program = new Command('sconce')
+    .description('Runs compiled PyTorch models at scale, without Python.')
+    .version(VERSION)
+    .showHelpAfterError(false)
+    .addHelpText('after', `\nClient commands talk to SCONCE_URL (${config.url}).`);
+  for (const command of [demoCommand, upCommand, pushCommand, modelsCommand, inferCommand]) {
+    program.addCommand(command(config));
+  }
+  applyManners(program);
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) return reportFailure(error, stderr);
+    // Help and --version end here too, with exit code 0.
+    if (error.exitCode === 0) return 0;
+    if (error.code === 'commander.help') return 2;
+    stderr(
+      `${error.message.replace(/\s+/g, ' ')}\nRun \`sconce --help\` or \`sconce COMMAND --help\` for what it takes.\n`,
+    );
+    return 2;
+  }
+}
+
+/** Errors come to us as exceptions, not as text and an exit. */
+function applyManners(command: Command): void {
+  command.exitOverride().configureOutput({ outputError: () => undefined });
+  for (const child of command.commands) applyManners(child);
+}
