@@ -16,7 +16,9 @@ export async function readHeldout(path: string): Promise<Heldout> {
   const labels: number[] = [];
   const pixels: number[] = [];
   try {
-    const records = createReadStream(path).pipe(parse({ columns: true, cast: Number }));
+    const records = createReadStream(path).pipe(
+      parse({ columns: true, cast: (text, { header }) => (header ? text : Number(text)) }),
+    );
     for await (const record of records as AsyncIterable<Record<string, number>>) {
       labels.push(record['label'] ?? NaN);
       for (let pixel = 0; pixel < PIXELS; pixel += 1) pixels.push(record[`p${pixel}`] ?? NaN);
@@ -28,6 +30,9 @@ export async function readHeldout(path: string): Promise<Heldout> {
       'It comes with the project.',
       cause,
     );
+  }
+  if (labels.length === 0 || labels.some(Number.isNaN) || pixels.some(Number.isNaN)) {
+    throw failure('invalid_request', `${path} is not a table of id, label, p0 … p63.`, 'It comes with the project.');
   }
   return { labels, pixels: Float32Array.from(pixels) };
 }
