@@ -3,6 +3,7 @@ import { Piscina } from 'piscina';
 import { SconceError, deserializeError } from '@sconce/errors';
 import { byteLength, type Tensor } from '@sconce/tensor';
 import type { RuntimeConfig } from './runtime-config.ts';
+import { disableRuntimeTelemetry } from './runtime-telemetry.ts';
 import { SharedArena } from './shared-arena.ts';
 import type {
   ModelFile,
@@ -52,6 +53,7 @@ export class InferencePool {
   #closing: Promise<void> | undefined;
 
   constructor(config: RuntimeConfig) {
+    disableRuntimeTelemetry();
     const noticeChannel = `sconce-runtime-${crypto.randomUUID()}`;
     const options: ThreadOptions = {
       noticeChannel,

@@ -3,6 +3,7 @@ import type * as ortNamespace from 'onnxruntime-node';
 import { SconceError } from '@sconce/errors';
 import { bytesElements, encodeBytes, viewOf, type Datatype, type Tensor, type TensorSpec } from '@sconce/tensor';
 import { ORT_TYPE, datatypeOf } from './ort-datatype.ts';
+import { disableRuntimeTelemetry } from './runtime-telemetry.ts';
 import type { Signature } from './thread-protocol.ts';
 
 const ort = loadBinding();
@@ -15,6 +16,7 @@ const ort = loadBinding();
  * expected 8, got 0"). With `Uint16Array` both sides agree.
  */
 function loadBinding(): typeof ortNamespace {
+  disableRuntimeTelemetry();
   const binding = createRequire(import.meta.url)('onnxruntime-node') as typeof ortNamespace;
   const hidden = Object.getOwnPropertyDescriptor(globalThis, 'Float16Array');
   if (hidden) Reflect.deleteProperty(globalThis, 'Float16Array');

@@ -47,7 +47,7 @@ async function demo(config: CliConfig, terminal: Terminal): Promise<void> {
     const collector = await startOtlpCollector();
     cleanUp.push(() => collector.stop());
     terminal.note('starting a private Redis, the API and a worker …');
-    const stack = await startLocalStack({
+    const starting = startLocalStack({
       config,
       port: 0,
       data,
@@ -66,7 +66,9 @@ async function demo(config: CliConfig, terminal: Terminal): Promise<void> {
         interrupted.reject(error);
       },
     });
-    cleanUp.push(() => stack.stop());
+    // Also when the interrupt comes while it starts.
+    cleanUp.push(async () => (await starting.catch(() => undefined))?.stop());
+    const stack = await starting;
     const client = new SconceClient({ url: stack.url });
     terminal.note('pushing examples/digits/digits.onnx …');
     const body = Readable.toWeb(createReadStream(join(examples, 'digits.onnx'))) as ReadableStream<Uint8Array>;

@@ -1,0 +1,151 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { eventually, fixturePath, temporaryFolder } from '@sconce/testing';
+import { isAlive, sconce, startSconce, type CliProcess, type Ended } from '../support/cli.ts';
+
+// `sconce up` and the client commands, as a user runs them.
+
+interface Up {
+  readonly url: string;
+  readonly pids: { readonly redis: number; readonly api: number; readonly workers: [number] };
+}
+
+async function startUp(data: string): Promise<CliProcess & { up: Up }> {
+  const process = startSconce(['up', '--port', '0', '--data', data, '--json']);
+  const line = await process.firstLine;
+  if (line === '') throw new Error((await process.ended).stderr);
+  return { ...process, up: JSON.parse(line) as Up };
+}
+
+const everyPid = ({ pids }: Up): number[] => [pids.redis, pids.api, ...pids.workers];
+
+async function allGone(up: Up): Promise<void> {
+  await eventually(
+    () => {
+      expect(everyPid(up).filter(isAlive)).toEqual([]);
+    },
+    { timeoutMs: 40_000 },
+  );
+}
+
+describe('sconce up', () => {
+  const data = temporaryFolder('up');
+  let running: CliProcess & { up: Up };
+  const run = (...args: string[]): Promise<Ended> => sconce(args, { SCONCE_URL: running.up.url });
+  beforeAll(async () => {
+    running = await startUp(data);
+  });
+
+  it('serves the client commands', async () => {
+    const pushed = await run('push', fixturePath('affine'), '--name', 'affine');
+    expect(pushed.code).toBe(0);
+    expect(pushed.stderr).toMatch(/compiling[\s\S]*ready/);
+    expect(pushed.stdout).toMatch(/affine version 1: ready[\s\S]*input +x +FP32\[-1,4\][\s\S]*batch +dynamic/);
+    expect((await run('models')).stdout).toMatch(/affine +1 +ready +dynamic/);
+    expect(JSON.parse((await run('models', '--json')).stdout)).toMatchObject([{ name: 'affine', status: 'ready' }]);
+    const shown = await run('models', 'show', 'affine', '--json');
+    expect(JSON.parse(shown.stdout)).toMatchObject({ name: 'affine', versions: [{ version: '1' }] });
+    const inferred = await run('infer', 'affine', '--input', 'x=[[1, 2, 3, 4]]', '--json');
+    expect(JSON.parse(inferred.stdout)).toMatchObject({
+      model_name: 'affine',
+      outputs: [{ name: 'y', datatype: 'FP32', shape: [1, 4], data: [3, 5, 7, 9] }],
+    });
+    const binary = await run('infer', 'affine', '--input', 'x=[[1, 2, 3, 4]]', '--binary');
+    expect(binary.stdout).toMatch(/y FP32\[1,4\]\n +3 +5 +7 +9/);
+    expect((await run('models', 'remove', 'affine')).code).toBe(0);
+    expect((await run('models')).stdout).toMatch(/No models/);
+  });
+
+  it('refuses a corrupt file at push, with the reason', async () => {
+    const file = join(data, 'corrupt.onnx');
+    // A plausible head, then nonsense: only the runtime can tell.
+    writeFileSync(
+      file,
+      Buffer.concat([readFileSync(fixturePath('every-type')).subarray(0, 700), Buffer.alloc(300, 7)]),
+    );
+    const { code, stderr } = await run('push', file, '--name', 'corrupt');
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/error: .*(refused|model)/)]);
+  });
+
+  it('brings a killed worker back', async () => {
+    const [victim] = running.up.pids.workers;
+    process.kill(victim, 'SIGKILL');
+    await run('push', fixturePath('affine'), '--name', 'after');
+    const { stdout } = await run('infer', 'after', '--input', 'x=[[0, 0, 0, 0]]');
+    expect(stdout).toMatch(/1 +1 +1 +1/);
+  });
+
+  it('keeps a second one off its data', async () => {
+    const { code, stderr } = await sconce(['up', '--port', '0', '--data', data]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/Another `sconce up`.*\n.*--data/)]);
+  });
+
+  it('drains on Ctrl-C, exits 0, leaves no process, and finds its models again', async () => {
+    running.child.kill('SIGINT');
+    expect((await running.ended).code).toBe(0);
+    await allGone(running.up);
+    running = await startUp(data);
+    expect((await run('models')).stdout).toMatch(/after +1 +ready/);
+    running.child.kill('SIGTERM');
+    expect((await running.ended).code).toBe(0);
+    await allGone(running.up);
+  });
+
+  it('leaves no process when it is itself killed with -9', async () => {
+    const doomed = await startUp(temporaryFolder('doomed'));
+    doomed.child.kill('SIGKILL');
+    await allGone(doomed.up);
+  });
+
+  it('says so when its port is taken', async () => {
+    const other = await startUp(temporaryFolder('other'));
+    const { port } = new URL(other.up.url);
+    const { code, stderr } = await sconce(['up', '--port', port, '--data', temporaryFolder('taken')]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(new RegExp(`Port ${port} is taken.*\\n.*--port`))]);
+    other.child.kill('SIGTERM');
+    expect((await other.ended).code).toBe(0);
+  });
+
+  it('prints one line beginning with ready for people', async () => {
+    const people = startSconce(['up', '--port', '0', '--data', temporaryFolder('people')]);
+    expect(await people.firstLine).toMatch(/^ready http:\/\/127\.0\.0\.1:\d+$/);
+    people.child.kill('SIGTERM');
+    expect((await people.ended).code).toBe(0);
+  });
+});
+
+describe('bad usage', () => {
+  it.each([
+    [['nope'], /unknown command 'nope'/],
+    [['up', '--nope'], /unknown option '--nope'/],
+    [['up', '--port', 'eighty'], /--port .*"eighty"/],
+    [['up', '--workers', '0'], /--workers/],
+    [['push', 'model.onnx'], /--name/],
+    [['push', '/does/not/exist.onnx', '--name', 'x'], /does not exist/],
+    [['push', '/', '--name', 'x'], /not a file/],
+    [['infer', 'm'], /No inputs/],
+    [['infer', 'm', '--input', 'x'], /name=JSON/],
+    [['infer', 'm', '--input', 'x=[1,'], /not JSON/],
+    [['infer', 'm', '--in', '/does/not/exist.json'], /can’t be read/],
+  ])('%j exits 2 with what and what to do', async (args, what) => {
+    const { code, stdout, stderr } = await sconce(args);
+    expect([code, stdout]).toEqual([2, '']);
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines).toEqual([expect.stringMatching(what), expect.stringMatching(/\S/)]);
+  });
+
+  it('an unreachable server is failed work, not bad usage', async () => {
+    const { code, stderr } = await sconce(['models'], { SCONCE_URL: 'http://127.0.0.1:9' });
+    expect([code, stderr.trimEnd().split('\n')]).toEqual([
+      1,
+      [expect.stringMatching(/127\.0\.0\.1:9/), expect.stringMatching(/sconce up/)],
+    ]);
+  });
+
+  it('help and version exit 0', async () => {
+    expect(await sconce(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n' });
+    const help = await sconce(['push', '--help']);
+    expect([help.code, help.stdout]).toEqual([0, expect.stringMatching(/Example:/)]);
+  });
+});
