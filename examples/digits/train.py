@@ -22,7 +22,6 @@ import csv
 import json
 import pathlib
 import tempfile
-import textwrap
 
 import numpy as np
 import onnx
@@ -98,13 +97,6 @@ def save_archive(traced: torch.jit.ScriptModule, path: pathlib.Path) -> None:
         writer.write_end_of_file()
 
 
-def json_list(values: list, indent: int) -> str:
-    """A JSON array of numbers, filled to the repository's 120 columns."""
-    text = textwrap.fill(", ".join(map(json.dumps, values)), 120, initial_indent=" " * (indent + 2),
-                         subsequent_indent=" " * (indent + 2))
-    return f"[\n{text}\n{' ' * indent}]"
-
-
 def main() -> None:
     torch.set_num_threads(1)  # One summation order, whatever the machine's cores.
     torch.use_deterministic_algorithms(True)
@@ -154,16 +146,14 @@ def main() -> None:
             np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
     predictions = logits.argmax(1)
     accuracy = float((predictions == y).mean())
-    first = ",\n".join(f"    {json_list([float(v) for v in row], 4)}" for row in logits[:8])
-    (FOLDER / "reference.json").write_text(
-        "{\n"
-        f'  "rows": {len(y)},\n'
-        f'  "accuracy": {accuracy},\n'
-        f'  "torch_version": "{torch.__version__.split("+")[0]}",\n'
-        f'  "predictions": {json_list(predictions.tolist(), 2)},\n'
-        f'  "logits": [\n{first}\n  ]\n'
-        "}\n"
-    )
+    reference = {
+        "rows": len(y),
+        "accuracy": accuracy,
+        "torch_version": torch.__version__.split("+")[0],
+        "predictions": predictions.tolist(),
+        "logits": [[float(v) for v in row] for row in logits[:8]],
+    }
+    (FOLDER / "reference.json").write_text(json.dumps(reference) + "\n")
     print(f"{len(y)} held-out rows, accuracy {accuracy:.4f}")
 
 
