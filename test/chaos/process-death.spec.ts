@@ -78,6 +78,19 @@ describe('SIGTERM', () => {
     await replacement;
   });
 
+  it('hands back what outlasts the grace period, and still exits 0 in time', async () => {
+    await stack.workers.at(-1)?.stop();
+    const hurried = await stack.startWorker({ SCONCE_SHUTDOWN_GRACE_MS: '500' });
+    const online = stack.fetch('/v2/models/slow/infer', slow(60_000));
+    await running();
+    const asked = Date.now();
+    expect(await hurried.stop()).toBe(0);
+    expect(Date.now() - asked).toBeLessThan(5_000);
+    await stack.startWorker();
+    const answer = await online;
+    expect([answer.status, await answer.json()]).toMatchObject([200, { outputs: [{ data: [1] }] }]);
+  });
+
   it('lets the API answer what it has taken and exit 0', async () => {
     const online = stack.fetch('/v2/models/slow/infer', slow(10_000));
     await running();

@@ -26,14 +26,26 @@ const health = new HealthServer({ telemetry, ready: () => worker.ready });
 let stopping: Promise<void> | undefined;
 async function stop(reason: string): Promise<void> {
   logger.info({ reason }, 'draining');
-  await worker.stop();
+  const drained = await worker.stop();
   await health.close();
   await telemetry.shutdown();
   await app.close();
-  logger.info('stopped');
-  // Nothing is left to do; a handle that some library forgot must not keep the process.
+  logger.info({ drained }, 'stopped');
+  logger.flush();
+  leave(drained);
+}
+
+/**
+ * Ends the process with exit code 0. Nothing is left to do; a handle that some library forgot must not keep it.
+ *
+ * While a thread is inside a native run, `process.exit` would wait for that run and then abort (measured). Becoming
+ * another program ends all threads at once; the work they had is delivered to another worker.
+ */
+function leave(drained: boolean): never {
+  if (!drained && process.execve !== undefined) process.execve(process.execPath, [process.execPath, '--eval', '0']);
   process.exit(0);
 }
+
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => (stopping ??= stop(signal)));
 // Started over an IPC channel, a worker goes with its parent.
 process.on('disconnect', () => (stopping ??= stop('parent is gone')));

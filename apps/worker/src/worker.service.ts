@@ -73,13 +73,17 @@ export class WorkerService {
     this.#running = true;
   }
 
-  async stop(): Promise<void> {
+  /** Answers whether everything was finished; if not, native code is still running in the threads. */
+  async stop(): Promise<boolean> {
     this.#running = false;
     const graceMs = this.config.shutdownGraceMs;
-    await Promise.all([...this.#consumers, this.#registrations].map((consumer) => consumer?.close(graceMs)));
-    await this.pool.close();
+    const consumers = [...this.#consumers, this.#registrations];
+    const finished = await Promise.all(consumers.map((consumer) => consumer?.close(graceMs)));
+    const drained = !finished.includes(false);
+    if (drained) await this.pool.close();
     await this.statistics.close();
     await this.#notices?.close();
+    return drained;
   }
 
   #onNotice(notice: Notice): void {

@@ -43,7 +43,9 @@ async function startConsumer(
     handle,
     onError: () => undefined,
   });
-  closers.push(() => consumer.close(5_000));
+  closers.push(async () => {
+    await consumer.close(5_000);
+  });
   await consumer.ready();
   return consumer;
 }

@@ -15,6 +15,7 @@ import { dropPayload, readPayload } from './payload-store.ts';
 import type { QueueConfig } from './queue-config.ts';
 import { MAX_DELIVERIES, QUEUE_OPTIONS, laneQueueName, type Lane } from './queue-names.ts';
 import { closeRedis, connectRedis } from './redis-connection.ts';
+import { closeWithin } from './worker-close.ts';
 import { ReplyWriter } from './reply-channel.ts';
 
 /** A request as a worker gets it. */
@@ -100,14 +101,14 @@ export class LaneConsumer {
     this.#cancels.get(jobId)?.abort();
   }
 
-  /** Takes nothing new and finishes what it has, at most `graceMs`; what is left then goes to another worker. */
-  async close(graceMs: number): Promise<void> {
-    const finished = this.#worker.close();
-    const { promise: late, resolve } = Promise.withResolvers<'late'>();
-    const timer = setTimeout(() => resolve('late'), graceMs);
-    if ((await Promise.race([finished, late])) === 'late') await this.#worker.close(true);
-    clearTimeout(timer);
+  /**
+   * Takes nothing new and finishes what it has, at most `graceMs`; what is left then goes to another worker once its
+   * lock has run out. Answers whether everything was finished.
+   */
+  async close(graceMs: number): Promise<boolean> {
+    const finished = await closeWithin(this.#worker, graceMs);
     await closeRedis(this.#redis);
+    return finished;
   }
 
   async #take(job: Job<InferJob>): Promise<void> {

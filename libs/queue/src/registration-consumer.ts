@@ -6,6 +6,7 @@ import { Keys } from './keys.ts';
 import type { QueueConfig } from './queue-config.ts';
 import { MAX_DELIVERIES, QUEUE_OPTIONS, REGISTRATION_QUEUE } from './queue-names.ts';
 import { closeRedis, connectRedis } from './redis-connection.ts';
+import { closeWithin } from './worker-close.ts';
 
 export interface RegistrationConsumerOptions {
   readonly config: QueueConfig;
@@ -42,12 +43,11 @@ export class RegistrationConsumer {
     await this.#worker.waitUntilReady();
   }
 
-  /** Finishes what it has, at most `graceMs`. */
-  async close(graceMs: number): Promise<void> {
-    const timer = setTimeout(() => void this.#worker.close(true), graceMs);
-    await this.#worker.close();
-    clearTimeout(timer);
+  /** As LaneConsumer's. */
+  async close(graceMs: number): Promise<boolean> {
+    const finished = await closeWithin(this.#worker, graceMs);
     await closeRedis(this.#redis);
+    return finished;
   }
 
   async #process(job: Job<RegistrationJob>): Promise<void> {
