@@ -1,11 +1,6 @@
 export { InferenceProducer } from './inference-producer.ts';
-export type {
-  InferenceAnswer,
-  InferenceRequest,
-  ProducerOptions,
-  SubmitOptions,
-  TraceContext,
-} from './inference-producer.ts';
+export type { ProducerOptions, SubmitOptions } from './inference-producer.ts';
+export type { InferenceAnswer, InferenceRequest, TraceContext } from './inference-request.ts';
 export type { RegistrationJob, RequestTiming } from './job-contracts.ts';
 export type { IdempotencyClaim, JobRecord, JobStatus } from './job-records.ts';
 export { LaneConsumer } from './lane-consumer.ts';
