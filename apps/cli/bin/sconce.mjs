@@ -2,6 +2,7 @@
 // The one JavaScript file of the product: it must start on whatever Node the shell has, to find a newer one.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -24,12 +25,19 @@ if (major > MINIMUM[0] || (major === MINIMUM[0] && minor >= MINIMUM[1])) {
     process.stderr.write('Run `npm ci` in the project, which brings its own, or install a newer Node.\n');
     process.exitCode = 1;
   } else {
-    const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
-    // The terminal sends its signals to both; the child decides when to end.
+    const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+      // In a group of its own a Ctrl-C reaches it once, through us: the terminal would send it a second one, which
+      // means "at once". The IPC channel tells it when we die without passing anything on.
+      detached: true,
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    });
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+    child.on('error', (error) => {
+      process.stderr.write(`${node} can't be started: ${error.message}.\nRun \`npm ci\` in the project.\n`);
+      process.exit(1);
+    });
     child.on('exit', (code, signal) => {
-      process.exitCode = code ?? (signal === null ? 1 : 128);
-      process.removeAllListeners();
+      process.exit(code ?? 128 + (constants.signals[signal] ?? 0));
     });
   }
 }

@@ -2,7 +2,10 @@ import { z } from 'zod';
 
 const envSchema = z.object({
   /** The server that client commands talk to. */
-  SCONCE_URL: z.string().default('http://127.0.0.1:8000'),
+  SCONCE_URL: z
+    .string()
+    .default('')
+    .transform((url) => url.trim() || 'http://127.0.0.1:8000'),
   PATH: z.string().optional(),
 });
 

@@ -18,6 +18,8 @@ export async function runProgram(argv: readonly string[], config: CliConfig): Pr
     .description('Runs compiled PyTorch models at scale, without Python.')
     .version(VERSION)
     .showHelpAfterError(false)
+    // Else the program's own --version would take the one of `push`, `infer` and `models`.
+    .enablePositionalOptions()
     .addHelpText('after', `\nClient commands talk to SCONCE_URL (${config.url}).`);
   for (const command of [demoCommand, upCommand, pushCommand, modelsCommand, inferCommand]) {
     program.addCommand(command(config));

@@ -27,15 +27,49 @@ export class Http {
       response = await this.#fetch(`${this.url}${path}`, init as RequestInit);
     } catch (cause) {
       if (init.signal?.aborted === true) throw cause;
-      throw new SconceError('server_unreachable', `No Sconce server answers at ${this.url}.`, { cause });
+      const message = `No Sconce server answers at ${this.url}${reasonOf(cause)}.`;
+      throw new SconceError('server_unreachable', message, { details: { url: this.url }, cause });
     }
     if (response.ok) return response;
-    throw await errorOf(response);
+    throw errorOf(response, await this.text(response, init));
   }
 
+  /** One call whose answer is JSON. Throws as `request` and `read` do. */
   async json<T>(path: string, init: RequestOptions = {}): Promise<T> {
-    return (await (await this.request(path, init)).json()) as T;
+    return this.read<T>(await this.request(path, init), init);
   }
+
+  /** A response's body as JSON. Throws `server_unreachable` where what answered is no Sconce server. */
+  async read<T>(response: Response, init: RequestOptions = {}): Promise<T> {
+    const text = await this.text(response, init);
+    const value = parse(text);
+    if (value !== undefined) return value as T;
+    const message = `What answers at ${this.url} is no Sconce server: it sent ${text.slice(0, 80) || 'nothing'}`;
+    throw new SconceError('server_unreachable', message, { details: { url: this.url } });
+  }
+
+  /** A response's body as text. Throws as `bytes` does. */
+  async text(response: Response, init: RequestOptions = {}): Promise<string> {
+    return new TextDecoder().decode(await this.bytes(response, init));
+  }
+
+  /** A response's whole body. Throws `server_unreachable` when the connection ends within it. */
+  async bytes(response: Response, init: RequestOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+    try {
+      return new Uint8Array(await response.arrayBuffer());
+    } catch (cause) {
+      if (init.signal?.aborted === true) throw cause;
+      const message = `The connection to ${this.url} ended within an answer${reasonOf(cause)}.`;
+      throw new SconceError('server_unreachable', message, { details: { url: this.url }, cause });
+    }
+  }
+}
+
+/** Node's own word for why a fetch failed, such as ` (ECONNREFUSED)`. */
+function reasonOf(thrown: unknown): string {
+  const inner = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
+  const code: unknown = inner instanceof Error && 'code' in inner ? inner.code : undefined;
+  return typeof code === 'string' ? ` (${code})` : '';
 }
 
 const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
@@ -51,8 +85,7 @@ const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
 };
 
 /** The error in a refused response: `/v1` has its code in the body, `/v2` only text, so the status stands for it. */
-async function errorOf(response: Response): Promise<SconceError> {
-  const text = await response.text();
+function errorOf(response: Response, text: string): SconceError {
   const retryAfter = Number(response.headers.get('retry-after') ?? NaN);
   const details = {
     status: response.status,

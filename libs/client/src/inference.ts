@@ -33,10 +33,10 @@ export async function postInference(
 }
 
 /** Reads an infer answer with its timing. */
-export async function readInference(response: Response): Promise<InferResult> {
+export async function readInference(http: Http, response: Response, signal?: AbortSignal): Promise<InferResult> {
   const length = response.headers.get('inference-header-content-length');
   const answer = decodeInferResponse(
-    new Uint8Array(await response.arrayBuffer()),
+    await http.bytes(response, signal === undefined ? {} : { signal }),
     length === null ? undefined : Number(length),
   );
   return { ...answer, timing: readTiming(response.headers.get('server-timing') ?? '') };

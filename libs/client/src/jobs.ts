@@ -26,6 +26,19 @@ export interface Job {
   };
 }
 
+export interface SubmitOptions {
+  /** Default: the newest that is ready. */
+  readonly version?: string;
+  readonly idempotencyKey?: string;
+  /** Whether to wait and try again while the queue is full. */
+  readonly retry?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+const SUBMIT_ATTEMPTS = 10;
+const POLL_ATTEMPTS = 5;
+const RETRY_DEFAULT_MS = 500;
+const RETRY_MAX_MS = 30_000;
 const POLL_FIRST_MS = 4;
 const POLL_MAX_MS = 500;
 
@@ -37,26 +50,29 @@ export class JobsClient {
     this.#http = http;
   }
 
-  /** Submits a job. With `idempotencyKey` a repeated submission gets the first one's job. Throws `queue_full`. */
-  async submit(
-    model: string,
-    call: Omit<InferCall, 'extra'>,
-    options: { version?: string; idempotencyKey?: string } = {},
-  ): Promise<Job> {
+  /**
+   * Submits a job. With `idempotencyKey` a repeated submission gets the first one's job. Throws `queue_full`: at once,
+   * or with `retry` after ten attempts, each as much later as the server asks.
+   */
+  async submit(model: string, call: Omit<InferCall, 'extra'>, options: SubmitOptions = {}): Promise<Job> {
     const extra = { model, ...(options.version === undefined ? {} : { version: options.version }) };
     const headers: Record<string, string> =
       options.idempotencyKey === undefined ? {} : { 'idempotency-key': options.idempotencyKey };
-    const response = await postInference(this.#http, '/v1/jobs', { ...call, extra }, { headers });
-    return (await response.json()) as Job;
+    const signal = options.signal === undefined ? {} : { signal: options.signal };
+    const send = async (): Promise<Job> => {
+      const response = await postInference(this.#http, '/v1/jobs', { ...call, extra }, { headers, ...signal });
+      return this.#http.read<Job>(response, signal);
+    };
+    return whileFull(send, options.retry === true ? SUBMIT_ATTEMPTS : 1, options.signal);
   }
 
-  async get(id: string): Promise<Job> {
-    return this.#http.json<Job>(`/v1/jobs/${encodeURIComponent(id)}`);
+  async get(id: string, options: { signal?: AbortSignal } = {}): Promise<Job> {
+    return this.#http.json<Job>(`/v1/jobs/${encodeURIComponent(id)}`, options);
   }
 
   /** A succeeded job's outputs. Throws `job_not_finished`, `job_cancelled`, or what the job failed with. */
   async result(id: string): Promise<InferResult> {
-    return readInference(await this.#http.request(`/v1/jobs/${encodeURIComponent(id)}/result`));
+    return readInference(this.#http, await this.#http.request(`/v1/jobs/${encodeURIComponent(id)}/result`));
   }
 
   async cancel(id: string): Promise<Job> {
@@ -65,12 +81,27 @@ export class JobsClient {
 
   /** Waits until a job has succeeded. Throws what it failed with, or `job_cancelled`. */
   async wait(id: string, options: { signal?: AbortSignal } = {}): Promise<Job> {
+    const signal = options.signal === undefined ? {} : { signal: options.signal };
     for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(POLL_MAX_MS, waitMs * 1.3)) {
-      const job = await this.get(id);
+      const job = await whileFull(() => this.get(id, signal), POLL_ATTEMPTS, options.signal);
       if (job.status === 'succeeded') return job;
       if (job.status === 'failed') throw deserializeError(job.error);
       if (job.status === 'cancelled') throw new SconceError('job_cancelled', `Job "${id}" was cancelled.`);
-      await delay(waitMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
+      await delay(waitMs, undefined, signal);
+    }
+  }
+}
+
+/** Calls again what the server refused with 429, after the time it asked for (500 ms where it names none, 30 s at most). */
+async function whileFull<T>(call: () => Promise<T>, attempts: number, signal: AbortSignal | undefined): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof SconceError) || error.details['status'] !== 429 || attempt >= attempts) throw error;
+      const seconds = error.details['retryAfterSeconds'];
+      const waitMs = typeof seconds === 'number' ? Math.max(0, seconds) * 1_000 : RETRY_DEFAULT_MS;
+      await delay(Math.min(RETRY_MAX_MS, waitMs), undefined, signal === undefined ? {} : { signal });
     }
   }
 }

@@ -20,6 +20,16 @@ export interface ModelVersion {
   readonly updated_at: string;
 }
 
+export interface PushOptions {
+  /** Default: the next free number. */
+  readonly version?: string;
+  /** The workers that serve it. */
+  readonly pool?: string;
+  /** Told how many bytes have been handed to the connection so far. */
+  readonly onProgress?: (bytes: number) => void;
+  readonly signal?: AbortSignal;
+}
+
 const POLL_FIRST_MS = 25;
 const POLL_MAX_MS = 500;
 
@@ -42,15 +52,15 @@ export class ModelsClient {
   }
 
   /** One version. Throws `model_not_found`. */
-  async get(name: string, version: string): Promise<ModelVersion> {
-    return this.#http.json<ModelVersion>(pathOf(name, version));
+  async get(name: string, version: string, options: { signal?: AbortSignal } = {}): Promise<ModelVersion> {
+    return this.#http.json<ModelVersion>(pathOf(name, version), options);
   }
 
   /** Uploads an artifact (a stream is never held in memory); without `version` as the next number. */
   async push(
     name: string,
     body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
-    options: { version?: string; pool?: string; signal?: AbortSignal } = {},
+    options: PushOptions = {},
   ): Promise<ModelVersion> {
     const path =
       options.version === undefined ? `/v1/models/${encodeURIComponent(name)}/versions` : pathOf(name, options.version);
@@ -58,7 +68,7 @@ export class ModelsClient {
     const init: RequestOptions = {
       method: options.version === undefined ? 'POST' : 'PUT',
       headers: { 'content-type': 'application/octet-stream' },
-      body,
+      body: options.onProgress === undefined ? body : counted(body, options.onProgress),
       duplex: 'half',
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     };
@@ -71,9 +81,10 @@ export class ModelsClient {
     version: string,
     options: { onStatus?: (status: ModelStatus) => void; signal?: AbortSignal } = {},
   ): Promise<ModelVersion> {
+    const signal = options.signal === undefined ? {} : { signal: options.signal };
     let shown: ModelStatus | undefined;
     for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(POLL_MAX_MS, waitMs * 1.5)) {
-      const model = await this.get(name, version);
+      const model = await this.get(name, version, signal);
       if (model.status !== shown) options.onStatus?.(model.status);
       shown = model.status;
       if (model.status === 'ready') return model;
@@ -82,7 +93,7 @@ export class ModelsClient {
           details: { reason: model.error?.code },
         });
       }
-      await delay(waitMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
+      await delay(waitMs, undefined, signal);
     }
   }
 
@@ -93,4 +104,27 @@ export class ModelsClient {
 
 function pathOf(name: string, version: string): string {
   return `/v1/models/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}`;
+}
+
+const UPLOAD_CHUNK_BYTES = 256 * 1024;
+
+function counted(
+  body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
+  onProgress: (bytes: number) => void,
+): ReadableStream<Uint8Array> {
+  let sent = 0;
+  const source = body instanceof ReadableStream ? body : ReadableStream.from(slices(body));
+  return source.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform: (chunk, controller) => {
+        sent += chunk.byteLength;
+        onProgress(sent);
+        controller.enqueue(chunk);
+      },
+    }),
+  );
+}
+
+function* slices(bytes: Uint8Array<ArrayBuffer>): Generator<Uint8Array<ArrayBuffer>> {
+  for (let at = 0; at < bytes.byteLength; at += UPLOAD_CHUNK_BYTES) yield bytes.subarray(at, at + UPLOAD_CHUNK_BYTES);
 }

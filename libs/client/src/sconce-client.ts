@@ -1,3 +1,4 @@
+import { SconceError } from '@sconce/errors';
 import type { InferCall, TensorSpec } from '@sconce/tensor';
 import { Http, type HttpOptions } from './http.ts';
 import { postInference, readInference, type InferResult } from './inference.ts';
@@ -11,6 +12,14 @@ export interface ModelMetadata {
   readonly platform: string;
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
+}
+
+export interface InferOptions {
+  /** Default: the newest that is ready. */
+  readonly version?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
 }
 
 /** A client of the Sconce API. Every failure is a SconceError: the server's own, or `server_unreachable`. */
@@ -27,14 +36,28 @@ export class SconceClient {
     this.jobs = new JobsClient(this.#http);
   }
 
-  /** Runs one request and waits for its answer. */
-  async infer(
-    model: string,
-    call: InferCall,
-    options: { version?: string; headers?: Readonly<Record<string, string>>; signal?: AbortSignal } = {},
-  ): Promise<InferResult> {
-    const response = await postInference(this.#http, `${protocolPath(model, options.version)}/infer`, call, options);
-    return readInference(response);
+  /**
+   * Runs one request and waits for its answer: at most `timeoutMs`, which the server keeps (`deadline_exceeded`) and
+   * which it bounds by its own limit.
+   */
+  async infer(model: string, call: InferCall, options: InferOptions = {}): Promise<InferResult> {
+    const { timeoutMs, signal } = options;
+    // The protocol counts it in microseconds.
+    const timeout = Math.max(1, Math.round((timeoutMs ?? 0) * 1_000));
+    const timed = timeoutMs === undefined ? call : { ...call, parameters: { ...call.parameters, timeout } };
+    const response = await postInference(this.#http, `${protocolPath(model, options.version)}/infer`, timed, options);
+    return readInference(this.#http, response, signal);
+  }
+
+  /** Whether the server takes requests now. Throws `server_unreachable` where there is none. */
+  async ready(options: { signal?: AbortSignal } = {}): Promise<boolean> {
+    try {
+      await this.#http.json('/v2/health/ready', options);
+      return true;
+    } catch (error) {
+      if (error instanceof SconceError && error.details['status'] === 503) return false;
+      throw error;
+    }
   }
 
   /** Inputs and outputs of a served model. Throws `model_not_found`, `model_not_ready`. */

@@ -90,6 +90,23 @@ describe('ModelDirectory', () => {
     expect(repository.calls).toHaveLength(2);
   });
 
+  it('asks before it answers with what is old, and makes do with that while the store is down', async () => {
+    await first('1');
+    nowMs = 6_001;
+    const asked = [version(), version()];
+    await repository.answer('2');
+    expect(await Promise.all(asked)).toEqual(['2', '2']);
+    expect(repository.calls).toHaveLength(2);
+    nowMs = 20_000;
+    const without = version();
+    await repository.answer(down());
+    expect(await without).toBe('2');
+    nowMs = 40_000;
+    const gone = expect(version()).rejects.toMatchObject({ code: 'model_not_found' });
+    await repository.answer(notFound());
+    await gone;
+  });
+
   it('keeps the stale answer while the store is down, and asks again after the TTL only', async () => {
     await first('1');
     nowMs = 1000;

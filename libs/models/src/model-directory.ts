@@ -9,6 +9,8 @@ import type { ModelRepository } from './model-repository.ts';
 export const modelDirectoryConfigSchema = z.strictObject({
   /** Age from which a hit is refreshed in the background. */
   ttlMs: z.int().nonnegative().default(1000),
+  /** Age past its TTL from which a hit is no longer answered without asking (while the store answers). */
+  maxStaleMs: z.int().nonnegative().default(5000),
   /** How long an unknown model stays unknown. */
   missTtlMs: z.int().nonnegative().max(250).default(250),
   /** Models and versions remembered, and as many misses. */
@@ -47,14 +49,16 @@ interface Miss {
 /**
  * A read cache over the repository for hot paths. An entry is
  * - fresh for `ttlMs` after it was loaded: answered from memory;
- * - stale after that: answered from memory still, while one load in the background refreshes it. Where that fails the entry
- *   stays, and is tried again after another `ttlMs`; where the model is gone the entry goes;
+ * - stale for `maxStaleMs` after that: answered from memory still, while one load in the background refreshes it;
+ * - old after that: whoever asks waits for the load. Where a refresh fails the entry stays, and is tried again after
+ *   another `ttlMs`; where the model is gone the entry goes;
  * - a miss for `missTtlMs` where the repository says `model_not_found`.
  * Other failures of a first load are thrown and not remembered. Loads of one entry at the same time are one load.
  */
 export class ModelDirectory {
   readonly #repository: ModelDirectoryOptions['repository'];
   readonly #ttlMs: number;
+  readonly #maxStaleMs: number;
   readonly #missTtlMs: number;
   readonly #now: () => number;
   readonly #onRefreshError: (error: unknown, name: string) => void;
@@ -67,6 +71,7 @@ export class ModelDirectory {
     const config = modelDirectoryConfigSchema.parse(options.config ?? {});
     this.#repository = options.repository;
     this.#ttlMs = config.ttlMs;
+    this.#maxStaleMs = config.maxStaleMs;
     this.#missTtlMs = config.missTtlMs;
     this.#now = options.now ?? (() => performance.now());
     this.#onRefreshError = options.onRefreshError ?? (() => undefined);
@@ -81,7 +86,11 @@ export class ModelDirectory {
     const key = keyOf(name, version);
     const hit = this.#hits.get(key);
     if (hit !== undefined) {
-      if (this.#now() >= hit.freshUntilMs && !this.#loads.has(key)) this.#refresh(key, hit, { name, version });
+      const staleMs = this.#now() - hit.freshUntilMs;
+      if (staleMs < 0) return hit.value;
+      const refreshed = this.#refresh(key, hit, { name, version });
+      if (staleMs > this.#maxStaleMs) return refreshed;
+      refreshed.catch(() => undefined); // The load has forgotten the entry.
       return hit.value;
     }
     const miss = this.#misses.get(key);
@@ -101,12 +110,23 @@ export class ModelDirectory {
     }
   }
 
-  #refresh(key: string, hit: Hit, id: { readonly name: string; readonly version: string | undefined }): void {
-    this.#load(key, id.name, id.version).catch((error: unknown) => {
-      if (isNotFound(error)) return; // The load has forgotten the entry.
-      hit.freshUntilMs = this.#now() + this.#ttlMs;
-      this.#onRefreshError(error, id.name);
-    });
+  /** The new value; the old one where the store fails. Throws `model_not_found`. */
+  async #refresh(
+    key: string,
+    hit: Hit,
+    id: { readonly name: string; readonly version: string | undefined },
+  ): Promise<ResolvedModel> {
+    const underWay = this.#loads.get(key);
+    try {
+      return await (underWay ?? this.#load(key, id.name, id.version));
+    } catch (error) {
+      if (isNotFound(error)) throw error;
+      if (underWay === undefined) {
+        hit.freshUntilMs = this.#now() + this.#ttlMs;
+        this.#onRefreshError(error, id.name);
+      }
+      return hit.value;
+    }
   }
 
   #load(key: string, name: string, version: string | undefined): Promise<ResolvedModel> {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createReadStream, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -7,10 +8,11 @@ import { Command } from 'commander';
 import { SconceClient } from '@sconce/client';
 import { startOtlpCollector } from '@sconce/telemetry';
 import type { CliConfig } from '../config.ts';
-import { readHeldout } from '../demo/heldout.ts';
+import { readHeldout, type Heldout } from '../demo/heldout.ts';
 import { MINIMUM_JOBS, ROWS_PER_JOB, scoreHeldout, type Score } from '../demo/score.ts';
 import { traceOneRequest, type TracedRequest } from '../demo/trace-request.ts';
 import { failure } from '../output/failure.ts';
+import { interruptible } from '../output/interruption.ts';
 import { Terminal } from '../output/terminal.ts';
 import { startLocalStack } from '../stack/local-stack.ts';
 
@@ -22,6 +24,7 @@ export function demoCommand(config: CliConfig): Command {
   return new Command('demo')
     .description('run the whole system on this machine: push a model, score a real dataset, show a trace')
     .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExamples:\n  sconce demo\n  sconce demo --json')
     .action(async (options: { json?: boolean }) => {
       await demo(config, new Terminal({ json: options.json === true }));
     });
@@ -30,24 +33,44 @@ export function demoCommand(config: CliConfig): Command {
 async function demo(config: CliConfig, terminal: Terminal): Promise<void> {
   const examples = findExamples();
   const data = mkdtempSync(join(tmpdir(), 'sconce-demo-'));
-  const cleanUp: (() => Promise<void> | void)[] = [() => rmSync(data, { recursive: true, force: true })];
-  const interrupted = Promise.withResolvers<never>();
-  const interrupt = (): void => {
-    interrupted.reject(failure('job_cancelled', 'The demo was interrupted.', 'Run it again when you like.'));
+  const kill = new AbortController();
+  const removeData = (): void => {
+    rmSync(data, { recursive: true, force: true });
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
   try {
-    await Promise.race([run(), interrupted.promise]);
+    await interruptible(
+      'The demo',
+      (signal) => scoreAndTrace({ config, terminal, examples, data, signal, killSignal: kill.signal }),
+      () => {
+        kill.abort();
+        removeData();
+        process.exit(1);
+      },
+    );
   } finally {
-    for (const step of cleanUp.reverse()) await step();
+    removeData();
   }
+}
 
-  async function run(): Promise<void> {
-    const heldout = await readHeldout(join(examples, 'heldout.csv'));
-    const collector = await startOtlpCollector();
-    cleanUp.push(() => collector.stop());
+interface DemoRun {
+  readonly config: CliConfig;
+  readonly terminal: Terminal;
+  readonly examples: string;
+  readonly data: string;
+  readonly signal: AbortSignal;
+  readonly killSignal: AbortSignal;
+}
+
+/** The demo itself. Whatever it started is stopped when it ends, also when `signal` ends it. */
+async function scoreAndTrace({ config, terminal, examples, data, signal, killSignal }: DemoRun): Promise<void> {
+  const heldout = await readHeldout(join(examples, 'heldout.csv'));
+  const { promise: gaveUp, reject: giveUp } = Promise.withResolvers<never>();
+  gaveUp.catch(() => undefined);
+  const collector = await startOtlpCollector();
+  try {
+    signal.throwIfAborted();
     terminal.note('starting a private Redis, the API and a worker …');
-    const starting = startLocalStack({
+    const stack = await startLocalStack({
       config,
       port: 0,
       data,
@@ -59,38 +82,54 @@ async function demo(config: CliConfig, terminal: Terminal): Promise<void> {
         // Only the request that brings its own trace is recorded: the timings stay what they are without tracing.
         OTEL_TRACES_SAMPLER: 'parentbased_always_off',
       },
+      killSignal,
       onEvent: (text) => {
         process.stderr.write(`${text}\n`);
       },
-      onGaveUp: (error) => {
-        interrupted.reject(error);
-      },
+      onGaveUp: giveUp,
     });
-    // Also when the interrupt comes while it starts.
-    cleanUp.push(async () => (await starting.catch(() => undefined))?.stop());
-    const stack = await starting;
-    const client = new SconceClient({ url: stack.url });
-    terminal.note('pushing examples/digits/digits.onnx …');
-    const body = Readable.toWeb(createReadStream(join(examples, 'digits.onnx'))) as ReadableStream<Uint8Array>;
-    const { name, version } = await client.models.push('digits', body, { version: '1' });
-    await client.models.waitUntilReady(name, version);
-    terminal.note(`scoring ${heldout.labels.length} held-out rows as jobs of many rows …`);
-    const bar = terminal.progress('scoring', MINIMUM_JOBS * ROWS_PER_JOB, 'rows');
-    const score = await scoreHeldout(client, heldout, (rows) => {
-      bar.update(rows);
-    }).finally(() => {
-      bar.stop();
-    });
-    const traced = await traceOneRequest(client, collector, heldout);
-    report(terminal, score, traced);
-    if (score.accuracy < MINIMUM_ACCURACY) {
-      throw failure(
-        'internal',
-        `Accuracy ${score.accuracy} is below ${MINIMUM_ACCURACY}.`,
-        'The model or the runtime computes something else than PyTorch does: please report it.',
-      );
+    const measured = (async (): Promise<void> => {
+      signal.throwIfAborted();
+      const score = await pushAndScore(new SconceClient({ url: stack.url }), { terminal, examples, heldout });
+      const traced = await traceOneRequest(new SconceClient({ url: stack.url }), collector, heldout);
+      report(terminal, score, traced);
+      checkAccuracy(score);
+    })();
+    try {
+      await Promise.race([measured, gaveUp, aborted(signal)]);
+    } finally {
+      await stack.stop();
     }
+  } finally {
+    await collector.stop();
   }
+}
+
+async function pushAndScore(
+  client: SconceClient,
+  { terminal, examples, heldout }: { terminal: Terminal; examples: string; heldout: Heldout },
+): Promise<Score> {
+  terminal.note('pushing examples/digits/digits.onnx …');
+  const body = Readable.toWeb(createReadStream(join(examples, 'digits.onnx'))) as ReadableStream<Uint8Array>;
+  const { name, version } = await client.models.push('digits', body, { version: '1' });
+  await client.models.waitUntilReady(name, version);
+  terminal.note(`scoring ${heldout.labels.length} held-out rows as jobs of many rows …`);
+  const bar = terminal.progress('scoring', MINIMUM_JOBS * ROWS_PER_JOB, 'rows');
+  return scoreHeldout(client, heldout, bar.update).finally(bar.stop);
+}
+
+function checkAccuracy({ accuracy }: Score): void {
+  if (accuracy >= MINIMUM_ACCURACY) return;
+  throw failure(
+    'internal',
+    `Accuracy ${accuracy} is below ${MINIMUM_ACCURACY}.`,
+    'The model or the runtime computes something else than PyTorch does: please report it.',
+  );
+}
+
+async function aborted(signal: AbortSignal): Promise<never> {
+  if (!signal.aborted) await once(signal, 'abort');
+  throw signal.reason;
 }
 
 function report(terminal: Terminal, score: Score, traced: TracedRequest): void {

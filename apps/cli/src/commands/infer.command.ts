@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { SconceClient } from '@sconce/client';
+import { SconceError } from '@sconce/errors';
 import { decodeJsonData, encodeJsonData, formatSpec, type Tensor, type TensorSpec } from '@sconce/tensor';
 import type { CliConfig } from '../config.ts';
 import { UsageError } from '../output/failure.ts';
 import { Terminal } from '../output/terminal.ts';
+import { connect } from './connect.ts';
 
 interface InferOptions {
   readonly version?: string;
@@ -26,10 +27,13 @@ export function inferCommand(config: CliConfig): Command {
       (text: string, all: readonly string[]) => [...all, text],
       [],
     )
-    .option('--in <file>', 'inputs from a JSON file {"name": values, …}; - for stdin')
+    .option('--in <file>', 'inputs from a JSON file: {"name": values, …} or a whole protocol request; - for stdin')
     .option('--binary', 'send and receive binary tensors instead of JSON')
     .option('--json', 'print the outputs as JSON')
-    .addHelpText('after', "\nExample:\n  sconce infer affine --input 'x=[[1, 2, 3, 4]]'")
+    .addHelpText(
+      'after',
+      "\nExamples:\n  sconce infer affine --input 'x=[[1, 2, 3, 4]]'\n  sconce infer affine --in request.json --json",
+    )
     .action(async (model: string, options: InferOptions) => {
       await infer(config, model, options);
     });
@@ -38,7 +42,7 @@ export function inferCommand(config: CliConfig): Command {
 async function infer(config: CliConfig, model: string, options: InferOptions): Promise<void> {
   const terminal = new Terminal({ json: options.json === true });
   const values = readValues(options);
-  const client = new SconceClient({ url: config.url });
+  const client = connect(config);
   const version = options.version === undefined ? {} : { version: options.version };
   const metadata = await client.metadata(model, options.version);
   const inputs = Object.entries(values).map(([name, value]) => toTensor(name, value, metadata.inputs));
@@ -47,10 +51,13 @@ async function infer(config: CliConfig, model: string, options: InferOptions): P
     name: output.name,
     datatype: output.datatype,
     shape: output.shape,
-    data: JSON.parse(encodeJsonData(output, 'allow')) as unknown[],
+    // As text: numbers beyond 2^53, and the 1e999 that stands for infinity, pass through it unharmed.
+    data: encodeJsonData(output, 'allow'),
   }));
   const { timing } = result;
-  terminal.result({ model_name: result.modelName, model_version: result.modelVersion, outputs, timing });
+  const head = JSON.stringify({ model_name: result.modelName, model_version: result.modelVersion, timing });
+  const texts = outputs.map(({ data, ...output }) => `${JSON.stringify(output).slice(0, -1)},"data":${data}}`);
+  terminal.resultText(`${head.slice(0, -1)},"outputs":[${texts.join(',')}]}`);
   for (const output of outputs) terminal.print(`${output.name} ${formatSpec(output)}\n${formatRows(output)}`);
   terminal.note(`queue ${timing.queueMs} ms, batch ${timing.batchMs} ms, run ${timing.runMs} ms`);
 }
@@ -80,18 +87,52 @@ function readFile(file: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new UsageError(`${file} does not hold a JSON object.`, 'It must be {"input name": values, …}.');
   }
-  return value as Record<string, unknown>;
+  const { inputs } = value as { inputs?: unknown };
+  if (!isTensorList(inputs)) return value as Record<string, unknown>;
+  const more = Object.keys(value).filter((key) => key !== 'inputs' && key !== 'id');
+  if (more.length > 0) {
+    throw new UsageError(`${file} has "${more.join('", "')}", which this command does not send.`, 'Leave it out.');
+  }
+  return fromProtocol(inputs);
+}
+
+type ProtocolInput = Readonly<Record<'name' | 'shape' | 'data', unknown>>;
+
+/** Whether this is the `inputs` of an Open Inference Protocol request rather than the values of an input called so. */
+function isTensorList(inputs: unknown): inputs is ProtocolInput[] {
+  return Array.isArray(inputs) && inputs.every((one) => typeof one === 'object' && one !== null && 'data' in one);
+}
+
+function fromProtocol(inputs: readonly ProtocolInput[]): Record<string, unknown> {
+  return Object.fromEntries(inputs.map(({ name, shape, data }) => [String(name), nest(data, shape)]));
+}
+
+/** The protocol's flat data nested as its shape says; what does not fit is left for `toTensor` to refuse. */
+function nest(data: unknown, shape: unknown): unknown {
+  if (!Array.isArray(data) || !Array.isArray(shape) || Array.isArray(data[0])) return data;
+  let values: unknown[] = data;
+  for (const size of shape.slice(1).reverse() as number[]) {
+    if (!Number.isSafeInteger(size) || size < 1 || values.length % size !== 0) return data;
+    values = Array.from({ length: values.length / size }, (_, at) => values.slice(at * size, (at + 1) * size));
+  }
+  return values;
 }
 
 function parse(text: string, where: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, exactInteger);
   } catch (error) {
     throw new UsageError(`${where} is not JSON: ${(error as Error).message}.`, 'Strings need quotes: ["a", "b"].');
   }
 }
 
-/** A tensor shaped by how the values are nested, with the dtype the model has for the input. */
+/** JSON.parse's reviver: an integer beyond 2^53 becomes a bigint, so that INT64 values arrive as they were written. */
+function exactInteger(this: unknown, _key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
+  return context?.source !== undefined && /^-?\d+$/.test(context.source) ? BigInt(context.source) : value;
+}
+
+/** A tensor shaped by how the values are nested, with the dtype the model has for the input. Throws UsageError. */
 function toTensor(name: string, value: unknown, specs: readonly TensorSpec[]): Tensor {
   const spec = specs.find((candidate) => candidate.name === name);
   if (spec === undefined) {
@@ -101,16 +142,35 @@ function toTensor(name: string, value: unknown, specs: readonly TensorSpec[]): T
   const shape: number[] = [];
   for (let level = value; Array.isArray(level); level = (level as unknown[])[0]) shape.push(level.length);
   const data = Array.isArray(value) ? value : [value];
-  return decodeJsonData({ name, datatype: spec.datatype, shape }, data, 'reject');
+  return asUsage(() => decodeJsonData({ name, datatype: spec.datatype, shape }, data, 'reject'), formatSpec(spec));
 }
 
-function formatRows({ shape, data }: { shape: readonly number[]; data: readonly unknown[] }): string {
+/** Values that are no tensor are a malformed argument. */
+function asUsage(read: () => Tensor, expected: string): Tensor {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof SconceError)) throw error;
+    throw new UsageError(`${error.message}.`, `The input takes ${expected}: nest the values as the shape says.`);
+  }
+}
+
+/** One line per row of the first axis. `data` is a flat JSON array; its numbers are shown as they are written. */
+function formatRows({ shape, data }: { shape: readonly number[]; data: string }): string {
+  const cells: string[] = [];
+  JSON.parse(data, (key, value: unknown, context?: { readonly source?: string }) => {
+    if (key !== '') cells.push(cellText(value, context?.source));
+    return value;
+  });
   const rows = shape.length > 1 ? (shape[0] ?? 1) : 1;
-  const width = rows === 0 ? 0 : data.length / rows;
-  return Array.from({ length: rows }, (_, row) => {
-    const cells = data
-      .slice(row * width, (row + 1) * width)
-      .map((cell) => (typeof cell === 'string' ? cell : JSON.stringify(cell)));
-    return `  ${cells.join('  ')}`;
-  }).join('\n');
+  const width = rows === 0 ? 0 : cells.length / rows;
+  return Array.from({ length: rows }, (_, row) => `  ${cells.slice(row * width, (row + 1) * width).join('  ')}`).join(
+    '\n',
+  );
+}
+
+function cellText(value: unknown, source: string | undefined): string {
+  if (typeof value === 'string') return value;
+  if (value === null) return 'NaN';
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : (source ?? String(value));
 }

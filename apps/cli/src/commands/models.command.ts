@@ -1,9 +1,10 @@
 import { Command } from 'commander';
-import { SconceClient, type ModelVersion } from '@sconce/client';
+import type { SconceClient, ModelVersion } from '@sconce/client';
 import { formatSpec, type TensorSpec } from '@sconce/tensor';
 import type { CliConfig } from '../config.ts';
 import { describeModel, formatBytes } from '../output/model-text.ts';
 import { Terminal } from '../output/terminal.ts';
+import { connect } from './connect.ts';
 
 interface Options {
   readonly version?: string;
@@ -12,8 +13,13 @@ interface Options {
 
 /** `sconce models`: list, show, remove. */
 export function modelsCommand(config: CliConfig): Command {
-  const client = (): SconceClient => new SconceClient({ url: config.url });
-  const command = new Command('models').description('the models the server has');
+  const client = (): SconceClient => connect(config);
+  const command = new Command('models')
+    .description('the models the server has')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  sconce models\n  sconce models show digits\n  sconce models remove digits --version 1',
+    );
   command
     .command('list', { isDefault: true })
     .description('all versions of all models')

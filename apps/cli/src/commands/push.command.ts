@@ -1,11 +1,12 @@
-import { createReadStream, statSync, type Stats } from 'node:fs';
-import { Readable, Transform } from 'node:stream';
+import { accessSync, constants, createReadStream, statSync, type Stats } from 'node:fs';
+import { Readable } from 'node:stream';
 import { Command } from 'commander';
-import { SconceClient } from '@sconce/client';
 import type { CliConfig } from '../config.ts';
 import { UsageError } from '../output/failure.ts';
+import { interruptible } from '../output/interruption.ts';
 import { describeModel, formatBytes } from '../output/model-text.ts';
 import { Terminal } from '../output/terminal.ts';
+import { connect } from './connect.ts';
 
 interface PushOptions {
   readonly name: string;
@@ -25,36 +26,27 @@ export function pushCommand(config: CliConfig): Command {
     .option('--json', 'print the version as JSON')
     .addHelpText('after', '\nExample:\n  sconce push model.onnx --name digits')
     .action(async (file: string, options: PushOptions) => {
-      await push(config, file, options);
+      await interruptible('The push', (signal) => push(config, file, options, signal));
     });
 }
 
-async function push(config: CliConfig, file: string, options: PushOptions): Promise<void> {
+async function push(config: CliConfig, file: string, options: PushOptions, signal: AbortSignal): Promise<void> {
   const terminal = new Terminal({ json: options.json === true });
   const { size } = checkFile(file);
-  const client = new SconceClient({ url: config.url });
+  const { models } = connect(config);
   const bar = terminal.progress('uploading', size, 'bytes');
-  let sent = 0;
-  const counted = createReadStream(file).pipe(
-    new Transform({
-      transform: (chunk: Buffer, _encoding, done) => {
-        sent += chunk.byteLength;
-        bar.update(sent);
-        done(null, chunk);
-      },
-    }),
-  );
-  let pushed;
-  try {
-    pushed = await client.models.push(options.name, Readable.toWeb(counted) as ReadableStream<Uint8Array>, {
+  const body = Readable.toWeb(createReadStream(file)) as ReadableStream<Uint8Array>;
+  const { name, version } = await models
+    .push(options.name, body, {
+      onProgress: bar.update,
+      signal,
       ...(options.version === undefined ? {} : { version: options.version }),
       ...(options.pool === undefined ? {} : { pool: options.pool }),
-    });
-  } finally {
-    bar.stop();
-  }
-  terminal.note(`uploaded ${formatBytes(size)} as ${pushed.name} version ${pushed.version}`);
-  const model = await client.models.waitUntilReady(pushed.name, pushed.version, {
+    })
+    .finally(bar.stop);
+  terminal.note(`uploaded ${formatBytes(size)} as ${name} version ${version}`);
+  const model = await models.waitUntilReady(name, version, {
+    signal,
     onStatus: (status) => {
       terminal.note(`  ${status}`);
     },
@@ -67,6 +59,7 @@ function checkFile(file: string): Stats {
   let stats: Stats;
   try {
     stats = statSync(file);
+    accessSync(file, constants.R_OK);
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'can’t be read';
     throw new UsageError(`${file} ${why}.`, 'Give the path of a model file, e.g. model.onnx.');

@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream';
 import { parse } from 'csv-parse';
 import { failure } from '../output/failure.ts';
 
@@ -16,9 +17,9 @@ export async function readHeldout(path: string): Promise<Heldout> {
   const labels: number[] = [];
   const pixels: number[] = [];
   try {
-    const records = createReadStream(path).pipe(
-      parse({ columns: true, cast: (text, { header }) => (header ? text : Number(text)) }),
-    );
+    const records = parse({ columns: true, cast: (text, { header }) => (header ? text : Number(text)) });
+    // Ends the parser with the error when the file can't be read; `pipe` would leave it unhandled.
+    pipeline(createReadStream(path), records, () => undefined);
     for await (const record of records as AsyncIterable<Record<string, number>>) {
       labels.push(record['label'] ?? NaN);
       for (let pixel = 0; pixel < PIXELS; pixel += 1) pixels.push(record[`p${pixel}`] ?? NaN);

@@ -18,7 +18,12 @@ export class Terminal {
 
   /** The result for programs: one JSON value. Without --json nothing. */
   result(value: unknown): void {
-    if (this.json) process.stdout.write(`${JSON.stringify(value)}\n`);
+    this.resultText(JSON.stringify(value));
+  }
+
+  /** The result for programs, as JSON text. Without --json nothing. */
+  resultText(json: string): void {
+    if (this.json) process.stdout.write(`${json}\n`);
   }
 
   /** What is going on, on stderr; with --json nothing. */
@@ -39,7 +44,8 @@ export class Terminal {
     const bar = new SingleBar({
       format: `${label} {bar} {percentage}% | {value}/{total} ${unit} | {eta_formatted} left`,
       stream: process.stderr,
-      hideCursor: true,
+      // Hidden, it would stay so after a Ctrl-C.
+      hideCursor: false,
       clearOnComplete: true,
       fps: 8,
     });

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,6 +6,7 @@ import { startRedisServer, type RedisServer } from '@sconce/redis-server';
 import type { CliConfig } from '../config.ts';
 import { failure } from '../output/failure.ts';
 import { lockData } from './data-lock.ts';
+import { watchRedis } from './redis-watch.ts';
 import { SupervisedProcess } from './supervised-process.ts';
 
 export interface LocalStackOptions {
@@ -17,6 +18,10 @@ export interface LocalStackOptions {
   readonly workers: number;
   /** Given to the API and the workers. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Lets the processes log to our stderr instead of to files. */
+  readonly verbose?: boolean;
+  /** Ends everything at once when aborted, also while it starts. */
+  readonly killSignal?: AbortSignal;
   readonly onEvent: (text: string) => void;
   readonly onGaveUp: (error: Error) => void;
 }
@@ -30,113 +35,113 @@ export interface LocalStack {
   pids(): { redis: number; api: number | undefined; workers: (number | undefined)[] };
   /** Drains everything: the API first, then the workers, then Redis. */
   stop(): Promise<void>;
-  /** Ends everything at once. */
-  kill(): void;
 }
 
 /** Starts a private Redis (append-only, so that accepted work survives), the API and the workers. */
 export async function startLocalStack(options: LocalStackOptions): Promise<LocalStack> {
+  const { config, killSignal, onEvent, onGaveUp } = options;
   const data = resolve(options.data);
   const logs = join(data, 'logs');
   const redisDir = join(data, 'redis');
-  for (const folder of [data, logs, redisDir]) mkdirSync(folder, { recursive: true, mode: 0o700 });
-  chmodSync(data, 0o700);
+  makeFolders([data, logs, redisDir]);
   const unlock = lockData(data);
-  const started: { stop: () => Promise<void> | void; kill: () => void }[] = [{ stop: unlock, kill: unlock }];
+  const processes: SupervisedProcess[] = [];
+  let redis: RedisServer | undefined;
+  let unwatch: (() => void) | undefined;
+  // Last started, first stopped: the API takes no requests that the workers would no longer answer.
   const stop = async (): Promise<void> => {
-    for (const part of started.splice(0).reverse()) await part.stop();
+    const [api, ...workers] = processes.toReversed();
+    await api?.stop();
+    await Promise.all(workers.map((worker) => worker.stop()));
+    unwatch?.();
+    await redis?.stop();
+    unlock();
   };
+  killSignal?.addEventListener('abort', () => {
+    for (const process of processes) process.kill();
+    unwatch?.();
+    redis?.kill('SIGKILL');
+    unlock();
+  });
   try {
-    if (options.port !== 0) await checkPort(options.port);
-    const redis = await startRedisServer({
+    const port = options.port === 0 ? await listenOnce(0) : await checkPort(options.port);
+    redis = await startRedisServer({
       dir: redisDir,
       appendOnly: true,
-      ...(options.config.path === undefined ? {} : { path: options.config.path }),
+      ...(config.path === undefined ? {} : { path: config.path }),
+      ...(killSignal === undefined ? {} : { signal: killSignal }),
     });
-    started.push({ stop: () => redis.stop(), kill: () => redis.kill('SIGKILL') });
+    unwatch = watchRedis(redis, { onEvent, onGaveUp });
     const env = {
-      ...options.config.inherited,
+      ...config.inherited,
       ...options.env,
       SCONCE_REDIS_URL: redis.url,
       SCONCE_KEY_PREFIX: '',
       SCONCE_DATA: join(data, 'blobs'),
       SCONCE_METRICS_PORT: '0',
+      SCONCE_PORT: String(port),
     };
-    const start = (name: string, app: string, extra: Record<string, string> = {}): SupervisedProcess => {
-      const process = new SupervisedProcess({
-        name,
-        modulePath: fileURLToPath(new URL(`../../../${app}/dist/main.js`, import.meta.url)),
-        env: { ...env, ...extra },
-        logPath: join(logs, `${name.replace(' ', '-')}.log`),
-        onEvent: options.onEvent,
-        onGaveUp: options.onGaveUp,
-      });
-      started.push(process);
+    const prepare = (name: string, app: 'api' | 'worker'): SupervisedProcess => {
+      const modulePath = fileURLToPath(new URL(`../../../${app}/dist/main.js`, import.meta.url));
+      if (!existsSync(modulePath)) {
+        throw failure('not_found', `The ${app} is not built: ${modulePath} is not there.`, 'Run: npm run build');
+      }
+      const logPath = options.verbose === true ? undefined : join(logs, `${name.replace(' ', '-')}.log`);
+      const process = new SupervisedProcess({ name, modulePath, env, logPath, onEvent, onGaveUp });
+      processes.push(process);
       return process;
     };
-    const workers = Array.from({ length: options.workers }, (_, index) => start(`worker ${index + 1}`, 'worker'));
-    // Last started, first stopped: it takes no requests that the workers would no longer answer.
-    const port = options.port === 0 ? await freePort() : options.port;
-    const api = start('api', 'api', { SCONCE_PORT: String(port) });
+    const workers = Array.from({ length: options.workers }, (_, index) => prepare(`worker ${index + 1}`, 'worker'));
+    const api = prepare('api', 'api');
     const [ready] = await Promise.all([api.start(), ...workers.map((worker) => worker.start())]);
-    return describeStack({
-      redis,
-      api,
-      workers,
-      logs,
+    const server = redis;
+    return {
       url: ready.url ?? '',
+      redisUrl: server.url,
       metricsUrl: ready.metricsUrl,
+      logs,
+      pids: () => ({ redis: server.pid, api: api.pid, workers: workers.map((worker) => worker.pid) }),
       stop,
-      started,
-    });
+    };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-function describeStack(parts: {
-  redis: RedisServer;
-  api: SupervisedProcess;
-  workers: readonly SupervisedProcess[];
-  logs: string;
-  url: string;
-  metricsUrl: string;
-  stop: () => Promise<void>;
-  started: { kill: () => void }[];
-}): LocalStack {
-  const { redis, api, workers, logs, url, metricsUrl, stop, started } = parts;
-  return {
-    url,
-    redisUrl: redis.url,
-    metricsUrl,
-    logs,
-    pids: () => ({ redis: redis.pid, api: api.pid, workers: workers.map((worker) => worker.pid) }),
-    stop,
-    kill: () => {
-      for (const part of started.reverse()) part.kill();
-    },
-  };
+/** Only the owner may look into what is kept there; a folder that was there before keeps its mode. */
+function makeFolders(folders: readonly string[]): void {
+  for (const folder of folders) {
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+    } catch (cause) {
+      const why = (cause as Error).message;
+      throw failure(
+        'storage_unavailable',
+        `${folder} can't be made: ${why}.`,
+        'Give a writable folder with --data.',
+        cause,
+      );
+    }
+  }
 }
 
-/** A port that is free now; kept for restarts of the API, which must come back at the same address. */
-async function freePort(): Promise<number> {
-  return listenOnce(0);
-}
-
-async function checkPort(port: number): Promise<void> {
+/** A port's number if it is free now. Throws `invalid_request` where it is not. */
+async function checkPort(port: number): Promise<number> {
   try {
-    await listenOnce(port);
+    return await listenOnce(port);
   } catch (cause) {
+    const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
     throw failure(
       'invalid_request',
-      `Port ${port} is taken.`,
-      'Stop what listens there, or choose another with --port (0 for any free one).',
+      taken ? `Port ${port} is taken.` : `Port ${port} can't be used: ${(cause as Error).message}.`,
+      `${taken ? 'Stop what listens there, or choose' : 'Choose'} another with --port (0 for any free one).`,
       cause,
     );
   }
 }
 
+/** Listens on a port for a moment (0: on any free one); answers its number. A restarted API comes back on the same. */
 async function listenOnce(port: number): Promise<number> {
   const server = createServer();
   return new Promise((resolvePort, reject) => {
