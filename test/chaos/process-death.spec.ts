@@ -91,6 +91,14 @@ describe('SIGTERM', () => {
     expect([answer.status, await answer.json()]).toMatchObject([200, { outputs: [{ data: [1] }] }]);
   });
 
+  it('ends an idle worker at once while Redis is away', async () => {
+    const idle = await startStack();
+    idle.redis.kill('SIGKILL');
+    const asked = Date.now();
+    expect(await idle.workers[0]?.stop()).toBe(0);
+    expect(Date.now() - asked).toBeLessThan(10_000);
+  });
+
   it('lets the API answer what it has taken and exit 0', async () => {
     const online = stack.fetch('/v2/models/slow/infer', slow(10_000));
     await running();

@@ -14,8 +14,8 @@ import { Keys } from './keys.ts';
 import { dropPayload, readPayload } from './payload-store.ts';
 import type { QueueConfig } from './queue-config.ts';
 import { MAX_DELIVERIES, QUEUE_OPTIONS, laneQueueName, type Lane } from './queue-names.ts';
-import { closeRedis, connectRedis } from './redis-connection.ts';
-import { closeWithin } from './worker-close.ts';
+import { connectRedis } from './redis-connection.ts';
+import { closeWorker } from './worker-close.ts';
 import { ReplyWriter } from './reply-channel.ts';
 
 /** A request as a worker gets it. */
@@ -67,6 +67,7 @@ export class LaneConsumer {
   readonly #records: JobRecords;
   readonly #replies: ReplyWriter;
   readonly #cancels = new Map<string, AbortController>();
+  #activeJobs = 0;
 
   constructor(options: LaneConsumerOptions) {
     const { config, pool, lane } = options;
@@ -106,12 +107,11 @@ export class LaneConsumer {
    * lock has run out. Answers whether everything was finished.
    */
   async close(graceMs: number): Promise<boolean> {
-    const finished = await closeWithin(this.#worker, graceMs);
-    await closeRedis(this.#redis);
-    return finished;
+    return closeWorker(this.#worker, { redis: this.#redis, graceMs, activeJobs: () => this.#activeJobs });
   }
 
   async #take(job: Job<InferJob>): Promise<void> {
+    this.#activeJobs += 1;
     this.#options.onJob?.('taken');
     try {
       await this.#process(job);
@@ -119,6 +119,8 @@ export class LaneConsumer {
     } catch (error) {
       this.#options.onJob?.('retried');
       throw error;
+    } finally {
+      this.#activeJobs -= 1;
     }
   }
 

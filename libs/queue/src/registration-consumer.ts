@@ -5,8 +5,8 @@ import { registrationJobSchema, type RegistrationJob } from './job-contracts.ts'
 import { Keys } from './keys.ts';
 import type { QueueConfig } from './queue-config.ts';
 import { MAX_DELIVERIES, QUEUE_OPTIONS, REGISTRATION_QUEUE } from './queue-names.ts';
-import { closeRedis, connectRedis } from './redis-connection.ts';
-import { closeWithin } from './worker-close.ts';
+import { connectRedis } from './redis-connection.ts';
+import { closeWorker } from './worker-close.ts';
 
 export interface RegistrationConsumerOptions {
   readonly config: QueueConfig;
@@ -22,12 +22,13 @@ export class RegistrationConsumer {
   readonly #options: RegistrationConsumerOptions;
   readonly #redis: Redis;
   readonly #worker: Worker<RegistrationJob>;
+  #activeJobs = 0;
 
   constructor(options: RegistrationConsumerOptions) {
     const { lockDuration, stalledInterval, maxStalledCount, drainDelay } = QUEUE_OPTIONS.registration;
     this.#options = options;
     this.#redis = connectRedis(options.config.redisUrl, 'patient', options.onError);
-    this.#worker = new Worker<RegistrationJob>(REGISTRATION_QUEUE, (job) => this.#process(job), {
+    this.#worker = new Worker<RegistrationJob>(REGISTRATION_QUEUE, (job) => this.#take(job), {
       connection: this.#redis,
       prefix: new Keys(options.config.keyPrefix).bullmq,
       concurrency: 1,
@@ -45,9 +46,16 @@ export class RegistrationConsumer {
 
   /** As LaneConsumer's. */
   async close(graceMs: number): Promise<boolean> {
-    const finished = await closeWithin(this.#worker, graceMs);
-    await closeRedis(this.#redis);
-    return finished;
+    return closeWorker(this.#worker, { redis: this.#redis, graceMs, activeJobs: () => this.#activeJobs });
+  }
+
+  async #take(job: Job<RegistrationJob>): Promise<void> {
+    this.#activeJobs += 1;
+    try {
+      await this.#process(job);
+    } finally {
+      this.#activeJobs -= 1;
+    }
   }
 
   async #process(job: Job<RegistrationJob>): Promise<void> {

@@ -1,18 +1,27 @@
 import type { Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { closeRedis } from './redis-connection.ts';
 
 /**
- * Lets a BullMQ worker finish its jobs, at most `graceMs` (it has no bound of its own). Answers whether it did; if not,
- * it goes on waiting, and the caller takes its connections away.
+ * Lets a BullMQ worker finish its jobs and closes its connection. Waits at most `graceMs` (BullMQ's own close has no
+ * bound), and not at all where no job is under way and Redis is gone. Answers whether every job was finished.
  */
-export async function closeWithin(worker: Worker, graceMs: number): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<'late'>();
-  const timer = setTimeout(() => {
-    resolve('late');
-  }, graceMs);
+export async function closeWorker(
+  worker: Worker,
+  options: { readonly redis: Redis; readonly graceMs: number; readonly activeJobs: () => number },
+): Promise<boolean> {
+  const { redis, graceMs, activeJobs } = options;
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(
+    () => {
+      resolve(undefined);
+    },
+    activeJobs() > 0 || redis.status === 'ready' ? graceMs : 0,
+  );
   const closed = worker.close();
-  const outcome = await Promise.race([closed, late]);
-  clearTimeout(timer);
-  if (outcome !== 'late') return true;
   closed.catch(() => undefined);
-  return false;
+  await Promise.race([closed, late]);
+  clearTimeout(timer);
+  await closeRedis(redis);
+  return activeJobs() === 0;
 }

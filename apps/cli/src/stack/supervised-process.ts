@@ -1,4 +1,5 @@
 import { fork, type ChildProcess } from 'node:child_process';
+import { extname } from 'node:path';
 import { failure } from '../output/failure.ts';
 import { BoundedLog } from './bounded-log.ts';
 
@@ -25,6 +26,8 @@ export interface SupervisedOptions {
   readonly stopTimeoutMs?: number;
 }
 
+// Beside this file, as source or built.
+const END_WITH_PARENT = new URL(`./end-with-parent${extname(import.meta.url)}`, import.meta.url).href;
 const READY_MS = 60_000;
 const STOP_MS = 40_000;
 const MAX_DEATHS = 8;
@@ -36,7 +39,7 @@ const BACKOFF_MS = [100, 250, 500, 1_000, 2_000] as const;
  *
  * States: *starting* → *up* (its ready message) → *down* (it ended unasked) → *starting* after a backoff → …; *given up*
  * after more than 8 deaths within a minute; *stopping* (`stop`: SIGTERM, SIGKILL after 40 s) → *stopped*, from any of
- * them and for good. The IPC channel ties it to this process: when this one dies, it drains and ends.
+ * them and for good. The IPC channel ties it to this process: when this one dies, it drains and ends (`end-with-parent.ts` sees to it).
  */
 export class SupervisedProcess {
   readonly #options: SupervisedOptions;
@@ -60,7 +63,12 @@ export class SupervisedProcess {
   async start(): Promise<ReadyMessage> {
     const { name, modulePath, env, readyTimeoutMs = READY_MS } = this.#options;
     // Its own group: a Ctrl-C reaches this process alone, which then stops its parts in order.
-    const child = fork(modulePath, { env: { ...env }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'], detached: true });
+    const child = fork(modulePath, {
+      env: { ...env },
+      execArgv: [...process.execArgv, '--import', END_WITH_PARENT],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      detached: true,
+    });
     this.#child = child;
     child.stdout?.pipe(this.#log, { end: false });
     child.stderr?.pipe(this.#log, { end: false });
