@@ -31,6 +31,11 @@ export class BacklogGauge {
     this.#added += 1;
   }
 
+  /** To be called for each waiting job this process takes out again. */
+  noteRemoved(): void {
+    this.#added -= 1;
+  }
+
   /** When it makes sense to come back, from the measured drain rate; 1 … 60 s. */
   retryAfterSeconds(limit: number): number {
     const excess = this.#sample + this.#added - limit + 1;

@@ -12,7 +12,7 @@ import { publishNotice, type Notice } from './notices.ts';
 import { OnlineRequests } from './online-requests.ts';
 import { packPayload } from './payload-store.ts';
 import type { QueueConfig } from './queue-config.ts';
-import type { Lane } from './queue-names.ts';
+import { laneQueueName, type Lane } from './queue-names.ts';
 import { closeRedis, connectRedis, onRedis } from './redis-connection.ts';
 import { ReplyReader } from './reply-channel.ts';
 
@@ -117,10 +117,13 @@ export class InferenceProducer {
       const id = claim === undefined ? fresh : await this.#records.claim(claim, fresh, jobTtlSeconds);
       if (id !== fresh && (await this.#records.get(id)) !== undefined) return { id, replayed: true };
       try {
-        await this.#queues.admit(request.pool, options.lane);
+        // A repetition that comes while the first is being queued has been admitted with it.
+        if (id === fresh) await this.#queues.admit(request.pool, options.lane);
         const createdAtMs = Date.now();
         const { model, version } = request;
-        await this.#records.create({ id, model, version, createdAtMs, attachment: options.attachment }, jobTtlSeconds);
+        const { attachment } = options;
+        const queue = laneQueueName(request.pool, options.lane);
+        await this.#records.create({ id, model, version, queue, createdAtMs, attachment }, jobTtlSeconds);
         const queued = toQueuedRequest(id, request, { acceptedAtMs: createdAtMs, durable: true });
         const payload = packPayload(this.#keys, id, request.inputs);
         const data: InferJob = { v: 1, model, version, requests: [queued], payload: payload.reference };
@@ -153,7 +156,11 @@ export class InferenceProducer {
   async cancel(id: string): Promise<JobStatus> {
     return onRedis('cancel the job', async () => {
       const status = await this.#records.cancel(id);
-      if (status === 'cancelled') await publishNotice(this.#redis, this.#keys, { kind: 'cancel', jobId: id });
+      const record = await this.#records.get(id);
+      if (status === 'cancelled' && record !== undefined) {
+        await this.#queues.remove(record.queue, id);
+        await publishNotice(this.#redis, this.#keys, { kind: 'cancel', jobId: id });
+      }
       return status;
     });
   }

@@ -261,6 +261,7 @@ describe('submit', () => {
     const producer = startProducer(config);
     const waiting = await producer.submit(request([tensor([1])]), options);
     expect(await producer.cancel(waiting.id)).toBe('cancelled');
+    expect(await producer.backlogs()).toEqual([{ queue: 'sconce.default.batch', jobs: 0 }]);
     const ran: number[] = [];
     const aborted = Promise.withResolvers<void>();
     const consumer = await startConsumer(

@@ -23,7 +23,7 @@ const FAILED: Outcome = { ok: false, error: { code: 'inference_failed', message:
 let next = 0;
 async function newJob(): Promise<string> {
   const id = `job-${next++}`;
-  await records.create({ id, model: 'm', version: '1', createdAtMs: 5, attachment: { a: 1 } }, 60);
+  await records.create({ id, model: 'm', version: '1', queue: 'q', createdAtMs: 5, attachment: { a: 1 } }, 60);
   return id;
 }
 
@@ -35,6 +35,7 @@ describe('JobRecords', () => {
       status: 'queued',
       model: 'm',
       version: '1',
+      queue: 'q',
       createdAtMs: 5,
       attachment: { a: 1 },
     });
@@ -82,7 +83,7 @@ describe('JobRecords', () => {
   it('creates a job once', async () => {
     const id = await newJob();
     await records.start(id);
-    await records.create({ id, model: 'other', version: '2', createdAtMs: 9, attachment: null }, 60);
+    await records.create({ id, model: 'other', version: '2', queue: 'q', createdAtMs: 9, attachment: null }, 60);
     expect(await records.get(id)).toMatchObject({ status: 'running', model: 'm' });
   });
 

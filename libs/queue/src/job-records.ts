@@ -14,6 +14,8 @@ export interface JobRecord {
   readonly status: JobStatus;
   readonly model: string;
   readonly version: string;
+  /** The queue it was put into. */
+  readonly queue: string;
   /** Epoch ms. */
   readonly createdAtMs: number;
   readonly startedAtMs?: number;
@@ -24,13 +26,13 @@ export interface JobRecord {
   readonly attachment: unknown;
 }
 
-export type NewJobRecord = Pick<JobRecord, 'id' | 'model' | 'version' | 'createdAtMs' | 'attachment'>;
+export type NewJobRecord = Pick<JobRecord, 'id' | 'model' | 'version' | 'queue' | 'createdAtMs' | 'attachment'>;
 
 // Transitions are scripts, so that of two workers that ran one job (or a worker and a cancel) exactly one wins.
 const CREATE = `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'status', 'queued', 'model', ARGV[1], 'version', ARGV[2], 'created_at', ARGV[3], 'attachment', ARGV[4])
-redis.call('EXPIRE', KEYS[1], ARGV[5])
+redis.call('HSET', KEYS[1], 'status', 'queued', 'model', ARGV[1], 'version', ARGV[2], 'created_at', ARGV[3], 'attachment', ARGV[4], 'queue', ARGV[5])
+redis.call('EXPIRE', KEYS[1], ARGV[6])
 return 1`;
 const START = `
 local status = redis.call('HGET', KEYS[1], 'status')
@@ -66,9 +68,9 @@ export class JobRecords {
 
   /** Writes a queued job; one that already exists is left as it is. */
   async create(record: NewJobRecord, ttlSeconds: number): Promise<void> {
-    const { id, model, version, createdAtMs } = record;
+    const { id, model, version, queue, createdAtMs } = record;
     const attachment = JSON.stringify(record.attachment ?? null);
-    await this.#redis.eval(CREATE, 1, this.#keys.job(id), model, version, createdAtMs, attachment, ttlSeconds);
+    await this.#redis.eval(CREATE, 1, this.#keys.job(id), model, version, createdAtMs, attachment, queue, ttlSeconds);
   }
 
   /** Forgets a job that was never queued. */
@@ -85,6 +87,7 @@ export class JobRecords {
       status: fields['status'] as JobStatus,
       model: fields['model'] ?? '',
       version: fields['version'] ?? '',
+      queue: fields['queue'] ?? '',
       createdAtMs: Number(fields['created_at']),
       ...(startedAt ? { startedAtMs: Number(startedAt) } : {}),
       ...(finishedAt ? { finishedAtMs: Number(finishedAt) } : {}),

@@ -52,6 +52,14 @@ export class LaneQueues {
     backlog.noteAdded();
   }
 
+  /** Takes a job out that no worker has yet, with its tensors; one that runs or has ended stays as it is. */
+  async remove(queueName: string, jobId: string): Promise<void> {
+    const { queue, backlog } = this.#get(queueName);
+    if ((await queue.remove(jobId)) === 0) return;
+    backlog.noteRemoved();
+    await this.#redis.unlink(this.#keys.payload(jobId));
+  }
+
   async addRegistration(job: RegistrationJob): Promise<void> {
     await this.#get(REGISTRATION_QUEUE).queue.add('register', job, jobOptions('registration'));
   }
