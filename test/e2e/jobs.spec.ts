@@ -137,6 +137,14 @@ describe('Idempotency-Key', () => {
     expect([other.status, await other.json()]).toMatchObject([422, { error: { code: 'idempotency_conflict' } }]);
   });
 
+  it('takes another version for another request', async () => {
+    const send = (path: string): Promise<Response> =>
+      stack.fetch(`/v2/models/affine${path}/infer`, keyed(affineRequest([[1, 2, 3, 4]]), 'versions'));
+    expect((await send('')).status).toBe(200);
+    expect((await send('/versions/1')).status).toBe(422);
+    expect((await send('')).status).toBe(200);
+  });
+
   it('runs a repeated infer once and answers all of them the same', async () => {
     await stack.push('affine', { name: 'counted' });
     const send = async (): Promise<string> =>

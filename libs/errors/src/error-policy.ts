@@ -21,7 +21,6 @@ export type ErrorCode =
   | 'deadline_exceeded'
   | 'shutting_down'
   // inference: the run is at fault
-  | 'model_load_failed'
   | 'inference_failed'
   | 'thread_crashed'
   | 'worker_lost'
@@ -61,7 +60,6 @@ export const ERROR_POLICY: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   queue_full: { http: 429, retry: 'never', logLevel: 'info' },
   deadline_exceeded: { http: 504, retry: 'never', logLevel: 'info' },
   shutting_down: { http: 503, retry: 'backoff', logLevel: 'info' },
-  model_load_failed: { http: 500, retry: 'never', logLevel: 'error' },
   inference_failed: { http: 500, retry: 'never', logLevel: 'warn' },
   thread_crashed: { http: 500, retry: 'backoff', logLevel: 'error' },
   worker_lost: { http: 500, retry: 'never', logLevel: 'error' },

@@ -110,29 +110,22 @@ export class InferenceProducer {
    */
   async submit(request: InferenceRequest, options: SubmitOptions): Promise<{ id: string; replayed: boolean }> {
     this.#checkOpen();
-    const { jobTtlSeconds } = this.#config;
-    const fresh = randomUUID();
+    const claim = options.idempotency;
     return onRedis('accept the job', async () => {
-      const claim = options.idempotency;
-      const id = claim === undefined ? fresh : await this.#records.claim(claim, fresh, jobTtlSeconds);
-      if (id !== fresh && (await this.#records.get(id)) !== undefined) return { id, replayed: true };
-      try {
-        // A repetition that comes while the first is being queued has been admitted with it.
-        if (id === fresh) await this.#queues.admit(request.pool, options.lane);
-        const createdAtMs = Date.now();
-        const { model, version } = request;
-        const { attachment } = options;
-        const queue = laneQueueName(request.pool, options.lane);
-        await this.#records.create({ id, model, version, queue, createdAtMs, attachment }, jobTtlSeconds);
-        const queued = toQueuedRequest(id, request, { acceptedAtMs: createdAtMs, durable: true });
-        const payload = packPayload(this.#keys, id, request.inputs);
-        const data: InferJob = { v: 1, model, version, requests: [queued], payload: payload.reference };
-        await this.#queues.add(request.pool, options.lane, { id, data, payload, ttlSeconds: jobTtlSeconds });
-      } catch (error) {
-        if (id === fresh) {
-          await Promise.allSettled([this.#records.forget(id), claim && this.#records.unclaim(claim)]);
+      const known = claim && (await this.#records.claimed(claim));
+      if (known === undefined) await this.#queues.admit(request.pool, options.lane);
+      const fresh = randomUUID();
+      const id = known ?? (claim ? await this.#records.claim(claim, fresh, this.#config.jobTtlSeconds) : fresh);
+      const record = id === fresh ? undefined : await this.#records.get(id);
+      // One that is still queued may be a submission that died halfway: writing it again completes it, or changes nothing.
+      if (record === undefined || record.status === 'queued') {
+        try {
+          await this.#enqueue(id, request, options);
+        } catch (error) {
+          // Without a key nobody can ask for this id; with one, the caller's repetition finds it and goes on from there.
+          if (claim === undefined) await this.#records.forget(id).catch(this.#onError);
+          throw error;
         }
-        throw error;
       }
       return { id, replayed: id !== fresh };
     });
@@ -203,6 +196,19 @@ export class InferenceProducer {
     await this.#queues.close();
     if (this.#redis.status === 'ready') await this.#redis.unlink(this.#replyStream).catch(this.#onError);
     await closeRedis(this.#redis);
+  }
+
+  /** Writes a job's record and adds its queue job; what is there already stays as it is. */
+  async #enqueue(id: string, request: InferenceRequest, { lane, attachment }: SubmitOptions): Promise<void> {
+    const { model, version, pool } = request;
+    const ttlSeconds = this.#config.jobTtlSeconds;
+    const createdAtMs = Date.now();
+    const queue = laneQueueName(pool, lane);
+    await this.#records.create({ id, model, version, queue, createdAtMs, attachment }, ttlSeconds);
+    const queued = toQueuedRequest(id, request, { acceptedAtMs: createdAtMs, durable: true });
+    const payload = packPayload(this.#keys, id, request.inputs);
+    const data: InferJob = { v: 1, model, version, requests: [queued], payload: payload.reference };
+    await this.#queues.add(pool, lane, { id, data, payload, ttlSeconds });
   }
 
   #checkOpen(): void {

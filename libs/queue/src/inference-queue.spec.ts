@@ -311,6 +311,25 @@ describe('submit', () => {
     ).rejects.toMatchObject({ code: 'idempotency_conflict' });
   });
 
+  it('completes a submission that died halfway when it is repeated', async () => {
+    const config = configFor({ maxBacklog: 1 });
+    const producer = startProducer(config);
+    const keyed = { ...options, idempotency: { key: 'half', scope: 'job', fingerprint: 'a' } };
+    const { id } = await producer.submit(request([tensor([1])]), keyed);
+    // As if the producer had died between the record and the queue.
+    const redis = new Redis(url);
+    await redis.del(`${config.keyPrefix}:bull:sconce.default.batch:wait`);
+    await redis.del(`${config.keyPrefix}:bull:sconce.default.batch:${id}`);
+    redis.disconnect();
+    expect(await producer.submit(request([tensor([1])]), keyed)).toEqual({ id, replayed: true });
+    await startConsumer(config, increment, 'batch');
+    await eventually(async () => {
+      expect((await producer.job(id)).status).toBe('succeeded');
+    });
+    // And a repetition is never refused for want of room: it takes none.
+    expect(await producer.submit(request([tensor([1])]), keyed)).toEqual({ id, replayed: true });
+  });
+
   it('refuses jobs beyond the backlog, with a time to come back', async () => {
     const producer = startProducer(configFor({ maxBacklog: 3 }));
     const outcomes = [];

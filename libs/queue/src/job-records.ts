@@ -125,30 +125,28 @@ export class JobRecords {
     return status as JobStatus;
   }
 
-  /**
-   * Ties an idempotency key to a job id. The first caller's id stands; a second one gets it back, or
-   * `idempotency_conflict` where it came with another request.
-   */
-  async claim(claim: IdempotencyClaim, id: string, ttlSeconds: number): Promise<string> {
-    const key = this.#keys.idempotency(digest(`${claim.scope}\0${claim.key}`));
-    const value = `${id} ${claim.fingerprint}`;
-    if ((await this.#redis.set(key, value, 'EX', ttlSeconds, 'NX')) === 'OK') return id;
-    const held = await this.#redis.get(key);
-    if (held === null) return this.claim(claim, id, ttlSeconds);
-    const [heldId, fingerprint] = held.split(' ');
-    if (fingerprint !== claim.fingerprint) {
-      throw new SconceError(
-        'idempotency_conflict',
-        `Idempotency-Key "${claim.key}" was used before with a different request; use a new key for a new request.`,
-        { details: { param: 'Idempotency-Key' } },
-      );
-    }
-    return heldId ?? id;
+  /** The job an idempotency key stands for, if any. Throws `idempotency_conflict` where it came with another request. */
+  async claimed(claim: IdempotencyClaim): Promise<string | undefined> {
+    const held = await this.#redis.get(this.#claimKey(claim));
+    if (held === null) return undefined;
+    const [id, fingerprint] = held.split(' ');
+    if (fingerprint === claim.fingerprint) return id;
+    throw new SconceError(
+      'idempotency_conflict',
+      `Idempotency-Key "${claim.key}" was used before with a different request; use a new key for a new request.`,
+      { details: { param: 'Idempotency-Key' } },
+    );
   }
 
-  /** Frees a claim whose job could not be queued. */
-  async unclaim(claim: IdempotencyClaim): Promise<void> {
-    await this.#redis.unlink(this.#keys.idempotency(digest(`${claim.scope}\0${claim.key}`)));
+  /** Ties an idempotency key to a job id. The first caller's id stands; whoever comes later gets it back. */
+  async claim(claim: IdempotencyClaim, id: string, ttlSeconds: number): Promise<string> {
+    const value = `${id} ${claim.fingerprint}`;
+    if ((await this.#redis.set(this.#claimKey(claim), value, 'EX', ttlSeconds, 'NX')) === 'OK') return id;
+    return (await this.claimed(claim)) ?? this.claim(claim, id, ttlSeconds);
+  }
+
+  #claimKey({ scope, key }: IdempotencyClaim): string {
+    return this.#keys.idempotency(digest(`${scope}\0${key}`));
   }
 }
 

@@ -103,12 +103,21 @@ describe('InferencePool', () => {
     const path = join(temporaryFolder(), 'broken.onnx');
     writeFileSync(path, 'nothing like a model');
     await expect(pool.inspect({ id: 'broken', path, sizeBytes: 20 })).rejects.toMatchObject({ code: 'model_invalid' });
-    await expect(pool.load(fixture('affine'))).resolves.toBeUndefined();
+    await expect(pool.inspect(fixture('affine'))).resolves.toBeDefined();
   });
 
-  it('loads again after an unload', async () => {
-    pool.unload('affine');
-    await expect(pool.load(fixture('affine'))).resolves.toBeUndefined();
+  it('keeps a model loaded until it is told to let it go', async () => {
+    const own = newPool(1);
+    const loadMs = async (): Promise<number> => {
+      const outputs = signatures.get('affine')!.outputs;
+      const parts = [[floats('x', [[0, 0, 0, 0]])]];
+      return (await own.run({ file: fixture('affine'), parts, outputs, rowsKnown: true })).timing.loadMs;
+    };
+    expect(await loadMs()).toBeGreaterThan(0);
+    expect(await loadMs()).toBe(0);
+    own.unload('affine');
+    await expect.poll(loadMs).toBeGreaterThan(0);
+    await own.close();
   });
 
   it.each([

@@ -89,11 +89,6 @@ export class InferencePool {
     return reply.signature;
   }
 
-  /** Loads the model into one thread, so that a first request finds it there. Throws `model_invalid`. */
-  async load(file: ModelFile): Promise<void> {
-    await this.#send({ kind: 'load', file });
-  }
-
   /** Asks every thread to let the model go; those that run it do so afterwards. */
   unload(fileId: string): void {
     const notice: ThreadNotice = { unload: fileId };

@@ -42,8 +42,6 @@ export default async function handleTask(task: ThreadTask): Promise<ThreadReply>
         await session.release();
         return { ok: true, kind: 'inspect', signature: session.signature };
       }
-      case 'load':
-        return await sessions.use(task.file, async () => ({ ok: true, kind: 'load', loadMs: now() - receivedAtMs }));
       case 'run':
         return await sessions.use(task.file, (session, loaded) => run(session, task, { receivedAtMs, loaded }));
     }
@@ -84,7 +82,7 @@ async function run(
     transfer.push(copy.buffer);
     return { name, datatype, shape, data: copy };
   });
-  const timing = { threadId, receivedAtMs, runStartMs, runEndMs, loadMs };
+  const timing = { threadId, runStartMs, runEndMs, loadMs };
   const reply: ThreadReply = { ok: true, kind: 'run', outputs, timing };
   if (transfer.length === 0) return reply;
   // piscina's protocol for handing memory over with a reply.

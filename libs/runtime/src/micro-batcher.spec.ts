@@ -55,7 +55,7 @@ class TestRunner {
           'y',
         ),
       ],
-      timing: { threadId: 1, receivedAtMs: now, runStartMs: now, runEndMs: now, loadMs: 0 },
+      timing: { threadId: 1, runStartMs: now, runEndMs: now, loadMs: 0 },
     };
   }
 
@@ -204,7 +204,7 @@ describe('MicroBatcher', () => {
       capacity: 1,
       run: async (): Promise<RunResult> => ({
         outputs: [tensor([1], 'y')],
-        timing: { threadId: 1, receivedAtMs: 0, runStartMs: 0, runEndMs: 0, loadMs: 0 },
+        timing: { threadId: 1, runStartMs: 0, runEndMs: 0, loadMs: 0 },
       }),
     };
     const batcher = new MicroBatcher(runner, { maxWaiting: 10 });

@@ -41,9 +41,8 @@ export interface BatchReply {
 
 /** One run as its request's trace tells it. */
 export interface RunRecord extends ThreadTiming {
-  /** Epoch ms when the batcher took the rows / handed the batch to a thread / had the answer. */
+  /** Epoch ms when the batcher took the rows / had the answer. */
   readonly submittedAtMs: number;
-  readonly dispatchedAtMs: number;
   readonly answeredAtMs: number;
   /** Rows and requests that shared the run. */
   readonly batchRows: number;
@@ -216,7 +215,6 @@ export class MicroBatcher {
     const { model } = head.pending.request;
     const rows = batch.reduce((sum, segment) => sum + segment.rows, 0);
     const requests = new Set(batch.map((segment) => segment.pending)).size;
-    const dispatchedAtMs = epochMs();
     let result: RunResult;
     try {
       result = await this.#runner.run({
@@ -233,7 +231,6 @@ export class MicroBatcher {
     this.#onRun({ model, rows, requests, outcome: { timing } });
     const shared = {
       ...timing,
-      dispatchedAtMs,
       answeredAtMs: epochMs(),
       batchRows: rows,
       batchRequests: requests,

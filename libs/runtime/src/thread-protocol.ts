@@ -33,12 +33,6 @@ export interface InspectTask {
   readonly file: ModelFile;
 }
 
-/** Makes sure that this thread holds the model. */
-export interface LoadTask {
-  readonly kind: 'load';
-  readonly file: ModelFile;
-}
-
 /** One session call on inputs in shared memory. */
 export interface RunTask {
   readonly kind: 'run';
@@ -48,7 +42,7 @@ export interface RunTask {
   readonly outputs: readonly WantedOutput[];
 }
 
-export type ThreadTask = InspectTask | LoadTask | RunTask;
+export type ThreadTask = InspectTask | RunTask;
 
 /** An output as the thread reports it: in its slot (`data` absent) or in memory handed over to the caller. */
 export interface ThreadOutput {
@@ -61,7 +55,6 @@ export interface ThreadOutput {
 /** When the thread did what; epoch milliseconds with fractions, comparable across processes of one machine. */
 export interface ThreadTiming {
   readonly threadId: number;
-  readonly receivedAtMs: number;
   readonly runStartMs: number;
   readonly runEndMs: number;
   /** Time spent loading the model for this task; 0 when the thread held it. */
@@ -70,7 +63,6 @@ export interface ThreadTiming {
 
 export type ThreadReply =
   | { readonly ok: true; readonly kind: 'inspect'; readonly signature: Signature }
-  | { readonly ok: true; readonly kind: 'load'; readonly loadMs: number }
   | {
       readonly ok: true;
       readonly kind: 'run';

@@ -1,8 +1,10 @@
 import type { FastifyRequest } from 'fastify';
 import { SconceError } from '@sconce/errors';
 
-/** An infer request as it came in: which model, and the bytes. */
+/** An infer or job request as it came in. */
 export interface InferenceCall {
+  /** Path it was sent to, without query or trailing slash: model and version as the caller named them. */
+  readonly path: string;
   readonly body: Uint8Array;
   /** `Inference-Header-Content-Length`: length of the JSON in front of the tensors; 0 for a raw binary request. */
   readonly headerLength?: number;
@@ -17,6 +19,7 @@ export function readInferenceCall(request: FastifyRequest): InferenceCall {
   const headerLength = readHeaderLength(request.headers['inference-header-content-length']);
   const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
   return {
+    path: (request.url.split('?')[0] ?? '').replace(/\/+$/, ''),
     body,
     ...(headerLength === undefined ? {} : { headerLength }),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),

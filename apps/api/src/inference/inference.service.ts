@@ -96,7 +96,7 @@ export class InferenceService {
     call: InferenceCall,
     options: { context: Context; lane: Lane; scope: string },
   ): Promise<JobRecord> {
-    const { manifest, request } = prepared;
+    const { request } = prepared;
     const attachment: JobAttachment = {
       requested: request.outputs,
       ...(request.id === undefined ? {} : { id: request.id }),
@@ -111,7 +111,7 @@ export class InferenceService {
               idempotency: {
                 key: call.idempotencyKey,
                 scope: options.scope,
-                fingerprint: fingerprint(manifest.name, call),
+                fingerprint: fingerprint(call),
               },
             }),
       }),
@@ -218,7 +218,10 @@ function timeoutMs(parameters: InferRequest['parameters'], defaultMs: number): n
   return Math.min(timeout / 1_000, defaultMs);
 }
 
-function fingerprint(model: string, call: InferenceCall): string {
-  const head = `${model}\0${call.headerLength ?? ''}\0`;
-  return createHash('sha256').update(head).update(call.body).digest('base64url');
+/** Two requests with one fingerprint are the same request: sent to the same path, with the same bytes. */
+function fingerprint({ path, headerLength, body }: InferenceCall): string {
+  return createHash('sha256')
+    .update(`${path}\0${headerLength ?? ''}\0`)
+    .update(body)
+    .digest('base64url');
 }

@@ -1,5 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common';
-
 import { SconceError, toSconceError } from '@sconce/errors';
 import type { DeliveredRequest, RequestTiming } from '@sconce/queue';
 import { MicroBatcher, type RunRecord } from '@sconce/runtime';
@@ -70,7 +69,7 @@ export class InferenceProcessor {
     const { request, lane, model, version } = delivered;
     const parent = extractContext(request.trace ?? {});
     const identity = { 'sconce.model': model, 'sconce.version': version };
-    const queue = spanAt({
+    spanAt({
       tracer,
       name: 'sconce.queue',
       kind: SpanKind.CONSUMER,
@@ -88,7 +87,7 @@ export class InferenceProcessor {
       spanAt({
         tracer,
         name: 'sconce.batch',
-        parent: contextWithSpan(parent, queue),
+        parent,
         startMs: delivered.takenAtMs,
         endMs: epochMs(),
         attributes: { ...identity, 'error.type': failure.code },
