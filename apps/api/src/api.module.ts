@@ -12,6 +12,7 @@ import { InferenceService } from './inference/inference.service.ts';
 import { JobsController } from './jobs/jobs.controller.ts';
 import { ModelsController } from './models/models.controller.ts';
 import { ProtocolModelsController } from './models/protocol-models.controller.ts';
+import { RegistrationRecovery } from './models/registration-recovery.ts';
 import { ServerController } from './models/server.controller.ts';
 import { RepositoryController } from './repository/repository.controller.ts';
 import { CONFIG, LOGGER, TELEMETRY } from './tokens.ts';
@@ -64,6 +65,7 @@ export class ApiModule {
           },
         },
         InferenceService,
+        RegistrationRecovery,
       ],
     };
   }

@@ -60,8 +60,10 @@ export class LaneQueues {
     await this.#redis.unlink(this.#keys.payload(jobId));
   }
 
+  /** Adds a registration; one of the same version that waits or runs is not added twice. */
   async addRegistration(job: RegistrationJob): Promise<void> {
-    await this.#get(REGISTRATION_QUEUE).queue.add('register', job, jobOptions('registration'));
+    const jobId = `${job.model}/${job.version}`;
+    await this.#get(REGISTRATION_QUEUE).queue.add('register', job, { ...jobOptions('registration'), jobId });
   }
 
   /** Jobs waiting in each queue that has been used. */

@@ -51,7 +51,8 @@ export const QUEUE_OPTIONS: Readonly<Record<QueueKind, QueueOptions>> = {
     attempts: MAX_DELIVERIES,
     backoff: { type: 'exponential', delay: 1_000 },
     removeOnComplete: true,
-    removeOnFail: { count: 1_000, age: 86_400 },
+    // Jobs are named after their version: one that stayed behind would keep a later push of it out.
+    removeOnFail: true,
     lockDuration: 30_000,
     stalledInterval: 10_000,
     maxStalledCount: 1_000,
