@@ -1,0 +1,162 @@
+import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf';
+import { SconceError, toSconceError } from '@sconce/errors';
+
+import { ATTRIBUTE_TYPES, DATA_LOCATION_EXTERNAL } from './attribute-type.ts';
+import { ONNX_DATATYPE_NUMBERS } from './datatype.ts';
+import { tensorsOf } from './graph-tensors.ts';
+import type { OnnxAttribute, OnnxDim, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, ValueInfo } from './model.ts';
+import {
+  ModelProtoSchema,
+  type AttributeProtoSchema,
+  type GraphProtoSchema,
+  type NodeProtoSchema,
+  type TensorProtoSchema,
+  type TensorShapeProto_DimensionSchema,
+  type ValueInfoProtoSchema,
+} from './onnx_pb.generated.ts';
+
+/** Bytes of the largest ONNX file there can be: readers of protobuf take no more than 2 GiB - 1. */
+export const MAX_MODEL_BYTES = 2 ** 31 - 1;
+
+const utf8 = new TextEncoder();
+
+/**
+ * A model as the bytes of an `.onnx` file. Tensors become raw data (strings: texts), external ones references; floats
+ * are rounded to 32 bits, as ONNX keeps them. Holds two to three times the result's bytes while it works.
+ *
+ * @throws SconceError `unsupported` where the model is larger than a protobuf may be; `internal` for a number that is
+ * no 64-bit integer where ONNX wants one.
+ */
+export function encodeModel(model: OnnxModel): Uint8Array {
+  let tensorBytes = 0;
+  for (const { data } of tensorsOf(model.graph)) tensorBytes += inlineBytes(data);
+  if (tensorBytes > MAX_MODEL_BYTES) throw tooLarge(tensorBytes);
+  let bytes: Uint8Array;
+  try {
+    bytes = toBinary(
+      ModelProtoSchema,
+      create(ModelProtoSchema, {
+        irVersion: int64(model.irVersion, 'the IR version'),
+        producerName: model.producer,
+        graph: encodeGraph(model.graph),
+        opsetImport: Object.entries(model.opsets).map(([domain, version]) => ({
+          domain,
+          version: int64(version, `operator set "${domain}"`),
+        })),
+        metadataProps: Object.entries(model.metadata).map(([key, value]) => ({ key, value })),
+      }),
+    );
+  } catch (error) {
+    throw toSconceError(error);
+  }
+  if (bytes.byteLength > MAX_MODEL_BYTES) throw tooLarge(bytes.byteLength);
+  return bytes;
+}
+
+/** Bytes that a tensor's data adds to the file, but for a few that say what it is; 0 for external data. */
+export function inlineBytes(data: OnnxTensor['data']): number {
+  if (data instanceof Uint8Array) return data.byteLength;
+  if (isTexts(data)) return data.reduce((sum, text) => sum + text.length, 0);
+  return 0;
+}
+
+function encodeGraph(graph: OnnxGraph): MessageInitShape<typeof GraphProtoSchema> {
+  return {
+    name: graph.name,
+    node: graph.nodes.map(encodeNode),
+    initializer: graph.initializers.map(encodeTensor),
+    input: graph.inputs.map(encodeValueInfo),
+    output: graph.outputs.map(encodeValueInfo),
+  };
+}
+
+function encodeNode(node: OnnxNode): MessageInitShape<typeof NodeProtoSchema> {
+  return {
+    opType: node.opType,
+    ...nonEmpty('domain', node.domain),
+    ...nonEmpty('name', node.name),
+    input: [...node.inputs],
+    output: [...node.outputs],
+    attribute: Object.entries(node.attributes).map(([name, attribute]) =>
+      encodeAttribute(name, attribute, `node "${node.name}", attribute "${name}"`),
+    ),
+  };
+}
+
+function encodeAttribute(
+  name: string,
+  attribute: OnnxAttribute,
+  where: string,
+): MessageInitShape<typeof AttributeProtoSchema> {
+  if ('int' in attribute) return { name, type: ATTRIBUTE_TYPES.INT, i: int64(attribute.int, where) };
+  if ('ints' in attribute) {
+    return { name, type: ATTRIBUTE_TYPES.INTS, ints: attribute.ints.map((int) => int64(int, where)) };
+  }
+  if ('float' in attribute) return { name, type: ATTRIBUTE_TYPES.FLOAT, f: Math.fround(attribute.float) };
+  if ('floats' in attribute) {
+    return { name, type: ATTRIBUTE_TYPES.FLOATS, floats: attribute.floats.map((float) => Math.fround(float)) };
+  }
+  if ('string' in attribute) return { name, type: ATTRIBUTE_TYPES.STRING, s: utf8.encode(attribute.string) };
+  if ('strings' in attribute) {
+    return { name, type: ATTRIBUTE_TYPES.STRINGS, strings: attribute.strings.map((text) => utf8.encode(text)) };
+  }
+  if ('tensor' in attribute) return { name, type: ATTRIBUTE_TYPES.TENSOR, t: encodeTensor(attribute.tensor) };
+  return { name, type: ATTRIBUTE_TYPES.GRAPH, g: encodeGraph(attribute.graph) };
+}
+
+function encodeTensor(tensor: OnnxTensor): MessageInitShape<typeof TensorProtoSchema> {
+  const { name, data } = tensor;
+  const head = {
+    ...nonEmpty('name', name),
+    dataType: ONNX_DATATYPE_NUMBERS[tensor.datatype],
+    dims: tensor.dims.map((dim) => int64(dim, `tensor "${name}"`)),
+  };
+  if (data instanceof Uint8Array) return { ...head, rawData: data };
+  if (isTexts(data)) return { ...head, stringData: data.map((text) => utf8.encode(text)) };
+  return {
+    ...head,
+    dataLocation: DATA_LOCATION_EXTERNAL,
+    externalData: [
+      { key: 'location', value: data.location },
+      { key: 'offset', value: String(data.offset) },
+      { key: 'length', value: String(data.length) },
+    ],
+  };
+}
+
+function encodeValueInfo(info: ValueInfo): MessageInitShape<typeof ValueInfoProtoSchema> {
+  const elemType = ONNX_DATATYPE_NUMBERS[info.datatype];
+  const shape = info.shape === undefined ? {} : { shape: { dim: info.shape.map((dim) => encodeDim(dim, info.name)) } };
+  return { name: info.name, type: { tensorType: { elemType, ...shape } } };
+}
+
+function encodeDim(dim: OnnxDim, name: string): MessageInitShape<typeof TensorShapeProto_DimensionSchema> {
+  if (dim === null) return {};
+  return typeof dim === 'string' ? { dimParam: dim } : { dimValue: int64(dim, `value "${name}"`) };
+}
+
+/** Empty texts are left out of the file, as other writers do. */
+function nonEmpty<K extends string>(key: K, text: string): Partial<Record<K, string>> {
+  return text === '' ? {} : ({ [key]: text } as Record<K, string>);
+}
+
+function isTexts(data: OnnxTensor['data']): data is readonly string[] {
+  return Array.isArray(data);
+}
+
+function int64(value: number | bigint, where: string): bigint {
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) {
+    throw new SconceError('internal', `${where}: ${value} is no exact integer; above 2^53 it takes a bigint`);
+  }
+  const big = BigInt(value);
+  if (BigInt.asIntN(64, big) !== big) throw new SconceError('internal', `${where}: ${big} does not fit into 64 bits`);
+  return big;
+}
+
+function tooLarge(bytes: number): SconceError {
+  return new SconceError(
+    'unsupported',
+    `the model takes ${bytes} bytes and an ONNX file ends at 2 GiB: keep the weights as external data`,
+    { details: { bytes, maxBytes: MAX_MODEL_BYTES } },
+  );
+}

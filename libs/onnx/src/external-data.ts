@@ -1,0 +1,79 @@
+import { SconceError } from '@sconce/errors';
+
+import { MAX_MODEL_BYTES, inlineBytes } from './encode-model.ts';
+import { mapTensors, tensorsOf } from './graph-tensors.ts';
+import type { ExternalData, OnnxModel, OnnxTensor } from './model.ts';
+import { onnxError } from './onnx-error.ts';
+
+/** Whether a tensor's data is a range of another file. */
+export function isExternal(data: OnnxTensor['data']): data is ExternalData {
+  return 'location' in data;
+}
+
+/** The other files that a model's tensors point into, each once, in order of first use. */
+export function externalLocations(model: OnnxModel): string[] {
+  const locations = new Set<string>();
+  for (const { data } of tensorsOf(model.graph)) if (isExternal(data)) locations.add(data.location);
+  return [...locations];
+}
+
+/** The model with `to` for every reference to the file `from`, also in the bodies of If and Loop. */
+export function withExternalLocation(model: OnnxModel, from: string, to: string): OnnxModel {
+  const graph = mapTensors(model.graph, (tensor) =>
+    isExternal(tensor.data) && tensor.data.location === from
+      ? { ...tensor, data: { ...tensor.data, location: to } }
+      : tensor,
+  );
+  return { ...model, graph };
+}
+
+/**
+ * The model with every external tensor's bytes inside it, so that it is one portable file: all of them or, where they
+ * are too many, none. A range that several tensors share is read once, and each of them carries it.
+ *
+ * `maxBytes` bounds the bytes of all tensors in the result; 2 GiB bounds them in any case, as it does every protobuf.
+ *
+ * @throws SconceError `unsupported` above a bound, before anything is read; `model_invalid` where `read` gives another
+ * number of bytes than asked for. What `read` throws passes through.
+ */
+export async function embedExternalData(
+  model: OnnxModel,
+  read: (external: ExternalData) => Promise<Uint8Array>,
+  maxBytes: number,
+): Promise<OnnxModel> {
+  let total = 0;
+  const ranges = new Map<string, ExternalData>();
+  for (const { data } of tensorsOf(model.graph)) {
+    total += isExternal(data) ? data.length : inlineBytes(data);
+    if (isExternal(data)) ranges.set(rangeKey(data), data);
+  }
+  const limit = Math.min(maxBytes, MAX_MODEL_BYTES);
+  if (total > limit) {
+    const why = limit === maxBytes ? `the limit is ${limit}` : 'a single ONNX file ends at 2 GiB';
+    throw new SconceError(
+      'unsupported',
+      `the model's tensors take ${total} bytes and ${why}: keep the weights in a file of their own beside it`,
+      { details: { bytes: total, maxBytes: limit } },
+    );
+  }
+
+  const contents = new Map<string, Uint8Array>();
+  for (const [key, external] of ranges) {
+    const bytes = await read(external);
+    if (bytes.byteLength !== external.length) {
+      throw onnxError(
+        `${external.location} gave ${bytes.byteLength} of the ${external.length} bytes at offset ${external.offset}: the file does not belong to this model or was cut`,
+      );
+    }
+    contents.set(key, bytes);
+  }
+  const graph = mapTensors(model.graph, (tensor) => {
+    const bytes = isExternal(tensor.data) ? contents.get(rangeKey(tensor.data)) : undefined;
+    return bytes === undefined ? tensor : { ...tensor, data: bytes };
+  });
+  return { ...model, graph };
+}
+
+function rangeKey({ location, offset, length }: ExternalData): string {
+  return `${offset}:${length}:${location}`;
+}

@@ -1,0 +1,116 @@
+import { SconceError } from '@sconce/errors';
+
+import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, ValueInfo } from './model.ts';
+
+/** Options of {@link GraphBuilder.node}. */
+export interface NodeOptions {
+  readonly attributes?: Readonly<Record<string, OnnxAttribute>>;
+  readonly domain?: string;
+  /** Number of outputs; 1 unless said. */
+  readonly outputs?: number;
+  /** What the outputs' names begin with; the operator's name unless said. */
+  readonly hint?: string;
+  /** The outputs' names, where they matter; each must come from {@link GraphBuilder.uniqueName}. */
+  readonly names?: readonly string[];
+}
+
+/**
+ * Builds one graph, and below it the graphs of If and Loop bodies, in which every value has one name.
+ *
+ * Names are unique over the whole tree of graphs, since a body sees the values of the graphs around it. Nodes are kept
+ * in the order they are added; what is added must only use what is there already.
+ */
+export class GraphBuilder {
+  readonly parent: GraphBuilder | undefined;
+  readonly #names: Map<string, number>;
+  readonly #nodes: OnnxNode[] = [];
+  readonly #initializers: OnnxTensor[] = [];
+  readonly #inputs: ValueInfo[] = [];
+  readonly #outputs: ValueInfo[] = [];
+
+  constructor(parent?: GraphBuilder) {
+    this.parent = parent;
+    this.#names = parent === undefined ? new Map() : parent.#names;
+  }
+
+  /** A name nobody has: `wanted` itself, or with a number behind it. */
+  uniqueName(wanted: string): string {
+    const taken = this.#names.get(wanted);
+    if (taken === undefined) {
+      this.#names.set(wanted, 0);
+      return wanted;
+    }
+    let next = taken + 1;
+    while (this.#names.has(`${wanted}_${next}`)) next++;
+    this.#names.set(wanted, next);
+    this.#names.set(`${wanted}_${next}`, 0);
+    return `${wanted}_${next}`;
+  }
+
+  /** Adds a node and gives its outputs' names. `''` among the inputs leaves an optional input out. */
+  nodes(opType: string, inputs: readonly string[], options: NodeOptions = {}): string[] {
+    const hint = options.hint ?? opType.toLowerCase();
+    const outputs = options.names ?? Array.from({ length: options.outputs ?? 1 }, () => this.uniqueName(hint));
+    let used = inputs.length;
+    while (used > 0 && inputs[used - 1] === '') used--;
+    this.#nodes.push({
+      opType,
+      domain: options.domain ?? '',
+      name: `${opType}:${outputs[0] ?? ''}`,
+      inputs: inputs.slice(0, used),
+      outputs,
+      attributes: options.attributes ?? {},
+    });
+    return [...outputs];
+  }
+
+  /** Adds a node with one output and gives that output's name. */
+  node(opType: string, inputs: readonly string[], options: Omit<NodeOptions, 'outputs'> = {}): string {
+    const [output] = this.nodes(opType, inputs, options);
+    if (output === undefined) throw new SconceError('internal', `node ${opType} was built without an output`);
+    return output;
+  }
+
+  /** Adds a constant to this graph under a name like `tensor.name`, and gives the name it got. */
+  initializer(tensor: OnnxTensor): string {
+    const name = this.uniqueName(tensor.name);
+    this.#initializers.push({ ...tensor, name });
+    return name;
+  }
+
+  /** Adds an input; the name is taken as it is. @throws SconceError `internal` where the name is taken. */
+  input(info: ValueInfo): string {
+    if (this.#names.has(info.name)) throw new SconceError('internal', `graph value ${info.name} exists already`);
+    this.#names.set(info.name, 0);
+    this.#inputs.push(info);
+    return info.name;
+  }
+
+  /** Adds an input to a body's graph, under a name of its own that begins with `hint`. */
+  bodyInput(hint: string, type: Omit<ValueInfo, 'name'>): string {
+    const name = this.uniqueName(hint);
+    this.#inputs.push({ ...type, name });
+    return name;
+  }
+
+  /** Declares an existing value an output. */
+  output(info: ValueInfo): void {
+    this.#outputs.push(info);
+  }
+
+  /** A builder for the body of an If or Loop node of this graph. */
+  subgraph(): GraphBuilder {
+    return new GraphBuilder(this);
+  }
+
+  /** The graph so far. */
+  build(name: string): OnnxGraph {
+    return {
+      name,
+      inputs: [...this.#inputs],
+      outputs: [...this.#outputs],
+      initializers: [...this.#initializers],
+      nodes: [...this.#nodes],
+    };
+  }
+}

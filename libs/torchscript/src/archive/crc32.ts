@@ -1,0 +1,18 @@
+const TABLE = makeTable();
+
+function makeTable(): Uint32Array {
+  const table = new Uint32Array(256);
+  for (let byte = 0; byte < 256; byte++) {
+    let value = byte;
+    for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
+    table[byte] = value;
+  }
+  return table;
+}
+
+/** CRC-32 as zip files hold it (IEEE 802.3, reflected), as an unsigned integer. */
+export function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) crc = (crc >>> 8) ^ (TABLE[(crc ^ byte) & 0xff] as number);
+  return ~crc >>> 0;
+}

@@ -1,0 +1,176 @@
+import type { ByteSource } from '@sconce/storage';
+
+import { StorageTable } from '../pickle/storage-table.ts';
+import type { PickleObject, PickleValue } from '../pickle/pickle-value.ts';
+import { unpickle } from '../pickle/unpickle.ts';
+import { modelError } from '../torchscript-error.ts';
+import { DEFAULT_ARCHIVE_LIMITS, type ArchiveLimits } from './archive-limits.ts';
+import { ArchiveSourceText } from './source-text.ts';
+import { HEAD_BYTES, notTorchScript, refuseOtherFormats } from './sniff-format.ts';
+import type { SourceText, TorchScriptArchive } from './torchscript-archive.ts';
+import { readZipDirectory, type ZipEntry } from './zip-directory.ts';
+import { readStored, unpackRecord } from './zip-records.ts';
+
+/** Versions of the archive format from PyTorch 1.4 to 2.x. */
+const MAX_VERSION = 10;
+const PICKLES = ['data.pkl', 'constants.pkl', 'traced_inputs.pkl'];
+const VERSIONS = ['version', '.data/version'];
+const SMALL = [...VERSIONS, 'byteorder'];
+const MAX_SMALL_BYTES = 64;
+
+/**
+ * Opens a TorchScript file. Reads the zip directory, the code and the pickles; of the weights, only where they lie.
+ * Nothing of the file is executed.
+ *
+ * @throws SconceError `model_invalid`: stage `format` where it is another kind of file (the message says which, and how
+ * to make a TorchScript file of it), `archive` where the zip archive is damaged or breaks a limit, `pickle` likewise.
+ */
+export async function openArchive(
+  source: ByteSource,
+  limits: Partial<ArchiveLimits> = {},
+): Promise<TorchScriptArchive> {
+  const bounds = { ...DEFAULT_ARCHIVE_LIMITS, ...limits };
+  refuseOtherFormats(await source.read(0, Math.min(HEAD_BYTES, source.size)));
+  const entries = (await readZipDirectory(source, bounds)).filter(({ name }) => !name.endsWith('/'));
+  const records = recordsOfRoot(entries);
+  const texts = await readTexts(source, records, bounds);
+  const version = readVersion(texts);
+  refuseBigEndian(texts.get('byteorder')?.());
+
+  const read = (record: string, storages: StorageTable): PickleValue | undefined => {
+    const bytes = texts.get(record)?.();
+    const { maxPickleOpcodes: maxOpcodes, maxPickleNesting: maxNesting } = bounds;
+    return bytes && unpickle(bytes, { record, storages, maxOpcodes, maxNesting });
+  };
+  const recordBytes = (record: string): number | undefined => records.get(record)?.bytes;
+  return {
+    source,
+    version,
+    root: asRoot(read('data.pkl', new StorageTable('data', recordBytes))),
+    constants: asConstants(read('constants.pkl', new StorageTable('constants', recordBytes))),
+    tracedInputs: asTracedInputs(read('traced_inputs.pkl', new StorageTable('traced_inputs'))),
+    sources: asSources(texts, bounds),
+    recordRange(record) {
+      const entry = records.get(record);
+      if (entry === undefined || entry.method !== 'stored') return undefined;
+      return { offset: entry.dataOffset, length: entry.bytes };
+    },
+    async readRecord(record) {
+      const entry = records.get(record);
+      if (entry === undefined) throw modelError('archive', `the archive has no record ${record}`, { record });
+      checkBytes(entry, bounds.maxRecordBytes);
+      const [bytes] = await readStored(source, [entry]);
+      return unpackRecord(entry, bytes as Uint8Array);
+    },
+  };
+}
+
+/** The records of the archive's one folder, which is the first file's, by their names below it. */
+function recordsOfRoot(entries: readonly ZipEntry[]): Map<string, ZipEntry> {
+  const first = entries[0]?.name ?? '';
+  const root = first.slice(0, first.indexOf('/') + 1);
+  const inRoot = entries.filter(({ name }) => root !== '' && name.startsWith(root));
+  const records = new Map(inRoot.map((entry) => [entry.name.slice(root.length), entry]));
+  const hasCode = [...records.keys()].some((name) => name.startsWith('code/') && name.endsWith('.py'));
+  const torchScript = hasCode && records.has('data.pkl') && records.has('constants.pkl');
+  if (!torchScript) throw notTorchScript(entries.map(({ name }) => name));
+  return records;
+}
+
+function checkBytes(entry: ZipEntry, limit: number): void {
+  if (entry.bytes <= limit) return;
+  const message = `record ${entry.name} has ${entry.bytes} bytes; at most ${limit} are read`;
+  throw modelError('archive', message, { record: entry.name });
+}
+
+/** Code, pickles and the few small records by name, each unpacked when asked for. */
+type TextRecords = ReadonlyMap<string, () => Uint8Array>;
+
+async function readTexts(
+  source: ByteSource,
+  records: ReadonlyMap<string, ZipEntry>,
+  limits: ArchiveLimits,
+): Promise<TextRecords> {
+  const isCode = (name: string): boolean => name.startsWith('code/') && /\.py(\.debug_pkl)?$/.test(name);
+  const names = [...records.keys()].filter((name) => isCode(name) || PICKLES.includes(name) || SMALL.includes(name));
+  const entries = names.map((name) => records.get(name) as ZipEntry);
+  let total = 0;
+  entries.forEach((entry, i) => {
+    const small = SMALL.includes(names[i] as string);
+    checkBytes(entry, small ? MAX_SMALL_BYTES : limits.maxTextRecordBytes);
+    total += Math.max(entry.bytes, entry.storedBytes);
+  });
+  if (total > limits.maxTextBytes) {
+    const message = `the archive has ${total} bytes of code and pickles; at most ${limits.maxTextBytes} are read`;
+    throw modelError('archive', message);
+  }
+  const stored = await readStored(source, entries);
+  return new Map(names.map((name, i) => [name, () => unpackRecord(entries[i] as ZipEntry, stored[i] as Uint8Array)]));
+}
+
+function readVersion(texts: TextRecords): number {
+  const record = VERSIONS.find((name) => texts.has(name));
+  if (record === undefined)
+    throw modelError('archive', 'the archive has no version record: save the model again with torch.jit.save');
+  const text = decode(texts.get(record)?.(), record).trim();
+  const version = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (version < 1)
+    throw modelError('archive', `the archive's version record holds ${JSON.stringify(text)}, which is no version`);
+  if (version > MAX_VERSION) {
+    const message = `the archive has format version ${version}; up to ${MAX_VERSION} is read: update Sconce, or save the model with an earlier PyTorch`;
+    throw modelError('archive', message);
+  }
+  return version;
+}
+
+function refuseBigEndian(bytes: Uint8Array | undefined): void {
+  if (bytes === undefined) return;
+  const order = decode(bytes, 'byteorder').trim();
+  if (order === 'little') return;
+  throw modelError(
+    'archive',
+    `the archive's weights are in ${JSON.stringify(order)} byte order; only little is read: load the model on a little-endian machine (x86, arm) and save it again`,
+  );
+}
+
+function asRoot(value: PickleValue | undefined): PickleObject {
+  if (typeof value === 'object' && value !== null && value.kind === 'object') return value;
+  throw modelError('pickle', 'data.pkl holds no module: save the model with torch.jit.save', { record: 'data.pkl' });
+}
+
+function asConstants(value: PickleValue | undefined): readonly PickleValue[] {
+  if (typeof value === 'object' && value !== null && value.kind === 'tuple') return value.items;
+  throw modelError('pickle', 'constants.pkl holds no tuple: save the model with torch.jit.save', {
+    record: 'constants.pkl',
+  });
+}
+
+function asTracedInputs(value: PickleValue | undefined): ReadonlyMap<string, readonly PickleValue[]> {
+  const inputs = new Map<string, readonly PickleValue[]>();
+  if (typeof value !== 'object' || value === null || value.kind !== 'dict') return inputs;
+  for (const [method, items] of value.entries) {
+    if (typeof method !== 'string' || typeof items !== 'object' || items === null) continue;
+    if (items.kind === 'list' || items.kind === 'tuple') inputs.set(method, items.items);
+  }
+  return inputs;
+}
+
+function asSources(texts: TextRecords, limits: ArchiveLimits): ReadonlyMap<string, SourceText> {
+  const sources = new Map<string, SourceText>();
+  for (const [record, unpack] of texts) {
+    if (!record.startsWith('code/') || !record.endsWith('.py')) continue;
+    const path = record.slice('code/'.length);
+    sources.set(path, new ArchiveSourceText(path, decode(unpack(), record), texts.get(`${record}.debug_pkl`), limits));
+  }
+  return sources;
+}
+
+function decode(bytes: Uint8Array | undefined, record: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw modelError('archive', `record ${record} is not UTF-8 text: the archive is damaged; copy it again`, {
+      record,
+    });
+  }
+}

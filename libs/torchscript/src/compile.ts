@@ -1,0 +1,87 @@
+import { IR_VERSION, OPSET, pruneGraph, type OnnxModel } from '@sconce/onnx';
+
+import type { TorchScriptArchive } from './archive/torchscript-archive.ts';
+import { execute, type Execution } from './executor/execute.ts';
+import { Program } from './frontend/program.ts';
+import { applySizes, inferInputs } from './signature/learn-inputs.ts';
+import { planInputs, type ArgumentPlan, type InputOptions } from './signature/plan-inputs.ts';
+import { resolveSignature, type CompiledSignature } from './signature/resolve-signature.ts';
+import { modelError } from './torchscript-error.ts';
+import { placeWeights } from './weights/place-weights.ts';
+import { readSmallTensors } from './weights/small-tensors.ts';
+
+/** What a caller may say about how a model is to be compiled. */
+export interface CompileOptions extends InputOptions {
+  /** The method to compile; `forward` unless said. */
+  readonly method?: string;
+  /** Name under which the compiled model refers to the archive for its weights; `model.pt` unless said. */
+  readonly archiveName?: string;
+}
+
+/** A compiled model: an ONNX graph whose large weights are ranges of the archive. */
+export interface CompiledModel {
+  readonly model: OnnxModel;
+  readonly signature: CompiledSignature;
+  /** Remarks: what may differ from PyTorch, what was left out. */
+  readonly warnings: readonly string[];
+}
+
+/** Rounds in which sizes the model demands are learned and put into its inputs. */
+const MAX_ROUNDS = 4;
+
+/**
+ * Compiles a method of a TorchScript archive to ONNX (opset 21). The weights stay in the archive: the model refers to ranges of
+ * it by `archiveName`.
+ *
+ * @throws SconceError `model_invalid` where the model uses what is not supported (all of it is named, with the places in its
+ * code), or where the inputs' ranks and types cannot be told (`details.inputs` names them).
+ */
+export async function compile(archive: TorchScriptArchive, options: CompileOptions = {}): Promise<CompiledModel> {
+  const method = options.method ?? 'forward';
+  const program = new Program(archive.sources);
+  const small = await readSmallTensors(archive);
+  const run = (plan: readonly ArgumentPlan[], inferring = false): Execution =>
+    execute(archive, program, small, { method, arguments: plan, inferring });
+  const planned = planInputs(paramsOf(archive, program, method), archive.tracedInputs.get(method), options);
+  const described =
+    planned.open.length === 0 ? planned.arguments : inferInputs(planned, (plan) => run(plan, true));
+  const { execution, plan } = executeLearning(described, run);
+  const { emitter } = execution;
+  const signature = resolveSignature(execution, plan);
+  const weights = await placeWeights(archive, emitter.weights, options.archiveName ?? 'model.pt');
+  const graph = emitter.root.build('model');
+  const model: OnnxModel = {
+    irVersion: IR_VERSION,
+    opsets: { '': OPSET },
+    producer: 'sconce',
+    graph: pruneGraph({ ...graph, initializers: [...graph.initializers, ...weights] }),
+    metadata: {},
+  };
+  return { model, signature, warnings: [...emitter.warnings] };
+}
+
+/** Executes until nothing new is learned about the inputs' sizes: what weights and guards demand is part of the signature. */
+function executeLearning(
+  described: readonly ArgumentPlan[],
+  run: (plan: readonly ArgumentPlan[]) => Execution,
+): { readonly execution: Execution; readonly plan: readonly ArgumentPlan[] } {
+  let plan = described;
+  let execution = run(plan);
+  for (let round = 0; round < MAX_ROUNDS && execution.emitter.learnedSizes.size > 0; round++) {
+    plan = applySizes(plan, execution.emitter.learnedSizes);
+    execution = run(plan);
+  }
+  return { execution, plan };
+}
+
+function paramsOf(archive: TorchScriptArchive, program: Program, method: string): Parameters<typeof planInputs>[0] {
+  const { className } = archive.root;
+  const definition = program.findClass(className);
+  if (definition === undefined) throw modelError('execute', `the code of ${className} is not in the archive`);
+  const found = definition.methods.find(({ name }) => name === method);
+  if (found === undefined) {
+    const others = definition.methods.map(({ name }) => name).join(', ');
+    throw modelError('execute', `the model has no method ${method}; it has ${others === '' ? 'none' : others}`);
+  }
+  return found.params.slice(1);
+}

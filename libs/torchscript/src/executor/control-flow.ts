@@ -1,0 +1,275 @@
+import type { Expr, Position, Stmt } from '../frontend/ast.ts';
+import { describePosition } from '../frontend/position.ts';
+import { modelError } from '../torchscript-error.ts';
+import { assignedNames } from './assigned-names.ts';
+import type { Scope } from './dim-emitter.ts';
+import type { Emitter } from './emitter.ts';
+import type { Cell } from './heap.ts';
+import { RaisedException, type Frame, type Interpreter } from './interpreter.ts';
+import { CannotMerge, leafTensor, leafType, leafValue, zipValues, type LeafType } from './merge.ts';
+import { onnxTypeOf } from './onnx-types.ts';
+import { depthOf, sameDim, type SymInt } from './sym-int.ts';
+import {
+  DictValue,
+  isTuple,
+  ListValue,
+  nextSerial,
+  ObjectValue,
+  SymBool,
+  TensorValue,
+  UnknownValue,
+  type Value,
+} from './values.ts';
+import { LoopBuilder } from './loop-builder.ts';
+
+/** What executing a block on trial came to. */
+export interface BlockRun {
+  readonly scope: Scope;
+  /** The names as the block leaves them; tensors in the state in which it leaves them. */
+  readonly frame: Frame;
+  readonly changes: readonly { readonly cell: Cell; readonly after: Value | undefined }[];
+  readonly raised: RaisedException | undefined;
+}
+
+/** A loop whose number of rounds is known only at run time. */
+export type LoopToBuild =
+  | { readonly statement: Stmt & { kind: 'for' }; readonly count: SymInt }
+  | { readonly statement: Stmt & { kind: 'while' }; readonly test: SymBool };
+
+/** Branches and loops that depend on the input: both ways are executed, and an If or Loop node decides at run time. */
+export class ControlFlow {
+  readonly #interpreter: Interpreter;
+  readonly #emitter: Emitter;
+
+  constructor(interpreter: Interpreter, emitter: Emitter) {
+    this.#interpreter = interpreter;
+    this.#emitter = emitter;
+  }
+
+  /** Executes blocks whose condition is unknown, for what they report; what they assign is unknown. */
+  forget(blocks: readonly (readonly Stmt[])[], frame: Frame): void {
+    for (const block of blocks) this.run(block, new Map(frame));
+    for (const name of assignedNames(blocks.flat())) frame.set(name, new UnknownValue());
+  }
+
+  /**
+   * Executes a block in a graph of its own and undoes what it changed. `prepare` runs before it and `conclude` after it, both as
+   * part of the trial.
+   */
+  run(
+    block: readonly Stmt[],
+    frame: Frame,
+    scope = this.#emitter.newScope(),
+    prepare?: () => void,
+    conclude?: () => void,
+  ): BlockRun {
+    const start = nextSerial();
+    const { result, changes } = this.#emitter.heap.trial(() =>
+      this.#emitter.within(scope, () => {
+        try {
+          prepare?.();
+          this.#interpreter.execute(block, frame);
+          conclude?.();
+          return undefined;
+        } catch (thrown) {
+          if (thrown instanceof RaisedException) return thrown;
+          throw thrown;
+        } finally {
+          for (const [name, value] of frame) frame.set(name, settle(value, start));
+        }
+      }),
+    );
+    return { scope, frame, changes, raised: result };
+  }
+
+  /** `if` on a truth value that depends on the input. */
+  branch(test: SymBool, statement: Stmt & { kind: 'if' }, frame: Frame): void {
+    const then = this.run(statement.then, new Map(frame));
+    const otherwise = this.run(statement.else, new Map(frame));
+    if (then.raised !== undefined && otherwise.raised !== undefined) throw then.raised;
+    if (then.raised !== undefined || otherwise.raised !== undefined) {
+      // A guard: the other way is the only one that gives a result.
+      this.#assume(test, otherwise.raised !== undefined, then.raised ?? otherwise.raised);
+      this.#interpreter.execute(then.raised !== undefined ? statement.else : statement.then, frame);
+      return;
+    }
+    this.#join(test, then, otherwise, [...assignedNames([...statement.then, ...statement.else])], frame, statement.at);
+  }
+
+  /** From a guard that did not raise follows that its condition is `holds`. */
+  #assume(test: SymBool, holds: boolean, raised: RaisedException | undefined): void {
+    const { condition } = test;
+    if (condition.kind === 'not') return this.#assume(condition.of, !holds, raised);
+    if (condition.kind === 'compare' && condition.op === 'eq' && holds && this.#emitter.require(condition.a, condition.b)) return;
+    const where = raised === undefined ? '' : ` (${describePosition(raised.at)})`;
+    this.#emitter.warn(
+      `the model raises “${raised?.message ?? ''}” for some inputs${where}: the compiled model does not check that`,
+    );
+  }
+
+  #join(test: SymBool, then: BlockRun, otherwise: BlockRun, names: readonly string[], frame: Frame, at: Position): void {
+    const pairs: { readonly then: Value; readonly otherwise: Value; readonly type: LeafType; value?: Value }[] = [];
+    const placeholders = new Map<Value, number>();
+    const leaf = ([a = null, b = null]: readonly Value[]): Value => {
+      const type = joinedType(leafType(a) ?? leafType(b), leafType(b) ?? leafType(a));
+      // Filled in once the If node exists.
+      const placeholder = new UnknownValue();
+      placeholders.set(placeholder, pairs.length);
+      pairs.push({ then: a, otherwise: b, type });
+      return placeholder;
+    };
+    const merge = (a: Value, b: Value, what: string): Value => {
+      try {
+        return zipValues([a, b], leaf);
+      } catch (thrown) {
+        if (!(thrown instanceof CannotMerge)) throw thrown;
+        this.#interpreter.report.add({
+          op: 'prim::If',
+          reason: `${what} is ${thrown.message}, depending on the input’s data`,
+          hint: 'a compiled model needs one type and rank on both ways through an if',
+          at,
+        });
+        return new UnknownValue();
+      }
+    };
+    const assigned = names.flatMap((name) => {
+      const a = then.frame.get(name);
+      const b = otherwise.frame.get(name);
+      return a === undefined || b === undefined ? [] : [{ name, value: merge(a, b, `‘${name}’`) }];
+    });
+    const changed = changedCells(then, otherwise).map(({ cell, a, b }) => ({
+      cell,
+      value: merge(a ?? null, b ?? null, cell.attribute === undefined ? 'an object' : `self.${cell.attribute}`),
+    }));
+    const results = pairs.length === 0 ? [] : this.#ifNode(test, then.scope, otherwise.scope, pairs);
+    const fill = (value: Value): Value => fillPlaceholders(value, placeholders, results);
+    for (const { name, value } of assigned) frame.set(name, fill(value));
+    for (const { cell, value } of changed) this.apply(cell, fill(value));
+  }
+
+  #ifNode(
+    test: SymBool,
+    then: Scope,
+    otherwise: Scope,
+    pairs: readonly { readonly then: Value; readonly otherwise: Value; readonly type: LeafType }[],
+  ): Value[] {
+    const emitter = this.#emitter;
+    const condition = emitter.condition(test);
+    const body = (scope: Scope, values: readonly Value[], name: string): ReturnType<Scope['builder']['build']> => {
+      emitter.within(scope, () => {
+        values.forEach((value, i) => {
+          const type = pairs[i]?.type;
+          if (type !== undefined) declareOutput(emitter, leafTensor(emitter, value, type));
+        });
+      });
+      return scope.builder.build(name);
+    };
+    const names = emitter.builder.nodes('If', [condition], {
+      outputs: pairs.length,
+      attributes: {
+        then_branch: { graph: body(then, pairs.map((pair) => pair.then), 'then') },
+        else_branch: { graph: body(otherwise, pairs.map((pair) => pair.otherwise), 'else') },
+      },
+    });
+    return pairs.map(({ type }, i) => {
+      const shape = type.shape.map((dim) => (dim === null || depthOf(dim) > emitter.depth ? null : dim));
+      return leafValue(emitter, names[i] ?? '', { ...type, shape });
+    });
+  }
+
+  /** Puts a merged value into the cell for good. */
+  apply(cell: Cell, value: Value): void {
+    const { heap } = this.#emitter;
+    const { target, attribute } = cell;
+    if (target instanceof ObjectValue) heap.setAttribute(target, attribute ?? '', value);
+    else if (target instanceof TensorValue && value instanceof TensorValue) heap.setTensor(target, value.content);
+    else if (target instanceof ListValue && value instanceof ListValue) heap.setItems(target, value.stored);
+    else if (target instanceof DictValue && value instanceof DictValue) heap.setEntries(target, value.stored);
+    else if (!(value instanceof UnknownValue)) {
+      throw modelError('execute', 'internal: a changed object has another kind after a branch');
+    }
+  }
+
+  /** `for` or `while` whose number of rounds depends on the input. */
+  loop(loop: LoopToBuild, frame: Frame): void {
+    new LoopBuilder(this.#interpreter, this.#emitter, this, loop, frame).build();
+  }
+
+  /** Evaluates the test of a `while` at the end of a body, in its scope. */
+  test(expression: Expr, frame: Frame): boolean | SymBool | UnknownValue {
+    return this.#interpreter.truth(this.#interpreter.evaluate(expression, frame), expression.at);
+  }
+}
+
+/** Declares a tensor an output of the graph at hand, under a name of its own. */
+export function declareOutput(emitter: Emitter, tensor: TensorValue): void {
+  const name = emitter.builder.node('Identity', [emitter.name(tensor)], { hint: 'out' });
+  emitter.builder.output({
+    name,
+    datatype: onnxTypeOf(tensor.dtype),
+    shape: tensor.content.shape.map(() => null),
+  });
+}
+
+/** The type of what is one of two values: sizes that differ are known only at run time. */
+function joinedType(a: LeafType | undefined, b: LeafType | undefined): LeafType {
+  if (a === undefined || b === undefined) throw new CannotMerge('nothing ONNX can carry');
+  if (a.dtype !== b.dtype) throw new CannotMerge(`a tensor of ${a.dtype} or of ${b.dtype}`);
+  if (a.shape.length !== b.shape.length) {
+    throw new CannotMerge(`a tensor of rank ${a.shape.length} or of rank ${b.shape.length}`);
+  }
+  const shape = a.shape.map((dim, i) => {
+    const other = b.shape[i] ?? null;
+    return dim !== null && other !== null && sameDim(dim, other) ? dim : null;
+  });
+  return { ...a, shape };
+}
+
+/** Cells that either way changed, with what they hold after each. */
+function changedCells(
+  then: BlockRun,
+  otherwise: BlockRun,
+): { readonly cell: Cell; readonly a: Value | undefined; readonly b: Value | undefined }[] {
+  const keyed = new Map<object, Map<string, { cell: Cell; a: Value | undefined; b: Value | undefined }>>();
+  for (const [run, side] of [[then, 'a'] as const, [otherwise, 'b'] as const]) {
+    for (const { cell, after } of run.changes) {
+      const cells = keyed.get(cell.target) ?? new Map<string, { cell: Cell; a: Value | undefined; b: Value | undefined }>();
+      keyed.set(cell.target, cells);
+      const key = cell.attribute ?? '';
+      const present = cells.get(key) ?? { cell, a: cell.get(), b: cell.get() };
+      present[side] = after;
+      cells.set(key, present);
+    }
+  }
+  return [...keyed.values()].flatMap((cells) => [...cells.values()]);
+}
+
+/** A value with the views made since `start` as they are now, cut loose from bases whose changes are about to be undone. */
+function settle(value: Value, start: number): Value {
+  if (value instanceof TensorValue) {
+    return value.view !== undefined && value.serial >= start ? new TensorValue(value.content) : value;
+  }
+  if (value instanceof ListValue && value.serial >= start && value.stack === undefined) {
+    value.stored = value.stored.map((item) => settle(item, start));
+  }
+  if (isTuple(value)) {
+    return { ...value, items: value.items.map((item) => settle(item, start)) };
+  }
+  return value;
+}
+
+function fillPlaceholders(value: Value, placeholders: ReadonlyMap<Value, number>, results: readonly Value[]): Value {
+  const index = placeholders.get(value);
+  if (index !== undefined) return results[index] ?? null;
+  const fill = (item: Value): Value => fillPlaceholders(item, placeholders, results);
+  if (value instanceof ListValue && value.stored.some((item) => fill(item) !== item)) {
+    return new ListValue(value.stored.map(fill));
+  }
+  if (value instanceof DictValue && value.stored.some(([, item]) => fill(item) !== item)) {
+    return new DictValue(value.stored.map(([key, item]) => [key, fill(item)] as const));
+  }
+  if (isTuple(value)) {
+    return { ...value, items: value.items.map(fill) };
+  }
+  return value;
+}

@@ -1,0 +1,89 @@
+import type { TorchScriptArchive } from '../archive/torchscript-archive.ts';
+import { describePosition } from '../frontend/position.ts';
+import type { Program } from '../frontend/program.ts';
+import { operatorTable } from '../lowering/registry.ts';
+import { bindInputs, type ArgumentPlan } from '../signature/plan-inputs.ts';
+import { flattenOutputs, type FlatOutput } from '../signature/flatten-outputs.ts';
+import { modelError } from '../torchscript-error.ts';
+import { Emitter } from './emitter.ts';
+import { Interpreter, RaisedException } from './interpreter.ts';
+import { ObjectGraph, type SmallTensors } from './object-graph.ts';
+import { UnsupportedReport } from './report.ts';
+import { bindState, findState, outputState, snapshotState, type StateVariable } from './module-state.ts';
+import { nextSerial } from './values.ts';
+
+/** What is to be executed. */
+export interface ExecutionPlan {
+  readonly method: string;
+  readonly arguments: readonly ArgumentPlan[];
+  /** A trial that finds out the inputs' ranks. */
+  readonly inferring?: boolean;
+}
+
+/** A method executed: the graph it came to and what it returned. */
+export interface Execution {
+  readonly emitter: Emitter;
+  readonly outputs: readonly FlatOutput[];
+  readonly state: readonly StateVariable[];
+}
+
+/**
+ * Executes a method symbolically. Where the module changes its own attributes it is executed a second time with those
+ * attributes as inputs and outputs.
+ *
+ * @throws SconceError `model_invalid` for what is not supported, all of it in one.
+ */
+export function execute(
+  archive: TorchScriptArchive,
+  program: Program,
+  small: SmallTensors,
+  plan: ExecutionPlan,
+): Execution {
+  const first = run(archive, program, small, plan, []);
+  if (first.state.length === 0) return first;
+  // The state a call leaves behind shows what the next one finds; its sizes may still have to become free.
+  let state = first.state;
+  for (let round = 0; round < 4; round++) {
+    const next = run(archive, program, small, plan, state);
+    if (JSON.stringify(next.state.map(typeText)) === JSON.stringify(state.map(typeText))) return next;
+    state = next.state;
+  }
+  throw modelError('execute', 'the module’s own state changes its type or rank from call to call');
+}
+
+function typeText(variable: StateVariable): unknown {
+  return { path: variable.path, dtype: variable.type.dtype, shape: variable.type.shape.map((dim) => dim === null) };
+}
+
+function run(
+  archive: TorchScriptArchive,
+  program: Program,
+  small: SmallTensors,
+  plan: ExecutionPlan,
+  state: readonly StateVariable[],
+): Execution {
+  const emitter = new Emitter(plan.inferring);
+  const report = new UnsupportedReport();
+  const objects = new ObjectGraph(program, archive.constants, small);
+  const interpreter = new Interpreter({ program, emitter, operators: operatorTable(), objects, report });
+  const args = bindInputs(plan.arguments, emitter);
+  try {
+    const root = objects.root(archive.root, interpreter);
+    const initial = snapshotState(root);
+    bindState(state, root, emitter);
+    const before = nextSerial();
+    const result = interpreter.callMethod(root, plan.method, args, new Map());
+    report.throwIfAny();
+    const outputs = flattenOutputs(result, emitter);
+    const changed = findState(root, emitter, before, initial, state);
+    const stateOutputs = state.length === 0 ? [] : outputState(changed, root, emitter);
+    return { emitter, outputs: [...outputs, ...stateOutputs], state: changed };
+  } catch (thrown) {
+    if (!(thrown instanceof RaisedException)) throw thrown;
+    report.throwIfAny();
+    throw modelError(
+      'execute',
+      `the model raises “${thrown.message}” for these inputs (${describePosition(thrown.at)}): check their ranks, sizes and types`,
+    );
+  }
+}

@@ -1,0 +1,23 @@
+import type { ScalarType } from '../scalar-type.ts';
+
+/** ONNX Runtime's CPU kernels that are missing: in which dtype a node is computed instead of the one asked for. */
+const NARROW_INTEGERS: Readonly<Partial<Record<ScalarType, ScalarType>>> = {
+  uint8: 'int32',
+  int8: 'int32',
+  int16: 'int32',
+};
+const NO_DOUBLE: Readonly<Partial<Record<ScalarType, ScalarType>>> = { float64: 'float32' };
+
+const ADAPTED: Readonly<Record<string, Readonly<Partial<Record<ScalarType, ScalarType>>>>> = {
+  Add: NARROW_INTEGERS,
+  Sub: NARROW_INTEGERS,
+  Mul: NARROW_INTEGERS,
+  Div: NARROW_INTEGERS,
+  Neg: { int16: 'int32', uint8: 'int32' },
+  Erf: NO_DOUBLE,
+};
+
+/** The dtype to compute a node of this operator in where ONNX Runtime has no kernel for `dtype`; undefined where it has. */
+export function adaptedType(opType: string, dtype: ScalarType): ScalarType | undefined {
+  return ADAPTED[opType]?.[dtype];
+}

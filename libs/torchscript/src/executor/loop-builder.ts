@@ -1,0 +1,349 @@
+import type { GraphBuilder } from '@sconce/onnx';
+
+import { assignedNames } from './assigned-names.ts';
+import { declareOutput, type BlockRun, type ControlFlow, type LoopToBuild } from './control-flow.ts';
+import type { Scope } from './dim-emitter.ts';
+import { asScalar, type Emitter } from './emitter.ts';
+import type { Cell } from './heap.ts';
+import type { Frame, Interpreter } from './interpreter.ts';
+import { CannotMerge, leafTensor, leafType, leafValue, sameLeaf, type LeafType } from './merge.ts';
+import { onnxTypeOf } from './onnx-types.ts';
+import { depthOf, sameDim, symbol, valueAtom, type Dim } from './sym-int.ts';
+import { isTuple, ListValue, TensorValue, UnknownValue, type Value } from './values.ts';
+
+/** A name or a cell that rounds may hand on to the next. */
+interface Slot {
+  readonly key: string;
+  readonly name?: string;
+  readonly cell?: Cell;
+  readonly initial: Value;
+}
+
+/** A leaf of a slot that a round changes: an input and an output of the body. */
+interface Carried {
+  readonly initial: Value;
+  type: LeafType;
+}
+
+/** A list to which every round appends one element: a scan output. */
+interface Scan {
+  readonly list: ListValue;
+  type: LeafType | undefined;
+}
+
+const MAX_TRIALS = 12;
+
+/**
+ * Builds a Loop node. Which names, tensors and attributes rounds hand on, and with which shapes, is found by trial: the body
+ * is executed as if nothing changed from round to round; what turns out to change becomes an input of the body, what
+ * changes its size gets a free size, and the body is executed again until nothing new turns up.
+ */
+export class LoopBuilder {
+  readonly #interpreter: Interpreter;
+  readonly #emitter: Emitter;
+  readonly #control: ControlFlow;
+  readonly #loop: LoopToBuild;
+  readonly #frame: Frame;
+  readonly #slots: Slot[] = [];
+  readonly #carried = new Map<string, Carried>();
+  readonly #scans = new Map<ListValue, Scan>();
+  #stable = false;
+
+  constructor(interpreter: Interpreter, emitter: Emitter, control: ControlFlow, loop: LoopToBuild, frame: Frame) {
+    this.#interpreter = interpreter;
+    this.#emitter = emitter;
+    this.#control = control;
+    this.#loop = loop;
+    this.#frame = frame;
+    for (const name of assignedNames(loop.statement.body)) {
+      const initial = frame.get(name);
+      if (initial !== undefined) this.#slots.push({ key: name, name, initial });
+    }
+  }
+
+  build(): void {
+    try {
+      for (let trial = 0; trial < MAX_TRIALS; trial++) {
+        this.#stable = true;
+        const round = this.#round();
+        if (this.#stable) {
+          this.#finish(round);
+          return;
+        }
+      }
+      throw new CannotMerge('of another type in every round');
+    } catch (thrown) {
+      if (!(thrown instanceof CannotMerge)) throw thrown;
+      this.#interpreter.report.add({
+        op: 'prim::Loop',
+        reason: `a value that the loop hands on is ${thrown.message}`,
+        hint: 'a compiled loop needs one type and rank in every round; fix the number of rounds with --arg or --input',
+        at: this.#loop.statement.at,
+      });
+      this.#control.forget([this.#loop.statement.body], this.#frame);
+    }
+  }
+
+  /** Executes the body once, as a round in the middle; finds what else it hands on. */
+  #round(): Round {
+    const emitter = this.#emitter;
+    const { statement } = this.#loop;
+    const scope = emitter.newScope();
+    const { builder } = scope;
+    const iteration = input(builder, 'i', 'int64');
+    const condition = input(builder, 'go', 'bool');
+    const frame: Frame = new Map(this.#frame);
+    const before = new Map<string, Value>();
+    const inputs = new Map<string, Value>();
+    emitter.within(scope, () => {
+      for (const [key, carried] of this.#carried) {
+        const name = input(builder, 'carried', carried.type.dtype, carried.type.shape.length);
+        inputs.set(key, leafValue(emitter, name, carried.type));
+      }
+    });
+    // Changes of cells at the start of the round are part of the trial, so that they are undone with it.
+    const run = this.#runBody(scope, frame, () => {
+      for (const slot of this.#slots) {
+        const value = this.#replaceLeaves(slot.key, slot.initial, inputs);
+        before.set(slot.key, value);
+        if (slot.name !== undefined) frame.set(slot.name, value);
+        else if (slot.cell !== undefined) this.#control.apply(slot.cell, value);
+      }
+      for (const { list } of this.#scans.values()) {
+        emitter.heap.setItems(list, []);
+        list.appendOnly = () =>
+          emitter.unsupported('a list is read in a loop that appends to it and runs for a number of rounds that depends on the input');
+      }
+      if (statement.kind === 'for') frame.set(statement.variable, symbol(valueAtom(iteration, scope.depth)));
+    });
+    if (run.raised !== undefined) throw run.raised;
+    const outputs = new Map<string, Value>();
+    for (const { cell, after } of run.changes) this.#noteChange(cell, after);
+    for (const slot of this.#slots) {
+      const start = before.get(slot.key);
+      if (start === undefined) continue;
+      const after = slot.name !== undefined ? run.frame.get(slot.name) : cellAfter(run, slot);
+      if (after !== undefined) this.#compare(slot, start, after, outputs, inputs);
+    }
+    const scanned = [...this.#scans.values()].map((scan) => this.#scanned(scan, run));
+    return { run, condition, outputs, scanned };
+  }
+
+  #runBody(scope: Scope, frame: Frame, prepare: () => void): BlockRun & { readonly again: Value } {
+    let again: Value = true;
+    const { statement } = this.#loop;
+    const lists = [...this.#scans.keys()];
+    try {
+      const run = this.#control.run(
+        statement.body,
+        frame,
+        scope,
+        prepare,
+        statement.kind === 'while' ? () => (again = this.#control.test(statement.test, frame)) : undefined,
+      );
+      return { ...run, again };
+    } finally {
+      for (const list of lists) list.appendOnly = undefined;
+    }
+  }
+
+  /** A cell the body changes that no slot stands for yet: a new slot, or a list that is only appended to. */
+  #noteChange(cell: Cell, after: Value | undefined): void {
+    const { target } = cell;
+    if (target instanceof ListValue) {
+      if (this.#scans.has(target)) return;
+      if (after instanceof ListValue && after.stored.length > target.stored.length) {
+        this.#scans.set(target, { list: target, type: undefined });
+        this.#stable = false;
+        return;
+      }
+    }
+    const key = cellKey(cell);
+    if (this.#slots.some((slot) => slot.key === key)) return;
+    const initial = cell.get();
+    if (initial === undefined) throw new CannotMerge('an attribute that does not exist before the loop');
+    this.#slots.push({ key, cell, initial });
+    this.#stable = false;
+  }
+
+  /** The slot's value with its carried leaves replaced by the body's inputs. */
+  #replaceLeaves(key: string, initial: Value, inputs: ReadonlyMap<string, Value>): Value {
+    let at = 0;
+    return mapLeaves(initial, (leaf) => inputs.get(`${key}#${at++}`) ?? leaf);
+  }
+
+  #compare(
+    slot: Slot,
+    before: Value,
+    after: Value,
+    outputs: Map<string, Value>,
+    inputs: ReadonlyMap<string, Value>,
+  ): void {
+    const initialLeaves: Value[] = [];
+    mapLeaves(slot.initial, (leaf) => (initialLeaves.push(leaf), leaf));
+    // Walks both in step; throws where their structures differ.
+    let at = 0;
+    walkTogether(before, after, (start, end) => {
+      const index = at++;
+      const key = `${slot.key}#${index}`;
+      const carried = this.#carried.get(key);
+      if (carried === undefined) {
+        if (sameLeaf(start, end)) return;
+        const type = carriedType(leafType(initialLeaves[index] ?? null), leafType(end));
+        this.#carried.set(key, { initial: initialLeaves[index] ?? null, type });
+        this.#stable = false;
+        return;
+      }
+      const type = carriedType(carried.type, leafType(end));
+      const start0 = inputs.get(key);
+      const shape = type.shape.map((_, axis) => {
+        const given = start0 instanceof TensorValue ? start0.content.shape[axis] : undefined;
+        const given0 = carried.type.shape[axis] ?? null;
+        const result = leafType(end)?.shape[axis] ?? null;
+        if (given0 === null) return null;
+        return given !== undefined && result !== null && sameDim(given, result) ? given0 : null;
+      });
+      if (shape.some((dim, axis) => dim === null && carried.type.shape[axis] !== null)) this.#stable = false;
+      if (type.kind !== carried.type.kind || type.dtype !== carried.type.dtype) throw new CannotMerge('of changing type');
+      carried.type = { ...carried.type, shape };
+      outputs.set(key, end);
+    });
+  }
+
+  #scanned(scan: Scan, run: BlockRun): Value {
+    const change = run.changes.find(({ cell }) => cell.target === scan.list);
+    const items = change?.after instanceof ListValue ? change.after.stored : [];
+    const [item] = items;
+    if (items.length !== 1 || item === undefined) throw new CannotMerge('a list that does not grow by one element in every round');
+    const type = leafType(item);
+    if (type === undefined) throw new CannotMerge('a list of elements that are no tensors or numbers');
+    scan.type = type;
+    return item;
+  }
+
+  #finish({ run, condition, outputs, scanned }: Round): void {
+    const emitter = this.#emitter;
+    const { scope } = run;
+    const carried = [...this.#carried];
+    const scans = [...this.#scans.values()];
+    emitter.within(scope, () => {
+      const { again } = run;
+      const go = again === true ? condition : emitter.condition(again as Parameters<Emitter['condition']>[0]);
+      scope.builder.output({ name: scope.builder.node('Identity', [go], { hint: 'go_on' }), datatype: 'BOOL', shape: [] });
+      for (const [key, { type }] of carried) declareOutput(emitter, leafTensor(emitter, outputs.get(key) ?? null, type));
+      scans.forEach(({ type }, i) => {
+        if (type !== undefined) declareOutput(emitter, leafTensor(emitter, scanned[i] ?? null, type));
+      });
+    });
+    const loop = this.#loop;
+    const rounds = 'count' in loop ? emitter.name(emitter.scalar(asScalar(loop.count), 'int64')) : '';
+    const first = 'test' in loop ? emitter.condition(loop.test) : '';
+    const initial = carried.map(([, { initial: value, type }]) => emitter.name(leafTensor(emitter, value, type)));
+    const names = emitter.builder.nodes('Loop', [rounds, first, ...initial], {
+      outputs: carried.length + scans.length,
+      attributes: { body: { graph: scope.builder.build('body') } },
+    });
+    const results = new Map<string, Value>();
+    carried.forEach(([key, { type }], i) => {
+      const shape = type.shape.map((dim) => (dim === null || depthOf(dim) > emitter.depth ? null : dim));
+      results.set(key, leafValue(emitter, names[i] ?? '', { ...type, shape }));
+    });
+    for (const slot of this.#slots) {
+      const value = this.#replaceLeaves(slot.key, slot.initial, results);
+      if (slot.name !== undefined) this.#frame.set(slot.name, value);
+      else if (slot.cell !== undefined) this.#control.apply(slot.cell, value);
+    }
+    scans.forEach((scan, i) => this.#finishScan(scan, names[carried.length + i] ?? ''));
+  }
+
+  /** After the loop the list holds what it held before, and what the rounds appended. */
+  #finishScan({ list, type }: Scan, name: string): void {
+    if (type === undefined) return;
+    const emitter = this.#emitter;
+    const shape = type.shape.map((dim) => (dim === null || depthOf(dim) > emitter.depth ? null : dim));
+    const count: Dim | null = 'count' in this.#loop ? this.#loop.count : null;
+    const stack = emitter.graphTensor(name, type.dtype, [count, ...shape]);
+    const earlier = list.stored.map((item) => {
+      const tensor = leafTensor(emitter, item, type);
+      return emitter.reshape(tensor, [1, ...tensor.content.shape]);
+    });
+    if (earlier.length === 0) return emitter.heap.setStack(list, stack);
+    const joined = emitter.node('Concat', [...earlier, stack], {
+      shape: [null, ...stack.content.shape.slice(1)],
+      attributes: { axis: { int: 0 } },
+    });
+    emitter.heap.setStack(list, joined);
+  }
+}
+
+interface Round {
+  readonly run: BlockRun & { readonly again: Value };
+  readonly condition: string;
+  readonly outputs: ReadonlyMap<string, Value>;
+  readonly scanned: readonly Value[];
+}
+
+function input(builder: GraphBuilder, hint: string, dtype: LeafType['dtype'], rank = 0): string {
+  return builder.bodyInput(hint, { datatype: onnxTypeOf(dtype), shape: Array.from({ length: rank }, () => null) });
+}
+
+const cellIds = new WeakMap<object, number>();
+let cells = 0;
+
+function cellKey(cell: Cell): string {
+  let id = cellIds.get(cell.target);
+  if (id === undefined) cellIds.set(cell.target, (id = cells++));
+  return `@${id}.${cell.attribute ?? ''}`;
+}
+
+function cellAfter(run: BlockRun, slot: Slot): Value | undefined {
+  const change = run.changes.find(({ cell }) => slot.cell !== undefined && cellKey(cell) === slot.key);
+  return change?.after;
+}
+
+/** The value with every leaf of its tuples and lists replaced. */
+function mapLeaves(value: Value, replace: (leaf: Value) => Value): Value {
+  if (value instanceof ListValue && value.stack === undefined) {
+    const items = value.stored.map((item) => mapLeaves(item, replace));
+    return items.every((item, i) => item === value.stored[i]) ? value : new ListValue(items);
+  }
+  if (isTuple(value)) {
+    return { ...value, items: value.items.map((item) => mapLeaves(item, replace)) };
+  }
+  return replace(value);
+}
+
+function walkTogether(a: Value, b: Value, visit: (a: Value, b: Value) => void): void {
+  if (a === b) {
+    mapLeaves(a, (leaf) => (visit(leaf, leaf), leaf));
+    return;
+  }
+  if (a instanceof UnknownValue || b instanceof UnknownValue) return visit(a, a);
+  const [x, y] = [itemsOf(a), itemsOf(b)];
+  if (x !== undefined && y !== undefined && x.length === y.length) {
+    x.forEach((item, i) => walkTogether(item, y[i] ?? null, visit));
+    return;
+  }
+  if (x !== undefined || y !== undefined) throw new CannotMerge('a list or tuple whose length changes');
+  visit(a, b);
+}
+
+function itemsOf(value: Value): readonly Value[] | undefined {
+  if (value instanceof ListValue) return value.stored;
+  return isTuple(value) ? value.items : undefined;
+}
+
+/** The type in which a leaf is handed on: sizes that change from round to round are free. */
+function carriedType(initial: LeafType | undefined, after: LeafType | undefined): LeafType {
+  if (initial === undefined && after === undefined) throw new CannotMerge('no tensor or number');
+  const type = initial ?? after;
+  const other = after ?? initial;
+  if (type === undefined || other === undefined) throw new CannotMerge('no tensor or number');
+  if (type.kind !== other.kind || type.dtype !== other.dtype) {
+    throw new CannotMerge(`${type.dtype} in one round and ${other.dtype} in another`);
+  }
+  if (type.shape.length !== other.shape.length) {
+    throw new CannotMerge(`of rank ${type.shape.length} in one round and ${other.shape.length} in another`);
+  }
+  return initial === undefined ? { ...type, shape: type.shape.map(() => null) } : type;
+}

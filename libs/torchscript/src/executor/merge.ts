@@ -1,0 +1,140 @@
+import type { ScalarType } from '../scalar-type.ts';
+import type { Emitter } from './emitter.ts';
+import { symbol, SymInt, valueAtom, type Dim } from './sym-int.ts';
+import {
+  DictValue,
+  isTuple,
+  kindOf,
+  ListValue,
+  SymBool,
+  SymFloat,
+  TensorValue,
+  UninitializedValue,
+  UnknownValue,
+  type TupleValue,
+  type Value,
+} from './values.ts';
+
+/** What the leaves of values that pass in or out of a body's graph are to ONNX. */
+export interface LeafType {
+  readonly kind: 'tensor' | 'int' | 'float' | 'bool';
+  readonly dtype: ScalarType;
+  readonly shape: readonly (Dim | null)[];
+}
+
+/** The type of a leaf; undefined for what ONNX cannot carry (strings, None, objects). */
+export function leafType(value: Value): LeafType | undefined {
+  if (value instanceof TensorValue) return { kind: 'tensor', dtype: value.dtype, shape: value.content.shape };
+  if (typeof value === 'bigint' || value instanceof SymInt) return { kind: 'int', dtype: 'int64', shape: [] };
+  if (typeof value === 'number' || value instanceof SymFloat) return { kind: 'float', dtype: 'float64', shape: [] };
+  if (typeof value === 'boolean' || value instanceof SymBool) return { kind: 'bool', dtype: 'bool', shape: [] };
+  return undefined;
+}
+
+/** A leaf as a tensor of its type, to be named in the graph at hand. */
+export function leafTensor(emitter: Emitter, value: Value, type: LeafType): TensorValue {
+  if (value instanceof TensorValue) return emitter.cast(value, type.dtype);
+  if (value === null || typeof value === 'string' || value instanceof UninitializedValue) {
+    // Never read on this path: anything of the right type and rank will do.
+    const shape = type.shape.map(() => 0);
+    return emitter.elements(shape.length === 0 ? [type.dtype === 'bool' ? false : 0n] : [], type.dtype, shape);
+  }
+  return emitter.scalar(value as Exclude<typeof value, object> & bigint, type.dtype);
+}
+
+/** A value of the program for a graph value that carries a leaf. */
+export function leafValue(emitter: Emitter, name: string, type: LeafType): Value {
+  switch (type.kind) {
+    case 'tensor':
+      return emitter.graphTensor(name, type.dtype, type.shape);
+    case 'int':
+      return symbol(valueAtom(name, emitter.depth));
+    case 'float':
+      return new SymFloat(name, emitter.depth);
+    case 'bool':
+      return new SymBool({ kind: 'value', value: name, depth: emitter.depth });
+  }
+}
+
+/** Two values that are the same without asking the graph. */
+export function sameLeaf(a: Value | undefined, b: Value | undefined): boolean {
+  if (Object.is(a, b)) return true;
+  if (a instanceof SymInt && b instanceof SymInt) return a.key === b.key;
+  if (a instanceof SymFloat && b instanceof SymFloat) return a.value === b.value;
+  if (a instanceof TensorValue && b instanceof TensorValue) {
+    const [x, y] = [a.content, b.content];
+    if (x === y) return true;
+    return x.data.kind === 'graph' && y.data.kind === 'graph' && x.data.name === y.data.name && x.dtype === y.dtype;
+  }
+  if (a instanceof SymBool && b instanceof SymBool) {
+    const [x, y] = [a.condition, b.condition];
+    return x === y || (x.kind === 'value' && y.kind === 'value' && x.value === y.value);
+  }
+  return false;
+}
+
+/** Reasons why values of different paths cannot become one. */
+export class CannotMerge extends Error {}
+
+/**
+ * One value out of several of the same structure: `leaf` is asked for every place in which they are not the same.
+ * @throws CannotMerge where the structures differ.
+ */
+export function zipValues(values: readonly Value[], leaf: (values: readonly Value[]) => Value): Value {
+  const [first] = values;
+  if (first === undefined || values.every((value) => sameLeaf(value, first))) return first ?? null;
+  if (values.some((value) => value instanceof UnknownValue)) return new UnknownValue();
+  if (values.some((value) => value instanceof UninitializedValue)) return zipUninitialized(values, leaf);
+  if (values.every((value) => value instanceof ListValue)) {
+    const lists = values as readonly ListValue[];
+    if (lists.every((list) => list.stored.length === lists[0]?.stored.length && list.stack === undefined)) {
+      return new ListValue(zipItems(lists.map((list) => list.stored), leaf));
+    }
+    throw new CannotMerge('lists of different lengths');
+  }
+  if (values.every((value) => value instanceof DictValue)) {
+    const dicts = values as readonly DictValue[];
+    const keys = dicts.map((dict) => dict.stored.map(([key]) => String(key)).join('\n'));
+    if (keys.every((key) => key === keys[0])) {
+      const items = zipItems(dicts.map((dict) => dict.stored.map(([, value]) => value)), leaf);
+      return new DictValue((dicts[0]?.stored ?? []).map(([key], i) => [key, items[i] ?? null] as const));
+    }
+    throw new CannotMerge('dicts with different keys');
+  }
+  if (sameTuples(values)) return { ...first as TupleValue, items: zipItems(values.map((value) => value.items), leaf) };
+  const types = values.map(leafType);
+  const [type] = types;
+  if (type !== undefined && types.every((other) => other?.kind === type.kind)) return leaf(values);
+  throw new CannotMerge(`${[...new Set(values.map(kindOf))].join(' and ')}`);
+}
+
+function zipItems(rows: readonly (readonly Value[])[], leaf: (values: readonly Value[]) => Value): Value[] {
+  return (rows[0] ?? []).map((_, i) => zipValues(rows.map((row) => row[i] ?? null), leaf));
+}
+
+/** A name that one path leaves uninitialised is only read where another path gave it a value. */
+function zipUninitialized(values: readonly Value[], leaf: (values: readonly Value[]) => Value): Value {
+  const given = values.filter((value) => !(value instanceof UninitializedValue));
+  const [value] = given;
+  if (value === undefined) return new UninitializedValue();
+  const fill = (part: readonly Value[]): readonly Value[] => {
+    let next = 0;
+    return values.map((original) => (original instanceof UninitializedValue ? original : (part[next++] ?? null)));
+  };
+  return spread(given, (parts) => leaf(fill(parts)));
+}
+
+/** zipValues, but asking for every leaf that ONNX can carry, also where all are the same object: it may live in one path only. */
+function spread(values: readonly Value[], leaf: (values: readonly Value[]) => Value): Value {
+  const [first] = values;
+  if (sameTuples(values)) {
+    const rows = values.map((value) => value.items);
+    return { ...first as TupleValue, items: (rows[0] ?? []).map((_, i) => spread(rows.map((row) => row[i] ?? null), leaf)) };
+  }
+  if (first !== undefined && leafType(first) !== undefined) return leaf(values);
+  return zipValues(values, leaf);
+}
+
+function sameTuples(values: readonly Value[]): values is readonly TupleValue[] {
+  return values.every((value) => isTuple(value) && value.items.length === (values[0] as TupleValue).items.length);
+}

@@ -1,0 +1,73 @@
+import { describePosition } from '../frontend/position.ts';
+import type { Position } from '../frontend/ast.ts';
+import { modelError } from '../torchscript-error.ts';
+
+/** One thing about a model that is not supported, at one place of its code. */
+export interface UnsupportedUse {
+  /** The operator as the code names it: `aten::stft`. */
+  readonly op: string;
+  readonly reason: string;
+  readonly hint: string;
+  readonly at: Position;
+}
+
+/** Everything of one operator that is not supported, for people. */
+export interface UnsupportedOp {
+  readonly op: string;
+  /** Places in the code. */
+  readonly count: number;
+  readonly reason: string;
+  readonly hint: string;
+  /** The first places, as `describePosition` gives them: file, line, and the author's own line where known. */
+  readonly places: readonly string[];
+}
+
+const MAX_PLACES = 5;
+
+/** Collects what is not supported, so that all of it can be reported at once. */
+export class UnsupportedReport {
+  readonly #uses = new Map<string, UnsupportedUse>();
+
+  add(use: UnsupportedUse): void {
+    this.#uses.set(`${use.op}|${use.reason}|${use.at.source.path}|${use.at.offset}`, use);
+  }
+
+  get isEmpty(): boolean {
+    return this.#uses.size === 0;
+  }
+
+  /** By operator and reason, most frequent first. */
+  summary(): UnsupportedOp[] {
+    const groups = new Map<string, UnsupportedUse[]>();
+    for (const use of this.#uses.values()) {
+      const key = `${use.op}|${use.reason}`;
+      groups.set(key, [...(groups.get(key) ?? []), use]);
+    }
+    return [...groups.values()]
+      .map((uses) => {
+        const [first] = uses;
+        return {
+          op: first?.op ?? '',
+          count: uses.length,
+          reason: first?.reason ?? '',
+          hint: first?.hint ?? '',
+          places: uses.slice(0, MAX_PLACES).map((use) => describePosition(use.at)),
+        };
+      })
+      .sort((a, b) => b.count - a.count);
+  }
+
+  /** @throws SconceError `model_invalid` that names all of it, unless there is nothing. */
+  throwIfAny(): void {
+    if (this.isEmpty) return;
+    const ops = this.summary();
+    const lines = ops.map(
+      ({ op, count, reason, hint, places }) =>
+        `  ${op} (${count}×): ${reason}${hint === '' ? '' : `; ${hint}`}\n    at ${places.join('\n    at ')}`,
+    );
+    const names = [...new Set(ops.map(({ op }) => op))];
+    throw modelError('lower', `the model uses what is not supported: ${names.join(', ')}\n${lines.join('\n')}`, {
+      unsupported: ops,
+    });
+  }
+}

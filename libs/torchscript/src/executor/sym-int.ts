@@ -1,0 +1,308 @@
+/**
+ * Integers that are known only when the model runs: sizes of free axes and what is computed from them.
+ *
+ * A SymInt is a polynomial with integer coefficients over atoms. Two SymInts are equal exactly when their keys are, so
+ * `(n * 4) / 4` is `n` again and a reshape that keeps an axis is seen to keep it. Everything that is not a polynomial
+ * (floor division that does not come out, remainders, minima, broadcasts, numbers read from tensors) is an atom of its
+ * own, the same atom for the same operands.
+ */
+export interface Atom {
+  /** Equal for equal definitions. */
+  readonly key: string;
+  readonly definition: AtomDefinition;
+  /** Lower bound, where there is one. */
+  readonly min: number;
+  /** Depth of the graph (0 is the model's own) in which the atom can be computed. */
+  readonly depth: number;
+}
+
+export type AtomDefinition =
+  /** Size of axis `axis` of a graph value. */
+  | { readonly kind: 'size'; readonly value: string; readonly axis: number }
+  /** The one element of an int64 graph value of rank 0. */
+  | { readonly kind: 'value'; readonly value: string }
+  /** `broadcast` is what PyTorch's broadcasting makes of two sizes that agree: the one that is not 1. */
+  | { readonly kind: 'floordiv' | 'mod' | 'min' | 'max' | 'broadcast'; readonly a: Dim; readonly b: Dim };
+
+interface Term {
+  readonly factor: number;
+  /** Sorted by key; an atom may occur more than once. */
+  readonly atoms: readonly Atom[];
+}
+
+/** A size: a number, or one known only at run time. */
+export type Dim = number | SymInt;
+
+/** A polynomial over atoms that is no plain number; make one with {@link symbol} and the functions below. */
+export class SymInt {
+  readonly terms: readonly Term[];
+  readonly key: string;
+
+  constructor(terms: readonly Term[]) {
+    this.terms = terms;
+    this.key = terms.map(termText).join('+');
+  }
+
+  toString(): string {
+    return this.key;
+  }
+}
+
+const atomsKey = (term: Term): string => term.atoms.map((atom) => atom.key).join('*');
+const termText = (term: Term): string =>
+  term.atoms.length === 0 ? `${term.factor}` : term.factor === 1 ? atomsKey(term) : `${term.factor}*${atomsKey(term)}`;
+
+/** An atom as a SymInt. */
+export function symbol(atom: Atom): SymInt {
+  return new SymInt([{ factor: 1, atoms: [atom] }]);
+}
+
+/** The size of an axis of a graph value. Free axes are taken to hold at least `min` elements. */
+export function sizeAtom(value: string, axis: number, depth: number, min = 0): Atom {
+  return { key: `size(${value},${axis})`, definition: { kind: 'size', value, axis }, min, depth };
+}
+
+/** The number in an int64 graph value of rank 0. */
+export function valueAtom(value: string, depth: number): Atom {
+  return { key: `value(${value})`, definition: { kind: 'value', value }, min: -Infinity, depth };
+}
+
+const termsOf = (dim: Dim): readonly Term[] =>
+  typeof dim === 'number' ? (dim === 0 ? [] : [{ factor: dim, atoms: [] }]) : dim.terms;
+
+function fromTerms(terms: readonly Term[]): Dim {
+  const merged = new Map<string, Term>();
+  for (const term of terms) {
+    const key = atomsKey(term);
+    const present = merged.get(key);
+    merged.set(key, present === undefined ? term : { factor: present.factor + term.factor, atoms: term.atoms });
+  }
+  const left = [...merged].filter(([, term]) => term.factor !== 0).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  if (left.length === 0) return 0;
+  const [first] = left;
+  if (left.length === 1 && first !== undefined && first[1].atoms.length === 0) return first[1].factor;
+  return new SymInt(left.map(([, term]) => term));
+}
+
+/** Whether two sizes are known to be equal. */
+export function sameDim(a: Dim, b: Dim): boolean {
+  return typeof a === 'number' || typeof b === 'number' ? a === b : a.key === b.key;
+}
+
+export function addDims(a: Dim, b: Dim): Dim {
+  return typeof a === 'number' && typeof b === 'number' ? a + b : fromTerms([...termsOf(a), ...termsOf(b)]);
+}
+
+export function subDims(a: Dim, b: Dim): Dim {
+  return addDims(a, mulDims(b, -1));
+}
+
+export function mulDims(a: Dim, b: Dim): Dim {
+  if (typeof a === 'number' && typeof b === 'number') return a * b;
+  const terms: Term[] = [];
+  for (const x of termsOf(a)) {
+    for (const y of termsOf(b)) {
+      const atoms = [...x.atoms, ...y.atoms].sort((p, q) => (p.key < q.key ? -1 : p.key > q.key ? 1 : 0));
+      terms.push({ factor: x.factor * y.factor, atoms });
+    }
+  }
+  return fromTerms(terms);
+}
+
+export function productOf(dims: readonly Dim[]): Dim {
+  return dims.reduce<Dim>((product, dim) => mulDims(product, dim), 1);
+}
+
+/** `a / b` where that is a polynomial with whole coefficients again; undefined where it does not come out. */
+export function exactQuotient(a: Dim, b: Dim): Dim | undefined {
+  if (sameDim(a, b)) return b === 0 ? undefined : 1;
+  const divisor = termsOf(b);
+  const [by] = divisor;
+  if (by === undefined) return undefined;
+  if (divisor.length > 1) return quotientByPolynomial(a, b);
+  const terms: Term[] = [];
+  for (const term of termsOf(a)) {
+    const rest = [...term.atoms];
+    for (const atom of by.atoms) {
+      const at = rest.findIndex((candidate) => candidate.key === atom.key);
+      if (at < 0) return undefined;
+      rest.splice(at, 1);
+    }
+    if (term.factor % by.factor !== 0) return undefined;
+    terms.push({ factor: term.factor / by.factor, atoms: rest });
+  }
+  return fromTerms(terms);
+}
+
+/** `(n + 1) * 4 * m / (n + 1)`: long division, in which each step takes off the leading term. */
+function quotientByPolynomial(a: Dim, b: Dim): Dim | undefined {
+  const leading = termsOf(b).reduce((best, term) => (term.atoms.length > best.atoms.length ? term : best));
+  let rest = a;
+  let quotient: Dim = 0;
+  for (let step = 0; step < 64 && rest !== 0; step++) {
+    const candidates = [...termsOf(rest)].sort((x, y) => y.atoms.length - x.atoms.length);
+    const [top] = candidates;
+    if (top === undefined) return undefined;
+    const part = exactQuotient(fromTerms([top]), fromTerms([leading]));
+    if (part === undefined) return undefined;
+    quotient = addDims(quotient, part);
+    rest = subDims(rest, mulDims(part, b));
+  }
+  return rest === 0 ? quotient : undefined;
+}
+
+function operation(kind: 'floordiv' | 'mod' | 'min' | 'max' | 'broadcast', a: Dim, b: Dim, min: number): Dim {
+  return symbol({
+    key: `${kind}(${String(a)},${String(b)})`,
+    definition: { kind, a, b },
+    min,
+    depth: Math.max(depthOf(a), depthOf(b)),
+  });
+}
+
+/** Python's `a // b`. */
+export function floorDivDims(a: Dim, b: Dim): Dim {
+  if (typeof a === 'number' && typeof b === 'number') return Math.floor(a / b);
+  const exact = exactQuotient(a, b);
+  if (exact !== undefined) return exact;
+  if (typeof b === 'number' && b > 0 && typeof a !== 'number') {
+    // What the divisor divides comes out of the bracket: (4n + 7) // 4 = n + 7 // 4.
+    const whole = a.terms.filter((term) => term.factor % b === 0);
+    const rest = a.terms.filter((term) => term.factor % b !== 0);
+    if (whole.length > 0) {
+      const outside = fromTerms(whole.map((term) => ({ factor: term.factor / b, atoms: term.atoms })));
+      return addDims(outside, floorDivDims(fromTerms(rest), b));
+    }
+  }
+  const min = minimumOf(a) >= 0 && minimumOf(b) > 0 ? Math.floor(minimumOf(a) / (typeof b === 'number' ? b : Infinity)) : -Infinity;
+  return operation('floordiv', a, b, min);
+}
+
+/** Python's `a % b`. */
+export function modDims(a: Dim, b: Dim): Dim {
+  if (typeof a === 'number' && typeof b === 'number') return a - Math.floor(a / b) * b;
+  if (exactQuotient(a, b) !== undefined) return 0;
+  return operation('mod', a, b, minimumOf(b) > 0 ? 0 : -Infinity);
+}
+
+export function minDims(a: Dim, b: Dim): Dim {
+  if (typeof a === 'number' && typeof b === 'number') return Math.min(a, b);
+  const order = compareDims(a, b);
+  if (order !== undefined) return order <= 0 ? a : b;
+  const [x, y] = ordered(a, b);
+  return operation('min', x, y, Math.min(minimumOf(a), minimumOf(b)));
+}
+
+export function maxDims(a: Dim, b: Dim): Dim {
+  if (typeof a === 'number' && typeof b === 'number') return Math.max(a, b);
+  const order = compareDims(a, b);
+  if (order !== undefined) return order >= 0 ? a : b;
+  const [x, y] = ordered(a, b);
+  return operation('max', x, y, Math.max(minimumOf(a), minimumOf(b)));
+}
+
+/** The size two sizes broadcast to; those that cannot agree are the caller's to refuse. */
+export function broadcastDims(a: Dim, b: Dim): Dim {
+  if (sameDim(a, b) || b === 1) return a;
+  if (a === 1) return b;
+  if (typeof a === 'number') return a;
+  if (typeof b === 'number') return b;
+  // min(n, 512) can stand beside n only where it is n: anything else fails in PyTorch too.
+  if (isMinimumOf(b, a)) return a;
+  if (isMinimumOf(a, b)) return b;
+  if (isBroadcastOf(a, b)) return a;
+  if (isBroadcastOf(b, a)) return b;
+  const [x, y] = ordered(a, b);
+  return operation('broadcast', x, y, Math.max(minimumOf(a), minimumOf(b)));
+}
+
+function onlyAtom(dim: Dim): Atom | undefined {
+  if (typeof dim === 'number' || dim.terms.length !== 1) return undefined;
+  const [term] = dim.terms;
+  return term?.factor === 1 && term.atoms.length === 1 ? term.atoms[0] : undefined;
+}
+
+function isMinimumOf(dim: Dim, other: Dim): boolean {
+  const definition = onlyAtom(dim)?.definition;
+  return definition?.kind === 'min' && (sameDim(definition.a, other) || sameDim(definition.b, other));
+}
+
+function isBroadcastOf(dim: Dim, other: Dim): boolean {
+  const definition = onlyAtom(dim)?.definition;
+  if (definition?.kind !== 'broadcast') return false;
+  return [definition.a, definition.b].some((part) => sameDim(part, other) || isBroadcastOf(part, other));
+}
+
+function ordered(a: Dim, b: Dim): [Dim, Dim] {
+  return String(a) <= String(b) ? [a, b] : [b, a];
+}
+
+/** A number the value cannot fall below; -Infinity where nothing is known. */
+export function minimumOf(dim: Dim): number {
+  if (typeof dim === 'number') return dim;
+  let total = 0;
+  for (const term of dim.terms) {
+    if (term.atoms.some((atom) => atom.min < 0)) return -Infinity;
+    if (term.factor < 0 && term.atoms.length > 0) return -Infinity;
+    total += term.factor * term.atoms.reduce((product, atom) => product * atom.min, 1);
+  }
+  return total;
+}
+
+/** A number below 0, 0 or above 0 as `a` is known to be at most, equal to or at least `b`; undefined where it depends. */
+export function compareDims(a: Dim, b: Dim): number | undefined {
+  if (sameDim(a, b)) return 0;
+  const difference = subDims(a, b);
+  if (typeof difference === 'number') return difference;
+  if (minimumOf(difference) >= 0) return 1;
+  return minimumOf(mulDims(difference, -1)) >= 0 ? -1 : undefined;
+}
+
+/** Whether `a < b` is known, known not to hold, or (undefined) depends on the input. */
+export function isLess(a: Dim, b: Dim): boolean | undefined {
+  if (minimumOf(subDims(b, a)) > 0) return true;
+  return minimumOf(subDims(a, b)) >= 0 ? false : undefined;
+}
+
+/** Whether `a == b` is known, known not to hold, or (undefined) depends on the input. */
+export function isEqual(a: Dim, b: Dim): boolean | undefined {
+  if (sameDim(a, b)) return true;
+  return isLess(a, b) === true || isLess(b, a) === true ? false : undefined;
+}
+
+/** Depth of the innermost graph among those that an expression's parts come from. */
+export function depthOf(dim: Dim): number {
+  if (typeof dim === 'number') return 0;
+  return dim.terms.reduce(
+    (depth, term) => term.atoms.reduce((deepest, atom) => Math.max(deepest, atom.depth), depth),
+    0,
+  );
+}
+
+/** The expression with atoms replaced, as `replace` says (undefined keeps the atom); used where a guard fixes a size. */
+export function substitute(dim: Dim, replace: (atom: Atom) => Dim | undefined): Dim {
+  if (typeof dim === 'number') return dim;
+  return dim.terms.reduce<Dim>((sum, term) => {
+    const product = term.atoms.reduce<Dim>((value, atom) => mulDims(value, replaced(atom, replace)), term.factor);
+    return addDims(sum, product);
+  }, 0);
+}
+
+function replaced(atom: Atom, replace: (atom: Atom) => Dim | undefined): Dim {
+  const direct = replace(atom);
+  if (direct !== undefined) return direct;
+  const { definition } = atom;
+  if (definition.kind === 'size' || definition.kind === 'value') return symbol(atom);
+  const a = substitute(definition.a, replace);
+  const b = substitute(definition.b, replace);
+  if (sameDim(a, definition.a) && sameDim(b, definition.b)) return symbol(atom);
+  return COMBINE[definition.kind](a, b);
+}
+
+const COMBINE = {
+  floordiv: floorDivDims,
+  mod: modDims,
+  min: minDims,
+  max: maxDims,
+  broadcast: broadcastDims,
+} as const;

@@ -1,0 +1,13 @@
+import type { Position } from './ast.ts';
+
+/** A place in the serialised code, for messages. */
+export function describePosition(at: Position): string {
+  const { text, path } = at.source;
+  const before = text.slice(0, at.offset);
+  const line = before.split('\n').length;
+  const column = at.offset - (before.lastIndexOf('\n') + 1);
+  const origin = at.source.originAt(at.offset);
+  const where = `code/${path}:${line}:${column}`;
+  if (origin === undefined) return where;
+  return `${where} (${origin.file}:${origin.line}${origin.text === undefined ? '' : `: ${origin.text.trim()}`})`;
+}

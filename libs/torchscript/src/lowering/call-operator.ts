@@ -1,0 +1,167 @@
+import { SconceError } from '@sconce/errors';
+
+import type { Emitter } from '../executor/emitter.ts';
+import type { UnsupportedReport } from '../executor/report.ts';
+import { broadcastDims, sameDim } from '../executor/sym-int.ts';
+import { isTuple, kindOf, ListValue, TensorValue, UnknownValue, type TupleValue, type Value } from '../executor/values.ts';
+import type { Position } from '../frontend/ast.ts';
+import { modelError } from '../torchscript-error.ts';
+import { convertArgument, convertDefault, NotConcrete } from './convert-argument.ts';
+import type { LowerResult, OpDefinition } from './define-op.ts';
+
+/** The operators known, by name without overload. */
+export type OperatorTable = ReadonlyMap<string, readonly OpDefinition[]>;
+
+/** What a call of an operator works with. */
+export interface OperatorCall {
+  readonly table: OperatorTable;
+  readonly context: Emitter;
+  readonly report: UnsupportedReport;
+}
+
+/**
+ * Calls an operator by the name the code gives it. The overload is the first whose arguments fit. In-place (`add_`) and
+ * `out=` variants are made from the operator itself. What is not supported is reported, and gives an UnknownValue with
+ * which execution goes on.
+ */
+export function callOperator(
+  call: OperatorCall,
+  name: string,
+  args: readonly Value[],
+  kwargs: ReadonlyMap<string, Value>,
+  at: Position,
+): Value {
+  const { table, report } = call;
+  const inPlace = !table.has(name) && name.endsWith('_') && !name.endsWith('__') && table.has(name.slice(0, -1));
+  const definitions = table.get(inPlace ? name.slice(0, -1) : name);
+  if (definitions === undefined) {
+    if (!args.some(isUnknown)) report.add({ op: name, reason: 'the operator is not supported', hint: hintFor(name), at });
+    return new UnknownValue();
+  }
+  const out = kwargs.get('out');
+  const given = new Map([...kwargs].filter(([key]) => key !== 'out'));
+  try {
+    const bound = bind(definitions, args, given);
+    if (bound === undefined) {
+      if (![...args, ...kwargs.values()].some(isUnknown)) {
+        report.add({ op: name, reason: noOverload(definitions, args, given), hint: '', at });
+      }
+      return new UnknownValue();
+    }
+    const { definition, values } = bound;
+    if (!definition.symbolicScalars && [...args, ...kwargs.values()].some(isUnknown)) return new UnknownValue();
+    const result = asValue(definition, definition.lower(call.context, values));
+    const target = inPlace ? args[0] : out;
+    return target instanceof TensorValue && result instanceof TensorValue
+      ? assignInPlace(call.context, target, result, inPlace)
+      : result;
+  } catch (thrown) {
+    if (thrown instanceof SconceError && thrown.code === 'model_invalid' && thrown.details['stage'] === 'lower') {
+      const hint = thrown.details['hint'];
+      report.add({ op: name, reason: thrown.message, hint: typeof hint === 'string' ? hint : '', at });
+      return new UnknownValue();
+    }
+    throw thrown;
+  }
+}
+
+/** The in-place variant: the result, cast and expanded to what the tensor is, becomes its content. */
+function assignInPlace(context: Emitter, target: TensorValue, result: TensorValue, keepShape: boolean): TensorValue {
+  const cast = context.cast(result, target.dtype);
+  const { shape } = target.content;
+  const same = cast.content.shape.length === shape.length && shape.every((dim, i) => sameDim(dim, cast.content.shape[i] ?? -1));
+  const agreed = cast.content.shape.length === shape.length && shape.every((dim, i) => sameDim(broadcastDims(dim, cast.content.shape[i] ?? 1), cast.content.shape[i] ?? 1));
+  const content = same || !keepShape || agreed ? cast : context.expand(cast, shape);
+  context.heap.setTensor(target, keepShape ? { ...content.content, shape } : content.content);
+  return target;
+}
+
+function bind(
+  definitions: readonly OpDefinition[],
+  args: readonly Value[],
+  kwargs: ReadonlyMap<string, Value>,
+): { readonly definition: OpDefinition; readonly values: Readonly<Record<string, unknown>> } | undefined {
+  let notConcrete = false;
+  for (const definition of definitions) {
+    try {
+      const values = bindOverload(definition, args, kwargs);
+      if (values !== undefined) return { definition, values };
+    } catch (thrown) {
+      if (!(thrown instanceof NotConcrete)) throw thrown;
+      notConcrete = true;
+    }
+  }
+  if (notConcrete) {
+    throw modelError('lower', 'an argument depends on the input’s data or sizes, and the operator needs it at compile time', {
+      hint: 'fix the sizes it depends on with --input name:dtype[sizes], or the argument with --arg name=value',
+    });
+  }
+  return undefined;
+}
+
+function bindOverload(
+  definition: OpDefinition,
+  args: readonly Value[],
+  kwargs: ReadonlyMap<string, Value>,
+): Readonly<Record<string, unknown>> | undefined {
+  const { schema, symbolicScalars } = definition;
+  if (args.length > schema.args.length) return undefined;
+  const names = new Set(schema.args.map((arg) => arg.name));
+  for (const name of kwargs.keys()) if (!names.has(name)) return undefined;
+  const stacked = schema.overload === 'stacked';
+  if (stacked !== args.some((value) => value instanceof ListValue && value.stack !== undefined)) {
+    if (!definition.symbolicScalars || stacked) return undefined;
+  }
+  const values: Record<string, unknown> = {};
+  for (const [i, arg] of schema.args.entries()) {
+    let value = i < args.length ? args[i] : kwargs.get(arg.name);
+    if (stacked && value instanceof ListValue && value.stack !== undefined) value = value.stack;
+    if (value === undefined) {
+      if (arg.default === undefined) return undefined;
+      values[arg.name] = convertDefault(arg.default, arg.type, symbolicScalars);
+      continue;
+    }
+    const converted = convertArgument(value, arg.type, symbolicScalars);
+    if (converted === undefined) return undefined;
+    values[arg.name] = converted.value;
+  }
+  return values;
+}
+
+function asValue(definition: OpDefinition, result: LowerResult): Value {
+  if (result === undefined) return null;
+  if (!Array.isArray(result)) return result as Value;
+  const { returns } = definition.schema;
+  const [first] = returns;
+  const isList = returns.length === 1 && first?.kind === 'list';
+  if (isList) return new ListValue(result as readonly Value[]);
+  const tuple: TupleValue = { kind: 'tuple', items: result as readonly Value[] };
+  return tuple;
+}
+
+function isUnknown(value: Value): boolean {
+  if (value instanceof UnknownValue) return true;
+  if (value instanceof ListValue) return value.stored.some(isUnknown);
+  return isTuple(value) && value.items.some(isUnknown);
+}
+
+function noOverload(
+  definitions: readonly OpDefinition[],
+  args: readonly Value[],
+  kwargs: ReadonlyMap<string, Value>,
+): string {
+  const given = [...args.map(kindOf), ...[...kwargs].map(([name, value]) => `${name}=${kindOf(value)}`)].join(', ');
+  const known = definitions.map(({ schema }) => schema.text).join('\n      ');
+  return `no supported overload takes (${given}); supported:\n      ${known}`;
+}
+
+/** What to do about operators of namespaces that are known and out of reach. */
+function hintFor(name: string): string {
+  const [namespace = ''] = name.split('::');
+  if (namespace === 'quantized' || name.startsWith('aten::quantize')) {
+    return 'quantized models are not supported: compile the float model it was made from';
+  }
+  if (namespace === 'prepacked') return 'the archive was optimised for mobile: save the model before optimize_for_mobile';
+  if (namespace !== 'aten' && namespace !== 'prim') return 'it comes from a C++ extension: rewrite it with PyTorch’s own operators';
+  return 'see docs/supported-ops.md for what is, or export the model to ONNX';
+}

@@ -1,0 +1,122 @@
+import { SCALAR_TYPES, type ScalarType } from '../scalar-type.ts';
+import { ListValue, SymBool, SymFloat, TensorValue, UninitializedValue, type Value } from '../executor/values.ts';
+import { SymInt } from '../executor/sym-int.ts';
+import type { SchemaType } from '../schema/parse-schema.ts';
+
+/** What an argument becomes for a lowering; undefined where the value is not of the type. */
+export type Converted = { readonly value: unknown } | undefined;
+
+/** Thrown where a value is of the type but known only at run time, and the operator needs it at compile time. */
+export class NotConcrete extends Error {}
+
+/**
+ * A value of the program as a lowering takes it: ints as numbers, `ScalarType` as a name, lists as arrays. With `symbolic`
+ * (Python's own operators) values stay as they are.
+ */
+export function convertArgument(value: Value, type: SchemaType, symbolic: boolean): Converted {
+  switch (type.kind) {
+    case 'optional':
+      return value === null ? { value: null } : convertArgument(value, type.of, symbolic);
+    case 'list':
+      return convertList(value, type, symbolic);
+    case 'tuple':
+      return isKind(value, 'tuple') ? { value } : undefined;
+    case 'generic':
+      return isKind(value, 'dict') || type.name !== 'Dict' ? { value } : undefined;
+    case 'name':
+      return convertNamed(value, type.name, symbolic);
+  }
+}
+
+function convertList(value: Value, type: SchemaType & { kind: 'list' }, symbolic: boolean): Converted {
+  if (value instanceof ListValue) {
+    if (value.stack !== undefined) return undefined;
+    if (symbolic) return value.stored.every((item) => convertArgument(item, type.of, true) !== undefined) ? { value } : undefined;
+    const items = value.items.map((item) => convertArgument(item, type.of, false));
+    return items.every((item) => item !== undefined) ? { value: items.map((item) => item.value) } : undefined;
+  }
+  if (type.size === undefined || symbolic) return undefined;
+  // A single number stands for `size` equal ones.
+  const one = convertArgument(value, type.of, false);
+  return one === undefined ? undefined : { value: Array.from({ length: type.size }, () => one.value) };
+}
+
+function convertNamed(value: Value, name: string, symbolic: boolean): Converted {
+  if (value instanceof UninitializedValue) return { value };
+  switch (name) {
+    case 'Tensor':
+      return value instanceof TensorValue ? { value } : undefined;
+    case 'SymInt':
+    case 'int':
+      if (symbolic) return isInt(value) ? { value } : undefined;
+      if (typeof value === 'bigint') return { value: Number(value) };
+      if (!(value instanceof SymInt)) return undefined;
+      if (name === 'int') throw new NotConcrete();
+      return { value };
+    case 'ScalarType': {
+      const dtype: ScalarType | undefined = typeof value === 'bigint' ? SCALAR_TYPES[Number(value)] : undefined;
+      return dtype === undefined ? undefined : { value: dtype };
+    }
+    case 'Layout':
+    case 'MemoryFormat':
+      return typeof value === 'bigint' ? { value: Number(value) } : undefined;
+    case 'float':
+      if (symbolic) return isFloat(value) ? { value } : undefined;
+      if (value instanceof SymFloat || value instanceof SymInt) throw new NotConcrete();
+      return typeof value === 'number' || typeof value === 'bigint' ? { value: Number(value) } : undefined;
+    case 'bool':
+      if (value instanceof SymBool) {
+        if (symbolic) return { value };
+        throw new NotConcrete();
+      }
+      return typeof value === 'boolean' ? { value } : undefined;
+    case 'Scalar':
+    case 'number':
+      return isInt(value) || isFloat(value) || typeof value === 'boolean' || value instanceof SymBool ? { value } : undefined;
+    case 'str':
+      return typeof value === 'string' ? { value } : undefined;
+    case 'Device':
+      return isKind(value, 'device') ? { value } : undefined;
+    case 'Generator':
+      return undefined;
+    default:
+      // `Any`, `t` and type variables take everything.
+      return { value };
+  }
+}
+
+function isInt(value: Value): boolean {
+  return typeof value === 'bigint' || value instanceof SymInt;
+}
+
+function isFloat(value: Value): boolean {
+  return typeof value === 'number' || value instanceof SymFloat;
+}
+
+function isKind(value: Value, kind: string): boolean {
+  return value !== null && typeof value === 'object' && 'kind' in value && value.kind === kind;
+}
+
+/** A default of a schema, as a lowering takes it. */
+export function convertDefault(text: string, type: SchemaType, symbolic: boolean): unknown {
+  if (text === 'None') return null;
+  if (type.kind === 'optional') return convertDefault(text, type.of, symbolic);
+  if (type.kind === 'list') {
+    const item = (part: string): unknown => convertDefault(part.trim(), type.of, symbolic);
+    if (!text.startsWith('[')) return Array.from({ length: type.size ?? 1 }, () => item(text));
+    return text === '[]' ? [] : text.slice(1, -1).split(',').map(item);
+  }
+  if (text === 'True' || text === 'False') return text === 'True';
+  if (/^["']/.test(text)) return text.slice(1, -1);
+  if (text === 'Mean') return 1;
+  const name = type.kind === 'name' ? type.name : '';
+  if (text === 'long') return 'int64';
+  if (text === 'float') return name === 'ScalarType' ? 'float32' : 6;
+  if (text === 'contiguous_format') return 0;
+  if (text === 'strided') return 0;
+  const number = text === 'inf' ? Infinity : text === '-inf' ? -Infinity : Number(text);
+  if (name === 'ScalarType') return SCALAR_TYPES[number];
+  const whole = /^[-+]?\d+$/.test(text);
+  const isScalar = name === 'Scalar' || name === 'number';
+  return whole && (isScalar || (symbolic && name !== 'float')) ? BigInt(text) : number;
+}

@@ -1,0 +1,341 @@
+import { int, str } from '../attributes.ts';
+import { opFamily } from '../define-op.ts';
+import { packed, unpacked, withLengths } from '../packed-sequence.ts';
+import type { LowerContext } from '../../executor/lower-context.ts';
+import { mulDims, type Dim } from '../../executor/sym-int.ts';
+import type { TensorValue } from '../../executor/values.ts';
+import { linearLayer } from './linear.ts';
+
+const { ops, defineOp } = opFamily('recurrent');
+
+/** Recurrent layers and cells. */
+export const recurrent = ops;
+
+type CellKind = 'LSTM' | 'GRU' | 'RNN_TANH' | 'RNN_RELU';
+
+/** Gates per cell, and the order in which ONNX wants PyTorch's (LSTM i,f,g,o to i,o,f,c; GRU r,z,n to z,r,h). */
+const GATES: Readonly<Record<CellKind, readonly number[]>> = {
+  LSTM: [0, 3, 1, 2],
+  GRU: [1, 0, 2],
+  RNN_TANH: [0],
+  RNN_RELU: [0],
+};
+
+interface Stack {
+  readonly kind: CellKind;
+  /** [T, B, I], or [B, T, I] where `batchFirst`; [T, I] without a batch. */
+  readonly input: TensorValue;
+  /** Initial states, each [layers · directions, B, H] (without B for unbatched input). */
+  readonly initial: readonly TensorValue[];
+  /** Per layer and direction: w_ih, w_hh and, with biases, b_ih, b_hh. */
+  readonly weights: readonly TensorValue[];
+  readonly hasBiases: boolean;
+  readonly layers: number;
+  readonly bidirectional: boolean;
+  readonly batchFirst: boolean;
+  readonly dropout: number;
+  readonly train: boolean;
+  /** INT32 [B]; whole sequences where undefined. */
+  readonly lengths?: TensorValue | undefined;
+}
+
+/** Runs layer upon layer. Gives the outputs in the input's layout and the final states, each [layers · directions, B, H]. */
+function runStack(context: LowerContext, stack: Stack): { readonly output: TensorValue; readonly final: readonly TensorValue[] } {
+  const { layers, hasBiases, initial } = stack;
+  if (stack.train && stack.dropout > 0) context.unsupported('a recurrent layer in training mode', 'call model.eval() before saving');
+  const directions = stack.bidirectional ? 2 : 1;
+  const perDirection = hasBiases ? 4 : 2;
+  if (stack.weights.length !== layers * directions * perDirection) {
+    context.unsupported('an LSTM with projections (proj_size)', 'use a linear layer behind a plain LSTM');
+  }
+  const unbatched = stack.input.rank === 2;
+  if (unbatched && context.inferring) context.unsupported('a recurrent layer without a batch axis');
+  const addBatch = (tensor: TensorValue, axis: number): TensorValue =>
+    unbatched ? context.reshape(tensor, [...tensor.shape.slice(0, axis), 1, ...tensor.shape.slice(axis)]) : tensor;
+  let x = stack.batchFirst && !unbatched ? context.transpose(stack.input, [1, 0, 2]) : addBatch(stack.input, 1);
+  const states = initial.map((state) => addBatch(state, 1));
+  const finals: TensorValue[][] = states.map(() => []);
+  for (let layer = 0; layer < layers; layer++) {
+    const start = layer * directions * perDirection;
+    const weights = stack.weights.slice(start, start + directions * perDirection);
+    const from = states.map((state) => context.slice(state, 0, layer * directions, (layer + 1) * directions, 1, directions));
+    const result = runLayer(context, stack, x, weights, from, directions);
+    x = result.output;
+    result.final.forEach((state, i) => finals[i]?.push(state));
+  }
+  const final = finals.map((parts) => {
+    const [first] = parts;
+    if (first === undefined) return context.unsupported('a recurrent layer without layers');
+    const joined =
+      parts.length === 1
+        ? first
+        : context.node('Concat', parts, { shape: [layers * directions, ...first.shape.slice(1)], attributes: { axis: int(0) } });
+    return unbatched ? context.reshape(joined, [joined.shape[0] ?? 1, joined.shape[2] ?? 1]) : joined;
+  });
+  if (unbatched) return { output: context.reshape(x, [x.shape[0] ?? 1, x.shape[2] ?? 1]), final };
+  return { output: stack.batchFirst ? context.transpose(x, [1, 0, 2]) : x, final };
+}
+
+/** One layer on [T, B, I]: gives [T, B, directions · H] and the final states [directions, B, H]. */
+function runLayer(
+  context: LowerContext,
+  stack: Stack,
+  x: TensorValue,
+  weights: readonly TensorValue[],
+  initial: readonly TensorValue[],
+  directions: number,
+): { readonly output: TensorValue; readonly final: readonly TensorValue[] } {
+  const { kind, hasBiases } = stack;
+  const perDirection = hasBiases ? 4 : 2;
+  const ofDirection = (d: number, i: number): TensorValue => {
+    const weight = weights[d * perDirection + i];
+    return weight === undefined ? context.unsupported('a recurrent layer with missing weights') : reorderGates(context, kind, weight);
+  };
+  const joinDirections = (make: (d: number) => TensorValue): TensorValue => {
+    const parts = Array.from({ length: directions }, (_, d) => {
+      const part = make(d);
+      return context.reshape(part, [1, ...part.shape]);
+    });
+    const [first] = parts;
+    if (first === undefined) return context.unsupported('a recurrent layer without a direction');
+    if (parts.length === 1) return first;
+    return context.node('Concat', parts, { shape: [directions, ...first.shape.slice(1)], attributes: { axis: int(0) } });
+  };
+  const inputWeight = joinDirections((d) => ofDirection(d, 0));
+  const hiddenWeight = joinDirections((d) => ofDirection(d, 1));
+  const bias = hasBiases
+    ? joinDirections((d) => {
+        const [a, b] = [ofDirection(d, 2), ofDirection(d, 3)];
+        return context.node('Concat', [a, b], { shape: [mulDims(a.shape[0] ?? 1, 2)], attributes: { axis: int(0) } });
+      })
+    : null;
+  context.require(x.shape[2] ?? 1, inputWeight.shape[2] ?? 1);
+  const hidden = hiddenWeight.shape[2] ?? 1;
+  const [time = 1, batch = 1] = x.shape;
+  const state: readonly Dim[] = [directions, batch, hidden];
+  const batched = initial.map((part) => context.expand(part, state));
+  const opType = kind === 'LSTM' || kind === 'GRU' ? kind : 'RNN';
+  const outputs = [[time, directions, batch, hidden], state, ...(kind === 'LSTM' ? [state] : [])];
+  const [y, ...final] = context.nodes(
+    opType,
+    [x, inputWeight, hiddenWeight, bias, stack.lengths ?? null, ...batched],
+    outputs.map((shape) => ({ dtype: x.dtype, shape })),
+    {
+      attributes: {
+        hidden_size: int(Number(hidden)),
+        direction: str(directions === 2 ? 'bidirectional' : 'forward'),
+        ...(kind === 'GRU' ? { linear_before_reset: int(1) } : {}),
+        ...(opType === 'RNN' ? { activations: { strings: Array(directions).fill(kind === 'RNN_TANH' ? 'Tanh' : 'Relu') as string[] } } : {}),
+      },
+    },
+  );
+  if (y === undefined) return context.unsupported('a recurrent layer without outputs');
+  const output = context.reshape(context.transpose(y, [0, 2, 1, 3]), [time, batch, mulDims(hidden, directions)]);
+  return { output, final };
+}
+
+/** Blocks of rows, one per gate, in ONNX's order. */
+function reorderGates(context: LowerContext, kind: CellKind, weight: TensorValue): TensorValue {
+  const order = GATES[kind];
+  if (order.every((gate, i) => gate === i)) return weight;
+  const rows = weight.shape[0];
+  if (typeof rows !== 'number') return context.unsupported('recurrent weights of unknown size');
+  const size = rows / order.length;
+  const parts = order.map((gate) => context.slice(weight, 0, gate * size, (gate + 1) * size, 1, size));
+  return context.node('Concat', parts, { shape: weight.shape, attributes: { axis: int(0) } });
+}
+
+defineOp(
+  'aten::lstm.input(Tensor input, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor, Tensor)',
+  (context, args) => {
+    const { output, final } = runStack(context, { ...options(args), kind: 'LSTM', input: args.input, initial: args.hx, weights: args.params, batchFirst: args.batch_first });
+    return [output, ...final];
+  },
+  { limits: 'projections (proj_size)' },
+);
+defineOp(
+  'aten::lstm.data(Tensor data, Tensor batch_sizes, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor, Tensor)',
+  (context, args) => runPacked(context, 'LSTM', args, args.hx),
+  { limits: 'projections (proj_size)' },
+);
+
+interface StackArguments {
+  readonly has_biases: boolean;
+  readonly num_layers: number;
+  readonly dropout: number;
+  readonly train: boolean;
+  readonly bidirectional: boolean;
+}
+
+function options(args: StackArguments): Pick<Stack, 'hasBiases' | 'layers' | 'dropout' | 'train' | 'bidirectional'> {
+  return {
+    hasBiases: args.has_biases,
+    layers: args.num_layers,
+    dropout: args.dropout,
+    train: args.train,
+    bidirectional: args.bidirectional,
+  };
+}
+
+/** A packed sequence is kept padded [T, B, F], with its lengths; see packed-sequence.ts. */
+function runPacked(
+  context: LowerContext,
+  kind: CellKind,
+  args: StackArguments & { readonly data: TensorValue; readonly params: readonly TensorValue[] },
+  initial: readonly TensorValue[],
+): TensorValue[] {
+  const lengths = unpacked(context, args.data);
+  const { output, final } = runStack(context, {
+    ...options(args),
+    kind,
+    input: args.data,
+    initial,
+    weights: args.params,
+    batchFirst: false,
+    lengths: context.cast(lengths, 'int32'),
+  });
+  return [withLengths(output, lengths), ...final];
+}
+
+defineOp(
+  'aten::gru.input(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)',
+  (context, args) => plain(context, 'GRU', args),
+);
+defineOp(
+  'aten::gru.data(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)',
+  (context, args) => runPacked(context, 'GRU', args, [args.hx]),
+);
+defineOp(
+  'aten::rnn_tanh.input(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)',
+  (context, args) => plain(context, 'RNN_TANH', args),
+);
+defineOp(
+  'aten::rnn_tanh.data(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)',
+  (context, args) => runPacked(context, 'RNN_TANH', args, [args.hx]),
+);
+defineOp(
+  'aten::rnn_relu.input(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)',
+  (context, args) => plain(context, 'RNN_RELU', args),
+);
+defineOp(
+  'aten::rnn_relu.data(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)',
+  (context, args) => runPacked(context, 'RNN_RELU', args, [args.hx]),
+);
+
+function plain(
+  context: LowerContext,
+  kind: CellKind,
+  args: StackArguments & {
+    readonly input: TensorValue;
+    readonly hx: TensorValue;
+    readonly params: readonly TensorValue[];
+    readonly batch_first: boolean;
+  },
+): TensorValue[] {
+  const { output, final } = runStack(context, {
+    ...options(args),
+    kind,
+    input: args.input,
+    initial: [args.hx],
+    weights: args.params,
+    batchFirst: args.batch_first,
+  });
+  return [output, ...final];
+}
+
+defineOp(
+  'aten::_pack_padded_sequence(Tensor input, Tensor lengths, bool batch_first) -> (Tensor, Tensor)',
+  (context, { input, lengths, batch_first }) => {
+    const timeFirst = batch_first ? context.transpose(input, [1, 0, ...input.shape.map((_, i) => i).slice(2)]) : input;
+    return packed(context, timeFirst, lengths);
+  },
+);
+defineOp(
+  'aten::_pad_packed_sequence(Tensor data, Tensor batch_sizes, bool batch_first, Scalar padding_value, SymInt total_length) -> (Tensor, Tensor)',
+  (context, { data, batch_first, padding_value, total_length }) => {
+    const lengths = unpacked(context, data);
+    const [, batch = 1, ...features] = data.shape;
+    // PyTorch pads to the longest sequence, which may be shorter than what was packed.
+    const longest = context.node('ReduceMax', [context.cast(lengths, 'int64'), context.ints([0])], { shape: [1], attributes: { keepdims: int(1) } });
+    const wanted = total_length === -1 ? null : total_length;
+    const cut = context.node('Slice', [data, context.ints([0]), wanted === null ? longest : context.ints([wanted]), context.ints([0])], {
+      shape: [wanted ?? null, batch, ...features],
+    });
+    const length = cut.shape[0] ?? 1;
+    const steps = context.node('Range', [context.scalar(0n, 'int64'), context.reshape(context.node('Shape', [cut], { dtype: 'int64', shape: [1], attributes: { start: int(0), end: int(1) } }), []), context.scalar(1n, 'int64')], {
+      dtype: 'int64',
+      shape: [length],
+    });
+    const real = context.node('Less', [context.reshape(steps, [length, 1]), context.cast(lengths, 'int64')], {
+      dtype: 'bool',
+      shape: [length, batch],
+    });
+    const wide = context.reshape(real, [length, batch, ...features.map(() => 1)]);
+    const padded = context.node('Where', [wide, cut, context.scalar(padding_value, data.dtype)], { dtype: data.dtype, shape: cut.shape });
+    const output = batch_first ? context.transpose(padded, [1, 0, ...features.map((_, i) => i + 2)]) : padded;
+    return [output, context.cast(lengths, 'int64')];
+  },
+);
+
+/** Gates' inputs of a cell: input · w_ihᵀ + b_ih and hidden · w_hhᵀ + b_hh, each split into `count` blocks of H. */
+function cellGates(
+  context: LowerContext,
+  inputs: readonly [TensorValue, TensorValue],
+  weights: readonly [TensorValue, TensorValue],
+  biases: readonly [TensorValue | null, TensorValue | null],
+  count: number,
+): [TensorValue[], TensorValue[]] {
+  const rows = Number(weights[0].shape[0]);
+  const size = rows / count;
+  const split = (which: 0 | 1): TensorValue[] => {
+    const all = linearLayer(context, inputs[which], weights[which], biases[which]);
+    return Array.from({ length: count }, (_, i) => context.slice(all, all.rank - 1, i * size, (i + 1) * size, 1, size));
+  };
+  return [split(0), split(1)];
+}
+
+const sigmoid = (context: LowerContext, x: TensorValue): TensorValue => context.node('Sigmoid', [x]);
+const tanh = (context: LowerContext, x: TensorValue): TensorValue => context.node('Tanh', [x]);
+const add = (context: LowerContext, a: TensorValue, b: TensorValue): TensorValue => context.node('Add', [a, b]);
+const mul = (context: LowerContext, a: TensorValue, b: TensorValue): TensorValue => context.node('Mul', [a, b]);
+
+defineOp(
+  'aten::lstm_cell(Tensor input, Tensor[] hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> (Tensor, Tensor)',
+  (context, { input, hx, w_ih, w_hh, b_ih, b_hh }) => {
+    const [hidden, cell] = hx;
+    if (hidden === undefined || cell === undefined) return context.unsupported('lstm_cell without its two states');
+    const [x, h] = cellGates(context, [input, hidden], [w_ih, w_hh], [b_ih, b_hh], 4);
+    const [i, f, g, o] = x.map((gate, k) => add(context, gate, h[k] ?? gate)) as [TensorValue, TensorValue, TensorValue, TensorValue];
+    const kept = mul(context, sigmoid(context, f), cell);
+    const next = add(context, kept, mul(context, sigmoid(context, i), tanh(context, g)));
+    return [mul(context, sigmoid(context, o), tanh(context, next)), next];
+  },
+);
+defineOp(
+  'aten::gru_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> Tensor',
+  (context, { input, hx, w_ih, w_hh, b_ih, b_hh }) => {
+    const [x, h] = cellGates(context, [input, hx], [w_ih, w_hh], [b_ih, b_hh], 3);
+    const gate = (i: number): TensorValue => add(context, x[i] ?? input, h[i] ?? hx);
+    const reset = sigmoid(context, gate(0));
+    const update = sigmoid(context, gate(1));
+    const fresh = tanh(context, add(context, x[2] ?? input, mul(context, reset, h[2] ?? hx)));
+    return add(context, fresh, mul(context, update, context.node('Sub', [hx, fresh])));
+  },
+);
+const plainCell =
+  (opType: 'Tanh' | 'Relu') =>
+  (
+    context: LowerContext,
+    args: { readonly input: TensorValue; readonly hx: TensorValue; readonly w_ih: TensorValue; readonly w_hh: TensorValue; readonly b_ih: TensorValue | null; readonly b_hh: TensorValue | null },
+  ): TensorValue => {
+    const x = linearLayer(context, args.input, args.w_ih, args.b_ih);
+    return context.node(opType, [add(context, x, linearLayer(context, args.hx, args.w_hh, args.b_hh))]);
+  };
+defineOp(
+  'aten::rnn_tanh_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> Tensor',
+  plainCell('Tanh'),
+);
+defineOp(
+  'aten::rnn_relu_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> Tensor',
+  plainCell('Relu'),
+);

@@ -1,0 +1,24 @@
+import { SconceError } from '@sconce/errors';
+
+import type { OperatorTable } from './call-operator.ts';
+import { overloadKey, type OpDefinition } from './define-op.ts';
+import { activation } from './ops/activation.ts';
+import { attention } from './ops/attention.ts';
+import { linear } from './ops/linear.ts';
+import { recurrent } from './ops/recurrent.ts';
+
+/** Every operator the compiler knows, by family. A new family gets its line here. */
+export const OP_FAMILIES: readonly (readonly OpDefinition[])[] = [activation, attention, linear, recurrent];
+
+/** The operators by name, without overload; overloads in the order in which they are defined. */
+export function operatorTable(families = OP_FAMILIES): OperatorTable {
+  const table = new Map<string, OpDefinition[]>();
+  const keys = new Set<string>();
+  for (const definition of families.flat()) {
+    const key = overloadKey(definition.schema);
+    if (keys.has(key)) throw new SconceError('internal', `${key} is defined in two families`);
+    keys.add(key);
+    table.set(definition.schema.name, [...(table.get(definition.schema.name) ?? []), definition]);
+  }
+  return table;
+}

@@ -1,0 +1,39 @@
+import { SCALAR_TYPE_BYTES, type ScalarType } from '../scalar-type.ts';
+import type { PickleStorage } from './pickle-value.ts';
+
+/** The storages that one pickle's tensors lie in: records of one folder, each one object however often it is named. */
+export class StorageTable {
+  readonly #folder: string;
+  readonly #recordBytes: ((record: string) => number | undefined) | undefined;
+  readonly #storages = new Map<string, PickleStorage>();
+
+  /**
+   * `recordBytes` gives a record's length, undefined where there is none. Without it, storages have no data (PyTorch
+   * keeps example inputs so) and only their declared length counts.
+   */
+  constructor(folder: string, recordBytes?: (record: string) => number | undefined) {
+    this.#folder = folder;
+    this.#recordBytes = recordBytes;
+  }
+
+  /** The storage `key`, or what is wrong with it, for people. */
+  find(key: string, dtype: ScalarType, elements: number): PickleStorage | string {
+    const record = `${this.#folder}/${key}`;
+    const identity = `${record} ${dtype}`;
+    const known = this.#storages.get(identity);
+    if (known !== undefined) {
+      return known.elements === elements
+        ? known
+        : `storage ${record} has ${elements} elements here and ${known.elements} before`;
+    }
+    const wanted = elements * SCALAR_TYPE_BYTES[dtype];
+    const available = this.#recordBytes === undefined ? wanted : this.#recordBytes(record);
+    if (available === undefined) return `storage ${record} is not in the archive: the file was not written to its end`;
+    if (!Number.isSafeInteger(wanted) || wanted > available) {
+      return `storage ${record} should have ${elements} elements of ${dtype}, but its record has ${available} bytes`;
+    }
+    const storage: PickleStorage = { dtype, record, elements };
+    this.#storages.set(identity, storage);
+    return storage;
+  }
+}

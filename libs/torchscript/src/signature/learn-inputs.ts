@@ -1,0 +1,82 @@
+import { SconceError } from '@sconce/errors';
+
+import type { ArgumentPlan, InputPlan, TensorInput } from './plan-inputs.ts';
+import { modelError } from '../torchscript-error.ts';
+
+/** Sizes that the model demands, by input and axis. */
+export type LearnedSizes = ReadonlyMap<string, ReadonlyMap<number, number>>;
+
+/** The plan with what was learned about sizes put in. */
+export function applySizes(plan: readonly ArgumentPlan[], sizes: LearnedSizes): ArgumentPlan[] {
+  return mapTensors(plan, (name, input) => ({
+    ...input,
+    shape: input.shape.map((size, axis) => size ?? sizes.get(name)?.get(axis) ?? null),
+  }));
+}
+
+/** The tensors of a plan replaced. */
+function mapTensors(
+  plan: readonly ArgumentPlan[],
+  replace: (name: string, input: TensorInput) => TensorInput,
+): ArgumentPlan[] {
+  return plan.map((argument): ArgumentPlan => {
+    switch (argument.kind) {
+      case 'tensor':
+        return { kind: 'tensor', name: argument.name, ...replace(argument.name, { dtype: argument.dtype, shape: argument.shape }) };
+      case 'list':
+      case 'tuple':
+        return { ...argument, items: mapTensors(argument.items, replace) };
+      case 'dict': {
+        const items = mapTensors(argument.entries.map(([, item]) => item), replace);
+        return { ...argument, entries: argument.entries.flatMap(([key], i) => (items[i] === undefined ? [] : [[key, items[i]] as const])) };
+      }
+      default:
+        return argument;
+    }
+  });
+}
+
+const RANKS = [2, 4, 3, 1, 5];
+const GUESSES: readonly TensorInput[] = (['float32', 'int64'] as const).flatMap((dtype) =>
+  RANKS.map((rank) => ({ dtype, shape: Array.from({ length: rank }, () => null) })),
+);
+/** Trials of inputs nothing is known about. */
+const MAX_TRIALS = 300;
+
+/**
+ * Finds ranks and dtypes of inputs that neither caller nor archive describe: those with which the model executes. Weights
+ * force them in most models (a convolution its rank, an embedding its dtype).
+ *
+ * @throws SconceError `model_invalid`, naming the inputs, where none of the guesses executes; `details.inputs` holds their names.
+ */
+export function inferInputs(plan: InputPlan, attempt: (plan: readonly ArgumentPlan[]) => unknown): readonly ArgumentPlan[] {
+  const names = plan.open.map(({ name }) => name);
+  let first: unknown;
+  for (let trial = 0; trial < Math.min(MAX_TRIALS, GUESSES.length ** names.length); trial++) {
+    const guessed = new Map(names.map((name, i) => [name, GUESSES[Math.floor(trial / GUESSES.length ** i) % GUESSES.length]]));
+    const candidate = mapTensors(plan.arguments, (name, input) => guessed.get(name) ?? input);
+    try {
+      attempt(candidate);
+      return candidate;
+    } catch (thrown) {
+      if (!(thrown instanceof SconceError)) throw thrown;
+      if (isMissingOperator(thrown)) throw thrown;
+      first ??= thrown;
+    }
+  }
+  const hint = names.map((name) => `--input ${name}:float32[-1,…]`).join(' ');
+  throw modelError(
+    'execute',
+    `nothing tells the type and rank of ${names.join(', ')}: give them (${hint}). With ${names.length === 1 ? 'a matrix' : 'matrices'}: ${first instanceof Error ? first.message : ''}`,
+    { inputs: names },
+  );
+}
+
+/** An operator that is not supported at all is the same for every guess: the model's own fault comes first. */
+function isMissingOperator(error: SconceError): boolean {
+  const unsupported = error.details['unsupported'];
+  return (
+    Array.isArray(unsupported) &&
+    unsupported.some((op: unknown) => typeof op === 'object' && op !== null && 'reason' in op && op.reason === 'the operator is not supported')
+  );
+}

@@ -1,0 +1,202 @@
+import type { Emitter } from '../executor/emitter.ts';
+import { sizeAtom, symbol, valueAtom } from '../executor/sym-int.ts';
+import { DictValue, ListValue, SymBool, SymFloat, type Scalar, type TensorValue, type Value } from '../executor/values.ts';
+import { onnxTypeOf } from '../executor/onnx-types.ts';
+import type { ParamDef, TypeExpr } from '../frontend/ast.ts';
+import type { PickleValue } from '../pickle/pickle-value.ts';
+import type { ScalarType } from '../scalar-type.ts';
+import { modelError } from '../torchscript-error.ts';
+
+/** What a tensor input looks like; an axis of null is free. */
+export interface TensorInput {
+  readonly dtype: ScalarType;
+  readonly shape: readonly (number | null)[];
+}
+
+/** What is known about one argument of the method, before it is executed. */
+export type ArgumentPlan =
+  | ({ readonly kind: 'tensor'; readonly name: string } & TensorInput)
+  /** A number that stays a graph input of rank 0. */
+  | { readonly kind: 'number'; readonly name: string; readonly type: 'int' | 'float' | 'bool' }
+  /** A value fixed at compile time. */
+  | { readonly kind: 'fixed'; readonly name: string; readonly value: null | boolean | bigint | number | string }
+  | { readonly kind: 'list' | 'tuple'; readonly name: string; readonly items: readonly ArgumentPlan[] }
+  | { readonly kind: 'dict'; readonly name: string; readonly entries: readonly (readonly [string, ArgumentPlan])[] };
+
+/** What the caller says about the arguments. */
+export interface InputOptions {
+  /** Tensors by argument name; parts of lists, tuples and dicts are `name.0`, `name.key`. */
+  readonly inputs?: ReadonlyMap<string, TensorInput>;
+  /** Values fixed at compile time, by argument name. */
+  readonly args?: ReadonlyMap<string, null | boolean | bigint | number | string>;
+  /** The arguments from the front that are given; those behind take their defaults. All tensors and numbers unless said. */
+  readonly given?: number;
+}
+
+/** A tensor argument of which neither the caller nor the archive says what it looks like. */
+export interface OpenInput {
+  readonly name: string;
+}
+
+/** A method's arguments as planned, and those nothing is known about yet. */
+export interface InputPlan {
+  readonly arguments: readonly ArgumentPlan[];
+  readonly open: readonly OpenInput[];
+}
+
+/** Plans a method's arguments (without `self`) from what the caller says, what the archive recorded, and the types in the code. */
+export function planInputs(
+  params: readonly ParamDef[],
+  traced: readonly PickleValue[] | undefined,
+  options: InputOptions,
+): InputPlan {
+  const open: OpenInput[] = [];
+  const given = options.given ?? params.length;
+  const planned = params.map((param, i) => {
+    const { name } = param;
+    if (options.args?.has(name) === true) return { kind: 'fixed', name, value: options.args.get(name) ?? null } as const;
+    const mentioned = isMentioned(name, options);
+    if (!mentioned && (i >= given || (isOptional(param.type) && options.given === undefined)) && param.default !== undefined) {
+      return undefined;
+    }
+    return planOne(name, param.type, traced?.[i], options, open);
+  });
+  while (planned.length > 0 && planned.at(-1) === undefined) planned.pop();
+  const plans = planned.map((plan, i) => plan ?? defaultPlan(params[i]));
+  return { arguments: plans, open };
+}
+
+function defaultPlan(param: ParamDef | undefined): ArgumentPlan {
+  const value = param?.default?.kind === 'literal' ? param.default.value : null;
+  return { kind: 'fixed', name: param?.name ?? '', value: typeof value === 'object' ? null : value };
+}
+
+function isMentioned(name: string, options: InputOptions): boolean {
+  return [...(options.inputs?.keys() ?? [])].some((key) => key === name || key.startsWith(`${name}.`));
+}
+
+function isOptional(type: TypeExpr | undefined): boolean {
+  return type?.name === 'Optional';
+}
+
+function planOne(
+  name: string,
+  type: TypeExpr | undefined,
+  example: PickleValue | undefined,
+  options: InputOptions,
+  open: OpenInput[],
+): ArgumentPlan {
+  const [inner, second] = type?.args ?? [];
+  const part = (key: string, of: TypeExpr | undefined, value?: PickleValue): ArgumentPlan =>
+    planOne(`${name}.${key}`, of, value, options, open);
+  switch (type?.name) {
+    case 'Optional':
+      return planOne(name, inner, example, options, open);
+    case 'int':
+    case 'float':
+    case 'bool':
+      return { kind: 'number', name, type: type.name };
+    case 'Tuple': {
+      const values = exampleItems(example);
+      return { kind: 'tuple', name, items: type.args.map((of, i) => part(String(i), of, values?.[i])) };
+    }
+    case 'List': {
+      const values = exampleItems(example);
+      const count = values?.length ?? countItems(name, options);
+      if (count === undefined) {
+        throw modelError('execute', `input ${name} is a list, and nothing says how long: give each element with --input ${name}.0:…`);
+      }
+      const items = Array.from({ length: count }, (_, i) => part(String(i), inner, values?.[i]));
+      return { kind: 'list', name, items };
+    }
+    case 'Dict': {
+      const keys = exampleKeys(example) ?? keysOf(name, options);
+      if (keys.length === 0) {
+        throw modelError('execute', `input ${name} is a dict, and nothing says which keys it has: give each with --input ${name}.KEY:…`);
+      }
+      return { kind: 'dict', name, entries: keys.map((key) => [key, part(key, second)] as const) };
+    }
+    case 'str':
+    case 'Device':
+    case 'NoneType':
+      throw modelError('execute', `argument ${name} is a ${type.name}: fix it with --arg ${name}=…`);
+    case undefined:
+    case 'Tensor':
+      return tensorPlan(name, example, options, open);
+    default:
+      throw modelError('execute', `argument ${name} has type ${type.name}, which is not supported as an input`);
+  }
+}
+
+function tensorPlan(name: string, example: PickleValue | undefined, options: InputOptions, open: OpenInput[]): ArgumentPlan {
+  const said = options.inputs?.get(name);
+  if (said !== undefined) return { kind: 'tensor', name, ...said };
+  if (example !== undefined && example !== null && typeof example === 'object' && example.kind === 'tensor') {
+    // Sizes of an example are no promise: every axis stays free until something in the model fixes it.
+    return { kind: 'tensor', name, dtype: example.storage.dtype, shape: example.sizes.map(() => null) };
+  }
+  open.push({ name });
+  return { kind: 'tensor', name, dtype: 'float32', shape: [] };
+}
+
+function exampleItems(example: PickleValue | undefined): readonly PickleValue[] | undefined {
+  if (example === undefined || example === null || typeof example !== 'object') return undefined;
+  return example.kind === 'list' || example.kind === 'tuple' ? example.items : undefined;
+}
+
+function exampleKeys(example: PickleValue | undefined): string[] | undefined {
+  if (example === undefined || example === null || typeof example !== 'object' || example.kind !== 'dict') return undefined;
+  return example.entries.map(([key]) => String(key));
+}
+
+function countItems(name: string, options: InputOptions): number | undefined {
+  let count = 0;
+  while (isMentioned(`${name}.${count}`, options)) count++;
+  return count === 0 ? undefined : count;
+}
+
+function keysOf(name: string, options: InputOptions): string[] {
+  const keys = [...(options.inputs?.keys() ?? [])].filter((key) => key.startsWith(`${name}.`));
+  return [...new Set(keys.map((key) => key.slice(name.length + 1).split('.')[0] ?? ''))];
+}
+
+/** Declares the graph inputs of a plan and gives the values the method is called with. */
+export function bindInputs(plans: readonly ArgumentPlan[], emitter: Emitter): Value[] {
+  return plans.map((plan) => bindInput(plan, emitter));
+}
+
+function bindInput(plan: ArgumentPlan, emitter: Emitter): Value {
+  switch (plan.kind) {
+    case 'tensor':
+      return tensorInput(plan.name, plan, emitter);
+    case 'number':
+      return numberInput(plan.name, plan.type, emitter);
+    case 'fixed':
+      return plan.value;
+    case 'list':
+      return new ListValue(plan.items.map((item) => bindInput(item, emitter)));
+    case 'tuple':
+      return { kind: 'tuple', items: plan.items.map((item) => bindInput(item, emitter)) };
+    case 'dict':
+      return new DictValue(plan.entries.map(([key, item]) => [key, bindInput(item, emitter)] as const));
+  }
+}
+
+/** Declares a tensor input; free axes are taken to hold at least one element. */
+export function tensorInput(name: string, input: TensorInput, emitter: Emitter): TensorValue {
+  emitter.root.input({
+    name,
+    datatype: onnxTypeOf(input.dtype),
+    shape: input.shape.map((size, axis) => size ?? `${name}_${axis}`),
+  });
+  const shape = input.shape.map((size, axis) => size ?? symbol(sizeAtom(name, axis, 0, 1)));
+  return emitter.graphTensor(name, input.dtype, shape);
+}
+
+/** Declares a number input of rank 0. */
+export function numberInput(name: string, type: 'int' | 'float' | 'bool', emitter: Emitter): Scalar {
+  const dtype = type === 'int' ? 'int64' : type === 'float' ? 'float64' : 'bool';
+  emitter.root.input({ name, datatype: onnxTypeOf(dtype), shape: [] });
+  if (type === 'int') return symbol(valueAtom(name, 0));
+  return type === 'float' ? new SymFloat(name, 0) : new SymBool({ kind: 'value', value: name, depth: 0 });
+}

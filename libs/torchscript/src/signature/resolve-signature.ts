@@ -1,0 +1,123 @@
+import { encodeElements } from '../executor/constant-data.ts';
+import type { Execution } from '../executor/execute.ts';
+import { stateOutputName, type StateVariable } from '../executor/module-state.ts';
+import { onnxTypeOf } from '../executor/onnx-types.ts';
+import { SymInt, type Dim } from '../executor/sym-int.ts';
+import type { Scalar } from '../executor/values.ts';
+import type { PickleTensor } from '../pickle/pickle-value.ts';
+import type { ScalarType } from '../scalar-type.ts';
+import type { ArgumentPlan } from './plan-inputs.ts';
+
+/** An input or output of the compiled model. */
+export interface SignatureTensor {
+  readonly name: string;
+  /** PyTorch's dtype; bfloat16 is passed as float32. */
+  readonly dtype: ScalarType;
+  /** A free axis is named by what its size comes from (`x_0`), or null where that is no axis of an input. */
+  readonly shape: readonly (number | string | null)[];
+}
+
+/** State that calls hand on: feed `initial` to `input` first, and then what `output` gave. */
+export interface SignatureState {
+  readonly input: string;
+  readonly output: string;
+  readonly dtype: ScalarType;
+  readonly shape: readonly number[];
+  /** Where the archive holds the initial state, or its bytes where it is a few numbers. */
+  readonly initial: PickleTensor | Uint8Array;
+}
+
+/** What the compiled model takes and gives. */
+export interface CompiledSignature {
+  /** In the order of the method's arguments, flattened; state comes last. */
+  readonly inputs: readonly SignatureTensor[];
+  /** Flattened in order; state comes last. */
+  readonly outputs: readonly SignatureTensor[];
+  readonly state: readonly SignatureState[];
+  /**
+   * Whether axis 0 looks like a batch axis as far as the graph tells: every tensor input has a free axis 0, and every output’s
+   * axis 0 has the same size. That rows do not influence each other is for registration to prove.
+   */
+  readonly batch: { readonly axis: 'candidate' | 'none'; readonly evidence: string };
+}
+
+/** Declares the graph's outputs and describes inputs and outputs. */
+export function resolveSignature(execution: Execution, plan: readonly ArgumentPlan[]): CompiledSignature {
+  const { emitter, state } = execution;
+  const inputs = [...plan.flatMap(flattenPlan), ...state.map(stateInput)];
+  const outputs = execution.outputs.map(({ name, tensor }): SignatureTensor & { readonly dims: readonly Dim[] } => {
+    const dims = tensor.content.shape.map((dim) => emitter.resolve(dim));
+    const shape = dims.map(nameOfDim);
+    const declared = emitter.root.uniqueName(name);
+    emitter.root.nodes('Identity', [emitter.name(tensor)], { names: [declared] });
+    emitter.root.output({ name: declared, datatype: onnxTypeOf(tensor.dtype), shape });
+    return { name: declared, dtype: tensor.dtype, shape, dims };
+  });
+  return {
+    inputs,
+    outputs: outputs.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
+    state: state.map(describeState),
+    batch: batchAxis(inputs, outputs),
+  };
+}
+
+function flattenPlan(plan: ArgumentPlan): SignatureTensor[] {
+  switch (plan.kind) {
+    case 'tensor':
+      return [{ name: plan.name, dtype: plan.dtype, shape: plan.shape.map((size, axis) => size ?? `${plan.name}_${axis}`) }];
+    case 'number':
+      return [{ name: plan.name, dtype: plan.type === 'int' ? 'int64' : plan.type === 'float' ? 'float64' : 'bool', shape: [] }];
+    case 'fixed':
+      return [];
+    case 'list':
+    case 'tuple':
+      return plan.items.flatMap(flattenPlan);
+    case 'dict':
+      return plan.entries.flatMap(([, item]) => flattenPlan(item));
+  }
+}
+
+function stateInput({ path, type }: StateVariable): SignatureTensor {
+  return { name: path, dtype: type.dtype, shape: type.shape.map((dim, axis) => (typeof dim === 'number' ? dim : `${path}_${axis}`)) };
+}
+
+function describeState({ path, type, initial }: StateVariable): SignatureState {
+  const common = { input: path, output: stateOutputName(path), dtype: type.dtype };
+  if (typeof initial !== 'object' || !('data' in initial)) {
+    return { ...common, shape: [], initial: encodeElements([initial as number | bigint | boolean], type.dtype) };
+  }
+  const sizes = initial.shape.map((dim) => (typeof dim === 'number' ? dim : 0));
+  // An empty tensor stands for "nothing yet", whatever its rank: it is given the rank of what follows.
+  const shape = sizes.length === type.shape.length ? sizes : type.shape.map((dim) => (typeof dim === 'number' ? dim : 0));
+  const { data } = initial;
+  if (data.kind === 'weight') return { ...common, shape, initial: data.tensor };
+  const elements: readonly Scalar[] = data.kind === 'elements' ? data.elements : [];
+  return { ...common, shape, initial: encodeElements(elements as (number | bigint | boolean)[], type.dtype) };
+}
+
+/** A size in words: a number, the input axis it equals (`x_0`), or null. */
+function nameOfDim(dim: Dim): number | string | null {
+  if (!(dim instanceof SymInt)) return dim;
+  const [term] = dim.terms;
+  const [atom] = term?.atoms ?? [];
+  if (dim.terms.length !== 1 || term?.factor !== 1 || term.atoms.length !== 1 || atom === undefined) return null;
+  const { definition } = atom;
+  return definition.kind === 'size' && atom.min === 1 ? `${definition.value}_${definition.axis}` : null;
+}
+
+function batchAxis(
+  inputs: readonly SignatureTensor[],
+  outputs: readonly SignatureTensor[],
+): CompiledSignature['batch'] {
+  const tensors = inputs.filter(({ shape }) => shape.length > 0);
+  const none = (evidence: string): CompiledSignature['batch'] => ({ axis: 'none', evidence });
+  if (tensors.length === 0) return none('no input has an axis');
+  const fixed = tensors.find(({ shape }) => typeof shape[0] === 'number');
+  if (fixed !== undefined) return none(`axis 0 of ${fixed.name} is always ${String(fixed.shape[0])}`);
+  const names = new Set(tensors.map(({ shape }) => shape[0]));
+  const other = outputs.find(({ shape }) => !names.has(shape[0] ?? null) || shape[0] === null);
+  if (other !== undefined) {
+    return none(`axis 0 of output ${other.name} is ${String(other.shape[0] ?? 'another size')}, not an input’s axis 0`);
+  }
+  return { axis: 'candidate', evidence: `axis 0 of every output has the size of axis 0 of ${[...names].join(', ')}` };
+}

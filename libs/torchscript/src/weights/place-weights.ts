@@ -1,0 +1,44 @@
+import type { OnnxTensor } from '@sconce/onnx';
+
+import { contiguousRange, readTensor } from '../archive/read-tensor.ts';
+import type { TorchScriptArchive } from '../archive/torchscript-archive.ts';
+import type { UsedWeight } from '../executor/emitter.ts';
+import { onnxTypeOf } from '../executor/onnx-types.ts';
+
+/** Below this many bytes a weight is copied into the model: a reference would be as large. */
+const MIN_REFERENCED_BYTES = 1024;
+
+/**
+ * The initializers for the weights a graph uses: references into the archive (file `location`) where a tensor lies there
+ * contiguous and in a type ONNX holds, copies of the others.
+ */
+export async function placeWeights(
+  archive: TorchScriptArchive,
+  used: readonly UsedWeight[],
+  location: string,
+): Promise<OnnxTensor[]> {
+  const placed: OnnxTensor[] = [];
+  for (const { name, tensor } of used) {
+    const { dtype } = tensor.storage;
+    const datatype = onnxTypeOf(dtype);
+    const dims = tensor.sizes;
+    const range = dtype === 'bfloat16' ? undefined : contiguousRange(archive, tensor);
+    if (range !== undefined && range.length >= MIN_REFERENCED_BYTES) {
+      placed.push({ name, datatype, dims, data: { location, offset: range.offset, length: range.length } });
+      continue;
+    }
+    const bytes = await readTensor(archive, tensor);
+    placed.push({ name, datatype, dims, data: dtype === 'bfloat16' ? widen(bytes) : bytes });
+  }
+  return placed;
+}
+
+/** bfloat16 as float32: its 16 bits are the upper half. */
+function widen(bytes: Uint8Array): Uint8Array {
+  const wide = new Uint8Array(bytes.length * 2);
+  for (let i = 0; i + 1 < bytes.length; i += 2) {
+    wide[2 * i + 2] = bytes[i] ?? 0;
+    wide[2 * i + 3] = bytes[i + 1] ?? 0;
+  }
+  return wide;
+}
