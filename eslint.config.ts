@@ -37,7 +37,7 @@ function restrictedImports(place: string): Linter.RuleEntry {
 const PLACES = ['libs/queue', 'libs/runtime', 'libs/telemetry', 'apps'];
 
 export default defineConfig(
-  { ignores: ['**/dist/**', '**/node_modules/**', '.nx/**', '.sconce/**', 'bench/peers/**'] },
+  { ignores: ['**/*.generated.ts', '**/dist/**', '**/node_modules/**', '.nx/**', '.sconce/**', 'bench/peers/**'] },
   ...tseslint.configs.strict,
   ...tseslint.configs.stylistic,
   {

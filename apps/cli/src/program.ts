@@ -1,8 +1,11 @@
 import { Command, CommanderError } from 'commander';
+import { checkCommand } from './commands/check.command.ts';
+import { compileCommand } from './commands/compile.command.ts';
 import { demoCommand } from './commands/demo.command.ts';
 import { inferCommand } from './commands/infer.command.ts';
 import { modelsCommand } from './commands/models.command.ts';
 import { pushCommand } from './commands/push.command.ts';
+import { runCommand } from './commands/run.command.ts';
 import { upCommand } from './commands/up.command.ts';
 import type { CliConfig } from './config.ts';
 import { reportFailure } from './output/failure.ts';
@@ -21,7 +24,16 @@ export async function runProgram(argv: readonly string[], config: CliConfig): Pr
     // Else the program's own --version would take the one of `push`, `infer` and `models`.
     .enablePositionalOptions()
     .addHelpText('after', `\nClient commands talk to SCONCE_URL (${config.url}).`);
-  for (const command of [demoCommand, upCommand, pushCommand, modelsCommand, inferCommand]) {
+  for (const command of [
+    demoCommand,
+    upCommand,
+    compileCommand,
+    checkCommand,
+    runCommand,
+    pushCommand,
+    modelsCommand,
+    inferCommand,
+  ]) {
     program.addCommand(command(config));
   }
   applyManners(program);

@@ -35,6 +35,10 @@ async function stop(reason: string): Promise<void> {
   leave(drained);
 }
 
+function isStopping(): boolean {
+  return stopping !== undefined;
+}
+
 /**
  * Ends the process with exit code 0. Nothing is left to do; a handle that some library forgot must not keep it.
  *
@@ -51,6 +55,9 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => (s
 process.on('disconnect', () => (stopping ??= stop('parent is gone')));
 
 const metricsUrl = await health.listen(config.host, config.metricsPort);
-await worker.start();
+await worker.start().catch((error: unknown) => {
+  // A worker that is told to stop while it waits for Redis gives up its connections: that is no failure to start.
+  if (!isStopping()) throw error;
+});
 logger.info({ pool: config.pool, threads: config.runtime.threads, metricsUrl }, 'taking jobs');
 process.send?.({ type: 'ready', metricsUrl });

@@ -81,8 +81,7 @@ export class WorkerService {
     const finished = await Promise.all(consumers.map((consumer) => consumer?.close(graceMs)));
     const drained = !finished.includes(false);
     if (drained) await this.pool.close();
-    await this.statistics.close();
-    await this.#notices?.close();
+    await Promise.all([this.statistics.close(), this.#notices?.close()]);
     return drained;
   }
 

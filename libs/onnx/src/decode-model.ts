@@ -39,7 +39,10 @@ export function decodeModel(bytes: Uint8Array): OnnxModel {
   if (proto.functions.length > 0) {
     throw onnxError('the model defines functions of its own, which is not supported: inline them first');
   }
-  const opsets = proto.opsetImport.map(({ domain, version }): [string, number] => [plainDomain(domain), Number(version)]);
+  const opsets = proto.opsetImport.map(({ domain, version }): [string, number] => [
+    plainDomain(domain),
+    Number(version),
+  ]);
   return {
     irVersion: Number(proto.irVersion),
     opsets: record(opsets, 'the operator set', 'the model'),
@@ -131,7 +134,8 @@ function decodeAttribute(attribute: AttributeProto, where: string): OnnxAttribut
 
 function decodeValueInfo(info: ValueInfoProto, where: string): ValueInfo {
   const type = info.type?.tensorType;
-  if (type === undefined) throw onnxError(`${where} has no tensor type; sequences, maps and the like are not supported`);
+  if (type === undefined)
+    throw onnxError(`${where} has no tensor type; sequences, maps and the like are not supported`);
   return {
     name: info.name,
     datatype: decodeDatatype(type.elemType, where),
@@ -158,7 +162,11 @@ function narrow(value: bigint): number | bigint {
   return Number.isSafeInteger(number) ? number : value;
 }
 
-function record<T>(entries: readonly (readonly [string, T])[], what: string, where: string): Readonly<Record<string, T>> {
+function record<T>(
+  entries: readonly (readonly [string, T])[],
+  what: string,
+  where: string,
+): Readonly<Record<string, T>> {
   const seen = new Set<string>();
   for (const [key] of entries) {
     if (seen.has(key)) throw onnxError(`${where} has ${what} "${key}" twice`);

@@ -22,7 +22,8 @@ export function decodeTensor(proto: TensorProto, where: string): OnnxTensor {
   const label = `${where} (${datatype}${formatShape(dims)})`;
   if (proto.segment.byteLength > 0) throw onnxError(`${label} is split into segments, which is not supported`);
   const head = { name: proto.name, datatype, dims };
-  if (proto.dataLocation === DATA_LOCATION_EXTERNAL) return { ...head, data: decodeExternal(proto, datatype, count, label) };
+  if (proto.dataLocation === DATA_LOCATION_EXTERNAL)
+    return { ...head, data: decodeExternal(proto, datatype, count, label) };
   if (proto.dataLocation !== 0) throw onnxError(`${label} has the unknown data location ${proto.dataLocation}`);
   return { ...head, data: decodeData(proto, datatype, count, label) };
 }
@@ -93,7 +94,10 @@ function decodeData(
 }
 
 /** The elements in their own width. Numbers outside of an integer type wrap, as a cast in C does. */
-function typedElements(proto: TensorProto, datatype: Exclude<OnnxDatatype, 'STRING'>): { readonly buffer: ArrayBuffer } {
+function typedElements(
+  proto: TensorProto,
+  datatype: Exclude<OnnxDatatype, 'STRING'>,
+): { readonly buffer: ArrayBuffer } {
   switch (datatype) {
     case 'FLOAT':
       return Float32Array.from(proto.floatData);
@@ -132,7 +136,8 @@ function decodeExternal(proto: TensorProto, datatype: OnnxDatatype, count: numbe
   checkLocation(location, label);
   const expected = count * onnxDatatypeBytes(datatype);
   const length = wholeNumber(entries.get('length'), expected, `${label}: the external data's length`);
-  if (length !== expected) throw onnxError(`${label} refers to ${length} bytes of ${location}; its shape takes ${expected}`);
+  if (length !== expected)
+    throw onnxError(`${label} refers to ${length} bytes of ${location}; its shape takes ${expected}`);
   return { location, offset: wholeNumber(entries.get('offset'), 0, `${label}: the external data's offset`), length };
 }
 

@@ -33,8 +33,10 @@ export class GraphBuilder {
     this.#names = parent === undefined ? new Map() : parent.#names;
   }
 
-  /** A name nobody has: `wanted` itself, or with a number behind it. */
-  uniqueName(wanted: string): string {
+  /** A name nobody has: `hint` itself (`value` where it is empty), or with a number behind it. */
+  uniqueName(hint: string): string {
+    // An empty name would mean that the value is left out.
+    const wanted = hint === '' ? 'value' : hint;
     const taken = this.#names.get(wanted);
     if (taken === undefined) {
       this.#names.set(wanted, 0);

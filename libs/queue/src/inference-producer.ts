@@ -13,7 +13,7 @@ import { OnlineRequests } from './online-requests.ts';
 import { packPayload } from './payload-store.ts';
 import type { QueueConfig } from './queue-config.ts';
 import { laneQueueName, type Lane } from './queue-names.ts';
-import { closeRedis, connectRedis, onRedis } from './redis-connection.ts';
+import { closeRedis, connectRedis, farewell, onRedis } from './redis-connection.ts';
 import { ReplyReader } from './reply-channel.ts';
 
 /** How an asynchronous job is to be kept. */
@@ -194,7 +194,7 @@ export class InferenceProducer {
     this.#online.refuseAll(shuttingDown());
     await this.#replies.stop();
     await this.#queues.close();
-    if (this.#redis.status === 'ready') await this.#redis.unlink(this.#replyStream).catch(this.#onError);
+    if (this.#redis.status === 'ready') await farewell(this.#redis.unlink(this.#replyStream));
     await closeRedis(this.#redis);
   }
 

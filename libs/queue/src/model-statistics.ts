@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import type { RequestTiming } from './job-contracts.ts';
 import { Keys } from './keys.ts';
 import type { QueueConfig } from './queue-config.ts';
-import { closeRedis, connectRedis } from './redis-connection.ts';
+import { closeRedis, connectRedis, farewell } from './redis-connection.ts';
 
 /** A number of things and the time they took. */
 export interface CountAndTime {
@@ -75,7 +75,7 @@ export class ModelStatisticsWriter {
 
   async close(): Promise<void> {
     clearTimeout(this.#timer);
-    await this.#flush();
+    await farewell(this.#flush());
     await closeRedis(this.#redis);
   }
 

@@ -85,10 +85,8 @@ export class ReplyReader {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    const reading = this.#redis.status === 'ready';
     this.#redis.disconnect();
-    // ioredis never settles a command that waits for a reconnect which disconnect() has called off.
-    if (reading) await this.#loop;
+    await this.#loop;
   }
 
   async #read(): Promise<void> {

@@ -10,5 +10,6 @@ export {
   type Lane,
   type RunRecord,
 } from './micro-batcher.ts';
+export { OnnxSession } from './onnx-session.ts';
 export { runtimeConfigSchema, type RuntimeConfig } from './runtime-config.ts';
 export type { ModelFile, Signature } from './thread-protocol.ts';

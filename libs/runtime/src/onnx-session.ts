@@ -46,11 +46,21 @@ export class OnnxSession {
     this.signature = signature;
   }
 
-  /** Opens an ONNX file. Throws `model_invalid` with the runtime's reason when it can't be read or typed. */
-  static async open(path: string, options: { intraOpThreads: number }): Promise<OnnxSession> {
+  /**
+   * Opens an ONNX file, or a model in memory whose external data lie in `externalFolder`. Throws `model_invalid` with the
+   * runtime's reason when it can't be read or typed.
+   */
+  static async open(
+    model: string | { readonly bytes: Uint8Array; readonly externalFolder: string },
+    options: { intraOpThreads: number },
+  ): Promise<OnnxSession> {
     let session: ortNamespace.InferenceSession;
+    const [source, external] =
+      typeof model === 'string'
+        ? [model, {}]
+        : [model.bytes, { model_external_initializers_file_folder_path: model.externalFolder }];
     try {
-      session = await ort.InferenceSession.create(path, {
+      session = await ort.InferenceSession.create(source as string, {
         executionProviders: ['cpu'],
         executionMode: 'sequential',
         graphOptimizationLevel: 'all',
@@ -58,10 +68,10 @@ export class OnnxSession {
         interOpNumThreads: 1,
         logSeverityLevel: 4,
         // A spinning thread takes the core that Node and Redis need; measured to cost only single-request latency.
-        extra: { session: { intra_op: { allow_spinning: '0' } } },
+        extra: { session: { intra_op: { allow_spinning: '0' }, ...external } },
       });
     } catch (cause) {
-      throw new SconceError('model_invalid', `ONNX Runtime refused the model: ${ortReason(cause, path)}`, { cause });
+      throw new SconceError('model_invalid', `ONNX Runtime refused the model: ${ortReason(cause, typeof model === 'string' ? model : undefined)}`, { cause });
     }
     try {
       const signature = {

@@ -27,6 +27,7 @@ export {
   type RequestedOutput,
 } from './oip-request.ts';
 export { classify } from './oip-classification.ts';
+export { decodeSafetensors, encodeSafetensors } from './safetensors.ts';
 export type { OipBody } from './oip-body.ts';
 export { encodeInferResponse, type InferResponse } from './oip-response.ts';
 export { decodeInferResponse, encodeInferRequest, type InferAnswer, type InferCall } from './oip-client.ts';

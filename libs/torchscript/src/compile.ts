@@ -4,9 +4,9 @@ import type { TorchScriptArchive } from './archive/torchscript-archive.ts';
 import { execute, type Execution } from './executor/execute.ts';
 import { Program } from './frontend/program.ts';
 import { applySizes, inferInputs } from './signature/learn-inputs.ts';
+import { methodParams } from './signature/inputs-of-call.ts';
 import { planInputs, type ArgumentPlan, type InputOptions } from './signature/plan-inputs.ts';
 import { resolveSignature, type CompiledSignature } from './signature/resolve-signature.ts';
-import { modelError } from './torchscript-error.ts';
 import { placeWeights } from './weights/place-weights.ts';
 import { readSmallTensors } from './weights/small-tensors.ts';
 
@@ -42,7 +42,7 @@ export async function compile(archive: TorchScriptArchive, options: CompileOptio
   const small = await readSmallTensors(archive);
   const run = (plan: readonly ArgumentPlan[], inferring = false): Execution =>
     execute(archive, program, small, { method, arguments: plan, inferring });
-  const planned = planInputs(paramsOf(archive, program, method), archive.tracedInputs.get(method), options);
+  const planned = planInputs(methodParams(archive, program, method), archive.tracedInputs.get(method), options);
   const described =
     planned.open.length === 0 ? planned.arguments : inferInputs(planned, (plan) => run(plan, true));
   const { execution, plan } = executeLearning(described, run);
@@ -72,16 +72,4 @@ function executeLearning(
     execution = run(plan);
   }
   return { execution, plan };
-}
-
-function paramsOf(archive: TorchScriptArchive, program: Program, method: string): Parameters<typeof planInputs>[0] {
-  const { className } = archive.root;
-  const definition = program.findClass(className);
-  if (definition === undefined) throw modelError('execute', `the code of ${className} is not in the archive`);
-  const found = definition.methods.find(({ name }) => name === method);
-  if (found === undefined) {
-    const others = definition.methods.map(({ name }) => name).join(', ');
-    throw modelError('execute', `the model has no method ${method}; it has ${others === '' ? 'none' : others}`);
-  }
-  return found.params.slice(1);
 }

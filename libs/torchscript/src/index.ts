@@ -1,1 +1,12 @@
-export {};
+export { openArchive } from './archive/open-archive.ts';
+export { contiguousRange, readTensor } from './archive/read-tensor.ts';
+export type { ByteRangeInFile, SourceOrigin, SourceText, TorchScriptArchive } from './archive/torchscript-archive.ts';
+export { compile, type CompiledModel, type CompileOptions } from './compile.ts';
+export type { UnsupportedOp } from './executor/report.ts';
+export { OP_FAMILIES } from './lowering/registry.ts';
+export type { OpDefinition } from './lowering/define-op.ts';
+export type { PickleTensor } from './pickle/pickle-value.ts';
+export { SCALAR_TYPES, SCALAR_TYPE_BYTES, type ScalarType } from './scalar-type.ts';
+export { inputsOfCall, type CallArgument } from './signature/inputs-of-call.ts';
+export type { InputOptions, TensorInput } from './signature/plan-inputs.ts';
+export type { CompiledSignature, SignatureState, SignatureTensor } from './signature/resolve-signature.ts';

@@ -10,3 +10,14 @@ export function integerOption(name: string, min: number, max: number): (text: st
     return value;
   };
 }
+
+/** A commander parser for a number that is not negative. */
+export function numberOption(name: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isFinite(value) || value < 0) {
+      throw new UsageError(`${name} takes a number from 0, not "${text}".`, 'See --help.');
+    }
+    return value;
+  };
+}

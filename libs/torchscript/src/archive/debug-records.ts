@@ -1,20 +1,22 @@
 import type { PickleTuple, PickleValue } from '../pickle/pickle-value.ts';
 
-/** From `offset` (UTF-8 bytes of the serialised code) on, code came from `[start, …)` (likewise) of `text`. */
+/** A function's source is far shorter; what claims to be longer is left alone. */
+const MAX_TEXT_CHARS = 2 ** 20;
+
+/** From `offset` (UTF-8 bytes of the serialised code) on, code came from `[start, …)` (likewise) of a text. */
 export interface DebugRecord {
   readonly offset: number;
-  /** The author's function, or for traced code a stack of frames; empty where nothing is known. */
-  readonly text: string;
   readonly file: string | undefined;
-  /** Line of `file` at which `text` starts. */
+  /** Line of `file` at which the text starts. */
   readonly startLine: number;
   readonly start: number;
+  /** The author's function, or for traced code a stack of frames; empty where nothing is known. */
+  text(): string;
 }
 
 /**
- * The records of a `.debug_pkl`, by offset. Since PyTorch 1.11 these are `('FORMAT_WITH_STRING_TABLE', strings, records)`
- * and texts are lists of numbers of strings; before, `records` alone, with texts in full. What is not as it should be
- * is left out.
+ * The records of a `.debug_pkl`, by offset. Newer files hold `('FORMAT_WITH_STRING_TABLE', strings, records)`, where a text
+ * is a list of numbers of strings; older ones `records` alone, with texts in full. What is not as it should be is left out.
  */
 export function readDebugRecords(value: PickleValue): readonly DebugRecord[] {
   const items = tupleItems(value);
@@ -29,22 +31,29 @@ function readRecord(item: PickleValue, strings: readonly PickleValue[] | undefin
   const [offset, range] = tupleItems(item);
   const [source, start] = tupleItems(range);
   const [text, file, startLine] = tupleItems(source);
-  const whole = strings === undefined ? text : joinLines(text, strings);
-  if (typeof offset !== 'bigint' || typeof start !== 'bigint' || typeof whole !== 'string') return undefined;
-  const name = strings === undefined ? file : typeof file === 'bigint' ? strings[Number(file)] : undefined;
+  if (typeof offset !== 'bigint' || typeof start !== 'bigint') return undefined;
+  const name = strings !== undefined && typeof file === 'bigint' ? strings[Number(file)] : file;
   return {
     offset: Number(offset),
-    text: whole,
     file: typeof name === 'string' && name !== '' ? name : undefined,
     startLine: typeof startLine === 'bigint' ? Number(startLine) : 0,
     start: Math.max(0, Number(start)),
+    text: () => (typeof text === 'string' ? text : joinLines(text, strings ?? [])),
   };
 }
 
-function joinLines(lines: PickleValue | undefined, strings: readonly PickleValue[]): string | undefined {
-  if (typeof lines !== 'object' || lines === null || lines.kind !== 'list') return undefined;
-  const texts = lines.items.map((index) => (typeof index === 'bigint' ? strings[Number(index)] : undefined));
-  return texts.every((text) => typeof text === 'string') ? texts.join('') : undefined;
+function joinLines(lines: PickleValue | undefined, strings: readonly PickleValue[]): string {
+  if (typeof lines !== 'object' || lines === null || lines.kind !== 'list') return '';
+  const texts: string[] = [];
+  let chars = 0;
+  for (const index of lines.items) {
+    const text = typeof index === 'bigint' ? strings[Number(index)] : undefined;
+    if (typeof text !== 'string') return '';
+    chars += text.length;
+    if (chars > MAX_TEXT_CHARS) return '';
+    texts.push(text);
+  }
+  return texts.join('');
 }
 
 function tupleItems(value: PickleValue | undefined): PickleTuple['items'] {

@@ -66,13 +66,14 @@ async function readSpan(archive: TorchScriptArchive, tensor: PickleTensor, lengt
   const { dtype, record } = tensor.storage;
   const start = tensor.storageOffset * SCALAR_TYPE_BYTES[dtype];
   const range = archive.recordRange(record);
-  const available = range?.length ?? (await archive.readRecord(record)).length;
+  const inflated = range === undefined ? await archive.readRecord(record) : undefined;
+  const available = range?.length ?? inflated?.length ?? 0;
   if (start + length > available) {
     const message = `record ${record} has ${available} bytes, but a tensor in it needs ${start + length}`;
     throw modelError('archive', message, { record });
   }
-  if (range !== undefined) return archive.source.read(range.offset + start, length);
-  return (await archive.readRecord(record)).subarray(start, start + length);
+  if (inflated !== undefined) return inflated.subarray(start, start + length);
+  return archive.source.read((range?.offset ?? 0) + start, length);
 }
 
 /** Walks the output in order, with a counter per dimension. */

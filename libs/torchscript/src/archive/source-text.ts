@@ -54,7 +54,8 @@ export class ArchiveSourceText implements SourceText {
 }
 
 function originOf(record: DebugRecord): SourceOrigin | undefined {
-  const { text, file, startLine, start } = record;
+  const { file, startLine, start } = record;
+  const text = record.text();
   if (text === '') return undefined;
   const frames = text.split('\n').filter((line) => line !== '');
   const innermost = FRAME.exec(frames[0] ?? '');

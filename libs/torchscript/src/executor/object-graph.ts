@@ -46,10 +46,11 @@ export class ObjectGraph {
     return this.#value(value, `constants.${name}`, 0);
   }
 
-  /** A class's own constant (`x : Final[int] = 3`); undefined where it has none of that name. */
+  /** A class's own constant (`x : Final[int] = 3`), or None for what is declared as None; undefined where it has none of that name. */
   constantOf(object: ObjectValue, name: string, interpreter: Interpreter): Value | undefined {
     const attribute = this.#program.findClass(object.className)?.attributes.find((candidate) => candidate.name === name);
-    return attribute?.value === undefined ? undefined : interpreter.evaluate(attribute.value, new Map());
+    if (attribute?.value !== undefined) return interpreter.evaluate(attribute.value, new Map());
+    return attribute?.type?.name === 'NoneType' || attribute?.type?.name === 'Optional' ? null : undefined;
   }
 
   #value(value: PickleValue, path: string, depth: number): Value {

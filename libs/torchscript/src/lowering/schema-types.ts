@@ -23,7 +23,9 @@ type ParamsOf<S extends string> = S extends ''
     ? ParamOf<First> & ParamsOf<Rest>
     : ParamOf<S>;
 
-type ParamOf<S extends string> = S extends `${infer Type} ${infer Name}=${string}`
+type ParamOf<S extends string> = S extends `${infer Type}(a -> *) ${infer Rest}`
+  ? ParamOf<`${Type} ${Rest}`>
+  : S extends `${infer Type} ${infer Name}=${string}`
   ? { readonly [K in Name]: TypeOf<Type> }
   : S extends `${infer Type} ${infer Name}`
     ? { readonly [K in Name]: TypeOf<Type> }

@@ -157,6 +157,8 @@ export class Rebuilder {
     const [tag, holds] = LIST_TYPES[called] ?? ['', () => false];
     const [list] = args;
     if (args.length !== 1 || !isKind(list, 'list')) throw this.#wrong(`torch.jit._pickle.${called.replace('-', '_')}`);
+    // Each list is given its type once, or checking it could be repeated without end.
+    if (list.typeTag !== undefined) throw this.#reader.error(`a ${tag} that was a ${list.typeTag} before`);
     if (!list.items.every(holds)) throw this.#reader.error(`a ${tag} with items of another type`);
     list.typeTag = tag;
     return list;

@@ -40,6 +40,8 @@ class Unpickler {
   /** Heights of the stack where a MARK stands. */
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, PickleItem>();
+  /** Attributes that were set; objects may share the dict that they come from, which costs the file next to nothing. */
+  #attributeCount = 0;
   /** Where a dict holds a key; made once a dict gets its first entry. */
   readonly #positions = new Map<PickleDict, Map<unknown, number>>();
 
@@ -264,9 +266,10 @@ class Unpickler {
 
   #reduce(): void {
     const [callee, args] = this.#popMany(2);
-    const isTuple = isKind(args, 'tuple') || isKind(args, 'arguments');
-    if (!isKind(callee, 'global') || !isTuple) throw this.#reader.error('a call of what is no function');
-    this.#push(this.#rebuilder.call(callee, args.items));
+    if (!isKind(callee, 'global') || args === undefined) throw this.#reader.error('a call of what is no function');
+    // An enum's value stands there bare, all other arguments in a tuple.
+    const items = isKind(args, 'tuple') || isKind(args, 'arguments') ? args.items : [args];
+    this.#push(this.#rebuilder.call(callee, items));
   }
 
   /** An object's dict is its attributes; a state that `__getstate__` made has a type tag if it is a dict. */
@@ -274,6 +277,8 @@ class Unpickler {
     const state = this.#popValue();
     const object = this.#top();
     if (!isKind(object, 'object')) throw this.#reader.error('a state for what is no object of the model');
+    if (isKind(state, 'dict')) this.#attributeCount += state.entries.length;
+    if (this.#attributeCount > this.#options.maxOpcodes) throw this.#reader.error('too many attributes to be read');
     const attributes = attributesOf(state);
     if (attributes === undefined) object.state = state;
     else for (const [name, value] of attributes) object.attributes.set(name, value);

@@ -119,12 +119,12 @@ function planOne(
     case 'str':
     case 'Device':
     case 'NoneType':
-      throw modelError('execute', `argument ${name} is a ${type.name}: fix it with --arg ${name}=…`);
+      throw modelError('execute', `argument ${name} is a ${type?.name ?? 'value'}: fix it with --arg ${name}=…`);
     case undefined:
     case 'Tensor':
       return tensorPlan(name, example, options, open);
     default:
-      throw modelError('execute', `argument ${name} has type ${type.name}, which is not supported as an input`);
+      throw modelError('execute', `argument ${name} has type ${type?.name ?? 'unknown'}, which is not supported as an input`);
   }
 }
 

@@ -1,0 +1,45 @@
+import { SCALAR_TYPES, type ScalarType, type TensorInput } from '@sconce/torchscript';
+import { UsageError } from '../output/failure.ts';
+
+const INPUT = /^([^:]+):([a-z0-9]+)(?:\[([^\]]*)\])?$/;
+const EXAMPLE = 'Write it as name:dtype[sizes], for example x:float32[-1,3,224,224]; -1 is a free axis.';
+
+/** `--input x:float32[-1,10]`: an input's name, dtype and shape. */
+export function parseInput(text: string): readonly [string, TensorInput] {
+  const [, name, dtype, sizes] = INPUT.exec(text) ?? [];
+  if (name === undefined || dtype === undefined) throw new UsageError(`--input "${text}" cannot be read.`, EXAMPLE);
+  const type = SCALAR_TYPES.find((candidate) => candidate === dtype) as ScalarType | undefined;
+  if (type === undefined) throw new UsageError(`--input "${text}": there is no dtype ${dtype}.`, EXAMPLE);
+  const shape = sizes === undefined || sizes.trim() === '' ? [] : sizes.split(',').map((size) => sizeOf(size, text));
+  return [name, { dtype: type, shape }];
+}
+
+function sizeOf(text: string, whole: string): number | null {
+  const size = Number(text);
+  if (text.trim() === '' || !Number.isSafeInteger(size) || size < -1) {
+    throw new UsageError(`--input "${whole}": "${text}" is no size.`, EXAMPLE);
+  }
+  return size === -1 ? null : size;
+}
+
+/** `--arg n=3`: an argument fixed at compile time: None, True, False, an int, a float or a string. */
+export function parseArgument(text: string): readonly [string, null | boolean | bigint | number | string] {
+  const at = text.indexOf('=');
+  if (at < 1) throw new UsageError(`--arg "${text}" cannot be read.`, 'Write it as name=value, for example n=3 or mode="fast".');
+  return [text.slice(0, at), valueOf(text.slice(at + 1))];
+}
+
+function valueOf(text: string): null | boolean | bigint | number | string {
+  if (text === 'None') return null;
+  if (text === 'True' || text === 'true') return true;
+  if (text === 'False' || text === 'false') return false;
+  if (/^[-+]?\d+$/.test(text)) return BigInt(text);
+  if (/^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$/.test(text)) return Number(text);
+  const quoted = /^"(.*)"$|^'(.*)'$/s.exec(text);
+  return quoted?.[1] ?? quoted?.[2] ?? text;
+}
+
+/** Adds up the values of an option that may be repeated. */
+export function collect<T>(parse: (text: string) => readonly [string, T]): (text: string, all: ReadonlyMap<string, T>) => Map<string, T> {
+  return (text, all) => new Map([...all, parse(text)]);
+}

@@ -1,0 +1,32 @@
+import { SconceError } from '@sconce/errors';
+import type { Datatype } from '@sconce/tensor';
+import type { ScalarType } from '@sconce/torchscript';
+
+const DATATYPES: Readonly<Partial<Record<ScalarType, Datatype>>> = {
+  uint8: 'UINT8',
+  int8: 'INT8',
+  int16: 'INT16',
+  int32: 'INT32',
+  int64: 'INT64',
+  float16: 'FP16',
+  float32: 'FP32',
+  float64: 'FP64',
+  bool: 'BOOL',
+  // Computed as float32, and passed so.
+  bfloat16: 'FP32',
+};
+
+/** The protocol's name of the type in which a compiled model passes a PyTorch dtype. */
+export function toDatatype(dtype: ScalarType): Datatype {
+  const datatype = DATATYPES[dtype];
+  if (datatype === undefined) throw new SconceError('unsupported', `tensors of dtype ${dtype} cannot be passed to a model`);
+  return datatype;
+}
+
+/** PyTorch's name of a datatype. */
+export function datatypeOf(datatype: Datatype): ScalarType {
+  if (datatype === 'BF16') return 'bfloat16';
+  const found = Object.entries(DATATYPES).find(([dtype, name]) => name === datatype && dtype !== 'bfloat16');
+  if (found === undefined) throw new SconceError('unsupported', `PyTorch has no tensors of ${datatype}`);
+  return found[0] as ScalarType;
+}

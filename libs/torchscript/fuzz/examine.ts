@@ -1,0 +1,48 @@
+import { SconceError } from '@sconce/errors';
+import { MemoryByteSource } from '@sconce/storage';
+
+import { openArchive } from '../src/archive/open-archive.ts';
+import { contiguousRange, readTensor } from '../src/archive/read-tensor.ts';
+import type { PickleTensor, PickleValue } from '../src/pickle/pickle-value.ts';
+
+/** What became of a file: read to the end, or refused at some stage. */
+export type Verdict = 'read' | 'refused';
+
+/**
+ * Does all that may be done with a file that nobody vouches for. This is the place to add a stage of the compiler.
+ *
+ * Whatever the bytes are, the end is success or a SconceError `model_invalid`; another error is thrown on, a bug.
+ */
+export async function examine(bytes: Uint8Array): Promise<Verdict> {
+  try {
+    const archive = await openArchive(new MemoryByteSource(bytes));
+    for (const source of archive.sources.values()) {
+      for (let offset = 0; offset <= source.text.length; offset += 40) source.originAt(offset);
+    }
+    const tensors = [archive.root, ...archive.constants].flatMap(tensorsIn);
+    for (const tensor of tensors) {
+      contiguousRange(archive, tensor);
+      await readTensor(archive, tensor);
+    }
+    return 'read';
+  } catch (error) {
+    if (error instanceof SconceError && error.code === 'model_invalid') return 'refused';
+    throw error;
+  }
+}
+
+/** Every tensor of a value, once; values may be cyclic. */
+export function tensorsIn(value: PickleValue): PickleTensor[] {
+  const tensors: PickleTensor[] = [];
+  const seen = new Set<PickleValue>();
+  const pending = [value];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    if (next === null || typeof next !== 'object' || seen.has(next)) continue;
+    seen.add(next);
+    if (next.kind === 'tensor') tensors.push(next);
+    else if (next.kind === 'list' || next.kind === 'tuple') pending.push(...next.items);
+    else if (next.kind === 'dict') pending.push(...next.entries.flat());
+    else if (next.kind === 'object') pending.push(...next.attributes.values(), next.state ?? null);
+  }
+  return tensors;
+}

@@ -1,0 +1,9 @@
+/** The archives in `fixtures/archive` that mutants are made of. */
+export const SEED_FIXTURES = [
+  'traced.pt',
+  'scripted.pt',
+  'everything.pt',
+  'version-10.pt',
+  'legacy-text.pt',
+  'mobile.ptl',
+] as const;

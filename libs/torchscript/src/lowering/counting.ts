@@ -1,0 +1,20 @@
+import type { LowerContext } from '../executor/lower-context.ts';
+import { addDims, type Dim } from '../executor/sym-int.ts';
+import type { TensorValue } from '../executor/values.ts';
+import { scatterElements } from './scatter.ts';
+
+/** The running sum of a tensor along an axis. */
+export function runningSum(context: LowerContext, tensor: TensorValue, axis: number): TensorValue {
+  return context.node('CumSum', [tensor, context.scalar(BigInt(axis), 'int64')]);
+}
+
+/**
+ * For every place 0 … `total` - 1, how many of `bounds` (1-D, int64, each from 0 to `total`) are at most that place. With
+ * the ends of segments as bounds that is the number of the segment a place lies in.
+ */
+export function segmentNumbers(context: LowerContext, bounds: TensorValue, total: Dim): TensorValue {
+  const zeros = context.expand(context.scalar(0n, 'int64'), [addDims(total, 1)]);
+  const ones = context.expand(context.scalar(1n, 'int64'), bounds.content.shape);
+  const marks = scatterElements(context, zeros, 0, bounds, ones, 'add');
+  return runningSum(context, context.slice(marks, 0, 0, total, 1, total), 0);
+}

@@ -1,0 +1,98 @@
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { mulDims, type Dim } from '../../../executor/sym-int.ts';
+import type { TensorValue } from '../../../executor/values.ts';
+import { broadcastShapes } from '../../broadcast.ts';
+import { copyOf, withContiguity } from '../../copies.ts';
+import { opFamily } from '../../define-op.ts';
+import { rangeOf, sameShape } from '../../dims.ts';
+
+const { ops, defineOp } = opFamily('shape');
+
+/** Operators that repeat elements to fill a shape. */
+export const expanding = ops;
+
+/** Broadcast to `shape`, as a view that cannot be written to. */
+export function expandView(context: LowerContext, self: TensorValue, shape: readonly Dim[]): TensorValue {
+  const same = sameShape(self.content.shape, shape);
+  return context.view(
+    self,
+    (base) => withContiguity(context.expand(base, shape), same && base.content.contiguous),
+    (_, updated) =>
+      same
+        ? updated
+        : context.unsupported('an in-place change of an expanded tensor', 'clone() what expand() gives before changing it'),
+  );
+}
+
+/** Sizes of an expand, in which -1 keeps the tensor's own. */
+function expandedSizes(context: LowerContext, self: TensorValue, sizes: readonly Dim[]): Dim[] {
+  const { shape } = self.content;
+  const added = sizes.length - shape.length;
+  if (added < 0) {
+    return context.unsupported(
+      `expanding a tensor of rank ${shape.length} to ${sizes.length} sizes`,
+      'the inputs’ ranks do not fit the model’s code',
+    );
+  }
+  return sizes.map((size, i) => {
+    const own = shape[i - added];
+    if (size === -1) return own ?? 1;
+    if (typeof size === 'number' && typeof own === 'number' && own !== 1 && own !== size) {
+      return context.unsupported(`expanding ${own} elements to ${size}`, 'the inputs’ sizes do not fit the model’s code');
+    }
+    return size;
+  });
+}
+
+defineOp('aten::expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)', (context, { self, size }) =>
+  expandView(context, self, expandedSizes(context, self, size)),
+);
+defineOp('aten::expand_as(Tensor(a) self, Tensor other) -> Tensor(a)', (context, { self, other }) =>
+  expandView(context, self, expandedSizes(context, self, other.content.shape)),
+);
+defineOp('aten::broadcast_to(Tensor(a) self, SymInt[] size) -> Tensor(a)', (context, { self, size }) =>
+  expandView(context, self, expandedSizes(context, self, size)),
+);
+defineOp('aten::broadcast_tensors(Tensor[] tensors) -> Tensor[]', (context, { tensors }) => {
+  const shape = broadcastShapes(context, ...tensors.map((tensor) => tensor.content.shape));
+  return tensors.map((tensor) => expandView(context, tensor, shape));
+});
+
+/** The tensor set beside itself `repeats[i]` times along axis i; `repeats` may be longer than the shape. */
+export function repeated(context: LowerContext, self: TensorValue, repeats: readonly Dim[]): TensorValue {
+  const { shape } = self.content;
+  const added = repeats.length - shape.length;
+  const padded = [...rangeOf(added).map((): Dim => 1), ...shape];
+  const base = context.reshape(self, padded);
+  if (repeats.every((count) => count === 1)) return copyOf(base);
+  return context.node('Tile', [base, context.ints(repeats)], {
+    shape: padded.map((dim, i) => mulDims(dim, repeats[i] ?? 1)),
+    adapt: false,
+  });
+}
+
+defineOp('aten::repeat(Tensor self, SymInt[] repeats) -> Tensor', (context, { self, repeats }) =>
+  repeats.length < self.rank
+    ? context.unsupported(`repeat() with ${repeats.length} counts of a tensor of rank ${self.rank}`, 'check the inputs’ ranks')
+    : repeated(context, self, repeats),
+);
+
+defineOp('aten::tile(Tensor self, SymInt[] dims) -> Tensor', (context, { self, dims }) =>
+  repeated(context, self, [...rangeOf(Math.max(0, self.rank - dims.length)).map((): Dim => 1), ...dims]),
+);
+
+defineOp('aten::meshgrid(Tensor[] tensors) -> Tensor[]', (context, { tensors }) => meshgrid(context, tensors, 'ij'));
+defineOp('aten::meshgrid.indexing(Tensor[] tensors, *, str indexing) -> Tensor[]', (context, { tensors, indexing }) =>
+  meshgrid(context, tensors, indexing),
+);
+
+/** Every vector along an axis of its own, expanded over those of the others; `xy` exchanges the first two. */
+export function meshgrid(context: LowerContext, tensors: readonly TensorValue[], indexing: string): TensorValue[] {
+  const axes = rangeOf(tensors.length);
+  if (indexing === 'xy' && tensors.length > 1) [axes[0], axes[1]] = [1, 0];
+  const sizes = axes.map((i) => tensors[i]?.content.shape[0] ?? 1);
+  return tensors.map((tensor, i) => {
+    const along = sizes.map((size, axis) => (axes[axis] === i ? size : 1));
+    return withContiguity(context.expand(context.reshape(tensor, along), sizes), false);
+  });
+}

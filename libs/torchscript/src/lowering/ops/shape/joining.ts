@@ -1,0 +1,127 @@
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { addDims, mulDims, type Dim } from '../../../executor/sym-int.ts';
+import type { TensorValue } from '../../../executor/values.ts';
+import { int } from '../../attributes.ts';
+import { copyOf } from '../../copies.ts';
+import { opFamily } from '../../define-op.ts';
+import { knownDim, rangeOf } from '../../dims.ts';
+import { promoteTypes } from '../../promotion.ts';
+import { atLeast } from './reshaping.ts';
+
+const { ops, defineOp } = opFamily('shape');
+
+/** Operators that join tensors. */
+export const joining = ops;
+
+/** So many known elements at most are kept as such when tensors are joined. */
+const MAX_KNOWN = 64;
+
+/** Tensors joined along an axis, in the dtype they promote to. */
+export function concatenate(context: LowerContext, tensors: readonly TensorValue[], dim: number): TensorValue {
+  // PyTorch leaves empty vectors out, whatever the rank of the others.
+  const isEmptyVector = (tensor: TensorValue): boolean => tensor.rank === 1 && tensor.content.shape[0] === 0;
+  const dtype = tensors.map((tensor) => tensor.dtype).reduce(promoteTypes, tensors[0]?.dtype ?? 'float32');
+  const full = tensors.filter((tensor) => !isEmptyVector(tensor));
+  const parts = (full.length === 0 ? tensors.slice(0, 1) : full).map((tensor) => context.cast(tensor, dtype));
+  const [first] = parts;
+  if (first === undefined) return context.unsupported('cat() of an empty list', 'at least one tensor must be joined');
+  const { rank } = first;
+  if (rank === 0 || parts.some((part) => part.rank !== rank)) {
+    const ranks = parts.map((part) => part.rank).join(', ');
+    return context.unsupported(`cat() of tensors of ranks ${ranks}`, 'check the inputs’ ranks');
+  }
+  const axis = context.axis(dim, rank);
+  if (parts.length === 1) return copyOf(first);
+  const known = parts.map((part) => (rank === 1 ? context.elementsOf(part) : undefined));
+  if (known.every((elements) => elements !== undefined)) {
+    const elements = known.flat();
+    if (elements.length <= MAX_KNOWN) return context.elements(elements, dtype, [elements.length]);
+  }
+  const shape = first.content.shape.map((_, i) => {
+    const dims = parts.map((part) => part.content.shape[i] ?? 1);
+    return i === axis ? dims.reduce<Dim>(addDims, 0) : knownDim(...dims);
+  });
+  return context.node('Concat', parts, { dtype, shape, attributes: { axis: int(axis) }, adapt: false });
+}
+
+/** Tensors of one shape joined along a new axis. */
+export function stacked(context: LowerContext, tensors: readonly TensorValue[], dim: number): TensorValue {
+  const rank = (tensors[0]?.rank ?? 0) + 1;
+  const axis = context.axis(dim, rank);
+  const wider = tensors.map((tensor) => context.reshape(tensor, tensor.content.shape.toSpliced(axis, 0, 1)));
+  return concatenate(context, wider, axis);
+}
+
+for (const name of ['cat', 'concat', 'concatenate'] as const) {
+  defineOp(`aten::${name}(Tensor[] tensors, int dim=0) -> Tensor`, (context, { tensors, dim }) =>
+    concatenate(context, tensors, dim),
+  );
+  // A list whose length is known only at run time comes stacked along a new axis 0: that axis is merged into the one to join along.
+  defineOp(`aten::${name}.stacked(Tensor tensors, int dim=0) -> Tensor`, (context, { tensors, dim }) => {
+    const [count = 1, ...shape] = tensors.content.shape;
+    const axis = context.axis(dim, shape.length);
+    const moved = context.transpose(tensors, movedFirst(tensors.rank, axis));
+    return context.reshape(moved, shape.with(axis, mulDims(count, shape[axis] ?? 1)));
+  });
+}
+
+/** The permutation that brings axis 0 to place `axis`. */
+function movedFirst(rank: number, axis: number): number[] {
+  return rangeOf(rank)
+    .slice(1)
+    .toSpliced(axis, 0, 0);
+}
+
+defineOp('aten::stack(Tensor[] tensors, int dim=0) -> Tensor', (context, { tensors, dim }) =>
+  stacked(context, tensors, dim),
+);
+defineOp('aten::stack.stacked(Tensor tensors, int dim=0) -> Tensor', (context, { tensors, dim }) =>
+  copyOf(context.transpose(tensors, movedFirst(tensors.rank, context.axis(dim, tensors.rank)))),
+);
+
+defineOp('aten::hstack(Tensor[] tensors) -> Tensor', (context, { tensors }) => {
+  const parts = tensors.map((tensor) => atLeast(context, tensor, 1));
+  return concatenate(context, parts, parts[0]?.rank === 1 ? 0 : 1);
+});
+for (const name of ['vstack', 'row_stack'] as const) {
+  defineOp(`aten::${name}(Tensor[] tensors) -> Tensor`, (context, { tensors }) =>
+    concatenate(
+      context,
+      tensors.map((tensor) => atLeast(context, tensor, 2)),
+      0,
+    ),
+  );
+}
+defineOp('aten::dstack(Tensor[] tensors) -> Tensor', (context, { tensors }) =>
+  concatenate(
+    context,
+    tensors.map((tensor) => atLeast(context, tensor, 3)),
+    2,
+  ),
+);
+defineOp('aten::column_stack(Tensor[] tensors) -> Tensor', (context, { tensors }) =>
+  concatenate(
+    context,
+    tensors.map((tensor) =>
+      tensor.rank > 1 ? tensor : context.reshape(tensor, [tensor.content.shape[0] ?? 1, 1]),
+    ),
+    1,
+  ),
+);
+
+defineOp('aten::block_diag(Tensor[] tensors) -> Tensor', (context, { tensors }) => {
+  const blocks = tensors.map((tensor) => atLeast(context, tensor, 2));
+  const dtype = blocks.map((block) => block.dtype).reduce(promoteTypes, blocks[0]?.dtype ?? 'float32');
+  const widths = blocks.map((block) => block.content.shape[1] ?? 1);
+  const width = widths.reduce<Dim>(addDims, 0);
+  const rows = blocks.map((block, i) => {
+    const height = block.content.shape[0] ?? 1;
+    const zeros = (count: Dim): TensorValue[] =>
+      count === 0 ? [] : [context.expand(context.scalar(0n, dtype), [height, count])];
+    const before = widths.slice(0, i).reduce<Dim>(addDims, 0);
+    const after = widths.slice(i + 1).reduce<Dim>(addDims, 0);
+    const parts = [...zeros(before), context.cast(block, dtype), ...zeros(after)];
+    return context.node('Concat', parts, { dtype, shape: [height, width], attributes: { axis: int(1) }, adapt: false });
+  });
+  return concatenate(context, rows, 0);
+});

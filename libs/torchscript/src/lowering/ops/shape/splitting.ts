@@ -1,0 +1,209 @@
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import {
+  addDims,
+  exactQuotient,
+  floorDivDims,
+  sameDim,
+  SymInt,
+  type Dim,
+} from '../../../executor/sym-int.ts';
+import { ListValue, type TensorValue, type Value } from '../../../executor/values.ts';
+import { copyOf } from '../../copies.ts';
+import { opFamily } from '../../define-op.ts';
+import { dimsOf, rangeOf } from '../../dims.ts';
+import { rangeView, selectView, sliceBounds, sliceView } from '../../slicing.ts';
+import { viewOf } from './reshaping.ts';
+
+const { ops, defineOp } = opFamily('shape');
+
+/** Operators that take a tensor apart. */
+export const splitting = ops;
+
+const FIX_SIZE = 'fix the axis with --input name:dtype[sizes], or export the model with torch.tensor_split or a fixed number of slices';
+
+/** Pieces of an axis of the given sizes, one after the other, as views. */
+function pieces(context: LowerContext, self: TensorValue, axis: number, sizes: readonly Dim[]): TensorValue[] {
+  const { shape } = self.content;
+  const total = sizes.reduce<Dim>(addDims, 0);
+  const length = shape[axis] ?? 0;
+  if (typeof total === 'number' && typeof length === 'number' && total !== length) {
+    return context.unsupported(`pieces of ${total} in all of an axis of ${length}`, 'the inputs’ sizes do not fit the model’s code');
+  }
+  // A reshape to the sizes' sum makes the run fail where they do not add up, as PyTorch does; it costs nothing.
+  const whole = sameDim(total, length) ? self : viewOf(context, self, shape.with(axis, total));
+  let start: Dim = 0;
+  return sizes.map((size) => {
+    const piece = rangeView(context, whole, axis, start, size);
+    start = addDims(start, size);
+    return piece;
+  });
+}
+
+/** Pieces of one size; the last one may be smaller. */
+function equalPieces(context: LowerContext, self: TensorValue, axis: number, size: Dim): Value | TensorValue[] {
+  const length = self.content.shape[axis] ?? 0;
+  if (typeof length === 'number' && typeof size === 'number') {
+    if (length === 0 || size <= 0) return pieces(context, self, axis, [length]);
+    const count = Math.ceil(length / size);
+    const sizes = rangeOf(count).map((i) => Math.min(size, length - i * size));
+    return pieces(context, self, axis, sizes);
+  }
+  const count = exactQuotient(length, size);
+  if (typeof count === 'number') {
+    return pieces(
+      context,
+      self,
+      axis,
+      rangeOf(count).map(() => size),
+    );
+  }
+  if (count === undefined) return context.unsupported('a split of an axis of free size', FIX_SIZE);
+  // Equal pieces, their number known only at run time.
+  const { shape } = self.content;
+  const apart = context.reshape(self, shape.toSpliced(axis, 1, count, size));
+  const order = [axis, ...rangeOf(shape.length + 1).filter((i) => i !== axis)];
+  return new ListValue([], context.transpose(apart, order));
+}
+
+/** `torch.chunk`: at most so many pieces, all but the last of one size. */
+function chunked(context: LowerContext, self: TensorValue, chunks: number, dim: number): Value | TensorValue[] {
+  const axis = context.axis(dim, self.rank);
+  const length = self.content.shape[axis] ?? 0;
+  if (length instanceof SymInt) {
+    const size = exactQuotient(length, chunks);
+    if (size === undefined) return context.unsupported(`chunk() of an axis of free size into ${chunks}`, FIX_SIZE);
+    return pieces(
+      context,
+      self,
+      axis,
+      rangeOf(chunks).map(() => size),
+    );
+  }
+  if (length === 0)
+    return pieces(
+      context,
+      self,
+      axis,
+      rangeOf(chunks).map(() => 0),
+    );
+  return equalPieces(context, self, axis, Math.ceil(length / chunks));
+}
+
+/** `torch.tensor_split` into so many pieces, of which the first are larger by one where it does not come out. */
+function sections(context: LowerContext, self: TensorValue, count: number, dim: number): TensorValue[] {
+  const axis = context.axis(dim, self.rank);
+  const length = self.content.shape[axis] ?? 0;
+  const sizes = rangeOf(count).map((i) => floorDivDims(addDims(length, count - 1 - i), count));
+  let start: Dim = 0;
+  return sizes.map((size) => {
+    const piece = rangeView(context, self, axis, start, size);
+    start = addDims(start, size);
+    return piece;
+  });
+}
+
+/** `torch.tensor_split` at the given places. */
+function splitAt(context: LowerContext, self: TensorValue, places: readonly Dim[], dim: number): TensorValue[] {
+  const axis = context.axis(dim, self.rank);
+  const starts: readonly (Dim | null)[] = [null, ...places];
+  return starts.map((start, i) => sliceView(context, self, sliceBounds(axis, start, places[i] ?? null)));
+}
+
+defineOp(
+  'aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]',
+  (context, { self, split_size, dim }) => equalPieces(context, self, context.axis(dim, self.rank), split_size),
+  { limits: 'an axis of free size only where the pieces are equal' },
+);
+defineOp(
+  'aten::split.sizes(Tensor(a -> *) self, SymInt[] split_size, int dim=0) -> Tensor(a)[]',
+  (context, { self, split_size, dim }) => pieces(context, self, context.axis(dim, self.rank), split_size),
+);
+defineOp(
+  'aten::unsafe_split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]',
+  (context, { self, split_size, dim }) => equalPieces(context, self, context.axis(dim, self.rank), split_size),
+  { limits: 'an axis of free size only where the pieces are equal' },
+);
+defineOp(
+  'aten::split_with_sizes(Tensor(a -> *) self, SymInt[] split_sizes, int dim=0) -> Tensor(a)[]',
+  (context, { self, split_sizes, dim }) => pieces(context, self, context.axis(dim, self.rank), split_sizes),
+);
+defineOp(
+  'aten::unsafe_split_with_sizes(Tensor self, SymInt[] split_sizes, int dim=0) -> Tensor[]',
+  (context, { self, split_sizes, dim }) => pieces(context, self, context.axis(dim, self.rank), split_sizes),
+);
+defineOp(
+  'aten::chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]',
+  (context, { self, chunks, dim }) => chunked(context, self, chunks, dim),
+  { limits: 'an axis of free size only where its number of chunks is certain' },
+);
+defineOp(
+  'aten::unsafe_chunk(Tensor self, int chunks, int dim=0) -> Tensor[]',
+  (context, { self, chunks, dim }) => chunked(context, self, chunks, dim),
+  { limits: 'an axis of free size only where its number of chunks is certain' },
+);
+
+defineOp(
+  'aten::tensor_split.sections(Tensor(a -> *) self, int sections, int dim=0) -> Tensor(a)[]',
+  (context, { self, sections: count, dim }) => sections(context, self, count, dim),
+);
+defineOp(
+  'aten::tensor_split.indices(Tensor(a -> *) self, SymInt[] indices, int dim=0) -> Tensor(a)[]',
+  (context, { self, indices, dim }) => splitAt(context, self, indices, dim),
+);
+defineOp(
+  'aten::tensor_split.tensor_indices_or_sections(Tensor(a -> *) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]',
+  (context, { self, tensor_indices_or_sections: places, dim }) => {
+    const known = dimsOf(context, places);
+    if (known === undefined) return context.unsupported('tensor_split() at places that depend on the input', FIX_SIZE);
+    const [count] = known;
+    return places.rank === 0 && typeof count === 'number'
+      ? sections(context, self, count, dim)
+      : splitAt(context, self, known, dim);
+  },
+  { limits: 'places must not depend on the input' },
+);
+
+for (const [name, axisOf] of [
+  ['hsplit', (rank: number): number => (rank === 1 ? 0 : 1)],
+  ['vsplit', (): number => 0],
+  ['dsplit', (): number => 2],
+] as const) {
+  defineOp(`aten::${name}.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`, (context, { self, sections: count }) =>
+    sections(context, self, count, axisOf(self.rank)),
+  );
+  defineOp(`aten::${name}.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]`, (context, { self, indices }) =>
+    splitAt(context, self, indices, axisOf(self.rank)),
+  );
+}
+
+defineOp('aten::unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]', (context, { self, dim }) => {
+  const axis = context.axis(dim, self.rank);
+  const length = self.content.shape[axis] ?? 0;
+  if (typeof length === 'number') return rangeOf(length).map((index) => selectView(context, self, axis, index));
+  const order = [axis, ...rangeOf(self.rank).filter((i) => i !== axis)];
+  return new ListValue([], context.transpose(self, order));
+});
+
+defineOp(
+  'aten::narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)',
+  (context, { self, dim, start, length }) => narrowed(context, self, dim, start, length),
+);
+defineOp(
+  'aten::narrow_copy(Tensor self, int dim, SymInt start, SymInt length) -> Tensor',
+  (context, { self, dim, start, length }) => copyOf(narrowed(context, self, dim, start, length)),
+);
+defineOp(
+  'aten::narrow.Tensor(Tensor(a) self, int dim, Tensor start, SymInt length) -> Tensor(a)',
+  (context, { self, dim, start, length }) => {
+    const from = context.item(start);
+    const place: Dim | undefined = from instanceof SymInt ? from : typeof from === 'bigint' ? Number(from) : undefined;
+    if (place === undefined) return context.unsupported('narrow() from a place that is no integer');
+    return narrowed(context, self, dim, place, length);
+  },
+);
+
+function narrowed(context: LowerContext, self: TensorValue, dim: number, start: Dim, length: Dim): TensorValue {
+  const axis = context.axis(dim, self.rank);
+  const from = typeof start === 'number' && start < 0 ? addDims(self.content.shape[axis] ?? 0, start) : start;
+  return rangeView(context, self, axis, from, length);
+}

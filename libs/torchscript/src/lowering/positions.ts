@@ -1,0 +1,36 @@
+import type { LowerContext } from '../executor/lower-context.ts';
+import { addDims, mulDims, type Dim } from '../executor/sym-int.ts';
+import type { TensorValue } from '../executor/values.ts';
+import { rangeOf, toScalar } from './dims.ts';
+
+/** Up to so many positions are written into the model as a constant. */
+const MAX_CONSTANT = 1024;
+
+/** Options of {@link positions}. */
+export interface PositionOptions {
+  readonly start?: Dim;
+  readonly step?: Dim;
+  /** The axis along which they lie in a tensor of `rank` axes, the others being 1; unless said, of 1 axis. */
+  readonly axis?: number;
+  readonly rank?: number;
+}
+
+/** The int64 numbers `start`, `start + step`, … along one axis. */
+export function positions(context: LowerContext, count: Dim, options: PositionOptions = {}): TensorValue {
+  const { start = 0, step = 1, axis = 0, rank = 1 } = options;
+  const shape: Dim[] = Array.from({ length: rank }, (_, i) => (i === axis ? count : 1));
+  if (typeof count === 'number' && typeof start === 'number' && typeof step === 'number' && count <= MAX_CONSTANT) {
+    return context.constant(
+      rangeOf(count).map((i) => BigInt(start + i * step)),
+      'int64',
+      shape as number[],
+    );
+  }
+  const bounds = [start, addDims(start, mulDims(count, step)), step];
+  const range = context.node(
+    'Range',
+    bounds.map((bound) => context.scalar(toScalar(bound), 'int64')),
+    { dtype: 'int64', shape: [count] },
+  );
+  return context.reshape(range, shape);
+}

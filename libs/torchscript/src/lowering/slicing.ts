@@ -1,0 +1,200 @@
+import type { LowerContext } from '../executor/lower-context.ts';
+import {
+  addDims,
+  floorDivDims,
+  isLess,
+  maxDims,
+  minDims,
+  minimumOf,
+  modDims,
+  mulDims,
+  sameDim,
+  subDims,
+  type Dim,
+} from '../executor/sym-int.ts';
+import type { TensorValue } from '../executor/values.ts';
+import { withContiguity } from './copies.ts';
+import { toScalar } from './dims.ts';
+import { positions } from './positions.ts';
+import { scatterElements } from './scatter.ts';
+import { int } from './attributes.ts';
+
+/** Beyond the end of every axis. */
+const TO_THE_END = Number.MAX_SAFE_INTEGER;
+
+/** A slice as Python means it: negative bounds count from the end, bounds beyond the axis are cut. */
+export interface SliceBounds {
+  readonly axis: number;
+  readonly start: Dim;
+  readonly end: Dim;
+  readonly step: number;
+}
+
+/** Bounds of a slice; null is the beginning or the end. */
+export function sliceBounds(axis: number, start: Dim | null, end: Dim | null, step = 1): SliceBounds {
+  const bound = (dim: Dim): Dim => (typeof dim === 'number' ? Math.max(-TO_THE_END, Math.min(TO_THE_END, dim)) : dim);
+  return { axis, start: bound(start ?? 0), end: bound(end ?? TO_THE_END), step };
+}
+
+/** A bound counted from the front and cut to the axis; undefined where its sign is known only at run time. */
+function absolute(bound: Dim, length: Dim): Dim | undefined {
+  if (bound === TO_THE_END) return length;
+  if (minimumOf(bound) >= 0) return minDims(bound, length);
+  return isLess(bound, 0) === true ? maxDims(addDims(length, bound), 0) : undefined;
+}
+
+/** How many elements a slice takes; undefined where that is known only at run time. */
+function sliceCount({ start, end, step }: SliceBounds, length: Dim): Dim | undefined {
+  const from = minimumOf(start) >= 0 ? start : absolute(start, length);
+  const to = absolute(end, length);
+  if (from === undefined || to === undefined) return undefined;
+  const span = maxDims(subDims(to, from), 0);
+  return step === 1 ? span : floorDivDims(addDims(span, step - 1), step);
+}
+
+/** The elements of a slice. */
+export function readSlice(context: LowerContext, base: TensorValue, bounds: SliceBounds): TensorValue {
+  const { axis, start, end, step } = bounds;
+  const { shape } = base.content;
+  const count = sliceCount(bounds, shape[axis] ?? 0);
+  if (count === undefined) {
+    return context.node('Slice', [base, ...[start, end, axis, step].map((bound) => context.ints([bound]))], {
+      shape: shape.map((dim, i) => (i === axis ? null : dim)),
+      adapt: false,
+    });
+  }
+  const inOrder = base.content.contiguous && step === 1 && shape.slice(0, axis).every((dim) => dim === 1);
+  const whole = sameDim(count, shape[axis] ?? 0);
+  return withContiguity(context.slice(base, axis, start, end, step, count), whole ? base.content.contiguous : inOrder);
+}
+
+/** `base` with the elements of a slice replaced. */
+export function writeSlice(
+  context: LowerContext,
+  base: TensorValue,
+  bounds: SliceBounds,
+  updated: TensorValue,
+): TensorValue {
+  const { axis, step } = bounds;
+  const { shape } = base.content;
+  const length = shape[axis] ?? 0;
+  const count = sliceCount(bounds, length);
+  const start = absolute(bounds.start, length);
+  if (count === undefined || start === undefined) {
+    return context.unsupported(
+      'an in-place change of a slice whose bounds may be negative, which is known only at run time',
+      'make the bound’s sign certain, for instance with clamp(min=0)',
+    );
+  }
+  if (count === 0) return base;
+  if (sameDim(count, length)) return updated;
+  if (step !== 1) {
+    const indices = positions(context, count, { start, step, axis, rank: shape.length });
+    return scatterElements(context, base, axis, context.expand(indices, updated.content.shape), updated);
+  }
+  const end = addDims(start, count);
+  const before = start === 0 ? [] : [context.slice(base, axis, 0, start, 1, start)];
+  const rest = subDims(length, end);
+  const after = rest === 0 ? [] : [context.slice(base, axis, end, TO_THE_END, 1, rest)];
+  return context.node('Concat', [...before, updated, ...after], { shape, attributes: { axis: int(axis) }, adapt: false });
+}
+
+/** A slice as a view. */
+export function sliceView(context: LowerContext, self: TensorValue, bounds: SliceBounds): TensorValue {
+  return context.view(
+    self,
+    (base) => readSlice(context, base, bounds),
+    (base, updated) => writeSlice(context, base, bounds, updated),
+  );
+}
+
+/** `count` elements of an axis from `start` on, as a view; the range must lie within the axis. */
+export function rangeView(
+  context: LowerContext,
+  self: TensorValue,
+  axis: number,
+  start: Dim,
+  count: Dim,
+): TensorValue {
+  const bounds = sliceBounds(axis, start, addDims(start, count));
+  return context.view(
+    self,
+    (base) => {
+      const { shape, contiguous } = base.content;
+      const inOrder = contiguous && shape.slice(0, axis).every((dim) => dim === 1);
+      return withContiguity(context.slice(base, axis, start, bounds.end, 1, count), inOrder);
+    },
+    (base, updated) => writeRange(context, base, axis, start, updated),
+  );
+}
+
+/** `base` with a range of an axis replaced by `updated`; the range must lie within the axis. */
+function writeRange(
+  context: LowerContext,
+  base: TensorValue,
+  axis: number,
+  start: Dim,
+  updated: TensorValue,
+): TensorValue {
+  const { shape } = base.content;
+  const end = addDims(start, updated.content.shape[axis] ?? 0);
+  const rest = subDims(shape[axis] ?? 0, end);
+  const before = start === 0 ? [] : [context.slice(base, axis, 0, start, 1, start)];
+  const after = rest === 0 ? [] : [context.slice(base, axis, end, TO_THE_END, 1, rest)];
+  if (before.length === 0 && after.length === 0) return updated;
+  return context.node('Concat', [...before, updated, ...after], { shape, attributes: { axis: int(axis) }, adapt: false });
+}
+
+/** An index counted from the front; refuses one that is known to lie outside of the axis. */
+function absoluteIndex(context: LowerContext, index: Dim, length: Dim): Dim {
+  if (typeof index === 'number' && typeof length === 'number' && (index >= length || index < -length)) {
+    return context.unsupported(`index ${index} of an axis of ${length}`, 'it is out of range: check the inputs’ sizes');
+  }
+  if (minimumOf(index) >= 0) return index;
+  if (isLess(index, 0) === true) return addDims(length, index);
+  return modDims(index, length);
+}
+
+/** One position of an axis: the axis is gone. */
+export function readSelect(context: LowerContext, base: TensorValue, axis: number, index: Dim): TensorValue {
+  const { shape, contiguous, dtype } = base.content;
+  const known = context.elementsOf(base);
+  absoluteIndex(context, index, shape[axis] ?? 0);
+  if (known !== undefined && shape.length === 1 && typeof index === 'number') {
+    const element = known.at(index);
+    if (element !== undefined) return context.elements([element], dtype, []);
+  }
+  const picked = context.node('Gather', [base, context.scalar(toScalar(index), 'int64')], {
+    shape: shape.toSpliced(axis, 1),
+    attributes: { axis: int(axis) },
+    adapt: false,
+  });
+  return withContiguity(picked, contiguous && shape.slice(0, axis).every((dim) => dim === 1));
+}
+
+/** `base` with one position of an axis replaced. */
+export function writeSelect(
+  context: LowerContext,
+  base: TensorValue,
+  axis: number,
+  index: Dim,
+  updated: TensorValue,
+): TensorValue {
+  const { shape } = base.content;
+  const at = absoluteIndex(context, index, shape[axis] ?? 0);
+  return writeRange(context, base, axis, at, context.reshape(updated, shape.with(axis, 1)));
+}
+
+/** One position of an axis as a view. */
+export function selectView(context: LowerContext, self: TensorValue, axis: number, index: Dim): TensorValue {
+  return context.view(
+    self,
+    (base) => readSelect(context, base, axis, index),
+    (base, updated) => writeSelect(context, base, axis, index, updated),
+  );
+}
+
+/** `-(-a // b)`. */
+export function ceilDivDims(a: Dim, b: Dim): Dim {
+  return mulDims(floorDivDims(mulDims(a, -1), b), -1);
+}

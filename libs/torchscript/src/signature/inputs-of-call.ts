@@ -1,0 +1,81 @@
+import type { TorchScriptArchive } from '../archive/torchscript-archive.ts';
+import { Program } from '../frontend/program.ts';
+import type { ParamDef, TypeExpr } from '../frontend/ast.ts';
+import type { PickleValue } from '../pickle/pickle-value.ts';
+import type { ScalarType } from '../scalar-type.ts';
+import { modelError } from '../torchscript-error.ts';
+import type { InputOptions, TensorInput } from './plan-inputs.ts';
+
+/** One argument of a call, flattened: what a tensor looks like; a number is a tensor of rank 0. */
+export interface CallArgument {
+  readonly dtype: ScalarType;
+  readonly rank: number;
+}
+
+/** The parameters of a method of the archive's root module, without `self`. @throws SconceError `model_invalid` where it has no such method. */
+export function methodParams(archive: TorchScriptArchive, program: Program, method: string): readonly ParamDef[] {
+  const { className } = archive.root;
+  const definition = program.findClass(className);
+  if (definition === undefined) throw modelError('execute', `the code of ${className} is not in the archive`);
+  const found = definition.methods.find(({ name }) => name === method);
+  if (found !== undefined) return found.params.slice(1);
+  const others = definition.methods.map(({ name }) => name).join(', ');
+  throw modelError('execute', `the model has no method ${method}; it has ${others === '' ? 'none' : others}`);
+}
+
+/**
+ * Describes a method's inputs by a call of it, its arguments flattened in order (lists, tuples and dicts are spread). Every
+ * axis stays free; parameters behind the last argument take their defaults.
+ *
+ * @throws SconceError `invalid_tensor` where the call has more arguments than the method takes.
+ */
+export function inputsOfCall(
+  archive: TorchScriptArchive,
+  call: readonly CallArgument[],
+  options: { readonly method?: string; readonly fixed?: ReadonlySet<string> } = {},
+): InputOptions {
+  const method = options.method ?? 'forward';
+  const params = methodParams(archive, new Program(archive.sources), method).filter(
+    ({ name }) => options.fixed?.has(name) !== true,
+  );
+  const traced = archive.tracedInputs.get(method);
+  const inputs = new Map<string, TensorInput>();
+  let at = 0;
+  let given = 0;
+  const take = (name: string, type: TypeExpr | undefined, example: PickleValue | undefined, after: number): void => {
+    const [inner] = type?.args ?? [];
+    const parts = typeof example === 'object' && example !== null && 'items' in example ? example.items : undefined;
+    switch (type?.name) {
+      case 'Optional':
+        return take(name, inner, example, after);
+      case 'Tuple':
+        type.args.forEach((of, i) => take(`${name}.${i}`, of, parts?.[i], after));
+        return;
+      case 'List': {
+        const count = parts?.length ?? Math.max(0, call.length - at - after);
+        for (let i = 0; i < count; i++) take(`${name}.${i}`, inner, parts?.[i], after);
+        return;
+      }
+      case 'Dict': {
+        const keys = typeof example === 'object' && example !== null && example.kind === 'dict' ? example.entries : [];
+        for (const [key, value] of keys) take(`${name}.${String(key)}`, type.args[1], value, after);
+        return;
+      }
+      default: {
+        const argument = call[at++];
+        if (argument === undefined || ['int', 'float', 'bool'].includes(type?.name ?? '')) return;
+        inputs.set(name, { dtype: argument.dtype, shape: Array.from({ length: argument.rank }, () => null) });
+      }
+    }
+  };
+  for (const [i, param] of params.entries()) {
+    if (at >= call.length) break;
+    const required = params.slice(i + 1).filter((other) => other.default === undefined).length;
+    take(param.name, param.type, traced?.[i], required);
+    given = i + 1;
+  }
+  if (at < call.length) {
+    throw modelError('execute', `the call has ${call.length} arguments, and ${method} takes ${at}`);
+  }
+  return { inputs, given };
+}

@@ -1,0 +1,1 @@
+"""Seeded generators of TorchScript archives with the outputs PyTorch gives; see ../README.md."""

@@ -1,0 +1,163 @@
+"""A case: a module, the way it is archived and the calls whose results PyTorch gives."""
+import copy
+import dataclasses
+import json
+import os
+import warnings
+import zlib
+from typing import Any, Callable, List, Optional
+
+import torch
+
+from generate import archive
+from generate.tensors import copy_value, flatten, save_safetensors, structure
+
+
+@dataclasses.dataclass
+class Case:
+    """`make` builds the module and `calls` the argument tuples, both after the case's own seed is set."""
+
+    name: str
+    make: Callable[[], torch.nn.Module]
+    calls: Callable[[], List[tuple]]
+    how: str  # trace | script
+    example: Optional[Callable[[], tuple]] = None  # traced with; the first call when not given
+    batch: Optional[str] = None  # dynamic | none | locked:N
+    tolerance: Optional[dict] = None
+    note: str = ""
+    grad: bool = False  # trace with autograd on: PyTorch then takes its unfused paths
+    reference: bool = False  # also keep the float64 run of the same module
+    stateful: bool = False  # calls are made in order on one loaded module
+    random: bool = False  # values are random: only shapes and dtypes may be compared
+    debug: str = "drop"
+    prepare: Optional[Callable[[torch.nn.Module], None]] = None
+
+
+class Family:
+    """The cases of one family; `@family(...)` on a module class registers it."""
+
+    def __init__(self, name):
+        self.name = name
+        self.cases: List[Case] = []
+
+    def __call__(self, name, calls, how="trace", args=(), **options):
+        """`how` is `trace`, `script` or `both`; with `both` the scripted case is named NAME_script."""
+
+        def register(module_class):
+            for way in ("trace", "script") if how == "both" else (how,):
+                case_name = f"{name}_script" if how == "both" and way == "script" else name
+                self.cases.append(Case(case_name, lambda: module_class(*args), calls, way, **options))
+            return module_class
+
+        return register
+
+    def add(self, name, make, calls, how="trace", **options):
+        """Register a module that needs no class of its own."""
+        self(name, calls, how, **options)(make)
+
+
+def clear_compiled_classes():
+    """Forget compiled classes, so that a case's mangled names do not depend on the cases before it."""
+    torch._C._jit_clear_class_registry()
+    torch.jit._recursive.concrete_type_store = torch.jit._recursive.ConcreteTypeStore()
+    torch.jit._state._clear_class_state()
+
+
+def compile_module(case, module, example):
+    """Trace or script the module."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if case.how == "script":
+            return torch.jit.script(module)
+        with torch.set_grad_enabled(case.grad):
+            return torch.jit.trace(module, copy_value(example), check_trace=False)
+
+
+def write_case(case, folder):
+    """Write the archive and its calls; returns the case's row for index.json."""
+    clear_compiled_classes()
+    torch.manual_seed(zlib.crc32(case.name.encode()))
+    module = case.make().eval()
+    if case.prepare:
+        case.prepare(module)
+    calls = case.calls()
+    example = case.example() if case.example else calls[0]
+    twin = copy.deepcopy(module) if case.reference else None
+    path = os.path.join(folder, f"{case.name}.pt")
+    archive.save(compile_module(case, module, example), path, case.debug)
+    loaded, tensors, rows = torch.jit.load(path), {}, []
+    with torch.no_grad(), torch.jit.optimized_execution(False):
+        for k, args in enumerate(calls):
+            rows.append(run_call(case, loaded, twin, k, args, tensors))
+    save_safetensors(tensors, os.path.join(folder, f"{case.name}.safetensors"))
+    row: dict[str, Any] = {"name": case.name, "how": case.how, "torch": torch.__version__.split("+")[0], "calls": rows}
+    optional = {"batch": case.batch, "tolerance": case.tolerance, "stateful": case.stateful, "random": case.random, "note": case.note}
+    return row | {key: value for key, value in optional.items() if value}
+
+
+def run_call(case, loaded, twin, k, args, tensors):
+    """Run one call, add its tensors and return its row."""
+    for i, tensor in enumerate(flatten(args)):
+        tensors[f"{k}.in.{i}"] = tensor.detach().clone()
+    row = {"inputs": len(flatten(args)), "args": structure(args)}
+    try:
+        result = loaded(*copy_value(args))
+    except (torch.jit.Error, RuntimeError) as error:
+        if "raises" not in case.note:
+            raise
+        return row | {"outputs": 0, "raises": str(error).strip().splitlines()[-1]}
+    outputs = flatten(result)
+    for j, output in enumerate(outputs):
+        tensors[f"{k}.out.{j}"] = output.clone()
+    row |= {"outputs": len(outputs), "result": structure(result)}
+    if not case.random and not case.stateful:
+        for output, again in zip(outputs, flatten(loaded(*copy_value(args)))):
+            assert torch.equal(torch.nan_to_num(output), torch.nan_to_num(again)), "not deterministic; mark the case random"
+    if twin is not None:
+        add_reference(twin, args, outputs, k, tensors)
+    return row
+
+
+def add_reference(twin, args, outputs, k, tensors):
+    """Keep the float64 run of floating outputs; it judges where float32 itself is inexact."""
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        references = flatten(twin.double()(*copy_value(args, torch.float64)))
+    finally:
+        torch.set_default_dtype(default)
+    assert len(references) == len(outputs)
+    for j, (reference, output) in enumerate(zip(references, outputs)):
+        if output.is_floating_point():
+            scale = max(1.0, float(reference.abs().max()))
+            assert float((reference - output).abs().max()) < 1e-2 * scale, f"float64 run differs at output {j}"
+            tensors[f"{k}.ref.{j}"] = reference.double()
+
+
+def write_index(folder, rows):
+    """Merge rows into the folder's index.json by name, in one rename, so that readers never see half a file."""
+    path = os.path.join(folder, "index.json")
+    known = {}
+    if os.path.exists(path):
+        with open(path) as file:
+            known = {row["name"]: row for row in json.load(file)}
+    known.update({row["name"]: row for row in rows})
+    with open(path + ".part", "w") as file:
+        file.write("[\n" + ",\n".join(json.dumps(known[name]) for name in sorted(known)) + "\n]\n")
+    os.replace(path + ".part", path)
+
+
+def write_family(family, folder, only):
+    """Write the family's cases whose names match; returns the cases that failed, with their errors."""
+    failed = []
+    os.makedirs(folder, exist_ok=True)
+    for case in family.cases:
+        if only.search(f"{family.name}/{case.name}"):
+            try:
+                write_index(folder, [write_case(case, folder)])
+            except Exception as error:  # the other cases are worth having; the run still fails at its end
+                for ending in (".pt", ".safetensors"):
+                    if os.path.exists(os.path.join(folder, case.name + ending)):
+                        os.remove(os.path.join(folder, case.name + ending))
+                failed.append((f"{family.name}/{case.name}", error))
+    return failed

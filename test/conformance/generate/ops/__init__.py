@@ -1,0 +1,1 @@
+"""Operator cases, one module per family."""
