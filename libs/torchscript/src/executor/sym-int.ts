@@ -98,7 +98,8 @@ export function subDims(a: Dim, b: Dim): Dim {
 }
 
 export function mulDims(a: Dim, b: Dim): Dim {
-  if (typeof a === 'number' && typeof b === 'number') return a * b;
+  // Adding 0 turns -0, which no size is, into 0.
+  if (typeof a === 'number' && typeof b === 'number') return a * b + 0;
   const terms: Term[] = [];
   for (const x of termsOf(a)) {
     for (const y of termsOf(b)) {
@@ -162,7 +163,7 @@ function operation(kind: 'floordiv' | 'mod' | 'min' | 'max' | 'broadcast', a: Di
 
 /** Python's `a // b`. */
 export function floorDivDims(a: Dim, b: Dim): Dim {
-  if (typeof a === 'number' && typeof b === 'number') return Math.floor(a / b);
+  if (typeof a === 'number' && typeof b === 'number') return Math.floor(a / b) + 0;
   const exact = exactQuotient(a, b);
   if (exact !== undefined) return exact;
   if (typeof b === 'number' && b > 0 && typeof a !== 'number') {
@@ -180,7 +181,7 @@ export function floorDivDims(a: Dim, b: Dim): Dim {
 
 /** Python's `a % b`. */
 export function modDims(a: Dim, b: Dim): Dim {
-  if (typeof a === 'number' && typeof b === 'number') return a - Math.floor(a / b) * b;
+  if (typeof a === 'number' && typeof b === 'number') return a - Math.floor(a / b) * b + 0;
   if (exactQuotient(a, b) !== undefined) return 0;
   return operation('mod', a, b, minimumOf(b) > 0 ? 0 : -Infinity);
 }

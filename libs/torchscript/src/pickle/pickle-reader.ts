@@ -53,7 +53,7 @@ export class PickleReader {
 
   /** A little-endian two's complement integer of `length` bytes, at most 8. */
   long(length: number): bigint {
-    if (length > 8) throw this.error(`an integer of ${length} bytes; TorchScript's have at most 8`);
+    if (length > 8) throw this.damaged(`an integer of ${length} bytes; TorchScript's have at most 8`);
     const at = this.#advance(length);
     let value = 0n;
     for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(this.#view.getUint8(at + i));
@@ -65,14 +65,14 @@ export class PickleReader {
     try {
       return utf8.decode(this.#bytes.subarray(at, at + length));
     } catch {
-      throw this.error('a string that is not UTF-8');
+      throw this.damaged('a string that is not UTF-8');
     }
   }
 
   /** Text up to a newline, which is skipped. */
   line(): string {
     const end = this.#bytes.subarray(this.#at, this.#at + MAX_NAME_BYTES).indexOf(0x0a);
-    if (end < 0) throw this.error(`a name that does not end within ${MAX_NAME_BYTES} bytes`);
+    if (end < 0) throw this.damaged(`a name that does not end within ${MAX_NAME_BYTES} bytes`);
     const text = this.text(end);
     this.#at++;
     return text;
@@ -84,10 +84,15 @@ export class PickleReader {
     return modelError('pickle', message, { record: this.record, byteOffset: this.#opcodeAt, ...details });
   }
 
+  /** The same where no PyTorch would have written this. */
+  damaged(what: string): Error {
+    return this.error(`${what}: the file is damaged, or not of torch.jit.save; copy it again, or save the model again`);
+  }
+
   #advance(length: number): number {
     const at = this.#at;
     if (length > this.#bytes.length - at) {
-      throw this.error(`the pickle ends within a value (${length} bytes wanted, ${this.#bytes.length - at} left)`);
+      throw this.damaged(`the pickle ends within a value (${length} bytes wanted, ${this.#bytes.length - at} left)`);
     }
     this.#at = at + length;
     return at;

@@ -38,11 +38,11 @@ export class Rebuilder {
       (view === undefined || view === null);
     const count = this.#size(elements, 'storage');
     if (!sound || dtype === undefined || items.length > 6)
-      throw this.#reader.error('a persistent id that is no storage');
+      throw this.#reader.damaged('a persistent id that is no storage');
     const { storages } = this.#options;
-    if (storages === undefined) throw this.#reader.error('a tensor where none should be');
+    if (storages === undefined) throw this.#reader.damaged('a tensor where none should be');
     const storage = storages.find(key, dtype, count);
-    if (typeof storage === 'string') throw this.#reader.error(storage);
+    if (typeof storage === 'string') throw this.#reader.damaged(storage);
     return { kind: 'storage', storage };
   }
 
@@ -75,7 +75,7 @@ export class Rebuilder {
   }
 
   #wrong(name: string): Error {
-    return this.#reader.error(`${name} is called with arguments that TorchScript does not write`);
+    return this.#reader.damaged(`${name} is called with arguments that TorchScript does not write`);
   }
 
   #enumMember(className: string, args: readonly PickleItem[]): PickleValue {
@@ -111,16 +111,17 @@ export class Rebuilder {
 
   /** Every element lies within the storage, and all arithmetic on it is exact. */
   #checkExtent({ storage, storageOffset, sizes, strides }: PickleTensor): void {
-    if (sizes.length !== strides.length) throw this.#reader.error('a tensor with other than one stride per dimension');
+    if (sizes.length !== strides.length)
+      throw this.#reader.damaged('a tensor with other than one stride per dimension');
     const count = sizes.reduce((product, size) => product * size, 1);
     const last = sizes.reduce((sum, size, i) => sum + (size - 1) * (strides[i] as number), storageOffset);
     if (!Number.isSafeInteger(sizes.reduce((product, size) => product * Math.max(size, 1), 1))) {
-      throw this.#reader.error(`a tensor of ${sizes.join(' x ')} elements`);
+      throw this.#reader.damaged(`a tensor of ${sizes.join(' x ')} elements`);
     }
     if (count === 0) return;
     if (!Number.isSafeInteger(last) || last >= storage.elements) {
       const message = `a tensor of shape [${sizes.join(', ')}] and strides [${strides.join(', ')}] at element ${storageOffset} leaves its storage ${storage.record} of ${storage.elements} elements`;
-      throw this.#reader.error(message);
+      throw this.#reader.damaged(message);
     }
   }
 
@@ -158,8 +159,8 @@ export class Rebuilder {
     const [list] = args;
     if (args.length !== 1 || !isKind(list, 'list')) throw this.#wrong(`torch.jit._pickle.${called.replace('-', '_')}`);
     // Each list is given its type once, or checking it could be repeated without end.
-    if (list.typeTag !== undefined) throw this.#reader.error(`a ${tag} that was a ${list.typeTag} before`);
-    if (!list.items.every(holds)) throw this.#reader.error(`a ${tag} with items of another type`);
+    if (list.typeTag !== undefined) throw this.#reader.damaged(`a ${tag} that was a ${list.typeTag} before`);
+    if (!list.items.every(holds)) throw this.#reader.damaged(`a ${tag} with items of another type`);
     list.typeTag = tag;
     return list;
   }
@@ -189,12 +190,13 @@ export class Rebuilder {
 
   #sizes(item: PickleItem | undefined): number[] {
     const items = isKind(item, 'tuple') ? item.items : undefined;
-    if (items === undefined || items.length > MAX_DIMS) throw this.#reader.error('sizes that are no tuple of integers');
+    if (items === undefined || items.length > MAX_DIMS)
+      throw this.#reader.damaged('sizes that are no tuple of integers');
     return items.map((size) => this.#size(size, 'size'));
   }
 
   #size(item: PickleItem | undefined, what: string): number {
     if (typeof item === 'bigint' && item >= 0n && item <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(item);
-    throw this.#reader.error(`a ${what} that is no integer from 0 to 2^53`);
+    throw this.#reader.damaged(`a ${what} that is no integer from 0 to 2^53`);
   }
 }

@@ -28,7 +28,7 @@ export class StorageTable {
     }
     const wanted = elements * SCALAR_TYPE_BYTES[dtype];
     const available = this.#recordBytes === undefined ? wanted : this.#recordBytes(record);
-    if (available === undefined) return `storage ${record} is not in the archive: the file was not written to its end`;
+    if (available === undefined) return `storage ${record} is not in the archive`;
     if (!Number.isSafeInteger(wanted) || wanted > available) {
       return `storage ${record} should have ${elements} elements of ${dtype}, but its record has ${available} bytes`;
     }

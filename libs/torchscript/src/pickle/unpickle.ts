@@ -68,8 +68,8 @@ class Unpickler {
 
   #stop(): PickleValue {
     const value = this.#popValue();
-    if (this.#stack.length > 0 || this.#marks.length > 0) throw this.#reader.error('values left over at the end');
-    if (!this.#reader.atEnd) throw this.#reader.error('bytes left over behind the end');
+    if (this.#stack.length > 0 || this.#marks.length > 0) throw this.#reader.damaged('values left over at the end');
+    if (!this.#reader.atEnd) throw this.#reader.damaged('bytes left over behind the end');
     if (isNestedWithin(value, this.#options.maxNesting)) return value;
     throw this.#reader.error(`values nested in more than ${this.#options.maxNesting} levels`);
   }
@@ -163,20 +163,20 @@ class Unpickler {
   /** The topmost items, lowest first; not past the last mark. */
   #popMany(count: number): PickleItem[] {
     const start = this.#stack.length - count;
-    if (start < (this.#marks.at(-1) ?? 0)) throw this.#reader.error('a value is missing from the stack');
+    if (start < (this.#marks.at(-1) ?? 0)) throw this.#reader.damaged('a value is missing from the stack');
     return this.#stack.splice(start);
   }
 
   #popToMark(): PickleItem[] {
     const mark = this.#marks.pop();
-    if (mark === undefined) throw this.#reader.error('a mark is missing from the stack');
+    if (mark === undefined) throw this.#reader.damaged('a mark is missing from the stack');
     return this.#stack.splice(mark);
   }
 
   #top(): PickleItem {
     const item = this.#stack.at(-1);
     if (item === undefined || this.#stack.length === (this.#marks.at(-1) ?? 0)) {
-      throw this.#reader.error('a value is missing from the stack');
+      throw this.#reader.damaged('a value is missing from the stack');
     }
     return item;
   }
@@ -184,13 +184,13 @@ class Unpickler {
   #values(items: readonly PickleItem[]): PickleValue[] {
     return items.map((item) => {
       if (isValue(item)) return item;
-      throw this.#reader.error('a class, function or storage where a value should be');
+      throw this.#reader.damaged('a class, function or storage where a value should be');
     });
   }
 
   #append(items: readonly PickleItem[]): void {
     const list = this.#top();
-    if (!isKind(list, 'list')) throw this.#reader.error('an append to what is no list');
+    if (!isKind(list, 'list')) throw this.#reader.damaged('an append to what is no list');
     for (const value of this.#values(items)) list.items.push(value);
   }
 
@@ -201,8 +201,8 @@ class Unpickler {
 
   #setItems(items: readonly PickleItem[]): void {
     const dict = this.#top();
-    if (!isKind(dict, 'dict')) throw this.#reader.error('entries for what is no dict');
-    if (items.length % 2 !== 0) throw this.#reader.error('a key without a value');
+    if (!isKind(dict, 'dict')) throw this.#reader.damaged('entries for what is no dict');
+    if (items.length % 2 !== 0) throw this.#reader.damaged('a key without a value');
     let positions = this.#positions.get(dict);
     if (positions === undefined) this.#positions.set(dict, (positions = new Map()));
     const values = this.#values(items);
@@ -226,9 +226,9 @@ class Unpickler {
     switch (key.kind) {
       case 'list':
       case 'dict':
-        throw this.#reader.error(`a ${key.kind} as the key of a dict`);
+        throw this.#reader.damaged(`a ${key.kind} as the key of a dict`);
       case 'tuple':
-        throw this.#reader.error('a tuple as the key of a dict, which TorchScript has not');
+        throw this.#reader.damaged('a tuple as the key of a dict, which TorchScript has not');
       case 'device':
         return `device ${key.device}`;
       case 'complex':
@@ -244,7 +244,7 @@ class Unpickler {
 
   #get(index: number): void {
     const item = this.#memo.get(index);
-    if (item === undefined) throw this.#reader.error(`memo ${index} was never stored`);
+    if (item === undefined) throw this.#reader.damaged(`memo ${index} was never stored`);
     this.#push(item);
   }
 
@@ -259,14 +259,14 @@ class Unpickler {
     const [type, args] = this.#popMany(2);
     const plain = isKind(args, 'tuple') && args.items.length === 0;
     if (!isKind(type, 'global') || type.meaning.kind !== 'class' || !plain) {
-      throw this.#reader.error('a new object of what is no class of the model, or with arguments');
+      throw this.#reader.damaged('a new object of what is no class of the model, or with arguments');
     }
     this.#push({ kind: 'object', className: type.meaning.className, attributes: new Map() });
   }
 
   #reduce(): void {
     const [callee, args] = this.#popMany(2);
-    if (!isKind(callee, 'global') || args === undefined) throw this.#reader.error('a call of what is no function');
+    if (!isKind(callee, 'global') || args === undefined) throw this.#reader.damaged('a call of what is no function');
     // An enum's value stands there bare, all other arguments in a tuple.
     const items = isKind(args, 'tuple') || isKind(args, 'arguments') ? args.items : [args];
     this.#push(this.#rebuilder.call(callee, items));
@@ -276,7 +276,7 @@ class Unpickler {
   #build(): void {
     const state = this.#popValue();
     const object = this.#top();
-    if (!isKind(object, 'object')) throw this.#reader.error('a state for what is no object of the model');
+    if (!isKind(object, 'object')) throw this.#reader.damaged('a state for what is no object of the model');
     if (isKind(state, 'dict')) this.#attributeCount += state.entries.length;
     if (this.#attributeCount > this.#options.maxOpcodes) throw this.#reader.error('too many attributes to be read');
     const attributes = attributesOf(state);

@@ -1,0 +1,29 @@
+import { readFile } from 'node:fs/promises';
+import { expect, it } from 'vitest';
+
+import { examine } from '../../fuzz/examine.ts';
+import { makeSeed, mutant } from '../../fuzz/mutate.ts';
+import { Random } from '../../fuzz/random.ts';
+import { SEED_FIXTURES } from '../../fuzz/seed-fixtures.ts';
+
+/** `fuzz/fuzz.ts` runs as many as one likes. */
+const MUTANTS = 1500;
+
+it('reads or refuses every mutant of the fixtures, and nothing else', async () => {
+  const seeds = await Promise.all(
+    SEED_FIXTURES.map(async (name) =>
+      makeSeed(name, await readFile(new URL(`../../fixtures/archive/${name}`, import.meta.url))),
+    ),
+  );
+  const verdicts = { read: 0, refused: 0 };
+  for (let n = 0; n < MUTANTS; n++) {
+    const bytes = mutant(seeds, new Random(n));
+    const verdict = await examine(bytes).catch((error: unknown) => {
+      throw new Error(`mutant ${n}`, { cause: error });
+    });
+    verdicts[verdict]++;
+  }
+  // Mutants that are all refused at the door would test nothing.
+  expect(verdicts.read).toBeGreaterThan(MUTANTS / 10);
+  expect(verdicts.refused).toBeGreaterThan(MUTANTS / 10);
+});
