@@ -40,9 +40,14 @@ export function tensorsIn(value: PickleValue): PickleTensor[] {
     if (next === null || typeof next !== 'object' || seen.has(next)) continue;
     seen.add(next);
     if (next.kind === 'tensor') tensors.push(next);
-    else if (next.kind === 'list' || next.kind === 'tuple') pending.push(...next.items);
-    else if (next.kind === 'dict') pending.push(...next.entries.flat());
-    else if (next.kind === 'object') pending.push(...next.attributes.values(), next.state ?? null);
+    for (const child of childrenOf(next)) pending.push(child);
   }
   return tensors;
+}
+
+function childrenOf(value: PickleValue & object): Iterable<PickleValue> {
+  if (value.kind === 'list' || value.kind === 'tuple') return value.items;
+  if (value.kind === 'dict') return value.entries.flat();
+  if (value.kind === 'object') return [...value.attributes.values(), value.state ?? null];
+  return [];
 }

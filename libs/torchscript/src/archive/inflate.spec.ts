@@ -48,7 +48,7 @@ describe('inflate', () => {
     ['a stored block that is cut off', Uint8Array.of(1, 2, 0, 0xfd, 0xff, 65), 2, /cut off/],
     ['nothing', new Uint8Array(0), 0, /cut off/],
     // Fixed codes: length 3 at distance 1, with nothing before.
-    ['a distance before the begin', Uint8Array.of(0x03, 0x02, 0), 3, /before the begin|cut off/],
+    ['a distance before the begin', Uint8Array.of(0x03, 0x02, 0), 3, /before the begin/],
   ])('refuses %s', (_, data, length, message) => {
     expect(() => inflate(data, length, 'code/a.py')).toThrow(message);
     expect(() => inflate(data, length, 'code/a.py')).toThrow(expect.objectContaining({ code: 'model_invalid' }));

@@ -36,12 +36,11 @@ export class Rebuilder {
       typeof key === 'string' &&
       typeof device === 'string' &&
       (view === undefined || view === null);
-    const count = this.#size(elements, 'storage');
     if (!sound || dtype === undefined || items.length > 6)
       throw this.#reader.damaged('a persistent id that is no storage');
     const { storages } = this.#options;
     if (storages === undefined) throw this.#reader.damaged('a tensor where none should be');
-    const storage = storages.find(key, dtype, count);
+    const storage = storages.find(key, dtype, this.#size(elements, 'storage'));
     if (typeof storage === 'string') throw this.#reader.damaged(storage);
     return { kind: 'storage', storage };
   }

@@ -29,11 +29,18 @@ class MaxPool1d3d(nn.Module):
 class MaxPoolIndices(nn.Module):
     def __init__(self):
         super().__init__()
-        self.pool, self.unpool = nn.MaxPool2d(2, 2, return_indices=True), nn.MaxUnpool2d(2, 2)
+        self.pool = nn.MaxPool2d(2, 2, return_indices=True)
 
     def forward(self, x):
         y, indices = self.pool(x)
-        return y, indices, self.unpool(y, indices)
+        z, others = F.max_pool2d_with_indices(x, 3, 2, 1)
+        return y, indices, z, others
+
+
+@family("max_unpool", lambda: [(torch.randn(1, 2, 4, 4), torch.arange(16).mul(4).expand(1, 2, 16).reshape(1, 2, 4, 4))], how="script")
+class MaxUnpool(nn.Module):
+    def forward(self, x, indices):
+        return F.max_unpool2d(x, indices, [2, 2], [2, 2], [0, 0])
 
 
 @family("avg_pool", normal((1, 2, 9, 8), (3, 2, 7, 11)), how="both")
@@ -53,7 +60,14 @@ class AvgPool1d3d(nn.Module):
 class AdaptiveOne(nn.Module):
     def forward(self, x, y):
         return (F.adaptive_avg_pool2d(x, 1), F.adaptive_avg_pool2d(x, (1, 1)), F.adaptive_max_pool2d(x, 1), F.adaptive_avg_pool1d(y, 1),
-                F.adaptive_max_pool1d(y, 1), F.adaptive_avg_pool2d(x, (1, None)))
+                F.adaptive_max_pool1d(y, 1))
+
+
+@family("adaptive_kept", lambda: [(torch.randn(1, 3, 7, 9), torch.randn(1, 2, 4, 6, 5)), (torch.randn(2, 3, 7, 9), torch.randn(2, 2, 4, 6, 5))],
+        note="one axis keeps its size")
+class AdaptiveKept(nn.Module):
+    def forward(self, x, y):
+        return F.adaptive_avg_pool2d(x, (1, None)), F.adaptive_avg_pool3d(y, (2, None, 1)), F.adaptive_max_pool2d(x, (None, 3))
 
 
 @family("adaptive_divisible", lambda: [(torch.randn(1, 3, 8, 6), torch.randn(1, 3, 12)), (torch.randn(2, 3, 8, 6), torch.randn(2, 3, 12))], how="both")
@@ -79,7 +93,7 @@ class AdaptiveOtherSize(nn.Module):
 @family("adaptive_3d", normal((1, 2, 4, 6, 5), (2, 2, 4, 6, 5)), how="both")
 class Adaptive3d(nn.Module):
     def forward(self, x):
-        return F.adaptive_avg_pool3d(x, 1), F.adaptive_avg_pool3d(x, (2, 3, 5)), F.adaptive_max_pool3d(x, 1), F.adaptive_avg_pool3d(x, (2, None, 1))
+        return F.adaptive_avg_pool3d(x, 1), F.adaptive_avg_pool3d(x, (2, 3, 5)), F.adaptive_max_pool3d(x, 1)
 
 
 @family("lp_pool", lambda: [(torch.rand(1, 2, 6, 6) + 0.1, torch.rand(1, 2, 8) + 0.1), (torch.rand(2, 2, 8, 4) + 0.1, torch.rand(2, 2, 6) + 0.1)])

@@ -19,13 +19,13 @@ def with_zero_dims():
     return [columns()[0][:4] + (torch.tensor(3), torch.tensor(2.5), torch.tensor(1.25, dtype=torch.float64))]
 
 
-@family("floats", columns, how="both")
+@family("floats", columns)
 class Floats(nn.Module):
     def forward(self, f, d, l, i, u, b):
         return f + d, f + l, f * i, f - u, f * b, d + l, d / i, d * u
 
 
-@family("integers", columns, how="both")
+@family("integers", columns)
 class Integers(nn.Module):
     def forward(self, f, d, l, i, u, b):
         return l + i, l * u, l + b, i + u, i * b, u + u, u + b, b + b
@@ -49,13 +49,13 @@ class ZeroDims(nn.Module):
         return f + n, f + s, f * t, i + n, l + s, l * t, i + s, n + s
 
 
-@family("zero_dims_together", with_zero_dims, how="both")
+@family("zero_dims_together", with_zero_dims)
 class ZeroDimsTogether(nn.Module):
     def forward(self, f, d, l, i, n, s, t):
         return n + t, s + t, n / 2, n // 2, n * 1.5, s * 2, f.sum() + l.sum(), i.sum() * f.max()
 
 
-@family("comparisons", columns, how="both")
+@family("comparisons", columns)
 class Comparisons(nn.Module):
     def forward(self, f, d, l, i, u, b):
         return f > l, d == f, l >= 1.5, u > i, b == l, b > 0, torch.maximum(f, d), torch.minimum(l, i)
@@ -68,7 +68,7 @@ class Joins(nn.Module):
                 torch.where(b, f, l))
 
 
-@family("casts", columns, how="both")
+@family("casts", columns)
 class Casts(nn.Module):
     def forward(self, f, d, l, i, u, b):
         return f.long(), f.int(), f.bool(), l.float(), d.to(torch.float32), b.to(torch.int64), f.type_as(d), l.to(u.dtype)
@@ -80,13 +80,13 @@ class NarrowCasts(nn.Module):
         return f.to(torch.int8), l.to(torch.int32), f.to(torch.int16), f.abs().to(torch.uint8), l.to(torch.uint8), l.to(torch.int8), f.double().half().float()
 
 
-@family("reductions", columns, how="both", note="sums of narrow integers and booleans are int64")
+@family("reductions", columns, note="sums of narrow integers and booleans are int64")
 class Reductions(nn.Module):
     def forward(self, f, d, l, i, u, b):
         return i.sum(), u.sum(), b.sum(), l.float().mean(), i.sum(dtype=torch.float32), u.prod(), torch.cumsum(b, 0), f.sum(dtype=torch.float64)
 
 
-@family("functions", columns, how="both", note="functions of integers give floats")
+@family("functions", columns, note="functions of integers give floats")
 class Functions(nn.Module):
     def forward(self, f, d, l, i, u, b):
         return torch.exp(i), torch.sqrt(u), torch.sigmoid(l), torch.sin(b), l**2, l**0.5, torch.pow(2, i.abs()), torch.abs(i)

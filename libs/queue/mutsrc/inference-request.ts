@@ -1,0 +1,35 @@
+import type { Tensor } from '@sconce/tensor';
+import type { QueuedRequest, RequestTiming } from './job-contracts.ts';
+
+/** W3C trace context to continue. */
+export interface TraceContext {
+  readonly traceparent: string;
+  readonly tracestate?: string;
+}
+
+/** One request: checked against the model's signature by the caller. */
+export interface InferenceRequest {
+  readonly model: string;
+  readonly version: string;
+  readonly pool: string;
+  /** In the signature's order. */
+  readonly inputs: readonly Tensor[];
+  /** Names of the outputs wanted, in order. */
+  readonly outputs: readonly string[];
+  readonly trace?: TraceContext;
+}
+
+export interface InferenceAnswer {
+  readonly outputs: readonly Tensor[];
+  readonly timing: RequestTiming;
+}
+
+/** The request as it rides in a queue job; its tensors go into the payload. */
+export function toQueuedRequest(
+  id: string,
+  request: InferenceRequest,
+  own: Pick<QueuedRequest, 'acceptedAtMs' | 'deadlineMs' | 'durable'>,
+): QueuedRequest {
+  const { inputs, outputs, trace } = request;
+  return { id, inputs: inputs.length, outputs: [...outputs], ...own, ...(trace ? { trace } : {}) };
+}

@@ -1,0 +1,171 @@
+import { createHash } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { SconceError, deserializeError, type SerializedError } from '@sconce/errors';
+import { decodeFrame, encodeFrame, type Tensor } from '@sconce/tensor';
+import type { Outcome, RequestTiming } from './job-contracts.ts';
+import type { Keys } from './keys.ts';
+
+/** queued → running → succeeded | failed; cancelled from queued or running. The last three are final. */
+export type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+
+/** An asynchronous job as its owner sees it. */
+export interface JobRecord {
+  readonly id: string;
+  readonly status: JobStatus;
+  readonly model: string;
+  readonly version: string;
+  /** The queue it was put into. */
+  readonly queue: string;
+  /** Epoch ms. */
+  readonly createdAtMs: number;
+  readonly startedAtMs?: number;
+  readonly finishedAtMs?: number;
+  readonly error?: SerializedError;
+  readonly timing?: RequestTiming;
+  /** What the submitter wanted kept with the job (how to answer, the request's id, …); JSON. */
+  readonly attachment: unknown;
+}
+
+export type NewJobRecord = Pick<JobRecord, 'id' | 'model' | 'version' | 'queue' | 'createdAtMs' | 'attachment'>;
+
+// Transitions are scripts, so that of two workers that ran one job (or a worker and a cancel) exactly one wins.
+const CREATE = `
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], 'status', 'queued', 'model', ARGV[1], 'version', ARGV[2], 'created_at', ARGV[3], 'attachment', ARGV[4], 'queue', ARGV[5])
+redis.call('EXPIRE', KEYS[1], ARGV[6])
+return 1`;
+const START = `
+local status = redis.call('HGET', KEYS[1], 'status')
+if status ~= 'queued' and status ~= 'running' then return 0 end
+redis.call('HSET', KEYS[1], 'status', 'running')
+redis.call('HSETNX', KEYS[1], 'started_at', ARGV[1])
+return 1`;
+const FINISH = `
+local status = redis.call('HGET', KEYS[1], 'status')
+if status ~= 'queued' and status ~= 'running' then return 0 end
+if ARGV[5] ~= '' then redis.call('SET', KEYS[2], ARGV[5], 'EX', ARGV[6]) end
+redis.call('HSET', KEYS[1], 'status', ARGV[1], 'finished_at', ARGV[2], 'error', ARGV[3], 'timing', ARGV[4])
+redis.call('EXPIRE', KEYS[1], ARGV[6])
+return 1`;
+const CANCEL = `
+local status = redis.call('HGET', KEYS[1], 'status')
+if status ~= 'queued' and status ~= 'running' then return status end
+redis.call('HSET', KEYS[1], 'status', 'cancelled', 'finished_at', ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return 'cancelled'`;
+
+/** The durable state of asynchronous jobs. A final state is never left: later transitions are refused. */
+export class JobRecords {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #resultTtlSeconds: number;
+
+  constructor(options: { redis: Redis; keys: Keys; resultTtlSeconds: number }) {
+    this.#redis = options.redis;
+    this.#keys = options.keys;
+    this.#resultTtlSeconds = options.resultTtlSeconds;
+  }
+
+  /** Writes a queued job; one that already exists is left as it is. */
+  async create(record: NewJobRecord, ttlSeconds: number): Promise<void> {
+    const { id, model, version, queue, createdAtMs } = record;
+    const attachment = JSON.stringify(record.attachment ?? null);
+    await this.#redis.eval(CREATE, 1, this.#keys.job(id), model, version, createdAtMs, attachment, queue, ttlSeconds);
+  }
+
+  /** Forgets a job that was never queued. */
+  async forget(id: string): Promise<void> {
+    await this.#redis.unlink(this.#keys.job(id));
+  }
+
+  async get(id: string): Promise<JobRecord | undefined> {
+    const fields = await this.#redis.hgetall(this.#keys.job(id));
+    if (fields['status'] === undefined || fields['created_at'] === undefined) return undefined;
+    const { started_at: startedAt, finished_at: finishedAt, error, timing } = fields;
+    return {
+      id,
+      status: fields['status'] as JobStatus,
+      model: fields['model'] ?? '',
+      version: fields['version'] ?? '',
+      queue: fields['queue'] ?? '',
+      createdAtMs: Number(fields['created_at']),
+      ...(startedAt ? { startedAtMs: Number(startedAt) } : {}),
+      ...(finishedAt ? { finishedAtMs: Number(finishedAt) } : {}),
+      ...(error ? { error: deserializeError(JSON.parse(error)).toJSON() } : {}),
+      ...(timing ? { timing: JSON.parse(timing) as RequestTiming } : {}),
+      attachment: JSON.parse(fields['attachment'] ?? 'null'),
+    };
+  }
+
+  /** A succeeded job's outputs; undefined where they have expired. */
+  async result(id: string): Promise<readonly Tensor[] | undefined> {
+    const bytes = await this.#redis.getBuffer(this.#keys.result(id));
+    return bytes === null ? undefined : decodeFrame(bytes).tensors;
+  }
+
+  /** Marks a job as running. False where it has ended (was cancelled, or another worker answered): do not run it. */
+  async start(id: string): Promise<boolean> {
+    return (await this.#redis.eval(START, 1, this.#keys.job(id), Date.now())) === 1;
+  }
+
+  /** Stores the outcome with the final state, both or neither. False where the job had already ended. */
+  async finish(id: string, outcome: Outcome): Promise<boolean> {
+    const [status, error, timing, result] = outcome.ok
+      ? ['succeeded', '', JSON.stringify(outcome.timing), encodeFrame({ meta: null, tensors: outcome.outputs })]
+      : ['failed', JSON.stringify(outcome.error), '', ''];
+    const keys = [this.#keys.job(id), this.#keys.result(id)] as const;
+    const ttl = this.#resultTtlSeconds;
+    return (await this.#redis.eval(FINISH, 2, ...keys, status, Date.now(), error, timing, result, ttl)) === 1;
+  }
+
+  /** Cancels a job that has not ended. Answers the status it then has. Throws `job_not_found`. */
+  async cancel(id: string): Promise<JobStatus> {
+    const status = await this.#redis.eval(CANCEL, 1, this.#keys.job(id), Date.now(), this.#resultTtlSeconds);
+    if (typeof status !== 'string') throw jobNotFound(id);
+    return status as JobStatus;
+  }
+
+  /** The job an idempotency key stands for, if any. Throws `idempotency_conflict` where it came with another request. */
+  async claimed(claim: IdempotencyClaim): Promise<string | undefined> {
+    const held = await this.#redis.get(this.#claimKey(claim));
+    if (held === null) return undefined;
+    const [id, fingerprint] = held.split(' ');
+    if (fingerprint === claim.fingerprint) return id;
+    throw new SconceError(
+      'idempotency_conflict',
+      `Idempotency-Key "${claim.key}" was used before with a different request; use a new key for a new request.`,
+      { details: { param: 'Idempotency-Key' } },
+    );
+  }
+
+  /** Ties an idempotency key to a job id. The first caller's id stands; whoever comes later gets it back. */
+  async claim(claim: IdempotencyClaim, id: string, ttlSeconds: number): Promise<string> {
+    const value = `${id} ${claim.fingerprint}`;
+    if ((await this.#redis.set(this.#claimKey(claim), value, 'EX', ttlSeconds, 'NX')) === 'OK') return id;
+    return (await this.claimed(claim)) ?? this.claim(claim, id, ttlSeconds);
+  }
+
+  #claimKey({ scope, key }: IdempotencyClaim): string {
+    return this.#keys.idempotency(digest(`${scope}\0${key}`));
+  }
+}
+
+/** A caller's promise that requests with this key are one request. */
+export interface IdempotencyClaim {
+  readonly key: string;
+  /** What the key is unique within: the operation it was sent to. */
+  readonly scope: string;
+  /** Digest of the request: the same key with another one is refused. */
+  readonly fingerprint: string;
+}
+
+/** The error for a job that does not exist or has expired. */
+export function jobNotFound(id: string): SconceError {
+  return new SconceError('job_not_found', `There is no job "${id}" (finished jobs expire).`, {
+    details: { param: 'id' },
+  });
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('base64url');
+}

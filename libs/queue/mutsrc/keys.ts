@@ -1,0 +1,47 @@
+/** Every Redis key of ours, and the prefix of BullMQ's. */
+export class Keys {
+  /** BullMQ's `prefix` option. */
+  readonly bullmq: string;
+  readonly #base: string;
+
+  constructor(keyPrefix: string) {
+    const lead = keyPrefix === '' ? '' : `${keyPrefix}:`;
+    this.bullmq = `${lead}bull`;
+    this.#base = `${lead}sconce`;
+  }
+
+  /** Stream of answers to one producer. */
+  replies(instanceId: string): string {
+    return `${this.#base}:replies:${instanceId}`;
+  }
+
+  /** Tensors of a queue job that are too large to ride in it. */
+  payload(queueJobId: string): string {
+    return `${this.#base}:payload:${queueJobId}`;
+  }
+
+  /** Hash: the state of an asynchronous job. */
+  job(jobId: string): string {
+    return `${this.#base}:job:${jobId}`;
+  }
+
+  /** Frame: the outputs of an asynchronous job. */
+  result(jobId: string): string {
+    return `${this.#base}:job:${jobId}:result`;
+  }
+
+  /** What an idempotency key stands for. */
+  idempotency(digest: string): string {
+    return `${this.#base}:idempotency:${digest}`;
+  }
+
+  /** Hash: a version's running totals. */
+  statistics(model: string, version: string): string {
+    return `${this.#base}:statistics:${model}:${version}`;
+  }
+
+  /** Pub/sub channel: notices to every worker. */
+  notices(): string {
+    return `${this.#base}:notices`;
+  }
+}

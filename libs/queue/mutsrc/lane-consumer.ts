@@ -1,0 +1,218 @@
+import { Worker, UnrecoverableError, type Job } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
+import type { Tensor } from '@sconce/tensor';
+import {
+  inferJobSchema,
+  type InferJob,
+  type Outcome,
+  type QueuedRequest,
+  type RequestTiming,
+} from './job-contracts.ts';
+import { JobRecords } from './job-records.ts';
+import { Keys } from './keys.ts';
+import { dropPayload, readPayload } from './payload-store.ts';
+import type { QueueConfig } from './queue-config.ts';
+import { MAX_DELIVERIES, QUEUE_OPTIONS, laneQueueName, type Lane } from './queue-names.ts';
+import { connectRedis } from './redis-connection.ts';
+import { closeWorker } from './worker-close.ts';
+import { ReplyWriter } from './reply-channel.ts';
+
+/** A request as a worker gets it. */
+export interface DeliveredRequest {
+  readonly model: string;
+  readonly version: string;
+  readonly lane: Lane;
+  readonly request: QueuedRequest;
+  readonly inputs: readonly Tensor[];
+  /** Epoch ms at which the job was taken from the queue. */
+  readonly takenAtMs: number;
+  /** 1 for the first delivery. */
+  readonly delivery: number;
+  /** Requests that came in the same job. */
+  readonly jobRequests: number;
+  /** Aborted when the job is cancelled. */
+  readonly signal: AbortSignal;
+}
+
+/** Does the work; what it throws is the request's error, run again where that error's policy says so. */
+export type RequestHandler = (
+  delivered: DeliveredRequest,
+) => Promise<{ outputs: readonly Tensor[]; timing: RequestTiming }>;
+
+export interface LaneConsumerOptions {
+  readonly config: QueueConfig;
+  readonly pool: string;
+  readonly lane: Lane;
+  /** Queue jobs under way at once. */
+  readonly concurrency: number;
+  readonly handle: RequestHandler;
+  readonly onError: (error: Error) => void;
+  /** Told when a queue job is taken, and when it has ended (answered, or left to another delivery). */
+  readonly onJob?: (event: 'taken' | 'answered' | 'retried') => void;
+}
+
+/**
+ * Takes one lane's jobs, has each request handled, and answers it: over the reply stream, into the job record, or both.
+ *
+ * States: *consuming* (constructor) → *draining* (`close`: takes nothing new, finishes what it has) → *closed*.
+ * A request is answered before its queue job is completed: a worker that dies in between leads to a second answer,
+ * which producer and record ignore, never to none.
+ */
+export class LaneConsumer {
+  readonly #options: LaneConsumerOptions;
+  readonly #keys: Keys;
+  readonly #redis: Redis;
+  readonly #worker: Worker<InferJob>;
+  readonly #records: JobRecords;
+  readonly #replies: ReplyWriter;
+  readonly #cancels = new Map<string, AbortController>();
+  #activeJobs = 0;
+
+  constructor(options: LaneConsumerOptions) {
+    const { config, pool, lane } = options;
+    const { lockDuration, stalledInterval, maxStalledCount, drainDelay, removeOnComplete, removeOnFail } =
+      QUEUE_OPTIONS[lane];
+    this.#options = options;
+    this.#keys = new Keys(config.keyPrefix);
+    this.#redis = connectRedis(config.redisUrl, 'patient', options.onError);
+    this.#records = new JobRecords({ redis: this.#redis, keys: this.#keys, resultTtlSeconds: config.resultTtlSeconds });
+    this.#replies = new ReplyWriter(this.#redis);
+    this.#worker = new Worker<InferJob>(laneQueueName(pool, lane), (job) => this.#take(job), {
+      connection: this.#redis,
+      prefix: this.#keys.bullmq,
+      concurrency: options.concurrency,
+      lockDuration,
+      stalledInterval,
+      maxStalledCount,
+      drainDelay,
+      removeOnComplete: removeOnComplete === true ? { count: 0 } : (removeOnComplete as { count: number }),
+      removeOnFail: removeOnFail as { count: number },
+    });
+    this.#worker.on('error', options.onError);
+  }
+
+  /** Resolves when the consumer is connected and takes jobs. */
+  async ready(): Promise<void> {
+    await this.#worker.waitUntilReady();
+  }
+
+  /** Nobody wants this job any more. */
+  cancel(jobId: string): void {
+    this.#cancels.get(jobId)?.abort();
+  }
+
+  /**
+   * Takes nothing new and finishes what it has, at most `graceMs`; what is left then goes to another worker once its
+   * lock has run out. Answers whether everything was finished.
+   */
+  async close(graceMs: number): Promise<boolean> {
+    return closeWorker(this.#worker, { redis: this.#redis, graceMs, activeJobs: () => this.#activeJobs });
+  }
+
+  async #take(job: Job<InferJob>): Promise<void> {
+    this.#activeJobs += 1;
+    this.#options.onJob?.('taken');
+    try {
+      await this.#process(job);
+      this.#options.onJob?.('answered');
+    } catch (error) {
+      this.#options.onJob?.('retried');
+      throw error;
+    } finally {
+      this.#activeJobs -= 1;
+    }
+  }
+
+  async #process(job: Job<InferJob>): Promise<void> {
+    const takenAtMs = performance.timeOrigin + performance.now();
+    const parsed = inferJobSchema.safeParse(job.data);
+    if (!parsed.success) {
+      throw new UnrecoverableError(`The job does not keep the contract: ${parsed.error.message}`);
+    }
+    const data = parsed.data;
+    const delivery = job.attemptsStarted;
+    if (delivery > MAX_DELIVERIES) {
+      const error = new SconceError(
+        'worker_lost',
+        `${MAX_DELIVERIES} workers ended while they ran this; it is not tried again.`,
+      );
+      await this.#settleAll(data, error);
+    } else {
+      await this.#run(data, { takenAtMs, delivery });
+    }
+    await dropPayload(this.#redis, data.payload);
+  }
+
+  async #run(data: InferJob, context: { takenAtMs: number; delivery: number }): Promise<void> {
+    let tensors: readonly Tensor[];
+    try {
+      tensors = await readPayload(this.#redis, data.payload);
+    } catch (error) {
+      await this.#settleAll(data, toSconceError(error));
+      return;
+    }
+    let next = 0;
+    const again: SconceError[] = [];
+    await Promise.all(
+      data.requests.map(async (request) => {
+        const inputs = tensors.slice(next, next + request.inputs);
+        next += request.inputs;
+        const error = await this.#runOne(data, request, inputs, context);
+        if (error !== undefined) again.push(error);
+      }),
+    );
+    // BullMQ delivers the job again; those of its requests that are answered already ignore the second answer.
+    if (again[0] !== undefined) throw again[0];
+  }
+
+  /** Handles and answers one request; returns the error where the job has to be delivered again. */
+  async #runOne(
+    data: InferJob,
+    request: QueuedRequest,
+    inputs: readonly Tensor[],
+    context: { takenAtMs: number; delivery: number },
+  ): Promise<SconceError | undefined> {
+    const abort = new AbortController();
+    if (request.durable) {
+      this.#cancels.set(request.id, abort);
+      if (!(await this.#records.start(request.id))) {
+        this.#cancels.delete(request.id);
+        return undefined;
+      }
+    }
+    try {
+      if (request.deadlineMs !== undefined && Date.now() > request.deadlineMs) {
+        throw new SconceError('deadline_exceeded', 'The request waited in the queue past its timeout.');
+      }
+      const { outputs, timing } = await this.#options.handle({
+        model: data.model,
+        version: data.version,
+        lane: this.#options.lane,
+        request,
+        inputs,
+        signal: abort.signal,
+        jobRequests: data.requests.length,
+        ...context,
+      });
+      await this.#settle(data, request, { ok: true, outputs, timing });
+    } catch (thrown) {
+      const error = toSconceError(thrown);
+      if (ERROR_POLICY[error.code].retry === 'backoff' && context.delivery < MAX_DELIVERIES) return error;
+      await this.#settle(data, request, { ok: false, error: error.toJSON() });
+    } finally {
+      this.#cancels.delete(request.id);
+    }
+    return undefined;
+  }
+
+  async #settleAll(data: InferJob, error: SconceError): Promise<void> {
+    const outcome: Outcome = { ok: false, error: error.toJSON() };
+    await Promise.all(data.requests.map((request) => this.#settle(data, request, outcome)));
+  }
+
+  async #settle(data: InferJob, request: QueuedRequest, outcome: Outcome): Promise<void> {
+    if (request.durable) await this.#records.finish(request.id, outcome);
+    if (data.replyTo !== undefined) await this.#replies.write(data.replyTo, { id: request.id, outcome });
+  }
+}

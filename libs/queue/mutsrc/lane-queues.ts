@@ -1,0 +1,113 @@
+import { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { SconceError } from '@sconce/errors';
+import { BacklogGauge } from './backlog-gauge.ts';
+import type { InferJob, RegistrationJob } from './job-contracts.ts';
+import type { Keys } from './keys.ts';
+import type { StoredPayload } from './payload-store.ts';
+import { QUEUE_OPTIONS, REGISTRATION_QUEUE, laneQueueName, type Lane, type QueueKind } from './queue-names.ts';
+import { onRedis } from './redis-connection.ts';
+
+/** A queue job ready to be added. */
+export interface PackedJob {
+  readonly id: string;
+  readonly data: InferJob;
+  readonly payload: StoredPayload;
+  /** How long tensors beside the job are kept. */
+  readonly ttlSeconds: number;
+}
+
+/** The producing side of the BullMQ queues: one Queue object per name, made when first used, all on one connection. */
+export class LaneQueues {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #maxBacklog: number;
+  readonly #onError: (error: Error) => void;
+  readonly #queues = new Map<string, { readonly queue: Queue; readonly backlog: BacklogGauge }>();
+
+  constructor(options: { redis: Redis; keys: Keys; maxBacklog: number; onError: (error: Error) => void }) {
+    this.#redis = options.redis;
+    this.#keys = options.keys;
+    this.#maxBacklog = options.maxBacklog;
+    this.#onError = options.onError;
+  }
+
+  /** Throws `queue_full` while as many jobs wait in the lane as may. */
+  async admit(pool: string, lane: Lane): Promise<void> {
+    const { backlog } = this.#get(laneQueueName(pool, lane));
+    if ((await onRedis('count the backlog', () => backlog.waiting())) < this.#maxBacklog) return;
+    throw queueFull(
+      `${this.#maxBacklog} jobs are already waiting in the ${lane} lane`,
+      backlog.retryAfterSeconds(this.#maxBacklog),
+    );
+  }
+
+  /** Adds a job with its tensors; one whose id is there already is not added twice. */
+  async add(pool: string, lane: Lane, job: PackedJob): Promise<void> {
+    const { queue, backlog } = this.#get(laneQueueName(pool, lane));
+    const { beside } = job.payload;
+    // One connection keeps the order: the tensors are there before the job is.
+    const stored = beside && this.#redis.set(beside.key, beside.bytes, 'EX', job.ttlSeconds);
+    await Promise.all([stored, queue.add('infer', job.data, { ...jobOptions(lane), jobId: job.id })]);
+    backlog.noteAdded();
+  }
+
+  /** Takes a job out that no worker has yet, with its tensors; one that runs or has ended stays as it is. */
+  async remove(queueName: string, jobId: string): Promise<void> {
+    const { queue, backlog } = this.#get(queueName);
+    if ((await queue.remove(jobId)) === 0) return;
+    backlog.noteRemoved();
+    await this.#redis.unlink(this.#keys.payload(jobId));
+  }
+
+  /** Adds a registration; one of the same version that waits or runs is not added twice. */
+  async addRegistration(job: RegistrationJob): Promise<void> {
+    const jobId = `${job.model}/${job.version}`;
+    await this.#get(REGISTRATION_QUEUE).queue.add('register', job, { ...jobOptions('registration'), jobId });
+  }
+
+  /** Jobs waiting in each queue that has been used. */
+  async backlogs(): Promise<readonly { readonly queue: string; readonly jobs: number }[]> {
+    return Promise.all(
+      [...this.#queues].map(async ([queue, { backlog }]) => ({ queue, jobs: await backlog.waiting() })),
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#queues.values()].map(({ queue }) => queue.close().catch(this.#onError)));
+  }
+
+  #get(name: string): { readonly queue: Queue; readonly backlog: BacklogGauge } {
+    let entry = this.#queues.get(name);
+    if (entry === undefined) {
+      const queue = new Queue(name, {
+        connection: this.#redis,
+        prefix: this.#keys.bullmq,
+        // While Redis is away commands must fail in time, not wait for it.
+        skipWaitingForReady: true,
+      });
+      queue.on('error', this.#onError);
+      const backlog = new BacklogGauge(async () => {
+        const counts = await queue.getJobCounts('wait', 'prioritized', 'delayed');
+        return Object.values(counts).reduce((sum, count) => sum + count, 0);
+      });
+      entry = { queue, backlog };
+      this.#queues.set(name, entry);
+    }
+    return entry;
+  }
+}
+
+/** Refusal of what may not wait as well. */
+export function queueFull(why: string, retryAfterSeconds: number): SconceError {
+  return new SconceError('queue_full', `Too much is waiting: ${why}. Try again in ${retryAfterSeconds} s.`, {
+    details: { retryAfterSeconds },
+  });
+}
+
+type JobOptions = Pick<(typeof QUEUE_OPTIONS)[QueueKind], 'attempts' | 'backoff' | 'removeOnComplete' | 'removeOnFail'>;
+
+function jobOptions(kind: QueueKind): JobOptions {
+  const { attempts, backoff, removeOnComplete, removeOnFail } = QUEUE_OPTIONS[kind];
+  return { attempts, backoff, removeOnComplete, removeOnFail };
+}

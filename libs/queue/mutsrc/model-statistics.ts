@@ -1,0 +1,138 @@
+import type { Redis } from 'ioredis';
+import type { RequestTiming } from './job-contracts.ts';
+import { Keys } from './keys.ts';
+import type { QueueConfig } from './queue-config.ts';
+import { closeRedis, connectRedis } from './redis-connection.ts';
+
+/** A number of things and the time they took. */
+export interface CountAndTime {
+  readonly count: number;
+  readonly ns: number;
+}
+
+/** Totals of one model version over all workers since it was registered. */
+export interface ModelStatistics {
+  /** Epoch ms of the last answer; 0 for none. */
+  readonly lastInferenceMs: number;
+  /** Rows of successful runs. */
+  readonly inferenceCount: number;
+  /** Session calls. */
+  readonly executionCount: number;
+  readonly success: CountAndTime;
+  readonly fail: CountAndTime;
+  /** Waiting in the queue; waiting in a worker; in the native runtime. */
+  readonly queue: CountAndTime;
+  readonly batchWait: CountAndTime;
+  readonly run: CountAndTime;
+  /** By rows in a run. */
+  readonly batches: readonly (CountAndTime & { readonly rows: number })[];
+}
+
+const FLUSH_INTERVAL_MS = 50;
+const NS_PER_MS = 1e6;
+
+/**
+ * Adds to the totals in Redis: at once after a quiet spell, else collected for 50 ms, so that the cost does not grow
+ * with the load. Best effort: what can't be written (Redis away) is dropped.
+ */
+export class ModelStatisticsWriter {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #pending = new Map<string, Map<string, number>>();
+  readonly #onError: (error: Error) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #flushedAtMs = 0;
+
+  constructor(config: QueueConfig, options: { onError: (error: Error) => void }) {
+    this.#keys = new Keys(config.keyPrefix);
+    this.#onError = options.onError;
+    this.#redis = connectRedis(config.redisUrl, 'command', options.onError);
+  }
+
+  recordRun(run: { model: string; version: string; rows: number; runMs: number }): void {
+    const fields = this.#fields(run.model, run.version);
+    add(fields, 'inference_count', run.rows);
+    add(fields, 'execution_count', 1);
+    add(fields, `batch:${run.rows}:count`, 1);
+    add(fields, `batch:${run.rows}:ns`, run.runMs * NS_PER_MS);
+  }
+
+  recordRequest(request: { model: string; version: string; totalMs: number; timing?: RequestTiming }): void {
+    const fields = this.#fields(request.model, request.version);
+    const count = (name: string, ms: number): void => {
+      add(fields, `${name}:count`, 1);
+      add(fields, `${name}:ns`, ms * NS_PER_MS);
+    };
+    if (request.timing === undefined) {
+      count('fail', request.totalMs);
+      return;
+    }
+    count('success', request.totalMs);
+    count('queue', request.timing.queueMs);
+    count('batch_wait', request.timing.batchMs);
+    count('run', request.timing.runMs);
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#flush();
+    await closeRedis(this.#redis);
+  }
+
+  #fields(model: string, version: string): Map<string, number> {
+    const key = this.#keys.statistics(model, version);
+    let fields = this.#pending.get(key);
+    if (fields === undefined) {
+      fields = new Map();
+      this.#pending.set(key, fields);
+    }
+    if (this.#timer === undefined) {
+      const waitMs = Math.max(0, this.#flushedAtMs + FLUSH_INTERVAL_MS - performance.now());
+      this.#timer = setTimeout(() => void this.#flush(), waitMs);
+    }
+    return fields;
+  }
+
+  async #flush(): Promise<void> {
+    this.#timer = undefined;
+    this.#flushedAtMs = performance.now();
+    if (this.#pending.size === 0) return;
+    const pipeline = this.#redis.pipeline();
+    for (const [key, fields] of this.#pending) {
+      for (const [field, amount] of fields) pipeline.hincrby(key, field, Math.round(amount));
+      pipeline.hset(key, 'last_inference_ms', Date.now());
+    }
+    this.#pending.clear();
+    await pipeline.exec().catch(this.#onError);
+  }
+}
+
+/** Reads a version's totals; all zero where it has not run. */
+export async function readModelStatistics(
+  redis: Redis,
+  keys: Keys,
+  model: string,
+  version: string,
+): Promise<ModelStatistics> {
+  const fields = await redis.hgetall(keys.statistics(model, version));
+  const number = (name: string): number => Number(fields[name] ?? 0);
+  const both = (name: string): CountAndTime => ({ count: number(`${name}:count`), ns: number(`${name}:ns`) });
+  const sizes = Object.keys(fields).flatMap((field) => /^batch:(\d+):count$/.exec(field)?.[1] ?? []);
+  return {
+    lastInferenceMs: number('last_inference_ms'),
+    inferenceCount: number('inference_count'),
+    executionCount: number('execution_count'),
+    success: both('success'),
+    fail: both('fail'),
+    queue: both('queue'),
+    batchWait: both('batch_wait'),
+    run: both('run'),
+    batches: sizes
+      .map((size) => ({ rows: Number(size), ...both(`batch:${size}`) }))
+      .sort((left, right) => left.rows - right.rows),
+  };
+}
+
+function add(fields: Map<string, number>, field: string, amount: number): void {
+  fields.set(field, (fields.get(field) ?? 0) + amount);
+}

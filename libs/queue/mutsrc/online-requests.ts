@@ -1,0 +1,198 @@
+import { randomUUID } from 'node:crypto';
+import { SconceError, deserializeError, toSconceError } from '@sconce/errors';
+import { toQueuedRequest, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
+import type { InferJob, Outcome } from './job-contracts.ts';
+import type { Keys } from './keys.ts';
+import { queueFull, type LaneQueues } from './lane-queues.ts';
+import { packPayload } from './payload-store.ts';
+import { onRedis } from './redis-connection.ts';
+import type { Reply } from './reply-channel.ts';
+import { RequestCoalescer } from './request-coalescer.ts';
+
+/** Tensors outlive their deadline by this much in Redis: clocks differ a little, and a late worker must see why. */
+const PAYLOAD_GRACE_SECONDS = 60;
+const MAX_JOBS_IN_FLIGHT = 4;
+const MAX_REQUESTS_PER_JOB = 64;
+const MAX_BYTES_PER_JOB = 1024 ** 2;
+
+interface Outstanding {
+  readonly id: string;
+  readonly request: InferenceRequest;
+  readonly acceptedAtMs: number;
+  readonly deadlineMs: number;
+  readonly bytes: number;
+  readonly settle: (outcome: Outcome) => void;
+}
+
+/** A queue job whose answers have not all come: what is needed to add it again after Redis lost it. */
+interface InFlightJob {
+  readonly add: () => Promise<void>;
+  readonly open: Set<string>;
+  readonly freed: () => void;
+}
+
+export interface OnlineRequestsOptions {
+  readonly queues: LaneQueues;
+  readonly keys: Keys;
+  /** Stream the answers come back on. */
+  readonly replyStream: string;
+  readonly maxOutstanding: number;
+  readonly maxOutstandingBytes: number;
+  readonly onLateReply: () => void;
+}
+
+/**
+ * Requests whose callers wait. Each is *waiting* (in the coalescer), *in flight* (in a queue job) or *settled*: answered,
+ * past its deadline, given up by its caller, or refused at `close`. It settles once; what comes later is a late reply.
+ */
+export class OnlineRequests {
+  readonly #options: OnlineRequestsOptions;
+  readonly #coalescer: RequestCoalescer<Outstanding>;
+  readonly #outstanding = new Map<string, Outstanding>();
+  readonly #inFlight = new Map<string, InFlightJob>();
+  /** Request id → the queue job it went into. */
+  readonly #jobOf = new Map<string, string>();
+  #bytes = 0;
+
+  constructor(options: OnlineRequestsOptions) {
+    this.#options = options;
+    this.#coalescer = new RequestCoalescer({
+      maxJobsInFlight: MAX_JOBS_IN_FLIGHT,
+      maxRequestsPerJob: MAX_REQUESTS_PER_JOB,
+      maxBytesPerJob: MAX_BYTES_PER_JOB,
+      send: (_line, items) => this.#sendJob(items),
+    });
+  }
+
+  /** Requests that wait for an answer. */
+  get size(): number {
+    return this.#outstanding.size;
+  }
+
+  /** See `InferenceProducer.infer`. */
+  async infer(
+    request: InferenceRequest,
+    options: { deadlineMs: number; signal?: AbortSignal },
+  ): Promise<InferenceAnswer> {
+    const bytes = request.inputs.reduce((sum, input) => sum + input.data.byteLength, 0);
+    await this.#admit(request.pool, bytes);
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    const line = `${request.pool}/${request.model}/${request.version}`;
+    const id = randomUUID();
+    const acceptedAtMs = Date.now();
+    const settle = (outcome: Outcome): void => {
+      if (!this.#outstanding.delete(id)) return;
+      this.#bytes -= bytes;
+      resolve(outcome);
+    };
+    const outstanding: Outstanding = { id, request, acceptedAtMs, deadlineMs: options.deadlineMs, bytes, settle };
+    const giveUp = (error: SconceError): void => {
+      this.#coalescer.remove(line, outstanding);
+      settle({ ok: false, error: error.toJSON() });
+    };
+    const timer = setTimeout(
+      () => {
+        giveUp(new SconceError('deadline_exceeded', "No answer came within the request's timeout."));
+      },
+      Math.max(0, options.deadlineMs - acceptedAtMs),
+    );
+    const onAbort = (): void => {
+      giveUp(new SconceError('job_cancelled', 'The caller has gone.'));
+    };
+    this.#outstanding.set(id, outstanding);
+    this.#bytes += bytes;
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    if (options.signal?.aborted === true) onAbort();
+    else this.#coalescer.add(line, outstanding);
+    try {
+      const outcome = await promise;
+      if (!outcome.ok) throw deserializeError(outcome.error);
+      return outcome;
+    } finally {
+      clearTimeout(timer);
+      options.signal?.removeEventListener('abort', onAbort);
+      this.#leaveJob(id);
+    }
+  }
+
+  /** An answer has come. */
+  onReply(reply: Reply): void {
+    const outstanding = this.#outstanding.get(reply.id);
+    if (outstanding === undefined) this.#options.onLateReply();
+    else outstanding.settle(reply.outcome);
+  }
+
+  /** Adds every unanswered job again: after a reconnect nobody knows what Redis still has. */
+  async addAgain(): Promise<void> {
+    await Promise.all([...this.#inFlight.values()].map((job) => job.add()));
+  }
+
+  /** Refuses whatever still waits. */
+  refuseAll(error: SconceError): void {
+    for (const outstanding of [...this.#outstanding.values()]) outstanding.settle({ ok: false, error: error.toJSON() });
+  }
+
+  async #admit(pool: string, bytes: number): Promise<void> {
+    const { queues, maxOutstanding, maxOutstandingBytes } = this.#options;
+    if (this.#outstanding.size >= maxOutstanding) {
+      throw queueFull(`${maxOutstanding} requests are already waiting for an answer`, 1);
+    }
+    if (this.#bytes + bytes > maxOutstandingBytes && this.#outstanding.size > 0) {
+      throw queueFull(`${maxOutstandingBytes} bytes of requests are already waiting for an answer`, 1);
+    }
+    await queues.admit(pool, 'online');
+  }
+
+  /** Sends one merged job; settles when every request of it has been answered or given up. */
+  #sendJob(items: readonly Outstanding[]): Promise<void> {
+    const first = items[0];
+    if (first === undefined) return Promise.resolve();
+    const { queues, keys, replyStream } = this.#options;
+    const id = randomUUID();
+    const { model, version, pool } = first.request;
+    const payload = packPayload(
+      keys,
+      id,
+      items.flatMap((item) => item.request.inputs),
+    );
+    const data: InferJob = {
+      v: 1,
+      model,
+      version,
+      replyTo: replyStream,
+      requests: items.map(({ id: requestId, request, acceptedAtMs, deadlineMs }) =>
+        toQueuedRequest(requestId, request, { acceptedAtMs, deadlineMs, durable: false }),
+      ),
+      payload: payload.reference,
+    };
+    const latestMs = Math.max(...items.map((item) => item.deadlineMs));
+    const ttlSeconds = Math.max(1, Math.ceil((latestMs - Date.now()) / 1_000)) + PAYLOAD_GRACE_SECONDS;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const add = (): Promise<void> => queues.add(pool, 'online', { id, data, payload, ttlSeconds });
+    this.#inFlight.set(id, {
+      add,
+      open: new Set(items.map((item) => item.id)),
+      freed: () => {
+        resolve(undefined);
+      },
+    });
+    for (const item of items) this.#jobOf.set(item.id, id);
+    onRedis('accept the request', add).catch((error: unknown) => {
+      const failure = toSconceError(error).toJSON();
+      for (const item of items) item.settle({ ok: false, error: failure });
+    });
+    return promise;
+  }
+
+  /** A request has settled; the last one frees its queue job's slot. */
+  #leaveJob(requestId: string): void {
+    const jobId = this.#jobOf.get(requestId);
+    if (jobId === undefined) return;
+    this.#jobOf.delete(requestId);
+    const job = this.#inFlight.get(jobId);
+    job?.open.delete(requestId);
+    if (job?.open.size !== 0) return;
+    this.#inFlight.delete(jobId);
+    job.freed();
+  }
+}

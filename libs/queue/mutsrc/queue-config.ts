@@ -1,0 +1,27 @@
+import { z } from 'zod';
+
+/** Where the queues live and how much they may hold. */
+export const queueConfigSchema = z.object({
+  /** `redis://` or `rediss://` URL. */
+  redisUrl: z.url({ protocol: /^rediss?$/ }).default('redis://127.0.0.1:6379'),
+  /** Put in front of every key, so that several systems can share one Redis; empty for BullMQ's own default. */
+  keyPrefix: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]*$/)
+    .default(''),
+  /** Requests one producer keeps waiting for an answer; more are refused. */
+  maxOutstanding: z.int().min(1).default(10_000),
+  /** Bytes of request tensors one producer keeps in memory; more are refused. */
+  maxOutstandingBytes: z
+    .int()
+    .min(1)
+    .default(256 * 1024 ** 2),
+  /** Jobs waiting in one queue; more are refused. */
+  maxBacklog: z.int().min(1).default(10_000),
+  /** How long an accepted job may wait before it runs, seconds. */
+  jobTtlSeconds: z.int().min(1).default(86_400),
+  /** How long a finished job's result can be fetched, seconds. */
+  resultTtlSeconds: z.int().min(1).default(86_400),
+});
+
+export type QueueConfig = z.infer<typeof queueConfigSchema>;

@@ -1,0 +1,149 @@
+import type { Redis } from 'ioredis';
+import { deserializeError, type SerializedError } from '@sconce/errors';
+import { decodeFrame, encodeFrame, type Tensor } from '@sconce/tensor';
+import type { Outcome, RequestTiming } from './job-contracts.ts';
+
+/** A reply stream outlives its reader by this much, seconds: then what nobody reads is gone. */
+const STREAM_TTL_SECONDS = 120;
+const READ_BLOCK_MS = 5_000;
+const READ_COUNT = 256;
+const RETRY_MS = 100;
+
+interface ReplyMeta {
+  readonly id: string;
+  readonly outputs: number;
+  readonly timing?: RequestTiming;
+  readonly error?: SerializedError;
+}
+
+/** One answer on its way back. */
+export interface Reply {
+  readonly id: string;
+  readonly outcome: Outcome;
+}
+
+/**
+ * The worker's end of the reply channel: answers that are ready together travel as one stream entry.
+ *
+ * A stream and not pub/sub, because a producer that loses its connection for a moment reads on where it was.
+ */
+export class ReplyWriter {
+  readonly #redis: Redis;
+  readonly #waiting = new Map<string, { replies: Reply[]; written: Promise<void> }>();
+
+  constructor(redis: Redis) {
+    this.#redis = redis;
+  }
+
+  /** Resolves when Redis holds the answer. */
+  write(stream: string, reply: Reply): Promise<void> {
+    const group = this.#waiting.get(stream);
+    if (group !== undefined) {
+      group.replies.push(reply);
+      return group.written;
+    }
+    const replies = [reply];
+    const written = new Promise<void>((resolve, reject) => {
+      setImmediate(() => {
+        this.#waiting.delete(stream);
+        this.#send(stream, replies).then(resolve, reject);
+      });
+    });
+    this.#waiting.set(stream, { replies, written });
+    return written;
+  }
+
+  async #send(stream: string, replies: readonly Reply[]): Promise<void> {
+    const added = this.#redis.xadd(stream, '*', 'f', encodeReplies(replies));
+    const kept = this.#redis.expire(stream, STREAM_TTL_SECONDS);
+    await Promise.all([added, kept]);
+  }
+}
+
+/**
+ * The producer's end. States: *reading* (`start`) → *stopped* (`stop`). While Redis is away it keeps trying; entries
+ * are trimmed once their replies have been handed on, so an entry is delivered at least once.
+ */
+export class ReplyReader {
+  readonly #redis: Redis;
+  readonly #stream: string;
+  readonly #onReply: (reply: Reply) => void;
+  #lastId = '0-0';
+  #stopped = false;
+  #loop: Promise<void> | undefined;
+
+  /** `redis` must be this reader's own: it blocks. */
+  constructor(options: { redis: Redis; stream: string; onReply: (reply: Reply) => void }) {
+    this.#redis = options.redis;
+    this.#stream = options.stream;
+    this.#onReply = options.onReply;
+  }
+
+  start(): void {
+    this.#loop ??= this.#read();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    const reading = this.#redis.status === 'ready';
+    this.#redis.disconnect();
+    // ioredis never settles a command that waits for a reconnect which disconnect() has called off.
+    if (reading) await this.#loop;
+  }
+
+  async #read(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        const found = await this.#redis.xreadBuffer(
+          'COUNT',
+          READ_COUNT,
+          'BLOCK',
+          READ_BLOCK_MS,
+          'STREAMS',
+          this.#stream,
+          this.#lastId,
+        );
+        for (const [, entries] of found ?? []) this.#deliver(entries);
+      } catch {
+        // The connection reports its own errors; here it only matters to go on.
+        if (!this.#stopped) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  #deliver(entries: readonly [id: Buffer, fields: Buffer[]][]): void {
+    for (const [id, fields] of entries) {
+      this.#lastId = id.toString();
+      const frame = fields[1];
+      if (frame !== undefined) for (const reply of decodeReplies(frame)) this.#onReply(reply);
+    }
+    // Everything up to lastId has been handed on. Not awaited: the next read goes down the same connection.
+    this.#redis.xtrim(this.#stream, 'MINID', nextId(this.#lastId)).catch(() => undefined);
+  }
+}
+
+function nextId(id: string): string {
+  const [ms, sequence] = id.split('-');
+  return `${ms}-${BigInt(sequence ?? '0') + 1n}`;
+}
+
+function encodeReplies(replies: readonly Reply[]): Buffer {
+  const tensors: Tensor[] = [];
+  const meta = replies.map(({ id, outcome }): ReplyMeta => {
+    if (!outcome.ok) return { id, outputs: 0, error: outcome.error };
+    tensors.push(...outcome.outputs);
+    return { id, outputs: outcome.outputs.length, timing: outcome.timing };
+  });
+  return encodeFrame({ meta, tensors });
+}
+
+function decodeReplies(frame: Buffer): Reply[] {
+  const { meta, tensors } = decodeFrame(frame);
+  let next = 0;
+  return (meta as ReplyMeta[]).map(({ id, outputs, timing, error }): Reply => {
+    if (timing === undefined) return { id, outcome: { ok: false, error: deserializeError(error).toJSON() } };
+    const own = tensors.slice(next, next + outputs);
+    next += outputs;
+    return { id, outcome: { ok: true, outputs: own, timing } };
+  });
+}

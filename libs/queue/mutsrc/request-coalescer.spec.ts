@@ -1,0 +1,93 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { RequestCoalescer } from './request-coalescer.ts';
+
+interface Item {
+  readonly id: number;
+  readonly bytes: number;
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+function setUp(bounds: { maxJobsInFlight?: number; maxRequestsPerJob?: number; maxBytesPerJob?: number } = {}) {
+  const jobs: { key: string; ids: number[]; done: () => void }[] = [];
+  const coalescer = new RequestCoalescer<Item>({
+    maxJobsInFlight: bounds.maxJobsInFlight ?? 1,
+    maxRequestsPerJob: bounds.maxRequestsPerJob ?? 100,
+    maxBytesPerJob: bounds.maxBytesPerJob ?? 1_000,
+    send: (key, items) =>
+      new Promise((resolve) => jobs.push({ key, ids: items.map((item) => item.id), done: resolve })),
+  });
+  return { coalescer, jobs };
+}
+
+describe('RequestCoalescer', () => {
+  it('merges what arrives in one turn of the event loop, and what waits for a slot', async () => {
+    const { coalescer, jobs } = setUp();
+    for (const id of [1, 2, 3]) coalescer.add('a', { id, bytes: 1 });
+    await turn();
+    for (const id of [4, 5]) coalescer.add('a', { id, bytes: 1 });
+    await turn();
+    expect(jobs.map((job) => job.ids)).toEqual([[1, 2, 3]]);
+    jobs[0]?.done();
+    await turn();
+    await turn();
+    expect(jobs.map((job) => job.ids)).toEqual([
+      [1, 2, 3],
+      [4, 5],
+    ]);
+  });
+
+  it('keeps models apart: one that is blocked holds no other up', async () => {
+    const { coalescer, jobs } = setUp();
+    coalescer.add('a', { id: 1, bytes: 1 });
+    await turn();
+    coalescer.add('a', { id: 2, bytes: 1 });
+    coalescer.add('b', { id: 3, bytes: 1 });
+    await turn();
+    expect(jobs.map((job) => [job.key, job.ids])).toEqual([
+      ['a', [1]],
+      ['b', [3]],
+    ]);
+  });
+
+  it('takes back only what has not been sent', async () => {
+    const { coalescer, jobs } = setUp();
+    const [sent, waiting] = [
+      { id: 1, bytes: 1 },
+      { id: 2, bytes: 1 },
+    ];
+    coalescer.add('a', sent);
+    await turn();
+    coalescer.add('a', waiting);
+    expect([coalescer.remove('a', sent), coalescer.remove('a', waiting)]).toEqual([false, true]);
+    jobs[0]?.done();
+    await turn();
+    await turn();
+    expect(jobs).toHaveLength(1);
+  });
+
+  it('sends every request once, in order, in jobs within the bounds (property)', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 20 }), { maxLength: 60 }), async (sizes) => {
+        const { coalescer, jobs } = setUp({ maxJobsInFlight: 2, maxRequestsPerJob: 5, maxBytesPerJob: 30 });
+        sizes.forEach((bytes, id) => {
+          coalescer.add('a', { id, bytes });
+        });
+        await turn();
+        // Grows while it is walked: each finished job lets another be sent.
+        for (const job of jobs) {
+          job.done();
+          await turn();
+          await turn();
+        }
+        expect(jobs.flatMap((job) => job.ids)).toEqual(sizes.map((_, id) => id));
+        for (const { ids } of jobs) {
+          expect(ids.length).toBeLessThanOrEqual(5);
+          if (ids.length > 1) expect(ids.reduce((sum, id) => sum + (sizes[id] ?? 0), 0)).toBeLessThanOrEqual(30);
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+});

@@ -1,0 +1,85 @@
+import { basename, dirname } from 'node:path';
+import { checkGraph, encodeModel } from '@sconce/onnx';
+import { OnnxSession } from '@sconce/runtime';
+import { openFile } from '@sconce/storage';
+import type { Datatype, Tensor } from '@sconce/tensor';
+import { compile, inputsOfCall, openArchive, readTensor, type CompiledModel, type ScalarType } from '@sconce/torchscript';
+
+const DATATYPES: Readonly<Record<string, Datatype>> = {
+  uint8: 'UINT8',
+  int8: 'INT8',
+  int16: 'INT16',
+  int32: 'INT32',
+  int64: 'INT64',
+  float16: 'FP16',
+  float32: 'FP32',
+  float64: 'FP64',
+  bool: 'BOOL',
+  bfloat16: 'FP32',
+};
+const DTYPES = new Map<Datatype, ScalarType>([
+  ...Object.entries(DATATYPES).map(([dtype, datatype]) => [datatype, dtype as ScalarType] as const),
+  ['FP32', 'float32'],
+  ['BF16', 'bfloat16'],
+]);
+
+/** A TorchScript archive compiled for one form of call, in ONNX Runtime. */
+export interface CompiledArchive extends AsyncDisposable {
+  readonly compiled: CompiledModel;
+  /** One call: arguments flattened in order, outputs flattened in order; state goes from call to call. */
+  run(args: readonly Tensor[]): Promise<Tensor[]>;
+}
+
+/** Opens and compiles an archive for calls like `example`. */
+export async function compileArchive(path: string, example: readonly Tensor[]): Promise<CompiledArchive> {
+  const source = await openFile(path);
+  try {
+    const archive = await openArchive(source);
+    const call = example.map(({ datatype, shape }) => ({ dtype: DTYPES.get(datatype) ?? 'float32', rank: shape.length }));
+    const compiled = await compile(archive, { ...inputsOfCall(archive, call), archiveName: basename(path) });
+    checkGraph(compiled.model.graph);
+    const bytes = encodeModel(compiled.model);
+    const session = await OnnxSession.open({ bytes, externalFolder: dirname(path) }, { intraOpThreads: 1 });
+    const { signature } = compiled;
+    const state = new Map<string, Tensor>();
+    for (const { input, dtype, shape, initial } of signature.state) {
+      const data = initial instanceof Uint8Array ? initial : await readTensor(archive, initial);
+      state.set(input, { name: input, datatype: DATATYPES[dtype] ?? 'FP32', shape, data });
+    }
+    const taken = new Set(session.signature.inputs.map(({ name }) => name));
+    const inputs = signature.inputs.filter(({ name }) => !state.has(name));
+    return {
+      compiled,
+      run: async (args) => {
+        const feeds = inputs.map(({ name, dtype }, i) => as(args[i], name, DATATYPES[dtype] ?? 'FP32'));
+        const names = signature.outputs.map(({ name }) => name);
+        const all = [...feeds, ...state.values()].filter(({ name }) => taken.has(name));
+        const results = await session.run(all, names, new Map());
+        for (const { input, output } of signature.state) {
+          const next = results.find(({ name }) => name === output);
+          if (next !== undefined) state.set(input, { ...next, name: input, data: next.data.slice() });
+        }
+        return results.filter(({ name }) => !signature.state.some(({ output }) => output === name));
+      },
+      [Symbol.asyncDispose]: () => session.release(),
+    };
+  } finally {
+    await source.close();
+  }
+}
+
+/** A Python number is stored as the tensor that PyTorch makes of it (float32, int64, bool); the input may be another type. */
+function as(tensor: Tensor | undefined, name: string, datatype: Datatype): Tensor {
+  if (tensor === undefined) throw new Error(`the call has no argument for ${name}`);
+  if (tensor.datatype === datatype) return { ...tensor, name };
+  const bytes = new DataView(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
+  if (tensor.datatype === 'FP32' && datatype === 'FP64') {
+    return { ...tensor, name, datatype, data: new Uint8Array(new Float64Array([bytes.getFloat32(0, true)]).buffer) };
+  }
+  if (tensor.datatype === 'BF16' && datatype === 'FP32') {
+    const wide = new Uint32Array(tensor.data.byteLength / 2);
+    wide.forEach((_, i) => (wide[i] = bytes.getUint16(2 * i, true) << 16));
+    return { ...tensor, name, datatype, data: new Uint8Array(wide.buffer) };
+  }
+  throw new Error(`argument ${name} is ${tensor.datatype}, and the model takes ${datatype}`);
+}
