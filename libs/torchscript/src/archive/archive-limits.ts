@@ -23,8 +23,8 @@ export const DEFAULT_ARCHIVE_LIMITS: ArchiveLimits = {
   maxEntries: 65_536,
   maxDirectoryBytes: 32 * MIB,
   maxTextRecordBytes: 64 * MIB,
-  maxTextBytes: 256 * MIB,
+  maxTextBytes: 128 * MIB,
   maxRecordBytes: 1024 * MIB,
-  maxPickleOpcodes: 4_000_000,
+  maxPickleOpcodes: 3_000_000,
   maxPickleNesting: 400,
 };

@@ -13,6 +13,9 @@ function makeTable(): Uint32Array {
 /** CRC-32 as zip files hold it (IEEE 802.3, reflected), as an unsigned integer. */
 export function crc32(bytes: Uint8Array): number {
   let crc = 0xffffffff;
-  for (const byte of bytes) crc = (crc >>> 8) ^ (TABLE[(crc ^ byte) & 0xff] as number);
+  // Weights are read through this: an index is several times as fast as an iterator.
+  for (let i = 0, end = bytes.length; i < end; i++) {
+    crc = (crc >>> 8) ^ (TABLE[(crc ^ (bytes[i] as number)) & 0xff] as number);
+  }
   return ~crc >>> 0;
 }

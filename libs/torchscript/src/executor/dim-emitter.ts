@@ -77,12 +77,17 @@ export class DimEmitter {
   }
 
   #once(key: string, make: () => string): string {
-    for (let scope: Scope | undefined = this.#scope(); scope !== undefined; scope = scope.parent) {
-      const present = scope.known.get(key);
-      if (present !== undefined) return present;
-    }
-    const made = make();
-    this.#scope().known.set(key, made);
-    return made;
+    return onceInScope(this.#scope(), key, make);
   }
+}
+
+/** The graph value that is known under a key in the scope or one around it; made and noted where there is none. */
+export function onceInScope(scope: Scope, key: string, make: () => string): string {
+  for (let at: Scope | undefined = scope; at !== undefined; at = at.parent) {
+    const present = at.known.get(key);
+    if (present !== undefined) return present;
+  }
+  const made = make();
+  scope.known.set(key, made);
+  return made;
 }

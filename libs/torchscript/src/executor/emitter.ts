@@ -4,7 +4,7 @@ import type { PickleTensor } from '../pickle/pickle-value.ts';
 import type { ScalarType } from '../scalar-type.ts';
 import { modelError } from '../torchscript-error.ts';
 import { encodeElements } from './constant-data.ts';
-import { DimEmitter, type Scope } from './dim-emitter.ts';
+import { DimEmitter, onceInScope, type Scope } from './dim-emitter.ts';
 import { Heap } from './heap.ts';
 import { adaptedType } from './kernel-types.ts';
 import type { LowerContext, LowerNodeOptions, NodeInput } from './lower-context.ts';
@@ -164,7 +164,8 @@ export class Emitter implements LowerContext {
     if (elements.every((element) => typeof element !== 'object')) {
       return this.#constantName(elements as (number | bigint | boolean)[], content.dtype, content.shape as number[]);
     }
-    return this.#symbolicElements(content, elements);
+    const key = `elements:${content.dtype}:${content.shape.join('x')}:${elements.map(elementKey).join(',')}`;
+    return onceInScope(this.#scope, key, () => this.#symbolicElements(content, elements));
   }
 
   #weightName(content: TensorContent, data: TensorData & { kind: 'weight' }): string {
@@ -432,6 +433,17 @@ export class Emitter implements LowerContext {
   unsupported(what: string, hint = ''): never {
     throw modelError('lower', what, hint === '' ? {} : { hint });
   }
+}
+
+/** Equal for elements that are the same number at run time. */
+function elementKey(element: Scalar): string {
+  if (element instanceof SymInt) return element.key;
+  if (element instanceof SymFloat) return `float ${element.value}`;
+  if (!(element instanceof SymBool)) return `${typeof element} ${String(element)}`;
+  const { condition } = element;
+  if (condition.kind === 'value') return `bool ${condition.value}`;
+  if (condition.kind === 'not') return `not (${elementKey(condition.of)})`;
+  return `${String(condition.a)} ${condition.op} ${String(condition.b)}`;
 }
 
 function withContiguity(tensor: TensorValue, contiguous: boolean): TensorValue {

@@ -15,6 +15,13 @@ const ADAPTED: Readonly<Record<string, Readonly<Partial<Record<ScalarType, Scala
   Div: NARROW_INTEGERS,
   Neg: { int16: 'int32', uint8: 'int32' },
   Erf: NO_DOUBLE,
+  Conv: NO_DOUBLE,
+  ConvTranspose: NO_DOUBLE,
+  AveragePool: NO_DOUBLE,
+  InstanceNormalization: NO_DOUBLE,
+  Resize: NO_DOUBLE,
+  Col2Im: NO_DOUBLE,
+  Pad: { int16: 'int32' },
 };
 
 /** The dtype to compute a node of this operator in where ONNX Runtime has no kernel for `dtype`; undefined where it has. */

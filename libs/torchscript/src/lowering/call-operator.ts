@@ -72,7 +72,7 @@ function assignInPlace(context: Emitter, target: TensorValue, result: TensorValu
   const same = cast.content.shape.length === shape.length && shape.every((dim, i) => sameDim(dim, cast.content.shape[i] ?? -1));
   const agreed = cast.content.shape.length === shape.length && shape.every((dim, i) => sameDim(broadcastDims(dim, cast.content.shape[i] ?? 1), cast.content.shape[i] ?? 1));
   const content = same || !keepShape || agreed ? cast : context.expand(cast, shape);
-  context.heap.setTensor(target, keepShape ? { ...content.content, shape } : content.content);
+  context.heap.setTensor(target, keepShape ? { ...content.content, shape, contiguous: target.content.contiguous } : content.content);
   return target;
 }
 

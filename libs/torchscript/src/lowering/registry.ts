@@ -4,11 +4,26 @@ import type { OperatorTable } from './call-operator.ts';
 import { overloadKey, type OpDefinition } from './define-op.ts';
 import { activation } from './ops/activation.ts';
 import { attention } from './ops/attention.ts';
+import { convolution } from './ops/convolution.ts';
+import { indexing } from './ops/indexing/indexing.ts';
 import { linear } from './ops/linear.ts';
+import { normalization } from './ops/normalization.ts';
+import { pooling } from './ops/pooling/pooling.ts';
 import { recurrent } from './ops/recurrent.ts';
+import { shape } from './ops/shape/shape.ts';
 
 /** Every operator the compiler knows, by family. A new family gets its line here. */
-export const OP_FAMILIES: readonly (readonly OpDefinition[])[] = [activation, attention, linear, recurrent];
+export const OP_FAMILIES: readonly (readonly OpDefinition[])[] = [
+  activation,
+  attention,
+  convolution,
+  indexing,
+  linear,
+  normalization,
+  pooling,
+  recurrent,
+  shape,
+];
 
 /** The operators by name, without overload; overloads in the order in which they are defined. */
 export function operatorTable(families = OP_FAMILIES): OperatorTable {

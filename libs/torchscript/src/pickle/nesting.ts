@@ -5,36 +5,41 @@ import type { PickleValue } from './pickle-value.ts';
  * recursive reader would, without recursion.
  */
 export function isNestedWithin(value: PickleValue, levels: number): boolean {
-  const seen = new Set<object>();
+  const seen = new Set<PickleValue>();
   const pending: PickleValue[] = [value];
   const depths: number[] = [0];
   while (pending.length > 0) {
     const next = pending.pop() as PickleValue;
     const depth = depths.pop() as number;
-    if (next === null || typeof next !== 'object' || seen.has(next)) continue;
     if (depth > levels) return false;
-    seen.add(next);
+    if (seen.has(next)) continue;
     const start = pending.length;
     pushChildren(next, pending);
+    if (pending.length === start) continue;
+    seen.add(next);
     reverseFrom(pending, start);
     for (let i = start; i < pending.length; i++) depths.push(depth + 1);
   }
   return true;
 }
 
-function pushChildren(value: object & PickleValue, pending: PickleValue[]): void {
+/** Adds the children that may have children. */
+function pushChildren(value: PickleValue, pending: PickleValue[]): void {
+  if (value === null || typeof value !== 'object') return;
   const push = (child: PickleValue): void => {
-    if (child !== null && typeof child === 'object') pending.push(child);
+    if (child !== null && typeof child === 'object' && child.kind !== 'tensor') pending.push(child);
   };
   switch (value.kind) {
     case 'list':
     case 'tuple':
-      return value.items.forEach(push);
+      value.items.forEach(push);
+      return;
     case 'dict':
-      return value.entries.forEach(([key, item]) => {
+      for (const [key, item] of value.entries) {
         push(key);
         push(item);
-      });
+      }
+      return;
     case 'object':
       value.attributes.forEach(push);
       if (value.state !== undefined) push(value.state);

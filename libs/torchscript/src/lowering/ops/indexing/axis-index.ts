@@ -1,0 +1,239 @@
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { productOf, sameDim, type Dim } from '../../../executor/sym-int.ts';
+import type { Scalar, TensorValue } from '../../../executor/values.ts';
+import { binary, choose, compare } from '../../arithmetic.ts';
+import { int } from '../../attributes.ts';
+import { broadcastShapes } from '../../broadcast.ts';
+import { copyOf } from '../../copies.ts';
+import { opFamily } from '../../define-op.ts';
+import { scatterElements, type ScatterReduction } from '../../scatter.ts';
+import { pick } from './advanced-index.ts';
+
+const { ops, defineOp } = opFamily('indexing');
+
+/** Picking and writing along one axis: index_select, gather, scatter and their kind. */
+export const axisIndex = ops;
+
+/** A tensor without dimensions as one of one element, as these operators take it. */
+function vector(context: LowerContext, tensor: TensorValue): TensorValue {
+  return tensor.rank === 0 ? context.reshape(tensor, [1]) : tensor;
+}
+
+defineOp('aten::index_select(Tensor self, int dim, Tensor index) -> Tensor', (context, { self, dim, index }) => {
+  const axis = context.axis(dim, self.rank);
+  if (self.rank === 0) return copyOf(self);
+  return pick(context, self, axis, vector(context, index));
+});
+
+defineOp('aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor', (context, { weight, indices }) =>
+  context.node('Gather', [weight, indices], {
+    shape: [...indices.content.shape, ...weight.content.shape.slice(1)],
+    attributes: { axis: int(0) },
+    adapt: false,
+  }),
+);
+
+/** `index`, a vector, for every element of slices of `shape` along `axis`. */
+function spreadIndex(context: LowerContext, index: TensorValue, axis: number, shape: readonly Dim[]): TensorValue {
+  const along = shape.map((_, i): Dim => (i === axis ? (index.content.shape[0] ?? 1) : 1));
+  const full = shape.with(axis, index.content.shape[0] ?? 1);
+  return context.expand(context.reshape(context.cast(index, 'int64'), along), full);
+}
+
+/** Slices of `self` along an axis, named by a vector, replaced by `source` or combined with it. */
+function writeSlices(
+  context: LowerContext,
+  self: TensorValue,
+  dim: number,
+  index: TensorValue,
+  source: TensorValue,
+  reduction: ScatterReduction,
+): TensorValue {
+  const base = vector(context, self);
+  const axis = context.axis(dim, base.rank);
+  const places = spreadIndex(context, vector(context, index), axis, base.content.shape);
+  const updates = context.expand(vector(context, context.cast(source, self.dtype)), places.content.shape);
+  return context.reshape(scatterElements(context, base, axis, places, updates, reduction), self.content.shape);
+}
+
+defineOp(
+  'aten::index_fill.int_Tensor(Tensor self, int dim, Tensor index, Tensor value) -> Tensor',
+  (context, { self, dim, index, value }) => writeSlices(context, self, dim, index, value, 'none'),
+);
+defineOp(
+  'aten::index_fill.int_Scalar(Tensor self, int dim, Tensor index, Scalar value) -> Tensor',
+  (context, { self, dim, index, value }) =>
+    writeSlices(context, self, dim, index, context.scalar(value, self.dtype), 'none'),
+);
+defineOp(
+  'aten::index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor',
+  (context, { self, dim, index, source }) => writeSlices(context, self, dim, index, source, 'none'),
+);
+defineOp(
+  'aten::index_add(Tensor self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor',
+  (context, { self, dim, index, source, alpha }) =>
+    writeSlices(context, self, dim, index, scaled(context, source, alpha), 'add'),
+);
+
+function scaled(context: LowerContext, tensor: TensorValue, factor: Scalar): TensorValue {
+  if (factor === 1n || factor === 1) return tensor;
+  return binary(context, 'Mul', tensor, context.scalar(factor, tensor.dtype));
+}
+
+/** `torch.gather` along an axis. */
+export function gather(context: LowerContext, self: TensorValue, dim: number, index: TensorValue): TensorValue {
+  const [base, places] = [vector(context, self), vector(context, index)];
+  const picked = context.node('GatherElements', [base, context.cast(places, 'int64')], {
+    shape: places.content.shape,
+    attributes: { axis: int(context.axis(dim, base.rank)) },
+    adapt: false,
+  });
+  return context.reshape(picked, index.content.shape);
+}
+
+defineOp(
+  'aten::gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor',
+  (context, { self, dim, index }) => gather(context, self, dim, index),
+);
+
+defineOp(
+  'aten::take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor',
+  (context, { self, indices, dim }) => {
+    if (dim === null) return gather(context, flat(context, self), 0, flat(context, indices));
+    const axis = context.axis(dim, self.rank);
+    const batch = (shape: readonly Dim[]): Dim[] => shape.with(axis, 1);
+    const common = broadcastShapes(context, batch(self.content.shape), batch(indices.content.shape));
+    const along = (tensor: TensorValue): TensorValue =>
+      context.expand(tensor, common.with(axis, tensor.content.shape[axis] ?? 1));
+    return gather(context, along(self), axis, along(indices));
+  },
+);
+
+const flat = (context: LowerContext, tensor: TensorValue): TensorValue =>
+  context.reshape(tensor, [productOf(tensor.content.shape)]);
+
+defineOp('aten::take(Tensor self, Tensor index) -> Tensor', (context, { self, index }) =>
+  pick(context, flat(context, self), 0, index),
+);
+defineOp(
+  'aten::put(Tensor self, Tensor index, Tensor source, bool accumulate=False) -> Tensor',
+  (context, { self, index, source, accumulate }) => {
+    const updates = context.cast(flat(context, source), self.dtype);
+    const written = scatterElements(
+      context,
+      flat(context, self),
+      0,
+      flat(context, index),
+      updates,
+      accumulate ? 'add' : 'none',
+    );
+    return context.reshape(written, self.content.shape);
+  },
+);
+
+/** `torch.scatter`: `src` may be larger than `index`, whose shape decides. */
+function scatter(
+  context: LowerContext,
+  self: TensorValue,
+  dim: number,
+  index: TensorValue,
+  src: TensorValue,
+  reduction: ScatterReduction = 'none',
+): TensorValue {
+  const [base, places] = [vector(context, self), vector(context, index)];
+  const axis = context.axis(dim, base.rank);
+  const { shape } = places.content;
+  const source = vector(context, context.cast(src, self.dtype));
+  const updates =
+    src.rank === 0 && index.rank > 0
+      ? context.expand(source, shape)
+      : shape.reduce<TensorValue>(
+          (tensor, size, i) =>
+            sameDim(tensor.content.shape[i] ?? 1, size) ? tensor : context.slice(tensor, i, 0, size, 1, size),
+          source,
+        );
+  return context.reshape(scatterElements(context, base, axis, places, updates, reduction), self.content.shape);
+}
+
+/** A number at every place of `index`. */
+const filledLike = (context: LowerContext, index: TensorValue, value: Scalar, self: TensorValue): TensorValue =>
+  context.expand(context.scalar(value, self.dtype), index.content.shape);
+
+function reductionOf(context: LowerContext, reduce: string): ScatterReduction {
+  if (reduce === 'add') return 'add';
+  return reduce === 'multiply' ? 'mul' : context.unsupported(`scatter() with reduce “${reduce}”`, 'use scatter_reduce()');
+}
+
+defineOp(
+  'aten::scatter.reduce(Tensor self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor',
+  (context, { self, dim, index, src, reduce }) =>
+    scatter(context, self, dim, index, src, reductionOf(context, reduce)),
+);
+defineOp(
+  'aten::scatter.value_reduce(Tensor self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor',
+  (context, { self, dim, index, value, reduce }) =>
+    scatter(context, self, dim, index, filledLike(context, index, value, self), reductionOf(context, reduce)),
+);
+defineOp(
+  'aten::scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor',
+  (context, { self, dim, index, src }) => scatter(context, self, dim, index, src),
+);
+defineOp(
+  'aten::scatter.value(Tensor self, int dim, Tensor index, Scalar value) -> Tensor',
+  (context, { self, dim, index, value }) =>
+    scatter(context, self, dim, index, filledLike(context, index, value, self)),
+);
+defineOp(
+  'aten::scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor',
+  (context, { self, dim, index, src }) => scatter(context, self, dim, index, src, 'add'),
+);
+
+/** How `scatter_reduce` names its reductions, and what leaves a result as it is. */
+const REDUCTIONS: Readonly<Record<string, { readonly reduction: ScatterReduction; readonly neutral: (dtype: string) => number | bigint }>> = {
+  sum: { reduction: 'add', neutral: () => 0n },
+  mean: { reduction: 'add', neutral: () => 0n },
+  prod: { reduction: 'mul', neutral: () => 1n },
+  amax: { reduction: 'max', neutral: (dtype) => lowest(dtype) },
+  amin: { reduction: 'min', neutral: (dtype) => highest(dtype) },
+};
+
+const INTEGER_BITS: Readonly<Record<string, number>> = { int8: 8, int16: 16, int32: 32, int64: 64 };
+
+/** The least number of a dtype. */
+function lowest(dtype: string): number | bigint {
+  const bits = INTEGER_BITS[dtype];
+  if (bits !== undefined) return -(2n ** BigInt(bits - 1));
+  return dtype === 'uint8' || dtype === 'bool' ? 0n : -Infinity;
+}
+
+/** The greatest number of a dtype. */
+function highest(dtype: string): number | bigint {
+  const bits = INTEGER_BITS[dtype];
+  if (bits !== undefined) return 2n ** BigInt(bits - 1) - 1n;
+  return dtype === 'uint8' ? 255n : dtype === 'bool' ? 1n : Infinity;
+}
+
+defineOp(
+  'aten::scatter_reduce.two(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor',
+  (context, { self, dim, index, src, reduce, include_self }) => {
+    const kind = REDUCTIONS[reduce];
+    if (kind === undefined) return context.unsupported(`scatter_reduce() with reduce “${reduce}”`);
+    const neutral = filledLike(context, index, kind.neutral(self.dtype), self);
+    const start = include_self ? self : scatter(context, self, dim, index, neutral);
+    const reduced = scatter(context, start, dim, index, src, kind.reduction);
+    if (reduce !== 'mean') return reduced;
+    const one = (tensor: TensorValue): TensorValue => filledLike(context, tensor, 1n, self);
+    const counts = include_self ? one(self) : filledLike(context, self, 0n, self);
+    const counted = scatter(context, counts, dim, index, one(index), 'add');
+    const divisor = choose(context, compare(context, 'Equal', counted, context.scalar(0n, self.dtype)), one(self), counted);
+    return floorDivide(context, reduced, divisor);
+  },
+);
+
+/** The quotient, of integers rounded down. */
+function floorDivide(context: LowerContext, a: TensorValue, b: TensorValue): TensorValue {
+  const whole = !a.dtype.includes('float');
+  if (!whole) return binary(context, 'Div', a, b);
+  return binary(context, 'Div', binary(context, 'Sub', a, binary(context, 'Mod', a, b)), b);
+}
+

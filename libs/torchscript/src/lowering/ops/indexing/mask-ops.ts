@@ -1,0 +1,58 @@
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { productOf } from '../../../executor/sym-int.ts';
+import type { TensorValue } from '../../../executor/values.ts';
+import { binary, choose } from '../../arithmetic.ts';
+import { int } from '../../attributes.ts';
+import { broadcastShapes } from '../../broadcast.ts';
+import { runningSum } from '../../counting.ts';
+import { opFamily } from '../../define-op.ts';
+import { maskedRows, nonzeroPlaces, nonzeroVectors } from './mask.ts';
+
+const { ops, defineOp } = opFamily('indexing');
+
+/** Picking by masks, and where masks hold. */
+export const maskOps = ops;
+
+const flat = (context: LowerContext, tensor: TensorValue): TensorValue =>
+  context.reshape(tensor, [productOf(tensor.content.shape)]);
+
+defineOp('aten::masked_select(Tensor self, Tensor mask) -> Tensor', (context, { self, mask }) => {
+  const shape = broadcastShapes(context, self.content.shape, mask.content.shape);
+  const [elements, holds] = [self, context.cast(mask, 'bool')].map((tensor) => flat(context, context.expand(tensor, shape)));
+  return elements === undefined || holds === undefined ? undefined : maskedRows(context, elements, holds, 0);
+});
+
+// The places where the mask holds take the source's elements in order.
+defineOp(
+  'aten::masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor',
+  (context, { self, mask, source }) => {
+    const shape = broadcastShapes(context, self.content.shape, mask.content.shape);
+    const holds = flat(context, context.expand(context.cast(mask, 'bool'), shape));
+    const before = binary(context, 'Sub', runningSum(context, context.cast(holds, 'int64'), 0), context.scalar(1n, 'int64'));
+    const places = binary(context, 'Max', before, context.scalar(0n, 'int64'));
+    const picked = context.node('Gather', [flat(context, source), places], {
+      shape: places.content.shape,
+      attributes: { axis: int(0) },
+      adapt: false,
+    });
+    const kept = flat(context, context.expand(self, shape));
+    return context.reshape(choose(context, holds, context.cast(picked, self.dtype), kept), shape);
+  },
+);
+
+/** Where a tensor is not 0, `[count, rank]`. */
+function nonzeroRows(context: LowerContext, self: TensorValue): TensorValue {
+  if (self.rank === 0) {
+    return context.unsupported('nonzero() of a tensor without dimensions', 'compare the number itself with 0');
+  }
+  return context.transpose(nonzeroPlaces(context, self), [1, 0]);
+}
+
+defineOp('aten::nonzero(Tensor self) -> Tensor', (context, { self }) => nonzeroRows(context, self), {
+  limits: 'tensors without dimensions',
+});
+defineOp('aten::argwhere(Tensor self) -> Tensor', (context, { self }) => nonzeroRows(context, self), {
+  limits: 'tensors without dimensions',
+});
+defineOp('aten::nonzero_numpy(Tensor self) -> Tensor[]', (context, { self }) => nonzeroVectors(context, self));
+defineOp('aten::where(Tensor condition) -> Tensor[]', (context, { condition }) => nonzeroVectors(context, condition));

@@ -1,0 +1,298 @@
+import { flag, float, int } from '../attributes.ts';
+import { opFamily } from '../define-op.ts';
+import { rangeOf } from '../dims.ts';
+import { isFloating } from '../../executor/onnx-types.ts';
+import type { LowerContext } from '../../executor/lower-context.ts';
+import { floorDivDims, mulDims, productOf, type Dim } from '../../executor/sym-int.ts';
+import type { TensorValue } from '../../executor/values.ts';
+import type { ScalarType } from '../../scalar-type.ts';
+
+const { ops, defineOp } = opFamily('normalization');
+
+/** Normalisation layers. */
+export const normalization = ops;
+
+/** Missing scales and biases of up to so many elements are written into the model. */
+const MAX_CONSTANT = 65_536;
+
+/** The mean over `axes`, which become 1. */
+function meanOver(context: LowerContext, tensor: TensorValue, axes: readonly number[]): TensorValue {
+  return context.node('ReduceMean', [tensor, context.ints(axes)], {
+    shape: tensor.shape.map((size, axis) => (axes.includes(axis) ? 1 : size)),
+    attributes: { keepdims: flag(true) },
+  });
+}
+
+/** What is left of a tensor once its mean is 0 and its variance (not corrected) 1 over some axes, and what was taken out. */
+interface Standardised {
+  readonly result: TensorValue;
+  readonly mean: TensorValue;
+  readonly variance: TensorValue;
+  /** `1 / sqrt(variance + eps)` */
+  readonly inverse: TensorValue;
+}
+
+function standardise(context: LowerContext, input: TensorValue, axes: readonly number[], eps: number): Standardised {
+  const mean = meanOver(context, input, axes);
+  const centred = context.node('Sub', [input, mean]);
+  const variance = meanOver(context, context.node('Mul', [centred, centred]), axes);
+  const inverse = inverseRoot(context, variance, eps);
+  return { result: context.node('Mul', [centred, inverse]), mean, variance, inverse };
+}
+
+function inverseRoot(context: LowerContext, variance: TensorValue, eps: number): TensorValue {
+  const shifted = context.node('Add', [variance, context.scalar(eps, variance.dtype)]);
+  return context.node('Reciprocal', [context.node('Sqrt', [shifted])]);
+}
+
+/** `input * weight + bias`, where given: of shapes that broadcast to the input's. */
+function affine(
+  context: LowerContext,
+  input: TensorValue,
+  weight: TensorValue | null,
+  bias: TensorValue | null,
+): TensorValue {
+  const scaled = weight === null ? input : context.node('Mul', [input, context.cast(weight, input.dtype)]);
+  return bias === null ? scaled : context.node('Add', [scaled, context.cast(bias, input.dtype)]);
+}
+
+/** One number per channel, as it broadcasts to [N, C, …]. */
+function perChannel(context: LowerContext, values: TensorValue | null, rank: number): TensorValue | null {
+  return values === null ? null : context.reshape(values, [values.shape[0] ?? 1, ...rangeOf(rank - 2).map(() => 1)]);
+}
+
+/** A scale or bias, `filler` throughout where it is missing; undefined where its size is not known or too much to write down. */
+function filled(
+  context: LowerContext,
+  given: TensorValue | null,
+  shape: readonly Dim[],
+  filler: number,
+  dtype: ScalarType,
+): TensorValue | undefined {
+  if (given !== null) return context.cast(given, dtype);
+  const count = productOf(shape);
+  if (typeof count !== 'number' || count > MAX_CONSTANT) return undefined;
+  return context.constant(new Array<number>(count).fill(filler), dtype, shape as number[]);
+}
+
+/** A tensor without elements: what PyTorch gives for statistics it did not save. */
+const nothing = (context: LowerContext, dtype: ScalarType): TensorValue => context.constant([], dtype, [0]);
+
+// ---- batch norm ------------------------------------------------------------------------------------------------------
+
+interface BatchNormArguments {
+  readonly input: TensorValue;
+  readonly weight: TensorValue | null;
+  readonly bias: TensorValue | null;
+  readonly running_mean: TensorValue | null;
+  readonly running_var: TensorValue | null;
+  readonly eps: number;
+}
+
+/** Batch norm by given statistics. */
+function normaliseBy(context: LowerContext, args: BatchNormArguments, mean: TensorValue, variance: TensorValue): TensorValue {
+  const { input, eps } = args;
+  const channels = mean.shape;
+  context.require(input.shape[1] ?? 1, channels[0] ?? 1);
+  const scale = filled(context, args.weight, channels, 1, input.dtype);
+  const bias = filled(context, args.bias, channels, 0, input.dtype);
+  if (scale === undefined || bias === undefined) return context.unsupported('a batch norm whose number of channels is not known');
+  const statistics = [mean, variance].map((values) => context.cast(values, input.dtype));
+  return context.node('BatchNormalization', [input, scale, bias, ...statistics], { attributes: { epsilon: float(eps) } });
+}
+
+/** Batch norm by the batch’s own statistics: axes 0 and from 2 on. */
+function normaliseByBatch(context: LowerContext, args: BatchNormArguments): Standardised {
+  const { input } = args;
+  const axes = rangeOf(input.rank).filter((axis) => axis !== 1);
+  const standardised = standardise(context, input, axes, args.eps);
+  const [weight, bias] = [args.weight, args.bias].map((values) => perChannel(context, values, input.rank));
+  return { ...standardised, result: affine(context, standardised.result, weight ?? null, bias ?? null) };
+}
+
+/** The result, and the statistics used where they are the batch's (mean, inverse standard deviation). */
+function batchNorm(
+  context: LowerContext,
+  args: BatchNormArguments,
+  training: boolean,
+): readonly [TensorValue, TensorValue, TensorValue] {
+  const { input, running_mean: mean, running_var: variance } = args;
+  if (!isFloating(input.dtype)) return context.unsupported(`a batch norm of ${input.dtype}`);
+  if (!training && mean !== null && variance !== null) {
+    return [normaliseBy(context, args, mean, variance), nothing(context, input.dtype), nothing(context, input.dtype)];
+  }
+  context.warn(
+    'a batch norm uses the statistics of the batch at hand (it keeps none, or the model was traced in training mode): ' +
+      'what a row gives depends on the rows beside it, so do not let the server batch requests together',
+  );
+  const { result, mean: ownMean, inverse } = normaliseByBatch(context, args);
+  const channels = [input.shape[1] ?? 1];
+  return [result, context.reshape(ownMean, channels), context.reshape(inverse, channels)];
+}
+
+defineOp(
+  'aten::batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> Tensor',
+  (context, args) => batchNorm(context, args, args.training)[0],
+  { limits: 'running statistics are not updated' },
+);
+defineOp(
+  'aten::native_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)',
+  (context, args) => batchNorm(context, args, args.training),
+  { limits: 'running statistics are not updated' },
+);
+defineOp(
+  'aten::_native_batch_norm_legit_no_training(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor)',
+  (context, args) => batchNorm(context, args, false),
+);
+defineOp(
+  'aten::_batch_norm_impl_index(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> (Tensor, Tensor, Tensor, Tensor, int)',
+  (context, args) => [...batchNorm(context, args, args.training), nothing(context, 'uint8'), 0n],
+  { limits: 'running statistics are not updated' },
+);
+
+defineOp(
+  'aten::instance_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool use_input_stats, float momentum, float eps, bool cudnn_enabled) -> Tensor',
+  (context, args) => {
+    const { input, weight, bias, use_input_stats: ownStatistics, eps, running_mean: mean, running_var: variance } = args;
+    if (!ownStatistics && mean !== null && variance !== null) return normaliseBy(context, args, mean, variance);
+    const channels = [weight?.shape[0] ?? bias?.shape[0] ?? input.shape[1] ?? 1];
+    const scale = filled(context, weight, channels, 1, input.dtype);
+    const shift = filled(context, bias, channels, 0, input.dtype);
+    if (input.dtype !== 'float64' && input.rank > 2 && scale !== undefined && shift !== undefined) {
+      return context.node('InstanceNormalization', [input, scale, shift], { attributes: { epsilon: float(eps) } });
+    }
+    const { result } = standardise(context, input, rangeOf(input.rank).slice(2), eps);
+    return affine(context, result, perChannel(context, weight, input.rank), perChannel(context, bias, input.rank));
+  },
+  { limits: 'running statistics are not updated' },
+);
+
+// ---- layer norm, RMS norm --------------------------------------------------------------------------------------------
+
+interface LayerNormArguments {
+  readonly input: TensorValue;
+  readonly normalized_shape: readonly Dim[];
+  readonly weight: TensorValue | null;
+  readonly bias: TensorValue | null;
+  readonly eps: number;
+}
+
+/** The axes a normalised shape stands for: the last ones, whose sizes it demands. */
+function normalisedAxes(context: LowerContext, input: TensorValue, shape: readonly Dim[]): readonly number[] {
+  const first = input.rank - shape.length;
+  if (first < 0) return context.unsupported(`normalising ${shape.length} axes of a tensor of rank ${input.rank}`);
+  shape.forEach((size, i) => context.require(input.shape[first + i] ?? 1, size));
+  return rangeOf(input.rank).slice(first);
+}
+
+function layerNorm(context: LowerContext, args: LayerNormArguments): TensorValue {
+  const { input, normalized_shape: shape, weight, bias, eps } = args;
+  const axes = normalisedAxes(context, input, shape);
+  const scale = filled(context, weight, shape, 1, input.dtype);
+  if (scale === undefined) return affine(context, standardise(context, input, axes, eps).result, weight, bias);
+  const inputs = bias === null ? [input, scale] : [input, scale, context.cast(bias, input.dtype)];
+  return context.node('LayerNormalization', inputs, { attributes: { axis: int(-shape.length), epsilon: float(eps) } });
+}
+
+defineOp(
+  'aten::layer_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1.0000000000000001e-05, bool cudnn_enable=True) -> Tensor',
+  layerNorm,
+);
+defineOp(
+  'aten::native_layer_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)',
+  (context, args) => {
+    const axes = normalisedAxes(context, args.input, args.normalized_shape);
+    const { mean, inverse } = standardise(context, args.input, axes, args.eps);
+    return [layerNorm(context, args), mean, inverse];
+  },
+);
+
+/** The distance between 1 and the next number, which stands in for a missing eps. */
+const EPSILON: Readonly<Partial<Record<ScalarType, number>>> = {
+  float16: 2 ** -10,
+  bfloat16: 2 ** -7,
+  float32: 2 ** -23,
+  float64: Number.EPSILON,
+};
+
+defineOp(
+  'aten::rms_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor',
+  (context, { input, normalized_shape: shape, weight, eps }) => {
+    const axes = normalisedAxes(context, input, shape);
+    // PyTorch squares half-precision numbers, which overflow soon, in float32.
+    const wide = context.cast(input, input.dtype === 'float64' ? 'float64' : 'float32');
+    const squares = meanOver(context, context.node('Mul', [wide, wide]), axes);
+    const inverse = inverseRoot(context, squares, eps ?? EPSILON[input.dtype] ?? 0);
+    return context.cast(affine(context, context.node('Mul', [wide, inverse]), weight, null), input.dtype);
+  },
+);
+
+// ---- group norm ------------------------------------------------------------------------------------------------------
+
+interface GroupNormArguments {
+  readonly input: TensorValue;
+  readonly weight: TensorValue | null;
+  readonly bias: TensorValue | null;
+  readonly eps: number;
+}
+
+/** Standardised within each group of channels: [N, groups, elements of a group]. */
+function standardiseGroups(context: LowerContext, input: TensorValue, groups: number, eps: number): Standardised {
+  const [batch = 1, channels = 1, ...rest] = input.shape;
+  const inGroup = mulDims(floorDivDims(channels, groups), productOf(rest));
+  return standardise(context, context.reshape(input, [batch, groups, inGroup]), [2], eps);
+}
+
+function groupNorm(context: LowerContext, args: GroupNormArguments, groups: number): TensorValue {
+  const { input, weight, bias, eps } = args;
+  const channels = [weight?.shape[0] ?? bias?.shape[0] ?? input.shape[1] ?? 1];
+  context.require(input.shape[1] ?? 1, channels[0] ?? 1);
+  const scale = filled(context, weight, channels, 1, input.dtype);
+  const shift = filled(context, bias, channels, 0, input.dtype);
+  if (input.dtype !== 'float64' && input.rank > 2 && scale !== undefined && shift !== undefined) {
+    return context.node('GroupNormalization', [input, scale, shift], {
+      attributes: { num_groups: int(groups), epsilon: float(eps) },
+    });
+  }
+  const { result } = standardiseGroups(context, input, groups, eps);
+  const whole = context.reshape(result, input.shape);
+  return affine(context, whole, perChannel(context, weight, input.rank), perChannel(context, bias, input.rank));
+}
+
+defineOp(
+  'aten::group_norm(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1.0000000000000001e-05, bool cudnn_enabled=True) -> Tensor',
+  (context, args) => groupNorm(context, args, args.num_groups),
+);
+defineOp(
+  'aten::native_group_norm(Tensor input, Tensor? weight, Tensor? bias, SymInt N, SymInt C, SymInt HxW, int group, float eps) -> (Tensor, Tensor, Tensor)',
+  (context, args) => {
+    const { mean, inverse } = standardiseGroups(context, args.input, args.group, args.eps);
+    const statistics = [mean, inverse].map((values) => context.reshape(values, [args.input.shape[0] ?? 1, args.group]));
+    return [groupNorm(context, args, args.group), ...statistics];
+  },
+);
+
+// ---- weight norm -----------------------------------------------------------------------------------------------------
+
+/** The Euclidean norm over all axes but one, which stay as 1; over all of them, as a number, where `dim` is -1. */
+function normExcept(context: LowerContext, tensor: TensorValue, dim: number): TensorValue {
+  const axes = rangeOf(tensor.rank).filter((axis) => axis !== dim);
+  if (axes.length === 0) return context.node('Abs', [tensor]);
+  return context.node('ReduceL2', [tensor, context.ints(axes)], {
+    shape: dim === -1 ? [] : tensor.shape.map((size, axis) => (axis === dim ? size : 1)),
+    attributes: { keepdims: flag(dim !== -1) },
+  });
+}
+
+const weightNorm = (context: LowerContext, v: TensorValue, g: TensorValue, dim: number): TensorValue => {
+  const factor = context.node('Div', [g, normExcept(context, v, dim)]);
+  return context.node('Mul', [v, factor]);
+};
+defineOp('aten::_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor', (context, { v, g, dim }) => weightNorm(context, v, g, dim));
+defineOp('aten::_weight_norm_interface(Tensor v, Tensor g, int dim=0) -> (Tensor, Tensor)', (context, { v, g, dim }) => [
+  weightNorm(context, v, g, dim),
+  normExcept(context, v, dim),
+]);
+defineOp('aten::norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor', (context, { v, pow, dim }) =>
+  pow === 2 ? normExcept(context, v, dim) : context.unsupported(`norm_except_dim with pow=${pow}`, 'use pow=2'),
+);

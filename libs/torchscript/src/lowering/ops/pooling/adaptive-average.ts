@@ -1,0 +1,73 @@
+import { flag } from '../../attributes.ts';
+import { copyOf } from '../../copies.ts';
+import { opFamily } from '../../define-op.ts';
+import { perAxis, requireFloating, withBatch } from '../../spatial.ts';
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { exactQuotient, productOf, sameDim, type Dim } from '../../../executor/sym-int.ts';
+import type { TensorValue } from '../../../executor/values.ts';
+import { averagingMatrix } from './adaptive-windows.ts';
+import { meanOfWindows } from './average-pooling.ts';
+
+const { ops, defineOp } = opFamily('pooling');
+
+/** Average pooling to a given size. */
+export const adaptiveAverage = ops;
+
+/** The windows' size where an axis falls into equal ones; undefined where it does not, or nobody can tell. */
+export function evenWindows(size: Dim, count: Dim): number | undefined {
+  const quotient = exactQuotient(size, count);
+  return typeof quotient === 'number' && quotient > 0 ? quotient : undefined;
+}
+
+/** Averages one axis by a product with a matrix: windows of any size, also of an input whose size is known only at run time. */
+function averageAxis(context: LowerContext, input: TensorValue, axis: number, count: Dim): TensorValue {
+  const { shape } = input.content;
+  const matrix = averagingMatrix(context, shape[axis] ?? 1, count, input.dtype);
+  const pooled = shape.with(axis, count);
+  if (axis === shape.length - 1) {
+    return context.node('MatMul', [input, context.transpose(matrix, [1, 0])], { shape: pooled });
+  }
+  const rows = context.reshape(input, [...shape.slice(0, axis + 1), productOf(shape.slice(axis + 1))]);
+  const product = context.node('MatMul', [matrix, rows], { dtype: input.dtype, shape: rows.shape.with(axis, count) });
+  return context.reshape(product, pooled);
+}
+
+function adaptiveAveragePool(context: LowerContext, self: TensorValue, output: readonly Dim[], axes: number): TensorValue {
+  requireFloating(context, self);
+  const counts = perAxis(output, axes);
+  return withBatch(context, self, axes, (batched) => {
+    const whole = counts.flatMap((count, i) => (count === 1 ? [i + 2] : []));
+    let pooled = batched;
+    if (whole.length > 0) {
+      pooled = context.node('ReduceMean', [pooled, context.ints(whole)], {
+        shape: pooled.shape.map((size, axis) => (whole.includes(axis) ? 1 : size)),
+        attributes: { keepdims: flag(true) },
+      });
+    }
+    const kernel = counts.map((count, i) => evenWindows(pooled.shape[i + 2] ?? 1, count) ?? 1);
+    if (kernel.some((size) => size > 1)) {
+      const none = { padding: kernel.map(() => 0), dilation: kernel.map(() => 1), ceil: false };
+      pooled = meanOfWindows(context, pooled, { kernel, stride: kernel, ...none });
+    }
+    for (const [i, count] of counts.entries()) {
+      if (!sameDim(pooled.shape[i + 2] ?? 1, count)) pooled = averageAxis(context, pooled, i + 2, count);
+    }
+    return pooled === batched ? copyOf(batched) : pooled;
+  });
+}
+
+defineOp('aten::adaptive_avg_pool1d(Tensor self, SymInt[1] output_size) -> Tensor', (context, { self, output_size: size }) =>
+  adaptiveAveragePool(context, self, size, 1),
+);
+defineOp('aten::adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor', (context, { self, output_size: size }) =>
+  adaptiveAveragePool(context, self, size, 2),
+);
+defineOp('aten::adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor', (context, { self, output_size: size }) =>
+  adaptiveAveragePool(context, self, size, 3),
+);
+defineOp('aten::_adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor', (context, { self, output_size: size }) =>
+  adaptiveAveragePool(context, self, size, 2),
+);
+defineOp('aten::_adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor', (context, { self, output_size: size }) =>
+  adaptiveAveragePool(context, self, size, 3),
+);

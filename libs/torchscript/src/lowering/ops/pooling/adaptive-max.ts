@@ -1,0 +1,96 @@
+import { flag, int } from '../../attributes.ts';
+import { opFamily } from '../../define-op.ts';
+import { positions } from '../../positions.ts';
+import { perAxis, withBatchAxis } from '../../spatial.ts';
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { addDims, floorDivDims, productOf, sameDim, type Dim } from '../../../executor/sym-int.ts';
+import type { TensorValue } from '../../../executor/values.ts';
+import { evenWindows } from './adaptive-average.ts';
+import { adaptiveBounds } from './adaptive-windows.ts';
+import { maxOfWindows } from './max-pooling.ts';
+
+const { ops, defineOp } = opFamily('pooling');
+
+/** Maximum pooling to a given size. */
+export const adaptiveMax = ops;
+
+/** Values, and where each lies in its plane. */
+type Indexed = readonly [values: TensorValue, indices: TensorValue];
+
+/** The elements of the windows of an axis: [… axis …] becomes [… count, width …]; short windows repeat their last element. */
+function windowElements(context: LowerContext, [values, indices]: Indexed, axis: number, count: Dim): Indexed {
+  const size = values.shape[axis] ?? 1;
+  const width = addDims(floorDivDims(addDims(size, -1), count), 2);
+  const { start, end } = adaptiveBounds(context, size, count);
+  const shape = [count, width];
+  const reaching = context.node('Add', [start, positions(context, width, { axis: 1, rank: 2 })], { shape });
+  const last = context.node('Sub', [end, context.ints([1])]);
+  const at = context.node('Min', [reaching, last], { shape });
+  const gather = (tensor: TensorValue): TensorValue =>
+    context.node('Gather', [tensor, at], {
+      shape: tensor.shape.toSpliced(axis, 1, count, width),
+      attributes: { axis: int(axis) },
+    });
+  return [gather(values), gather(indices)];
+}
+
+/** The first of the greatest elements along an axis, which goes. */
+function greatest(context: LowerContext, [values, indices]: Indexed, axis: number): Indexed {
+  const kept = values.shape.with(axis, 1);
+  const shape = values.shape.toSpliced(axis, 1);
+  const best = context.node('ArgMax', [values], {
+    dtype: 'int64',
+    shape: kept,
+    attributes: { axis: int(axis), keepdims: flag(true) },
+  });
+  const attributes = { axis: int(axis) };
+  const pick = (tensor: TensorValue): TensorValue =>
+    context.reshape(context.node('GatherElements', [tensor, best], { shape: kept, attributes }), shape);
+  return [pick(values), pick(indices)];
+}
+
+/** Each element with its place in the plane: [N, C, …] of 0 … H * W - 1. */
+function withPlaces(context: LowerContext, input: TensorValue): Indexed {
+  const plane = input.shape.slice(2);
+  const places = context.reshape(positions(context, productOf(plane)), plane);
+  return [input, context.expand(places, input.shape)];
+}
+
+function adaptiveMaxPool(
+  context: LowerContext,
+  self: TensorValue,
+  output: readonly Dim[],
+  axes: number,
+): readonly TensorValue[] {
+  const counts = perAxis(output, axes);
+  return withBatchAxis(context, self, axes, (batched) => {
+    const sizes = batched.shape.slice(2);
+    if (counts.every((count) => count === 1)) {
+      const flat = [...batched.shape.slice(0, 2), productOf(sizes)];
+      const [values, indices] = withPlaces(context, context.reshape(batched, flat));
+      return greatest(context, [values, indices], 2).map((tensor) =>
+        context.reshape(tensor, [...flat.slice(0, 2), ...counts]),
+      );
+    }
+    const kernel = counts.map((count, i) => evenWindows(sizes[i] ?? 1, count));
+    if (kernel.every((size) => size !== undefined)) {
+      const none = { padding: kernel.map(() => 0), dilation: kernel.map(() => 1), ceil: false };
+      return maxOfWindows(context, batched, { kernel, stride: kernel, ...none });
+    }
+    // From the last axis to the first: of equal elements the first in row-major order wins, as in PyTorch.
+    return [...counts.entries()].reverse().reduce<Indexed>((pooled, [i, count]) => {
+      if (sameDim(pooled[0].shape[i + 2] ?? 1, count)) return pooled;
+      return greatest(context, windowElements(context, pooled, i + 2, count), i + 3);
+    }, withPlaces(context, batched));
+  });
+}
+
+defineOp('aten::adaptive_max_pool1d(Tensor self, SymInt[1] output_size) -> (Tensor, Tensor)', (context, args) =>
+  adaptiveMaxPool(context, args.self, args.output_size, 1),
+);
+defineOp('aten::adaptive_max_pool2d(Tensor self, SymInt[2] output_size) -> (Tensor, Tensor)', (context, args) =>
+  adaptiveMaxPool(context, args.self, args.output_size, 2),
+);
+defineOp('aten::adaptive_max_pool3d(Tensor self, SymInt[3] output_size) -> (Tensor, Tensor)', (context, args) =>
+  adaptiveMaxPool(context, args.self, args.output_size, 3),
+);

@@ -1,0 +1,65 @@
+import { flag } from '../../attributes.ts';
+import { opFamily } from '../../define-op.ts';
+import { requireFloating, withBatch } from '../../spatial.ts';
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { addDims } from '../../../executor/sym-int.ts';
+import type { TensorValue } from '../../../executor/values.ts';
+import { pooledShape, windowAttributes, windowsOf, type Windows } from './windows.ts';
+
+const { ops, defineOp } = opFamily('pooling');
+
+/** Average pooling. */
+export const averagePooling = ops;
+
+/** The mean of each window of [N, C, …]. */
+export function meanOfWindows(context: LowerContext, input: TensorValue, windows: Windows, countPadding = true): TensorValue {
+  return context.node('AveragePool', [input], {
+    shape: pooledShape(input.shape, windows),
+    attributes: { ...windowAttributes(windows), count_include_pad: flag(countPadding) },
+  });
+}
+
+/** The sum of each window divided by `divisor`, whatever it holds of the input. */
+function sumOfWindows(context: LowerContext, input: TensorValue, windows: Windows, divisor: number): TensorValue {
+  // Zeros around the input make every window full, so that the mean of a window is its sum divided by its volume.
+  const { kernel, stride, padding, ceil } = windows;
+  const after = padding.map((size, i) => size + (ceil ? (stride[i] ?? 1) - 1 : 0));
+  const padded = context.node('Pad', [input, context.ints([0, 0, ...padding, 0, 0, ...after])], {
+    shape: input.shape.map((size, i) => (i < 2 ? size : addDims(size, (padding[i - 2] ?? 0) + (after[i - 2] ?? 0)))),
+  });
+  const means = meanOfWindows(context, padded, { ...windows, padding: padding.map(() => 0), ceil: false });
+  const volume = kernel.reduce((product, size) => product * size, 1);
+  const sums = context.node('Mul', [means, context.scalar(volume / divisor, means.dtype)]);
+  return pooledShape(input.shape, windows).reduce<TensorValue>(
+    (tensor, size, axis) => (axis < 2 ? tensor : context.slice(tensor, axis, 0, size, 1, size)),
+    sums,
+  );
+}
+
+interface AverageOptions {
+  readonly count_include_pad: boolean;
+  readonly divisor_override?: number | null;
+}
+
+function averagePool(context: LowerContext, input: TensorValue, windows: Windows, options: AverageOptions): TensorValue {
+  requireFloating(context, input);
+  const { count_include_pad: countPadding, divisor_override: divisor = null } = options;
+  return withBatch(context, input, windows.kernel.length, (batched) =>
+    divisor === null
+      ? meanOfWindows(context, batched, windows, countPadding)
+      : sumOfWindows(context, batched, windows, divisor),
+  );
+}
+
+defineOp(
+  'aten::avg_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, bool ceil_mode=False, bool count_include_pad=True) -> Tensor',
+  (context, { self, ...args }) => averagePool(context, self, windowsOf(1, args), args),
+);
+defineOp(
+  'aten::avg_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor',
+  (context, { self, ...args }) => averagePool(context, self, windowsOf(2, args), args),
+);
+defineOp(
+  'aten::avg_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor',
+  (context, { self, ...args }) => averagePool(context, self, windowsOf(3, args), args),
+);
