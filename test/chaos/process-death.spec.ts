@@ -19,7 +19,7 @@ async function running(): Promise<void> {
       const metrics = await (await fetch(`${stack.workers.at(-1)?.ready.metricsUrl}/metrics`)).text();
       expect(metrics).toMatch(/sconce_jobs_in_flight\{[^}]*online[^}]*\} [1-9]/);
     },
-    { timeoutMs: 10_000 },
+    { timeoutMs: 20_000 },
   );
 }
 
@@ -69,7 +69,7 @@ describe('Redis restarted in the middle of a run', () => {
 
 describe('SIGTERM', () => {
   it('lets a worker finish what it has and exit 0', async () => {
-    const online = stack.fetch('/v2/models/slow/infer', slow(10_000));
+    const online = stack.fetch('/v2/models/slow/infer', slow(20_000));
     await running();
     const stopped = stack.workers.at(-1)?.stop();
     const replacement = stack.startWorker();
@@ -100,7 +100,7 @@ describe('SIGTERM', () => {
   });
 
   it('lets the API answer what it has taken and exit 0', async () => {
-    const online = stack.fetch('/v2/models/slow/infer', slow(10_000));
+    const online = stack.fetch('/v2/models/slow/infer', slow(20_000));
     await running();
     const stopped = stack.api.stop();
     expect((await online).status).toBe(200);

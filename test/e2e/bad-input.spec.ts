@@ -196,7 +196,7 @@ describe('a push of', () => {
     expect([202, 422]).toContain(pushed.status);
     if (pushed.status === 202) {
       await expect
-        .poll(async () => (await stack.fetch('/v1/models/corrupt/versions/1')).json(), { timeout: 10_000 })
+        .poll(async () => (await stack.fetch('/v1/models/corrupt/versions/1')).json(), { timeout: 20_000 })
         .toMatchObject({
           status: 'failed',
           error: { code: 'model_invalid', message: expect.stringMatching(/ONNX Runtime refused/) },

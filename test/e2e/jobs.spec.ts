@@ -154,7 +154,7 @@ describe('Idempotency-Key', () => {
     expect(new Set(answers).size).toBe(1);
     expect(JSON.parse(answers[0] ?? '')).toMatchObject({ outputs: [{ data: [3, 5, 7, 9] }] });
     await expect
-      .poll(async () => (await stack.fetch('/v2/models/counted/stats')).json(), { timeout: 5_000 })
+      .poll(async () => (await stack.fetch('/v2/models/counted/stats')).json(), { timeout: 20_000 })
       .toMatchObject({ model_stats: [{ inference_count: 1, execution_count: 1 }] });
   });
 });

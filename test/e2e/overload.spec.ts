@@ -37,5 +37,5 @@ it('answers 429 with a time to come back, and takes jobs again when the backlog 
     const { id } = (await response.json()) as { id: string };
     expect(await ended(stack, id)).toMatchObject({ status: 'succeeded' });
   }
-  await expect.poll(async () => (await submit(1)).status, { timeout: 5_000 }).toBe(202);
+  await expect.poll(async () => (await submit(1)).status, { timeout: 20_000 }).toBe(202);
 });

@@ -250,7 +250,7 @@ describe('extensions', () => {
       await stack.fetch('/v2/models/counted/infer', affineRequest(Array.from({ length: rows }, () => [0, 0, 0, 0])));
     }
     await expect
-      .poll(async () => (await stack.fetch('/v2/models/counted/stats')).json(), { timeout: 5_000 })
+      .poll(async () => (await stack.fetch('/v2/models/counted/stats')).json(), { timeout: 20_000 })
       .toMatchObject({
         model_stats: [
           {

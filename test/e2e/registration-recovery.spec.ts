@@ -14,7 +14,7 @@ it('finishes the registration of a version whose API died after storing it', asy
   expect(status).toBe('compiling');
   const stack = await startStack({ env: { SCONCE_DATA: root } });
   await expect
-    .poll(async () => (await stack.fetch('/v1/models/orphan/versions/1')).json(), { timeout: 10_000 })
+    .poll(async () => (await stack.fetch('/v1/models/orphan/versions/1')).json(), { timeout: 20_000 })
     .toMatchObject({ status: 'ready' });
   const answer = await stack.fetch('/v2/models/orphan/infer', affineRequest([[1, 2, 3, 4]]));
   expect(await answer.json()).toMatchObject({ outputs: [{ data: [3, 5, 7, 9] }] });

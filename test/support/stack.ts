@@ -8,7 +8,8 @@ import { atEndOfFile, eventually, fixturePath, temporaryFolder, type FixtureMode
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const READY_MS = 30_000;
-const STOP_MS = 20_000;
+/** Past the product's own grace period of 25 s: a process that uses it up still drains. */
+const STOP_MS = 40_000;
 
 /** One process of the product, as built. */
 export interface Process {

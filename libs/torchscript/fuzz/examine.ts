@@ -3,10 +3,11 @@ import { MemoryByteSource } from '@sconce/storage';
 
 import { openArchive } from '../src/archive/open-archive.ts';
 import { contiguousRange, readTensor } from '../src/archive/read-tensor.ts';
+import { compile } from '../src/compile.ts';
 import type { PickleTensor, PickleValue } from '../src/pickle/pickle-value.ts';
 
-/** What became of a file: read to the end, or refused at some stage. */
-export type Verdict = 'read' | 'refused';
+/** What became of a file: compiled, or refused at some stage. */
+export type Verdict = 'compiled' | 'refused';
 
 /**
  * Does all that may be done with a file that nobody vouches for. This is the place to add a stage of the compiler.
@@ -24,7 +25,8 @@ export async function examine(bytes: Uint8Array): Promise<Verdict> {
       contiguousRange(archive, tensor);
       await readTensor(archive, tensor);
     }
-    return 'read';
+    await compile(archive);
+    return 'compiled';
   } catch (error) {
     if (error instanceof SconceError && error.code === 'model_invalid') return 'refused';
     throw error;

@@ -26,7 +26,7 @@ const seeds = await Promise.all(
   ),
 );
 
-const verdicts = { read: 0, refused: 0 };
+const verdicts = { compiled: 0, refused: 0 };
 let worst = { ms: 0, mutant: 0 };
 let bad = 0;
 for (let n = 0; n < count; n++) {
@@ -48,7 +48,9 @@ for (let n = 0; n < count; n++) {
   }
 }
 const peakMiB = process.resourceUsage().maxRSS / 1024;
-print(`${count} mutants of seed ${values.seed}: ${verdicts.read} read, ${verdicts.refused} refused, ${bad} bad`);
+print(
+  `${count} mutants of seed ${values.seed}: ${verdicts.compiled} compiled, ${verdicts.refused} refused, ${bad} bad`,
+);
 print(`worst time ${worst.ms.toFixed(1)} ms (mutant ${worst.mutant}), peak memory ${peakMiB.toFixed(0)} MiB`);
 process.exitCode = bad === 0 ? 0 : 1;
 

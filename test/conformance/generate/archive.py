@@ -20,6 +20,7 @@ LOCAL, CENTRAL, END64, LOCATE64, END, DESCRIPTOR = (
 ALIGNMENT = 64
 DESCRIPTOR_FLAG = 0x08
 HERE = os.path.dirname(os.path.abspath(__file__))
+WEIGHTS = re.compile(r"/(?:data|constants)/\d+$")
 ABSOLUTE_PATH = re.compile(rb"/(?:home|root|tmp|opt|Users|var)/")
 
 
@@ -62,7 +63,7 @@ def save(module, path, debug="drop"):
             original = file.read()
         with zipfile.ZipFile(draft) as archive:
             entries = archive.infolist()
-            records = {entry.filename: archive.read(entry) for entry in entries}
+            records = {entry.filename: archive.read(entry) for entry in entries if not WEIGHTS.search(entry.filename)}
     with open(path, "wb") as file:
         file.write(copy_without_paths(original, entries, records, debug))
 
@@ -81,7 +82,7 @@ def copy_without_paths(original, entries, records, debug):
             data, crc = packer.compress(record) + packer.flush(), zlib.crc32(record)
             assert len(record) == size and entry.compress_type == zipfile.ZIP_DEFLATED
             assert_neutral(entry.filename, record)
-        else:
+        elif entry.filename in records:
             assert_neutral(entry.filename, records[entry.filename])
         at = len(out)
         padding = -(at + 30 + len(name) + 4) % ALIGNMENT

@@ -29,6 +29,7 @@ class Case:
     reference: bool = False  # also keep the float64 run of the same module
     stateful: bool = False  # calls are made in order on one loaded module
     random: bool = False  # values are random: only shapes and dtypes may be compared
+    strict: bool = True  # as torch.jit.trace: false allows dict results
     debug: str = "drop"
     prepare: Optional[Callable[[torch.nn.Module], None]] = None
 
@@ -70,7 +71,7 @@ def compile_module(case, module, example):
         if case.how == "script":
             return torch.jit.script(module)
         with torch.set_grad_enabled(case.grad):
-            return torch.jit.trace(module, copy_value(example), check_trace=False)
+            return torch.jit.trace(module, copy_value(example), check_trace=False, strict=case.strict)
 
 
 def write_case(case, folder):

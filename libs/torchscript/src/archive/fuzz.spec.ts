@@ -9,13 +9,13 @@ import { SEED_FIXTURES } from '../../fuzz/seed-fixtures.ts';
 /** `fuzz/fuzz.ts` runs as many as one likes. */
 const MUTANTS = 1500;
 
-it('reads or refuses every mutant of the fixtures, and nothing else', async () => {
+it('compiles or refuses every mutant of the fixtures, and nothing else', async () => {
   const seeds = await Promise.all(
     SEED_FIXTURES.map(async (name) =>
       makeSeed(name, await readFile(new URL(`../../fixtures/archive/${name}`, import.meta.url))),
     ),
   );
-  const verdicts = { read: 0, refused: 0 };
+  const verdicts = { compiled: 0, refused: 0 };
   for (let n = 0; n < MUTANTS; n++) {
     const bytes = mutant(seeds, new Random(n));
     const verdict = await examine(bytes).catch((error: unknown) => {
@@ -24,6 +24,6 @@ it('reads or refuses every mutant of the fixtures, and nothing else', async () =
     verdicts[verdict]++;
   }
   // Mutants that are all refused at the door would test nothing.
-  expect(verdicts.read).toBeGreaterThan(MUTANTS / 10);
+  expect(verdicts.compiled).toBeGreaterThan(MUTANTS / 20);
   expect(verdicts.refused).toBeGreaterThan(MUTANTS / 10);
 });

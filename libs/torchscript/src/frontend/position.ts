@@ -9,5 +9,8 @@ export function describePosition(at: Position): string {
   const origin = at.source.originAt(at.offset);
   const where = `code/${path}:${line}:${column}`;
   if (origin === undefined) return where;
-  return `${where} (${origin.file}:${origin.line}${origin.text === undefined ? '' : `: ${origin.text.trim()}`})`;
+  if (origin.text !== undefined) return `${where} (${origin.file}:${origin.line}: ${origin.text.trim()})`;
+  // A trace records the frames of the call, innermost first: those within PyTorch say little about the model.
+  const frame = origin.stack.find((text) => !/(^|\/)torch\//.test(text));
+  return `${where} (${frame?.trim() ?? `${origin.file}:${origin.line}`})`;
 }

@@ -11,6 +11,7 @@ import { normalization } from './ops/normalization.ts';
 import { pooling } from './ops/pooling/pooling.ts';
 import { recurrent } from './ops/recurrent.ts';
 import { shape } from './ops/shape/shape.ts';
+import { vision } from './ops/vision/vision.ts';
 
 /** Every operator the compiler knows, by family. A new family gets its line here. */
 export const OP_FAMILIES: readonly (readonly OpDefinition[])[] = [
@@ -23,6 +24,7 @@ export const OP_FAMILIES: readonly (readonly OpDefinition[])[] = [
   pooling,
   recurrent,
   shape,
+  vision,
 ];
 
 /** The operators by name, without overload; overloads in the order in which they are defined. */

@@ -24,7 +24,7 @@ class Filled(nn.Module):
 class Likes(nn.Module):
     def forward(self, x):
         return (torch.zeros_like(x), torch.ones_like(x, dtype=torch.int64), torch.full_like(x, 0.5), x.new_zeros(2, x.size(1)), x.new_ones(3), x.new_full((2, 2), 7.0),
-                torch.empty_like(x).fill_(1.5), x.new_tensor([1.0, 2.0]))
+                torch.empty_like(x).fill_(1.5))
 
 
 @family("ranges", normal((2, 3), (4, 7)), how="both")
@@ -58,7 +58,7 @@ class Masks(nn.Module):
     def forward(self, lengths, x):
         n = x.size(1)
         keep = torch.arange(n, device=x.device)[None, :] < lengths[:, None]
-        causal = torch.triu(torch.ones(n, n), diagonal=1).bool()
+        causal = torch.triu(torch.ones(n, n), diagonal=1).to(torch.bool)
         hidden = torch.full((n, n), float("-inf")).triu_(1)
         return keep, causal, hidden, x.masked_fill(~keep, 0.0), torch.tril(torch.ones(n, n, dtype=torch.bool)), (1.0 - keep.to(x.dtype)) * torch.finfo(torch.float32).min
 

@@ -36,7 +36,8 @@ function convolve(
     context.require(channels, mulDims(depth, options.groups));
     const outputs = sizes.map((size, i) => {
       const padded = addDims(size, (before[i] ?? 0) + (after[i] ?? 0));
-      return addDims(floorDivDims(subDims(padded, reach(kernel[i] ?? 1, dilation[i] ?? 1)), stride[i] ?? 1), 1);
+      const room = subDims(padded, addDims(reach(kernel[i] ?? 1, dilation[i] ?? 1), 1));
+      return addDims(floorDivDims(room, stride[i] ?? 1), 1);
     });
     return context.node('Conv', bias === null ? [batched, weight] : [batched, weight, bias], {
       shape: [batch, filters, ...outputs],

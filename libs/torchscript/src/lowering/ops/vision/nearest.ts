@@ -1,0 +1,69 @@
+import { int, str } from '../../attributes.ts';
+import { positions } from '../../positions.ts';
+import { rangeOf } from '../../dims.ts';
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { sameDim, subDims } from '../../../executor/sym-int.ts';
+import type { TensorValue } from '../../../executor/values.ts';
+import { isPowerOfTwo, ratio, type ResizedAxis } from './resized-sizes.ts';
+
+/** Types for which ONNX Runtime has a kernel of Resize that copies elements unchanged. */
+const RESIZABLE = new Set(['float32', 'float16', 'bfloat16', 'uint8', 'int8', 'int32']);
+
+/**
+ * Resizes by taking the nearest elements. PyTorch finds them in float32, rounding included, so that Resize would give other
+ * ones for some sizes: it serves for powers of two, and otherwise each axis is gathered by PyTorch's own arithmetic.
+ * `exact` is `nearest-exact`, which looks from the middle of the elements.
+ */
+export function resizeNearest(
+  context: LowerContext,
+  input: TensorValue,
+  axes: readonly ResizedAxis[],
+  exact: boolean,
+): TensorValue {
+  const ratios = axes.map(({ from, to, factor }) => factor ?? ratio(from, to));
+  if (RESIZABLE.has(input.dtype) && ratios.every(isPowerOfTwo)) {
+    const scales = context.constant([1, 1, ...(ratios as number[])], 'float32', [axes.length + 2]);
+    return context.node('Resize', [input, null, scales], {
+      shape: [...input.shape.slice(0, 2), ...axes.map(({ to }) => to)],
+      attributes: {
+        mode: str('nearest'),
+        coordinate_transformation_mode: str(exact ? 'half_pixel' : 'asymmetric'),
+        nearest_mode: str(exact ? 'round_prefer_ceil' : 'floor'),
+      },
+    });
+  }
+  return axes.reduce((tensor, axis, i) => gatherAxis(context, tensor, i + 2, axis, exact), input);
+}
+
+function gatherAxis(
+  context: LowerContext,
+  tensor: TensorValue,
+  axis: number,
+  resized: ResizedAxis,
+  exact: boolean,
+): TensorValue {
+  const { from, to } = resized;
+  if (resized.factor === undefined && sameDim(from, to)) return tensor;
+  return context.node('Gather', [tensor, sources(context, resized, exact)], {
+    shape: tensor.shape.with(axis, to),
+    attributes: { axis: int(axis) },
+  });
+}
+
+/** The index that each element of the result comes from. */
+function sources(context: LowerContext, { from, to, factor }: ResizedAxis, exact: boolean): TensorValue {
+  const middle = exact ? 0.5 : 0;
+  if (typeof from === 'number' && typeof to === 'number') {
+    const step = Math.fround(factor === undefined ? Math.fround(from) / Math.fround(to) : 1 / factor);
+    const indices = rangeOf(to).map((i) => BigInt(Math.min(Math.floor(Math.fround((i + middle) * step)), from - 1)));
+    return context.constant(indices, 'int64', [to]);
+  }
+  const numbers = context.cast(positions(context, to), 'float32');
+  const centres = middle === 0 ? numbers : context.node('Add', [numbers, context.scalar(middle, 'float32')]);
+  const step =
+    factor === undefined
+      ? context.node('Div', [context.cast(context.ints([from]), 'float32'), context.cast(context.ints([to]), 'float32')])
+      : context.scalar(1 / factor, 'float32');
+  const found = context.cast(context.node('Floor', [context.node('Mul', [centres, step])]), 'int64');
+  return context.node('Min', [found, context.ints([subDims(from, 1)])]);
+}

@@ -1,0 +1,112 @@
+import { int, ints, str } from '../../attributes.ts';
+import { opFamily } from '../../define-op.ts';
+import { rangeOf } from '../../dims.ts';
+import { positions } from '../../positions.ts';
+import { perAxis, requireFloating } from '../../spatial.ts';
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { isFloating } from '../../../executor/onnx-types.ts';
+import { addDims, floorDivDims, mulDims, productOf, type Dim } from '../../../executor/sym-int.ts';
+import type { TensorValue } from '../../../executor/values.ts';
+import { pad } from './padding.ts';
+
+const { ops, defineOp } = opFamily('vision');
+
+/** Operators that move pixels: between channels and space, and into columns and back. */
+export const rearranging = ops;
+
+defineOp('aten::pixel_shuffle(Tensor self, int upscale_factor) -> Tensor', (context, { self, upscale_factor: factor }) => {
+  const leading = self.shape.slice(0, -3);
+  const [channels = 1, height = 1, width = 1] = self.shape.slice(-3);
+  const depth = floorDivDims(channels, factor * factor);
+  const [tall, wide] = [mulDims(height, factor), mulDims(width, factor)];
+  const one = self.rank === 4 ? self : context.reshape(self, [productOf(leading), channels, height, width]);
+  const dtype = isFloating(self.dtype) ? self.dtype : 'float64';
+  const shuffled = context.node('DepthToSpace', [context.cast(one, dtype)], {
+    shape: [one.shape[0] ?? 1, depth, tall, wide],
+    attributes: { blocksize: int(factor), mode: str('CRD') },
+  });
+  return context.reshape(context.cast(shuffled, self.dtype), [...leading, depth, tall, wide]);
+});
+
+defineOp('aten::pixel_unshuffle(Tensor self, int downscale_factor) -> Tensor', (context, { self, downscale_factor: factor }) => {
+  const leading = self.shape.slice(0, -3);
+  const [channels = 1, height = 1, width = 1] = self.shape.slice(-3);
+  const [low, narrow] = [floorDivDims(height, factor), floorDivDims(width, factor)];
+  const blocks = context.reshape(self, [productOf(leading), channels, low, factor, narrow, factor]);
+  const moved = context.transpose(blocks, [0, 1, 3, 5, 2, 4]);
+  return context.reshape(moved, [...leading, mulDims(channels, factor * factor), low, narrow]);
+});
+
+/** Deals the channels out: of `groups` groups first each one's first, then each one's second, … */
+const channelShuffle = (context: LowerContext, self: TensorValue, groups: number): TensorValue => {
+  const [batch = 1, channels = 1, ...rest] = self.shape;
+  const grouped = context.reshape(self, [batch, groups, floorDivDims(channels, groups), ...rest]);
+  const swapped = [0, 2, 1, ...rangeOf(rest.length).map((axis) => axis + 3)];
+  return context.reshape(context.transpose(grouped, swapped), self.shape);
+};
+defineOp('aten::channel_shuffle(Tensor self, int groups) -> Tensor', (context, { self, groups }) =>
+  channelShuffle(context, self, groups),
+);
+defineOp('aten::native_channel_shuffle(Tensor self, int groups) -> Tensor', (context, { self, groups }) =>
+  channelShuffle(context, self, groups),
+);
+
+/** The input of rank 4 that an input without a batch axis stands for. */
+function withLeadingAxis(context: LowerContext, self: TensorValue, rank: number): TensorValue {
+  return self.rank === rank - 1 ? context.reshape(self, [1, ...self.shape]) : self;
+}
+
+defineOp(
+  'aten::im2col(Tensor self, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor',
+  (context, { self, ...args }) => {
+    const [kernel, dilation, padding, stride] = [args.kernel_size, args.dilation, args.padding, args.stride].map((values) =>
+      perAxis(values, 2),
+    );
+    const [top = 0, left = 0] = padding ?? [];
+    const image = pad(context, withLeadingAxis(context, self, 4), [left, left, top, top], 'constant');
+    const [batch = 1, channels = 1, ...sizes] = image.shape;
+    const counts = sizes.map((size, i) => {
+      const reach = ((kernel?.[i] ?? 1) - 1) * (dilation?.[i] ?? 1);
+      return addDims(floorDivDims(addDims(size, -reach - 1), stride?.[i] ?? 1), 1);
+    });
+    // [N, C, H, W] -> [N, C, kernel rows, rows, kernel columns, columns]
+    const blocks = [0, 1].reduce<TensorValue>((tensor, i) => {
+      const [size, count] = [kernel?.[i] ?? 1, counts[i] ?? 1];
+      const shape = [size, count];
+      const within = positions(context, size, { step: dilation?.[i] ?? 1, axis: 0, rank: 2 });
+      const starts = positions(context, count, { step: stride?.[i] ?? 1, axis: 1, rank: 2 });
+      const axis = i === 0 ? 2 : 4;
+      return context.node('Gather', [tensor, context.node('Add', [within, starts], { shape })], {
+        shape: tensor.shape.toSpliced(axis, 1, ...shape),
+        attributes: { axis: int(axis) },
+      });
+    }, image);
+    const columns = context.reshape(context.transpose(blocks, [0, 1, 2, 4, 3, 5]), [
+      batch,
+      mulDims(channels, (kernel?.[0] ?? 1) * (kernel?.[1] ?? 1)),
+      productOf(counts),
+    ]);
+    return self.rank === 4 ? columns : context.reshape(columns, columns.shape.slice(1));
+  },
+);
+
+defineOp(
+  'aten::col2im(Tensor self, SymInt[2] output_size, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor',
+  (context, { self, output_size: output, ...args }) => {
+    requireFloating(context, self);
+    const size: readonly Dim[] = perAxis(output, 2);
+    const kernel = perAxis(args.kernel_size, 2);
+    const columns = withLeadingAxis(context, self, 3);
+    const [batch = 1, rows = 1] = columns.shape;
+    const volume = (kernel[0] ?? 1) * (kernel[1] ?? 1);
+    const image = context.node('Col2Im', [columns, context.ints(size), context.ints(kernel)], {
+      shape: [batch, floorDivDims(rows, volume), ...size],
+      attributes: {
+        dilations: ints(perAxis(args.dilation, 2)),
+        pads: ints([...perAxis(args.padding, 2), ...perAxis(args.padding, 2)]),
+        strides: ints(perAxis(args.stride, 2)),
+      },
+    });
+    return self.rank === 3 ? image : context.reshape(image, image.shape.slice(1));
+  },
+);

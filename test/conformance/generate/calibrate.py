@@ -1,0 +1,77 @@
+"""Random weights under which a model's outputs depend on its inputs.
+
+Freshly made models often do not: heads and layer scales start at zero, and deep stacks without fitted statistics lose
+or explode the signal. `calibrate` randomises what starts constant, scales every linear and convolutional layer so that
+its output has unit deviation on random inputs, and fits batch statistics; then it checks that two inputs differ.
+"""
+import torch
+import torch.nn as nn
+
+from generate.tensors import copy_value, flatten
+
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d)
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+LEAST_DIFFERENCE = 1e-2
+
+
+def randomise_constants(module):
+    """Parameters that start constant (zeros, ones, tiny layer scales) get values that matter."""
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if not parameter.is_floating_point() or parameter.numel() == 0:
+                continue
+            if bool((parameter == parameter.flatten()[0]).all()):
+                if parameter.dim() > 1 and parameter.numel() > 1 and float(parameter.abs().max()) == 0:
+                    parameter.normal_(0, 0.02 if parameter.dim() > 2 else 0.05)
+                elif float(parameter.abs().max()) == 0:
+                    parameter.uniform_(-0.1, 0.1)
+                else:
+                    parameter.copy_(torch.empty_like(parameter).uniform_(0.5, 1.0))
+
+
+def calibrate(module, make_args, passes=2):
+    """Fit the module's weights and statistics in place; `make_args` gives one random argument tuple."""
+    randomise_constants(module)
+    module.eval()
+    norms = [part for part in module.modules() if isinstance(part, BATCH_NORMS) and part.track_running_stats]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train()
+        norm.reset_running_stats()
+        norm.momentum = None
+    scaled, tied = set(), {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
+
+    def scale(part, _, output):
+        if id(part.weight) in scaled or id(part.weight) in tied or not isinstance(output, torch.Tensor):
+            return None
+        scaled.add(id(part.weight))
+        deviation = output.float().std()
+        if not bool(deviation > 1e-8):
+            return None
+        part.weight.data.div_(deviation)
+        if part.bias is not None:
+            part.bias.data.div_(deviation)
+        return output / deviation
+
+    hooks = [part.register_forward_hook(scale) for part in module.modules() if isinstance(part, WEIGHTED)]
+    with torch.no_grad():
+        module(*make_args())
+        for hook in hooks:
+            hook.remove()
+        for norm in norms:
+            norm.reset_running_stats()
+        for _ in range(passes):
+            module(*make_args())
+    for norm, momentum in zip(norms, momenta):
+        norm.momentum = momentum
+    module.eval()
+    assert_depends(module, make_args)
+
+
+def assert_depends(module, make_args):
+    """Raise ValueError unless the first floating output of two random inputs differs by more than a hundredth."""
+    with torch.no_grad():
+        first, second = (next(t for t in flatten(module(*copy_value(make_args()))) if t.is_floating_point()) for _ in range(2))
+    spread = float((first - second).abs().max() / first.abs().max())
+    if not spread > LEAST_DIFFERENCE:
+        raise ValueError(f"outputs hardly depend on inputs: relative difference {spread:.2e}")
