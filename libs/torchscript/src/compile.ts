@@ -3,7 +3,7 @@ import { IR_VERSION, OPSET, pruneGraph, type OnnxModel } from '@sconce/onnx';
 import type { TorchScriptArchive } from './archive/torchscript-archive.ts';
 import { execute, type Execution } from './executor/execute.ts';
 import { Program } from './frontend/program.ts';
-import { applySizes, inferInputs } from './signature/learn-inputs.ts';
+import { applySizes, inferInputs, type LearnedSizes } from './signature/learn-inputs.ts';
 import { methodParams } from './signature/inputs-of-call.ts';
 import { planInputs, type ArgumentPlan, type InputOptions } from './signature/plan-inputs.ts';
 import { resolveSignature, type CompiledSignature } from './signature/resolve-signature.ts';
@@ -40,11 +40,11 @@ export async function compile(archive: TorchScriptArchive, options: CompileOptio
   const method = options.method ?? 'forward';
   const program = new Program(archive.sources);
   const small = await readSmallTensors(archive);
-  const run = (plan: readonly ArgumentPlan[], inferring = false): Execution =>
-    execute(archive, program, small, { method, arguments: plan, inferring });
+  const run = (plan: readonly ArgumentPlan[], onLearned: (sizes: LearnedSizes) => void, inferring = false): Execution =>
+    execute(archive, program, small, { method, arguments: plan, inferring, onLearned });
   const planned = planInputs(methodParams(archive, program, method), archive.tracedInputs.get(method), options);
   const described =
-    planned.open.length === 0 ? planned.arguments : inferInputs(planned, (plan) => run(plan, true));
+    planned.open.length === 0 ? planned.arguments : inferInputs(planned, (plan) => run(plan, () => undefined, true));
   const { execution, plan } = executeLearning(described, run);
   const { emitter } = execution;
   const signature = resolveSignature(execution, plan);
@@ -60,16 +60,24 @@ export async function compile(archive: TorchScriptArchive, options: CompileOptio
   return { model, signature, warnings: [...emitter.warnings] };
 }
 
-/** Executes until nothing new is learned about the inputs' sizes: what weights and guards demand is part of the signature. */
+/**
+ * Executes until nothing new is learned about the inputs' sizes: what weights and guards demand is part of the signature. An
+ * execution that fails because a size is not known is repeated with the sizes that it taught.
+ */
 function executeLearning(
   described: readonly ArgumentPlan[],
-  run: (plan: readonly ArgumentPlan[]) => Execution,
+  run: (plan: readonly ArgumentPlan[], onLearned: (sizes: LearnedSizes) => void) => Execution,
 ): { readonly execution: Execution; readonly plan: readonly ArgumentPlan[] } {
   let plan = described;
-  let execution = run(plan);
-  for (let round = 0; round < MAX_ROUNDS && execution.emitter.learnedSizes.size > 0; round++) {
-    plan = applySizes(plan, execution.emitter.learnedSizes);
-    execution = run(plan);
+  for (let round = 0; ; round++) {
+    let learned: LearnedSizes = new Map();
+    let execution: Execution | undefined;
+    try {
+      execution = run(plan, (sizes) => (learned = sizes));
+    } catch (thrown) {
+      if (learned.size === 0 || round === MAX_ROUNDS) throw thrown;
+    }
+    if (execution !== undefined && (learned.size === 0 || round === MAX_ROUNDS)) return { execution, plan };
+    plan = applySizes(plan, learned);
   }
-  return { execution, plan };
 }

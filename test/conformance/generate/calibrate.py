@@ -29,7 +29,7 @@ def randomise_constants(module):
                     parameter.copy_(torch.empty_like(parameter).uniform_(0.5, 1.0))
 
 
-def calibrate(module, make_args, passes=2):
+def calibrate(module, make_args, passes=3):
     """Fit the module's weights and statistics in place; `make_args` gives one random argument tuple."""
     randomise_constants(module)
     module.eval()
@@ -45,13 +45,15 @@ def calibrate(module, make_args, passes=2):
         if id(part.weight) in scaled or id(part.weight) in tied or not isinstance(output, torch.Tensor):
             return None
         scaled.add(id(part.weight))
-        deviation = output.float().std()
+        rows = (output if isinstance(part, nn.Linear) else output.movedim(1, -1)).float().flatten(0, -2)
+        deviation = rows.std(0).mean()  # about each channel's mean: what is common to all inputs does not count
         if not bool(deviation > 1e-8):
             return None
         part.weight.data.div_(deviation)
-        if part.bias is not None:
-            part.bias.data.div_(deviation)
-        return output / deviation
+        if part.bias is None:
+            return output / deviation
+        bias = part.bias if isinstance(part, nn.Linear) else part.bias.view(-1, *[1] * (output.dim() - 2))
+        return (output - bias) / deviation + bias
 
     hooks = [part.register_forward_hook(scale) for part in module.modules() if isinstance(part, WEIGHTED)]
     with torch.no_grad():

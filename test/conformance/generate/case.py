@@ -12,6 +12,8 @@ import torch
 from generate import archive
 from generate.tensors import copy_value, flatten, save_safetensors, structure
 
+MOST_NOISE = 2e-2
+
 
 @dataclasses.dataclass
 class Case:
@@ -104,7 +106,7 @@ def run_call(case, loaded, twin, k, args, tensors):
     try:
         result = loaded(*copy_value(args))
     except (torch.jit.Error, RuntimeError) as error:
-        if "raises" not in case.note:
+        if "raises" not in case.note:  # a call that fails must be announced
             raise
         return row | {"outputs": 0, "raises": str(error).strip().splitlines()[-1]}
     outputs = flatten(result)
@@ -115,12 +117,13 @@ def run_call(case, loaded, twin, k, args, tensors):
         for output, again in zip(outputs, flatten(loaded(*copy_value(args)))):
             assert torch.equal(torch.nan_to_num(output), torch.nan_to_num(again)), "not deterministic; mark the case random"
     if twin is not None:
-        add_reference(twin, args, outputs, k, tensors)
+        row["noise"] = float(f"{add_reference(twin, args, outputs, k, tensors):.1e}")
     return row
 
 
 def add_reference(twin, args, outputs, k, tensors):
-    """Keep the float64 run of floating outputs; it judges where float32 itself is inexact."""
+    """Keep the float64 run of floating outputs, the judge where float32 is inexact; returns how far float32 is from it,
+    as a part of the largest value."""
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -128,11 +131,15 @@ def add_reference(twin, args, outputs, k, tensors):
     finally:
         torch.set_default_dtype(default)
     assert len(references) == len(outputs)
+    noise = 0.0
     for j, (reference, output) in enumerate(zip(references, outputs)):
         if output.is_floating_point():
-            scale = max(1.0, float(reference.abs().max()))
-            assert float((reference - output).abs().max()) < 1e-2 * scale, f"float64 run differs at output {j}"
+            scale = max(1e-6, float(reference.abs().max()))
+            noise = max(noise, float((reference - output).abs().max()) / scale)
             tensors[f"{k}.ref.{j}"] = reference.double()
+    if not noise < MOST_NOISE:
+        raise ValueError(f"float32 is {noise:.1e} from float64: the weights are badly conditioned")
+    return noise
 
 
 def write_index(folder, rows):

@@ -32,13 +32,15 @@ def as_tensor(value):
 
 
 def structure(value):
-    """What a value was before it was flattened: a kind's name, or a list or object of them."""
+    """What a value was before it was flattened: a kind's name, or a list or object of them; text is `str:` and itself."""
     if isinstance(value, torch.Tensor):
         return "tensor"
     if isinstance(value, dict):
         return {str(key): structure(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [structure(item) for item in value]
+    if isinstance(value, str):
+        return f"str:{value}"
     return "none" if value is None else type(value).__name__
 
 

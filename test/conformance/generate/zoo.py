@@ -38,7 +38,7 @@ def write_model(model, how, folder):
 
     def make():
         module = model.make(how)
-        calibrate(module, lambda: model.args(4))
+        calibrate(module, lambda: model.args(6))
         return module
 
     error = None

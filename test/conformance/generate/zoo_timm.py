@@ -1,5 +1,8 @@
 """Common families of timm, each by its small members."""
+import torch
+
 from generate.zoo_model import ZooModel, images
+from generate.zoo_torchvision import define_missing_operators
 
 NAMES = """resnet18 vit_tiny_patch16_224 convnext_atto mobilenetv3_small_100 efficientnet_b0 swin_tiny_patch4_window7_224 deit_tiny_patch16_224 regnety_002
 tf_efficientnetv2_b0 mixer_s32_224 levit_128s mobilevit_xxs coat_lite_tiny efficientvit_b0 efficientvit_m0 fastvit_t8 edgenext_xx_small nfnet_l0 densenet121
@@ -10,11 +13,13 @@ tinynet_e mobilenetv4_conv_small mobileone_s0 efficientformer_l1 efficientformer
 nest_tiny_jx swinv2_tiny_window8_256 swinv2_cr_tiny_ns_224 volo_d1_224 sequencer2d_s tiny_vit_5m_224 inception_next_atto caformer_s18 mvitv2_tiny hiera_tiny_224
 eva02_tiny_patch14_224 vit_relpos_small_patch16_224 vit_small_patch14_dinov2 flexivit_small samvit_base_patch16_224 coatnet_nano_rw_224 lambda_resnet26t
 halonet26t xception41 inception_v4 selecsls42b tresnet_m gernet_s ese_vovnet19b_dw semnasnet_075 fbnetc_100 spnasnet_100 mixnet_s bat_resnext26ts""".split()
+MOST_SCRIPTED_PARAMETERS = 16e6
 FIXED_SIZES = {"256": 256, "240": 240, "dinov2": 224, "samvit": 224, "swinv2_tiny_window8": 256}
 SMALL_SIZE = ("resnet", "convnext", "mobilenet", "efficientnet_", "tf_eff", "regnet", "densenet", "ghostnet", "hrnet", "res2net", "repvgg", "dla", "rexnet", "mnasnet", "xception")
 
 
 def models():
+    define_missing_operators()
     import timm
 
     known = set(timm.list_models())
@@ -26,5 +31,11 @@ def models():
             extra = {"img_size": 224} if "dinov2" in name or "samvit" in name else {}
             return timm.create_model(name, pretrained=False, scriptable=how == "script", exportable=True, **extra)
 
+        with torch.device("meta"):
+            try:
+                parameters = sum(parameter.numel() for parameter in make("trace").parameters())
+            except Exception:  # some constructors read values; treat those as large
+                parameters = MOST_SCRIPTED_PARAMETERS
+        ways = ("trace", "script") if parameters < MOST_SCRIPTED_PARAMETERS else ("trace",)
         size = next((pixels for word, pixels in FIXED_SIZES.items() if word in name), 96 if name.startswith(SMALL_SIZE) else 224)
-        yield ZooModel(f"timm_{name}", "timm", make, images(size))
+        yield ZooModel(f"timm_{name}", "timm", make, images(size), ways)

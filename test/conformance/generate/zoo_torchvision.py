@@ -5,16 +5,15 @@ from generate.zoo_model import ZooModel, images
 
 FIRST = """resnet18 resnet50 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large efficientnet_b0 alexnet squeezenet1_0 squeezenet1_1 densenet121
 googlenet inception_v3 shufflenet_v2_x1_0 mnasnet1_0 regnet_y_400mf regnet_x_400mf convnext_tiny swin_t swin_v2_t vit_b_16 lraspp_mobilenet_v3_large
-deeplabv3_mobilenet_v3_large fcn_resnet50 deeplabv3_resnet50 maxvit_t vgg11 vgg11_bn resnext50_32x4d wide_resnet50_2 efficientnet_v2_s resnet34 resnet101""".split()
-SIZES = {"vit_": 224, "swin_": 224, "maxvit": 224, "inception": 128, "alexnet": 96, "googlenet": 96, "fcn": 96, "deeplab": 96, "lraspp": 96, "vgg": 64, "squeeze": 96}
-MOST_PARAMETERS = 100e6
+deeplabv3_mobilenet_v3_large fcn_resnet50 deeplabv3_resnet50 maxvit_t vgg11 vgg11_bn resnext50_32x4d efficientnet_v2_s resnet34 resnet101""".split()
+SIZES = {"vit_": 224, "swin_": 224, "maxvit": 224, "inception": 128, "alexnet": 96, "googlenet": 96, "fcn": 96, "deeplab": 96, "lraspp": 96, "vgg": 64, "squeeze": 96, "efficientnet": 128}
+TRACED_ONLY = ("vgg11", "resnet101", "resnext50_32x4d")
+MOST_PARAMETERS = 36e6  # of those not named above; the larger ones repeat the smaller ones' operators
 
 
 def define_missing_operators():
     """torchvision's import needs these two operators declared, even where its C++ library does not load."""
-    try:
-        torch.ops.torchvision.nms
-    except AttributeError:
+    if not hasattr(define_missing_operators, "library") and not hasattr(torch.ops.torchvision, "nms"):
         library = torch.library.Library("torchvision", "DEF")
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -22,7 +21,7 @@ def define_missing_operators():
 
 
 def models():
-    """Every model of at most a hundred million parameters, the most common first, then by size."""
+    """The most common models first, then the others by size, up to `MOST_PARAMETERS`."""
     define_missing_operators()
     import torchvision
 
@@ -31,7 +30,7 @@ def models():
     rest = sorted((name for name in sizes if name not in FIRST and sizes[name] <= MOST_PARAMETERS), key=lambda name: sizes[name])
     for name in [*FIRST, *rest]:
         size = next((pixels for start, pixels in SIZES.items() if name.startswith(start)), 64)
-        ways = ("trace", "script") if name in FIRST or sizes[name] < 45e6 else ("trace",)
+        ways = ("trace", "script") if name not in TRACED_ONLY else ("trace",)
         yield ZooModel(f"tv_{name}", "torchvision", lambda how, name=name: torchvision.models.get_model(name, **options(name)), images(size), ways)
 
 

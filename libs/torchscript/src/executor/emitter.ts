@@ -158,6 +158,8 @@ export class Emitter implements LowerContext {
   name(tensor: TensorValue | TensorContent): string {
     const content = tensor instanceof TensorValue ? tensor.content : tensor;
     const { data } = content;
+    // Held as their parts (lowering/complex.ts), which no node would take for what they are.
+    if (content.dtype.startsWith('complex')) this.onnxType(content.dtype);
     if (data.kind === 'graph') return data.name;
     if (data.kind === 'weight') return this.#weightName(content, data);
     const { elements } = data;

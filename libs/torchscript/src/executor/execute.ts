@@ -2,6 +2,7 @@ import type { TorchScriptArchive } from '../archive/torchscript-archive.ts';
 import { describePosition } from '../frontend/position.ts';
 import type { Program } from '../frontend/program.ts';
 import { operatorTable } from '../lowering/registry.ts';
+import type { LearnedSizes } from '../signature/learn-inputs.ts';
 import { bindInputs, type ArgumentPlan } from '../signature/plan-inputs.ts';
 import { flattenOutputs, type FlatOutput } from '../signature/flatten-outputs.ts';
 import { modelError } from '../torchscript-error.ts';
@@ -18,6 +19,8 @@ export interface ExecutionPlan {
   readonly arguments: readonly ArgumentPlan[];
   /** A trial that finds out the inputs' ranks. */
   readonly inferring?: boolean;
+  /** Is told the sizes that the model demands of its inputs, also where the execution fails. */
+  readonly onLearned?: (sizes: LearnedSizes) => void;
 }
 
 /** A method executed: the graph it came to and what it returned. */
@@ -85,5 +88,7 @@ function run(
       'execute',
       `the model raises “${thrown.message}” for these inputs (${describePosition(thrown.at)}): check their ranks, sizes and types`,
     );
+  } finally {
+    plan.onLearned?.(emitter.learnedSizes);
   }
 }

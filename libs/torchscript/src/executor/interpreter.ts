@@ -162,6 +162,7 @@ export class Interpreter {
   #unpack(value: Value, statement: Stmt & { kind: 'assign' }): readonly Value[] {
     const { targets, at } = statement;
     if (value instanceof UnknownValue) return targets.map(() => value);
+    if (value instanceof ListValue && value.unpack !== undefined) return value.unpack(targets.length);
     const items = value instanceof ListValue ? value.items : isTuple(value) ? value.items : undefined;
     if (items?.length === targets.length) return items;
     const what = items === undefined ? kindOf(value) : `${items.length} values`;

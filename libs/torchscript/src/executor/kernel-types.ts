@@ -22,6 +22,16 @@ const ADAPTED: Readonly<Record<string, Readonly<Partial<Record<ScalarType, Scala
   Resize: NO_DOUBLE,
   Col2Im: NO_DOUBLE,
   Pad: { int16: 'int32' },
+  ReduceSum: NARROW_INTEGERS,
+  ReduceProd: NARROW_INTEGERS,
+  ReduceMax: { int16: 'int32' },
+  ReduceMin: { int16: 'int32' },
+  ArgMax: { bool: 'int32', int16: 'int32' },
+  ArgMin: { bool: 'int32', int16: 'int32' },
+  Max: { int16: 'int32' },
+  Min: { int16: 'int32' },
+  CumSum: NARROW_INTEGERS,
+  Trilu: NARROW_INTEGERS,
 };
 
 /** The dtype to compute a node of this operator in where ONNX Runtime has no kernel for `dtype`; undefined where it has. */

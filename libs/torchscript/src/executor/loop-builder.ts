@@ -237,7 +237,8 @@ export class LoopBuilder {
     });
     const loop = this.#loop;
     const rounds = 'count' in loop ? emitter.name(emitter.scalar(asScalar(loop.count), 'int64')) : '';
-    const first = 'test' in loop ? emitter.condition(loop.test) : '';
+    // Loop takes at least two inputs, so the condition is given also where the count alone decides.
+    const first = emitter.condition('test' in loop ? loop.test : true);
     const initial = carried.map(([, { initial: value, type }]) => emitter.name(leafTensor(emitter, value, type)));
     const names = emitter.builder.nodes('Loop', [rounds, first, ...initial], {
       outputs: carried.length + scans.length,

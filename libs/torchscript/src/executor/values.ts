@@ -158,6 +158,11 @@ export class ListValue {
    * read, and reading it is reported by this function.
    */
   appendOnly: (() => never) | undefined;
+  /**
+   * Of a list whose length is known only at run time (pieces of a free axis): gives so many items. The names it is unpacked
+   * into tell how many there are.
+   */
+  unpack: ((count: number) => readonly Value[]) | undefined;
 
   constructor(items: readonly Value[], stack?: TensorValue) {
     this.stored = items;

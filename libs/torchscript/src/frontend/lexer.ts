@@ -1,79 +1,151 @@
 import type { SourceText } from '../archive/torchscript-archive.ts';
-import { modelError } from '../torchscript-error.ts';
-import { describePosition } from './position.ts';
+import { parseError } from './parse-error.ts';
+import { readString } from './string-literal.ts';
 
-export interface Token {
-  readonly kind: 'name' | 'number' | 'string' | 'symbol' | 'newline' | 'indent' | 'dedent' | 'end';
-  readonly text: string;
-  readonly offset: number;
-}
+/** What a token is. `newline` ends a statement; `indent` and `dedent` stand around a block. */
+export type TokenKind = 'name' | 'number' | 'string' | 'symbol' | 'newline' | 'indent' | 'dedent' | 'end';
+
 const NAME = /[A-Za-z_][A-Za-z0-9_]*/y;
-const NUMBER = /(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+)j?/y;
-const SYMBOLS = ['->', '(', ')', '[', ']', '{', '}', ',', ':', '.', '=', '-', '+', '*'];
+const NUMBER = /(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?j?/y;
 
-export function tokenize(source: SourceText): Token[] {
-  const { text } = source;
-  const tokens: Token[] = [];
-  const indents = [0];
-  let at = 0;
-  let depth = 0;
-  let lineStart = true;
-  const fail = (what: string): never => {
-    throw modelError('parse', `${what} at ${describePosition({ source, offset: at })}`);
-  };
-  while (at < text.length) {
-    if (lineStart && depth === 0) {
-      let end = at;
-      while (text[end] === ' ') end++;
-      if (text[end] === '\n') { at = end + 1; continue; }
-      if (end >= text.length) { at = end; break; }
-      const width = end - at;
-      at = end;
-      if (width > (indents.at(-1) ?? 0)) { indents.push(width); tokens.push({ kind: 'indent', text: '', offset: at }); }
-      while (width < (indents.at(-1) ?? 0)) { indents.pop(); tokens.push({ kind: 'dedent', text: '', offset: at }); }
-      if (width !== indents.at(-1)) fail('indentation does not match');
-      lineStart = false;
-    }
-    const c = text[at] ?? '';
-    if (c === ' ' || c === '\t' || c === '\r') { at++; continue; }
-    if (c === '\n') { at++; if (depth === 0) { tokens.push({ kind: 'newline', text: '', offset: at - 1 }); lineStart = true; } continue; }
-    if (c === '#') { while (at < text.length && text[at] !== '\n') at++; continue; }
-    NAME.lastIndex = at;
-    const name = NAME.exec(text)?.[0];
-    if (name !== undefined) { tokens.push({ kind: 'name', text: name, offset: at }); at += name.length; continue; }
-    NUMBER.lastIndex = at;
-    const number = NUMBER.exec(text)?.[0];
-    if (number !== undefined && c !== '.') { tokens.push({ kind: 'number', text: number, offset: at }); at += number.length; continue; }
-    if (c === '"' || c === "'") {
-      const start = at;
-      let value = '';
-      at++;
-      for (;;) {
-        const d = text[at];
-        if (d === undefined || d === '\n') return fail('a string does not end');
-        if (d === c) { at++; break; }
-        if (d !== '\\') { value += d; at++; continue; }
-        const e = text[at + 1] ?? '';
-        const simple: Record<string, string> = { n: '\n', t: '\t', r: '\r', a: '\x07', b: '\b', f: '\f', v: '\v', '\\': '\\', '"': '"', "'": "'" };
-        if (simple[e] !== undefined) { value += simple[e]; at += 2; continue; }
-        const oct = /^[0-7]{1,3}/.exec(text.slice(at + 1, at + 4))?.[0];
-        if (oct !== undefined) { value += String.fromCharCode(parseInt(oct, 8)); at += 1 + oct.length; continue; }
-        const hex = /^x([0-9a-fA-F]{2})/.exec(text.slice(at + 1, at + 4));
-        if (hex) { value += String.fromCharCode(parseInt(hex[1] ?? '0', 16)); at += 4; continue; }
-        return fail('unknown escape in a string');
-      }
-      tokens.push({ kind: 'string', text: value, offset: start });
-      continue;
-    }
-    const symbol = SYMBOLS.find((s) => text.startsWith(s, at));
-    if (symbol === undefined) return fail(`character ${JSON.stringify(c)} does not belong here`);
-    if ('([{'.includes(symbol)) depth++;
-    if (')]}'.includes(symbol)) depth--;
-    tokens.push({ kind: 'symbol', text: symbol, offset: at });
-    at += symbol.length;
+const NEWLINE = 0x0a;
+const SPACE = 0x20;
+/** Starts a comment. */
+const HASH = 0x23;
+
+/**
+ * Reads serialised code token by token. `kind`, `text` and `start` describe the current token; {@link advance} moves to the
+ * next. Within brackets line ends mean nothing, as in Python.
+ */
+export class Lexer {
+  kind: TokenKind = 'newline';
+  /** The token as written; of a string, its value. */
+  text = '';
+  /** Offset of its first character. */
+  start = 0;
+
+  readonly #source: SourceText;
+  readonly #code: string;
+  /** Offset after the current token. */
+  #end = 0;
+  /** Widths of the blocks around the current line, outermost first. */
+  readonly #indents: number[] = [0];
+  /** Blocks that the current line has ended and whose `dedent` is still to come. */
+  #dedents = 0;
+  /** Open brackets. */
+  #brackets = 0;
+
+  /** Stands before the first token; {@link advance} moves to it. */
+  constructor(source: SourceText) {
+    this.#source = source;
+    this.#code = source.text;
   }
-  tokens.push({ kind: 'newline', text: '', offset: at });
-  while (indents.length > 1) { indents.pop(); tokens.push({ kind: 'dedent', text: '', offset: at }); }
-  tokens.push({ kind: 'end', text: '', offset: at });
-  return tokens;
+
+  /** Moves to the next token. At the end it stays at `end`. @throws SconceError `model_invalid` for what is no token. */
+  advance(): void {
+    if (this.#dedents > 0) {
+      this.#dedents--;
+      this.#set('dedent', this.#end, this.#end);
+    } else if (this.kind === 'newline') {
+      this.#startLine();
+    } else {
+      this.#readToken();
+    }
+  }
+
+  #set(kind: TokenKind, start: number, end: number, text = ''): void {
+    this.kind = kind;
+    this.text = text;
+    this.start = start;
+    this.#end = end;
+  }
+
+  /** Skips empty lines and compares the next one's indentation to that of the blocks it may belong to. */
+  #startLine(): void {
+    const code = this.#code;
+    let at = this.#end;
+    let width = 0;
+    for (;;) {
+      const char = code.charCodeAt(at);
+      if (char === SPACE) width++;
+      else if (char === NEWLINE) width = 0;
+      else if (char === HASH) at = this.#lineEnd(at) - 1;
+      else if (char !== 0x0d) break;
+      at++;
+    }
+    this.#end = at;
+    if (at >= code.length) width = 0;
+    const current = this.#indents.at(-1) ?? 0;
+    if (width > current) {
+      this.#indents.push(width);
+      this.#set('indent', at, at);
+    } else if (width < current) {
+      while ((this.#indents.at(-1) ?? 0) > width) {
+        this.#indents.pop();
+        this.#dedents++;
+      }
+      if (this.#indents.at(-1) !== width) this.#fail(at, 'the indentation matches no block');
+      this.#dedents--;
+      this.#set('dedent', at, at);
+    } else {
+      this.#readToken();
+    }
+  }
+
+  #readToken(): void {
+    const code = this.#code;
+    let at = this.#end;
+    let char = code.charCodeAt(at);
+    while (
+      char === SPACE ||
+      char === 0x09 ||
+      char === 0x0d ||
+      (this.#brackets > 0 && (char === NEWLINE || char === HASH))
+    ) {
+      at = char === HASH ? this.#lineEnd(at) : at + 1;
+      char = code.charCodeAt(at);
+    }
+    if (at >= code.length) {
+      // The last line may lack its line end.
+      this.#set(this.kind === 'newline' || this.kind === 'dedent' || this.kind === 'end' ? 'end' : 'newline', at, at);
+    } else if ((char >= 0x61 && char <= 0x7a) || (char >= 0x41 && char <= 0x5a) || char === 0x5f) {
+      this.#match('name', NAME, at);
+    } else if ((char >= 0x30 && char <= 0x39) || (char === 0x2e && isDigit(code.charCodeAt(at + 1)))) {
+      this.#match('number', NUMBER, at);
+    } else if (char === 0x22 || char === 0x27) {
+      const { value, end } = readString(this.#source, at);
+      this.#set('string', at, end, value);
+    } else if (char === NEWLINE || char === HASH) {
+      this.#set('newline', at, Math.min(this.#lineEnd(at) + 1, code.length));
+    } else {
+      this.#readSymbol(at, char);
+    }
+  }
+
+  #readSymbol(at: number, char: number): void {
+    const text = char === 0x2d && this.#code.charCodeAt(at + 1) === 0x3e ? '->' : String.fromCharCode(char);
+    if (text === '(' || text === '[' || text === '{') this.#brackets++;
+    else if (text === ')' || text === ']' || text === '}') this.#brackets = Math.max(0, this.#brackets - 1);
+    else if (text !== '->' && !',:.=-+'.includes(text)) this.#fail(at, `${JSON.stringify(text)} does not belong here`);
+    this.#set('symbol', at, at + text.length, text);
+  }
+
+  #match(kind: TokenKind, pattern: RegExp, at: number): void {
+    pattern.lastIndex = at;
+    const text = pattern.exec(this.#code)?.[0] ?? this.#fail(at, `a ${kind} cannot be read`);
+    this.#set(kind, at, at + text.length, text);
+  }
+
+  #lineEnd(at: number): number {
+    const end = this.#code.indexOf('\n', at);
+    return end < 0 ? this.#code.length : end;
+  }
+
+  #fail(offset: number, what: string): never {
+    throw parseError({ source: this.#source, offset }, what);
+  }
+}
+
+function isDigit(char: number): boolean {
+  return char >= 0x30 && char <= 0x39;
 }

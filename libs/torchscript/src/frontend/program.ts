@@ -2,19 +2,51 @@ import type { SourceText } from '../archive/torchscript-archive.ts';
 import type { ClassDef, FunctionDef, SourceFile } from './ast.ts';
 import { parseSource } from './parser.ts';
 
+/** What one file defines, by name. */
+interface Definitions {
+  readonly classes: ReadonlyMap<string, ClassDef>;
+  readonly functions: ReadonlyMap<string, FunctionDef>;
+}
+
+/**
+ * The serialised code of an archive, by qualified name: `__torch__.a.b.Foo` is `Foo` of `__torch__/a/b.py`, `__torch__.Foo`
+ * that of `__torch__.py`. A file is parsed when something in it is first asked for, and once.
+ */
 export class Program {
   readonly #sources: ReadonlyMap<string, SourceText>;
-  readonly #files = new Map<string, SourceFile | undefined>();
-  readonly #classes = new Map<string, ClassDef | undefined>();
-  constructor(sources: ReadonlyMap<string, SourceText>) { this.#sources = sources; }
-  findClass(q: string): ClassDef | undefined {
-    if (!this.#classes.has(q)) { const { file, name } = this.#split(q); this.#classes.set(q, file?.classes.find((c) => c.name === name)); }
-    return this.#classes.get(q);
+  readonly #files = new Map<string, Definitions | undefined>();
+
+  constructor(sources: ReadonlyMap<string, SourceText>) {
+    this.#sources = sources;
   }
-  findFunction(q: string): FunctionDef | undefined { const { file, name } = this.#split(q); return file?.functions.find((f) => f.name === name); }
-  #split(q: string): { file: SourceFile | undefined; name: string } {
-    const parts = q.split('.'); const name = parts.pop() ?? ''; const path = `${parts.join('/')}.py`;
-    if (!this.#files.has(path)) { const s = this.#sources.get(path); this.#files.set(path, s === undefined ? undefined : parseSource(s)); }
-    return { file: this.#files.get(path), name };
+
+  /** The class of a qualified name; undefined where there is none. @throws SconceError `model_invalid` where its file cannot be parsed. */
+  findClass(qualifiedName: string): ClassDef | undefined {
+    const { file, name } = this.#locate(qualifiedName);
+    return file?.classes.get(name);
   }
+
+  /** The function of a qualified name; undefined where there is none. @throws SconceError `model_invalid` where its file cannot be parsed. */
+  findFunction(qualifiedName: string): FunctionDef | undefined {
+    const { file, name } = this.#locate(qualifiedName);
+    return file?.functions.get(name);
+  }
+
+  #locate(qualifiedName: string): { readonly file: Definitions | undefined; readonly name: string } {
+    const dot = qualifiedName.lastIndexOf('.');
+    const path = `${qualifiedName.slice(0, Math.max(0, dot)).replaceAll('.', '/')}.py`;
+    if (!this.#files.has(path)) {
+      const source = this.#sources.get(path);
+      this.#files.set(path, source === undefined ? undefined : define(parseSource(source)));
+    }
+    return { file: this.#files.get(path), name: qualifiedName.slice(dot + 1) };
+  }
+}
+
+/** As in Python, the last of several definitions of one name counts. */
+function define({ classes, functions }: SourceFile): Definitions {
+  return {
+    classes: new Map(classes.map((definition) => [definition.name, definition])),
+    functions: new Map(functions.map((definition) => [definition.name, definition])),
+  };
 }

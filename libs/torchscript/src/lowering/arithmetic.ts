@@ -1,5 +1,5 @@
 import type { LowerContext } from '../executor/lower-context.ts';
-import { TensorValue } from '../executor/values.ts';
+import { type TensorValue } from '../executor/values.ts';
 import { broadcastShapes } from './broadcast.ts';
 
 /** A node of two operands of one dtype that broadcast: `Add`, `Sub`, `Mul`, `Div`, `Pow`, `Max`, `Min`, `And`, `Or`. */
@@ -11,7 +11,8 @@ export function binary(context: LowerContext, opType: string, a: TensorValue, b:
 export function compare(context: LowerContext, opType: string, a: TensorValue, b: TensorValue): TensorValue {
   const shape = broadcastShapes(context, a.content.shape, b.content.shape);
   // ONNX Runtime orders no truth values.
-  const [x, y] = a.dtype === 'bool' && opType !== 'Equal' ? [context.cast(a, 'int32'), context.cast(b, 'int32')] : [a, b];
+  const [x, y] =
+    a.dtype === 'bool' && opType !== 'Equal' ? [context.cast(a, 'int32'), context.cast(b, 'int32')] : [a, b];
   return context.node(opType, [x, y], { dtype: 'bool', shape });
 }
 
@@ -25,11 +26,9 @@ export function choose(context: LowerContext, condition: TensorValue, a: TensorV
   // Kernels are missing for the narrow integers.
   const narrow = a.dtype === 'int8' || a.dtype === 'int16';
   if (!narrow) return context.node('Where', [condition, a, b], { dtype: a.dtype, shape, adapt: false });
-  const wide = context.node('Where', [condition, context.cast(a, 'int32'), context.cast(b, 'int32')], { dtype: 'int32', shape });
+  const wide = context.node('Where', [condition, context.cast(a, 'int32'), context.cast(b, 'int32')], {
+    dtype: 'int32',
+    shape,
+  });
   return context.cast(wide, a.dtype);
-}
-
-/** A number as a 0-d tensor of another tensor's dtype. */
-export function like(context: LowerContext, tensor: TensorValue, value: number): TensorValue {
-  return context.scalar(value, tensor.dtype);
 }

@@ -41,7 +41,7 @@ export function callOperator(
   const out = kwargs.get('out');
   const given = new Map([...kwargs].filter(([key]) => key !== 'out'));
   try {
-    const bound = bind(definitions, args, given);
+    const bound = bind(call.context, definitions, args, given);
     if (bound === undefined) {
       if (![...args, ...kwargs.values()].some(isUnknown)) {
         report.add({ op: name, reason: noOverload(definitions, args, given), hint: '', at });
@@ -76,11 +76,40 @@ function assignInPlace(context: Emitter, target: TensorValue, result: TensorValu
   return target;
 }
 
+/** An overload and what its arguments are. */
+interface Bound {
+  readonly definition: OpDefinition;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * The first overload that the arguments fit. Where none does, tensors of rank 0 stand for the number they hold, as in traced
+ * code, in which sizes are such tensors.
+ */
 function bind(
+  context: Emitter,
   definitions: readonly OpDefinition[],
   args: readonly Value[],
   kwargs: ReadonlyMap<string, Value>,
-): { readonly definition: OpDefinition; readonly values: Readonly<Record<string, unknown>> } | undefined {
+): Bound | undefined {
+  const exact = bindExactly(definitions, args, kwargs);
+  const isNumber = (value: Value): boolean => value instanceof TensorValue && value.rank === 0;
+  if (exact !== undefined || ![...args, ...kwargs.values()].some(isNumber)) return exact;
+  const number = (value: Value): Value => (value instanceof TensorValue && value.rank === 0 ? context.item(value) : value);
+  // One argument at a time from the back: the first is the tensor that the operator works on, more often than not.
+  for (let from = args.length; from >= 0; from--) {
+    const read = args.map((value, i) => (i >= from ? number(value) : value));
+    const bound = bindExactly(definitions, read, new Map([...kwargs].map(([name, value]) => [name, number(value)])));
+    if (bound !== undefined) return bound;
+  }
+  return undefined;
+}
+
+function bindExactly(
+  definitions: readonly OpDefinition[],
+  args: readonly Value[],
+  kwargs: ReadonlyMap<string, Value>,
+): Bound | undefined {
   let notConcrete = false;
   for (const definition of definitions) {
     try {
@@ -105,7 +134,7 @@ function bindOverload(
   kwargs: ReadonlyMap<string, Value>,
 ): Readonly<Record<string, unknown>> | undefined {
   const { schema, symbolicScalars } = definition;
-  if (args.length > schema.args.length) return undefined;
+  if (args.length > schema.args.filter((arg) => !arg.kwargOnly).length) return undefined;
   const names = new Set(schema.args.map((arg) => arg.name));
   for (const name of kwargs.keys()) if (!names.has(name)) return undefined;
   const stacked = schema.overload === 'stacked';

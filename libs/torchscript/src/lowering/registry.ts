@@ -6,10 +6,15 @@ import { activation } from './ops/activation.ts';
 import { attention } from './ops/attention.ts';
 import { convolution } from './ops/convolution.ts';
 import { indexing } from './ops/indexing/indexing.ts';
+import { scalar } from './ops/scalar.ts';
+import { creation } from './ops/creation.ts';
+import { elementwise } from './ops/elementwise.ts';
 import { linear } from './ops/linear.ts';
 import { normalization } from './ops/normalization.ts';
 import { pooling } from './ops/pooling/pooling.ts';
 import { recurrent } from './ops/recurrent.ts';
+import { loss } from './ops/loss.ts';
+import { reduction } from './ops/reduction/reduction.ts';
 import { shape } from './ops/shape/shape.ts';
 import { vision } from './ops/vision/vision.ts';
 
@@ -19,10 +24,15 @@ export const OP_FAMILIES: readonly (readonly OpDefinition[])[] = [
   attention,
   convolution,
   indexing,
+  scalar,
+  creation,
+  elementwise,
   linear,
   normalization,
   pooling,
   recurrent,
+  loss,
+  reduction,
   shape,
   vision,
 ];

@@ -13,8 +13,9 @@ import {
   type Dim,
 } from '../executor/sym-int.ts';
 import type { TensorValue } from '../executor/values.ts';
+import { binary, choose, compare } from './arithmetic.ts';
 import { withContiguity } from './copies.ts';
-import { toScalar } from './dims.ts';
+import { toDim, toScalar } from './dims.ts';
 import { positions } from './positions.ts';
 import { scatterElements } from './scatter.ts';
 import { int } from './attributes.ts';
@@ -41,6 +42,15 @@ function absolute(bound: Dim, length: Dim): Dim | undefined {
   if (bound === TO_THE_END) return length;
   if (minimumOf(bound) >= 0) return minDims(bound, length);
   return isLess(bound, 0) === true ? maxDims(addDims(length, bound), 0) : undefined;
+}
+
+/** The same computed when the model runs, for a bound whose sign is not known before. */
+function absoluteAtRunTime(context: LowerContext, bound: Dim, length: Dim): Dim {
+  const [value, size, zero] = [bound, length, 0].map((dim) => context.scalar(toScalar(dim), 'int64'));
+  if (value === undefined || size === undefined || zero === undefined) return 0;
+  const counted = choose(context, compare(context, 'Less', value, zero), binary(context, 'Add', value, size), value);
+  const cut = binary(context, 'Max', binary(context, 'Min', counted, size), zero);
+  return toDim(context.item(cut)) ?? 0;
 }
 
 /** How many elements a slice takes; undefined where that is known only at run time. */
@@ -76,27 +86,16 @@ export function writeSlice(
   updated: TensorValue,
 ): TensorValue {
   const { axis, step } = bounds;
-  const { shape } = base.content;
-  const length = shape[axis] ?? 0;
-  const count = sliceCount(bounds, length);
-  const start = absolute(bounds.start, length);
-  if (count === undefined || start === undefined) {
-    return context.unsupported(
-      'an in-place change of a slice whose bounds may be negative, which is known only at run time',
-      'make the bound’s sign certain, for instance with clamp(min=0)',
-    );
-  }
+  const length = base.content.shape[axis] ?? 0;
+  const start = absolute(bounds.start, length) ?? absoluteAtRunTime(context, bounds.start, length);
+  const end = absolute(bounds.end, length) ?? absoluteAtRunTime(context, bounds.end, length);
+  const count = sliceCount(bounds, length) ?? ceilDivDims(maxDims(subDims(end, start), 0), step);
   if (count === 0) return base;
-  if (sameDim(count, length)) return updated;
   if (step !== 1) {
-    const indices = positions(context, count, { start, step, axis, rank: shape.length });
+    const indices = positions(context, count, { start, step, axis, rank: base.rank });
     return scatterElements(context, base, axis, context.expand(indices, updated.content.shape), updated);
   }
-  const end = addDims(start, count);
-  const before = start === 0 ? [] : [context.slice(base, axis, 0, start, 1, start)];
-  const rest = subDims(length, end);
-  const after = rest === 0 ? [] : [context.slice(base, axis, end, TO_THE_END, 1, rest)];
-  return context.node('Concat', [...before, updated, ...after], { shape, attributes: { axis: int(axis) }, adapt: false });
+  return writeRange(context, base, axis, start, addDims(start, count), updated);
 }
 
 /** A slice as a view. */
@@ -109,13 +108,7 @@ export function sliceView(context: LowerContext, self: TensorValue, bounds: Slic
 }
 
 /** `count` elements of an axis from `start` on, as a view; the range must lie within the axis. */
-export function rangeView(
-  context: LowerContext,
-  self: TensorValue,
-  axis: number,
-  start: Dim,
-  count: Dim,
-): TensorValue {
+export function rangeView(context: LowerContext, self: TensorValue, axis: number, start: Dim, count: Dim): TensorValue {
   const bounds = sliceBounds(axis, start, addDims(start, count));
   return context.view(
     self,
@@ -124,25 +117,29 @@ export function rangeView(
       const inOrder = contiguous && shape.slice(0, axis).every((dim) => dim === 1);
       return withContiguity(context.slice(base, axis, start, bounds.end, 1, count), inOrder);
     },
-    (base, updated) => writeRange(context, base, axis, start, updated),
+    (base, updated) => writeRange(context, base, axis, start, addDims(start, count), updated),
   );
 }
 
-/** `base` with a range of an axis replaced by `updated`; the range must lie within the axis. */
+/** `base` with `start` to `end` of an axis replaced by `updated`; the range must lie within the axis. */
 function writeRange(
   context: LowerContext,
   base: TensorValue,
   axis: number,
   start: Dim,
+  end: Dim,
   updated: TensorValue,
 ): TensorValue {
   const { shape } = base.content;
-  const end = addDims(start, updated.content.shape[axis] ?? 0);
   const rest = subDims(shape[axis] ?? 0, end);
   const before = start === 0 ? [] : [context.slice(base, axis, 0, start, 1, start)];
   const after = rest === 0 ? [] : [context.slice(base, axis, end, TO_THE_END, 1, rest)];
   if (before.length === 0 && after.length === 0) return updated;
-  return context.node('Concat', [...before, updated, ...after], { shape, attributes: { axis: int(axis) }, adapt: false });
+  return context.node('Concat', [...before, updated, ...after], {
+    shape,
+    attributes: { axis: int(axis) },
+    adapt: false,
+  });
 }
 
 /** An index counted from the front; refuses one that is known to lie outside of the axis. */
@@ -182,7 +179,7 @@ export function writeSelect(
 ): TensorValue {
   const { shape } = base.content;
   const at = absoluteIndex(context, index, shape[axis] ?? 0);
-  return writeRange(context, base, axis, at, context.reshape(updated, shape.with(axis, 1)));
+  return writeRange(context, base, axis, at, addDims(at, 1), context.reshape(updated, shape.with(axis, 1)));
 }
 
 /** One position of an axis as a view. */

@@ -60,7 +60,7 @@ class Masks(nn.Module):
         keep = torch.arange(n, device=x.device)[None, :] < lengths[:, None]
         causal = torch.triu(torch.ones(n, n), diagonal=1).to(torch.bool)
         hidden = torch.full((n, n), float("-inf")).triu_(1)
-        return keep, causal, hidden, x.masked_fill(~keep, 0.0), torch.tril(torch.ones(n, n, dtype=torch.bool)), (1.0 - keep.to(x.dtype)) * torch.finfo(torch.float32).min
+        return keep, causal, hidden, x.masked_fill(~keep, 0.0), torch.tril(torch.ones(n, n, dtype=torch.bool)), (1.0 - keep.to(x.dtype)) * -3.4028234663852886e38
 
 
 @family("positions", lambda: [(torch.tensor([[5, 6, 0], [7, 0, 0]]),), (torch.tensor([[1, 2, 3, 4]]),)], how="both", note="position ids and sinusoids")

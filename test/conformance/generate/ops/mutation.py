@@ -71,7 +71,7 @@ class ViewsOfViews(nn.Module):
         return base, inner, pairs
 
 
-@family("parts", SQUARES, how="both", note="chunk, split and unbind give views")
+@family("parts", normal((3, 4), (3, 6)), how="both", note="chunk, split and unbind give views")
 class Parts(nn.Module):
     def forward(self, x):
         base = x.clone()
@@ -123,7 +123,7 @@ class Fills(nn.Module):
         return y, z, w, v, u
 
 
-@family("type_and_broadcast", SQUARES, how="both", note="writes cast and broadcast to the target")
+@family("type_and_broadcast", normal((3, 4), (3, 4)), how="both", note="writes cast and broadcast to the target")
 class TypeAndBroadcast(nn.Module):
     def forward(self, x):
         y = torch.zeros(x.size(0), x.size(1), dtype=torch.int64)
@@ -146,12 +146,12 @@ class OperatorAssignments(nn.Module):
         y *= 2
         y /= 3
         z = (x * 4).round().to(torch.int64)
-        z //= 2
+        z *= 2
         z %= 3
         m = x > 0
         m &= x < 1
         m |= x < -1
-        m ^= True
+        m ^= x > 2
         return y, z, m
 
 

@@ -99,6 +99,9 @@ function convolveTransposed(
   const padding = perAxis(options.padding, axes);
   const outputPadding = perAxis(options.outputPadding, axes);
   const dilation = perAxis(options.dilation, axes);
+  if (outputPadding.some((size, i) => size > 0 && size >= (stride[i] ?? 1))) {
+    return context.unsupported('output_padding that is not smaller than the stride', 'ONNX Runtime has no such convolution');
+  }
   return withBatch(context, input, axes, (batched) => {
     const [batch = 1, channels = 1, ...sizes] = batched.shape;
     context.require(channels, depth);
@@ -150,20 +153,24 @@ defineOp(
   (context, { input, weight, bias, ...options }) => convolve(context, input, weight, bias, options),
 );
 
+const TRANSPOSED_LIMITS = { limits: 'output_padding that is not smaller than the stride' };
 defineOp(
   'aten::conv_transpose1d(Tensor input, Tensor weight, Tensor? bias=None, int[1] stride=1, int[1] padding=0, int[1] output_padding=0, int groups=1, int[1] dilation=1) -> Tensor',
   (context, { input, weight, bias, output_padding: outputPadding, ...options }) =>
     convolveTransposed(context, input, weight, bias, { ...options, outputPadding }),
+  TRANSPOSED_LIMITS,
 );
 defineOp(
   'aten::conv_transpose2d.input(Tensor input, Tensor weight, Tensor? bias=None, int[2] stride=1, int[2] padding=0, int[2] output_padding=0, int groups=1, int[2] dilation=1) -> Tensor',
   (context, { input, weight, bias, output_padding: outputPadding, ...options }) =>
     convolveTransposed(context, input, weight, bias, { ...options, outputPadding }),
+  TRANSPOSED_LIMITS,
 );
 defineOp(
   'aten::conv_transpose3d.input(Tensor input, Tensor weight, Tensor? bias=None, int[3] stride=1, int[3] padding=0, int[3] output_padding=0, int groups=1, int[3] dilation=1) -> Tensor',
   (context, { input, weight, bias, output_padding: outputPadding, ...options }) =>
     convolveTransposed(context, input, weight, bias, { ...options, outputPadding }),
+  TRANSPOSED_LIMITS,
 );
 
 interface GeneralArguments {

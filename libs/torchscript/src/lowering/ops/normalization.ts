@@ -223,7 +223,7 @@ defineOp(
     const wide = context.cast(input, input.dtype === 'float64' ? 'float64' : 'float32');
     const squares = meanOver(context, context.node('Mul', [wide, wide]), axes);
     const inverse = inverseRoot(context, squares, eps ?? EPSILON[input.dtype] ?? 0);
-    return context.cast(affine(context, context.node('Mul', [wide, inverse]), weight, null), input.dtype);
+    return affine(context, context.cast(context.node('Mul', [wide, inverse]), input.dtype), weight, null);
   },
 );
 

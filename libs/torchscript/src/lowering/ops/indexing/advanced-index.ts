@@ -32,14 +32,18 @@ function integerIndex(context: LowerContext, self: TensorValue, indices: Indices
       continue;
     }
     if (isMask(index) && index.rank === 0) {
-      return context.unsupported('an index that is a single truth value', 'use a mask of the tensor’s shape, or torch.where');
+      return context.unsupported(
+        'an index that is a single truth value',
+        'use a mask of the tensor’s shape, or torch.where',
+      );
     }
     for (const part of isMask(index) ? nonzeroVectors(context, index) : [context.cast(index, 'int64')]) {
       axes.push(axis++);
       tensors.push(part);
     }
   }
-  if (axis > self.rank) return context.unsupported(`${axis} indices of a tensor of rank ${self.rank}`, 'check the inputs’ ranks');
+  if (axis > self.rank)
+    return context.unsupported(`${axis} indices of a tensor of rank ${self.rank}`, 'check the inputs’ ranks');
   return { axes, tensors, apart: axes.some((at, i) => i > 0 && at !== (axes[i - 1] ?? 0) + 1) };
 }
 
@@ -47,7 +51,10 @@ function integerIndex(context: LowerContext, self: TensorValue, indices: Indices
 function onlyIndex(indices: Indices): { readonly axis: number; readonly index: TensorValue } | undefined {
   const axis = indices.findIndex((index) => index !== null);
   const index = indices[axis];
-  return index !== undefined && index !== null && indices.indexOf(index) === axis && indices.filter((i) => i !== null).length === 1
+  return index !== undefined &&
+    index !== null &&
+    indices.indexOf(index) === axis &&
+    indices.filter((i) => i !== null).length === 1
     ? { axis, index }
     : undefined;
 }
@@ -71,7 +78,11 @@ function joinedPlaces(context: LowerContext, tensors: readonly TensorValue[], sh
 }
 
 /** The permutation from [indexed shape, other axes] to where PyTorch puts the indexed shape, and the way back. */
-function landing(index: IntegerIndex, indexedRank: number, rank: number): { readonly to: number[]; readonly back: number[] } {
+function landing(
+  index: IntegerIndex,
+  indexedRank: number,
+  rank: number,
+): { readonly to: number[]; readonly back: number[] } {
   const others = rank - index.axes.length;
   const before = index.apart ? 0 : (index.axes[0] ?? 0);
   const to = [
@@ -177,7 +188,9 @@ function fillMasked(
   const places = values.rank - behind - 1;
   if (places >= 0 && values.content.shape[places] !== 1) return undefined;
   const shape =
-    places < 0 ? values.content.shape : values.content.shape.toSpliced(places, 1, ...mask.content.shape.map((): Dim => 1));
+    places < 0
+      ? values.content.shape
+      : values.content.shape.toSpliced(places, 1, ...mask.content.shape.map((): Dim => 1));
   const spread = context.reshape(values, shape);
   const wideMask = context.reshape(mask, [...mask.content.shape, ...rangeOf(behind).map((): Dim => 1)]);
   const filling = accumulate ? binary(context, 'Add', self, spread) : spread;

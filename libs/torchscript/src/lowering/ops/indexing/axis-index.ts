@@ -25,12 +25,14 @@ defineOp('aten::index_select(Tensor self, int dim, Tensor index) -> Tensor', (co
   return pick(context, self, axis, vector(context, index));
 });
 
-defineOp('aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor', (context, { weight, indices }) =>
-  context.node('Gather', [weight, indices], {
-    shape: [...indices.content.shape, ...weight.content.shape.slice(1)],
-    attributes: { axis: int(0) },
-    adapt: false,
-  }),
+defineOp(
+  'aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor',
+  (context, { weight, indices }) =>
+    context.node('Gather', [weight, indices], {
+      shape: [...indices.content.shape, ...weight.content.shape.slice(1)],
+      attributes: { axis: int(0) },
+      adapt: false,
+    }),
 );
 
 /** `index`, a vector, for every element of slices of `shape` along `axis`. */
@@ -161,13 +163,14 @@ const filledLike = (context: LowerContext, index: TensorValue, value: Scalar, se
 
 function reductionOf(context: LowerContext, reduce: string): ScatterReduction {
   if (reduce === 'add') return 'add';
-  return reduce === 'multiply' ? 'mul' : context.unsupported(`scatter() with reduce “${reduce}”`, 'use scatter_reduce()');
+  return reduce === 'multiply'
+    ? 'mul'
+    : context.unsupported(`scatter() with reduce “${reduce}”`, 'use scatter_reduce()');
 }
 
 defineOp(
   'aten::scatter.reduce(Tensor self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor',
-  (context, { self, dim, index, src, reduce }) =>
-    scatter(context, self, dim, index, src, reductionOf(context, reduce)),
+  (context, { self, dim, index, src, reduce }) => scatter(context, self, dim, index, src, reductionOf(context, reduce)),
 );
 defineOp(
   'aten::scatter.value_reduce(Tensor self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor',
@@ -180,8 +183,7 @@ defineOp(
 );
 defineOp(
   'aten::scatter.value(Tensor self, int dim, Tensor index, Scalar value) -> Tensor',
-  (context, { self, dim, index, value }) =>
-    scatter(context, self, dim, index, filledLike(context, index, value, self)),
+  (context, { self, dim, index, value }) => scatter(context, self, dim, index, filledLike(context, index, value, self)),
 );
 defineOp(
   'aten::scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor',
@@ -189,7 +191,9 @@ defineOp(
 );
 
 /** How `scatter_reduce` names its reductions, and what leaves a result as it is. */
-const REDUCTIONS: Readonly<Record<string, { readonly reduction: ScatterReduction; readonly neutral: (dtype: string) => number | bigint }>> = {
+const REDUCTIONS: Readonly<
+  Record<string, { readonly reduction: ScatterReduction; readonly neutral: (dtype: string) => number | bigint }>
+> = {
   sum: { reduction: 'add', neutral: () => 0n },
   mean: { reduction: 'add', neutral: () => 0n },
   prod: { reduction: 'mul', neutral: () => 1n },
@@ -225,7 +229,12 @@ defineOp(
     const one = (tensor: TensorValue): TensorValue => filledLike(context, tensor, 1n, self);
     const counts = include_self ? one(self) : filledLike(context, self, 0n, self);
     const counted = scatter(context, counts, dim, index, one(index), 'add');
-    const divisor = choose(context, compare(context, 'Equal', counted, context.scalar(0n, self.dtype)), one(self), counted);
+    const divisor = choose(
+      context,
+      compare(context, 'Equal', counted, context.scalar(0n, self.dtype)),
+      one(self),
+      counted,
+    );
     return floorDivide(context, reduced, divisor);
   },
 );
@@ -236,4 +245,3 @@ function floorDivide(context: LowerContext, a: TensorValue, b: TensorValue): Ten
   if (!whole) return binary(context, 'Div', a, b);
   return binary(context, 'Div', binary(context, 'Sub', a, binary(context, 'Mod', a, b)), b);
 }
-

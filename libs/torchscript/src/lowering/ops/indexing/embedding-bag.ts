@@ -1,10 +1,11 @@
 import type { LowerContext } from '../../../executor/lower-context.ts';
-import { subDims, type Dim } from '../../../executor/sym-int.ts';
+import { addDims, subDims, type Dim } from '../../../executor/sym-int.ts';
 import type { TensorValue } from '../../../executor/values.ts';
 import { binary, choose, compare } from '../../arithmetic.ts';
 import { int } from '../../attributes.ts';
 import { segmentNumbers } from '../../counting.ts';
 import { opFamily } from '../../define-op.ts';
+import { toScalar } from '../../dims.ts';
 import { scatterElements } from '../../scatter.ts';
 
 const { ops, defineOp } = opFamily('indexing');
@@ -44,7 +45,10 @@ function embeddingBag(context: LowerContext, args: BagArguments): TensorValue[] 
     context.expand(context.scalar(value, like.dtype), shape);
   const sizes = scatterElements(context, zeros([bags], 0n, one), 0, bagOf, counted, 'add');
   const scale = context.reshape(context.cast(counted, weight.dtype), [count, 1]);
-  const weighted = per_sample_weights === null ? scale : binary(context, 'Mul', scale, context.reshape(per_sample_weights, [count, 1]));
+  const weighted =
+    per_sample_weights === null
+      ? scale
+      : binary(context, 'Mul', scale, context.reshape(per_sample_weights, [count, 1]));
   const places = context.expand(context.reshape(bagOf, [count, 1]), [count, width ?? 1]);
   const result = (start: number, values: TensorValue, reduction: 'add' | 'max'): TensorValue =>
     scatterElements(context, zeros([bags, width ?? 1], start, weight), 0, places, values, reduction);
@@ -57,7 +61,8 @@ function embeddingBag(context: LowerContext, args: BagArguments): TensorValue[] 
     return [maxima, bagOf, sizes, sizes];
   }
   // Most models neither pad nor weight: the rows are added as they are.
-  const addends = args.padding_idx === null && per_sample_weights === null ? rows : binary(context, 'Mul', rows, weighted);
+  const addends =
+    args.padding_idx === null && per_sample_weights === null ? rows : binary(context, 'Mul', rows, weighted);
   const sums = result(0, addends, 'add');
   if (mode === 0) return [sums, bagOf, sizes, sizes];
   const divisor = context.cast(binary(context, 'Max', size, one), weight.dtype);
@@ -68,12 +73,12 @@ function embeddingBag(context: LowerContext, args: BagArguments): TensorValue[] 
 function countedPlaces(context: LowerContext, indices: TensorValue, padding: number | null, entries: Dim): TensorValue {
   const { shape } = indices.content;
   if (padding === null) return context.expand(context.scalar(1n, 'int64'), shape);
-  const at = padding < 0 && typeof entries === 'number' ? padding + entries : padding;
-  const isPadding = compare(context, 'Equal', indices, context.scalar(BigInt(at), 'int64'));
+  const at = padding < 0 ? addDims(entries, padding) : padding;
+  const isPadding = compare(context, 'Equal', indices, context.scalar(toScalar(at), 'int64'));
   return context.cast(context.node('Not', [isPadding]), 'int64');
 }
 
-const LIMITS = { limits: 'the fourth result (indices of maxima) is the bags’ sizes' };
+const LIMITS = { limits: 'its first result; of the others, only the bags’ numbers and sizes' };
 
 defineOp(
   'aten::embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False) -> (Tensor, Tensor, Tensor, Tensor)',

@@ -18,7 +18,9 @@ const flat = (context: LowerContext, tensor: TensorValue): TensorValue =>
 
 defineOp('aten::masked_select(Tensor self, Tensor mask) -> Tensor', (context, { self, mask }) => {
   const shape = broadcastShapes(context, self.content.shape, mask.content.shape);
-  const [elements, holds] = [self, context.cast(mask, 'bool')].map((tensor) => flat(context, context.expand(tensor, shape)));
+  const [elements, holds] = [self, context.cast(mask, 'bool')].map((tensor) =>
+    flat(context, context.expand(tensor, shape)),
+  );
   return elements === undefined || holds === undefined ? undefined : maskedRows(context, elements, holds, 0);
 });
 
@@ -28,7 +30,12 @@ defineOp(
   (context, { self, mask, source }) => {
     const shape = broadcastShapes(context, self.content.shape, mask.content.shape);
     const holds = flat(context, context.expand(context.cast(mask, 'bool'), shape));
-    const before = binary(context, 'Sub', runningSum(context, context.cast(holds, 'int64'), 0), context.scalar(1n, 'int64'));
+    const before = binary(
+      context,
+      'Sub',
+      runningSum(context, context.cast(holds, 'int64'), 0),
+      context.scalar(1n, 'int64'),
+    );
     const places = binary(context, 'Max', before, context.scalar(0n, 'int64'));
     const picked = context.node('Gather', [flat(context, source), places], {
       shape: places.content.shape,

@@ -7,6 +7,7 @@ import { rangeOf } from '../../dims.ts';
 /** The elements of `self` where `mask`, over the axes from `axis` on, holds: those axes become one. */
 export function maskedRows(context: LowerContext, self: TensorValue, mask: TensorValue, axis: number): TensorValue {
   const { shape } = self.content;
+  mask.content.shape.forEach((size, i) => context.require(shape[axis + i] ?? 1, size));
   const covered = shape.slice(axis, axis + mask.rank).map((dim, i) => broadcastDims(dim, mask.content.shape[i] ?? 1));
   const merged = [...shape.slice(0, axis), productOf(covered), ...shape.slice(axis + mask.rank)];
   const rows = context.reshape(self, merged);

@@ -15,7 +15,13 @@ const { ops, defineOp } = opFamily('indexing');
 export const searching = ops;
 
 /** How many of `sorted` (along its last axis) are below each of `values`, or, with `right`, at most it. */
-function countBelow(context: LowerContext, sorted: TensorValue, values: Operand, right: boolean, narrow: boolean): TensorValue {
+function countBelow(
+  context: LowerContext,
+  sorted: TensorValue,
+  values: Operand,
+  right: boolean,
+  narrow: boolean,
+): TensorValue {
   const dtype = resultType([sorted, values]);
   const sought = operandAs(context, values, dtype);
   const shared = sorted.rank > 1;

@@ -10,13 +10,15 @@ defineOp(
   // PyTorch declares the step SymInt too; one known only at run time is of no use.
   'aten::slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, int step=1) -> Tensor(a)',
   (context, { self, dim, start, end, step }) => {
-    if (self.rank === 0) return context.unsupported('a slice of a tensor without dimensions', 'check the inputs’ ranks');
+    if (self.rank === 0)
+      return context.unsupported('a slice of a tensor without dimensions', 'check the inputs’ ranks');
     return sliceView(context, self, sliceBounds(context.axis(dim, self.rank), start, end, step));
   },
 );
 
 defineOp('aten::select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)', (context, { self, dim, index }) => {
-  if (self.rank === 0) return context.unsupported('an index into a tensor without dimensions', 'check the inputs’ ranks');
+  if (self.rank === 0)
+    return context.unsupported('an index into a tensor without dimensions', 'check the inputs’ ranks');
   return selectView(context, self, context.axis(dim, self.rank), index);
 });
 

@@ -2,7 +2,7 @@ import { flag } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
 import { requireFloating, withBatch } from '../../spatial.ts';
 import type { LowerContext } from '../../../executor/lower-context.ts';
-import { addDims } from '../../../executor/sym-int.ts';
+import { addDims, maxDims, mulDims, subDims } from '../../../executor/sym-int.ts';
 import type { TensorValue } from '../../../executor/values.ts';
 import { pooledShape, windowAttributes, windowsOf, type Windows } from './windows.ts';
 
@@ -22,18 +22,19 @@ export function meanOfWindows(context: LowerContext, input: TensorValue, windows
 /** The sum of each window divided by `divisor`, whatever it holds of the input. */
 function sumOfWindows(context: LowerContext, input: TensorValue, windows: Windows, divisor: number): TensorValue {
   // Zeros around the input make every window full, so that the mean of a window is its sum divided by its volume.
-  const { kernel, stride, padding, ceil } = windows;
-  const after = padding.map((size, i) => size + (ceil ? (stride[i] ?? 1) - 1 : 0));
-  const padded = context.node('Pad', [input, context.ints([0, 0, ...padding, 0, 0, ...after])], {
-    shape: input.shape.map((size, i) => (i < 2 ? size : addDims(size, (padding[i - 2] ?? 0) + (after[i - 2] ?? 0)))),
+  const { kernel, stride, padding } = windows;
+  const shape = pooledShape(input.shape, windows);
+  const after = kernel.map((size, i) => {
+    const reached = addDims(mulDims(addDims(shape[i + 2] ?? 1, -1), stride[i] ?? 1), size);
+    return maxDims(subDims(reached, addDims(input.shape[i + 2] ?? 1, padding[i] ?? 0)), 0);
   });
-  const means = meanOfWindows(context, padded, { ...windows, padding: padding.map(() => 0), ceil: false });
+  const padded = context.node('Pad', [input, context.ints([0, 0, ...padding, 0, 0, ...after])], {
+    shape: input.shape.map((size, i) => (i < 2 ? size : addDims(size, addDims(padding[i - 2] ?? 0, after[i - 2] ?? 0)))),
+  });
+  const plain = { ...windows, padding: padding.map(() => 0), ceil: false };
+  const means = context.node('AveragePool', [padded], { shape, attributes: windowAttributes(plain) });
   const volume = kernel.reduce((product, size) => product * size, 1);
-  const sums = context.node('Mul', [means, context.scalar(volume / divisor, means.dtype)]);
-  return pooledShape(input.shape, windows).reduce<TensorValue>(
-    (tensor, size, axis) => (axis < 2 ? tensor : context.slice(tensor, axis, 0, size, 1, size)),
-    sums,
-  );
+  return context.node('Mul', [means, context.scalar(volume / divisor, means.dtype)]);
 }
 
 interface AverageOptions {

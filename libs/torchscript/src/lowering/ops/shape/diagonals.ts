@@ -25,7 +25,13 @@ function opened(
   context: LowerContext,
   base: TensorValue,
   { offset, first, second }: Diagonal,
-): { readonly flat: TensorValue; readonly order: number[]; readonly moved: Dim[]; readonly places: TensorValue; readonly count: Dim } {
+): {
+  readonly flat: TensorValue;
+  readonly order: number[];
+  readonly moved: Dim[];
+  readonly places: TensorValue;
+  readonly count: Dim;
+} {
   const { shape } = base.content;
   const others = rangeOf(shape.length).filter((axis) => axis !== first && axis !== second);
   const order = [...others, first, second];
@@ -49,7 +55,12 @@ function readDiagonal(context: LowerContext, base: TensorValue, diagonal: Diagon
 }
 
 /** `base` with its diagonal replaced. */
-function writeDiagonal(context: LowerContext, base: TensorValue, diagonal: Diagonal, updated: TensorValue): TensorValue {
+function writeDiagonal(
+  context: LowerContext,
+  base: TensorValue,
+  diagonal: Diagonal,
+  updated: TensorValue,
+): TensorValue {
   const { flat, order, moved, places } = opened(context, base, diagonal);
   const indices = context.expand(places, updated.content.shape);
   const written = scatterElements(context, flat, flat.rank - 1, indices, updated);
@@ -92,9 +103,7 @@ defineOp(
   (context, { self, offset, dim1, dim2 }) => diagonalView(context, self, offset, dim1, dim2),
 );
 defineOp('aten::diag(Tensor self, int diagonal=0) -> Tensor', (context, { self, diagonal }) =>
-  self.rank === 1
-    ? embedded(context, self, diagonal, 0, 1)
-    : copyOf(diagonalView(context, self, diagonal, 0, 1)),
+  self.rank === 1 ? embedded(context, self, diagonal, 0, 1) : copyOf(diagonalView(context, self, diagonal, 0, 1)),
 );
 defineOp(
   'aten::diag_embed(Tensor self, int offset=0, int dim1=-2, int dim2=-1) -> Tensor',

@@ -20,7 +20,10 @@ export function expandView(context: LowerContext, self: TensorValue, shape: read
     (_, updated) =>
       same
         ? updated
-        : context.unsupported('an in-place change of an expanded tensor', 'clone() what expand() gives before changing it'),
+        : context.unsupported(
+            'an in-place change of an expanded tensor',
+            'clone() what expand() gives before changing it',
+          ),
   );
 }
 
@@ -38,14 +41,18 @@ function expandedSizes(context: LowerContext, self: TensorValue, sizes: readonly
     const own = shape[i - added];
     if (size === -1) return own ?? 1;
     if (typeof size === 'number' && typeof own === 'number' && own !== 1 && own !== size) {
-      return context.unsupported(`expanding ${own} elements to ${size}`, 'the inputs’ sizes do not fit the model’s code');
+      return context.unsupported(
+        `expanding ${own} elements to ${size}`,
+        'the inputs’ sizes do not fit the model’s code',
+      );
     }
     return size;
   });
 }
 
-defineOp('aten::expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)', (context, { self, size }) =>
-  expandView(context, self, expandedSizes(context, self, size)),
+defineOp(
+  'aten::expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)',
+  (context, { self, size }) => expandView(context, self, expandedSizes(context, self, size)),
 );
 defineOp('aten::expand_as(Tensor(a) self, Tensor other) -> Tensor(a)', (context, { self, other }) =>
   expandView(context, self, expandedSizes(context, self, other.content.shape)),
@@ -73,7 +80,10 @@ export function repeated(context: LowerContext, self: TensorValue, repeats: read
 
 defineOp('aten::repeat(Tensor self, SymInt[] repeats) -> Tensor', (context, { self, repeats }) =>
   repeats.length < self.rank
-    ? context.unsupported(`repeat() with ${repeats.length} counts of a tensor of rank ${self.rank}`, 'check the inputs’ ranks')
+    ? context.unsupported(
+        `repeat() with ${repeats.length} counts of a tensor of rank ${self.rank}`,
+        'check the inputs’ ranks',
+      )
     : repeated(context, self, repeats),
 );
 

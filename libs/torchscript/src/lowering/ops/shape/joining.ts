@@ -39,7 +39,10 @@ export function concatenate(context: LowerContext, tensors: readonly TensorValue
   }
   const shape = first.content.shape.map((_, i) => {
     const dims = parts.map((part) => part.content.shape[i] ?? 1);
-    return i === axis ? dims.reduce<Dim>(addDims, 0) : knownDim(...dims);
+    if (i === axis) return dims.reduce<Dim>(addDims, 0);
+    const size = knownDim(...dims);
+    for (const dim of dims) context.require(dim, size);
+    return size;
   });
   return context.node('Concat', parts, { dtype, shape, attributes: { axis: int(axis) }, adapt: false });
 }
@@ -67,9 +70,7 @@ for (const name of ['cat', 'concat', 'concatenate'] as const) {
 
 /** The permutation that brings axis 0 to place `axis`. */
 function movedFirst(rank: number, axis: number): number[] {
-  return rangeOf(rank)
-    .slice(1)
-    .toSpliced(axis, 0, 0);
+  return rangeOf(rank).slice(1).toSpliced(axis, 0, 0);
 }
 
 defineOp('aten::stack(Tensor[] tensors, int dim=0) -> Tensor', (context, { tensors, dim }) =>
@@ -102,9 +103,7 @@ defineOp('aten::dstack(Tensor[] tensors) -> Tensor', (context, { tensors }) =>
 defineOp('aten::column_stack(Tensor[] tensors) -> Tensor', (context, { tensors }) =>
   concatenate(
     context,
-    tensors.map((tensor) =>
-      tensor.rank > 1 ? tensor : context.reshape(tensor, [tensor.content.shape[0] ?? 1, 1]),
-    ),
+    tensors.map((tensor) => (tensor.rank > 1 ? tensor : context.reshape(tensor, [tensor.content.shape[0] ?? 1, 1]))),
     1,
   ),
 );

@@ -26,7 +26,7 @@ export function permuteView(context: LowerContext, self: TensorValue, permutatio
 }
 
 /** Two axes exchanged. */
-function swapped(context: LowerContext, self: TensorValue, first: number, second: number): TensorValue {
+export function swapped(context: LowerContext, self: TensorValue, first: number, second: number): TensorValue {
   const [a, b] = [context.axis(first, self.rank), context.axis(second, self.rank)];
   return permuteView(
     context,

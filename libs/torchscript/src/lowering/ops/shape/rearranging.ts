@@ -34,10 +34,7 @@ const TO_THE_START = Number.MIN_SAFE_INTEGER;
 defineOp('aten::roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor', (context, { self, shifts, dims }) => {
   if (dims.length > 0) {
     return copyOf(
-      dims.reduce(
-        (tensor, dim, i) => rolled(context, tensor, context.axis(dim, self.rank), shifts[i] ?? 0),
-        self,
-      ),
+      dims.reduce((tensor, dim, i) => rolled(context, tensor, context.axis(dim, self.rank), shifts[i] ?? 0), self),
     );
   }
   const flat = context.reshape(self, [productOf(self.content.shape)]);
@@ -106,7 +103,10 @@ function windows(context: LowerContext, base: TensorValue, axis: number, size: n
   const length = shape[axis] ?? 1;
   const count = addDims(floorDivDims(subDims(length, size), step), 1);
   if (typeof count === 'number' && count <= 0) {
-    return context.unsupported(`unfold() of ${String(length)} elements into windows of ${size}`, 'the input is too small');
+    return context.unsupported(
+      `unfold() of ${String(length)} elements into windows of ${size}`,
+      'the input is too small',
+    );
   }
   const whole = exactQuotient(length, size);
   const shapeApart = shape.toSpliced(axis, 1, count, size);
@@ -133,7 +133,10 @@ defineOp(
   'aten::as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a)',
   (context, { self, size, stride, storage_offset }) => {
     if (!self.content.contiguous) {
-      return context.unsupported('as_strided() of a tensor that is not contiguous', 'use views, or contiguous() before it');
+      return context.unsupported(
+        'as_strided() of a tensor that is not contiguous',
+        'use views, or contiguous() before it',
+      );
     }
     return context.view(
       self,
@@ -141,11 +144,20 @@ defineOp(
         const offset = context.scalar(toScalar(storage_offset ?? 0), 'int64');
         const places = size.reduce<TensorValue>(
           (sum, count, axis) =>
-            binary(context, 'Add', sum, positions(context, count, { step: stride[axis] ?? 1, axis, rank: size.length })),
+            binary(
+              context,
+              'Add',
+              sum,
+              positions(context, count, { step: stride[axis] ?? 1, axis, rank: size.length }),
+            ),
           offset,
         );
         const flat = context.reshape(base, [productOf(base.content.shape)]);
-        const picked = context.node('Gather', [flat, places], { shape: size, attributes: { axis: int(0) }, adapt: false });
+        const picked = context.node('Gather', [flat, places], {
+          shape: size,
+          attributes: { axis: int(0) },
+          adapt: false,
+        });
         return withContiguity(picked, false);
       },
       () => context.unsupported('an in-place change of what as_strided() gives', 'clone() it first'),
@@ -153,7 +165,6 @@ defineOp(
   },
   { limits: 'contiguous tensors; what it gives cannot be changed in place' },
 );
-
 
 defineOp(
   'aten::repeat_interleave.self_int(Tensor self, SymInt repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor',
@@ -191,10 +202,7 @@ function repeatEach(context: LowerContext, self: TensorValue, axis: number, coun
   if (count === 1) return copyOf(self);
   const wide = context.reshape(self, shape.toSpliced(axis + 1, 0, 1));
   const repeatedShape = shape.toSpliced(axis + 1, 0, count);
-  return context.reshape(
-    context.expand(wide, repeatedShape),
-    shape.with(axis, mulDims(shape[axis] ?? 1, count)),
-  );
+  return context.reshape(context.expand(wide, repeatedShape), shape.with(axis, mulDims(shape[axis] ?? 1, count)));
 }
 
 /** 0 `counts[0]` times, 1 `counts[1]` times, …, as a vector. */
@@ -202,7 +210,10 @@ function repeatedNumbers(context: LowerContext, counts: TensorValue, size: Dim |
   const known = dimsOf(context, counts);
   const sum = (): Dim => {
     if (known !== undefined) return known.reduce<Dim>(addDims, 0);
-    const total = context.node('ReduceSum', [counts, context.ints([0])], { shape: [], attributes: { keepdims: int(0) } });
+    const total = context.node('ReduceSum', [counts, context.ints([0])], {
+      shape: [],
+      attributes: { keepdims: int(0) },
+    });
     return toDim(context.item(total)) ?? 0;
   };
   const total = size ?? sum();
@@ -251,19 +262,26 @@ defineOp(
   'aten::combinations(Tensor self, int r=2, bool with_replacement=False) -> Tensor',
   (context, { self, r, with_replacement }) => {
     const count = self.content.shape[0] ?? 0;
-    if (typeof count !== 'number') return context.unsupported('combinations() of a vector of free size', 'fix its size');
+    if (typeof count !== 'number')
+      return context.unsupported('combinations() of a vector of free size', 'fix its size');
     let chosen: number[][] = [[]];
     for (let i = 0; i < r; i++) {
       chosen = chosen.flatMap((picks) =>
         rangeOf(count)
-          .filter((next) => picks.length === 0 || (with_replacement ? next >= (picks.at(-1) ?? 0) : next > (picks.at(-1) ?? 0)))
+          .filter(
+            (next) =>
+              picks.length === 0 || (with_replacement ? next >= (picks.at(-1) ?? 0) : next > (picks.at(-1) ?? 0)),
+          )
           .map((next) => [...picks, next]),
       );
       if (chosen.length > MAX_COMBINATIONS) return context.unsupported('combinations() in such number', 'choose fewer');
     }
     const places = context.constant(chosen.flat().map(BigInt), 'int64', [chosen.length, r]);
-    return context.node('Gather', [self, places], { shape: [chosen.length, r], attributes: { axis: int(0) }, adapt: false });
+    return context.node('Gather', [self, places], {
+      shape: [chosen.length, r],
+      attributes: { axis: int(0) },
+      adapt: false,
+    });
   },
   { limits: 'vectors of fixed size' },
 );
-

@@ -32,11 +32,17 @@ export function inferSizes(context: LowerContext, count: Dim, sizes: readonly Di
   const text = `[${sizes.map(sizeText).join(', ')}]`;
   if (open > 1) return context.unsupported(`the shape ${text}`, 'only one size may be -1');
   const misfit = (): never =>
-    context.unsupported(`${String(count)} elements in the shape ${text}`, 'the inputs’ sizes do not fit the model’s code');
+    context.unsupported(
+      `${String(count)} elements in the shape ${text}`,
+      'the inputs’ sizes do not fit the model’s code',
+    );
   if (typeof count === 'number' && typeof known === 'number') {
     if (open === 0 ? count !== known : known === 0 || count % known !== 0) return misfit();
   }
-  if (open === 0) return [...sizes];
+  if (open === 0) {
+    context.require(count, known);
+    return [...sizes];
+  }
   if (known === 0) return misfit();
   const inferred = exactQuotient(count, known) ?? floorDivDims(count, known);
   return sizes.map((size) => (size === -1 ? inferred : size));
@@ -52,11 +58,22 @@ function flattened(shape: readonly Dim[], start: number, end: number): Dim[] {
   return [...shape.slice(0, start), productOf(shape.slice(start, end + 1)), ...shape.slice(end + 1)];
 }
 
-/** Whether squeezing takes the axis away; of a free axis it is taken that it does not. */
-function isSqueezed(context: LowerContext, dim: Dim): boolean {
-  if (typeof dim === 'number') return dim === 1;
-  if (minimumOf(dim) < 2) context.warn('squeeze() keeps axes of free size: give the size where it may be 1');
+/**
+ * Whether squeezing takes the axis away. Of an axis of free size that is not known; one that is named for it (`named`) is
+ * taken to be 1, which makes it part of the model's signature, unless it may be the batch.
+ */
+function isSqueezed(context: LowerContext, dim: Dim, named: boolean): boolean {
+  const size = context.resolve(dim);
+  if (typeof size === 'number') return size === 1;
+  if (named && !isBatch(size) && context.require(size, 1)) return true;
+  if (minimumOf(size) < 2) context.warn('squeeze() keeps axes of free size: where one is meant to be 1, give its size');
   return false;
+}
+
+/** Whether a size is that of an input's first axis. */
+function isBatch(size: SymInt): boolean {
+  const definition = size.terms[0]?.atoms[0]?.definition;
+  return size.terms.length === 1 && definition?.kind === 'size' && definition.axis === 0;
 }
 
 defineOp('aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)', (context, { self, size }) =>
@@ -116,30 +133,31 @@ defineOp(
   },
 );
 
-defineOp('aten::squeeze(Tensor(a) self) -> Tensor(a)', (context, { self }) =>
-  viewOf(
-    context,
-    self,
-    self.content.shape.filter((dim) => !isSqueezed(context, dim)),
-  ),
-);
+defineOp('aten::squeeze(Tensor(a) self) -> Tensor(a)', (context, { self }) => squeezed(context, self, null));
 
 defineOp('aten::squeeze.dim(Tensor(a) self, int dim) -> Tensor(a)', (context, { self, dim }) =>
-  squeezeAxes(context, self, [dim]),
+  squeezed(context, self, [dim]),
 );
 
 defineOp('aten::squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a)', (context, { self, dim }) =>
-  squeezeAxes(context, self, dim),
+  squeezed(context, self, dim),
 );
 
-function squeezeAxes(context: LowerContext, self: TensorValue, dims: readonly number[]): TensorValue {
-  const axes = dims.map((dim) => context.axis(dim, self.rank));
-  const shape = self.content.shape.filter((dim, axis) => !axes.includes(axis) || !isSqueezed(context, dim));
-  return viewOf(context, self, shape);
+/** Without the axes of size 1 among `dims`; null means all. */
+export function squeezed(context: LowerContext, self: TensorValue, dims: readonly number[] | null): TensorValue {
+  const axes = dims?.map((dim) => context.axis(dim, self.rank));
+  const keeps = (dim: Dim, axis: number): boolean =>
+    axes?.includes(axis) === false || !isSqueezed(context, dim, axes !== undefined);
+  return viewOf(context, self, self.content.shape.filter(keeps));
+}
+
+/** With an axis of size 1 put in. */
+export function unsqueezed(context: LowerContext, self: TensorValue, dim: number): TensorValue {
+  return viewOf(context, self, self.content.shape.toSpliced(context.axis(dim, self.rank + 1), 0, 1));
 }
 
 defineOp('aten::unsqueeze(Tensor(a) self, int dim) -> Tensor(a)', (context, { self, dim }) =>
-  viewOf(context, self, self.content.shape.toSpliced(context.axis(dim, self.rank + 1), 0, 1)),
+  unsqueezed(context, self, dim),
 );
 
 /** The tensor with at least `rank` axes, as numpy adds them. */

@@ -1,5 +1,6 @@
 import { diagonals } from './diagonals.ts';
 import { expanding } from './expanding.ts';
+import { inPlaceShapes } from './in-place.ts';
 import { joining } from './joining.ts';
 import { permuting } from './permuting.ts';
 import { rearranging } from './rearranging.ts';
@@ -15,4 +16,5 @@ export const shape = [
   ...splitting,
   ...rearranging,
   ...diagonals,
+  ...inPlaceShapes,
 ];

@@ -3,7 +3,9 @@ import {
   addDims,
   exactQuotient,
   floorDivDims,
+  mulDims,
   sameDim,
+  subDims,
   SymInt,
   type Dim,
 } from '../../../executor/sym-int.ts';
@@ -11,7 +13,7 @@ import { ListValue, type TensorValue, type Value } from '../../../executor/value
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 import { dimsOf, rangeOf } from '../../dims.ts';
-import { rangeView, selectView, sliceBounds, sliceView } from '../../slicing.ts';
+import { ceilDivDims, rangeView, selectView, sliceBounds, sliceView } from '../../slicing.ts';
 import { viewOf } from './reshaping.ts';
 
 const { ops, defineOp } = opFamily('shape');
@@ -19,7 +21,8 @@ const { ops, defineOp } = opFamily('shape');
 /** Operators that take a tensor apart. */
 export const splitting = ops;
 
-const FIX_SIZE = 'fix the axis with --input name:dtype[sizes], or export the model with torch.tensor_split or a fixed number of slices';
+const FIX_SIZE =
+  'fix the axis with --input name:dtype[sizes], or export the model with torch.tensor_split or a fixed number of slices';
 
 /** Pieces of an axis of the given sizes, one after the other, as views. */
 function pieces(context: LowerContext, self: TensorValue, axis: number, sizes: readonly Dim[]): TensorValue[] {
@@ -27,8 +30,12 @@ function pieces(context: LowerContext, self: TensorValue, axis: number, sizes: r
   const total = sizes.reduce<Dim>(addDims, 0);
   const length = shape[axis] ?? 0;
   if (typeof total === 'number' && typeof length === 'number' && total !== length) {
-    return context.unsupported(`pieces of ${total} in all of an axis of ${length}`, 'the inputs’ sizes do not fit the model’s code');
+    return context.unsupported(
+      `pieces of ${total} in all of an axis of ${length}`,
+      'the inputs’ sizes do not fit the model’s code',
+    );
   }
+  context.require(length, total);
   // A reshape to the sizes' sum makes the run fail where they do not add up, as PyTorch does; it costs nothing.
   const whole = sameDim(total, length) ? self : viewOf(context, self, shape.with(axis, total));
   let start: Dim = 0;
@@ -41,52 +48,50 @@ function pieces(context: LowerContext, self: TensorValue, axis: number, sizes: r
 
 /** Pieces of one size; the last one may be smaller. */
 function equalPieces(context: LowerContext, self: TensorValue, axis: number, size: Dim): Value | TensorValue[] {
-  const length = self.content.shape[axis] ?? 0;
+  const { shape } = self.content;
+  const length = shape[axis] ?? 0;
   if (typeof length === 'number' && typeof size === 'number') {
     if (length === 0 || size <= 0) return pieces(context, self, axis, [length]);
     const count = Math.ceil(length / size);
-    const sizes = rangeOf(count).map((i) => Math.min(size, length - i * size));
-    return pieces(context, self, axis, sizes);
+    return pieces(context, self, axis, cutInto(length, size, count));
   }
   const count = exactQuotient(length, size);
-  if (typeof count === 'number') {
-    return pieces(
-      context,
-      self,
-      axis,
-      rangeOf(count).map(() => size),
-    );
+  if (typeof count === 'number') return pieces(context, self, axis, cutInto(length, size, count));
+  // Their number is known only at run time.
+  const list =
+    count === undefined
+      ? new ListValue([])
+      : new ListValue([], outermost(context, context.reshape(self, shape.toSpliced(axis, 1, count, size)), axis));
+  if (count === undefined) {
+    list.appendOnly = () =>
+      context.unsupported('the number of pieces that a split of an axis of free size gives', FIX_SIZE);
   }
-  if (count === undefined) return context.unsupported('a split of an axis of free size', FIX_SIZE);
-  // Equal pieces, their number known only at run time.
-  const { shape } = self.content;
-  const apart = context.reshape(self, shape.toSpliced(axis, 1, count, size));
-  const order = [axis, ...rangeOf(shape.length + 1).filter((i) => i !== axis)];
-  return new ListValue([], context.transpose(apart, order));
+  list.unpack = (names) => pieces(context, self, axis, cutInto(length, size, names));
+  return list;
+}
+
+/** `count` sizes, all but the last of them `size`. */
+function cutInto(length: Dim, size: Dim, count: number): Dim[] {
+  return rangeOf(count).map((i) => (i < count - 1 ? size : subDims(length, mulDims(size, count - 1))));
+}
+
+/** The tensor with an axis moved to the front. */
+function outermost(context: LowerContext, tensor: TensorValue, axis: number): TensorValue {
+  return context.transpose(tensor, [axis, ...rangeOf(tensor.rank).filter((i) => i !== axis)]);
 }
 
 /** `torch.chunk`: at most so many pieces, all but the last of one size. */
 function chunked(context: LowerContext, self: TensorValue, chunks: number, dim: number): Value | TensorValue[] {
   const axis = context.axis(dim, self.rank);
   const length = self.content.shape[axis] ?? 0;
-  if (length instanceof SymInt) {
-    const size = exactQuotient(length, chunks);
-    if (size === undefined) return context.unsupported(`chunk() of an axis of free size into ${chunks}`, FIX_SIZE);
-    return pieces(
-      context,
-      self,
-      axis,
-      rangeOf(chunks).map(() => size),
+  if (typeof length === 'number' && length > 0) return equalPieces(context, self, axis, Math.ceil(length / chunks));
+  const size = exactQuotient(length, chunks) ?? ceilDivDims(length, chunks);
+  if (length instanceof SymInt && exactQuotient(length, chunks) === undefined) {
+    context.warn(
+      `chunk() of an axis of free size is taken to give ${chunks} chunks: smaller inputs give fewer in PyTorch`,
     );
   }
-  if (length === 0)
-    return pieces(
-      context,
-      self,
-      axis,
-      rangeOf(chunks).map(() => 0),
-    );
-  return equalPieces(context, self, axis, Math.ceil(length / chunks));
+  return pieces(context, self, axis, cutInto(length, size, chunks));
 }
 
 /** `torch.tensor_split` into so many pieces, of which the first are larger by one where it does not come out. */
@@ -112,7 +117,7 @@ function splitAt(context: LowerContext, self: TensorValue, places: readonly Dim[
 defineOp(
   'aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]',
   (context, { self, split_size, dim }) => equalPieces(context, self, context.axis(dim, self.rank), split_size),
-  { limits: 'an axis of free size only where the pieces are equal' },
+  { limits: 'an axis of free size only where the pieces are equal, or unpacked' },
 );
 defineOp(
   'aten::split.sizes(Tensor(a -> *) self, SymInt[] split_size, int dim=0) -> Tensor(a)[]',
@@ -121,7 +126,7 @@ defineOp(
 defineOp(
   'aten::unsafe_split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]',
   (context, { self, split_size, dim }) => equalPieces(context, self, context.axis(dim, self.rank), split_size),
-  { limits: 'an axis of free size only where the pieces are equal' },
+  { limits: 'an axis of free size only where the pieces are equal, or unpacked' },
 );
 defineOp(
   'aten::split_with_sizes(Tensor(a -> *) self, SymInt[] split_sizes, int dim=0) -> Tensor(a)[]',
@@ -131,15 +136,11 @@ defineOp(
   'aten::unsafe_split_with_sizes(Tensor self, SymInt[] split_sizes, int dim=0) -> Tensor[]',
   (context, { self, split_sizes, dim }) => pieces(context, self, context.axis(dim, self.rank), split_sizes),
 );
-defineOp(
-  'aten::chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]',
-  (context, { self, chunks, dim }) => chunked(context, self, chunks, dim),
-  { limits: 'an axis of free size only where its number of chunks is certain' },
+defineOp('aten::chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]', (context, { self, chunks, dim }) =>
+  chunked(context, self, chunks, dim),
 );
-defineOp(
-  'aten::unsafe_chunk(Tensor self, int chunks, int dim=0) -> Tensor[]',
-  (context, { self, chunks, dim }) => chunked(context, self, chunks, dim),
-  { limits: 'an axis of free size only where its number of chunks is certain' },
+defineOp('aten::unsafe_chunk(Tensor self, int chunks, int dim=0) -> Tensor[]', (context, { self, chunks, dim }) =>
+  chunked(context, self, chunks, dim),
 );
 
 defineOp(
@@ -168,8 +169,9 @@ for (const [name, axisOf] of [
   ['vsplit', (): number => 0],
   ['dsplit', (): number => 2],
 ] as const) {
-  defineOp(`aten::${name}.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`, (context, { self, sections: count }) =>
-    sections(context, self, count, axisOf(self.rank)),
+  defineOp(
+    `aten::${name}.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`,
+    (context, { self, sections: count }) => sections(context, self, count, axisOf(self.rank)),
   );
   defineOp(`aten::${name}.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]`, (context, { self, indices }) =>
     splitAt(context, self, indices, axisOf(self.rank)),
@@ -179,9 +181,14 @@ for (const [name, axisOf] of [
 defineOp('aten::unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]', (context, { self, dim }) => {
   const axis = context.axis(dim, self.rank);
   const length = self.content.shape[axis] ?? 0;
-  if (typeof length === 'number') return rangeOf(length).map((index) => selectView(context, self, axis, index));
-  const order = [axis, ...rangeOf(self.rank).filter((i) => i !== axis)];
-  return new ListValue([], context.transpose(self, order));
+  const items = (count: number): TensorValue[] => rangeOf(count).map((index) => selectView(context, self, axis, index));
+  if (typeof length === 'number') return items(length);
+  const list = new ListValue([], outermost(context, self, axis));
+  list.unpack = (names) => {
+    context.require(length, names);
+    return items(names);
+  };
+  return list;
 });
 
 defineOp(

@@ -1,8 +1,9 @@
 import { int, str } from '../../attributes.ts';
+import { copyOf } from '../../copies.ts';
 import { positions } from '../../positions.ts';
 import { rangeOf } from '../../dims.ts';
 import type { LowerContext } from '../../../executor/lower-context.ts';
-import { sameDim, subDims } from '../../../executor/sym-int.ts';
+import { mulDims, sameDim, subDims } from '../../../executor/sym-int.ts';
 import type { TensorValue } from '../../../executor/values.ts';
 import { isPowerOfTwo, ratio, type ResizedAxis } from './resized-sizes.ts';
 
@@ -32,7 +33,8 @@ export function resizeNearest(
       },
     });
   }
-  return axes.reduce((tensor, axis, i) => gatherAxis(context, tensor, i + 2, axis, exact), input);
+  const resized = axes.reduce((tensor, axis, i) => gatherAxis(context, tensor, i + 2, axis, exact), input);
+  return resized === input ? copyOf(input) : resized;
 }
 
 function gatherAxis(
@@ -50,20 +52,33 @@ function gatherAxis(
   });
 }
 
+/** Sizes that PyTorch copies or doubles, whatever the factor was. */
+const PLAIN_RATIOS = [1, 2];
+
 /** The index that each element of the result comes from. */
 function sources(context: LowerContext, { from, to, factor }: ResizedAxis, exact: boolean): TensorValue {
   const middle = exact ? 0.5 : 0;
   if (typeof from === 'number' && typeof to === 'number') {
-    const step = Math.fround(factor === undefined ? Math.fround(from) / Math.fround(to) : 1 / factor);
+    const plain = exact ? undefined : PLAIN_RATIOS.find((times) => to === times * from);
+    const given = factor === undefined ? Math.fround(from) / Math.fround(to) : 1 / factor;
+    const step = Math.fround(plain === undefined ? given : 1 / plain);
     const indices = rangeOf(to).map((i) => BigInt(Math.min(Math.floor(Math.fround((i + middle) * step)), from - 1)));
     return context.constant(indices, 'int64', [to]);
   }
-  const numbers = context.cast(positions(context, to), 'float32');
+  const places = positions(context, to);
+  const numbers = context.cast(places, 'float32');
   const centres = middle === 0 ? numbers : context.node('Add', [numbers, context.scalar(middle, 'float32')]);
+  const [sizeFrom, sizeTo] = [context.ints([from]), context.ints([to])];
   const step =
     factor === undefined
-      ? context.node('Div', [context.cast(context.ints([from]), 'float32'), context.cast(context.ints([to]), 'float32')])
+      ? context.node('Div', [context.cast(sizeFrom, 'float32'), context.cast(sizeTo, 'float32')])
       : context.scalar(1 / factor, 'float32');
   const found = context.cast(context.node('Floor', [context.node('Mul', [centres, step])]), 'int64');
-  return context.node('Min', [found, context.ints([subDims(from, 1)])]);
+  const within = context.node('Min', [found, context.ints([subDims(from, 1)])]);
+  if (exact || factor === undefined) return within;
+  return PLAIN_RATIOS.reduce((indices, times) => {
+    const plain = context.node('Equal', [context.ints([mulDims(from, times)]), sizeTo], { dtype: 'bool' });
+    const repeated = context.node('Div', [places, context.ints([times])]);
+    return context.node('Where', [plain, repeated, indices], { dtype: 'int64', shape: [to] });
+  }, within);
 }

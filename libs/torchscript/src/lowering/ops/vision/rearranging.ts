@@ -51,41 +51,46 @@ defineOp('aten::native_channel_shuffle(Tensor self, int groups) -> Tensor', (con
   channelShuffle(context, self, groups),
 );
 
-/** The input of rank 4 that an input without a batch axis stands for. */
+/** The input with a batch axis in front where it lacks one. */
 function withLeadingAxis(context: LowerContext, self: TensorValue, rank: number): TensorValue {
   return self.rank === rank - 1 ? context.reshape(self, [1, ...self.shape]) : self;
+}
+
+/** Replaces an axis by two, [kernel, windows]: the elements of each place in the kernel, window by window. */
+function splitAxis(context: LowerContext, tensor: TensorValue, axis: number, window: SlidingWindow): TensorValue {
+  const { kernel, dilation, stride } = window;
+  const room = addDims(tensor.shape[axis] ?? 1, -(kernel - 1) * dilation - 1);
+  const count = addDims(floorDivDims(room, stride), 1);
+  const shape = [kernel, count];
+  const within = positions(context, kernel, { step: dilation, axis: 0, rank: 2 });
+  const starts = positions(context, count, { step: stride, axis: 1, rank: 2 });
+  return context.node('Gather', [tensor, context.node('Add', [within, starts], { shape })], {
+    shape: tensor.shape.toSpliced(axis, 1, ...shape),
+    attributes: { axis: int(axis) },
+  });
+}
+
+interface SlidingWindow {
+  readonly kernel: number;
+  readonly dilation: number;
+  readonly stride: number;
 }
 
 defineOp(
   'aten::im2col(Tensor self, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor',
   (context, { self, ...args }) => {
-    const [kernel, dilation, padding, stride] = [args.kernel_size, args.dilation, args.padding, args.stride].map((values) =>
-      perAxis(values, 2),
-    );
-    const [top = 0, left = 0] = padding ?? [];
+    const lists = [args.kernel_size, args.dilation, args.stride].map((values) => perAxis(values, 2));
+    const window = (axis: number): SlidingWindow => {
+      const [kernel = 1, dilation = 1, stride = 1] = lists.map((values) => values[axis] ?? 1);
+      return { kernel, dilation, stride };
+    };
+    const [top = 0, left = 0] = perAxis(args.padding, 2);
     const image = pad(context, withLeadingAxis(context, self, 4), [left, left, top, top], 'constant');
-    const [batch = 1, channels = 1, ...sizes] = image.shape;
-    const counts = sizes.map((size, i) => {
-      const reach = ((kernel?.[i] ?? 1) - 1) * (dilation?.[i] ?? 1);
-      return addDims(floorDivDims(addDims(size, -reach - 1), stride?.[i] ?? 1), 1);
-    });
     // [N, C, H, W] -> [N, C, kernel rows, rows, kernel columns, columns]
-    const blocks = [0, 1].reduce<TensorValue>((tensor, i) => {
-      const [size, count] = [kernel?.[i] ?? 1, counts[i] ?? 1];
-      const shape = [size, count];
-      const within = positions(context, size, { step: dilation?.[i] ?? 1, axis: 0, rank: 2 });
-      const starts = positions(context, count, { step: stride?.[i] ?? 1, axis: 1, rank: 2 });
-      const axis = i === 0 ? 2 : 4;
-      return context.node('Gather', [tensor, context.node('Add', [within, starts], { shape })], {
-        shape: tensor.shape.toSpliced(axis, 1, ...shape),
-        attributes: { axis: int(axis) },
-      });
-    }, image);
-    const columns = context.reshape(context.transpose(blocks, [0, 1, 2, 4, 3, 5]), [
-      batch,
-      mulDims(channels, (kernel?.[0] ?? 1) * (kernel?.[1] ?? 1)),
-      productOf(counts),
-    ]);
+    const split = splitAxis(context, splitAxis(context, image, 2, window(0)), 4, window(1));
+    const blocks = context.transpose(split, [0, 1, 2, 4, 3, 5]);
+    const { shape } = blocks;
+    const columns = context.reshape(blocks, [shape[0] ?? 1, productOf(shape.slice(1, 4)), productOf(shape.slice(4))]);
     return self.rank === 4 ? columns : context.reshape(columns, columns.shape.slice(1));
   },
 );

@@ -34,6 +34,9 @@ function resize(context: LowerContext, input: TensorValue, target: ResizeTarget,
   if (mode === 'nearest' || mode === 'nearest-exact') return resizeNearest(context, input, axes, mode === 'nearest-exact');
   requireFloating(context, input);
   const alignCorners = options.alignCorners ?? false;
+  if (alignCorners && antialias) {
+    return context.unsupported('antialias=True with align_corners=True', 'use align_corners=False, which is the default');
+  }
   const attributes: Record<string, OnnxAttribute> = {
     mode: str(mode),
     coordinate_transformation_mode: str(alignCorners ? 'align_corners' : 'half_pixel'),

@@ -1,7 +1,7 @@
 import { float, int, ints, str } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
 import type { LowerContext } from '../../../executor/lower-context.ts';
-import { addDims, floorDivDims, subDims } from '../../../executor/sym-int.ts';
+import { addDims, floorDivDims, mulDims, subDims } from '../../../executor/sym-int.ts';
 import type { TensorValue } from '../../../executor/values.ts';
 
 const { ops, defineOp } = opFamily('vision');
@@ -61,8 +61,8 @@ defineOp(
     ] as const;
     const outputs = sizes.map((size, i) => {
       const [extent = 1, step = 1, gap = 1] = [kernel[i], stride[i], dilation[i]];
-      if (typeof extent !== 'number') return context.unsupported('a deformable convolution whose kernel is of unknown size');
-      return addDims(floorDivDims(subDims(addDims(size, 2 * (padding[i] ?? 0)), (extent - 1) * gap + 1), step), 1);
+      const reach = mulDims(subDims(extent, 1), gap);
+      return addDims(floorDivDims(subDims(addDims(size, 2 * (padding[i] ?? 0) - 1), reach), step), 1);
     });
     return context.node('DeformConv', args.use_mask ? [input, weight, offset, bias, mask] : [input, weight, offset, bias], {
       shape: [batch, filters, ...outputs],

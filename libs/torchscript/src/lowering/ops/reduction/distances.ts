@@ -1,0 +1,118 @@
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import type { Scalar, TensorValue } from '../../../executor/values.ts';
+import { binary } from '../../arithmetic.ts';
+import { opFamily } from '../../define-op.ts';
+import { rangeOf } from '../../dims.ts';
+import { matmul } from '../../matmul.ts';
+import { floatType, operandAs, resultType } from '../../promotion.ts';
+import { vectorNorm } from './norms.ts';
+import { sumOver } from './reduce.ts';
+
+const { ops, defineOp } = opFamily('reduction');
+
+/** Distances and similarities of vectors. */
+export const distances = ops;
+
+/** Two tensors in the floating dtype they promote to. */
+function floats(context: LowerContext, a: TensorValue, b: TensorValue): [TensorValue, TensorValue] {
+  const dtype = floatType(resultType([a, b]));
+  return [operandAs(context, a, dtype), operandAs(context, b, dtype)];
+}
+
+/** The cosine of the angle between vectors along an axis of the shape that both broadcast to. */
+export function cosineSimilarity(
+  context: LowerContext,
+  a: TensorValue,
+  b: TensorValue,
+  dim: number,
+  eps: number,
+): TensorValue {
+  const [x, y] = floats(context, a, b);
+  const rank = Math.max(x.rank, y.rank);
+  const axis = context.axis(dim, rank);
+  const unit = (vectors: TensorValue): TensorValue => {
+    const own = axis - rank + vectors.rank;
+    if (own < 0)
+      return context.unsupported('cosine_similarity() along an axis that one input lacks', 'unsqueeze() it first');
+    const length = vectorNorm(context, vectors, 2, [own], true);
+    return binary(context, 'Div', vectors, binary(context, 'Max', length, context.scalar(eps, vectors.dtype)));
+  };
+  const product = binary(context, 'Mul', unit(x), unit(y));
+  return sumOver(context, product, rank === 0 ? [] : [axis]);
+}
+
+defineOp(
+  'aten::cosine_similarity(Tensor x1, Tensor x2, int dim=1, float eps=1e-08) -> Tensor',
+  (context, { x1, x2, dim, eps }) => cosineSimilarity(context, x1, x2, dim, eps),
+);
+
+/** The p-norm of the differences along the last axis. */
+export function pairwiseDistance(
+  context: LowerContext,
+  a: TensorValue,
+  b: TensorValue,
+  p: number,
+  eps: number,
+  keepdim: boolean,
+): TensorValue {
+  const [x, y] = floats(context, a, b);
+  const difference = binary(context, 'Sub', x, y);
+  const moved = binary(context, 'Add', difference, context.scalar(eps, difference.dtype));
+  return vectorNorm(context, moved, p, [moved.rank - 1], keepdim);
+}
+
+defineOp(
+  'aten::pairwise_distance(Tensor x1, Tensor x2, float p=2., float eps=9.9999999999999995e-07, bool keepdim=False) -> Tensor',
+  (context, { x1, x2, p, eps, keepdim }) => pairwiseDistance(context, x1, x2, p, eps, keepdim),
+);
+
+defineOp('aten::dist(Tensor self, Tensor other, Scalar p=2) -> Tensor', (context, { self, other, p }) => {
+  const [x, y] = floats(context, self, other);
+  const difference = binary(context, 'Sub', x, y);
+  return vectorNorm(context, difference, order(context, p), rangeOf(difference.rank), false);
+});
+
+function order(context: LowerContext, p: Scalar): number {
+  if (typeof p === 'number' || typeof p === 'bigint') return Number(p);
+  return context.unsupported('a distance whose order depends on the input', 'give it as a number');
+}
+
+/** From so many rows on PyTorch takes Euclidean distances by a matrix product, and so do we. */
+const MANY_ROWS = 25;
+
+/** Distances of every row of `x1` to every row of `x2`; `mode` 1 and 2 force or forbid the matrix product. */
+function crossDistances(
+  context: LowerContext,
+  x1: TensorValue,
+  x2: TensorValue,
+  p: number,
+  mode: number | null,
+): TensorValue {
+  const [x, y] = floats(context, x1, x2);
+  const [rows, others] = [x.content.shape.at(-2) ?? 1, y.content.shape.at(-2) ?? 1];
+  const many = [rows, others].some((size) => typeof size !== 'number' || size > MANY_ROWS);
+  const byProduct = p === 2 && (mode === 1 || (mode !== 2 && many));
+  if (!byProduct) {
+    const [wide, tall] = [x.content.shape.toSpliced(-1, 0, 1), y.content.shape.toSpliced(-2, 0, 1)];
+    const difference = binary(context, 'Sub', context.reshape(x, wide), context.reshape(y, tall));
+    return vectorNorm(context, difference, p, [difference.rank - 1], false);
+  }
+  const squares = (rowsOf: TensorValue): TensorValue =>
+    sumOver(context, binary(context, 'Mul', rowsOf, rowsOf), [rowsOf.rank - 1], true);
+  const flipped = (tensor: TensorValue): TensorValue => {
+    const axes = rangeOf(tensor.rank);
+    return context.transpose(tensor, [...axes.slice(0, -2), tensor.rank - 1, tensor.rank - 2]);
+  };
+  const products = binary(context, 'Mul', matmul(context, x, flipped(y)), context.scalar(-2, x.dtype));
+  const sum = binary(context, 'Add', binary(context, 'Add', products, squares(x)), flipped(squares(y)));
+  return context.node('Sqrt', [binary(context, 'Max', sum, context.scalar(0, x.dtype))]);
+}
+
+defineOp(
+  'aten::cdist(Tensor x1, Tensor x2, float p=2., int? compute_mode=None) -> Tensor',
+  (context, { x1, x2, p, compute_mode }) => crossDistances(context, x1, x2, p, compute_mode),
+);
+defineOp(
+  'aten::_cdist_forward(Tensor x1, Tensor x2, float p, int? compute_mode) -> Tensor',
+  (context, { x1, x2, p, compute_mode }) => crossDistances(context, x1, x2, p, compute_mode),
+);

@@ -1,0 +1,122 @@
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { maxDims, minDims, productOf } from '../../../executor/sym-int.ts';
+import type { TensorValue } from '../../../executor/values.ts';
+import { binary } from '../../arithmetic.ts';
+import { flag, int } from '../../attributes.ts';
+import { copyOf } from '../../copies.ts';
+import { opFamily } from '../../define-op.ts';
+import { dimsOf, toScalar } from '../../dims.ts';
+import { operandAs, resultType } from '../../promotion.ts';
+import { foldSizes, reduce, reducedAxes, reducedShape } from './reduce.ts';
+
+const { ops, defineOp } = opFamily('reduction');
+
+/** Largest and smallest elements and where they are. */
+export const extremes = ops;
+
+type Extreme = 'Max' | 'Min';
+
+const NAN = { limits: 'NaN may be passed over' };
+
+/** The extreme over axes; of truth values too. */
+export function extremeOver(
+  context: LowerContext,
+  extreme: Extreme,
+  self: TensorValue,
+  axes: readonly number[],
+  keepdim: boolean,
+): TensorValue {
+  if (self.dtype !== 'bool') return reduce(context, `Reduce${extreme}`, self, axes, keepdim);
+  return context.cast(reduce(context, `Reduce${extreme}`, context.cast(self, 'uint8'), axes, keepdim), 'bool');
+}
+
+/** The place of the extreme along an axis, the first where there are several; over all elements where `dim` is null. */
+function placeOf(
+  context: LowerContext,
+  extreme: Extreme,
+  self: TensorValue,
+  dim: number | null,
+  keepdim: boolean,
+): TensorValue {
+  const { shape } = self.content;
+  if (self.rank === 0) return context.scalar(0n, 'int64');
+  if (dim === null) {
+    const flat = context.reshape(self, [productOf(shape)]);
+    const place = placeOf(context, extreme, flat, 0, false);
+    return keepdim
+      ? context.reshape(
+          place,
+          shape.map(() => 1),
+        )
+      : place;
+  }
+  const axis = context.axis(dim, self.rank);
+  return context.node(`Arg${extreme}`, [self], {
+    dtype: 'int64',
+    shape: reducedShape(shape, [axis], keepdim),
+    attributes: { axis: int(axis), keepdims: flag(keepdim) },
+  });
+}
+
+/** Elementwise extreme of two tensors. */
+export function extremeOfTwo(
+  context: LowerContext,
+  extreme: Extreme,
+  self: TensorValue,
+  other: TensorValue,
+): TensorValue {
+  const dtype = resultType([self, other]);
+  const [a, b] = [operandAs(context, self, dtype), operandAs(context, other, dtype)];
+  if (dtype === 'bool') return binary(context, extreme === 'Max' ? 'Or' : 'And', a, b);
+  const [x, y] = [dimsOf(context, a), dimsOf(context, b)];
+  if (dtype === 'int64' && x?.length === 1 && y?.length === 1 && a.rank === b.rank) {
+    const chosen = (extreme === 'Max' ? maxDims : minDims)(x[0] ?? 0, y[0] ?? 0);
+    return context.elements([toScalar(chosen)], 'int64', a.content.shape as number[]);
+  }
+  return binary(context, extreme, a, b);
+}
+
+for (const [name, extreme] of [
+  ['max', 'Max'],
+  ['min', 'Min'],
+] as const) {
+  defineOp(
+    `aten::${name}(Tensor self) -> Tensor`,
+    (context, { self }) =>
+      foldSizes(context, self, undefined, extreme === 'Max' ? maxDims : minDims) ??
+      extremeOver(context, extreme, self, reducedAxes(context, self.rank, null), false),
+    NAN,
+  );
+  defineOp(
+    `aten::${name}.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)`,
+    (context, { self, dim, keepdim }) => {
+      const axes = [context.axis(dim, self.rank)];
+      if (self.rank === 0) return [copyOf(self), context.scalar(0n, 'int64')];
+      return [extremeOver(context, extreme, self, axes, keepdim), placeOf(context, extreme, self, dim, keepdim)];
+    },
+    NAN,
+  );
+  defineOp(`aten::${name}.other(Tensor self, Tensor other) -> Tensor`, (context, { self, other }) =>
+    extremeOfTwo(context, extreme, self, other),
+  );
+  defineOp(
+    `aten::a${name}(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor`,
+    (context, { self, dim, keepdim }) =>
+      extremeOver(context, extreme, self, reducedAxes(context, self.rank, dim), keepdim),
+    NAN,
+  );
+  defineOp(
+    `aten::arg${name}(Tensor self, int? dim=None, bool keepdim=False) -> Tensor`,
+    (context, { self, dim, keepdim }) => placeOf(context, extreme, self, dim, keepdim),
+    NAN,
+  );
+}
+
+defineOp(
+  'aten::aminmax(Tensor self, *, int? dim=None, bool keepdim=False) -> (Tensor min, Tensor max)',
+  (context, { self, dim, keepdim }) => {
+    const axes = reducedAxes(context, self.rank, dim === null ? null : [dim]);
+    return [extremeOver(context, 'Min', self, axes, keepdim), extremeOver(context, 'Max', self, axes, keepdim)];
+  },
+  NAN,
+);

@@ -1,0 +1,77 @@
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { maxDims, subDims } from '../../../executor/sym-int.ts';
+import { SymFloat, type Scalar, type TensorValue } from '../../../executor/values.ts';
+import { binary } from '../../arithmetic.ts';
+import { opFamily } from '../../define-op.ts';
+import { toScalar } from '../../dims.ts';
+import { floatingOnly, reduce, reducedAxes, sumOver } from './reduce.ts';
+import { countOver } from './totals.ts';
+
+const { ops, defineOp } = opFamily('reduction');
+
+/** Variances and standard deviations. */
+export const spread = ops;
+
+/** Variance (or its root) and mean; `correction` is what is taken off the number of elements. */
+function moments(
+  context: LowerContext,
+  input: TensorValue,
+  dim: readonly number[] | null,
+  correction: Scalar | null,
+  keepdim: boolean,
+  root: boolean,
+): [TensorValue, TensorValue] {
+  const self = floatingOnly(context, input, root ? 'std()' : 'var()');
+  const axes = reducedAxes(context, self.rank, dim);
+  const off = correction === null ? 1 : Number(correction);
+  if (correction instanceof SymFloat || Number.isNaN(off)) {
+    return context.unsupported('a correction that depends on the input', 'give it as a number');
+  }
+  const mean = reduce(context, 'ReduceMean', self, axes, self.rank > 0);
+  const centred = binary(context, 'Sub', self, mean);
+  const squares = binary(context, 'Mul', centred, centred);
+  const variance =
+    off === 0
+      ? reduce(context, 'ReduceMean', squares, axes, keepdim)
+      : binary(context, 'Div', sumOver(context, squares, axes, keepdim), divisor(context, self, axes, off));
+  const result = keepdim ? mean : context.reshape(mean, variance.content.shape);
+  return [root ? context.node('Sqrt', [variance]) : variance, result];
+}
+
+/** The number of elements less the correction, at least 0. */
+function divisor(context: LowerContext, self: TensorValue, axes: readonly number[], off: number): TensorValue {
+  const count = countOver(self, axes);
+  if (Number.isInteger(off)) return context.scalar(toScalar(maxDims(subDims(count, off), 0)), self.dtype);
+  const all = context.scalar(toScalar(count), self.dtype);
+  const less = binary(context, 'Sub', all, context.scalar(off, self.dtype));
+  return binary(context, 'Max', less, context.scalar(0, self.dtype));
+}
+
+for (const [name, root] of [
+  ['std', true],
+  ['var', false],
+] as const) {
+  defineOp(
+    `aten::${name}(Tensor self, bool unbiased=True) -> Tensor`,
+    (context, { self, unbiased }) => moments(context, self, null, unbiased ? 1n : 0n, false, root)[0],
+  );
+  defineOp(
+    `aten::${name}.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor`,
+    (context, { self, dim, unbiased, keepdim }) => moments(context, self, dim, unbiased ? 1n : 0n, keepdim, root)[0],
+  );
+  defineOp(
+    `aten::${name}.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor`,
+    (context, { self, dim, correction, keepdim }) => moments(context, self, dim, correction, keepdim, root)[0],
+  );
+  defineOp(`aten::${name}_mean(Tensor self, bool unbiased=True) -> (Tensor, Tensor)`, (context, { self, unbiased }) =>
+    moments(context, self, null, unbiased ? 1n : 0n, false, root),
+  );
+  defineOp(
+    `aten::${name}_mean.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> (Tensor, Tensor)`,
+    (context, { self, dim, unbiased, keepdim }) => moments(context, self, dim, unbiased ? 1n : 0n, keepdim, root),
+  );
+  defineOp(
+    `aten::${name}_mean.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)`,
+    (context, { self, dim, correction, keepdim }) => moments(context, self, dim, correction, keepdim, root),
+  );
+}

@@ -1,0 +1,166 @@
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { addDims, mulDims, productOf } from '../../../executor/sym-int.ts';
+import type { TensorValue } from '../../../executor/values.ts';
+import type { ScalarType } from '../../../scalar-type.ts';
+import { binary, choose } from '../../arithmetic.ts';
+import { opFamily } from '../../define-op.ts';
+import { asFloat } from '../../promotion.ts';
+import { diagonalView } from '../shape/diagonals.ts';
+import { accumulatedType, floatingOnly, foldSizes, reduce, reducedAxes, sumOver } from './reduce.ts';
+
+const { ops, defineOp } = opFamily('reduction');
+
+/** Sums, products, means and tests over axes. */
+export const totals = ops;
+
+type Axes = readonly number[] | null;
+
+function sum(
+  context: LowerContext,
+  self: TensorValue,
+  dim: Axes,
+  keepdim: boolean,
+  dtype: ScalarType | null,
+): TensorValue {
+  const cast = context.cast(self, dtype ?? accumulatedType(self.dtype));
+  const axes = reducedAxes(context, self.rank, dim);
+  const folded = keepdim ? undefined : foldSizes(context, cast, 0, addDims);
+  return folded ?? sumOver(context, cast, axes, keepdim);
+}
+
+defineOp('aten::sum(Tensor self, *, ScalarType? dtype=None) -> Tensor', (context, { self, dtype }) =>
+  sum(context, self, null, false, dtype),
+);
+defineOp(
+  'aten::sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor',
+  (context, { self, dim, keepdim, dtype }) => sum(context, self, dim, keepdim, dtype),
+);
+
+/** The tensor with 0 for every NaN. */
+function withoutNan(context: LowerContext, self: TensorValue): TensorValue {
+  if (accumulatedType(self.dtype) === 'int64') return self;
+  const isNan = context.node('IsNaN', [self], { dtype: 'bool' });
+  return choose(context, isNan, context.scalar(0, self.dtype), self);
+}
+
+defineOp(
+  'aten::nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor',
+  (context, { self, dim, keepdim, dtype }) => sum(context, withoutNan(context, self), dim, keepdim, dtype),
+);
+
+defineOp(
+  'aten::nanmean(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor',
+  (context, { self, dim, keepdim, dtype }) => {
+    const cast = dtype === null ? floatingOnly(context, self, 'nanmean()') : context.cast(self, dtype);
+    const axes = reducedAxes(context, self.rank, dim);
+    const counted = context.cast(context.node('Not', [context.node('IsNaN', [cast], { dtype: 'bool' })]), cast.dtype);
+    const total = sumOver(context, withoutNan(context, cast), axes, keepdim);
+    return binary(context, 'Div', total, sumOver(context, counted, axes, keepdim));
+  },
+);
+
+function mean(
+  context: LowerContext,
+  self: TensorValue,
+  dim: Axes,
+  keepdim: boolean,
+  dtype: ScalarType | null,
+): TensorValue {
+  const cast = dtype === null ? self : context.cast(self, dtype);
+  const axes = reducedAxes(context, self.rank, dim);
+  return reduce(context, 'ReduceMean', floatingOnly(context, cast, 'mean()'), axes, keepdim);
+}
+
+defineOp('aten::mean(Tensor self, *, ScalarType? dtype=None) -> Tensor', (context, { self, dtype }) =>
+  mean(context, self, null, false, dtype),
+);
+defineOp(
+  'aten::mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor',
+  (context, { self, dim, keepdim, dtype }) => mean(context, self, dim, keepdim, dtype),
+);
+
+function product(
+  context: LowerContext,
+  self: TensorValue,
+  dim: Axes,
+  keepdim: boolean,
+  dtype: ScalarType | null,
+): TensorValue {
+  const cast = context.cast(self, dtype ?? accumulatedType(self.dtype));
+  const axes = reducedAxes(context, self.rank, dim);
+  const folded = keepdim ? undefined : foldSizes(context, cast, 1, mulDims);
+  return folded ?? reduce(context, 'ReduceProd', cast, axes, keepdim);
+}
+
+defineOp('aten::prod(Tensor self, *, ScalarType? dtype=None) -> Tensor', (context, { self, dtype }) =>
+  product(context, self, null, false, dtype),
+);
+defineOp(
+  'aten::prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor',
+  (context, { self, dim, keepdim, dtype }) => product(context, self, [dim], keepdim, dtype),
+);
+
+/** Whether any element (`ReduceMax`) or all of them (`ReduceMin`) are not 0. */
+function test(
+  context: LowerContext,
+  opType: 'ReduceMax' | 'ReduceMin',
+  self: TensorValue,
+  dim: Axes,
+  keepdim: boolean,
+): TensorValue {
+  const elements = context.elementsOf(self);
+  const axes = reducedAxes(context, self.rank, dim);
+  // uint8 is the one type of PyTorch's whose test gives numbers.
+  const dtype: ScalarType = self.dtype === 'uint8' ? 'uint8' : 'bool';
+  if (
+    elements !== undefined &&
+    !keepdim &&
+    self.rank <= 1 &&
+    elements.every((element) => typeof element !== 'object')
+  ) {
+    const holds =
+      opType === 'ReduceMax' ? elements.some((e) => Number(e) !== 0) : elements.every((e) => Number(e) !== 0);
+    return context.scalar(holds, dtype);
+  }
+  // As uint8, of which nothing gives 0 for the maximum and 255 for the minimum: right for empty tensors, too.
+  const numbers = context.cast(context.cast(self, 'bool'), 'uint8');
+  return context.cast(context.cast(reduce(context, opType, numbers, axes, keepdim), 'bool'), dtype);
+}
+
+for (const [name, opType] of [
+  ['any', 'ReduceMax'],
+  ['all', 'ReduceMin'],
+] as const) {
+  defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => test(context, opType, self, null, false));
+  defineOp(`aten::${name}.dim(Tensor self, int dim, bool keepdim=False) -> Tensor`, (context, { self, dim, keepdim }) =>
+    test(context, opType, self, [dim], keepdim),
+  );
+  defineOp(
+    `aten::${name}.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor`,
+    (context, { self, dim, keepdim }) => test(context, opType, self, dim, keepdim),
+  );
+}
+
+const countNonzero = (context: LowerContext, self: TensorValue, dim: Axes): TensorValue =>
+  sumOver(context, context.cast(context.cast(self, 'bool'), 'int64'), reducedAxes(context, self.rank, dim));
+
+defineOp('aten::count_nonzero(Tensor self, int? dim=None) -> Tensor', (context, { self, dim }) =>
+  countNonzero(context, self, dim === null ? null : [dim]),
+);
+defineOp('aten::count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor', (context, { self, dim }) =>
+  countNonzero(context, self, dim),
+);
+
+for (const name of ['logsumexp', 'special_logsumexp'] as const) {
+  defineOp(`aten::${name}(Tensor self, int[1] dim, bool keepdim=False) -> Tensor`, (context, { self, dim, keepdim }) =>
+    reduce(context, 'ReduceLogSumExp', asFloat(context, self), reducedAxes(context, self.rank, dim), keepdim),
+  );
+}
+
+defineOp('aten::trace(Tensor self) -> Tensor', (context, { self }) =>
+  sum(context, diagonalView(context, self, 0, 0, 1), null, false, null),
+);
+
+/** The number of elements the axes hold. */
+export const countOver = (self: TensorValue, axes: readonly number[]): ReturnType<typeof productOf> =>
+  productOf(axes.map((axis) => self.content.shape[axis] ?? 1));

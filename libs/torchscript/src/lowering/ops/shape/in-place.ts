@@ -1,0 +1,59 @@
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import type { TensorValue } from '../../../executor/values.ts';
+import { opFamily } from '../../define-op.ts';
+import { swapped } from './permuting.ts';
+import { squeezed, unsqueezed } from './reshaping.ts';
+
+const { ops, defineOp } = opFamily('shape');
+
+/** Operators that change a tensor's own axes: other in-place operators keep its shape. */
+export const inPlaceShapes = ops;
+
+const LIMITS = { limits: 'tensors that are views of others' };
+
+/** Gives a tensor the content of one of its views. */
+function become(context: LowerContext, self: TensorValue, view: TensorValue): TensorValue {
+  if (self.view !== undefined) {
+    return context.unsupported('changing the axes of a view in place', 'use the operator without the underscore');
+  }
+  context.heap.setTensor(self, view.content);
+  return self;
+}
+
+defineOp(
+  'aten::squeeze_(Tensor(a!) self) -> Tensor(a!)',
+  (context, { self }) => become(context, self, squeezed(context, self, null)),
+  LIMITS,
+);
+defineOp(
+  'aten::squeeze_.dim(Tensor(a!) self, int dim) -> Tensor(a!)',
+  (context, { self, dim }) => become(context, self, squeezed(context, self, [dim])),
+  LIMITS,
+);
+defineOp(
+  'aten::squeeze_.dims(Tensor(a!) self, int[] dim) -> Tensor(a!)',
+  (context, { self, dim }) => become(context, self, squeezed(context, self, dim)),
+  LIMITS,
+);
+defineOp(
+  'aten::unsqueeze_(Tensor(a!) self, int dim) -> Tensor(a!)',
+  (context, { self, dim }) => become(context, self, unsqueezed(context, self, dim)),
+  LIMITS,
+);
+for (const name of ['transpose_', 'swapdims_'] as const) {
+  defineOp(
+    `aten::${name}(Tensor(a!) self, int dim0, int dim1) -> Tensor(a!)`,
+    (context, { self, dim0, dim1 }) => become(context, self, swapped(context, self, dim0, dim1)),
+    LIMITS,
+  );
+}
+defineOp(
+  'aten::swapaxes_(Tensor(a!) self, int axis0, int axis1) -> Tensor(a!)',
+  (context, { self, axis0, axis1 }) => become(context, self, swapped(context, self, axis0, axis1)),
+  LIMITS,
+);
+defineOp(
+  'aten::t_(Tensor(a!) self) -> Tensor(a!)',
+  (context, { self }) => (self.rank < 2 ? self : become(context, self, swapped(context, self, 0, 1))),
+  LIMITS,
+);

@@ -1,0 +1,539 @@
+"""Scripted control flow over numbers, tensors and containers."""
+import enum
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from generate.case import Family
+
+family = Family("control")
+r = torch.randn
+
+
+def scripted(name, calls, **options):
+    return family(name, calls, how="script", **options)
+
+
+SIGNS = lambda: [(r(3, 3).abs(),), (-r(2, 4).abs(),)]
+
+
+@scripted("branch", SIGNS, batch="none", note="branches on data")
+class Branch(nn.Module):
+    def forward(self, x):
+        if bool(x.sum() > 0):
+            y = x * 2
+        else:
+            y = x - 1
+        return y
+
+
+@scripted("branch_shapes", SIGNS, batch="none", note="the branches give different shapes")
+class BranchShapes(nn.Module):
+    def forward(self, x):
+        if bool(x.mean() > 0):
+            y = x[:1]
+        else:
+            y = torch.cat([x, x])
+        return y + 1
+
+
+@scripted("nested_branches", lambda: [(torch.tensor([v]), torch.ones(2, 2)) for v in (-2.0, 0.5, 3.0)], batch="none")
+class NestedBranches(nn.Module):
+    def forward(self, t, x):
+        if bool(t > 0):
+            if bool(t > 1):
+                y = x * t
+                n = 2
+            else:
+                y = x + t
+                n = 1
+        elif bool(t < -1):
+            y = -x
+            n = 0
+        else:
+            y = x
+            n = -1
+        return y, n
+
+
+@scripted("conditions", lambda: [(torch.tensor(1.5), torch.tensor(2)), (torch.tensor(-0.5), torch.tensor(0))], batch="none", note="and, or, not and conditional expressions over data")
+class Conditions(nn.Module):
+    def forward(self, a, n):
+        positive = bool(a > 0) and int(n) > 1
+        either = not (bool(a < 0) or bool(n == 2))
+        y = a * 2 if positive else a - 1
+        z = n if either else n * 10
+        return y, z, positive
+
+
+@scripted("early_return", SIGNS, batch="none")
+class EarlyReturn(nn.Module):
+    def forward(self, x):
+        if bool(x.min() > 0):
+            return x.sqrt()
+        y = x.exp()
+        if bool(y.max() > 0.9):
+            return y * 2
+        return y
+
+
+@scripted("static_branches", lambda: [(r(2, 3), True, 2), (r(2, 3), False, 1), (r(2, 3), True, 0)], note="branches on numbers and shapes")
+class StaticBranches(nn.Module):
+    def forward(self, x, flag: bool, n: int):
+        if flag and n > 1:
+            x = x + n
+        elif flag:
+            x = x * 0.5
+        if x.dim() == 2 and x.size(1) == 3:
+            x = x.t()
+        return x if n != 1 else -x
+
+
+@scripted("loop", lambda: [(r(2, 4), 3), (r(1, 4), 0)])
+class Loop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(4, 4) for _ in range(3)])
+
+    def forward(self, x, n: int):
+        for layer in self.layers:
+            x = torch.relu(layer(x)) + x
+        for i in range(n):
+            x = x + float(i) * 0.5
+        return x
+
+
+@scripted("loop_over_rows", lambda: [(r(3, 4),), (r(5, 2),)], batch="none", note="the trip count is a size")
+class LoopOverRows(nn.Module):
+    def forward(self, x):
+        total = torch.zeros(x.size(1))
+        best = x[0]
+        for i in range(x.size(0)):
+            total = total * 0.5 + x[i]
+            best = torch.maximum(best, x[i])
+        for row in x:
+            total = total + row
+        return total, best
+
+
+@scripted("loop_by_data", lambda: [(torch.tensor(3), r(2, 2)), (torch.tensor(0), r(1, 2)), (torch.tensor(7), r(2, 3))], batch="none", note="the trip count is a tensor")
+class LoopByData(nn.Module):
+    def forward(self, n, x):
+        for i in range(int(n)):
+            x = x * 0.9 + i
+        return x, int(n) * 2
+
+
+@scripted("break_continue", lambda: [(r(6, 2).abs(),), (r(3, 2).abs() * 0.1,), (r(9, 2).abs() * 5,)], batch="none")
+class BreakContinue(nn.Module):
+    def forward(self, x):
+        total = torch.zeros(x.size(1))
+        used = 0
+        for i in range(x.size(0)):
+            if i % 3 == 1:
+                continue
+            total = total + x[i]
+            used += 1
+            if bool(total.sum() > 3):
+                break
+        return total, used
+
+
+@scripted("static_break", lambda: [(r(2, 3), 4), (r(2, 3), 9)], note="break on numbers")
+class StaticBreak(nn.Module):
+    def forward(self, x, limit: int):
+        n = 1
+        while True:
+            n *= 2
+            if n > limit:
+                break
+            x = x + n
+        return x, n
+
+
+@scripted("newton", lambda: [(r(2, 3).abs() + 0.1,), (r(4).abs() * 100 + 0.1,)], batch="none", note="while on data")
+class Newton(nn.Module):
+    def forward(self, x):
+        y = x + 1.0
+        i = 0
+        while bool((y * y - x).abs().max() > 1e-3) and i < 50:
+            y = 0.5 * (y + x / y)
+            i += 1
+        return y, i
+
+
+@scripted("nested_loops", lambda: [(r(3, 4),), (r(2, 5),)], batch="none")
+class NestedLoops(nn.Module):
+    def forward(self, x):
+        out = torch.zeros_like(x)
+        for i in range(x.size(0)):
+            carry = torch.zeros(1)
+            for j in range(x.size(1)):
+                carry = carry + x[i, j]
+                if bool(carry < 0):
+                    carry = torch.zeros(1)
+                out[i, j] = carry[0]
+        return out
+
+
+@scripted("growing_tensor", lambda: [(torch.randint(0, 7, (2, 3)), 4), (torch.randint(0, 7, (1, 2)), 6)], note="greedy decoding: the carried tensor grows")
+class GrowingTensor(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(7, 4), nn.Linear(4, 7)
+
+    def forward(self, ids, steps: int):
+        for _ in range(steps):
+            following = self.head(self.embed(ids).mean(1)).argmax(-1, keepdim=True)
+            ids = torch.cat([ids, following], dim=1)
+        return ids
+
+
+@scripted("growing_until", lambda: [(torch.tensor([[1, 2]]), 3), (torch.tensor([[4]]), 8)], batch="none", note="decoding that stops at a token or a length")
+class GrowingUntil(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Embedding(5, 4), nn.Linear(4, 5)
+
+    def forward(self, ids, most: int):
+        steps = 0
+        while steps < most:
+            following = self.head(self.embed(ids[:, -1])).argmax(-1, keepdim=True)
+            ids = torch.cat([ids, following], dim=1)
+            steps += 1
+            if bool(following[0, 0] == 0):
+                break
+        return ids, steps
+
+
+@scripted("growing_list", lambda: [(r(4, 3),), (r(2, 5),)], batch="none", note="a list that grows in a loop over a size")
+class GrowingList(nn.Module):
+    def forward(self, x):
+        parts: List[torch.Tensor] = []
+        for i in range(x.size(0)):
+            parts.append(x[i] * (i + 1))
+        parts.insert(0, torch.zeros(x.size(1)))
+        last = parts.pop()
+        return torch.stack(parts), last, len(parts)
+
+
+@scripted("filtered_list", lambda: [(r(5, 3),), (r(3, 2),)], batch="none", note="a list grown only where data says so")
+class FilteredList(nn.Module):
+    def forward(self, x):
+        kept: List[torch.Tensor] = [torch.zeros(x.size(1))]
+        for i in range(x.size(0)):
+            if bool(x[i].sum() > 0):
+                kept.append(x[i])
+        return torch.stack(kept)
+
+
+@scripted("lists", lambda: [(r(2, 6),), (r(3, 6),)])
+class Lists(nn.Module):
+    def forward(self, x):
+        sizes = [1, 2, 3]
+        sizes.reverse()
+        parts = torch.split(x, sizes, dim=1)
+        doubled = [p * 2 for p in parts]
+        numbers = [i * i for i in range(4)]
+        numbers.extend([7, 8])
+        numbers[0] = 5
+        flags = [n % 2 == 0 for n in numbers]
+        chosen = doubled[1:] + [x]
+        return torch.cat(chosen, 1), sum(numbers), max(numbers), flags, numbers[-2:], 7 in numbers
+
+
+@scripted("dictionaries", lambda: [(r(2, 4),), (r(3, 4),)])
+class Dictionaries(nn.Module):
+    def forward(self, x) -> Dict[str, torch.Tensor]:
+        out: Dict[str, torch.Tensor] = {"x": x}
+        out["double"] = x * 2
+        if "missing" not in out:
+            out["sum"] = out["x"].sum(1)
+        weights = {1: 0.5, 2: 0.25}
+        total = torch.zeros_like(x)
+        for key, weight in weights.items():
+            total = total + x * key * weight
+        out["total"] = total
+        for value in list(out.values()):
+            out["max"] = value.max()
+        return out
+
+
+@scripted("tuples", lambda: [(r(2, 4), (r(2, 4), 3)), (r(1, 2), (r(1, 2), -1))])
+class Tuples(nn.Module):
+    def forward(self, x, pair: Tuple[torch.Tensor, int]):
+        y, n = pair
+        a, (b, c) = (x, (y, n))
+        return (a + b, (b * c, c)), [a, b], pair[1]
+
+
+@scripted("list_argument", lambda: [([r(2, 3), r(2, 3)],), ([r(1, 3), r(1, 3)],)], note="a list of tensors as the argument")
+class ListArgument(nn.Module):
+    def forward(self, parts: List[torch.Tensor]):
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return torch.cat(parts, 1), total, len(parts)
+
+
+@scripted("optionals", lambda: [(r(2, 4), None), (r(2, 4), r(4)), (r(1, 4),)], note="optional arguments, given, None and left out")
+class Optionals(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bias: Optional[torch.Tensor] = None
+
+    def forward(self, x, scale: Optional[torch.Tensor] = None, power: Optional[int] = None):
+        if scale is not None:
+            x = x * scale
+        if self.bias is not None:
+            x = x + self.bias
+        return x ** (2 if power is None else power)
+
+
+class Pair(NamedTuple):
+    first: torch.Tensor
+    count: int
+
+
+class Mode(enum.Enum):
+    SUM = "sum"
+    MEAN = "mean"
+
+
+@scripted("named_tuple", lambda: [(r(2, 4),), (r(3, 2),)])
+class NamedTuples(nn.Module):
+    def forward(self, x):
+        pair = Pair(x * 2, x.size(1))
+        return pair, pair.first + pair.count
+
+
+@scripted("enumeration", lambda: [(r(2, 4),), (r(3, 2),)])
+class Enumeration(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mode = Mode.MEAN
+
+    def forward(self, x):
+        if self.mode == Mode.SUM:
+            return x.sum(1)
+        if self.mode.value == "mean":
+            return x.mean(1)
+        return x
+
+
+@scripted("string_mode", lambda: [(r(2, 4),), (r(3, 2),)], note="strings choose the branch")
+class StringMode(nn.Module):
+    def __init__(self, mode="tanh"):
+        super().__init__()
+        self.mode = mode
+
+    def pick(self, x, mode: str):
+        if mode == "relu":
+            return torch.relu(x)
+        elif mode.startswith("tan") and len(mode) == 4:
+            return torch.tanh(x)
+        raise ValueError(f"unknown mode {mode}")
+
+    def forward(self, x):
+        names = ["relu", self.mode]
+        return [self.pick(x, name) for name in names], self.pick(x, "re" + "lu")
+
+
+@scripted("asserts", lambda: [(r(2, 4),), (r(3, 4),), (r(2, 5),), (r(2, 3, 4),)], note="the last two calls fail: it raises on shapes")
+class Asserts(nn.Module):
+    def forward(self, x):
+        if x.dim() != 2:
+            raise RuntimeError(f"expected a matrix, not {x.dim()} axes")
+        assert x.size(1) == 4, "expected four columns"
+        return x.softmax(1)
+
+
+@scripted("data_assert", lambda: [(r(2, 3).abs(),), (-r(2, 3).abs(),)], batch="none", note="the second call fails: it raises on data")
+class DataAssert(nn.Module):
+    def forward(self, x):
+        if bool(x.min() < 0):
+            raise ValueError("negative values")
+        return x.sqrt()
+
+
+@scripted("items", lambda: [(torch.tensor([3.0, -1.0]), torch.tensor(4)), (torch.tensor([0.5, 2.0, 7.0]), torch.tensor(2))], batch="none", note="tensors read as numbers")
+class Items(nn.Module):
+    def forward(self, x, n):
+        a = float(x[0])
+        b = int(n)
+        c = x.max().item()
+        return x * a, x + c, torch.full([b, 2], a), a * b + 0.5, torch.arange(b), int(x.sum()) // 2
+
+
+@scripted("number_functions", lambda: [(r(2, 6), 5, 2.5), (r(2, 3), -7, 0.25)], note="arithmetic of numbers")
+class NumberFunctions(nn.Module):
+    def forward(self, x, n: int, f: float):
+        import_free = abs(n) // 2 + n % 3 - n // 4
+        g = float(n) / 2 + f**2
+        low = min(n, 3)
+        high = max(f, 1.0)
+        return x * g, import_free, low, high, round(f), int(f), n // -2, -n % 4
+
+
+@scripted("text", lambda: [(r(2, 3),), (r(1, 4),)], note="formatted text, and text as a result")
+class Text(nn.Module):
+    def forward(self, x):
+        name = "size {}x{}".format(x.size(0), x.size(1))
+        label = f"{len(name)}:{name.upper()}"
+        parts = "a,b,c".split(",")
+        return x * len(parts), label, "-".join(parts)
+
+
+@scripted("submodules", lambda: [(r(2, 4),), (r(3, 4),)])
+class Submodules(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.named = nn.ModuleDict({"up": nn.Linear(4, 6), "down": nn.Linear(6, 4)})
+        self.blocks = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4))
+        self.scales = nn.ParameterList([nn.Parameter(torch.randn(4)) for _ in range(2)])
+
+    def forward(self, x):
+        y = x
+        for name, layer in self.named.items():
+            y = layer(y)
+        for i, block in enumerate(self.blocks):
+            y = block(y) + i
+        for scale in self.scales:
+            y = y * scale
+        for a, b in zip([1, 2], [0.5, 0.25]):
+            y = y + a * b
+        return y, self.blocks[0](x)
+
+
+@torch.jit.script
+def blend(x: torch.Tensor, y: torch.Tensor, weight: float = 0.25):
+    return x * weight + y * (1 - weight)
+
+
+@family("mixed", lambda: [(r(2, 3),), (r(4, 3),)], note="a traced module that calls scripted code")
+class Mixed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return blend(self.fc(x), x), blend(x, x * 2, 0.5)
+
+
+@scripted("helpers", lambda: [(r(2, 3),), (r(4, 3),)], note="functions, methods and defaults")
+class Helpers(nn.Module):
+    scale: float
+
+    def __init__(self):
+        super().__init__()
+        self.scale = 1.5
+
+    @torch.jit.export
+    def other(self, x):
+        return x + 100
+
+    @torch.jit.ignore
+    def hidden(self, x):
+        return x
+
+    def twice(self, x, times: int = 2):
+        return x * times * self.scale
+
+    def forward(self, x):
+        return self.twice(x), self.twice(x, times=3), blend(x, x + 1), self.other(x)
+
+
+@scripted("stateful_sum", lambda: [(r(2, 3),), (r(2, 3),), (r(2, 3),)], stateful=True, batch="none", note="a running sum kept in a buffer; calls follow each other")
+class StatefulSum(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("total", torch.zeros(3))
+        self.calls = 0
+
+    def forward(self, x):
+        self.total = self.total + x.sum(0)
+        self.calls += 1
+        return self.total, self.calls
+
+
+@scripted("stateful_in_place", lambda: [(r(2, 3),), (r(2, 3),)], stateful=True, batch="none", note="the buffer is written in place")
+class StatefulInPlace(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("average", torch.zeros(3))
+
+    def forward(self, x):
+        self.average.mul_(0.9).add_(x.mean(0), alpha=0.1)
+        return x - self.average
+
+
+@scripted("voice_activity", lambda: [(r(1, 16), 16000), (r(1, 16), 16000), (r(2, 8), 8000), (r(2, 8), 8000)], stateful=True, batch="none",
+          note="state and context between calls, reset when the batch or the rate changes, as voice activity detectors do")
+class VoiceActivity(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.filter = nn.Conv1d(1, 4, 4, stride=4)
+        self.cell, self.head = nn.LSTMCell(4, 4), nn.Linear(4, 1)
+        self.h, self.c, self.context = torch.zeros(0), torch.zeros(0), torch.zeros(0)
+        self.last_rate = 0
+        self.last_batch = 0
+
+    @torch.jit.export
+    def reset(self, batch: int):
+        self.h = torch.zeros(batch, 4)
+        self.c = torch.zeros(batch, 4)
+        self.context = torch.zeros(batch, 4)
+
+    def forward(self, x, rate: int):
+        if rate != 16000 and rate % 8000 != 0:
+            raise ValueError(f"unsupported rate {rate}")
+        if self.last_rate != rate or self.last_batch != x.size(0):
+            self.reset(x.size(0))
+        x = torch.cat([self.context, x], dim=1)
+        self.context = x[:, -4:]
+        features = torch.relu(self.filter(x.unsqueeze(1))).mean(-1)
+        self.h, self.c = self.cell(features, (self.h, self.c))
+        self.last_rate = rate
+        self.last_batch = x.size(0)
+        return torch.sigmoid(self.head(self.h))
+
+
+@scripted("beam", lambda: [(r(2, 4), 2), (r(3, 5), 3)], batch="none", note="a search that carries several tensors and lists")
+class Beam(nn.Module):
+    def forward(self, scores, width: int):
+        best, index = torch.topk(scores[0], width)
+        path = index.unsqueeze(1)
+        for t in range(1, scores.size(0)):
+            every = best.unsqueeze(1) + scores[t].unsqueeze(0)
+            best, flat = torch.topk(every.view(-1), width)
+            origin = torch.div(flat, scores.size(1), rounding_mode="floor")
+            path = torch.cat([path[origin], (flat % scores.size(1)).unsqueeze(1)], dim=1)
+        return best, path
+
+
+@scripted("forked", lambda: [(r(2, 3),), (r(4, 3),)], note="fork and wait")
+class Forked(nn.Module):
+    def forward(self, x):
+        future = torch.jit.fork(blend, x, x * 3)
+        y = F.relu(x)
+        return torch.jit.wait(future) + y
+
+
+@scripted("debug_records", lambda: [(r(2, 3),), (r(4, 3),)], debug="keep", note="holds source positions")
+class DebugRecords(nn.Module):
+    def forward(self, x):
+        if x.size(1) > 2:
+            x = torch.sigmoid(x)
+        return x + 1
+
+
+@family("debug_records_traced", lambda: [(r(2, 3),), (r(4, 3),)], debug="keep", note="holds source positions and call stacks")
+class DebugRecordsTraced(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return torch.tanh(self.fc(x))
