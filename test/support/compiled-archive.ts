@@ -3,7 +3,17 @@ import { checkGraph, encodeModel } from '@sconce/onnx';
 import { OnnxSession } from '@sconce/runtime';
 import { openFile } from '@sconce/storage';
 import type { Datatype, Tensor } from '@sconce/tensor';
-import { compile, inputsOfCall, openArchive, readTensor, type CompiledModel, type ScalarType } from '@sconce/torchscript';
+import {
+  compile,
+  inputsOfCall,
+  openArchive,
+  readTensor,
+  type CallArgument,
+  type CompiledModel,
+  type InputOptions,
+  type ScalarType,
+  type TorchScriptArchive,
+} from '@sconce/torchscript';
 
 const DATATYPES: Readonly<Record<string, Datatype>> = {
   uint8: 'UINT8',
@@ -30,13 +40,18 @@ export interface CompiledArchive extends AsyncDisposable {
   run(args: readonly Tensor[]): Promise<Tensor[]>;
 }
 
-/** Opens and compiles an archive for calls like `example`. */
-export async function compileArchive(path: string, example: readonly Tensor[]): Promise<CompiledArchive> {
+/** Opens and compiles an archive for calls like `example`; `options` for what tensors alone do not say. */
+export async function compileArchive(
+  path: string,
+  example: readonly Tensor[],
+  options?: (archive: TorchScriptArchive, call: readonly CallArgument[]) => InputOptions,
+): Promise<CompiledArchive> {
   const source = await openFile(path);
   try {
     const archive = await openArchive(source);
     const call = example.map(({ datatype, shape }) => ({ dtype: DTYPES.get(datatype) ?? 'float32', rank: shape.length }));
-    const compiled = await compile(archive, { ...inputsOfCall(archive, call), archiveName: basename(path) });
+    const described = options?.(archive, call) ?? inputsOfCall(archive, call);
+    const compiled = await compile(archive, { ...described, archiveName: basename(path) });
     checkGraph(compiled.model.graph);
     const bytes = encodeModel(compiled.model);
     const session = await OnnxSession.open({ bytes, externalFolder: dirname(path) }, { intraOpThreads: 1 });

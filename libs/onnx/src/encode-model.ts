@@ -9,7 +9,9 @@ import {
   ModelProtoSchema,
   type AttributeProtoSchema,
   type GraphProtoSchema,
+  type ModelProto,
   type NodeProtoSchema,
+  type TensorProto,
   type TensorProtoSchema,
   type TensorShapeProto_DimensionSchema,
   type ValueInfoProtoSchema,
@@ -35,22 +37,26 @@ export function encodeModel(model: OnnxModel): Uint8Array {
   try {
     bytes = toBinary(
       ModelProtoSchema,
-      create(ModelProtoSchema, {
-        irVersion: int64(model.irVersion, 'the IR version'),
-        producerName: model.producer,
-        graph: encodeGraph(model.graph),
-        opsetImport: Object.entries(model.opsets).map(([domain, version]) => ({
-          domain,
-          version: int64(version, `operator set "${domain}"`),
-        })),
-        metadataProps: Object.entries(model.metadata).map(([key, value]) => ({ key, value })),
-      }),
+      create(ModelProtoSchema, { ...encodeModelHead(model), graph: encodeGraph(model.graph) }),
     );
   } catch (error) {
     throw toSconceError(error);
   }
   if (bytes.byteLength > MAX_MODEL_BYTES) throw tooLarge(bytes.byteLength);
   return bytes;
+}
+
+/** All of a model but its graph. */
+export function encodeModelHead(model: OnnxModel): Exclude<MessageInitShape<typeof ModelProtoSchema>, ModelProto> {
+  return {
+    irVersion: int64(model.irVersion, 'the IR version'),
+    producerName: model.producer,
+    opsetImport: Object.entries(model.opsets).map(([domain, version]) => ({
+      domain,
+      version: int64(version, `operator set "${domain}"`),
+    })),
+    metadataProps: Object.entries(model.metadata).map(([key, value]) => ({ key, value })),
+  };
 }
 
 /** Bytes that a tensor's data adds to the file, but for a few that say what it is; 0 for external data. */
@@ -60,7 +66,8 @@ export function inlineBytes(data: OnnxTensor['data']): number {
   return 0;
 }
 
-function encodeGraph(graph: OnnxGraph): MessageInitShape<typeof GraphProtoSchema> {
+/** A graph and all that is in it. */
+export function encodeGraph(graph: OnnxGraph): MessageInitShape<typeof GraphProtoSchema> {
   return {
     name: graph.name,
     node: graph.nodes.map(encodeNode),
@@ -104,13 +111,22 @@ function encodeAttribute(
   return { name, type: ATTRIBUTE_TYPES.GRAPH, g: encodeGraph(attribute.graph) };
 }
 
-function encodeTensor(tensor: OnnxTensor): MessageInitShape<typeof TensorProtoSchema> {
-  const { name, data } = tensor;
-  const head = {
+/** A tensor without its data. */
+export function encodeTensorHead({
+  name,
+  datatype,
+  dims,
+}: OnnxTensor): Exclude<MessageInitShape<typeof TensorProtoSchema>, TensorProto> {
+  return {
     ...nonEmpty('name', name),
-    dataType: ONNX_DATATYPE_NUMBERS[tensor.datatype],
-    dims: tensor.dims.map((dim) => int64(dim, `tensor "${name}"`)),
+    dataType: ONNX_DATATYPE_NUMBERS[datatype],
+    dims: dims.map((dim) => int64(dim, `tensor "${name}"`)),
   };
+}
+
+function encodeTensor(tensor: OnnxTensor): MessageInitShape<typeof TensorProtoSchema> {
+  const { data } = tensor;
+  const head = encodeTensorHead(tensor);
   if (data instanceof Uint8Array) return { ...head, rawData: data };
   if (isTexts(data)) return { ...head, stringData: data.map((text) => utf8.encode(text)) };
   return {

@@ -20,6 +20,7 @@ export {
   toOnnxDatatype,
 } from './datatype.ts';
 export { MAX_MODEL_BYTES, encodeModel } from './encode-model.ts';
+export { encodeModelPieces, type ModelPieces } from './encode-pieces.ts';
 export { decodeModel } from './decode-model.ts';
 export { pruneGraph } from './prune.ts';
 export { checkGraph } from './check-graph.ts';

@@ -54,24 +54,26 @@ export class OnnxSession {
     model: string | { readonly bytes: Uint8Array; readonly externalFolder: string },
     options: { intraOpThreads: number },
   ): Promise<OnnxSession> {
+    const inMemory = typeof model !== 'string';
+    const external = inMemory ? { model_external_initializers_file_folder_path: model.externalFolder } : {};
+    const sessionOptions: ortNamespace.InferenceSession.SessionOptions = {
+      executionProviders: ['cpu'],
+      executionMode: 'sequential',
+      graphOptimizationLevel: 'all',
+      intraOpNumThreads: options.intraOpThreads,
+      interOpNumThreads: 1,
+      logSeverityLevel: 4,
+      // A spinning thread takes the core that Node and Redis need; measured to cost only single-request latency.
+      extra: { session: { intra_op: { allow_spinning: '0' }, ...external } },
+    };
     let session: ortNamespace.InferenceSession;
-    const [source, external] =
-      typeof model === 'string'
-        ? [model, {}]
-        : [model.bytes, { model_external_initializers_file_folder_path: model.externalFolder }];
     try {
-      session = await ort.InferenceSession.create(source as string, {
-        executionProviders: ['cpu'],
-        executionMode: 'sequential',
-        graphOptimizationLevel: 'all',
-        intraOpNumThreads: options.intraOpThreads,
-        interOpNumThreads: 1,
-        logSeverityLevel: 4,
-        // A spinning thread takes the core that Node and Redis need; measured to cost only single-request latency.
-        extra: { session: { intra_op: { allow_spinning: '0' }, ...external } },
-      });
+      session = await (inMemory
+        ? ort.InferenceSession.create(model.bytes, sessionOptions)
+        : ort.InferenceSession.create(model, sessionOptions));
     } catch (cause) {
-      throw new SconceError('model_invalid', `ONNX Runtime refused the model: ${ortReason(cause, typeof model === 'string' ? model : undefined)}`, { cause });
+      const reason = ortReason(cause, inMemory ? undefined : model);
+      throw new SconceError('model_invalid', `ONNX Runtime refused the model: ${reason}`, { cause });
     }
     try {
       const signature = {

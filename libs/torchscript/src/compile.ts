@@ -24,6 +24,11 @@ export interface CompiledModel {
   readonly signature: CompiledSignature;
   /** Remarks: what may differ from PyTorch, what was left out. */
   readonly warnings: readonly string[];
+  /**
+   * PyTorch's operators and how often compiling called each: once per call in the code, all calls of functions and modules
+   * spread, loops as far as they were unrolled.
+   */
+  readonly operators: ReadonlyMap<string, number>;
 }
 
 /** Rounds in which sizes the model demands are learned and put into its inputs. */
@@ -57,7 +62,7 @@ export async function compile(archive: TorchScriptArchive, options: CompileOptio
     graph: pruneGraph({ ...graph, initializers: [...graph.initializers, ...weights] }),
     metadata: {},
   };
-  return { model, signature, warnings: [...emitter.warnings] };
+  return { model, signature, warnings: [...emitter.warnings], operators: emitter.operators };
 }
 
 /**

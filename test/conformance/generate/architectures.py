@@ -1,4 +1,5 @@
 """Small models written out here, each a family's structure at a width of a few channels."""
+
 import math
 
 import torch
@@ -16,7 +17,11 @@ class Block(nn.Module):
         self.conv1, self.norm1 = nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after)
         self.conv2, self.norm2 = nn.Conv2d(after, after, 3, 1, 1, bias=False), nn.BatchNorm2d(after)
         self.relu = nn.ReLU(inplace=True)
-        self.down = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)) if stride > 1 or before != after else None
+        self.down = (
+            nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+            if stride > 1 or before != after
+            else None
+        )
 
     def forward(self, x):
         y = self.norm2(self.conv2(self.relu(self.norm1(self.conv1(x)))))
@@ -27,7 +32,9 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     def __init__(self):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 6, 7, 2, 3, bias=False), nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1))
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 6, 7, 2, 3, bias=False), nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)
+        )
         self.blocks = nn.Sequential(Block(6, 6, 1), Block(6, 8, 2))
         self.pool, self.head = nn.AdaptiveAvgPool2d((1, 1)), nn.Linear(8, 5)
 
@@ -48,9 +55,21 @@ class MobileNet(nn.Module):
     def __init__(self):
         super().__init__()
         self.net = nn.Sequential(
-            nn.Conv2d(3, 6, 3, 2, 1, bias=False), nn.BatchNorm2d(6), nn.Hardswish(inplace=True), nn.Conv2d(6, 6, 3, 1, 1, groups=6, bias=False), nn.BatchNorm2d(6),
-            nn.ReLU6(inplace=True), Squeeze(6), nn.Conv2d(6, 8, 1, bias=False), nn.BatchNorm2d(8), nn.SiLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-            nn.Dropout(0.2, inplace=True), nn.Linear(8, 5))
+            nn.Conv2d(3, 6, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(6),
+            nn.Hardswish(inplace=True),
+            nn.Conv2d(6, 6, 3, 1, 1, groups=6, bias=False),
+            nn.BatchNorm2d(6),
+            nn.ReLU6(inplace=True),
+            Squeeze(6),
+            nn.Conv2d(6, 8, 1, bias=False),
+            nn.BatchNorm2d(8),
+            nn.SiLU(inplace=True),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Dropout(0.2, inplace=True),
+            nn.Linear(8, 5),
+        )
 
     def forward(self, x):
         return self.net(x)
@@ -64,7 +83,13 @@ class UNet(nn.Module):
 
     @staticmethod
     def pair(before, after):
-        return nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU(inplace=True), nn.Conv2d(after, after, 3, padding=1), nn.ReLU(inplace=True))
+        return nn.Sequential(
+            nn.Conv2d(before, after, 3, padding=1),
+            nn.BatchNorm2d(after),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(after, after, 3, padding=1),
+            nn.ReLU(inplace=True),
+        )
 
     def forward(self, x):
         a = self.down1(x)
@@ -93,7 +118,10 @@ class Layer(nn.Module):
     def __init__(self, width, heads):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention, self.mlp = Attention(width, heads), nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.attention, self.mlp = (
+            Attention(width, heads),
+            nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)),
+        )
 
     def forward(self, x, mask):
         x = x + self.attention(self.norm1(x), mask)
@@ -118,7 +146,11 @@ class Vit(nn.Module):
 class Bert(nn.Module):
     def __init__(self):
         super().__init__()
-        self.words, self.positions, self.norm = nn.Embedding(VOCABULARY, 8, padding_idx=0), nn.Embedding(32, 8), nn.LayerNorm(8, eps=1e-12)
+        self.words, self.positions, self.norm = (
+            nn.Embedding(VOCABULARY, 8, padding_idx=0),
+            nn.Embedding(32, 8),
+            nn.LayerNorm(8, eps=1e-12),
+        )
         self.layers, self.pooler = nn.ModuleList([Layer(8, 2), Layer(8, 2)]), nn.Linear(8, 8)
 
     def forward(self, ids, mask):
@@ -162,7 +194,11 @@ class LlamaLayer(nn.Module):
         super().__init__()
         self.norm1, self.norm2 = Norm(16), Norm(16)
         self.q, self.k, self.v, self.o = (nn.Linear(16, n, bias=False) for n in (16, 8, 8, 16))
-        self.gate, self.up, self.down = nn.Linear(16, 20, bias=False), nn.Linear(16, 20, bias=False), nn.Linear(20, 16, bias=False)
+        self.gate, self.up, self.down = (
+            nn.Linear(16, 20, bias=False),
+            nn.Linear(16, 20, bias=False),
+            nn.Linear(20, 16, bias=False),
+        )
 
     def turn(self, x, cosine, sine):
         return x * cosine + torch.cat([-x[..., 2:], x[..., :2]], dim=-1) * sine
@@ -184,7 +220,11 @@ class LlamaLayer(nn.Module):
 class Llama(nn.Module):
     def __init__(self):
         super().__init__()
-        self.words, self.layers, self.norm = nn.Embedding(VOCABULARY, 16), nn.ModuleList([LlamaLayer(), LlamaLayer()]), Norm(16)
+        self.words, self.layers, self.norm = (
+            nn.Embedding(VOCABULARY, 16),
+            nn.ModuleList([LlamaLayer(), LlamaLayer()]),
+            Norm(16),
+        )
         self.head = nn.Linear(16, VOCABULARY, bias=False)
         self.register_buffer("frequencies", 1.0 / 100 ** (torch.arange(0, 4, 2).float() / 4), persistent=False)
 

@@ -4,6 +4,7 @@
 lets PyTorch write the archive, then copies it entry by entry: compressed bytes stay as PyTorch wrote them, debug
 records are dropped or have their paths replaced, and every entry keeps the 64-byte alignment PyTorch gives it.
 """
+
 import os
 import re
 import struct
@@ -16,7 +17,13 @@ import zlib
 import torch
 
 LOCAL, CENTRAL, END64, LOCATE64, END, DESCRIPTOR = (
-    b"PK\x03\x04", b"PK\x01\x02", b"PK\x06\x06", b"PK\x06\x07", b"PK\x05\x06", b"PK\x07\x08")
+    b"PK\x03\x04",
+    b"PK\x01\x02",
+    b"PK\x06\x06",
+    b"PK\x06\x07",
+    b"PK\x05\x06",
+    b"PK\x07\x08",
+)
 ALIGNMENT = 64
 DESCRIPTOR_FLAG = 0x08
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -51,7 +58,7 @@ def assert_neutral(name, record):
     found = ABSOLUTE_PATH.search(record)
     named = [folder for folder, _ in machine_roots() if len(folder) > 4 and folder.encode() in record]
     if found or named:
-        raise ValueError(f"{name} holds a machine path: {named or record[found.start():found.start() + 60]}")
+        raise ValueError(f"{name} holds a machine path: {named or record[found.start() : found.start() + 60]}")
 
 
 def save(module, path, debug="drop"):

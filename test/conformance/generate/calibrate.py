@@ -4,6 +4,7 @@ Freshly made models often do not: heads and layer scales start at zero, and deep
 or explode the signal. `calibrate` randomises what starts constant, scales every linear and convolutional layer so that
 its output has unit deviation on random inputs, and fits batch statistics; then it checks that two inputs differ.
 """
+
 import torch
 import torch.nn as nn
 
@@ -73,7 +74,9 @@ def calibrate(module, make_args, passes=3):
 def assert_depends(module, make_args):
     """Raise ValueError unless the first floating output of two random inputs differs by more than a hundredth."""
     with torch.no_grad():
-        first, second = (next(t for t in flatten(module(*copy_value(make_args()))) if t.is_floating_point()) for _ in range(2))
+        first, second = (
+            next(t for t in flatten(module(*copy_value(make_args()))) if t.is_floating_point()) for _ in range(2)
+        )
     spread = float((first - second).abs().max() / first.abs().max())
     if not spread > LEAST_DIFFERENCE:
         raise ValueError(f"outputs hardly depend on inputs: relative difference {spread:.2e}")

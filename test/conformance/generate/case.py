@@ -1,8 +1,10 @@
 """A case: a module, the way it is archived and the calls whose results PyTorch gives."""
+
 import copy
 import dataclasses
 import json
 import os
+import sys
 import warnings
 import zlib
 from typing import Any, Callable, List, Optional
@@ -32,6 +34,8 @@ class Case:
     stateful: bool = False  # calls are made in order on one loaded module
     random: bool = False  # values are random: only shapes and dtypes may be compared
     strict: bool = True  # as torch.jit.trace: false allows dict results
+    freeze: bool = False  # torch.jit.freeze before saving
+    refused: bool = False  # PyTorch runs it, a compiler to ONNX has to refuse it by name; no calls are kept
     debug: str = "drop"
     prepare: Optional[Callable[[torch.nn.Module], None]] = None
 
@@ -59,6 +63,12 @@ class Family:
         self(name, calls, how, **options)(make)
 
 
+def require_fixed_hashing():
+    """PyTorch writes a module's constants in the order of a set, which Python's hash seed decides."""
+    if sys.flags.hash_randomization:
+        sys.exit("set PYTHONHASHSEED=0, so that the same files are written every time")
+
+
 def clear_compiled_classes():
     """Forget compiled classes, so that a case's mangled names do not depend on the cases before it."""
     torch._C._jit_clear_class_registry()
@@ -71,15 +81,18 @@ def compile_module(case, module, example):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if case.how == "script":
-            return torch.jit.script(module)
+            compiled = torch.jit.script(module)
+            return torch.jit.freeze(compiled) if case.freeze else compiled
         with torch.set_grad_enabled(case.grad):
-            return torch.jit.trace(module, copy_value(example), check_trace=False, strict=case.strict)
+            compiled = torch.jit.trace(module, copy_value(example), check_trace=False, strict=case.strict)
+        return torch.jit.freeze(compiled) if case.freeze else compiled
 
 
 def write_case(case, folder):
     """Write the archive and its calls; returns the case's row for index.json."""
     clear_compiled_classes()
-    torch.manual_seed(zlib.crc32(case.name.encode()))
+    seed = zlib.crc32(case.name.encode())
+    torch.manual_seed(seed)
     module = case.make().eval()
     if case.prepare:
         case.prepare(module)
@@ -89,12 +102,20 @@ def write_case(case, folder):
     path = os.path.join(folder, f"{case.name}.pt")
     archive.save(compile_module(case, module, example), path, case.debug)
     loaded, tensors, rows = torch.jit.load(path), {}, []
+    torch.manual_seed(seed)
     with torch.no_grad(), torch.jit.optimized_execution(False):
-        for k, args in enumerate(calls):
+        for k, args in enumerate([] if case.refused else calls):
             rows.append(run_call(case, loaded, twin, k, args, tensors))
     save_safetensors(tensors, os.path.join(folder, f"{case.name}.safetensors"))
     row: dict[str, Any] = {"name": case.name, "how": case.how, "torch": torch.__version__.split("+")[0], "calls": rows}
-    optional = {"batch": case.batch, "tolerance": case.tolerance, "stateful": case.stateful, "random": case.random, "note": case.note}
+    optional = {
+        "batch": case.batch,
+        "tolerance": case.tolerance,
+        "stateful": case.stateful,
+        "random": case.random,
+        "refused": case.refused,
+        "note": case.note,
+    }
     return row | {key: value for key, value in optional.items() if value}
 
 
@@ -115,28 +136,33 @@ def run_call(case, loaded, twin, k, args, tensors):
     row |= {"outputs": len(outputs), "result": structure(result)}
     if not case.random and not case.stateful:
         for output, again in zip(outputs, flatten(loaded(*copy_value(args)))):
-            assert torch.equal(torch.nan_to_num(output), torch.nan_to_num(again)), "not deterministic; mark the case random"
+            assert torch.equal(torch.nan_to_num(output), torch.nan_to_num(again)), (
+                "not deterministic; mark the case random"
+            )
     if twin is not None:
-        row["noise"] = float(f"{add_reference(twin, args, outputs, k, tensors):.1e}")
+        noise = add_reference(twin, args, outputs, k, tensors)
+        row |= {} if noise is None else {"noise": float(f"{noise:.1e}")}
     return row
 
 
 def add_reference(twin, args, outputs, k, tensors):
     """Keep the float64 run of floating outputs, the judge where float32 is inexact; returns how far float32 is from it,
-    as a part of the largest value."""
+    as a part of the largest value, or None where the module does not run in float64."""
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
         references = flatten(twin.double()(*copy_value(args, torch.float64)))
+    except RuntimeError:  # its code asks for float32 by name
+        return None
     finally:
         torch.set_default_dtype(default)
     assert len(references) == len(outputs)
     noise = 0.0
     for j, (reference, output) in enumerate(zip(references, outputs)):
+        tensors[f"{k}.ref.{j}"] = reference.double() if output.is_floating_point() else reference
         if output.is_floating_point():
             scale = max(1e-6, float(reference.abs().max()))
             noise = max(noise, float((reference - output).abs().max()) / scale)
-            tensors[f"{k}.ref.{j}"] = reference.double()
     if not noise < MOST_NOISE:
         raise ValueError(f"float32 is {noise:.1e} from float64: the weights are badly conditioned")
     return noise

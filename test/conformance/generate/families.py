@@ -1,4 +1,5 @@
 """python -m generate.families OUT [--only REGEX]: small members of model families with calibrated weights."""
+
 import argparse
 import os
 import re
@@ -9,7 +10,7 @@ import torch
 
 from generate import architectures, huggingface, libraries
 from generate.calibrate import calibrate
-from generate.case import Family, write_family
+from generate.case import Family, require_fixed_hashing, write_family
 
 hugging_face, own, vision = Family("families_hf"), Family("families_own"), Family("families_vision")
 
@@ -20,15 +21,40 @@ def add(family, name, make, args, how="trace", calls=((2, 7), (1, 5), (3, 9)), *
     def prepare(module):
         calibrate(module, lambda: args(4, 6))
 
-    family.add(name, make, lambda: [args(*call) for call in calls], how, prepare=prepare, reference=True, batch="dynamic", **options)
+    family.add(
+        name,
+        make,
+        lambda: [args(*call) for call in calls],
+        how,
+        prepare=prepare,
+        reference=True,
+        batch="dynamic",
+        **options,
+    )
 
 
 EAGER_TOO = ("bert", "gpt2", "llama", "vit", "whisper_encoder")
-COMMITTED = ("bert", "roberta", "distilbert", "gpt2", "llama", "qwen2", "t5_encoder", "vit", "clip_text", "clip_vision", "whisper_encoder")
+COMMITTED = (
+    "bert",
+    "roberta",
+    "distilbert",
+    "gpt2",
+    "llama",
+    "qwen2",
+    "t5_encoder",
+    "vit",
+    "clip_text",
+    "clip_vision",
+    "whisper_encoder",
+)
 for kind in COMMITTED:
     for attention in ("sdpa", "eager") if kind in EAGER_TOO else ("sdpa",):
-        add(hugging_face, kind if attention == "sdpa" else f"{kind}_eager", lambda kind=kind, attention=attention: huggingface.make(kind, "tiny", attention),
-            lambda batch, length, kind=kind: huggingface.args(kind, batch, length))
+        add(
+            hugging_face,
+            kind if attention == "sdpa" else f"{kind}_eager",
+            lambda kind=kind, attention=attention: huggingface.make(kind, "tiny", attention),
+            lambda batch, length, kind=kind: huggingface.args(kind, batch, length),
+        )
 for name, make, args in architectures.MODELS:
     add(own, name, make, args, how="both")
 for name, make, size, how in libraries.models():
@@ -40,6 +66,7 @@ def main():
     parser.add_argument("out")
     parser.add_argument("--only", default="")
     options = parser.parse_args()
+    require_fixed_hashing()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     failed = []

@@ -1,4 +1,5 @@
 """torchvision's and timm's own classes at widths of a few channels."""
+
 from generate.zoo_torchvision import define_missing_operators
 
 
@@ -14,7 +15,9 @@ def models():
 
     def efficientnet():
         rows = [(1, 3, 1, 8, 8, 1), (4, 3, 2, 8, 8, 2)]
-        return tv.EfficientNet([tv.efficientnet.MBConvConfig(*row) for row in rows], 0.1, num_classes=5, last_channel=12)
+        return tv.EfficientNet(
+            [tv.efficientnet.MBConvConfig(*row) for row in rows], 0.1, num_classes=5, last_channel=12
+        )
 
     def swin():
         return tv.SwinTransformer([2, 2], 8, [2, 1], [2, 2], [4, 4], num_classes=5)
@@ -33,7 +36,12 @@ def models():
         ("tv_densenet", lambda: tv.DenseNet(4, (2, 2), 8, 2, num_classes=5), (32, 32), "trace"),
         ("tv_swin", swin, (24, 16), "trace"),
         ("timm_vit", lambda: tm.VisionTransformer(**vit), (16, 16), "both"),
-        ("timm_mixer", lambda: tm.MlpMixer(img_size=16, patch_size=4, num_blocks=2, embed_dim=8, **tiny), (16, 16), "both"),
+        (
+            "timm_mixer",
+            lambda: tm.MlpMixer(img_size=16, patch_size=4, num_blocks=2, embed_dim=8, **tiny),
+            (16, 16),
+            "both",
+        ),
         ("timm_beit", lambda: tm.Beit(**vit), (16, 16), "trace"),
         ("timm_poolformer", lambda: tm.MetaFormer(depths=(1, 1), dims=(8, 12), **tiny), (32, 32), "trace"),
     ]

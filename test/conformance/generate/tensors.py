@@ -1,11 +1,20 @@
 """Flatten arguments and results into named tensors and write them as safetensors."""
+
 import json
 
 import torch
 
 DTYPE_NAMES = {
-    torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
-    torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
+    torch.float32: "F32",
+    torch.float64: "F64",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
 }
 
 
@@ -32,7 +41,7 @@ def as_tensor(value):
 
 
 def structure(value):
-    """What a value was before it was flattened: a kind's name, or a list or object of them; text is `str:` and itself."""
+    """What a value was before it was flattened: a kind's name, or a list or object of them; text is `str:TEXT`."""
     if isinstance(value, torch.Tensor):
         return "tensor"
     if isinstance(value, dict):
@@ -69,7 +78,11 @@ def save_safetensors(tensors, path):
     header, blobs, at = {}, [], 0
     for name, tensor in tensors.items():
         blob = to_bytes(tensor)
-        header[name] = {"dtype": DTYPE_NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [at, at + len(blob)]}
+        header[name] = {
+            "dtype": DTYPE_NAMES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [at, at + len(blob)],
+        }
         blobs.append(blob)
         at += len(blob)
     text = json.dumps(header, separators=(",", ":")).encode()

@@ -3,6 +3,7 @@
 Writes whole models with calibrated random weights to OUT. They are large and are not committed. The most common come
 first, and OUT/index.json gains a row as each is finished; OUT/skipped.json lists what PyTorch itself could not archive.
 """
+
 import argparse
 import json
 import os
@@ -43,7 +44,7 @@ def write_model(model, how, folder):
 
     error = None
     for batches, batch in (((1, 3), "dynamic"), ((1,), "locked:1")):
-        calls = lambda: [model.args(size) for size in batches]
+        calls = lambda batches=batches: [model.args(size) for size in batches]
         case = Case(name, make, calls, how, batch=batch, reference=True, strict=False)
         try:
             row = write_case(case, folder)

@@ -1,4 +1,5 @@
 """Hugging Face transformers at a usual width and reduced depth, with both attention implementations."""
+
 from generate import huggingface
 from generate.zoo_model import ZooModel
 from generate.zoo_torchvision import define_missing_operators
@@ -9,5 +10,10 @@ def models():
     for kind in huggingface.KINDS:
         for attention in ("sdpa",) if kind in huggingface.ONE_ATTENTION else ("sdpa", "eager"):
             name = f"hf_{kind}" if attention == "sdpa" else f"hf_{kind}_eager"
-            yield ZooModel(name, "hf", lambda how, kind=kind, attention=attention: huggingface.make(kind, "full", attention),
-                           lambda batch, kind=kind: huggingface.args(kind, batch, 5 + 2 * batch), ("trace",))
+            yield ZooModel(
+                name,
+                "hf",
+                lambda how, kind=kind, attention=attention: huggingface.make(kind, "full", attention),
+                lambda batch, kind=kind: huggingface.args(kind, batch, 5 + 2 * batch),
+                ("trace",),
+            )

@@ -1,4 +1,5 @@
 """What the zoo knows of a model."""
+
 import dataclasses
 from typing import Callable
 

@@ -1,13 +1,39 @@
 """torchvision's classification and segmentation models."""
+
 import torch
 
 from generate.zoo_model import ZooModel, images
 
-FIRST = """resnet18 resnet50 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large efficientnet_b0 alexnet squeezenet1_0 squeezenet1_1 densenet121
-googlenet inception_v3 shufflenet_v2_x1_0 mnasnet1_0 regnet_y_400mf regnet_x_400mf convnext_tiny swin_t swin_v2_t vit_b_16 lraspp_mobilenet_v3_large
-deeplabv3_mobilenet_v3_large fcn_resnet50 deeplabv3_resnet50 maxvit_t vgg11 vgg11_bn resnext50_32x4d efficientnet_v2_s resnet34 resnet101""".split()
-SIZES = {"vit_": 224, "swin_": 224, "maxvit": 224, "inception": 128, "alexnet": 96, "googlenet": 96, "fcn": 96, "deeplab": 96, "lraspp": 96, "vgg": 64, "squeeze": 96, "efficientnet": 128}
-TRACED_ONLY = ("vgg11", "resnet101", "resnext50_32x4d")
+FIRST = """
+resnet18 resnet50 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large efficientnet_b0 alexnet squeezenet1_0
+squeezenet1_1 densenet121 googlenet inception_v3 shufflenet_v2_x1_0 mnasnet1_0 regnet_y_400mf regnet_x_400mf
+convnext_tiny swin_t swin_v2_t vit_b_16 lraspp_mobilenet_v3_large deeplabv3_mobilenet_v3_large fcn_resnet50
+deeplabv3_resnet50 maxvit_t vgg11 resnext50_32x4d efficientnet_v2_s resnet34 resnet101
+""".split()
+SIZES = {
+    "vit_": 224,
+    "swin_": 224,
+    "maxvit": 224,
+    "inception": 128,
+    "alexnet": 96,
+    "googlenet": 96,
+    "fcn": 96,
+    "deeplab": 96,
+    "lraspp": 96,
+    "vgg": 64,
+    "squeeze": 96,
+    "efficientnet": 128,
+}
+TRACED_ONLY = (
+    "vgg11",
+    "alexnet",
+    "resnet34",
+    "resnet101",
+    "resnext50_32x4d",
+    "fcn_resnet50",
+    "deeplabv3_resnet50",
+    "densenet161",
+)
 MOST_PARAMETERS = 36e6  # of those not named above; the larger ones repeat the smaller ones' operators
 
 
@@ -25,13 +51,23 @@ def models():
     define_missing_operators()
     import torchvision
 
-    names = torchvision.models.list_models(module=torchvision.models) + torchvision.models.list_models(module=torchvision.models.segmentation)
+    names = torchvision.models.list_models(module=torchvision.models) + torchvision.models.list_models(
+        module=torchvision.models.segmentation
+    )
     sizes = {name: torchvision.models.get_model_weights(name).DEFAULT.meta["num_params"] for name in names}
-    rest = sorted((name for name in sizes if name not in FIRST and sizes[name] <= MOST_PARAMETERS), key=lambda name: sizes[name])
+    rest = sorted(
+        (name for name in sizes if name not in FIRST and sizes[name] <= MOST_PARAMETERS), key=lambda name: sizes[name]
+    )
     for name in [*FIRST, *rest]:
         size = next((pixels for start, pixels in SIZES.items() if name.startswith(start)), 64)
         ways = ("trace", "script") if name not in TRACED_ONLY else ("trace",)
-        yield ZooModel(f"tv_{name}", "torchvision", lambda how, name=name: torchvision.models.get_model(name, **options(name)), images(size), ways)
+        yield ZooModel(
+            f"tv_{name}",
+            "torchvision",
+            lambda how, name=name: torchvision.models.get_model(name, **options(name)),
+            images(size),
+            ways,
+        )
 
 
 def options(name):

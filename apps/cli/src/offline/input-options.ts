@@ -8,7 +8,7 @@ const EXAMPLE = 'Write it as name:dtype[sizes], for example x:float32[-1,3,224,2
 export function parseInput(text: string): readonly [string, TensorInput] {
   const [, name, dtype, sizes] = INPUT.exec(text) ?? [];
   if (name === undefined || dtype === undefined) throw new UsageError(`--input "${text}" cannot be read.`, EXAMPLE);
-  const type = SCALAR_TYPES.find((candidate) => candidate === dtype) as ScalarType | undefined;
+  const type = SCALAR_TYPES.find((candidate): candidate is ScalarType => candidate === dtype);
   if (type === undefined) throw new UsageError(`--input "${text}": there is no dtype ${dtype}.`, EXAMPLE);
   const shape = sizes === undefined || sizes.trim() === '' ? [] : sizes.split(',').map((size) => sizeOf(size, text));
   return [name, { dtype: type, shape }];
@@ -22,14 +22,17 @@ function sizeOf(text: string, whole: string): number | null {
   return size === -1 ? null : size;
 }
 
+/** A value that an argument is given when the model is compiled; ints are bigint, floats number. */
+export type FixedArgument = null | boolean | bigint | number | string;
+
 /** `--arg n=3`: an argument fixed at compile time: None, True, False, an int, a float or a string. */
-export function parseArgument(text: string): readonly [string, null | boolean | bigint | number | string] {
+export function parseArgument(text: string): readonly [string, FixedArgument] {
   const at = text.indexOf('=');
   if (at < 1) throw new UsageError(`--arg "${text}" cannot be read.`, 'Write it as name=value, for example n=3 or mode="fast".');
   return [text.slice(0, at), valueOf(text.slice(at + 1))];
 }
 
-function valueOf(text: string): null | boolean | bigint | number | string {
+function valueOf(text: string): FixedArgument {
   if (text === 'None') return null;
   if (text === 'True' || text === 'true') return true;
   if (text === 'False' || text === 'false') return false;
@@ -40,6 +43,8 @@ function valueOf(text: string): null | boolean | bigint | number | string {
 }
 
 /** Adds up the values of an option that may be repeated. */
-export function collect<T>(parse: (text: string) => readonly [string, T]): (text: string, all: ReadonlyMap<string, T>) => Map<string, T> {
+export function collect<T>(
+  parse: (text: string) => readonly [string, T],
+): (text: string, all: ReadonlyMap<string, T>) => Map<string, T> {
   return (text, all) => new Map([...all, parse(text)]);
 }

@@ -1,15 +1,17 @@
 import type { Command } from 'commander';
-import type { TensorInput } from '@sconce/torchscript';
-import { collect, parseArgument, parseInput } from './input-options.ts';
+import { Program, type CompileOptions, type TensorInput, type TorchScriptArchive } from '@sconce/torchscript';
+import { UsageError } from '../output/failure.ts';
+import { isPartOf } from './call.ts';
+import { collect, parseArgument, parseInput, type FixedArgument } from './input-options.ts';
 
 /** What commands that compile take: how the model's inputs look, and arguments fixed at compile time. */
 export interface ModelOptions {
-  readonly inputs: ReadonlyMap<string, TensorInput>;
-  readonly args: ReadonlyMap<string, null | boolean | bigint | number | string>;
+  readonly input: ReadonlyMap<string, TensorInput>;
+  readonly arg: ReadonlyMap<string, FixedArgument>;
   readonly method?: string;
 }
 
-/** Adds `--input`, `--arg` and `--method`; commander names the options' values `inputs`, `args` and `method`. */
+/** Adds `--input`, `--arg` and `--method`. */
 export function modelOptions(command: Command): Command {
   return command
     .option(
@@ -18,11 +20,45 @@ export function modelOptions(command: Command): Command {
       collect(parseInput),
       new Map(),
     )
-    .option('--arg <name=value>', 'an argument that is fixed when the model is compiled; may be repeated', collect(parseArgument), new Map())
-    .option('--method <name>', 'the method to compile (default: forward)')
-    .hook('preAction', (_, action) => {
-      const { input, arg } = action.opts<{ input: unknown; arg: unknown }>();
-      action.setOptionValue('inputs', input);
-      action.setOptionValue('args', arg);
-    });
+    .option(
+      '--arg <name=value>',
+      'an argument that is fixed when the model is compiled; may be repeated',
+      collect(parseArgument),
+      new Map(),
+    )
+    .option('--method <name>', 'the method to compile (default: forward)');
+}
+
+/**
+ * The options for the compiler.
+ *
+ * @throws UsageError for a method, argument or input that the model does not have.
+ */
+export function compileOptions(archive: TorchScriptArchive, options: ModelOptions): CompileOptions {
+  const { input, arg, method } = options;
+  const methods = new Program(archive.sources).findClass(archive.root.className)?.methods ?? [];
+  const chosen = methods.find(({ name }) => name === (method ?? 'forward'));
+  if (chosen === undefined) {
+    // Without --method it is the model that has no `forward`, for the compiler to say.
+    if (method === undefined) return { inputs: input, args: arg };
+    throw new UsageError(
+      `The model has no method ${method}.`,
+      `It has ${methods.map(({ name }) => name).join(', ') || 'none'}.`,
+    );
+  }
+  const params = chosen.params.slice(1).map(({ name }) => name);
+  const takes = `${chosen.name} takes ${params.length === 0 ? 'nothing' : params.join(', ')}.`;
+  for (const name of input.keys()) {
+    if (!params.some((param) => isPartOf(name, param))) throw new UsageError(`The model has no input ${name}.`, takes);
+  }
+  for (const name of arg.keys()) {
+    if (!params.includes(name)) throw new UsageError(`The model has no argument ${name}.`, takes);
+  }
+  return { inputs: input, args: arg, ...(method === undefined ? {} : { method }) };
+}
+
+/** @throws UsageError where options were given that an ONNX file has no use for. */
+export function refuseModelOptions({ input, arg, method }: ModelOptions): void {
+  if (input.size === 0 && arg.size === 0 && method === undefined) return;
+  throw new UsageError('--input, --arg and --method are for TorchScript files.', 'An ONNX file says it all: leave them out.');
 }

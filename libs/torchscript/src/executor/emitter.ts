@@ -45,6 +45,8 @@ export class Emitter implements LowerContext {
   readonly root = new GraphBuilder();
   readonly weights: UsedWeight[] = [];
   readonly warnings = new Set<string>();
+  /** Calls of operators by PyTorch's names, those of numbers and lists included. */
+  readonly operators = new Map<string, number>();
   /** Sizes of the inputs' free axes that the model demands, by input and axis. */
   readonly learnedSizes = new Map<string, Map<number, number>>();
   readonly inferring: boolean;
@@ -138,7 +140,7 @@ export class Emitter implements LowerContext {
     }
     const names = this.#scope.builder.nodes(
       opType,
-      inputs.map((input) => (input === null ? '' : typeof input === 'string' ? input : this.name(input))),
+      inputs.map((input) => (input === null ? '' : typeof input === 'string' ? input : this.#input(opType, input))),
       {
         outputs: outputs.length,
         ...(options.attributes === undefined ? {} : { attributes: options.attributes }),
@@ -146,6 +148,13 @@ export class Emitter implements LowerContext {
       },
     );
     return outputs.map(({ dtype, shape }, i) => this.graphTensor(names[i] ?? '', dtype, shape));
+  }
+
+  /** The graph value for a node's input. */
+  #input(opType: string, tensor: TensorValue | TensorContent): string {
+    const { dtype, data } = tensor instanceof TensorValue ? tensor.content : tensor;
+    const partsWillDo = opType === 'Slice' && dtype.startsWith('complex') && data.kind === 'graph';
+    return partsWillDo ? data.name : this.name(tensor);
   }
 
   /** A tensor for a value of the graph at hand; sizes given as null become the sizes of its axes. */
@@ -158,7 +167,7 @@ export class Emitter implements LowerContext {
   name(tensor: TensorValue | TensorContent): string {
     const content = tensor instanceof TensorValue ? tensor.content : tensor;
     const { data } = content;
-    // Held as their parts (lowering/complex.ts), which no node would take for what they are.
+    // Held as their parts (lowering/complex.ts), which hardly a node would take for what they are.
     if (content.dtype.startsWith('complex')) this.onnxType(content.dtype);
     if (data.kind === 'graph') return data.name;
     if (data.kind === 'weight') return this.#weightName(content, data);

@@ -47,7 +47,7 @@ export class Heap {
     this.#record(listCell(list));
     list.stored = items;
     list.stack = undefined;
-    list.unpack = undefined;
+    list.pieces = undefined;
   }
 
   /** Appends to a list; allowed also while its items may not be read, see {@link ListValue.appendOnly}. */

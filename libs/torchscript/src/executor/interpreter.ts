@@ -85,12 +85,17 @@ export class Interpreter {
     return this.callFunction(method, [object, ...args], kwargs);
   }
 
-  callFunction(definition: FunctionDef, args: readonly Value[], kwargs: ReadonlyMap<string, Value>): Value {
+  callFunction(
+    definition: FunctionDef,
+    args: readonly Value[],
+    kwargs: ReadonlyMap<string, Value>,
+    closure?: ReadonlyMap<string, Value>,
+  ): Value {
     if (++this.#callDepth > MAX_CALL_DEPTH) {
       throw modelError('execute', `calls nested more than ${MAX_CALL_DEPTH} deep at ${describePosition(definition.at)}`);
     }
     try {
-      const frame: Frame = new Map();
+      const frame: Frame = new Map(closure);
       definition.params.forEach((param, i) => {
         const given = i < args.length ? args[i] : kwargs.get(param.name);
         if (given !== undefined) frame.set(param.name, given);
@@ -142,7 +147,7 @@ export class Interpreter {
         if (statement.variable !== undefined) frame.set(statement.variable, this.evaluate(statement.context, frame));
         return this.execute(statement.body, frame);
       case 'def':
-        frame.set(statement.function.name, { kind: 'function', definition: statement.function });
+        frame.set(statement.function.name, { kind: 'function', definition: statement.function, closure: new Map(frame) });
         return undefined;
     }
   }
@@ -162,7 +167,7 @@ export class Interpreter {
   #unpack(value: Value, statement: Stmt & { kind: 'assign' }): readonly Value[] {
     const { targets, at } = statement;
     if (value instanceof UnknownValue) return targets.map(() => value);
-    if (value instanceof ListValue && value.unpack !== undefined) return value.unpack(targets.length);
+    if (value instanceof ListValue && value.pieces !== undefined) return value.pieces.unpack(targets.length);
     const items = value instanceof ListValue ? value.items : isTuple(value) ? value.items : undefined;
     if (items?.length === targets.length) return items;
     const what = items === undefined ? kindOf(value) : `${items.length} values`;
@@ -365,7 +370,7 @@ export class Interpreter {
 
   #callValue(value: Value, args: readonly Value[], kwargs: ReadonlyMap<string, Value>, at: Position): Value {
     if (value !== null && typeof value === 'object' && 'kind' in value) {
-      if (value.kind === 'function') return this.callFunction(value.definition, args, kwargs);
+      if (value.kind === 'function') return this.callFunction(value.definition, args, kwargs, value.closure);
       if (value.kind === 'class') return this.#construct(value.className, args, kwargs);
       if (value.kind === 'object') return this.callMethod(value, 'forward', args, kwargs);
       if (value.kind === 'unknown') return value;

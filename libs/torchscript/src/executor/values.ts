@@ -142,6 +142,14 @@ export class TensorValue {
   }
 }
 
+/** Reads a list of unknown length. */
+export interface PieceReader {
+  /** The item at an index, which may count from the end. */
+  readonly item: (index: Dim) => Value;
+  /** So many items, where names the list is unpacked into tell how many there are. */
+  readonly unpack: (count: number) => readonly Value[];
+}
+
 /** A Python list. Read `items`; only the heap changes it. */
 export class ListValue {
   readonly kind = 'list';
@@ -158,11 +166,8 @@ export class ListValue {
    * read, and reading it is reported by this function.
    */
   appendOnly: (() => never) | undefined;
-  /**
-   * Of a list whose length is known only at run time (pieces of a free axis): gives so many items. The names it is unpacked
-   * into tell how many there are.
-   */
-  unpack: ((count: number) => readonly Value[]) | undefined;
+  /** How to read a list of pieces of a free axis: their number is known only at run time. */
+  pieces: PieceReader | undefined;
 
   constructor(items: readonly Value[], stack?: TensorValue) {
     this.stored = items;
@@ -230,6 +235,8 @@ export interface DeviceValue {
 export interface FunctionValue {
   readonly kind: 'function';
   readonly definition: FunctionDef;
+  /** The names around a nested function. */
+  readonly closure?: ReadonlyMap<string, Value>;
 }
 
 /** A class of the archive's code, named. */

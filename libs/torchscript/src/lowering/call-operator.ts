@@ -31,7 +31,8 @@ export function callOperator(
   kwargs: ReadonlyMap<string, Value>,
   at: Position,
 ): Value {
-  const { table, report } = call;
+  const { table, report, context } = call;
+  context.operators.set(name, (context.operators.get(name) ?? 0) + 1);
   const inPlace = !table.has(name) && name.endsWith('_') && !name.endsWith('__') && table.has(name.slice(0, -1));
   const definitions = table.get(inPlace ? name.slice(0, -1) : name);
   if (definitions === undefined) {

@@ -25,7 +25,10 @@ export function complexOf(context: LowerContext, parts: TensorValue): TensorValu
 export function partsOf(context: LowerContext, tensor: TensorValue): TensorValue {
   const { content } = tensor;
   if (!isComplex(content.dtype) || content.data.kind !== 'graph') {
-    return context.unsupported(`a ${content.dtype} tensor`, 'complex weights and inputs are not supported: pass real and imaginary parts');
+    return context.unsupported(
+      `a ${content.dtype} tensor`,
+      'complex weights and inputs are not supported: pass real and imaginary parts',
+    );
   }
   return new TensorValue({
     ...content,

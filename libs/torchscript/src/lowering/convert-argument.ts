@@ -30,7 +30,7 @@ export function convertArgument(value: Value, type: SchemaType, symbolic: boolea
 
 function convertList(value: Value, type: SchemaType & { kind: 'list' }, symbolic: boolean): Converted {
   if (value instanceof ListValue) {
-    if (value.stack !== undefined) return undefined;
+    if (value.stack !== undefined && (!symbolic || value.pieces === undefined)) return undefined;
     if (symbolic) return value.stored.every((item) => convertArgument(item, type.of, true) !== undefined) ? { value } : undefined;
     const items = value.items.map((item) => convertArgument(item, type.of, false));
     return items.every((item) => item !== undefined) ? { value: items.map((item) => item.value) } : undefined;

@@ -16,6 +16,7 @@ import { recurrent } from './ops/recurrent.ts';
 import { loss } from './ops/loss.ts';
 import { reduction } from './ops/reduction/reduction.ts';
 import { shape } from './ops/shape/shape.ts';
+import { signal } from './ops/signal/signal.ts';
 import { vision } from './ops/vision/vision.ts';
 
 /** Every operator the compiler knows, by family. A new family gets its line here. */
@@ -34,6 +35,7 @@ export const OP_FAMILIES: readonly (readonly OpDefinition[])[] = [
   loss,
   reduction,
   shape,
+  signal,
   vision,
 ];
 

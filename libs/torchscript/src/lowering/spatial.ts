@@ -23,7 +23,9 @@ export function withBatchAxis(
   if (input.rank !== rank - 1 || context.inferring) {
     return context.unsupported(`an input of rank ${input.rank}`, `it takes [batch, channels, …]: rank ${rank}`);
   }
-  return run(context.reshape(input, [1, ...input.shape])).map((result) => context.reshape(result, result.shape.slice(1)));
+  return run(context.reshape(input, [1, ...input.shape])).map((result) =>
+    context.reshape(result, result.shape.slice(1)),
+  );
 }
 
 /** {@link withBatchAxis} for an operator with one result. */
@@ -37,7 +39,16 @@ export function withBatch(
   return result ?? input;
 }
 
+/** Refuses a tensor whose rank is none of `ranks`, the usual one first: while ranks are guessed, only that will do. */
+export function requireRank(context: LowerContext, tensor: TensorValue, ...ranks: readonly number[]): void {
+  const accepted = context.inferring ? ranks.slice(0, 1) : ranks;
+  if (!accepted.includes(tensor.rank)) {
+    context.unsupported(`a tensor of rank ${tensor.rank}`, `the operator takes rank ${accepted.join(' or ')}`);
+  }
+}
+
 /** Refuses tensors of integers, for operators that ONNX has for floating-point numbers only. */
 export function requireFloating(context: LowerContext, tensor: TensorValue): void {
-  if (!isFloating(tensor.dtype)) context.unsupported(`a tensor of ${tensor.dtype}`, 'convert it to a floating-point dtype first');
+  if (!isFloating(tensor.dtype))
+    context.unsupported(`a tensor of ${tensor.dtype}`, 'convert it to a floating-point dtype first');
 }

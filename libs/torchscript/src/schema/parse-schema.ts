@@ -27,6 +27,9 @@ export interface OperatorSchema {
   /** `Tensor` in `aten::add.Tensor`; empty for the overload without a name. */
   readonly overload: string;
   readonly args: readonly SchemaArgument[];
+  /** Whether any number of arguments may follow (`aten::format(str self, ...)`). */
+  readonly variadic: boolean;
+  /** `...` stands for results that the schema does not tell. */
   readonly returns: readonly SchemaType[];
   /** The string itself. */
   readonly text: string;
@@ -40,6 +43,7 @@ export function parseSchema(text: string): OperatorSchema {
 class SchemaParser {
   readonly #text: string;
   #at = 0;
+  #variadic = false;
 
   constructor(text: string) {
     this.#text = text;
@@ -55,6 +59,7 @@ class SchemaParser {
       name: dot < 0 ? full : full.slice(0, dot),
       overload: dot < 0 ? '' : full.slice(dot + 1),
       args,
+      variadic: this.#variadic,
       returns,
       text: this.#text,
     };
@@ -70,6 +75,7 @@ class SchemaParser {
         kwargOnly = true;
       } else if (this.#peek('...')) {
         this.#expect('...');
+        this.#variadic = true;
       } else {
         args.push(this.#argument(kwargOnly));
       }
@@ -134,8 +140,8 @@ class SchemaParser {
 
   #default(): string {
     if (this.#peek('[')) return this.#take(/\[[^\]]*\]/y);
-    if (this.#peek('"')) return this.#take(/"[^"]*"/y);
-    if (this.#peek("'")) return this.#take(/'[^']*'/y);
+    if (this.#peek('"')) return this.#take(/"(?:[^"\\]|\\.)*"/y);
+    if (this.#peek("'")) return this.#take(/'(?:[^'\\]|\\.)*'/y);
     return this.#take(/[^,)\s]+/y);
   }
 
@@ -168,6 +174,9 @@ class SchemaParser {
   }
 
   #fail(): never {
-    throw new SconceError('internal', `operator schema cannot be read at “${this.#text.slice(this.#at)}”: ${this.#text}`);
+    throw new SconceError(
+      'internal',
+      `operator schema cannot be read at “${this.#text.slice(this.#at)}”: ${this.#text}`,
+    );
   }
 }

@@ -35,9 +35,7 @@ export function inputsOfCall(
   options: { readonly method?: string; readonly fixed?: ReadonlySet<string> } = {},
 ): InputOptions {
   const method = options.method ?? 'forward';
-  const params = methodParams(archive, new Program(archive.sources), method).filter(
-    ({ name }) => options.fixed?.has(name) !== true,
-  );
+  const params = methodParams(archive, new Program(archive.sources), method);
   const traced = archive.tracedInputs.get(method);
   const inputs = new Map<string, TensorInput>();
   let at = 0;
@@ -68,9 +66,11 @@ export function inputsOfCall(
       }
     }
   };
+  const isGiven = ({ name }: ParamDef): boolean => options.fixed?.has(name) !== true;
   for (const [i, param] of params.entries()) {
     if (at >= call.length) break;
-    const required = params.slice(i + 1).filter((other) => other.default === undefined).length;
+    if (!isGiven(param)) continue;
+    const required = params.slice(i + 1).filter((other) => isGiven(other) && other.default === undefined).length;
     take(param.name, param.type, traced?.[i], required);
     given = i + 1;
   }

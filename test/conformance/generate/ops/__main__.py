@@ -1,4 +1,5 @@
 """python -m generate.ops OUT [--only REGEX]: write the operator cases to OUT/<family>/."""
+
 import argparse
 import importlib
 import os
@@ -10,7 +11,7 @@ import warnings
 import torch
 
 from generate import ops
-from generate.case import write_family
+from generate.case import require_fixed_hashing, write_family
 
 
 def main():
@@ -18,6 +19,7 @@ def main():
     parser.add_argument("out")
     parser.add_argument("--only", default="", help="pattern over FAMILY/NAME")
     options = parser.parse_args()
+    require_fixed_hashing()
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     only, failed = re.compile(options.only), []

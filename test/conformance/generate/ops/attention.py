@@ -1,4 +1,5 @@
 """Attention: the fused operators, nn.MultiheadAttention and nn.Transformer, on PyTorch's fast and slow paths."""
+
 import math
 
 import torch
@@ -23,13 +24,24 @@ def tokens(*shapes):
 @family("sdpa", heads((2, 2, 3, 5, 4), (1, 2, 6, 4, 4)), how="both")
 class Sdpa(nn.Module):
     def forward(self, q, k, v):
-        return F.scaled_dot_product_attention(q, k, v), F.scaled_dot_product_attention(q, k, v, scale=0.3), F.scaled_dot_product_attention(q[0], k[0], v[0])
+        return (
+            F.scaled_dot_product_attention(q, k, v),
+            F.scaled_dot_product_attention(q, k, v, scale=0.3),
+            F.scaled_dot_product_attention(q[0], k[0], v[0]),
+        )
 
 
-@family("sdpa_causal", heads((2, 2, 4, 4, 4), (1, 2, 6, 6, 4), (1, 2, 3, 5, 4)), how="both", note="the last call has more keys than queries")
+@family(
+    "sdpa_causal",
+    heads((2, 2, 4, 4, 4), (1, 2, 6, 6, 4), (1, 2, 3, 5, 4)),
+    how="both",
+    note="the last call has more keys than queries",
+)
 class SdpaCausal(nn.Module):
     def forward(self, q, k, v):
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True), F.scaled_dot_product_attention(q, k, v, None, 0.0, True)
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True), F.scaled_dot_product_attention(
+            q, k, v, None, 0.0, True
+        )
 
 
 def masked_heads():
@@ -44,23 +56,38 @@ def masked_heads():
 @family("sdpa_masks", masked_heads, how="both", note="boolean and added masks")
 class SdpaMasks(nn.Module):
     def forward(self, q, k, v, keep, bias):
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=keep), F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=keep), F.scaled_dot_product_attention(
+            q, k, v, attn_mask=bias
+        )
 
 
-@family("sdpa_masked_row", lambda: [(r(1, 1, 2, 4), r(1, 1, 3, 4), r(1, 1, 3, 4), torch.tensor([[True, False, True], [False, False, False]]))],
-        note="a query that may see no key")
+@family(
+    "sdpa_masked_row",
+    lambda: [(r(1, 1, 2, 4), r(1, 1, 3, 4), r(1, 1, 3, 4), torch.tensor([[True, False, True], [False, False, False]]))],
+    note="a query that may see no key",
+)
 class SdpaMaskedRow(nn.Module):
     def forward(self, q, k, v, keep):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=keep)
 
 
-@family("sdpa_grouped", lambda: [(r(2, 4, 3, 4), r(2, 2, 5, 4), r(2, 2, 5, 4)), (r(1, 4, 2, 4), r(1, 2, 2, 4), r(1, 2, 2, 4))], how="both", note="four query heads share two key heads")
+@family(
+    "sdpa_grouped",
+    lambda: [(r(2, 4, 3, 4), r(2, 2, 5, 4), r(2, 2, 5, 4)), (r(1, 4, 2, 4), r(1, 2, 2, 4), r(1, 2, 2, 4))],
+    how="both",
+    note="four query heads share two key heads",
+)
 class SdpaGrouped(nn.Module):
     def forward(self, q, k, v):
         return F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
 
 
-@family("by_hand", lambda: [(r(2, 5, 8), torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])), (r(1, 3, 8), torch.tensor([[1, 1, 0]]))], how="both", batch="dynamic")
+@family(
+    "by_hand",
+    lambda: [(r(2, 5, 8), torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])), (r(1, 3, 8), torch.tensor([[1, 1, 0]]))],
+    how="both",
+    batch="dynamic",
+)
 class ByHand(nn.Module):
     def __init__(self):
         super().__init__()
@@ -103,27 +130,50 @@ class SelfAttentionOnly(SelfAttention):
         return self.attention(x, x, x, need_weights=False)[0]
 
 
-family.add("multihead", SelfAttention, tokens((2, 3, 8), (1, 5, 8)), how="both", batch="dynamic", note="the fused operator")
-family.add("multihead_grad", SelfAttention, tokens((2, 3, 8), (1, 5, 8)), grad=True, batch="dynamic", note="traced with autograd: the unfused path")
+family.add(
+    "multihead", SelfAttention, tokens((2, 3, 8), (1, 5, 8)), how="both", batch="dynamic", note="the fused operator"
+)
+family.add(
+    "multihead_grad",
+    SelfAttention,
+    tokens((2, 3, 8), (1, 5, 8)),
+    grad=True,
+    batch="dynamic",
+    note="traced with autograd: the unfused path",
+)
 family.add("multihead_output_only", SelfAttentionOnly, tokens((2, 3, 8), (1, 5, 8)), batch="dynamic")
 family.add("multihead_output_only_grad", SelfAttentionOnly, tokens((2, 3, 8), (1, 5, 8)), grad=True, batch="dynamic")
 family.add("multihead_time_first", lambda: SelfAttention(False), tokens((3, 2, 8), (5, 1, 8)), batch="none")
 family.add("multihead_no_bias", lambda: SelfAttentionOnly(bias=False), tokens((2, 3, 8), (1, 5, 8)), grad=True)
 
 
-@family("multihead_cross", lambda: [(r(2, 3, 8), r(2, 5, 6), torch.tensor([[False, False, False, True, True], [False] * 5])), (r(1, 4, 8), r(1, 2, 6), torch.tensor([[False, True]]))],
-        how="both", batch="dynamic", note="keys of another width, padded keys, averaged weights off")
+@family(
+    "multihead_cross",
+    lambda: [
+        (r(2, 3, 8), r(2, 5, 6), torch.tensor([[False, False, False, True, True], [False] * 5])),
+        (r(1, 4, 8), r(1, 2, 6), torch.tensor([[False, True]])),
+    ],
+    how="both",
+    batch="dynamic",
+    note="keys of another width, padded keys, averaged weights off",
+)
 class MultiheadCross(nn.Module):
     def __init__(self):
         super().__init__()
         self.attention = nn.MultiheadAttention(8, 2, batch_first=True, kdim=6, vdim=6)
 
     def forward(self, x, memory, padding):
-        y, weights = self.attention(x, memory, memory, key_padding_mask=padding, need_weights=True, average_attn_weights=False)
+        y, weights = self.attention(
+            x, memory, memory, key_padding_mask=padding, need_weights=True, average_attn_weights=False
+        )
         return y, weights
 
 
-@family("multihead_masked", lambda: [(r(2, 3, 8), torch.ones(3, 3).triu(1).bool()), (r(1, 4, 8), torch.ones(4, 4).triu(1).bool())], batch="none")
+@family(
+    "multihead_masked",
+    lambda: [(r(2, 3, 8), torch.ones(3, 3).triu(1).bool()), (r(1, 4, 8), torch.ones(4, 4).triu(1).bool())],
+    batch="none",
+)
 class MultiheadMasked(nn.Module):
     def __init__(self):
         super().__init__()
@@ -136,8 +186,12 @@ class MultiheadMasked(nn.Module):
 class Encoder(nn.Module):
     def __init__(self, norm_first=False, activation="relu", batch_first=True):
         super().__init__()
-        layer = nn.TransformerEncoderLayer(8, 2, 12, batch_first=batch_first, norm_first=norm_first, activation=activation)
-        self.encoder = nn.TransformerEncoder(layer, 1 if norm_first else 2, enable_nested_tensor=False, norm=nn.LayerNorm(8) if norm_first else None)
+        layer = nn.TransformerEncoderLayer(
+            8, 2, 12, batch_first=batch_first, norm_first=norm_first, activation=activation
+        )
+        self.encoder = nn.TransformerEncoder(
+            layer, 1 if norm_first else 2, enable_nested_tensor=False, norm=nn.LayerNorm(8) if norm_first else None
+        )
 
     def forward(self, x):
         return self.encoder(x)
@@ -152,33 +206,70 @@ def perturb(module):
 
 TOKENS = tokens((2, 3, 8), (1, 5, 8))
 family.add("encoder", Encoder, TOKENS, how="both", batch="dynamic", prepare=perturb, note="the fused layer operator")
-family.add("encoder_grad", Encoder, TOKENS, grad=True, batch="dynamic", prepare=perturb, note="traced with autograd: the unfused path")
+family.add(
+    "encoder_grad",
+    Encoder,
+    TOKENS,
+    grad=True,
+    batch="dynamic",
+    prepare=perturb,
+    note="traced with autograd: the unfused path",
+)
 family.add("encoder_norm_first", lambda: Encoder(True, "gelu"), TOKENS, how="both", batch="dynamic", prepare=perturb)
-family.add("encoder_norm_first_grad", lambda: Encoder(True, "gelu"), TOKENS, grad=True, batch="dynamic", prepare=perturb)
-family.add("encoder_time_first", lambda: Encoder(batch_first=False), tokens((3, 2, 8), (5, 1, 8)), batch="none", prepare=perturb)
+family.add(
+    "encoder_norm_first_grad", lambda: Encoder(True, "gelu"), TOKENS, grad=True, batch="dynamic", prepare=perturb
+)
+family.add(
+    "encoder_time_first",
+    lambda: Encoder(batch_first=False),
+    tokens((3, 2, 8), (5, 1, 8)),
+    batch="none",
+    prepare=perturb,
+)
 
 
 class PaddedEncoder(nn.Module):
     def __init__(self, nested):
         super().__init__()
-        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 12, batch_first=True), 1, enable_nested_tensor=nested)
+        self.encoder = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(8, 2, 12, batch_first=True), 1, enable_nested_tensor=nested
+        )
 
     def forward(self, x, padding):
         return self.encoder(x, src_key_padding_mask=padding)
 
 
-PADDED = lambda: [(r(2, 4, 8), torch.tensor([[False, False, True, True], [False] * 4])), (r(3, 2, 8), torch.tensor([[False, True], [False, False], [False, True]]))]
+PADDED = lambda: [
+    (r(2, 4, 8), torch.tensor([[False, False, True, True], [False] * 4])),
+    (r(3, 2, 8), torch.tensor([[False, True], [False, False], [False, True]])),
+]
 family.add("encoder_padded", lambda: PaddedEncoder(False), PADDED, how="both", batch="dynamic", prepare=perturb)
 family.add("encoder_padded_grad", lambda: PaddedEncoder(False), PADDED, grad=True, batch="dynamic", prepare=perturb)
-family.add("encoder_nested", lambda: PaddedEncoder(True), PADDED, batch="dynamic", prepare=perturb, note="padding goes through nested tensors and comes back as zeros")
+family.add(
+    "encoder_nested",
+    lambda: PaddedEncoder(True),
+    PADDED,
+    batch="dynamic",
+    prepare=perturb,
+    note="padding goes through nested tensors and comes back as zeros",
+)
 
 
-@family("encoder_causal", lambda: [(r(2, 4, 8), nn.Transformer.generate_square_subsequent_mask(4)), (r(1, 3, 8), nn.Transformer.generate_square_subsequent_mask(3))],
-        batch="none", prepare=perturb)
+@family(
+    "encoder_causal",
+    lambda: [
+        (r(2, 4, 8), nn.Transformer.generate_square_subsequent_mask(4)),
+        (r(1, 3, 8), nn.Transformer.generate_square_subsequent_mask(3)),
+    ],
+    batch="none",
+    prepare=perturb,
+)
 class EncoderCausal(nn.Module):
     def __init__(self):
         super().__init__()
-        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 12, batch_first=True), 1, enable_nested_tensor=False)
+        self.encoder = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(8, 2, 12, batch_first=True), 1, enable_nested_tensor=False
+        )
 
     def forward(self, x, mask):
         return self.encoder(x, mask=mask)
@@ -195,7 +286,13 @@ class Transformer(nn.Module):
         return self.net(source, target, tgt_mask=mask)
 
 
-@family("decoder", lambda: [(r(2, 3, 8), r(2, 4, 8)), (r(1, 5, 8), r(1, 2, 8))], how="both", batch="dynamic", prepare=perturb)
+@family(
+    "decoder",
+    lambda: [(r(2, 3, 8), r(2, 4, 8)), (r(1, 5, 8), r(1, 2, 8))],
+    how="both",
+    batch="dynamic",
+    prepare=perturb,
+)
 class Decoder(nn.Module):
     def __init__(self):
         super().__init__()

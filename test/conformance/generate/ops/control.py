@@ -1,10 +1,9 @@
-"""Scripted control flow over numbers, tensors and containers."""
-import enum
-from typing import Dict, List, NamedTuple, Optional, Tuple
+"""Scripted branches, loops, returns and raises, over numbers, shapes and data."""
+
+from typing import List
 
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 
 from generate.case import Family
 
@@ -58,7 +57,12 @@ class NestedBranches(nn.Module):
         return y, n
 
 
-@scripted("conditions", lambda: [(torch.tensor(1.5), torch.tensor(2)), (torch.tensor(-0.5), torch.tensor(0))], batch="none", note="and, or, not and conditional expressions over data")
+@scripted(
+    "conditions",
+    lambda: [(torch.tensor(1.5), torch.tensor(2)), (torch.tensor(-0.5), torch.tensor(0))],
+    batch="none",
+    note="and, or, not and conditional expressions over data",
+)
 class Conditions(nn.Module):
     def forward(self, a, n):
         positive = bool(a > 0) and int(n) > 1
@@ -79,7 +83,11 @@ class EarlyReturn(nn.Module):
         return y
 
 
-@scripted("static_branches", lambda: [(r(2, 3), True, 2), (r(2, 3), False, 1), (r(2, 3), True, 0)], note="branches on numbers and shapes")
+@scripted(
+    "static_branches",
+    lambda: [(r(2, 3), True, 2), (r(2, 3), False, 1), (r(2, 3), True, 0)],
+    note="branches on numbers and shapes",
+)
 class StaticBranches(nn.Module):
     def forward(self, x, flag: bool, n: int):
         if flag and n > 1:
@@ -118,7 +126,12 @@ class LoopOverRows(nn.Module):
         return total, best
 
 
-@scripted("loop_by_data", lambda: [(torch.tensor(3), r(2, 2)), (torch.tensor(0), r(1, 2)), (torch.tensor(7), r(2, 3))], batch="none", note="the trip count is a tensor")
+@scripted(
+    "loop_by_data",
+    lambda: [(torch.tensor(3), r(2, 2)), (torch.tensor(0), r(1, 2)), (torch.tensor(7), r(2, 3))],
+    batch="none",
+    note="the trip count is a tensor",
+)
 class LoopByData(nn.Module):
     def forward(self, n, x):
         for i in range(int(n)):
@@ -178,7 +191,11 @@ class NestedLoops(nn.Module):
         return out
 
 
-@scripted("growing_tensor", lambda: [(torch.randint(0, 7, (2, 3)), 4), (torch.randint(0, 7, (1, 2)), 6)], note="greedy decoding: the carried tensor grows")
+@scripted(
+    "growing_tensor",
+    lambda: [(torch.randint(0, 7, (2, 3)), 4), (torch.randint(0, 7, (1, 2)), 6)],
+    note="greedy decoding: the carried tensor grows",
+)
 class GrowingTensor(nn.Module):
     def __init__(self):
         super().__init__()
@@ -191,7 +208,12 @@ class GrowingTensor(nn.Module):
         return ids
 
 
-@scripted("growing_until", lambda: [(torch.tensor([[1, 2]]), 3), (torch.tensor([[4]]), 8)], batch="none", note="decoding that stops at a token or a length")
+@scripted(
+    "growing_until",
+    lambda: [(torch.tensor([[1, 2]]), 3), (torch.tensor([[4]]), 8)],
+    batch="none",
+    note="decoding that stops at a token or a length",
+)
 class GrowingUntil(nn.Module):
     def __init__(self):
         super().__init__()
@@ -208,7 +230,9 @@ class GrowingUntil(nn.Module):
         return ids, steps
 
 
-@scripted("growing_list", lambda: [(r(4, 3),), (r(2, 5),)], batch="none", note="a list that grows in a loop over a size")
+@scripted(
+    "growing_list", lambda: [(r(4, 3),), (r(2, 5),)], batch="none", note="a list that grows in a loop over a size"
+)
 class GrowingList(nn.Module):
     def forward(self, x):
         parts: List[torch.Tensor] = []
@@ -229,119 +253,11 @@ class FilteredList(nn.Module):
         return torch.stack(kept)
 
 
-@scripted("lists", lambda: [(r(2, 6),), (r(3, 6),)])
-class Lists(nn.Module):
-    def forward(self, x):
-        sizes = [1, 2, 3]
-        sizes.reverse()
-        parts = torch.split(x, sizes, dim=1)
-        doubled = [p * 2 for p in parts]
-        numbers = [i * i for i in range(4)]
-        numbers.extend([7, 8])
-        numbers[0] = 5
-        flags = [n % 2 == 0 for n in numbers]
-        chosen = doubled[1:] + [x]
-        return torch.cat(chosen, 1), sum(numbers), max(numbers), flags, numbers[-2:], 7 in numbers
-
-
-@scripted("dictionaries", lambda: [(r(2, 4),), (r(3, 4),)])
-class Dictionaries(nn.Module):
-    def forward(self, x) -> Dict[str, torch.Tensor]:
-        out: Dict[str, torch.Tensor] = {"x": x}
-        out["double"] = x * 2
-        if "missing" not in out:
-            out["sum"] = out["x"].sum(1)
-        weights = {1: 0.5, 2: 0.25}
-        total = torch.zeros_like(x)
-        for key, weight in weights.items():
-            total = total + x * key * weight
-        out["total"] = total
-        for value in list(out.values()):
-            out["max"] = value.max()
-        return out
-
-
-@scripted("tuples", lambda: [(r(2, 4), (r(2, 4), 3)), (r(1, 2), (r(1, 2), -1))])
-class Tuples(nn.Module):
-    def forward(self, x, pair: Tuple[torch.Tensor, int]):
-        y, n = pair
-        a, (b, c) = (x, (y, n))
-        return (a + b, (b * c, c)), [a, b], pair[1]
-
-
-@scripted("list_argument", lambda: [([r(2, 3), r(2, 3)],), ([r(1, 3), r(1, 3)],)], note="a list of tensors as the argument")
-class ListArgument(nn.Module):
-    def forward(self, parts: List[torch.Tensor]):
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
-        return torch.cat(parts, 1), total, len(parts)
-
-
-@scripted("optionals", lambda: [(r(2, 4), None), (r(2, 4), r(4)), (r(1, 4),)], note="optional arguments, given, None and left out")
-class Optionals(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.bias: Optional[torch.Tensor] = None
-
-    def forward(self, x, scale: Optional[torch.Tensor] = None, power: Optional[int] = None):
-        if scale is not None:
-            x = x * scale
-        if self.bias is not None:
-            x = x + self.bias
-        return x ** (2 if power is None else power)
-
-
-class Pair(NamedTuple):
-    first: torch.Tensor
-    count: int
-
-
-class Mode(enum.Enum):
-    SUM = "sum"
-    MEAN = "mean"
-
-
-@scripted("named_tuple", lambda: [(r(2, 4),), (r(3, 2),)])
-class NamedTuples(nn.Module):
-    def forward(self, x):
-        pair = Pair(x * 2, x.size(1))
-        return pair, pair.first + pair.count
-
-
-@scripted("enumeration", lambda: [(r(2, 4),), (r(3, 2),)])
-class Enumeration(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.mode = Mode.MEAN
-
-    def forward(self, x):
-        if self.mode == Mode.SUM:
-            return x.sum(1)
-        if self.mode.value == "mean":
-            return x.mean(1)
-        return x
-
-
-@scripted("string_mode", lambda: [(r(2, 4),), (r(3, 2),)], note="strings choose the branch")
-class StringMode(nn.Module):
-    def __init__(self, mode="tanh"):
-        super().__init__()
-        self.mode = mode
-
-    def pick(self, x, mode: str):
-        if mode == "relu":
-            return torch.relu(x)
-        elif mode.startswith("tan") and len(mode) == 4:
-            return torch.tanh(x)
-        raise ValueError(f"unknown mode {mode}")
-
-    def forward(self, x):
-        names = ["relu", self.mode]
-        return [self.pick(x, name) for name in names], self.pick(x, "re" + "lu")
-
-
-@scripted("asserts", lambda: [(r(2, 4),), (r(3, 4),), (r(2, 5),), (r(2, 3, 4),)], note="the last two calls fail: it raises on shapes")
+@scripted(
+    "asserts",
+    lambda: [(r(2, 4),), (r(3, 4),), (r(2, 5),), (r(2, 3, 4),)],
+    note="the last two calls fail: it raises on shapes",
+)
 class Asserts(nn.Module):
     def forward(self, x):
         if x.dim() != 2:
@@ -350,7 +266,12 @@ class Asserts(nn.Module):
         return x.softmax(1)
 
 
-@scripted("data_assert", lambda: [(r(2, 3).abs(),), (-r(2, 3).abs(),)], batch="none", note="the second call fails: it raises on data")
+@scripted(
+    "data_assert",
+    lambda: [(r(2, 3).abs(),), (-r(2, 3).abs(),)],
+    batch="none",
+    note="the second call fails: it raises on data",
+)
 class DataAssert(nn.Module):
     def forward(self, x):
         if bool(x.min() < 0):
@@ -358,149 +279,9 @@ class DataAssert(nn.Module):
         return x.sqrt()
 
 
-@scripted("items", lambda: [(torch.tensor([3.0, -1.0]), torch.tensor(4)), (torch.tensor([0.5, 2.0, 7.0]), torch.tensor(2))], batch="none", note="tensors read as numbers")
-class Items(nn.Module):
-    def forward(self, x, n):
-        a = float(x[0])
-        b = int(n)
-        c = x.max().item()
-        return x * a, x + c, torch.full([b, 2], a), a * b + 0.5, torch.arange(b), int(x.sum()) // 2
-
-
-@scripted("number_functions", lambda: [(r(2, 6), 5, 2.5), (r(2, 3), -7, 0.25)], note="arithmetic of numbers")
-class NumberFunctions(nn.Module):
-    def forward(self, x, n: int, f: float):
-        import_free = abs(n) // 2 + n % 3 - n // 4
-        g = float(n) / 2 + f**2
-        low = min(n, 3)
-        high = max(f, 1.0)
-        return x * g, import_free, low, high, round(f), int(f), n // -2, -n % 4
-
-
-@scripted("text", lambda: [(r(2, 3),), (r(1, 4),)], note="formatted text, and text as a result")
-class Text(nn.Module):
-    def forward(self, x):
-        name = "size {}x{}".format(x.size(0), x.size(1))
-        label = f"{len(name)}:{name.upper()}"
-        parts = "a,b,c".split(",")
-        return x * len(parts), label, "-".join(parts)
-
-
-@scripted("submodules", lambda: [(r(2, 4),), (r(3, 4),)])
-class Submodules(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.named = nn.ModuleDict({"up": nn.Linear(4, 6), "down": nn.Linear(6, 4)})
-        self.blocks = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4))
-        self.scales = nn.ParameterList([nn.Parameter(torch.randn(4)) for _ in range(2)])
-
-    def forward(self, x):
-        y = x
-        for name, layer in self.named.items():
-            y = layer(y)
-        for i, block in enumerate(self.blocks):
-            y = block(y) + i
-        for scale in self.scales:
-            y = y * scale
-        for a, b in zip([1, 2], [0.5, 0.25]):
-            y = y + a * b
-        return y, self.blocks[0](x)
-
-
-@torch.jit.script
-def blend(x: torch.Tensor, y: torch.Tensor, weight: float = 0.25):
-    return x * weight + y * (1 - weight)
-
-
-@family("mixed", lambda: [(r(2, 3),), (r(4, 3),)], note="a traced module that calls scripted code")
-class Mixed(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(3, 3)
-
-    def forward(self, x):
-        return blend(self.fc(x), x), blend(x, x * 2, 0.5)
-
-
-@scripted("helpers", lambda: [(r(2, 3),), (r(4, 3),)], note="functions, methods and defaults")
-class Helpers(nn.Module):
-    scale: float
-
-    def __init__(self):
-        super().__init__()
-        self.scale = 1.5
-
-    @torch.jit.export
-    def other(self, x):
-        return x + 100
-
-    @torch.jit.ignore
-    def hidden(self, x):
-        return x
-
-    def twice(self, x, times: int = 2):
-        return x * times * self.scale
-
-    def forward(self, x):
-        return self.twice(x), self.twice(x, times=3), blend(x, x + 1), self.other(x)
-
-
-@scripted("stateful_sum", lambda: [(r(2, 3),), (r(2, 3),), (r(2, 3),)], stateful=True, batch="none", note="a running sum kept in a buffer; calls follow each other")
-class StatefulSum(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("total", torch.zeros(3))
-        self.calls = 0
-
-    def forward(self, x):
-        self.total = self.total + x.sum(0)
-        self.calls += 1
-        return self.total, self.calls
-
-
-@scripted("stateful_in_place", lambda: [(r(2, 3),), (r(2, 3),)], stateful=True, batch="none", note="the buffer is written in place")
-class StatefulInPlace(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("average", torch.zeros(3))
-
-    def forward(self, x):
-        self.average.mul_(0.9).add_(x.mean(0), alpha=0.1)
-        return x - self.average
-
-
-@scripted("voice_activity", lambda: [(r(1, 16), 16000), (r(1, 16), 16000), (r(2, 8), 8000), (r(2, 8), 8000)], stateful=True, batch="none",
-          note="state and context between calls, reset when the batch or the rate changes, as voice activity detectors do")
-class VoiceActivity(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.filter = nn.Conv1d(1, 4, 4, stride=4)
-        self.cell, self.head = nn.LSTMCell(4, 4), nn.Linear(4, 1)
-        self.h, self.c, self.context = torch.zeros(0), torch.zeros(0), torch.zeros(0)
-        self.last_rate = 0
-        self.last_batch = 0
-
-    @torch.jit.export
-    def reset(self, batch: int):
-        self.h = torch.zeros(batch, 4)
-        self.c = torch.zeros(batch, 4)
-        self.context = torch.zeros(batch, 4)
-
-    def forward(self, x, rate: int):
-        if rate != 16000 and rate % 8000 != 0:
-            raise ValueError(f"unsupported rate {rate}")
-        if self.last_rate != rate or self.last_batch != x.size(0):
-            self.reset(x.size(0))
-        x = torch.cat([self.context, x], dim=1)
-        self.context = x[:, -4:]
-        features = torch.relu(self.filter(x.unsqueeze(1))).mean(-1)
-        self.h, self.c = self.cell(features, (self.h, self.c))
-        self.last_rate = rate
-        self.last_batch = x.size(0)
-        return torch.sigmoid(self.head(self.h))
-
-
-@scripted("beam", lambda: [(r(2, 4), 2), (r(3, 5), 3)], batch="none", note="a search that carries several tensors and lists")
+@scripted(
+    "beam", lambda: [(r(2, 4), 2), (r(3, 5), 3)], batch="none", note="a search that carries several tensors and lists"
+)
 class Beam(nn.Module):
     def forward(self, scores, width: int):
         best, index = torch.topk(scores[0], width)
@@ -513,14 +294,6 @@ class Beam(nn.Module):
         return best, path
 
 
-@scripted("forked", lambda: [(r(2, 3),), (r(4, 3),)], note="fork and wait")
-class Forked(nn.Module):
-    def forward(self, x):
-        future = torch.jit.fork(blend, x, x * 3)
-        y = F.relu(x)
-        return torch.jit.wait(future) + y
-
-
 @scripted("debug_records", lambda: [(r(2, 3),), (r(4, 3),)], debug="keep", note="holds source positions")
 class DebugRecords(nn.Module):
     def forward(self, x):
@@ -529,7 +302,12 @@ class DebugRecords(nn.Module):
         return x + 1
 
 
-@family("debug_records_traced", lambda: [(r(2, 3),), (r(4, 3),)], debug="keep", note="holds source positions and call stacks")
+@family(
+    "debug_records_traced",
+    lambda: [(r(2, 3),), (r(4, 3),)],
+    debug="keep",
+    note="holds source positions and call stacks",
+)
 class DebugRecordsTraced(nn.Module):
     def __init__(self):
         super().__init__()

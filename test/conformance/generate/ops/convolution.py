@@ -1,4 +1,5 @@
 """Convolutions of one, two and three dimensions, and transposed."""
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -79,7 +80,11 @@ class Transposed(nn.Module):
         return self.plain(x), self.padded(x), self.grouped(x)
 
 
-@family("transposed_1d_3d", lambda: [(torch.randn(1, 4, 5), torch.randn(1, 2, 3, 3, 4)), (torch.randn(2, 4, 7), torch.randn(2, 2, 2, 3, 3))], how="both")
+@family(
+    "transposed_1d_3d",
+    lambda: [(torch.randn(1, 4, 5), torch.randn(1, 2, 3, 3, 4)), (torch.randn(2, 4, 7), torch.randn(2, 2, 2, 3, 3))],
+    how="both",
+)
 class Transposed1d3d(nn.Module):
     def __init__(self):
         super().__init__()
@@ -100,7 +105,13 @@ class OutputSize(nn.Module):
         return self.up(x, output_size=[10, 10])
 
 
-@family("unbatched", lambda: [(torch.randn(2, 6, 5), torch.randn(2, 7))], how="both", batch="none", note="inputs without a batch axis")
+@family(
+    "unbatched",
+    lambda: [(torch.randn(2, 6, 5), torch.randn(2, 7))],
+    how="both",
+    batch="none",
+    note="inputs without a batch axis",
+)
 class Unbatched(nn.Module):
     def __init__(self):
         super().__init__()
@@ -110,8 +121,16 @@ class Unbatched(nn.Module):
         return self.two(x), self.one(y)
 
 
-@family("dynamic_weights", lambda: [(torch.randn(2, 4, 6, 6), torch.randn(3, 4, 3, 3), torch.randn(3)), (torch.randn(1, 4, 5, 7), torch.randn(2, 4, 1, 1), torch.randn(2))],
-        how="both", batch="none", note="weights are inputs")
+@family(
+    "dynamic_weights",
+    lambda: [
+        (torch.randn(2, 4, 6, 6), torch.randn(3, 4, 3, 3), torch.randn(3)),
+        (torch.randn(1, 4, 5, 7), torch.randn(2, 4, 1, 1), torch.randn(2)),
+    ],
+    how="both",
+    batch="none",
+    note="weights are inputs",
+)
 class DynamicWeights(nn.Module):
     def forward(self, x, w, b):
         return F.conv2d(x, w, b), F.conv2d(x, w, padding=1), F.conv1d(x.flatten(2), w.flatten(2)[:, :, :1], b)
@@ -132,7 +151,11 @@ class BatchNormBlock(nn.Module):
         return F.relu(self.norm(self.conv(x))) + x.mean(1, keepdim=True)
 
 
-@family("float64", lambda: [(torch.randn(1, 2, 6, 6, dtype=torch.float64),), (torch.randn(3, 2, 5, 7, dtype=torch.float64),)], note="float64 weights and inputs")
+@family(
+    "float64",
+    lambda: [(torch.randn(1, 2, 6, 6, dtype=torch.float64),), (torch.randn(3, 2, 5, 7, dtype=torch.float64),)],
+    note="float64 weights and inputs",
+)
 class Float64(nn.Module):
     def __init__(self):
         super().__init__()

@@ -1,4 +1,5 @@
 """In-place operators, writes through views, and aliases that must show them."""
+
 import torch
 import torch.nn as nn
 
@@ -98,7 +99,12 @@ class Aliases(nn.Module):
         return a, b, c, d, e
 
 
-@family("mutated_input", lambda: [(r(3, 4), r(3, 4)), (r(2, 5), r(2, 5))], how="both", note="the first argument itself is written")
+@family(
+    "mutated_input",
+    lambda: [(r(3, 4), r(3, 4)), (r(2, 5), r(2, 5))],
+    how="both",
+    note="the first argument itself is written",
+)
 class MutatedInput(nn.Module):
     def forward(self, x, y):
         before = x + 0
@@ -166,7 +172,13 @@ class Accumulated(nn.Module):
         return out, total
 
 
-@family("conditional_write", lambda: [(r(3, 4).abs(),), (-r(3, 4).abs(),)], how="script", batch="none", note="a write on one side of a data-dependent branch")
+@family(
+    "conditional_write",
+    lambda: [(r(3, 4).abs(),), (-r(3, 4).abs(),)],
+    how="script",
+    batch="none",
+    note="a write on one side of a data-dependent branch",
+)
 class ConditionalWrite(nn.Module):
     def forward(self, x):
         y = x.clone()
@@ -178,7 +190,12 @@ class ConditionalWrite(nn.Module):
         return y, y.sum()
 
 
-@family("cache", lambda: [(r(2, 3, 4), r(2, 1, 4), 1), (r(1, 5, 4), r(1, 2, 4), 3)], how="script", note="a key-value cache written at a position")
+@family(
+    "cache",
+    lambda: [(r(2, 3, 4), r(2, 1, 4), 1), (r(1, 5, 4), r(1, 2, 4), 3)],
+    how="script",
+    note="a key-value cache written at a position",
+)
 class Cache(nn.Module):
     def forward(self, cache, step, position: int):
         cache[:, position : position + step.size(1)] = step

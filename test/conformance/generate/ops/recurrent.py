@@ -1,4 +1,5 @@
 """LSTM, GRU and plain recurrent networks and cells, with states and packed sequences."""
+
 import torch
 import torch.nn as nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
@@ -30,12 +31,25 @@ DEEP = {"num_layers": 2, "bidirectional": True, "batch_first": True}
 for kind in ("LSTM", "GRU", "RNN"):
     name = kind.lower()
     family.add(f"{name}", lambda kind=kind: Recurrent(kind), TIME_FIRST, how="both", batch="none")
-    family.add(f"{name}_deep", lambda kind=kind: Recurrent(kind, **DEEP), BATCH_FIRST, how="both", note="two layers, two directions, batch first; states keep layers first")
+    family.add(
+        f"{name}_deep",
+        lambda kind=kind: Recurrent(kind, **DEEP),
+        BATCH_FIRST,
+        how="both",
+        note="two layers, two directions, batch first; states keep layers first",
+    )
     family.add(f"{name}_no_bias", lambda kind=kind: Recurrent(kind, bias=False, batch_first=True), BATCH_FIRST)
 family.add("rnn_relu", lambda: Recurrent("RNN", nonlinearity="relu", bidirectional=True), TIME_FIRST, batch="none")
-family.add("lstm_projected", lambda: Recurrent("LSTM", proj_size=2, batch_first=True), BATCH_FIRST, note="with a projection")
+family.add(
+    "lstm_projected", lambda: Recurrent("LSTM", proj_size=2, batch_first=True), BATCH_FIRST, note="with a projection"
+)
 family.add("lstm_unbatched", lambda: Recurrent("LSTM"), tokens((5, 3), (2, 3)), batch="none")
-family.add("lstm_dropout", lambda: Recurrent("LSTM", num_layers=2, dropout=0.5, batch_first=True), BATCH_FIRST, note="dropout between layers is inactive")
+family.add(
+    "lstm_dropout",
+    lambda: Recurrent("LSTM", num_layers=2, dropout=0.5, batch_first=True),
+    BATCH_FIRST,
+    note="dropout between layers is inactive",
+)
 
 
 class LstmWithState(nn.Module):
@@ -58,7 +72,12 @@ class GruWithState(nn.Module):
         return y, h2
 
 
-family.add("lstm_state", LstmWithState, lambda: [(r(2, 5, 3), r(2, 2, 4), r(2, 2, 4)), (r(1, 3, 3), r(2, 1, 4), r(2, 1, 4))], how="both")
+family.add(
+    "lstm_state",
+    LstmWithState,
+    lambda: [(r(2, 5, 3), r(2, 2, 4), r(2, 2, 4)), (r(1, 3, 3), r(2, 1, 4), r(2, 1, 4))],
+    how="both",
+)
 family.add("gru_state", GruWithState, lambda: [(r(2, 5, 3), r(2, 2, 4)), (r(1, 3, 3), r(2, 1, 4))], how="both")
 
 
@@ -66,7 +85,11 @@ family.add("gru_state", GruWithState, lambda: [(r(2, 5, 3), r(2, 2, 4)), (r(1, 3
 class Tagger(nn.Module):
     def __init__(self):
         super().__init__()
-        self.embed, self.net, self.head = nn.Embedding(9, 3, padding_idx=0), nn.LSTM(3, 4, bidirectional=True, batch_first=True), nn.Linear(8, 5)
+        self.embed, self.net, self.head = (
+            nn.Embedding(9, 3, padding_idx=0),
+            nn.LSTM(3, 4, bidirectional=True, batch_first=True),
+            nn.Linear(8, 5),
+        )
 
     def forward(self, ids):
         y, _ = self.net(self.embed(ids))
@@ -95,7 +118,13 @@ class Cells(nn.Module):
         return a, b, self.gru(x, h), self.rnn(x, h)
 
 
-@family("cell_loop", tokens((4, 2, 3), (6, 1, 3)), how="script", batch="none", note="a cell called in a loop over the input's length")
+@family(
+    "cell_loop",
+    tokens((4, 2, 3), (6, 1, 3)),
+    how="script",
+    batch="none",
+    note="a cell called in a loop over the input's length",
+)
 class CellLoop(nn.Module):
     def __init__(self):
         super().__init__()
@@ -124,15 +153,25 @@ class Packed(nn.Module):
         return padded, sizes
 
 
-PACKED = lambda: [(r(3, 5, 3), torch.tensor([5, 3, 2])), (r(2, 4, 3), torch.tensor([4, 4])), (r(2, 6, 3), torch.tensor([5, 1]))]
+PACKED = lambda: [
+    (r(3, 5, 3), torch.tensor([5, 3, 2])),
+    (r(2, 4, 3), torch.tensor([4, 4])),
+    (r(2, 6, 3), torch.tensor([5, 1])),
+]
 UNSORTED = lambda: [(r(3, 5, 3), torch.tensor([2, 5, 3])), (r(2, 4, 3), torch.tensor([1, 4]))]
-family.add("packed_lstm", lambda: Packed(sort=True), PACKED, note="the last call pads to a longer batch than its longest row")
+family.add(
+    "packed_lstm", lambda: Packed(sort=True), PACKED, note="the last call pads to a longer batch than its longest row"
+)
 family.add("packed_lstm_script", lambda: Packed(sort=True), PACKED, how="script")
 family.add("packed_gru", lambda: Packed("GRU"), UNSORTED, note="rows in any order")
 family.add("packed_gru_script", lambda: Packed("GRU"), UNSORTED, how="script")
 
 
-@family("packed_total_length", lambda: [(r(2, 5, 3), torch.tensor([4, 2])), (r(2, 6, 3), torch.tensor([3, 3]))], how="script")
+@family(
+    "packed_total_length",
+    lambda: [(r(2, 5, 3), torch.tensor([4, 2])), (r(2, 6, 3), torch.tensor([3, 3]))],
+    how="script",
+)
 class PackedTotalLength(nn.Module):
     def __init__(self):
         super().__init__()
@@ -149,4 +188,8 @@ class Pads(nn.Module):
         return pad_sequence([a, b, c], batch_first=True), pad_sequence([b, a], padding_value=-1.0)
 
 
-family.add("float64", lambda: Recurrent("LSTM", batch_first=True).double(), lambda: [(r(2, 5, 3).double(),), (r(1, 2, 3).double(),)])
+family.add(
+    "float64",
+    lambda: Recurrent("LSTM", batch_first=True).double(),
+    lambda: [(r(2, 5, 3).double(),), (r(1, 2, 3).double(),)],
+)

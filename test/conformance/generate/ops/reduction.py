@@ -1,4 +1,5 @@
 """Reductions, cumulative operators, order and selection."""
+
 import torch
 import torch.nn as nn
 
@@ -14,7 +15,16 @@ def normal(*shapes):
 @family("sums", normal((2, 3, 4), (5, 2, 6)), how="both")
 class Sums(nn.Module):
     def forward(self, x):
-        return x.sum(), x.sum(1), x.sum(-1, keepdim=True), x.sum((0, 2)), x.mean(), x.mean(1), x.mean((1, 2), keepdim=True), x.prod(1)
+        return (
+            x.sum(),
+            x.sum(1),
+            x.sum(-1, keepdim=True),
+            x.sum((0, 2)),
+            x.mean(),
+            x.mean(1),
+            x.mean((1, 2), keepdim=True),
+            x.prod(1),
+        )
 
 
 @family("extremes", normal((2, 3, 4), (5, 2, 6)), how="both")
@@ -29,7 +39,15 @@ class Extremes(nn.Module):
 class Arguments(nn.Module):
     def forward(self, x):
         lo, hi = torch.aminmax(x, dim=1)
-        return x.argmax(), x.argmin(1), x.argmax(-1, keepdim=True), torch.argmin(x, 0), lo, hi, torch.argsort(x, dim=-1, descending=True)
+        return (
+            x.argmax(),
+            x.argmin(1),
+            x.argmax(-1, keepdim=True),
+            torch.argmin(x, 0),
+            lo,
+            hi,
+            torch.argsort(x, dim=-1, descending=True),
+        )
 
 
 @family("spread", normal((2, 3, 4), (5, 2, 6)), how="both")
@@ -43,27 +61,54 @@ class Spread(nn.Module):
 @family("corrections", normal((2, 3, 4), (3, 3, 6)))
 class Corrections(nn.Module):
     def forward(self, x):
-        return torch.var(x, dim=1, correction=2), torch.std(x, dim=(0, 1), correction=0), x.var(), torch.var(x, 0, False, True)
+        return (
+            torch.var(x, dim=1, correction=2),
+            torch.std(x, dim=(0, 1), correction=0),
+            x.var(),
+            torch.var(x, 0, False, True),
+        )
 
 
 @family("norms", normal((2, 3, 4), (5, 2, 6)), how="both")
 class Norms(nn.Module):
     def forward(self, x):
-        return (x.norm(), x.norm(2, -1), torch.norm(x, p=1, dim=1), torch.norm(x, p=float("inf"), dim=-1), torch.linalg.vector_norm(x, 2, [1], True),
-                torch.linalg.norm(x, dim=-1), torch.norm(x, p=3, dim=1, keepdim=True), x.norm(2, (1, 2)))
+        return (
+            x.norm(),
+            x.norm(2, -1),
+            torch.norm(x, p=1, dim=1),
+            torch.norm(x, p=float("inf"), dim=-1),
+            torch.linalg.vector_norm(x, 2, [1], True),
+            torch.linalg.norm(x, dim=-1),
+            torch.norm(x, p=3, dim=1, keepdim=True),
+            x.norm(2, (1, 2)),
+        )
 
 
 @family("truth", lambda: [(torch.tensor([[True, False], [True, True]]), torch.tensor([[0.0, 1.0], [2.0, 0.0]]))])
 class Truth(nn.Module):
     def forward(self, b, x):
-        return b.any(), b.all(), b.any(1), b.all(0, keepdim=True), (x > 0).any(-1), b.sum(1), torch.count_nonzero(x, 1), (x != 0).all()
+        return (
+            b.any(),
+            b.all(),
+            b.any(1),
+            b.all(0, keepdim=True),
+            (x > 0).any(-1),
+            b.sum(1),
+            torch.count_nonzero(x, 1),
+            (x != 0).all(),
+        )
 
 
 @family("exponents", normal((2, 3, 4), (5, 2, 6)))
 class Exponents(nn.Module):
     def forward(self, x):
-        return (torch.logsumexp(x, -1), torch.logsumexp(x, (0, 1), True), torch.logcumsumexp(x, 1), torch.nansum(x / (x > 0).float(), -1) * 0,
-                x.softmax(-1).sum(-1))
+        return (
+            torch.logsumexp(x, -1),
+            torch.logsumexp(x, (0, 1), True),
+            torch.logcumsumexp(x, 1),
+            torch.nansum(x / (x > 0).float(), -1) * 0,
+            x.softmax(-1).sum(-1),
+        )
 
 
 @family("cumulative", normal((2, 3, 4), (5, 2, 6)), how="both")
@@ -105,7 +150,11 @@ class Integers(nn.Module):
         return x.sum(), x.sum(1), x.max(), x.max(1)[0], x.argmax(1), x.prod(1), x.cumsum(1), x.amax(0)
 
 
-@family("ties", lambda: [(torch.tensor([[1.0, 3.0, 3.0, 2.0], [0.0, 0.0, 0.0, 0.0]]),)], note="the first of equal values wins")
+@family(
+    "ties",
+    lambda: [(torch.tensor([[1.0, 3.0, 3.0, 2.0], [0.0, 0.0, 0.0, 0.0]]),)],
+    note="the first of equal values wins",
+)
 class Ties(nn.Module):
     def forward(self, x):
         return x.argmax(1), x.argmin(1), x.max(1)[1], torch.sort(x, stable=True, dim=1)[1]
@@ -114,14 +163,32 @@ class Ties(nn.Module):
 @family("distances", lambda: [(torch.randn(3, 4), torch.randn(3, 4)), (torch.randn(2, 4), torch.randn(2, 4))])
 class Distances(nn.Module):
     def forward(self, x, y):
-        return (nn.functional.cosine_similarity(x, y, dim=1), nn.functional.pairwise_distance(x, y), torch.dist(x, y), torch.cdist(x, y),
-                nn.functional.normalize(x, dim=-1), torch.nn.functional.normalize(x, p=1.0, dim=0))
+        return (
+            nn.functional.cosine_similarity(x, y, dim=1),
+            nn.functional.pairwise_distance(x, y),
+            torch.dist(x, y),
+            torch.cdist(x, y),
+            nn.functional.normalize(x, dim=-1),
+            torch.nn.functional.normalize(x, p=1.0, dim=0),
+        )
 
 
-@family("losses", lambda: [(torch.randn(3, 5), torch.randn(3, 5), torch.randint(0, 5, (3,))), (torch.randn(2, 5), torch.randn(2, 5), torch.randint(0, 5, (2,)))],
-        how="both")
+@family(
+    "losses",
+    lambda: [
+        (torch.randn(3, 5), torch.randn(3, 5), torch.randint(0, 5, (3,))),
+        (torch.randn(2, 5), torch.randn(2, 5), torch.randint(0, 5, (2,))),
+    ],
+    how="both",
+)
 class Losses(nn.Module):
     def forward(self, x, y, labels):
-        return (nn.functional.mse_loss(x, y), nn.functional.l1_loss(x, y, reduction="sum"), nn.functional.cross_entropy(x, labels),
-                nn.functional.smooth_l1_loss(x, y), nn.functional.binary_cross_entropy_with_logits(x, y.sigmoid()),
-                nn.functional.nll_loss(x.log_softmax(1), labels, reduction="none"), nn.functional.kl_div(x.log_softmax(1), y.softmax(1), reduction="batchmean"))
+        return (
+            nn.functional.mse_loss(x, y),
+            nn.functional.l1_loss(x, y, reduction="sum"),
+            nn.functional.cross_entropy(x, labels),
+            nn.functional.smooth_l1_loss(x, y),
+            nn.functional.binary_cross_entropy_with_logits(x, y.sigmoid()),
+            nn.functional.nll_loss(x.log_softmax(1), labels, reduction="none"),
+            nn.functional.kl_div(x.log_softmax(1), y.softmax(1), reduction="batchmean"),
+        )

@@ -166,8 +166,8 @@ function attentionMask(context: LowerContext, options: SelfAttention, query: Ten
   if (nested !== undefined) return context.reshape(nested, [nested.shape[0] ?? 1, 1, 1, nested.shape[1] ?? 1]);
   const { mask, maskType } = options;
   if (mask === null) return null;
-  if (mask.dtype !== 'bool') return context.unsupported('a fused transformer layer with a mask that is not bool');
-  const allowed = context.node('Not', [mask]);
+  // PyTorch's fused kernels take a floating mask as truth values too: -inf forbids, 0 does not.
+  const allowed = context.node('Not', [context.cast(mask, 'bool')]);
   if (mask.rank !== 2 || maskType !== 1) return allowed;
   return context.reshape(allowed, [mask.shape[0] ?? 1, 1, 1, mask.shape[1] ?? 1]);
 }

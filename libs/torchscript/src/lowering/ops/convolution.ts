@@ -100,7 +100,10 @@ function convolveTransposed(
   const outputPadding = perAxis(options.outputPadding, axes);
   const dilation = perAxis(options.dilation, axes);
   if (outputPadding.some((size, i) => size > 0 && size >= (stride[i] ?? 1))) {
-    return context.unsupported('output_padding that is not smaller than the stride', 'ONNX Runtime has no such convolution');
+    return context.unsupported(
+      'output_padding that is not smaller than the stride',
+      'ONNX Runtime has no such convolution',
+    );
   }
   return withBatch(context, input, axes, (batched) => {
     const [batch = 1, channels = 1, ...sizes] = batched.shape;
@@ -206,8 +209,17 @@ defineOp(
   generalConvolution,
 );
 
-defineOp('aten::conv_tbc(Tensor self, Tensor weight, Tensor bias, int pad=0) -> Tensor', (context, { self, weight, bias, pad }) => {
-  const options = { stride: [1], padding: [pad], dilation: [1], groups: 1 };
-  const convolved = convolve(context, context.transpose(self, [1, 2, 0]), context.transpose(weight, [2, 1, 0]), bias, options);
-  return context.transpose(convolved, [2, 0, 1]);
-});
+defineOp(
+  'aten::conv_tbc(Tensor self, Tensor weight, Tensor bias, int pad=0) -> Tensor',
+  (context, { self, weight, bias, pad }) => {
+    const options = { stride: [1], padding: [pad], dilation: [1], groups: 1 };
+    const convolved = convolve(
+      context,
+      context.transpose(self, [1, 2, 0]),
+      context.transpose(weight, [2, 1, 0]),
+      bias,
+      options,
+    );
+    return context.transpose(convolved, [2, 0, 1]);
+  },
+);

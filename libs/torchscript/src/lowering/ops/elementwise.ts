@@ -1,3 +1,4 @@
+import { isComplex, magnitude } from '../complex.ts';
 import { arithmetic, compareScalars, type Comparison } from '../scalar-math.ts';
 import { broadcastShapes } from '../broadcast.ts';
 import { opFamily } from '../define-op.ts';
@@ -70,7 +71,8 @@ for (const op of ['eq', 'ne', 'lt', 'le', 'gt', 'ge'] as const) {
 }
 for (const [n, o] of [['sqrt', 'Sqrt'], ['exp', 'Exp'], ['log', 'Log'], ['sin', 'Sin'], ['cos', 'Cos'], ['tan', 'Tan'], ['erf', 'Erf'], ['reciprocal', 'Reciprocal'], ['atan', 'Atan']] as const) defineOp(`aten::${n}(Tensor self) -> Tensor` as 'aten::sqrt(Tensor self) -> Tensor', (c, { self }) => c.node(o, [asFloat(c, self)]));
 defineOp('aten::rsqrt(Tensor self) -> Tensor', (c, { self }) => c.node('Reciprocal', [c.node('Sqrt', [asFloat(c, self)])]));
-for (const [n, o] of [['neg', 'Neg'], ['abs', 'Abs'], ['sign', 'Sign']] as const) defineOp(`aten::${n}(Tensor self) -> Tensor` as 'aten::neg(Tensor self) -> Tensor', (c, { self }) => c.node(o, [self]));
+defineOp('aten::abs(Tensor self) -> Tensor', (c, { self }) => (isComplex(self.dtype) ? magnitude(c, self) : c.node('Abs', [self])));
+for (const [n, o] of [['neg', 'Neg'], ['sign', 'Sign']] as const) defineOp(`aten::${n}(Tensor self) -> Tensor` as 'aten::neg(Tensor self) -> Tensor', (c, { self }) => c.node(o, [self]));
 for (const [n, o] of [['floor', 'Floor'], ['ceil', 'Ceil'], ['round', 'Round']] as const) defineOp(`aten::${n}(Tensor self) -> Tensor` as 'aten::neg(Tensor self) -> Tensor', (c, { self }) => (isFloating(self.dtype) ? c.node(o, [self]) : self));
 defineOp('aten::clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor', (c, { self, min, max }) => { const d = resultType([self, ...[min, max].filter((x): x is Scalar => x !== null)]); return c.node('Clip', [c.cast(self, d), min === null ? null : c.scalar(min, d), max === null ? null : c.scalar(max, d)]); });
 defineOp('aten::clamp_min(Tensor self, Scalar min) -> Tensor', (c, { self, min }) => c.node('Clip', [self, c.scalar(min, self.dtype)]));

@@ -3,7 +3,7 @@ import { opFamily } from '../define-op.ts';
 import { rangeOf } from '../dims.ts';
 import { isFloating } from '../../executor/onnx-types.ts';
 import type { LowerContext } from '../../executor/lower-context.ts';
-import { floorDivDims, mulDims, productOf, type Dim } from '../../executor/sym-int.ts';
+import { floorDivDims, mulDims, productOf, subDims, type Dim } from '../../executor/sym-int.ts';
 import type { TensorValue } from '../../executor/values.ts';
 import type { ScalarType } from '../../scalar-type.ts';
 
@@ -86,19 +86,29 @@ interface BatchNormArguments {
   readonly bias: TensorValue | null;
   readonly running_mean: TensorValue | null;
   readonly running_var: TensorValue | null;
+  /** The part of the batch's statistics in what the running ones become. */
+  readonly momentum: number;
   readonly eps: number;
 }
 
 /** Batch norm by given statistics. */
-function normaliseBy(context: LowerContext, args: BatchNormArguments, mean: TensorValue, variance: TensorValue): TensorValue {
+function normaliseBy(
+  context: LowerContext,
+  args: BatchNormArguments,
+  mean: TensorValue,
+  variance: TensorValue,
+): TensorValue {
   const { input, eps } = args;
   const channels = mean.shape;
   context.require(input.shape[1] ?? 1, channels[0] ?? 1);
   const scale = filled(context, args.weight, channels, 1, input.dtype);
   const bias = filled(context, args.bias, channels, 0, input.dtype);
-  if (scale === undefined || bias === undefined) return context.unsupported('a batch norm whose number of channels is not known');
+  if (scale === undefined || bias === undefined)
+    return context.unsupported('a batch norm whose number of channels is not known');
   const statistics = [mean, variance].map((values) => context.cast(values, input.dtype));
-  return context.node('BatchNormalization', [input, scale, bias, ...statistics], { attributes: { epsilon: float(eps) } });
+  return context.node('BatchNormalization', [input, scale, bias, ...statistics], {
+    attributes: { epsilon: float(eps) },
+  });
 }
 
 /** Batch norm by the batch’s own statistics: axes 0 and from 2 on. */
@@ -125,20 +135,39 @@ function batchNorm(
     'a batch norm uses the statistics of the batch at hand (it keeps none, or the model was traced in training mode): ' +
       'what a row gives depends on the rows beside it, so do not let the server batch requests together',
   );
-  const { result, mean: ownMean, inverse } = normaliseByBatch(context, args);
+  const { result, mean: ownMean, variance: ownVariance, inverse } = normaliseByBatch(context, args);
   const channels = [input.shape[1] ?? 1];
-  return [result, context.reshape(ownMean, channels), context.reshape(inverse, channels)];
+  const perChannelMean = context.reshape(ownMean, channels);
+  if (training && mean !== null) follow(context, mean, perChannelMean, args.momentum);
+  if (training && variance !== null) {
+    const own = context.reshape(ownVariance, channels);
+    follow(context, variance, corrected(context, own, productOf(input.shape.toSpliced(1, 1))), args.momentum);
+  }
+  return [result, perChannelMean, context.reshape(inverse, channels)];
+}
+
+/** A variance of `count` elements, corrected to `1 / (count - 1)`, as running variances are. */
+function corrected(context: LowerContext, variance: TensorValue, count: Dim): TensorValue {
+  const [all, free] = [count, subDims(count, 1)].map((size) => context.cast(context.ints([size]), variance.dtype));
+  const factor = context.node('Div', [all ?? variance, free ?? variance]);
+  return context.node('Mul', [variance, factor]);
+}
+
+/** Moves a running statistic a part of the way to the batch's, in place. */
+function follow(context: LowerContext, running: TensorValue, own: TensorValue, momentum: number): void {
+  const { dtype } = running;
+  const kept = context.node('Mul', [running, context.scalar(1 - momentum, dtype)]);
+  const added = context.node('Mul', [context.cast(own, dtype), context.scalar(momentum, dtype)]);
+  context.heap.setTensor(running, context.node('Add', [kept, added]).content);
 }
 
 defineOp(
   'aten::batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> Tensor',
   (context, args) => batchNorm(context, args, args.training)[0],
-  { limits: 'running statistics are not updated' },
 );
 defineOp(
   'aten::native_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)',
   (context, args) => batchNorm(context, args, args.training),
-  { limits: 'running statistics are not updated' },
 );
 defineOp(
   'aten::_native_batch_norm_legit_no_training(Tensor input, Tensor? weight, Tensor? bias, Tensor running_mean, Tensor running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor)',
@@ -147,13 +176,20 @@ defineOp(
 defineOp(
   'aten::_batch_norm_impl_index(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> (Tensor, Tensor, Tensor, Tensor, int)',
   (context, args) => [...batchNorm(context, args, args.training), nothing(context, 'uint8'), 0n],
-  { limits: 'running statistics are not updated' },
 );
 
 defineOp(
   'aten::instance_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool use_input_stats, float momentum, float eps, bool cudnn_enabled) -> Tensor',
   (context, args) => {
-    const { input, weight, bias, use_input_stats: ownStatistics, eps, running_mean: mean, running_var: variance } = args;
+    const {
+      input,
+      weight,
+      bias,
+      use_input_stats: ownStatistics,
+      eps,
+      running_mean: mean,
+      running_var: variance,
+    } = args;
     if (!ownStatistics && mean !== null && variance !== null) return normaliseBy(context, args, mean, variance);
     const channels = [weight?.shape[0] ?? bias?.shape[0] ?? input.shape[1] ?? 1];
     const scale = filled(context, weight, channels, 1, input.dtype);
@@ -288,11 +324,13 @@ const weightNorm = (context: LowerContext, v: TensorValue, g: TensorValue, dim: 
   const factor = context.node('Div', [g, normExcept(context, v, dim)]);
   return context.node('Mul', [v, factor]);
 };
-defineOp('aten::_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor', (context, { v, g, dim }) => weightNorm(context, v, g, dim));
-defineOp('aten::_weight_norm_interface(Tensor v, Tensor g, int dim=0) -> (Tensor, Tensor)', (context, { v, g, dim }) => [
+defineOp('aten::_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor', (context, { v, g, dim }) =>
   weightNorm(context, v, g, dim),
-  normExcept(context, v, dim),
-]);
+);
+defineOp(
+  'aten::_weight_norm_interface(Tensor v, Tensor g, int dim=0) -> (Tensor, Tensor)',
+  (context, { v, g, dim }) => [weightNorm(context, v, g, dim), normExcept(context, v, dim)],
+);
 defineOp('aten::norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor', (context, { v, pow, dim }) =>
   pow === 2 ? normExcept(context, v, dim) : context.unsupported(`norm_except_dim with pow=${pow}`, 'use pow=2'),
 );

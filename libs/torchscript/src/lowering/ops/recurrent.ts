@@ -1,8 +1,8 @@
 import { int, str } from '../attributes.ts';
 import { opFamily } from '../define-op.ts';
-import { packed, unpacked, withLengths } from '../packed-sequence.ts';
+import { longestOf, packed, stepsOf, unpacked, withLengths } from '../packed-sequence.ts';
 import type { LowerContext } from '../../executor/lower-context.ts';
-import { mulDims, type Dim } from '../../executor/sym-int.ts';
+import { addDims, maxDims, mulDims, subDims, type Dim } from '../../executor/sym-int.ts';
 import type { TensorValue } from '../../executor/values.ts';
 import { linearLayer } from './linear.ts';
 
@@ -52,6 +52,7 @@ function runStack(context: LowerContext, stack: Stack): { readonly output: Tenso
   if (unbatched && context.inferring) context.unsupported('a recurrent layer without a batch axis');
   const addBatch = (tensor: TensorValue, axis: number): TensorValue =>
     unbatched ? context.reshape(tensor, [...tensor.shape.slice(0, axis), 1, ...tensor.shape.slice(axis)]) : tensor;
+  if (stack.input.dtype === 'float64') return inFloat32(context, stack);
   let x = stack.batchFirst && !unbatched ? context.transpose(stack.input, [1, 0, 2]) : addBatch(stack.input, 1);
   const states = initial.map((state) => addBatch(state, 1));
   const finals: TensorValue[][] = states.map(() => []);
@@ -74,6 +75,18 @@ function runStack(context: LowerContext, stack: Stack): { readonly output: Tenso
   });
   if (unbatched) return { output: context.reshape(x, [x.shape[0] ?? 1, x.shape[2] ?? 1]), final };
   return { output: stack.batchFirst ? context.transpose(x, [1, 0, 2]) : x, final };
+}
+
+/** ONNX Runtime's recurrent kernels know float32 only. */
+function inFloat32(context: LowerContext, stack: Stack): { readonly output: TensorValue; readonly final: readonly TensorValue[] } {
+  const narrow = (tensor: TensorValue): TensorValue => context.cast(tensor, 'float32');
+  const { output, final } = runStack(context, {
+    ...stack,
+    input: narrow(stack.input),
+    initial: stack.initial.map(narrow),
+    weights: stack.weights.map(narrow),
+  });
+  return { output: context.cast(output, 'float64'), final: final.map((state) => context.cast(state, 'float64')) };
 }
 
 /** One layer on [T, B, I]: gives [T, B, directions · H] and the final states [directions, B, H]. */
@@ -253,27 +266,52 @@ defineOp(
 defineOp(
   'aten::_pad_packed_sequence(Tensor data, Tensor batch_sizes, bool batch_first, Scalar padding_value, SymInt total_length) -> (Tensor, Tensor)',
   (context, { data, batch_first, padding_value, total_length }) => {
-    const lengths = unpacked(context, data);
-    const [, batch = 1, ...features] = data.shape;
-    // PyTorch pads to the longest sequence, which may be shorter than what was packed.
-    const longest = context.node('ReduceMax', [context.cast(lengths, 'int64'), context.ints([0])], { shape: [1], attributes: { keepdims: int(1) } });
-    const wanted = total_length === -1 ? null : total_length;
-    const cut = context.node('Slice', [data, context.ints([0]), wanted === null ? longest : context.ints([wanted]), context.ints([0])], {
-      shape: [wanted ?? null, batch, ...features],
-    });
-    const length = cut.shape[0] ?? 1;
-    const steps = context.node('Range', [context.scalar(0n, 'int64'), context.reshape(context.node('Shape', [cut], { dtype: 'int64', shape: [1], attributes: { start: int(0), end: int(1) } }), []), context.scalar(1n, 'int64')], {
-      dtype: 'int64',
-      shape: [length],
-    });
-    const real = context.node('Less', [context.reshape(steps, [length, 1]), context.cast(lengths, 'int64')], {
+    const lengths = context.cast(unpacked(context, data), 'int64');
+    const [time = 1, batch = 1, ...features] = data.shape;
+    // PyTorch pads to the longest sequence, which may be shorter than what was packed, or to what is asked for.
+    const length = total_length === -1 ? longestOf(context, lengths) : total_length;
+    const missing = maxDims(subDims(length, time), 0);
+    const none = [0, ...features.map(() => 0)];
+    const long =
+      missing === 0
+        ? data
+        : context.node('Pad', [data, context.ints([0, ...none, missing, ...none])], {
+            shape: [addDims(time, missing), batch, ...features],
+          });
+    const cut = context.slice(long, 0, 0, length, 1, length);
+    const real = context.node('Less', [context.reshape(stepsOf(context, length), [length, 1]), lengths], {
       dtype: 'bool',
       shape: [length, batch],
     });
     const wide = context.reshape(real, [length, batch, ...features.map(() => 1)]);
-    const padded = context.node('Where', [wide, cut, context.scalar(padding_value, data.dtype)], { dtype: data.dtype, shape: cut.shape });
-    const output = batch_first ? context.transpose(padded, [1, 0, ...features.map((_, i) => i + 2)]) : padded;
-    return [output, context.cast(lengths, 'int64')];
+    const padded = context.node('Where', [wide, cut, context.scalar(padding_value, data.dtype)], {
+      dtype: data.dtype,
+      shape: cut.shape,
+    });
+    return [batch_first ? context.transpose(padded, [1, 0, ...features.map((_, i) => i + 2)]) : padded, lengths];
+  },
+);
+
+defineOp(
+  'aten::pad_sequence(Tensor[] sequences, bool batch_first=False, float padding_value=0.0, str padding_side="right") -> Tensor',
+  (context, { sequences, batch_first, padding_value, padding_side }) => {
+    const longest = sequences.map(({ shape }) => shape[0] ?? 1).reduce(maxDims);
+    const rows = sequences.map((sequence) => {
+      const [length = 1, ...features] = sequence.shape;
+      const missing = subDims(longest, length);
+      const zeros = features.map(() => 0);
+      const [before, after] = padding_side === 'left' ? [missing, 0] : [0, missing];
+      const pads = context.ints([before, ...zeros, after, ...zeros]);
+      const value = context.scalar(padding_value, sequence.dtype);
+      const padded = context.node('Pad', [sequence, pads, value], { shape: [longest, ...features] });
+      return context.reshape(padded, batch_first ? [1, longest, ...features] : [longest, 1, ...features]);
+    });
+    const shape = rows[0]?.shape ?? [];
+    const axis = batch_first ? 0 : 1;
+    return context.node('Concat', rows, {
+      shape: shape.map((size, i) => (i === axis ? rows.length : size)),
+      attributes: { axis: int(axis) },
+    });
   },
 );
 

@@ -72,7 +72,7 @@ defineScalarOp('aten::len(Any a) -> int', (context, { a }) => {
   return isTuple(a) ? BigInt(a.items.length) : context.unsupported('len');
 });
 defineScalarOp('aten::append(t[] self, t el) -> t[]', (context, { self, el }) => { context.heap.append(self as ListValue, el ?? null); return self; });
-defineScalarOp('aten::__getitem__.t(t[] list, int idx) -> t', (context, { list, idx }) => (list as ListValue).items.at(Number(asDim(idx as Scalar))) ?? context.unsupported('index'));
+defineScalarOp('aten::__getitem__.t(t[] list, int idx) -> t', (context, { list, idx }) => (list as ListValue).pieces?.item(asDim(idx as Scalar)) ?? (list as ListValue).items.at(Number(asDim(idx as Scalar))) ?? context.unsupported('index'));
 defineScalarOp('aten::__getitem__.dict(Dict(str, t) self, Any key) -> t', (context, { self, key }) => (self as DictValue).entries.find(([k]) => same(k, key))?.[1] ?? context.unsupported('key'));
 defineScalarOp('aten::__contains__.dict(Dict(str, t) self, Any key) -> bool', (_, { self, key }) => (self as DictValue).entries.some(([k]) => same(k, key)));
 defineScalarOp('aten::__contains__.list(t[] self, Any key) -> bool', (_, { self, key }) => (self as ListValue).items.some((k) => same(k, key)));

@@ -1,11 +1,13 @@
 import type { LowerContext } from '../../../executor/lower-context.ts';
 import { productOf, sameDim, type Dim } from '../../../executor/sym-int.ts';
 import type { Scalar, TensorValue } from '../../../executor/values.ts';
+import type { ScalarType } from '../../../scalar-type.ts';
 import { binary, choose, compare } from '../../arithmetic.ts';
 import { int } from '../../attributes.ts';
 import { broadcastShapes } from '../../broadcast.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
+import { highestOf, lowestOf } from '../../number-range.ts';
 import { scatterElements, type ScatterReduction } from '../../scatter.ts';
 import { pick } from './advanced-index.ts';
 
@@ -192,30 +194,14 @@ defineOp(
 
 /** How `scatter_reduce` names its reductions, and what leaves a result as it is. */
 const REDUCTIONS: Readonly<
-  Record<string, { readonly reduction: ScatterReduction; readonly neutral: (dtype: string) => number | bigint }>
+  Record<string, { readonly reduction: ScatterReduction; readonly neutral: (dtype: ScalarType) => number | bigint }>
 > = {
   sum: { reduction: 'add', neutral: () => 0n },
   mean: { reduction: 'add', neutral: () => 0n },
   prod: { reduction: 'mul', neutral: () => 1n },
-  amax: { reduction: 'max', neutral: (dtype) => lowest(dtype) },
-  amin: { reduction: 'min', neutral: (dtype) => highest(dtype) },
+  amax: { reduction: 'max', neutral: lowestOf },
+  amin: { reduction: 'min', neutral: highestOf },
 };
-
-const INTEGER_BITS: Readonly<Record<string, number>> = { int8: 8, int16: 16, int32: 32, int64: 64 };
-
-/** The least number of a dtype. */
-function lowest(dtype: string): number | bigint {
-  const bits = INTEGER_BITS[dtype];
-  if (bits !== undefined) return -(2n ** BigInt(bits - 1));
-  return dtype === 'uint8' || dtype === 'bool' ? 0n : -Infinity;
-}
-
-/** The greatest number of a dtype. */
-function highest(dtype: string): number | bigint {
-  const bits = INTEGER_BITS[dtype];
-  if (bits !== undefined) return 2n ** BigInt(bits - 1) - 1n;
-  return dtype === 'uint8' ? 255n : dtype === 'bool' ? 1n : Infinity;
-}
 
 defineOp(
   'aten::scatter_reduce.two(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor',

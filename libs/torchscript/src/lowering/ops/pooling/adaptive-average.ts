@@ -32,7 +32,12 @@ function averageAxis(context: LowerContext, input: TensorValue, axis: number, co
   return context.reshape(product, pooled);
 }
 
-function adaptiveAveragePool(context: LowerContext, self: TensorValue, output: readonly Dim[], axes: number): TensorValue {
+function adaptiveAveragePool(
+  context: LowerContext,
+  self: TensorValue,
+  output: readonly Dim[],
+  axes: number,
+): TensorValue {
   requireFloating(context, self);
   const counts = perAxis(output, axes);
   return withBatch(context, self, axes, (batched) => {
@@ -56,18 +61,23 @@ function adaptiveAveragePool(context: LowerContext, self: TensorValue, output: r
   });
 }
 
-defineOp('aten::adaptive_avg_pool1d(Tensor self, SymInt[1] output_size) -> Tensor', (context, { self, output_size: size }) =>
-  adaptiveAveragePool(context, self, size, 1),
+defineOp(
+  'aten::adaptive_avg_pool1d(Tensor self, SymInt[1] output_size) -> Tensor',
+  (context, { self, output_size: size }) => adaptiveAveragePool(context, self, size, 1),
 );
-defineOp('aten::adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor', (context, { self, output_size: size }) =>
-  adaptiveAveragePool(context, self, size, 2),
+defineOp(
+  'aten::adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor',
+  (context, { self, output_size: size }) => adaptiveAveragePool(context, self, size, 2),
 );
-defineOp('aten::adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor', (context, { self, output_size: size }) =>
-  adaptiveAveragePool(context, self, size, 3),
+defineOp(
+  'aten::adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor',
+  (context, { self, output_size: size }) => adaptiveAveragePool(context, self, size, 3),
 );
-defineOp('aten::_adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor', (context, { self, output_size: size }) =>
-  adaptiveAveragePool(context, self, size, 2),
+defineOp(
+  'aten::_adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor',
+  (context, { self, output_size: size }) => adaptiveAveragePool(context, self, size, 2),
 );
-defineOp('aten::_adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor', (context, { self, output_size: size }) =>
-  adaptiveAveragePool(context, self, size, 3),
+defineOp(
+  'aten::_adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor',
+  (context, { self, output_size: size }) => adaptiveAveragePool(context, self, size, 3),
 );

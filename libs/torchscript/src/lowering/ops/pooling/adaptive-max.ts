@@ -78,10 +78,13 @@ function adaptiveMaxPool(
       return maxOfWindows(context, batched, { kernel, stride: kernel, ...none });
     }
     // From the last axis to the first: of equal elements the first in row-major order wins, as in PyTorch.
-    return [...counts.entries()].reverse().reduce<Indexed>((pooled, [i, count]) => {
-      if (sameDim(pooled[0].shape[i + 2] ?? 1, count)) return pooled;
-      return greatest(context, windowElements(context, pooled, i + 2, count), i + 3);
-    }, withPlaces(context, batched));
+    return [...counts.entries()].reverse().reduce<Indexed>(
+      (pooled, [i, count]) => {
+        if (sameDim(pooled[0].shape[i + 2] ?? 1, count)) return pooled;
+        return greatest(context, windowElements(context, pooled, i + 2, count), i + 3);
+      },
+      withPlaces(context, batched),
+    );
   });
 }
 

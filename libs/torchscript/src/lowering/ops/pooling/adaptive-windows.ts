@@ -29,7 +29,12 @@ export function adaptiveBounds(context: LowerContext, size: Dim, count: Dim): Ad
 }
 
 /** The matrix [count, size] that averages each of `count` windows of an axis of `size` elements. */
-export function averagingMatrix(context: LowerContext, size: Dim, count: Dim, dtype: TensorValue['dtype']): TensorValue {
+export function averagingMatrix(
+  context: LowerContext,
+  size: Dim,
+  count: Dim,
+  dtype: TensorValue['dtype'],
+): TensorValue {
   if (typeof size === 'number' && typeof count === 'number' && size * count <= MAX_CONSTANT) {
     const rows = Array.from({ length: count }, (_, i) => {
       const [start, end] = [Math.floor((i * size) / count), Math.ceil(((i + 1) * size) / count)];

@@ -12,7 +12,12 @@ const { ops, defineOp } = opFamily('pooling');
 export const averagePooling = ops;
 
 /** The mean of each window of [N, C, …]. */
-export function meanOfWindows(context: LowerContext, input: TensorValue, windows: Windows, countPadding = true): TensorValue {
+export function meanOfWindows(
+  context: LowerContext,
+  input: TensorValue,
+  windows: Windows,
+  countPadding = true,
+): TensorValue {
   return context.node('AveragePool', [input], {
     shape: pooledShape(input.shape, windows),
     attributes: { ...windowAttributes(windows), count_include_pad: flag(countPadding) },
@@ -29,7 +34,9 @@ function sumOfWindows(context: LowerContext, input: TensorValue, windows: Window
     return maxDims(subDims(reached, addDims(input.shape[i + 2] ?? 1, padding[i] ?? 0)), 0);
   });
   const padded = context.node('Pad', [input, context.ints([0, 0, ...padding, 0, 0, ...after])], {
-    shape: input.shape.map((size, i) => (i < 2 ? size : addDims(size, addDims(padding[i - 2] ?? 0, after[i - 2] ?? 0)))),
+    shape: input.shape.map((size, i) =>
+      i < 2 ? size : addDims(size, addDims(padding[i - 2] ?? 0, after[i - 2] ?? 0)),
+    ),
   });
   const plain = { ...windows, padding: padding.map(() => 0), ceil: false };
   const means = context.node('AveragePool', [padded], { shape, attributes: windowAttributes(plain) });
@@ -42,7 +49,12 @@ interface AverageOptions {
   readonly divisor_override?: number | null;
 }
 
-function averagePool(context: LowerContext, input: TensorValue, windows: Windows, options: AverageOptions): TensorValue {
+function averagePool(
+  context: LowerContext,
+  input: TensorValue,
+  windows: Windows,
+  options: AverageOptions,
+): TensorValue {
   requireFloating(context, input);
   const { count_include_pad: countPadding, divisor_override: divisor = null } = options;
   return withBatch(context, input, windows.kernel.length, (batched) =>

@@ -29,9 +29,14 @@ const maxAttributes = (windows: Windows): Readonly<Record<string, OnnxAttribute>
 export function maxOfWindows(context: LowerContext, input: TensorValue, windows: Windows): readonly TensorValue[] {
   const shape = pooledShape(input.shape, windows);
   const dtype = pooledType(input.dtype);
-  const outputs = [{ dtype, shape }, { dtype: 'int64', shape }] as const;
+  const outputs = [
+    { dtype, shape },
+    { dtype: 'int64', shape },
+  ] as const;
   const attributes = maxAttributes(windows);
-  const [values = input, flat = input] = context.nodes('MaxPool', [context.cast(input, dtype)], outputs, { attributes });
+  const [values = input, flat = input] = context.nodes('MaxPool', [context.cast(input, dtype)], outputs, {
+    attributes,
+  });
   // ONNX counts over the whole tensor.
   const plane = context.ints([productOf(input.shape.slice(2))]);
   return [context.cast(values, input.dtype), context.node('Mod', [flat, plane])];
@@ -95,4 +100,3 @@ defineOp(
   'aten::max_unpool3d(Tensor self, Tensor indices, SymInt[3] output_size, int[3] stride, int[3] padding) -> Tensor',
   (context, { self, indices, output_size: size }) => unpool(context, self, indices, size),
 );
-

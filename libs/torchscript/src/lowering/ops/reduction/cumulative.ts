@@ -6,9 +6,11 @@ import { int } from '../../attributes.ts';
 import { copyOf } from '../../copies.ts';
 import { runningSum } from '../../counting.ts';
 import { opFamily } from '../../define-op.ts';
+import { highestOf, lowestOf } from '../../number-range.ts';
 import { positions } from '../../positions.ts';
 import { asFloat } from '../../promotion.ts';
 import { concatenate } from '../shape/joining.ts';
+import { extremeOver } from './extremes.ts';
 import { accumulatedType, reduce } from './reduce.ts';
 
 const { ops, defineOp } = opFamily('reduction');
@@ -128,9 +130,18 @@ for (const [name, beats] of [
         );
         return [copyOf(values), copyOf(indices)];
       }
-      return context.unsupported(`${name}() along an axis of free size`, 'fix the size of the axis');
+      const fill = context.scalar(name === 'cummax' ? lowestOf(self.dtype) : highestOf(self.dtype), self.dtype);
+      const rows = upToEach(context, self, axis, fill);
+      const last = rows.rank - 1;
+      const values = extremeOver(context, name === 'cummax' ? 'Max' : 'Min', rows, [last], true);
+      // Of several places the last one that the running extreme has seen.
+      const seen = upToEach(context, places, axis, context.scalar(-1n, 'int64'));
+      const hits = choose(context, compare(context, 'Equal', rows, values), seen, context.scalar(-1n, 'int64'));
+      const indices = reduce(context, 'ReduceMax', hits, [last], false);
+      const flat = context.reshape(values, indices.content.shape);
+      return [inOrder(context, flat, axis), inOrder(context, indices, axis)];
     },
-    { limits: 'an axis of fixed size' },
+    SQUARE,
   );
 }
 

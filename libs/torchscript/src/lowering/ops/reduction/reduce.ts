@@ -66,7 +66,7 @@ export function accumulatedType(dtype: ScalarType): ScalarType {
 export function floatingOnly(context: LowerContext, self: TensorValue, op: string): TensorValue {
   if (isFloating(self.dtype)) return self;
   return context.unsupported(
-    `${op} of a ${self.dtype} tensor`,
+    `${op} of a tensor of ${self.dtype}`,
     'PyTorch takes floating-point tensors only: convert it first',
   );
 }

@@ -120,3 +120,21 @@ defineOp(
     return writeDiagonal(context, self, diagonal, context.cast(src, self.dtype));
   },
 );
+
+defineOp(
+  'aten::fill_diagonal_(Tensor(a!) self, Scalar fill_value, bool wrap=False) -> Tensor(a!)',
+  (context, { self, fill_value, wrap }) => {
+    if (self.rank !== 2 || wrap) {
+      return context.unsupported('fill_diagonal_() of other than a matrix, or with wrap', 'write to diagonal() instead');
+    }
+    const diagonal = { offset: 0, first: 0, second: 1 };
+    const filling = context.expand(
+      context.scalar(fill_value, self.dtype),
+      readDiagonal(context, self, diagonal).content.shape,
+    );
+    const { contiguous } = self.content;
+    context.heap.setTensor(self, { ...writeDiagonal(context, self, diagonal, filling).content, contiguous });
+    return self;
+  },
+  { limits: 'matrices, without wrap' },
+);

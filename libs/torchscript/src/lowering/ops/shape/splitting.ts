@@ -3,13 +3,15 @@ import {
   addDims,
   exactQuotient,
   floorDivDims,
+  minDims,
+  minimumOf,
   mulDims,
   sameDim,
   subDims,
   SymInt,
   type Dim,
 } from '../../../executor/sym-int.ts';
-import { ListValue, type TensorValue, type Value } from '../../../executor/values.ts';
+import { ListValue, type PieceReader, type TensorValue, type Value } from '../../../executor/values.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 import { dimsOf, rangeOf } from '../../dims.ts';
@@ -57,16 +59,27 @@ function equalPieces(context: LowerContext, self: TensorValue, axis: number, siz
   }
   const count = exactQuotient(length, size);
   if (typeof count === 'number') return pieces(context, self, axis, cutInto(length, size, count));
-  // Their number is known only at run time.
-  const list =
+  const stack =
     count === undefined
-      ? new ListValue([])
-      : new ListValue([], outermost(context, context.reshape(self, shape.toSpliced(axis, 1, count, size)), axis));
-  if (count === undefined) {
-    list.appendOnly = () =>
-      context.unsupported('the number of pieces that a split of an axis of free size gives', FIX_SIZE);
-  }
-  list.unpack = (names) => pieces(context, self, axis, cutInto(length, size, names));
+      ? undefined
+      : outermost(context, context.reshape(self, shape.toSpliced(axis, 1, count, size)), axis);
+  return unknownLength(context, stack, {
+    item: (index) => {
+      if (minimumOf(index) < 0 && count === undefined) {
+        return context.unsupported('an index from the end into pieces of an axis of free size', FIX_SIZE);
+      }
+      const start = mulDims(minimumOf(index) < 0 ? addDims(count ?? 0, index) : index, size);
+      return rangeView(context, self, axis, start, count === undefined ? minDims(size, subDims(length, start)) : size);
+    },
+    unpack: (names) => pieces(context, self, axis, cutInto(length, size, names)),
+  });
+}
+
+/** A list of pieces whose number is known only at run time; `stack` holds them along a new first axis, where they are equal. */
+function unknownLength(context: LowerContext, stack: TensorValue | undefined, pieces: PieceReader): ListValue {
+  const list = new ListValue([], stack);
+  list.pieces = pieces;
+  list.appendOnly = () => context.unsupported('going through the pieces of an axis of free size', FIX_SIZE);
   return list;
 }
 
@@ -183,12 +196,13 @@ defineOp('aten::unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]', (con
   const length = self.content.shape[axis] ?? 0;
   const items = (count: number): TensorValue[] => rangeOf(count).map((index) => selectView(context, self, axis, index));
   if (typeof length === 'number') return items(length);
-  const list = new ListValue([], outermost(context, self, axis));
-  list.unpack = (names) => {
-    context.require(length, names);
-    return items(names);
-  };
-  return list;
+  return unknownLength(context, outermost(context, self, axis), {
+    item: (index) => selectView(context, self, axis, index),
+    unpack: (names) => {
+      context.require(length, names);
+      return items(names);
+    },
+  });
 });
 
 defineOp(

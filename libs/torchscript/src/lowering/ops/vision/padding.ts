@@ -1,6 +1,7 @@
 import { str } from '../../attributes.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
+import { requireRank } from '../../spatial.ts';
 import type { LowerContext } from '../../../executor/lower-context.ts';
 import { addDims, maxDims, minDims, mulDims, subDims, type Dim } from '../../../executor/sym-int.ts';
 import type { Scalar, TensorValue } from '../../../executor/values.ts';
@@ -27,13 +28,18 @@ export function pad(
   value: Scalar | null = null,
 ): TensorValue {
   const kind = MODES[mode];
-  if (kind === undefined) return context.unsupported(`padding mode ${mode}`, 'use constant, reflect, replicate or circular');
-  if (amounts.every((amount) => amount === 0)) return copyOf(self);
+  if (kind === undefined)
+    return context.unsupported(`padding mode ${mode}`, 'use constant, reflect, replicate or circular');
   const { rank } = self;
+  if (amounts.length > 2 * rank)
+    return context.unsupported(`padding ${amounts.length / 2} axes of a tensor of rank ${rank}`);
+  if (amounts.every((amount) => amount === 0)) return copyOf(self);
   const at = (axis: number, side: number): Dim => amounts[2 * (rank - 1 - axis) + side] ?? 0;
   const axes = self.shape.map((_, axis) => axis);
   const before = axes.map((axis) => at(axis, 0));
   const after = axes.map((axis) => at(axis, 1));
+  // Reflecting and its like take images, volumes or signals with their channels.
+  if (kind !== 'constant') requireRank(context, self, amounts.length / 2 + 2, amounts.length / 2 + 1);
   if (kind === 'constant') {
     // A padding of zeros needs no third input.
     const filler = value === null || value === 0n || value === 0 ? [] : [context.scalar(value, self.dtype)];

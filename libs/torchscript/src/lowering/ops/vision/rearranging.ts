@@ -2,7 +2,7 @@ import { int, ints, str } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
 import { rangeOf } from '../../dims.ts';
 import { positions } from '../../positions.ts';
-import { perAxis, requireFloating } from '../../spatial.ts';
+import { perAxis, requireFloating, requireRank } from '../../spatial.ts';
 import type { LowerContext } from '../../../executor/lower-context.ts';
 import { isFloating } from '../../../executor/onnx-types.ts';
 import { addDims, floorDivDims, mulDims, productOf, type Dim } from '../../../executor/sym-int.ts';
@@ -14,31 +14,45 @@ const { ops, defineOp } = opFamily('vision');
 /** Operators that move pixels: between channels and space, and into columns and back. */
 export const rearranging = ops;
 
-defineOp('aten::pixel_shuffle(Tensor self, int upscale_factor) -> Tensor', (context, { self, upscale_factor: factor }) => {
-  const leading = self.shape.slice(0, -3);
-  const [channels = 1, height = 1, width = 1] = self.shape.slice(-3);
-  const depth = floorDivDims(channels, factor * factor);
-  const [tall, wide] = [mulDims(height, factor), mulDims(width, factor)];
-  const one = self.rank === 4 ? self : context.reshape(self, [productOf(leading), channels, height, width]);
-  const dtype = isFloating(self.dtype) ? self.dtype : 'float64';
-  const shuffled = context.node('DepthToSpace', [context.cast(one, dtype)], {
-    shape: [one.shape[0] ?? 1, depth, tall, wide],
-    attributes: { blocksize: int(factor), mode: str('CRD') },
-  });
-  return context.reshape(context.cast(shuffled, self.dtype), [...leading, depth, tall, wide]);
-});
+/** Refuses what has no channels, rows and columns. */
+function requirePixels(context: LowerContext, self: TensorValue): void {
+  requireRank(context, self, 4, 3, 5, 6, 7, 8);
+}
 
-defineOp('aten::pixel_unshuffle(Tensor self, int downscale_factor) -> Tensor', (context, { self, downscale_factor: factor }) => {
-  const leading = self.shape.slice(0, -3);
-  const [channels = 1, height = 1, width = 1] = self.shape.slice(-3);
-  const [low, narrow] = [floorDivDims(height, factor), floorDivDims(width, factor)];
-  const blocks = context.reshape(self, [productOf(leading), channels, low, factor, narrow, factor]);
-  const moved = context.transpose(blocks, [0, 1, 3, 5, 2, 4]);
-  return context.reshape(moved, [...leading, mulDims(channels, factor * factor), low, narrow]);
-});
+defineOp(
+  'aten::pixel_shuffle(Tensor self, int upscale_factor) -> Tensor',
+  (context, { self, upscale_factor: factor }) => {
+    requirePixels(context, self);
+    const leading = self.shape.slice(0, -3);
+    const [channels = 1, height = 1, width = 1] = self.shape.slice(-3);
+    const depth = floorDivDims(channels, factor * factor);
+    const [tall, wide] = [mulDims(height, factor), mulDims(width, factor)];
+    const one = self.rank === 4 ? self : context.reshape(self, [productOf(leading), channels, height, width]);
+    const dtype = isFloating(self.dtype) ? self.dtype : 'float64';
+    const shuffled = context.node('DepthToSpace', [context.cast(one, dtype)], {
+      shape: [one.shape[0] ?? 1, depth, tall, wide],
+      attributes: { blocksize: int(factor), mode: str('CRD') },
+    });
+    return context.reshape(context.cast(shuffled, self.dtype), [...leading, depth, tall, wide]);
+  },
+);
+
+defineOp(
+  'aten::pixel_unshuffle(Tensor self, int downscale_factor) -> Tensor',
+  (context, { self, downscale_factor: factor }) => {
+    requirePixels(context, self);
+    const leading = self.shape.slice(0, -3);
+    const [channels = 1, height = 1, width = 1] = self.shape.slice(-3);
+    const [low, narrow] = [floorDivDims(height, factor), floorDivDims(width, factor)];
+    const blocks = context.reshape(self, [productOf(leading), channels, low, factor, narrow, factor]);
+    const moved = context.transpose(blocks, [0, 1, 3, 5, 2, 4]);
+    return context.reshape(moved, [...leading, mulDims(channels, factor * factor), low, narrow]);
+  },
+);
 
 /** Deals the channels out: of `groups` groups first each one's first, then each one's second, … */
 const channelShuffle = (context: LowerContext, self: TensorValue, groups: number): TensorValue => {
+  requireRank(context, self, 4, 3, 5);
   const [batch = 1, channels = 1, ...rest] = self.shape;
   const grouped = context.reshape(self, [batch, groups, floorDivDims(channels, groups), ...rest]);
   const swapped = [0, 2, 1, ...rangeOf(rest.length).map((axis) => axis + 3)];
@@ -53,6 +67,7 @@ defineOp('aten::native_channel_shuffle(Tensor self, int groups) -> Tensor', (con
 
 /** The input with a batch axis in front where it lacks one. */
 function withLeadingAxis(context: LowerContext, self: TensorValue, rank: number): TensorValue {
+  requireRank(context, self, rank, rank - 1);
   return self.rank === rank - 1 ? context.reshape(self, [1, ...self.shape]) : self;
 }
 

@@ -2,7 +2,7 @@ import type { OnnxAttribute } from '@sconce/onnx';
 
 import { flag, float, str } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
-import { requireFloating } from '../../spatial.ts';
+import { requireFloating, requireRank } from '../../spatial.ts';
 import type { LowerContext } from '../../../executor/lower-context.ts';
 import type { Dim } from '../../../executor/sym-int.ts';
 import type { TensorValue } from '../../../executor/values.ts';
@@ -30,12 +30,17 @@ interface ResizeTarget {
 
 function resize(context: LowerContext, input: TensorValue, target: ResizeTarget, options: ResizeOptions): TensorValue {
   const { mode, antialias = false } = options;
+  requireRank(context, input, 2 + (target.sizes ?? target.factors ?? []).length);
   const axes = resizedAxes(context, input.shape.slice(2), target.sizes, target.factors);
-  if (mode === 'nearest' || mode === 'nearest-exact') return resizeNearest(context, input, axes, mode === 'nearest-exact');
+  if (mode === 'nearest' || mode === 'nearest-exact')
+    return resizeNearest(context, input, axes, mode === 'nearest-exact');
   requireFloating(context, input);
   const alignCorners = options.alignCorners ?? false;
   if (alignCorners && antialias) {
-    return context.unsupported('antialias=True with align_corners=True', 'use align_corners=False, which is the default');
+    return context.unsupported(
+      'antialias=True with align_corners=True',
+      'use align_corners=False, which is the default',
+    );
   }
   const attributes: Record<string, OnnxAttribute> = {
     mode: str(mode),
@@ -52,10 +57,14 @@ function resize(context: LowerContext, input: TensorValue, target: ResizeTarget,
   if (scales.some((scale) => scale === undefined)) {
     return context.unsupported('a scale factor for one axis and a size for another', 'give sizes for all axes');
   }
-  return context.node('Resize', [input, null, context.constant([1, 1, ...(scales as number[])], 'float32', [shape.length])], {
-    shape,
-    attributes,
-  });
+  return context.node(
+    'Resize',
+    [input, null, context.constant([1, 1, ...(scales as number[])], 'float32', [shape.length])],
+    {
+      shape,
+      attributes,
+    },
+  );
 }
 
 /** The factor for an axis as Resize takes it, which multiplies in float32 to find the size: off by a few bits where it would miss it. */
@@ -71,17 +80,25 @@ function factorOf({ from, to, factor }: ResizedAxis): number | undefined {
   return scale;
 }
 
-defineOp('aten::upsample_nearest1d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor', (context, args) =>
-  resize(context, args.input, { sizes: args.output_size, factors: args.scale_factors }, { mode: 'nearest' }),
+defineOp(
+  'aten::upsample_nearest1d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor',
+  (context, args) =>
+    resize(context, args.input, { sizes: args.output_size, factors: args.scale_factors }, { mode: 'nearest' }),
 );
-defineOp('aten::upsample_nearest2d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor', (context, args) =>
-  resize(context, args.input, { sizes: args.output_size, factors: args.scale_factors }, { mode: 'nearest' }),
+defineOp(
+  'aten::upsample_nearest2d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor',
+  (context, args) =>
+    resize(context, args.input, { sizes: args.output_size, factors: args.scale_factors }, { mode: 'nearest' }),
 );
-defineOp('aten::upsample_nearest3d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor', (context, args) =>
-  resize(context, args.input, { sizes: args.output_size, factors: args.scale_factors }, { mode: 'nearest' }),
+defineOp(
+  'aten::upsample_nearest3d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor',
+  (context, args) =>
+    resize(context, args.input, { sizes: args.output_size, factors: args.scale_factors }, { mode: 'nearest' }),
 );
-defineOp('aten::upsample_nearest1d(Tensor self, SymInt[1] output_size, float? scales=None) -> Tensor', (context, args) =>
-  resize(context, args.self, { sizes: args.output_size, factors: [args.scales] }, { mode: 'nearest' }),
+defineOp(
+  'aten::upsample_nearest1d(Tensor self, SymInt[1] output_size, float? scales=None) -> Tensor',
+  (context, args) =>
+    resize(context, args.self, { sizes: args.output_size, factors: [args.scales] }, { mode: 'nearest' }),
 );
 defineOp(
   'aten::upsample_nearest2d(Tensor self, SymInt[2] output_size, float? scales_h=None, float? scales_w=None) -> Tensor',
@@ -109,8 +126,10 @@ defineOp(
   (context, args) =>
     resize(context, args.input, { sizes: args.output_size, factors: args.scale_factors }, { mode: 'nearest-exact' }),
 );
-defineOp('aten::_upsample_nearest_exact1d(Tensor self, SymInt[1] output_size, float? scales=None) -> Tensor', (context, args) =>
-  resize(context, args.self, { sizes: args.output_size, factors: [args.scales] }, { mode: 'nearest-exact' }),
+defineOp(
+  'aten::_upsample_nearest_exact1d(Tensor self, SymInt[1] output_size, float? scales=None) -> Tensor',
+  (context, args) =>
+    resize(context, args.self, { sizes: args.output_size, factors: [args.scales] }, { mode: 'nearest-exact' }),
 );
 defineOp(
   'aten::_upsample_nearest_exact2d(Tensor self, SymInt[2] output_size, float? scales_h=None, float? scales_w=None) -> Tensor',

@@ -1,5 +1,6 @@
 import { flag, str } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
+import { requireRank } from '../../spatial.ts';
 import type { LowerContext } from '../../../executor/lower-context.ts';
 import type { TensorValue } from '../../../executor/values.ts';
 
@@ -9,6 +10,8 @@ const { ops, defineOp } = opFamily('vision');
 export const sampling = ops;
 
 const INTERPOLATIONS = ['linear', 'nearest', 'cubic'];
+/** Of images and of volumes. */
+const GRID_RANKS = [4, 5];
 const PADDINGS = ['zeros', 'border', 'reflection'];
 
 interface GridArguments {
@@ -22,8 +25,11 @@ interface GridArguments {
 /** `input` [N, C, …in], `grid` [N, …out, axes] of positions from -1 to 1, x first. */
 function gridSample(context: LowerContext, args: GridArguments): TensorValue {
   const { input, grid, align_corners: align } = args;
+  requireRank(context, input, grid.rank);
+  if (!GRID_RANKS.includes(grid.rank)) context.unsupported(`a grid of rank ${grid.rank}`, 'it takes rank 4 or 5');
   const mode = INTERPOLATIONS[args.interpolation_mode] ?? '';
-  if (mode === 'cubic' && input.rank !== 4) return context.unsupported('bicubic sampling of a volume', 'use mode="bilinear"');
+  if (mode === 'cubic' && input.rank !== 4)
+    return context.unsupported('bicubic sampling of a volume', 'use mode="bilinear"');
   const [batch = 1, channels = 1] = input.shape;
   return context.node('GridSample', [input, context.cast(grid, input.dtype)], {
     shape: [batch, channels, ...grid.shape.slice(1, -1)],

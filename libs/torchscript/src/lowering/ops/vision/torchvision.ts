@@ -1,5 +1,6 @@
 import { float, int, ints, str } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
+import { requireRank } from '../../spatial.ts';
 import type { LowerContext } from '../../../executor/lower-context.ts';
 import { addDims, floorDivDims, mulDims, subDims } from '../../../executor/sym-int.ts';
 import type { TensorValue } from '../../../executor/values.ts';
@@ -16,6 +17,8 @@ const columns = (context: LowerContext, matrix: TensorValue, from: number, to: n
 defineOp(
   'torchvision::nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor',
   (context, { dets, scores, iou_threshold: threshold }) => {
+    requireRank(context, dets, 2);
+    requireRank(context, scores, 1);
     const count = dets.shape[0] ?? 1;
     const inputs = [
       context.reshape(context.cast(dets, 'float32'), [1, count, 4]),
@@ -32,6 +35,8 @@ defineOp(
 defineOp(
   'torchvision::roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width, int sampling_ratio, bool aligned) -> Tensor',
   (context, { input, rois, spatial_scale: scale, pooled_height: height, pooled_width: width, ...args }) => {
+    requireRank(context, input, 4);
+    requireRank(context, rois, 2);
     const count = rois.shape[0] ?? 1;
     const batch = context.reshape(context.cast(columns(context, rois, 0, 1), 'int64'), [count]);
     const boxes = context.cast(columns(context, rois, 1, 5), input.dtype);
@@ -52,6 +57,7 @@ defineOp(
 defineOp(
   'torchvision::deform_conv2d(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, int stride_h, int stride_w, int pad_h, int pad_w, int dilation_h, int dilation_w, int groups, int offset_groups, bool use_mask) -> Tensor',
   (context, { input, weight, offset, mask, bias, ...args }) => {
+    requireRank(context, input, 4);
     const [batch = 1, , ...sizes] = input.shape;
     const [filters = 1, , ...kernel] = weight.shape;
     const [stride, padding, dilation] = [
@@ -64,15 +70,19 @@ defineOp(
       const reach = mulDims(subDims(extent, 1), gap);
       return addDims(floorDivDims(subDims(addDims(size, 2 * (padding[i] ?? 0) - 1), reach), step), 1);
     });
-    return context.node('DeformConv', args.use_mask ? [input, weight, offset, bias, mask] : [input, weight, offset, bias], {
-      shape: [batch, filters, ...outputs],
-      attributes: {
-        strides: ints(stride),
-        pads: ints([...padding, ...padding]),
-        dilations: ints(dilation),
-        group: int(args.groups),
-        offset_group: int(args.offset_groups),
+    return context.node(
+      'DeformConv',
+      args.use_mask ? [input, weight, offset, bias, mask] : [input, weight, offset, bias],
+      {
+        shape: [batch, filters, ...outputs],
+        attributes: {
+          strides: ints(stride),
+          pads: ints([...padding, ...padding]),
+          dilations: ints(dilation),
+          group: int(args.groups),
+          offset_group: int(args.offset_groups),
+        },
       },
-    });
+    );
   },
 );

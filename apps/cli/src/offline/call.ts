@@ -1,0 +1,105 @@
+import { fromBfloat16Bits, viewOf, type Datatype, type Tensor } from '@sconce/tensor';
+import { failure } from '../output/failure.ts';
+
+/** The tensors of one call: in order, or by the inputs' names. */
+export type Call = readonly Tensor[] | ReadonlyMap<string, Tensor>;
+
+/** What a model takes. */
+export interface InputSpec {
+  readonly name: string;
+  readonly datatype: Datatype;
+}
+
+const NUMBERED = /^(?:in\.)?(\d+)$/;
+const OF_FIRST_CASE = /^0\.in\.(\d+)$/;
+const HINT = '`sconce inspect FILE` prints the inputs.';
+
+/** The call that a tensor file holds: `0`, `1`, … or `in.0`, `in.1`, … in order, call 0 of a cases file, or by name. */
+export function callOf(tensors: ReadonlyMap<string, Tensor>): Call {
+  const numbered = (pattern: RegExp): Tensor[] =>
+    [...tensors]
+      .flatMap(([name, tensor]) => {
+        const index = pattern.exec(name)?.[1];
+        return index === undefined ? [] : [{ index: Number(index), tensor }];
+      })
+      .sort((a, b) => a.index - b.index)
+      .map(({ tensor }) => tensor);
+  const inOrder = numbered(NUMBERED);
+  if (inOrder.length === tensors.size) return inOrder;
+  const firstCase = numbered(OF_FIRST_CASE);
+  return firstCase.length > 0 ? firstCase : tensors;
+}
+
+/**
+ * The call where its names are the model's. `roots` are the model's arguments, of which lists and dicts have parts
+ * (`items.0`). A lone tensor may have any name.
+ *
+ * @throws SconceError `invalid_tensor` for names that the model does not have.
+ */
+export function checkNames(call: Call, roots: readonly string[]): Call {
+  if (!(call instanceof Map)) return call;
+  const names = [...(call as ReadonlyMap<string, Tensor>).keys()];
+  const strange = names.filter((name) => !roots.some((root) => isPartOf(name, root)));
+  if (strange.length === 0) return call;
+  if (call.size === 1) return [...(call as ReadonlyMap<string, Tensor>).values()];
+  const message = `The model has no input ${strange.join(', ')}; its inputs are ${roots.join(', ')}.`;
+  throw failure('invalid_tensor', message, 'Name the tensors as the inputs, or number them in order: 0, 1, ….');
+}
+
+/** Whether `name` is the argument `root` or a part of it. */
+export function isPartOf(name: string, root: string): boolean {
+  return name === root || name.startsWith(`${root}.`);
+}
+
+/**
+ * The call's tensors under the inputs' names and with their types. Python's numbers are stored as the tensors that PyTorch
+ * makes of them, and bfloat16 is passed as float32.
+ *
+ * @throws SconceError `invalid_tensor` where tensors are missing, too many, or of another type.
+ */
+export function bindCall(call: Call, inputs: readonly InputSpec[]): Tensor[] {
+  const names = inputs.map(({ name }) => name);
+  const known = checkNames(call, names);
+  const byName = known instanceof Map ? (known as ReadonlyMap<string, Tensor>) : undefined;
+  const inOrder = byName === undefined ? (known as readonly Tensor[]) : [];
+  const given = byName?.size ?? inOrder.length;
+  const list = names.length === 0 ? 'none' : names.join(', ');
+  return inputs.map((input, i) => {
+    const tensor = byName?.get(input.name) ?? inOrder[i];
+    if (tensor === undefined || given > inputs.length) {
+      const message = `The model takes ${count(inputs.length, 'input')} (${list}), and ${count(given, 'tensor')} came.`;
+      throw failure('invalid_tensor', message, HINT);
+    }
+    return { ...convert(tensor, input), name: input.name };
+  });
+}
+
+function count(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? '' : 's'}`;
+}
+
+function convert(tensor: Tensor, { name, datatype }: InputSpec): Tensor {
+  if (tensor.datatype === datatype) return tensor;
+  if (tensor.datatype === 'BF16' && datatype === 'FP32') {
+    const bits = viewOf({ ...tensor, datatype: 'BF16' });
+    return { ...tensor, datatype, data: bytesOf(Float32Array.from(bits, (half) => fromBfloat16Bits(half))) };
+  }
+  const number = tensor.shape.length === 0 ? numberAs(tensor, datatype) : undefined;
+  if (number !== undefined) return { ...tensor, datatype, data: number };
+  throw failure('invalid_tensor', `Input ${name} takes ${datatype}, and the tensor is ${tensor.datatype}.`, HINT);
+}
+
+/** A tensor of rank 0 as a number of another type, where it can be one. */
+function numberAs(tensor: Tensor, datatype: Datatype): Uint8Array | undefined {
+  if (tensor.datatype === 'BYTES') return undefined;
+  const [value = 0] = viewOf(tensor) as Iterable<number | bigint>;
+  if (datatype === 'FP64') return bytesOf(Float64Array.of(Number(value)));
+  if (datatype === 'FP32') return bytesOf(Float32Array.of(Number(value)));
+  if (datatype === 'BOOL') return Uint8Array.of(Number(value) === 0 ? 0 : 1);
+  const whole = typeof value === 'bigint' || Number.isInteger(value);
+  return datatype === 'INT64' && whole ? bytesOf(BigInt64Array.of(BigInt(value))) : undefined;
+}
+
+function bytesOf(view: Float32Array | Float64Array | BigInt64Array): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}

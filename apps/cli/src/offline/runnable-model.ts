@@ -1,0 +1,146 @@
+import { basename, dirname } from 'node:path';
+import { encodeModel } from '@sconce/onnx';
+import { OnnxSession } from '@sconce/runtime';
+import type { Tensor } from '@sconce/tensor';
+import {
+  compile,
+  inputsOfCall,
+  methodParams,
+  Program,
+  readTensor,
+  type CompiledModel,
+  type CompileOptions,
+} from '@sconce/torchscript';
+import { bindCall, checkNames, type Call, type InputSpec } from './call.ts';
+import type { ModelFile, OnnxFile, TorchScriptFile } from './model-file.ts';
+import { compileOptions, refuseModelOptions, type ModelOptions } from './model-options.ts';
+import { datatypeOf, toDatatype } from './scalar-datatype.ts';
+
+/** A model that runs calls of one form. Release it when done. */
+export interface RunnableModel {
+  readonly warnings: readonly string[];
+  /**
+   * Runs one call; the outputs come flattened in order.
+   * @throws SconceError `invalid_tensor` for tensors that are not what the model takes, `inference_failed` for a run that failed.
+   */
+  run(call: Call): Promise<Tensor[]>;
+  release(): Promise<void>;
+}
+
+/** What a module keeps from call to call, by the path of its attribute. */
+export type ModuleState = Map<string, Tensor>;
+
+/** All cores. */
+const THREADS = { intraOpThreads: 0 };
+
+/**
+ * Makes a model ready to run calls of the form of `call`: a TorchScript model is compiled for the number, types and ranks of
+ * its tensors. The state of a module is taken from `state` where that holds it, and handed on through it.
+ *
+ * @throws UsageError, SconceError `model_invalid`, `invalid_tensor`.
+ */
+export async function prepare(
+  model: ModelFile,
+  call: Call,
+  options: ModelOptions,
+  state: ModuleState = new Map(),
+): Promise<RunnableModel> {
+  if (model.kind === 'onnx') {
+    refuseModelOptions(options);
+    return prepareOnnx(model);
+  }
+  return prepareTorchScript(model, call, options, state);
+}
+
+async function prepareOnnx({ path }: OnnxFile): Promise<RunnableModel> {
+  const session = await OnnxSession.open(path, THREADS);
+  const { inputs, outputs } = session.signature;
+  return {
+    warnings: [],
+    run: (call) =>
+      session.run(
+        bindCall(call, inputs),
+        outputs.map(({ name }) => name),
+        new Map(),
+      ),
+    release: () => session.release(),
+  };
+}
+
+async function prepareTorchScript(
+  model: TorchScriptFile,
+  call: Call,
+  options: ModelOptions,
+  state: ModuleState,
+): Promise<RunnableModel> {
+  const { path, archive } = model;
+  const compiled = await compile(archive, describedBy(call, model, compileOptions(archive, options)));
+  const { signature, warnings } = compiled;
+  await addInitialState(state, model, compiled);
+  const session = await OnnxSession.open(
+    { bytes: encodeModel(compiled.model), externalFolder: dirname(path) },
+    THREADS,
+  );
+  const stateInputs = new Map(signature.state.map(({ input, output }) => [output, input]));
+  const isState = new Set(stateInputs.values());
+  const inputs = signature.inputs
+    .filter(({ name }) => !isState.has(name))
+    .map(({ name, dtype }): InputSpec => ({ name, datatype: toDatatype(dtype) }));
+  const outputs = signature.outputs.map(({ name }) => name);
+  const taken = new Set(session.signature.inputs.map(({ name }) => name));
+  return {
+    warnings,
+    run: async (tensors) => {
+      const kept = [...isState].flatMap((name) => state.get(name) ?? []);
+      const feeds = [...bindCall(tensors, inputs), ...kept].filter(({ name }) => taken.has(name));
+      const results = await session.run(feeds, outputs, new Map());
+      return results.filter((result) => {
+        const name = stateInputs.get(result.name);
+        if (name === undefined) return true;
+        state.set(name, { ...result, name, data: result.data.slice() });
+        return false;
+      });
+    },
+    release: () => session.release(),
+  };
+}
+
+/** The options with the call's tensors as the inputs, where `--input` says nothing else; every axis stays free. */
+function describedBy(call: Call, { path, archive }: TorchScriptFile, options: CompileOptions): CompileOptions {
+  const params = methodParams(archive, new Program(archive.sources), options.method ?? 'forward');
+  const known = checkNames(
+    call,
+    params.map(({ name }) => name),
+  );
+  const described =
+    known instanceof Map
+      ? {
+          inputs: new Map(
+            [...(known as ReadonlyMap<string, Tensor>)].map(([name, { datatype, shape }]) => [
+              name,
+              { dtype: datatypeOf(datatype), shape: shape.map(() => null) },
+            ]),
+          ),
+          // Those that have no name in the call take their defaults.
+          given: 0,
+        }
+      : inputsOfCall(
+          archive,
+          (known as readonly Tensor[]).map(({ datatype, shape }) => ({ dtype: datatypeOf(datatype), rank: shape.length })),
+          { ...options, fixed: new Set(options.args?.keys()) },
+        );
+  return {
+    ...options,
+    ...described,
+    inputs: new Map([...(described.inputs ?? []), ...(options.inputs ?? [])]),
+    archiveName: basename(path),
+  };
+}
+
+async function addInitialState(state: ModuleState, { archive }: TorchScriptFile, compiled: CompiledModel): Promise<void> {
+  for (const { input, dtype, shape, initial } of compiled.signature.state) {
+    if (state.has(input)) continue;
+    const data = initial instanceof Uint8Array ? initial : await readTensor(archive, initial);
+    state.set(input, { name: input, datatype: toDatatype(dtype), shape, data });
+  }
+}

@@ -1,0 +1,83 @@
+import type { FunctionDef, Position } from '../frontend/ast.ts';
+import { quote } from './constant.ts';
+import type { ExpressionEmitter } from './expression-emitter.ts';
+import type { Value } from './graph.ts';
+import { ANY, FUNCTION, type IrType } from './ir-type.ts';
+import { constantOf } from './literal-constant.ts';
+import { matchCall, type CallArguments } from './match-call.ts';
+import type { Signature } from './operator-table.ts';
+import { readTypeExpr } from './read-type.ts';
+
+/** Calls a function of the archive. */
+export function callFunction(
+  emitter: ExpressionEmitter,
+  qualifiedName: string,
+  definition: FunctionDef,
+  call: CallArguments,
+  at: Position,
+): Value {
+  const { builder } = emitter;
+  const { inputs, type } = matchDefinition(emitter, definition, [], call, at);
+  const constant = { kind: 'function' as const, name: definition.name, qualifiedName };
+  const attributes = `name=${quote(definition.name)}`;
+  const target = builder.insertValue('prim::Constant', { constant, attributes, types: [FUNCTION] });
+  return builder.insertValue('prim::CallFunction', {
+    inputs: [target, ...inputs],
+    types: [type],
+    sideEffect: true,
+    name: qualifiedName,
+    at,
+  });
+}
+
+/** Calls a method of an object. One that the archive's code does not define gives `Any`. */
+export function callMethod(
+  emitter: ExpressionEmitter,
+  self: Value,
+  method: string,
+  call: CallArguments,
+  at: Position,
+): Value {
+  const definition =
+    self.type.kind === 'class'
+      ? emitter.context.program.findClass(self.type.name)?.methods.find(({ name }) => name === method)
+      : undefined;
+  const { inputs, type } =
+    definition === undefined
+      ? { inputs: [self, ...call.args, ...call.kwargs.map(({ value }) => value)], type: ANY }
+      : matchDefinition(emitter, definition, [self], call, at);
+  return emitter.builder.insertValue('prim::CallMethod', {
+    inputs,
+    types: [type],
+    attributes: `name=${quote(method)}`,
+    sideEffect: true,
+    name: method,
+    at,
+  });
+}
+
+/** Arguments that do not fit are passed as they are: the graph is for looking at. */
+function matchDefinition(
+  emitter: ExpressionEmitter,
+  definition: FunctionDef,
+  self: readonly Value[],
+  call: CallArguments,
+  at: Position,
+): { readonly inputs: readonly Value[]; readonly type: IrType } {
+  const { program } = emitter.context;
+  const type = readTypeExpr(definition.returns, program);
+  const signature: Signature = {
+    args: definition.params.map((param, i) => ({
+      name: param.name,
+      type: self[i]?.type ?? readTypeExpr(param.type, program),
+      default: param.default === undefined ? undefined : constantOf(param.default),
+      kwargOnly: false,
+    })),
+    returns: [type],
+    variadic: false,
+    mutates: false,
+  };
+  const args = [...self, ...call.args];
+  const matched = matchCall(emitter.builder, [signature], { args, kwargs: call.kwargs }, at);
+  return { inputs: matched?.inputs ?? [...args, ...call.kwargs.map(({ value }) => value)], type };
+}

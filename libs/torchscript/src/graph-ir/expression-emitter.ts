@@ -1,0 +1,399 @@
+import type { Expr, Position } from '../frontend/ast.ts';
+import { describePosition } from '../frontend/position.ts';
+import type { Program } from '../frontend/program.ts';
+import { modelError } from '../torchscript-error.ts';
+import { callFunction, callMethod } from './call-function.ts';
+import { quote, typeOfConstant, type Constant } from './constant.ts';
+import type { Value } from './graph.ts';
+import { GraphBuilder } from './graph-builder.ts';
+import {
+  ANY,
+  BOOL,
+  FLOAT,
+  INT,
+  COMPLEX,
+  isSubtype,
+  NONE,
+  printType,
+  sameType,
+  STR,
+  TENSOR,
+  unifyTypes,
+  unwrapOptional,
+  type IrType,
+} from './ir-type.ts';
+import { constantOf, literalConstant } from './literal-constant.ts';
+import { callOperator, convertValue, makeTuple, unpackTuple, type CallArguments } from './match-call.ts';
+import { classType, readTypeExpr } from './read-type.ts';
+import { Scope } from './scope.ts';
+
+type CallExpr = Extract<Expr, { readonly kind: 'call' }>;
+type TypedExpr = Extract<Expr, { readonly kind: 'typed' }>;
+
+/** Calls that give a value of a type, and give back what has that type already. */
+const CASTS: Readonly<Record<string, { readonly kind: string; readonly type: IrType }>> = {
+  bool: { kind: 'aten::Bool', type: BOOL },
+  int: { kind: 'aten::Int', type: INT },
+  float: { kind: 'aten::Float', type: FLOAT },
+  complex: { kind: 'aten::Complex', type: COMPLEX },
+  str: { kind: 'aten::str', type: STR },
+};
+
+/** Python's own functions whose operator is not `aten::` with their name. */
+const BUILTINS: Readonly<Record<string, string>> = {
+  min: 'prim::min',
+  max: 'prim::max',
+  abs: 'prim::abs',
+  id: 'prim::id',
+};
+
+/** Names with which a path to something outside of the function begins. */
+const ROOTS: ReadonlySet<string> = new Set(['torch', 'ops', '__torch__', 'CONSTANTS']);
+
+/** What the code refers to besides its own names. */
+export interface EmitContext {
+  readonly program: Program;
+  /** What `CONSTANTS.c<i>` stands for. */
+  readonly constants: readonly Constant[];
+}
+
+/** Puts expressions into a graph, as PyTorch's importer does. */
+export class ExpressionEmitter {
+  readonly context: EmitContext;
+  readonly builder = new GraphBuilder();
+  protected scope = new Scope();
+
+  constructor(context: EmitContext) {
+    this.context = context;
+  }
+
+  /** The value of an expression. `hint` is the type its place asks for: lists and dicts without items have none of their own. */
+  emit(expression: Expr, hint?: IrType): Value {
+    const { at } = expression;
+    switch (expression.kind) {
+      case 'name':
+        return this.#emitName(expression.name, at);
+      case 'literal':
+        return this.#emitLiteral(expression.value, at);
+      case 'list':
+        return this.#emitList(expression.items, hint, at);
+      case 'tuple':
+        return this.#emitTuple(expression.items, hint, at);
+      case 'dict':
+        return this.#emitDict(expression.entries, hint, at);
+      case 'attribute':
+        return this.#emitAttribute(expression);
+      case 'index':
+        return this.#emitIndex(this.emit(expression.object), this.emit(expression.index), at);
+      case 'slice':
+        return this.#emitSlice(expression);
+      case 'call':
+        return this.#emitCall(expression, hint);
+      case 'typed':
+        return this.#emitTyped(expression);
+    }
+  }
+
+  /** A value as the condition of a branch or loop. */
+  emitCondition(expression: Expr): Value {
+    return this.#cast('bool', this.emit(expression), expression.at);
+  }
+
+  protected fail(what: string, at: Position): never {
+    throw modelError('parse', `${what} at ${describePosition(at)}`);
+  }
+
+  #emitName(name: string, at: Position): Value {
+    const value = this.scope.find(name);
+    return value ?? this.fail(`name ${name} is not defined`, at);
+  }
+
+  #emitLiteral(value: Extract<Expr, { readonly kind: 'literal' }>['value'], at: Position): Value {
+    if (typeof value === 'bigint') return this.builder.number(value, at);
+    if (typeof value === 'number' && Number.isFinite(value)) return this.builder.number(value, at);
+    return this.builder.constant(literalConstant(value), at);
+  }
+
+  #emitList(items: readonly Expr[], hint: IrType | undefined, at: Position): Value {
+    const wanted = hint === undefined ? undefined : unwrapOptional(hint);
+    const values = items.map((item) => this.emit(item));
+    const [first, ...rest] = values.map(({ type }) => type);
+    if (wanted?.kind === 'list') {
+      const inputs = values.map((value) => convertValue(this.builder, value, wanted.of, true, at));
+      return this.builder.insertValue('prim::ListConstruct', { inputs, types: [wanted], at });
+    }
+    const of = first === undefined ? TENSOR : rest.reduce(unifyTypes, first);
+    const untyped = first === undefined ? { name: 'untyped' } : {};
+    return this.builder.insertValue('prim::ListConstruct', {
+      inputs: values,
+      types: [{ kind: 'list', of }],
+      at,
+      ...untyped,
+    });
+  }
+
+  #emitTuple(items: readonly Expr[], hint: IrType | undefined, at: Position): Value {
+    const wanted = hint?.kind === 'tuple' && hint.items.length === items.length ? hint.items : [];
+    return makeTuple(
+      this.builder,
+      items.map((item, i) => this.emit(item, wanted[i])),
+      at,
+    );
+  }
+
+  #emitDict(entries: readonly (readonly [Expr, Expr])[], hint: IrType | undefined, at: Position): Value {
+    const wanted = hint === undefined ? undefined : unwrapOptional(hint);
+    const of = wanted?.kind === 'dict' ? wanted : undefined;
+    const pairs = entries.map(([key, value]) => [this.emit(key, of?.key), this.emit(value, of?.value)] as const);
+    const [first, ...rest] = pairs.map(([, value]) => value.type);
+    const type: IrType = of ?? {
+      kind: 'dict',
+      key: pairs[0]?.[0].type ?? STR,
+      value: first === undefined ? TENSOR : rest.reduce(unifyTypes, first),
+    };
+    return this.builder.insertValue('prim::DictConstruct', { inputs: pairs.flat(), types: [type], at });
+  }
+
+  /** `self.weight`, `CONSTANTS.c0`, `__torch__.Color.RED`, `point.x`. */
+  #emitAttribute({ object, name, at }: Extract<Expr, { readonly kind: 'attribute' }>): Value {
+    const path = this.#outsidePath(object);
+    if (path === undefined) return this.emitAttributeOf(this.emit(object), name, at);
+    if (path === 'CONSTANTS') {
+      const constant = this.context.constants[Number(name.slice(1))];
+      if (constant === undefined) this.fail(`CONSTANTS.${name} does not exist`, at);
+      return this.builder.constant(constant, at);
+    }
+    const type = classType(path, this.context.program);
+    if (type.kind === 'class' && type.form === 'enum') {
+      return this.builder.constant({ kind: 'object', identity: -1, text: `${path}.${name}`, type }, at);
+    }
+    return this.fail(`${path}.${name} cannot be used as a value`, at);
+  }
+
+  /** The attribute of a value. */
+  protected emitAttributeOf(value: Value, name: string, at: Position): Value {
+    const { type } = value;
+    if (type.kind === 'tuple') {
+      const index = type.fields?.indexOf(name) ?? -1;
+      if (index < 0) this.fail(`${type.name ?? 'a tuple'} has no item ${name}`, at);
+      return this.#emitTupleIndex(value, this.builder.constant(BigInt(index), at), at);
+    }
+    if (type.kind === 'class' && type.form === 'enum') {
+      if (name === 'name') return this.builder.insertValue('prim::EnumName', { inputs: [value], types: [STR], at });
+      const [member] = this.context.program.findClass(type.name)?.attributes ?? [];
+      const of = member?.value?.kind === 'literal' ? typeOfConstant(literalConstant(member.value.value)) : ANY;
+      return this.builder.insertValue('prim::EnumValue', { inputs: [value], types: [of], at });
+    }
+    if (type.kind !== 'class') return callOperator(this.builder, `prim::${name}`, { args: [value], kwargs: [] }, at);
+    const definition = this.context.program.findClass(type.name);
+    const attribute = definition?.attributes.find((candidate) => candidate.name === name);
+    if (attribute?.value !== undefined) return this.#emitClassConstant(attribute.value);
+    const of = attribute === undefined ? ANY : readTypeExpr(attribute.type, this.context.program);
+    const attributes = `name=${quote(name)}`;
+    const result = this.builder.insertValue('prim::GetAttr', { inputs: [value], types: [of], attributes, name, at });
+    result.name = /^\d/.test(name) ? `_${name}` : name;
+    return result;
+  }
+
+  /** `n : Final[int] = 3`: the value itself, wherever it is asked for. */
+  #emitClassConstant(expression: Expr): Value {
+    return this.builder.constant(constantOf(expression), expression.at);
+  }
+
+  #emitIndex(object: Value, index: Value, at: Position): Value {
+    if (object.type.kind === 'tuple') return this.#emitTupleIndex(object, index, at);
+    if (object.type.kind === 'class') return callMethod(this, object, '__getitem__', { args: [index], kwargs: [] }, at);
+    return callOperator(this.builder, 'aten::__getitem__', { args: [object, index], kwargs: [] }, at);
+  }
+
+  #emitTupleIndex(tuple: Value, index: Value, at: Position): Value {
+    const items = tuple.type.kind === 'tuple' ? tuple.type.items : [];
+    const position = index.node?.constant;
+    const type = typeof position === 'bigint' ? items.at(Number(position)) : items.reduce(unifyTypes, items[0] ?? ANY);
+    return this.builder.insertValue('prim::TupleIndex', { inputs: [tuple, index], types: [type ?? ANY], at });
+  }
+
+  /** `(e)[i:j]`: of a tuple a new one, of anything else the operator. */
+  #emitSlice({ object, start, end, step, at }: Extract<Expr, { readonly kind: 'slice' }>): Value {
+    const value = this.emit(object);
+    const none = (part: Expr | undefined): Value => (part ? this.emit(part) : this.builder.constant(null, at));
+    if (value.type.kind !== 'tuple') {
+      const args = [value, none(start), none(end), ...(step === undefined ? [] : [this.emit(step)])];
+      const dim = isSubtype(value.type, TENSOR) ? [this.builder.number(0n, at)] : [];
+      return callOperator(this.builder, 'aten::slice', { args: [value, ...dim, ...args.slice(1)], kwargs: [] }, at);
+    }
+    const bound = (part: Expr | undefined): number | undefined =>
+      part?.kind === 'literal' && typeof part.value === 'bigint' ? Number(part.value) : undefined;
+    const positions = value.type.items.map((_, i) => i).slice(bound(start) ?? 0, bound(end));
+    const items = positions.map((position) => {
+      return this.#emitTupleIndex(value, this.builder.constant(BigInt(position), at), at);
+    });
+    return makeTuple(this.builder, items, at);
+  }
+
+  /** `torch.nn` for nested attributes on a name that is not the function's own; undefined for the function's own. */
+  #outsidePath(expression: Expr): string | undefined {
+    if (expression.kind === 'name') return ROOTS.has(expression.name) ? expression.name : undefined;
+    if (expression.kind !== 'attribute') return undefined;
+    const path = this.#outsidePath(expression.object);
+    return path === undefined ? undefined : `${path}.${expression.name}`;
+  }
+
+  #emitArguments({ args, kwargs }: CallExpr): CallArguments {
+    return {
+      args: args.map((arg) => this.emit(arg)),
+      kwargs: kwargs.map(({ name, value }) => ({ name, value: this.emit(value) })),
+    };
+  }
+
+  /** The qualified name of the archive's function or class that an expression stands for, if it stands for one. */
+  protected definitionPath(expression: Expr): string | undefined {
+    const path = this.#outsidePath(expression);
+    if (path === undefined) return undefined;
+    const { program } = this.context;
+    const known = program.findFunction(path) !== undefined || program.findClass(path) !== undefined;
+    return known ? path : undefined;
+  }
+
+  #emitCall(call: CallExpr, hint: IrType | undefined): Value {
+    const { callee, at } = call;
+    if (callee.kind === 'name') return this.#emitNamedCall(callee.name, call);
+    if (callee.kind !== 'attribute') return this.fail('this cannot be called', at);
+    const path = this.#outsidePath(callee);
+    if (path === undefined) return this.#emitMethodCall(callee.object, callee.name, call, hint);
+    const [root, ...rest] = path.split('.');
+    const last = rest.at(-1) ?? '';
+    if (root === 'torch') return callOperator(this.builder, `aten::${last}`, this.#emitArguments(call), at);
+    if (root === 'ops') return callOperator(this.builder, rest.slice(-2).join('::'), this.#emitArguments(call), at);
+    if (last === '__new__') {
+      const type = classType(path.slice(0, -'.__new__'.length), this.context.program);
+      return this.builder.insertValue('prim::CreateObject', { types: [type], at });
+    }
+    return this.#emitPathCall(path, call);
+  }
+
+  /** `__torch__.a.f(…)`: a function, or a named tuple that is made. */
+  #emitPathCall(path: string, call: CallExpr): Value {
+    const { at } = call;
+    const definition = this.context.program.findFunction(path);
+    const args = this.#emitArguments(call);
+    if (definition !== undefined) return callFunction(this, path, definition, args, at);
+    const type = classType(path, this.context.program);
+    if (type.kind === 'tuple') {
+      const inputs = args.args.map((value, i) => convertValue(this.builder, value, type.items[i] ?? ANY, true, at));
+      return makeTuple(this.builder, inputs, at, type);
+    }
+    const inputs = [...args.args, ...args.kwargs.map(({ value }) => value)];
+    const attributes = `name=${quote(path)}`;
+    return this.builder.insertValue('prim::CallFunction', { inputs, types: [ANY], attributes, sideEffect: true, at });
+  }
+
+  #emitMethodCall(object: Expr, method: string, call: CallExpr, hint: IrType | undefined): Value {
+    const { at } = call;
+    const self = this.emit(object);
+    if (method === 'tolist' && hint !== undefined) return this.#emitToList(self, hint, at);
+    const args = this.#emitArguments(call);
+    if (self.type.kind === 'class') return callMethod(this, self, method, args, at);
+    return callOperator(this.builder, `aten::${method}`, { ...args, args: [self, ...args.args] }, at);
+  }
+
+  /** `annotate(List[int], x.tolist())`. */
+  #emitToList(tensor: Value, type: IrType, at: Position): Value {
+    let of = type;
+    let depth = 0n;
+    for (; of.kind === 'list'; of = of.of) depth++;
+    const element = [INT, FLOAT, BOOL, COMPLEX].findIndex((candidate) => sameType(candidate, of));
+    const inputs = [tensor, this.builder.constant(depth), this.builder.constant(BigInt(element))];
+    return this.builder.insertValue('prim::tolist', { inputs, types: [type], at });
+  }
+
+  #emitNamedCall(name: string, call: CallExpr): Value {
+    const { at } = call;
+    if (name === 'getattr') return this.#emitGetattr(call);
+    if (name === 'fork') return this.#emitFork(call);
+    const path = this.scope.findPath(name);
+    if (path !== undefined) return this.#emitPathCall(path, call);
+    const args = this.#emitArguments(call);
+    const [first] = args.args;
+    if (Object.hasOwn(CASTS, name) && first !== undefined && args.args.length === 1) return this.#cast(name, first, at);
+    if (name === 'print') {
+      this.builder.insert('prim::Print', { inputs: args.args, sideEffect: true, at });
+      return this.builder.constant(null, at);
+    }
+    return callOperator(this.builder, BUILTINS[name] ?? `aten::${name}`, args, at);
+  }
+
+  /** `getattr(e, "0")`: an attribute whose name is no identifier. */
+  #emitGetattr(call: CallExpr): Value {
+    const [object, name] = call.args;
+    if (object === undefined || name?.kind !== 'literal' || typeof name.value !== 'string') {
+      return this.fail('getattr needs an object and a name', call.at);
+    }
+    return this.emitAttributeOf(this.emit(object), name.value, call.at);
+  }
+
+  /** `fork(f, …)`: what runs is named, not shown. */
+  #emitFork(call: CallExpr): Value {
+    const [task, ...args] = call.args;
+    const name = task?.kind === 'name' ? task.name : undefined;
+    const definition = name === undefined ? undefined : this.scope.findFunction(name);
+    const of = definition?.returns === undefined ? ANY : readTypeExpr(definition.returns, this.context.program);
+    const inputs = args.map((arg) => this.emit(arg));
+    const attributes = name === undefined ? '' : `name=${quote(name)}`;
+    const types: readonly [IrType] = [{ kind: 'future', of }];
+    return this.builder.insertValue('prim::fork', { inputs, types, attributes, sideEffect: true, at: call.at });
+  }
+
+  #cast(name: string, value: Value, at: Position): Value {
+    const cast = CASTS[name];
+    if (cast === undefined || isSubtype(value.type, cast.type)) return value;
+    return callOperator(this.builder, cast.kind, { args: [value], kwargs: [] }, at);
+  }
+
+  #emitTyped(expression: TypedExpr): Value {
+    const { form, at } = expression;
+    const [type = ANY, ...others] = expression.types.map((written) => readTypeExpr(written, this.context.program));
+    if (form === 'uninitialized') return this.builder.insertValue('prim::Uninitialized', { types: [type], at });
+    const { value: inner } = expression;
+    if (inner === undefined) return this.fail(`${form} needs a value`, at);
+    if (form === 'isinstance') return this.#emitIsInstance(this.emit(inner), [type, ...others], at);
+    if (form === 'annotate') return this.emitAs(inner, type, at);
+    const value = this.emit(inner);
+    if (value.node?.kind === 'prim::unchecked_cast' && sameType(value.type, type)) return value;
+    return this.builder.insertValue('prim::unchecked_cast', { inputs: [value], types: [type], at });
+  }
+
+  /** A value of a declared type: None gets the type of the optional it stands for. */
+  protected emitAs(expression: Expr, type: IrType, at: Position): Value {
+    const value = convertValue(this.builder, this.emit(expression, type), type, true, at);
+    if (type.kind === 'optional' && sameType(value.type, NONE)) return this.builder.constant(null, undefined, type);
+    return value;
+  }
+
+  /** What the types tell already is a constant. */
+  #emitIsInstance(value: Value, types: readonly IrType[], at: Position): Value {
+    if (types.some((type) => isSubtype(value.type, type))) return this.builder.constant(true, at);
+    if (!types.some((type) => mayBe(value.type, type))) return this.builder.constant(false, at);
+    const attributes = `types=[${types.map(printType).join(', ')}]`;
+    return this.builder.insertValue('prim::isinstance', { inputs: [value], types: [BOOL], attributes, at });
+  }
+
+  /** The values an expression is unpacked into. */
+  protected unpack(value: Value, count: number, at: Position): readonly Value[] {
+    if (value.type.kind === 'tuple') {
+      if (value.type.items.length !== count) this.fail(`${value.type.items.length} items for ${count} names`, at);
+      return unpackTuple(this.builder, value, at);
+    }
+    const of = value.type.kind === 'list' ? value.type.of : ANY;
+    const types = Array.from({ length: count }, () => of);
+    return this.builder.insert('prim::ListUnpack', { inputs: [value], types, at }).outputs;
+  }
+}
+
+/** Whether a value of type `actual` may turn out to be of type `type`. */
+function mayBe(actual: IrType, type: IrType): boolean {
+  if (isSubtype(type, actual)) return true;
+  const kind = actual.kind === 'optional' ? actual.of.kind : actual.kind;
+  if (type.kind !== 'simple') return false;
+  return (type.name === 'AnyListType' && kind === 'list') || (type.name === 'AnyTupleType' && kind === 'tuple');
+}

@@ -1,0 +1,65 @@
+import { originOf } from '../frontend/position.ts';
+import type { Block, Graph, Node, Value } from './graph.ts';
+import { printType } from './ir-type.ts';
+
+/** A graph as PyTorch prints it. Nodes whose place in the author's files is recorded have it behind `#`. */
+export function formatGraph(graph: Graph): string {
+  return new Formatter().format(graph);
+}
+
+class Formatter {
+  readonly #names = new Map<Value, string>();
+  /** The next number for values of one name, and (under '') for those without. */
+  readonly #numbers = new Map<string, number>();
+  readonly #lines: string[] = [];
+
+  format({ block }: Graph): string {
+    const params = block.params.map((param) => this.#declare(param)).join(',\n      ');
+    this.#lines.push(`graph(${params}):`);
+    this.#addNodes(block, '  ');
+    this.#lines.push(`  return (${this.#list(block.outputs)})`);
+    return `${this.#lines.join('\n')}\n`;
+  }
+
+  #addNodes(block: Block, indent: string): void {
+    for (const node of block.nodes) this.#addNode(node, indent);
+  }
+
+  #addNode(node: Node, indent: string): void {
+    const results = node.outputs.map((output) => this.#declare(output)).join(', ');
+    const attributes = node.attributes === '' ? '' : `[${node.attributes}]`;
+    const inputs = this.#list(node.inputs);
+    this.#lines.push(`${indent}${results} = ${node.kind}${attributes}(${inputs})${commentOf(node)}`);
+    node.blocks.forEach((block, i) => {
+      this.#lines.push(`${indent}  block${i}(${block.params.map((param) => this.#declare(param)).join(', ')}):`);
+      this.#addNodes(block, `${indent}    `);
+      this.#lines.push(`${indent}    -> (${this.#list(block.outputs)})`);
+    });
+  }
+
+  #declare(value: Value): string {
+    return `%${this.#nameOf(value)} : ${printType(value.type)}`;
+  }
+
+  #list(values: readonly Value[]): string {
+    return values.map((value) => `%${this.#nameOf(value)}`).join(', ');
+  }
+
+  /** `x.1`, `x.2`, … for the values the code calls x; numbers for the others. */
+  #nameOf(value: Value): string {
+    let name = this.#names.get(value);
+    if (name === undefined) {
+      const base = value.name ?? '';
+      const number = (this.#numbers.get(base) ?? 0) + 1;
+      this.#numbers.set(base, number);
+      name = base === '' ? String(number) : `${base}.${number}`;
+      this.#names.set(value, name);
+    }
+    return name;
+  }
+}
+
+function commentOf({ at }: Node): string {
+  const origin = at === undefined ? undefined : originOf(at);
+  return origin === undefined ? '' : ` # ${origin.file}:${origin.line}:${origin.column ?? 0}`;
+}

@@ -1,0 +1,112 @@
+import type { Position } from '../frontend/ast.ts';
+import type { Constant } from './constant.ts';
+import type { IrType } from './ir-type.ts';
+
+/** A graph in single assignment form. Its parameters are those of its block. */
+export interface Graph {
+  readonly block: Block;
+}
+
+/** A straight line of nodes with parameters and results. */
+export interface Block {
+  params: Value[];
+  nodes: Node[];
+  outputs: Value[];
+}
+
+/** One operation. */
+export interface Node {
+  /** `aten::add`, `prim::If`. */
+  readonly kind: string;
+  /** What stands in square brackets behind the name: `name="weight"`. Constants have theirs in `constant`. */
+  readonly attributes: string;
+  inputs: Value[];
+  outputs: Value[];
+  readonly blocks: Block[];
+  /** What a `prim::Constant` stands for. */
+  readonly constant?: Constant;
+  /** Whether it must stay though nobody uses its results. */
+  readonly sideEffect: boolean;
+  /** The attribute a `prim::GetAttr` reads, the method a `prim::CallMethod` calls, the function of a constant. */
+  readonly name?: string;
+  readonly at: Position | undefined;
+}
+
+/** A value. `node` made it; a block's parameter has none. */
+export interface Value {
+  type: IrType;
+  /** The name it had in the code, where it had one. */
+  name: string | undefined;
+  readonly node: Node | undefined;
+  /** The value that took its place. */
+  replacement: Value | undefined;
+}
+
+/** What a node is made of; the rest has its usual value. */
+export interface NodeParts {
+  readonly inputs?: readonly Value[];
+  /** Types of its results. */
+  readonly types?: readonly IrType[];
+  readonly attributes?: string;
+  readonly constant?: Constant;
+  readonly sideEffect?: boolean;
+  readonly name?: string;
+  readonly at?: Position | undefined;
+}
+
+export function createBlock(): Block {
+  return { params: [], nodes: [], outputs: [] };
+}
+
+export function createValue(type: IrType, node?: Node, name?: string): Value {
+  return { type, name, node, replacement: undefined };
+}
+
+export function createNode(kind: string, parts: NodeParts): Node {
+  const { inputs = [], types = [], attributes = '', sideEffect = false, constant, name, at } = parts;
+  const node: Node = {
+    kind,
+    attributes,
+    inputs: [...inputs],
+    outputs: [],
+    blocks: [],
+    sideEffect,
+    at,
+    ...(constant === undefined ? {} : { constant }),
+    ...(name === undefined ? {} : { name }),
+  };
+  node.outputs = types.map((type) => createValue(type, node));
+  return node;
+}
+
+/** Follows replacements to the value that stands for this one now. */
+export function resolve(value: Value): Value {
+  let current = value;
+  while (current.replacement !== undefined) current = current.replacement;
+  return current;
+}
+
+/** Puts `replacement` wherever `value` is used. */
+export function replaceValue(value: Value, replacement: Value): void {
+  const target = resolve(replacement);
+  if (target !== value) value.replacement = target;
+}
+
+/** Writes the values that stand for others now into all nodes; after every pass that replaces. */
+export function settle(block: Block): void {
+  for (const node of block.nodes) {
+    node.inputs = node.inputs.map(resolve);
+    node.blocks.forEach(settle);
+  }
+  block.outputs = block.outputs.map(resolve);
+}
+
+/** Every value that is used anywhere in a block or below it. */
+export function collectUses(block: Block, uses = new Set<Value>()): ReadonlySet<Value> {
+  for (const node of block.nodes) {
+    for (const input of node.inputs) uses.add(resolve(input));
+    for (const inner of node.blocks) collectUses(inner, uses);
+  }
+  for (const output of block.outputs) uses.add(resolve(output));
+  return uses;
+}

@@ -1,0 +1,233 @@
+import type { Position } from '../frontend/ast.ts';
+import type { Node, Value } from './graph.ts';
+import type { GraphBuilder } from './graph-builder.ts';
+import { ANY, DEVICE, isSubtype, NONE, SCALAR, sameType, STR, TENSOR, unwrapOptional, type IrType } from './ir-type.ts';
+import { overloadsOf, type Signature, type SignatureArgument } from './operator-table.ts';
+import { bindVariables, substitute, type TypeBindings } from './type-variables.ts';
+
+/** What a call is made with. */
+export interface CallArguments {
+  readonly args: readonly Value[];
+  readonly kwargs: readonly { readonly name: string; readonly value: Value }[];
+}
+
+/** A call whose arguments fit: all inputs in order, defaults filled in, and the types of the results. */
+export interface MatchedCall {
+  readonly inputs: readonly Value[];
+  readonly returns: readonly IrType[];
+  readonly signature: Signature;
+}
+
+/** Conversions that only happen where nothing fits without them, by the wanted type: of a tensor, of a number. */
+const TENSOR_CONVERSIONS: Readonly<Record<string, string>> = {
+  float: 'aten::FloatImplicit',
+  complex: 'aten::ComplexImplicit',
+  int: 'aten::IntImplicit',
+  Scalar: 'aten::ScalarImplicit',
+};
+const NUMBER_CONVERSIONS: Readonly<Record<string, string>> = {
+  float: 'aten::Float',
+  complex: 'aten::Complex',
+  int: 'aten::Int',
+};
+
+/**
+ * Chooses among signatures as PyTorch does: the first that fits without implicit conversions, else the first that fits with
+ * them. What a failed attempt has put into the graph is used by nobody and goes away.
+ */
+export function matchCall(
+  builder: GraphBuilder,
+  signatures: readonly Signature[],
+  call: CallArguments,
+  at: Position,
+): MatchedCall | undefined {
+  for (const conversions of signatures.length === 1 ? [true] : [false, true]) {
+    for (const signature of signatures) {
+      const matched = new Attempt(builder, signature, call, conversions, at).match();
+      if (matched !== undefined) return matched;
+    }
+  }
+  return undefined;
+}
+
+/** Tries one signature. */
+class Attempt {
+  readonly #builder: GraphBuilder;
+  readonly #signature: Signature;
+  readonly #call: CallArguments;
+  readonly #conversions: boolean;
+  readonly #at: Position;
+  readonly #bindings: TypeBindings = new Map();
+
+  constructor(builder: GraphBuilder, signature: Signature, call: CallArguments, conversions: boolean, at: Position) {
+    this.#builder = builder;
+    this.#signature = signature;
+    this.#call = call;
+    this.#conversions = conversions;
+    this.#at = at;
+  }
+
+  match(): MatchedCall | undefined {
+    const { args, kwargs } = this.#call;
+    const formals = this.#signature.args;
+    const inputs: Value[] = [];
+    const usedKwargs = new Set<string>();
+    let used = 0;
+    for (const [i, formal] of formals.entries()) {
+      let actual: Value | undefined;
+      const first = args[used];
+      if (!formal.kwargOnly && first !== undefined) {
+        if (this.#takesTheRest(formal, formals[i + 1], first)) {
+          actual = this.#listOf(formal, args.slice(used));
+          used = args.length;
+        } else {
+          actual = this.#fit(formal, first);
+          used++;
+        }
+      } else {
+        const kwarg = kwargs.find(({ name }) => name === formal.name);
+        if (kwarg !== undefined) {
+          usedKwargs.add(kwarg.name);
+          actual = this.#fit(formal, kwarg.value);
+        } else if (formal.default !== undefined) {
+          actual = this.#fit(formal, this.#builder.constant(formal.default));
+        }
+      }
+      if (actual === undefined) return undefined;
+      inputs.push(actual);
+    }
+    if (this.#signature.variadic) inputs.push(...args.slice(used));
+    else if (used < args.length) return undefined;
+    if (usedKwargs.size < kwargs.length) return undefined;
+    const returns = this.#signature.returns.map((type) => substitute(type, this.#bindings) ?? ANY);
+    return { inputs, returns, signature: this.#signature };
+  }
+
+  /** Whether the last list parameter may take single values: `zeros(1, 2)` for `zeros([1, 2])`. */
+  #takesTheRest(formal: SignatureArgument, next: SignatureArgument | undefined, first: Value): boolean {
+    if (!this.#conversions || formal.size !== undefined || (next !== undefined && !next.kwargOnly)) return false;
+    if (formal.type.kind !== 'list' || formal.type.of.kind === 'variable' || first.type.kind === 'list') return false;
+    return !isTupleLikeList(first.type, formal.type);
+  }
+
+  #listOf(formal: SignatureArgument, values: readonly Value[]): Value | undefined {
+    if (formal.type.kind !== 'list') return undefined;
+    const { of } = formal.type;
+    const items = values.map((value) => this.#fit({ ...formal, type: of }, value));
+    const found = items.filter((item) => item !== undefined);
+    if (found.length < items.length) return undefined;
+    return this.#builder.insertValue('prim::ListConstruct', { inputs: found, types: [formal.type], at: this.#at });
+  }
+
+  /** The value as this parameter takes it; undefined where it cannot. */
+  #fit(formal: SignatureArgument, actual: Value): Value | undefined {
+    let value = actual;
+    const wanted = unwrapOptional(formal.type);
+    const repeated = formal.size !== undefined && wanted.kind === 'list' && sameType(wanted.of, value.type);
+    if (repeated && value.type.kind === 'simple' && ['int', 'float'].includes(value.type.name)) {
+      const inputs = Array.from({ length: formal.size ?? 0 }, () => actual);
+      const types: readonly [IrType] = [{ kind: 'list', of: value.type }];
+      value = this.#builder.insertValue('prim::ListConstruct', { inputs, types, at: this.#at });
+    }
+    if (!bindVariables(formal.type, value.type, this.#bindings)) return undefined;
+    const concrete = substitute(formal.type, this.#bindings);
+    if (concrete === undefined) return undefined;
+    value = convertValue(this.#builder, value, concrete, this.#conversions, this.#at);
+    return isSubtype(value.type, concrete) ? value : undefined;
+  }
+}
+
+/** Whether a tuple's items may become a list of this type. */
+function isTupleLikeList(type: IrType, list: IrType): boolean {
+  if (list.kind !== 'list') return false;
+  if (isSubtype(type, list)) return true;
+  return type.kind === 'tuple' && type.items.every((item) => isSubtype(item, list.of));
+}
+
+/** Converts as PyTorch does implicitly, as far as that is possible: the result may still be of another type. */
+export function convertValue(
+  builder: GraphBuilder,
+  original: Value,
+  type: IrType,
+  conversions: boolean,
+  at: Position,
+): Value {
+  let value = original;
+  if (type.kind === 'optional' && value.type.kind !== 'optional' && !sameType(value.type, NONE)) {
+    return convertValue(builder, value, type.of, conversions, at);
+  }
+  if (value.type.kind === 'list' && type.kind === 'list' && isUntypedEmptyList(value.node)) {
+    return builder.insertValue('prim::ListConstruct', { types: [type], at });
+  }
+  if (value.type.kind === 'tuple') {
+    const wanted = unwrapOptional(type);
+    if (wanted.kind === 'list' && isTupleLikeList(value.type, wanted)) {
+      const inputs = unpackTuple(builder, value, at);
+      value = builder.insertValue('prim::ListConstruct', { inputs, types: [wanted], at });
+    } else if (wanted.kind === 'tuple' && !isSubtype(value.type, wanted) && sameLength(wanted, value.type)) {
+      const inputs = unpackTuple(builder, value, at).map((item, i) =>
+        convertValue(builder, item, wanted.items[i] ?? ANY, conversions, at),
+      );
+      value = makeTuple(builder, inputs, at);
+    }
+  }
+  return conversions ? convertScalar(builder, value, type, at) : value;
+}
+
+function sameLength(a: { readonly items: readonly IrType[] }, b: { readonly items: readonly IrType[] }): boolean {
+  return a.items.length === b.items.length;
+}
+
+/** `[]` without a type is a list of tensors, but takes any list's type where one is wanted. */
+function isUntypedEmptyList(node: Node | undefined): boolean {
+  return node?.kind === 'prim::ListConstruct' && node.name === 'untyped';
+}
+
+function convertScalar(builder: GraphBuilder, value: Value, type: IrType, at: Position): Value {
+  if (type.kind !== 'simple') return value;
+  let kind: string | undefined;
+  if (isSubtype(value.type, TENSOR)) kind = TENSOR_CONVERSIONS[type.name];
+  else if (sameType(value.type, SCALAR)) kind = NUMBER_CONVERSIONS[type.name];
+  else if (sameType(value.type, STR) && sameType(type, DEVICE)) kind = 'aten::device';
+  return kind === undefined ? value : builder.insertValue(kind, { inputs: [value], types: [type], at });
+}
+
+/** A tuple of values. */
+export function makeTuple(builder: GraphBuilder, inputs: readonly Value[], at: Position, type?: IrType): Value {
+  const tuple: IrType = type ?? { kind: 'tuple', items: inputs.map((input) => input.type) };
+  return builder.insertValue('prim::TupleConstruct', { inputs, types: [tuple], at });
+}
+
+/** A tuple's items; of one that was just made, what it was made of. */
+export function unpackTuple(builder: GraphBuilder, value: Value, at: Position): readonly Value[] {
+  if (value.node?.kind === 'prim::TupleConstruct') return value.node.inputs;
+  const types = value.type.kind === 'tuple' ? value.type.items : [];
+  return builder.insert('prim::TupleUnpack', { inputs: [value], types, at }).outputs;
+}
+
+/** Operators that do more than give a result, besides those that change their arguments. */
+const SIDE_EFFECTS: ReadonlySet<string> = new Set([
+  'prim::Print',
+  'prim::RaiseException',
+  'aten::warn',
+  'aten::save',
+  'aten::manual_seed',
+  'aten::wait',
+  'aten::set_grad_enabled',
+]);
+
+/**
+ * Calls an operator. One that is unknown, or that takes no such arguments, is put into the graph as the code has it, with a
+ * result of type `Any`: people look at graphs of models that nothing supports.
+ */
+export function callOperator(builder: GraphBuilder, kind: string, call: CallArguments, at: Position): Value {
+  const matched = matchCall(builder, overloadsOf(kind), call, at);
+  if (matched === undefined) {
+    const inputs = [...call.args, ...call.kwargs.map(({ value }) => value)];
+    return builder.insertValue(kind, { inputs, types: [ANY], sideEffect: true, at });
+  }
+  const sideEffect = matched.signature.mutates || SIDE_EFFECTS.has(kind);
+  const node = builder.insert(kind, { inputs: matched.inputs, types: matched.returns, sideEffect, at });
+  const [only] = node.outputs;
+  return node.outputs.length === 1 && only !== undefined ? only : makeTuple(builder, node.outputs, at);
+}

@@ -1,0 +1,48 @@
+import { replaceValue, settle, type Block, type Graph, type Node, type Value } from '../graph.ts';
+import { printType } from '../ir-type.ts';
+
+/** Moves every constant to the front of the graph, the last one first, and keeps one of those that are equal. */
+export function poolConstants(graph: Graph): void {
+  const pool = new Map<string, Value>();
+  const pooled: Node[] = [];
+  collect(graph.block, pool, pooled);
+  graph.block.nodes.unshift(...pooled.reverse());
+  settle(graph.block);
+}
+
+function collect(block: Block, pool: Map<string, Value>, pooled: Node[]): void {
+  const rest: Node[] = [];
+  for (const node of block.nodes) {
+    for (const inner of node.blocks) collect(inner, pool, pooled);
+    const value = node.outputs[0];
+    if (node.constant === undefined || value === undefined) {
+      rest.push(node);
+      continue;
+    }
+    const key = constantKey(node);
+    const known = key === undefined ? undefined : pool.get(key);
+    if (known !== undefined) {
+      replaceValue(value, known);
+      continue;
+    }
+    if (key !== undefined) pool.set(key, value);
+    pooled.push(node);
+  }
+  block.nodes = rest;
+}
+
+/** What equal constants have in common; undefined for one that equals no other, as NaN. */
+export function constantKey({ constant, attributes, outputs }: Node): string | undefined {
+  if (constant === undefined || (typeof constant === 'number' && Number.isNaN(constant))) return undefined;
+  const type = outputs.map((output) => printType(output.type)).join();
+  if (typeof constant !== 'object' || constant === null) return `${type} ${attributes}`;
+  switch (constant.kind) {
+    case 'tensor':
+    case 'object':
+      return `${type} ${constant.identity} ${constant.text}`;
+    case 'function':
+      return `${type} ${constant.qualifiedName}`;
+    default:
+      return `${type} ${attributes}`;
+  }
+}

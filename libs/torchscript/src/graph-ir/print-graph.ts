@@ -1,0 +1,81 @@
+import type { TorchScriptArchive } from '../archive/torchscript-archive.ts';
+import type { FunctionDef } from '../frontend/ast.ts';
+import type { Program } from '../frontend/program.ts';
+import { modelError } from '../torchscript-error.ts';
+import { printConstants } from './archive-constants.ts';
+import { emitFunction } from './function-emitter.ts';
+import { formatGraph } from './format-graph.ts';
+import type { Graph, Node } from './graph.ts';
+import type { EmitContext } from './expression-emitter.ts';
+import { inlineCalls } from './inline-calls.ts';
+import type { IrType } from './ir-type.ts';
+import { cleanUp } from './passes/clean-up.ts';
+import { classType } from './read-type.ts';
+
+/** Which graph to print. */
+export interface GraphOptions {
+  /** A method of the root module; `forward` unless said. */
+  readonly method?: string;
+  /** Whether calls of modules and functions are replaced by what they call. */
+  readonly inlined?: boolean;
+}
+
+/**
+ * The graph of a method of the root module, as PyTorch prints `module.graph` (or `module.inlined_graph`): for people to look
+ * at. Models that cannot be compiled can be printed: operators nobody knows have results of type `Any`.
+ *
+ * @throws SconceError `model_invalid` where there is no such method or its code cannot be parsed, or where the inlined graph is
+ * too large to be looked at.
+ */
+export async function printGraph(
+  archive: TorchScriptArchive,
+  program: Program,
+  options: GraphOptions = {},
+): Promise<string> {
+  const { method = 'forward', inlined = false } = options;
+  const graphs = new Graphs({ program, constants: await printConstants(archive) });
+  const { className } = archive.root;
+  const graph = graphs.ofMethod(className, method);
+  if (graph === undefined) {
+    const methods = program.findClass(className)?.methods.map(({ name }) => name) ?? [];
+    throw modelError('parse', `${className} has no method ${method}; it has ${methods.join(', ') || 'none'}`);
+  }
+  return formatGraph(inlined ? inlineCalls(graph, (call) => graphs.ofCallee(call)) : graph);
+}
+
+/** Graphs of methods and functions, each made once. */
+class Graphs {
+  readonly #context: EmitContext;
+  readonly #made = new Map<FunctionDef, Graph>();
+
+  constructor(context: EmitContext) {
+    this.#context = context;
+  }
+
+  ofMethod(className: string, method: string): Graph | undefined {
+    const { program } = this.#context;
+    const definition = program.findClass(className)?.methods.find(({ name }) => name === method);
+    return definition === undefined ? undefined : this.#of(definition, classType(className, program));
+  }
+
+  ofCallee({ kind, name, inputs }: Node): Graph | undefined {
+    if (name === undefined) return undefined;
+    if (kind === 'prim::CallMethod') {
+      const type = inputs[0]?.type;
+      // What stands behind an interface is only known when the module runs.
+      return type?.kind === 'class' && type.form === 'class' ? this.ofMethod(type.name, name) : undefined;
+    }
+    const definition = this.#context.program.findFunction(name);
+    return definition === undefined ? undefined : this.#of(definition, undefined);
+  }
+
+  #of(definition: FunctionDef, self: IrType | undefined): Graph {
+    let graph = this.#made.get(definition);
+    if (graph === undefined) {
+      graph = emitFunction(this.#context, definition, self);
+      cleanUp(graph);
+      this.#made.set(definition, graph);
+    }
+    return graph;
+  }
+}

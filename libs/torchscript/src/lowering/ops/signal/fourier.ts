@@ -1,0 +1,142 @@
+import { int } from '../../attributes.ts';
+import { complexOf, isComplex, partsOf } from '../../complex.ts';
+import { opFamily } from '../../define-op.ts';
+import { rangeOf } from '../../dims.ts';
+import { matmul } from '../../matmul.ts';
+import { positions } from '../../positions.ts';
+import { asFloat } from '../../promotion.ts';
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { addDims, floorDivDims, maxDims, mulDims, sameDim, subDims, type Dim } from '../../../executor/sym-int.ts';
+import type { TensorValue } from '../../../executor/values.ts';
+import { pad } from '../vision/padding.ts';
+import { waves } from './waves.ts';
+
+const { ops, defineOp } = opFamily('signal');
+
+/** Discrete Fourier transforms along one axis, as products with matrices of waves: of any size, without rounding surprises. */
+export const fourier = ops;
+
+/** Real and imaginary parts, the transformed axis last. */
+interface Parts {
+  readonly real: TensorValue;
+  readonly imaginary: TensorValue | null;
+}
+
+interface FourierArguments {
+  readonly self: TensorValue;
+  readonly n: Dim | null;
+  readonly dim: number;
+  readonly norm: string | null;
+}
+
+/** Axis `axis` moved to the end. */
+function lastFirst(rank: number, axis: number): readonly number[] {
+  return [...rangeOf(rank).filter((i) => i !== axis), axis];
+}
+
+/** The last axis cut or filled with zeros to `size`. */
+function resized(context: LowerContext, tensor: TensorValue, size: Dim): TensorValue {
+  const present = tensor.shape.at(-1) ?? 1;
+  if (sameDim(present, size)) return tensor;
+  const wide = pad(context, tensor, [0, maxDims(subDims(size, present), 0)], 'constant');
+  return context.slice(wide, tensor.rank - 1, 0, size, 1, size);
+}
+
+/** The parts of the input with the transformed axis last and of `size` points. */
+function inputParts(context: LowerContext, self: TensorValue, axis: number, size: Dim): Parts {
+  const order = lastFirst(self.rank, axis);
+  const ready = (tensor: TensorValue): TensorValue => resized(context, context.transpose(tensor, order), size);
+  if (!isComplex(self.dtype)) return { real: ready(asFloat(context, self)), imaginary: null };
+  const both = partsOf(context, self);
+  const [real, imaginary] = [0, 1].map((which) =>
+    context.node('Gather', [both, context.scalar(BigInt(which), 'int64')], {
+      shape: self.shape,
+      attributes: { axis: int(self.rank) },
+    }),
+  );
+  return { real: ready(real ?? both), imaginary: ready(imaginary ?? both) };
+}
+
+/** The factor by which a transform of `size` points is scaled. */
+function scale(
+  context: LowerContext,
+  size: Dim,
+  norm: string | null,
+  inverse: boolean,
+  like: TensorValue,
+): TensorValue {
+  const one = context.scalar(1, like.dtype);
+  if ((norm ?? 'backward') === (inverse ? 'forward' : 'backward')) return one;
+  const points = context.cast(context.ints([size]), like.dtype);
+  return context.node('Div', [one, norm === 'ortho' ? context.node('Sqrt', [points]) : points], { shape: [1] });
+}
+
+/** `real + i imaginary` with the last axis put back in its place. */
+function complexResult(context: LowerContext, axis: number, real: TensorValue, imaginary: TensorValue): TensorValue {
+  const { shape, rank } = real;
+  const parts = context.node(
+    'Concat',
+    [real, imaginary].map((part) => context.reshape(part, [...shape, 1])),
+    { shape: [...shape, 2], attributes: { axis: int(rank) } },
+  );
+  const order = lastFirst(rank, axis);
+  return complexOf(context, context.transpose(parts, [...rangeOf(rank).map((i) => order.indexOf(i)), rank]));
+}
+
+/** The transform to `bins` frequencies, or with `inverse` back to as many points. */
+function transform(context: LowerContext, args: FourierArguments, half: boolean, inverse: boolean): TensorValue {
+  const { self, norm } = args;
+  const axis = context.axis(args.dim, self.rank);
+  const size = args.n ?? self.shape[axis] ?? 1;
+  const bins = half ? addDims(floorDivDims(size, 2), 1) : size;
+  const { real, imaginary } = inputParts(context, self, axis, size);
+  const factor = scale(context, size, norm, inverse, real);
+  const table = waves(context, size, bins, size);
+  const cosines = context.cast(table.cosines, real.dtype);
+  const sines = context.cast(inverse ? table.sines : context.node('Neg', [table.sines]), real.dtype);
+  const product = (a: TensorValue, b: TensorValue): TensorValue => matmul(context, a, b);
+  let [re, im] = [product(real, cosines), product(real, sines)];
+  if (imaginary !== null) {
+    re = context.node('Sub', [re, product(imaginary, sines)]);
+    im = context.node('Add', [im, product(imaginary, cosines)]);
+  }
+  return complexResult(context, axis, context.node('Mul', [re, factor]), context.node('Mul', [im, factor]));
+}
+
+/** Back from the lower half of the frequencies of a real signal: each but the first and the middle one stands for two. */
+function fromHalf(context: LowerContext, args: FourierArguments): TensorValue {
+  const { self, norm } = args;
+  const axis = context.axis(args.dim, self.rank);
+  const size = args.n ?? mulDims(subDims(self.shape[axis] ?? 1, 1), 2);
+  const bins = addDims(floorDivDims(size, 2), 1);
+  const { real, imaginary } = inputParts(context, self, axis, bins);
+  const { dtype } = real;
+  const bin = positions(context, bins, { axis: 0, rank: 2 });
+  const mirrored = context.node('Mod', [context.node('Mul', [bin, context.ints([2])]), context.ints([size])]);
+  const alone = context.node('Equal', [mirrored, context.ints([0])], { dtype: 'bool' });
+  const weights = context.node('Where', [alone, context.scalar(1, dtype), context.scalar(2, dtype)], {
+    dtype,
+    shape: [bins, 1],
+  });
+  const table = waves(context, bins, size, size);
+  const weighted = (wave: TensorValue): TensorValue => context.node('Mul', [context.cast(wave, dtype), weights]);
+  let signal = matmul(context, real, weighted(table.cosines));
+  if (imaginary !== null) signal = context.node('Sub', [signal, matmul(context, imaginary, weighted(table.sines))]);
+  const scaled = context.node('Mul', [signal, scale(context, size, norm, true, real)]);
+  const order = lastFirst(self.rank, axis);
+  return context.transpose(
+    scaled,
+    rangeOf(self.rank).map((i) => order.indexOf(i)),
+  );
+}
+
+defineOp('aten::fft_rfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor', (context, args) =>
+  transform(context, args, true, false),
+);
+defineOp('aten::fft_irfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor', fromHalf);
+defineOp('aten::fft_fft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor', (context, args) =>
+  transform(context, args, false, false),
+);
+defineOp('aten::fft_ifft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor', (context, args) =>
+  transform(context, args, false, true),
+);

@@ -1,0 +1,86 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { decodeSafetensors, type Tensor } from '@sconce/tensor';
+import { methodParams, Program, type CallArgument, type InputOptions, type TensorInput, type TorchScriptArchive } from '@sconce/torchscript';
+
+/** What an argument was before it was flattened: see README.md. */
+export type ArgumentForm = string | readonly ArgumentForm[] | { readonly [key: string]: ArgumentForm };
+
+export interface CaseCall {
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly args: readonly ArgumentForm[];
+  /** The call fails in PyTorch with this message. */
+  readonly raises?: string;
+}
+
+/** A row of a family's `index.json`. */
+export interface CaseRow {
+  readonly name: string;
+  readonly how: 'trace' | 'script';
+  readonly calls: readonly CaseCall[];
+  readonly tolerance?: { readonly rtol: number; readonly atol: number };
+  readonly stateful?: boolean;
+  readonly random?: boolean;
+  readonly refused?: boolean;
+  readonly note?: string;
+}
+
+const CASES = fileURLToPath(new URL('cases/', import.meta.url));
+
+/** The families there are, and their rows. */
+export function families(): { readonly family: string; readonly rows: readonly CaseRow[] }[] {
+  const names = readdirSync(CASES).filter((name) => existsSync(`${CASES}${name}/index.json`));
+  return names.sort().map((family) => ({
+    family,
+    rows: JSON.parse(readFileSync(`${CASES}${family}/index.json`, 'utf8')) as CaseRow[],
+  }));
+}
+
+/** Where an archive is. */
+export function archivePath(family: string, name: string): string {
+  return `${CASES}${family}/${name}.pt`;
+}
+
+/** The tensors of a case: `side` is `in`, `out` or `ref`. */
+export function readCase(family: string, name: string): (call: number, side: string) => Tensor[] {
+  const path = `${CASES}${family}/${name}.safetensors`;
+  const tensors = existsSync(path) ? decodeSafetensors(readFileSync(path)) : new Map<string, Tensor>();
+  return (call, side) => {
+    const found: Tensor[] = [];
+    for (let i = 0; ; i++) {
+      const tensor = tensors.get(`${call}.${side}.${i}`);
+      if (tensor === undefined) return found;
+      found.push(tensor);
+    }
+  };
+}
+
+/** How a call's arguments look to the compiler: tensors by name, text and None fixed, numbers left as inputs. */
+export function optionsOf(
+  call: CaseCall,
+  archive: TorchScriptArchive,
+  flat: readonly CallArgument[],
+): InputOptions {
+  const params = methodParams(archive, new Program(archive.sources), 'forward');
+  const inputs = new Map<string, TensorInput>();
+  const args = new Map<string, null | string>();
+  let at = 0;
+  const take = (name: string, form: ArgumentForm): void => {
+    if (typeof form === 'string') {
+      if (form === 'none') args.set(name, null);
+      else if (form.startsWith('str:')) args.set(name, form.slice(4));
+      else {
+        const { dtype = 'float32', rank = 0 } = flat[at++] ?? {};
+        if (form === 'tensor') inputs.set(name, { dtype, shape: Array.from({ length: rank }, () => null) });
+      }
+      return;
+    }
+    const parts = Array.isArray(form) ? form.map((part, i) => [String(i), part] as const) : Object.entries(form);
+    for (const [key, part] of parts as readonly (readonly [string, ArgumentForm])[]) take(`${name}.${key}`, part);
+  };
+  call.args.forEach((form, i) => {
+    take(params[i]?.name ?? `argument ${i}`, form);
+  });
+  return { inputs, args, given: call.args.length };
+}

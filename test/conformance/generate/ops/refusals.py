@@ -1,0 +1,50 @@
+"""Archives that PyTorch runs and a compiler to ONNX has to refuse, by name and before anything runs."""
+
+import torch
+import torch.nn as nn
+
+from generate.case import Family
+
+family = Family("refusals")
+r = torch.randn
+
+
+def refused(name, note, **options):
+    return family(name, lambda: [(r(2, 3),)], refused=True, note=note, **options)
+
+
+@refused("complex_weight", "a complex weight")
+class ComplexWeight(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("w", torch.randn(3, dtype=torch.complex64))
+
+    def forward(self, x):
+        return (x * self.w).abs()
+
+
+@refused("sparse_weight", "a sparse weight")
+class SparseWeight(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("w", torch.eye(3).to_sparse())
+
+    def forward(self, x):
+        return torch.sparse.mm(self.w, x.t())
+
+
+@refused("quantized_weight", "a quantized weight")
+class QuantizedWeight(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("w", torch.quantize_per_tensor(torch.randn(3), 0.1, 0, torch.qint8))
+
+    def forward(self, x):
+        return x * self.w.dequantize()
+
+
+@refused("decomposition", "operators that ONNX has no counterpart of")
+class Decomposition(nn.Module):
+    def forward(self, x):
+        u, s, v = torch.linalg.svd(x)
+        return s, torch.linalg.eigvalsh(x @ x.t())
