@@ -3,6 +3,7 @@ import { checkCommand } from './commands/check.command.ts';
 import { compileCommand } from './commands/compile.command.ts';
 import { demoCommand } from './commands/demo.command.ts';
 import { inferCommand } from './commands/infer.command.ts';
+import { inspectCommand } from './commands/inspect.command.ts';
 import { modelsCommand } from './commands/models.command.ts';
 import { pushCommand } from './commands/push.command.ts';
 import { runCommand } from './commands/run.command.ts';
@@ -27,6 +28,7 @@ export async function runProgram(argv: readonly string[], config: CliConfig): Pr
   for (const command of [
     demoCommand,
     upCommand,
+    inspectCommand,
     compileCommand,
     checkCommand,
     runCommand,

@@ -81,7 +81,10 @@ export function describeArchive(archive: TorchScriptArchive): ArchiveDescription
 
 type Classes = ReturnType<Program['findClass']>;
 
-function modulesOf(root: PickleObject, program: Program): { readonly object: PickleObject; readonly classDef: Classes }[] {
+function modulesOf(
+  root: PickleObject,
+  program: Program,
+): { readonly object: PickleObject; readonly classDef: Classes }[] {
   const modules: { object: PickleObject; classDef: Classes }[] = [];
   const seen = new Set<PickleObject>([root]);
   // Grows while it is walked.

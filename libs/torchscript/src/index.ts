@@ -2,7 +2,14 @@ export { openArchive } from './archive/open-archive.ts';
 export { contiguousRange, readTensor } from './archive/read-tensor.ts';
 export type { ByteRangeInFile, SourceOrigin, SourceText, TorchScriptArchive } from './archive/torchscript-archive.ts';
 export { compile, type CompiledModel, type CompileOptions } from './compile.ts';
+export {
+  describeArchive,
+  type ArchiveDescription,
+  type MethodDescription,
+  type WeightDescription,
+} from './describe-archive.ts';
 export type { UnsupportedOp } from './executor/report.ts';
+export { printGraph, type GraphOptions } from './graph-ir/print-graph.ts';
 export { OP_FAMILIES } from './lowering/registry.ts';
 export type { OpDefinition } from './lowering/define-op.ts';
 export { Program } from './frontend/program.ts';

@@ -1,83 +1,78 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
-import { basename } from 'node:path';
 import { Command } from 'commander';
-import { SconceError } from '@sconce/errors';
-import { embedExternalData, encodeModel } from '@sconce/onnx';
 import { compile } from '@sconce/torchscript';
-import { modelOptions, type ModelOptions } from '../offline/model-options.ts';
-import { openModel } from '../offline/offline-model.ts';
-import { describeSignature } from '../output/signature-text.ts';
+import { withModel, type TorchScriptFile } from '../offline/model-file.ts';
+import { compileOptions, modelOptions, type ModelOptions } from '../offline/model-options.ts';
+import { writeOnnx } from '../offline/onnx-output.ts';
+import { outputPath } from '../offline/output-file.ts';
+import { UsageError } from '../output/failure.ts';
+import { interruptible } from '../output/interruption.ts';
 import { formatBytes } from '../output/model-text.ts';
+import { describeSignature } from '../output/signature-text.ts';
 import { Terminal } from '../output/terminal.ts';
 
 interface Options extends ModelOptions {
   readonly output: string;
-  readonly external?: boolean;
+  readonly externalData?: boolean;
   readonly json?: boolean;
 }
 
 /** `sconce compile`: TorchScript to a portable ONNX file, offline. */
 export function compileCommand(): Command {
   return modelOptions(
-    new Command('compile').description('compile a TorchScript file to ONNX, without a server').argument('<file>', 'model.pt'),
+    new Command('compile')
+      .description('compile a TorchScript file to ONNX, without a server')
+      .argument('<file>', 'model.pt'),
   )
     .requiredOption('-o, --output <file>', 'the ONNX file to write')
-    .option('--external', 'leave the weights in the .pt file, which must then lie beside the ONNX file')
+    .option('--external-data', 'write the weights to a second file, OUTPUT.data; done in any case above 2 GiB')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
-      '\nExamples:\n  sconce compile model.pt -o model.onnx\n  sconce compile model.pt -o model.onnx --input x:float32[-1,3,224,224]',
+      '\nExamples:\n  sconce compile model.pt -o model.onnx' +
+        '\n  sconce compile model.pt -o model.onnx --input x:float32[-1,3,224,224]',
     )
     .action(async (file: string, options: Options) => {
-      await compileFile(file, options);
+      await withModel(file, async (model) => {
+        if (model.kind === 'onnx') throw new UsageError(`${file} is an ONNX file already.`, 'Give a TorchScript file.');
+        await compileFile(model, options);
+      });
     });
 }
 
-/** Protobuf's own bound on a message, with room for what is not weights. */
-const MAX_EMBEDDED_BYTES = 2 ** 31 - 2 ** 20;
-
-async function compileFile(file: string, options: Options): Promise<void> {
+async function compileFile({ path, archive, source }: TorchScriptFile, options: Options): Promise<void> {
   const terminal = new Terminal({ json: options.json === true });
+  const output = await outputPath(options.output, [path]);
   const started = performance.now();
-  const model = await openModel(file);
-  try {
-    if (model.kind === 'onnx') {
-      throw new SconceError('invalid_request', `${file} is an ONNX file already`, { details: { hint: 'There is nothing to compile.' } });
-    }
-    const compiled = await compile(model.archive, { ...options, archiveName: basename(file) });
-    const portable =
-      options.external === true
-        ? compiled.model
-        : await embedExternalData(compiled.model, ({ offset, length }) => model.source.read(offset, length), MAX_EMBEDDED_BYTES);
-    const bytes = encodeModel(portable);
-    await writeWhole(options.output, bytes);
-    const ms = Math.round(performance.now() - started);
-    const nodes = compiled.model.graph.nodes.length;
-    terminal.result({
-      file: options.output,
-      bytes: bytes.byteLength,
-      nodes,
-      ms,
-      inputs: compiled.signature.inputs,
-      outputs: compiled.signature.outputs,
-      warnings: compiled.warnings,
-    });
-    for (const warning of compiled.warnings) terminal.note(`warning: ${warning}`);
-    terminal.print(describeSignature(compiled.signature));
-    terminal.print(`${options.output}: ${formatBytes(bytes.byteLength)}, ${nodes} nodes, compiled in ${ms} ms`);
-  } finally {
-    await model.source.close();
-  }
-}
-
-/** A file is there whole or not at all. */
-async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
-  const partial = `${path}.partial`;
-  try {
-    await writeFile(partial, bytes);
-    await rename(partial, path);
-  } catch (cause) {
-    await rm(partial, { force: true });
-    throw new SconceError('storage_unavailable', `cannot write ${path}`, { cause, details: { hint: 'Check the folder and the disk’s space.' } });
+  const { model, signature, warnings } = await compile(archive, compileOptions(archive, options));
+  const ms = Math.round(performance.now() - started);
+  let bar: ReturnType<Terminal['progress']> | undefined;
+  const written = await interruptible('The compilation', (signal) =>
+    writeOnnx(model, {
+      source,
+      path: output,
+      externalData: options.externalData === true,
+      signal,
+      onProgress: (done, total) => {
+        bar ??= terminal.progress('writing', total, 'bytes');
+        bar.update(done);
+      },
+    }),
+  ).finally(() => bar?.stop());
+  const nodes = model.graph.nodes.length;
+  const { inputs, outputs, state, batch } = signature;
+  terminal.result({
+    file: written.file,
+    bytes: written.bytes,
+    ...(written.data === undefined ? {} : { data: written.data }),
+    nodes,
+    compile_ms: ms,
+    signature: { inputs, outputs, state: state.map(({ input, output }) => ({ input, output })), batch },
+    warnings,
+  });
+  for (const warning of warnings) terminal.note(`warning: ${warning}`);
+  terminal.print(describeSignature(signature));
+  terminal.print(`wrote  ${written.file}: ${formatBytes(written.bytes)}, ${nodes} nodes, compiled in ${ms} ms`);
+  if (written.data !== undefined) {
+    terminal.print(`wrote  ${written.data.file}: ${formatBytes(written.data.bytes)}; keep it beside the ONNX file`);
   }
 }

@@ -1,8 +1,12 @@
 import { fromBfloat16Bits, viewOf, type Datatype, type Tensor } from '@sconce/tensor';
 import { failure } from '../output/failure.ts';
 
-/** The tensors of one call: in order, or by the inputs' names. */
-export type Call = readonly Tensor[] | ReadonlyMap<string, Tensor>;
+/** The tensors of one call. */
+export interface Call {
+  readonly tensors: readonly Tensor[];
+  /** Whether their names tell which inputs they are; else their order does. */
+  readonly byName: boolean;
+}
 
 /** What a model takes. */
 export interface InputSpec {
@@ -25,9 +29,10 @@ export function callOf(tensors: ReadonlyMap<string, Tensor>): Call {
       .sort((a, b) => a.index - b.index)
       .map(({ tensor }) => tensor);
   const inOrder = numbered(NUMBERED);
-  if (inOrder.length === tensors.size) return inOrder;
+  if (inOrder.length === tensors.size) return { tensors: inOrder, byName: false };
   const firstCase = numbered(OF_FIRST_CASE);
-  return firstCase.length > 0 ? firstCase : tensors;
+  if (firstCase.length > 0) return { tensors: firstCase, byName: false };
+  return { tensors: [...tensors.values()], byName: true };
 }
 
 /**
@@ -37,12 +42,12 @@ export function callOf(tensors: ReadonlyMap<string, Tensor>): Call {
  * @throws SconceError `invalid_tensor` for names that the model does not have.
  */
 export function checkNames(call: Call, roots: readonly string[]): Call {
-  if (!(call instanceof Map)) return call;
-  const names = [...(call as ReadonlyMap<string, Tensor>).keys()];
-  const strange = names.filter((name) => !roots.some((root) => isPartOf(name, root)));
+  if (!call.byName) return call;
+  const strange = call.tensors.filter(({ name }) => !roots.some((root) => isPartOf(name, root)));
   if (strange.length === 0) return call;
-  if (call.size === 1) return [...(call as ReadonlyMap<string, Tensor>).values()];
-  const message = `The model has no input ${strange.join(', ')}; its inputs are ${roots.join(', ')}.`;
+  if (call.tensors.length === 1) return { ...call, byName: false };
+  const names = strange.map(({ name }) => name).join(', ');
+  const message = `The model has no input ${names}; its inputs are ${roots.join(', ')}.`;
   throw failure('invalid_tensor', message, 'Name the tensors as the inputs, or number them in order: 0, 1, ….');
 }
 
@@ -59,16 +64,12 @@ export function isPartOf(name: string, root: string): boolean {
  */
 export function bindCall(call: Call, inputs: readonly InputSpec[]): Tensor[] {
   const names = inputs.map(({ name }) => name);
-  const known = checkNames(call, names);
-  const byName = known instanceof Map ? (known as ReadonlyMap<string, Tensor>) : undefined;
-  const inOrder = byName === undefined ? (known as readonly Tensor[]) : [];
-  const given = byName?.size ?? inOrder.length;
-  const list = names.length === 0 ? 'none' : names.join(', ');
+  const { tensors, byName } = checkNames(call, names);
   return inputs.map((input, i) => {
-    const tensor = byName?.get(input.name) ?? inOrder[i];
-    if (tensor === undefined || given > inputs.length) {
-      const message = `The model takes ${count(inputs.length, 'input')} (${list}), and ${count(given, 'tensor')} came.`;
-      throw failure('invalid_tensor', message, HINT);
+    const tensor = byName ? tensors.find(({ name }) => name === input.name) : tensors[i];
+    if (tensor === undefined || tensors.length > inputs.length) {
+      const takes = `The model takes ${count(inputs.length, 'input')} (${names.join(', ')})`;
+      throw failure('invalid_tensor', `${takes}, and ${count(tensors.length, 'tensor')} came.`, HINT);
     }
     return { ...convert(tensor, input), name: input.name };
   });

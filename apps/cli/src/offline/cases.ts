@@ -31,7 +31,8 @@ export function casesOf(tensors: ReadonlyMap<string, Tensor>): Case[] {
   return [...calls]
     .sort(([a], [b]) => a - b)
     .map(([call, entry]) => {
-      if (entry.out.size === 0) throw failure('invalid_request', `The cases file has no outputs of call ${call}.`, HINT);
+      if (entry.out.size === 0)
+        throw failure('invalid_request', `The cases file has no outputs of call ${call}.`, HINT);
       return { call, inputs: inOrder(entry.in, `${call}.in`), outputs: inOrder(entry.out, `${call}.out`) };
     });
 }

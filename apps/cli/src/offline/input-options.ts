@@ -28,7 +28,8 @@ export type FixedArgument = null | boolean | bigint | number | string;
 /** `--arg n=3`: an argument fixed at compile time: None, True, False, an int, a float or a string. */
 export function parseArgument(text: string): readonly [string, FixedArgument] {
   const at = text.indexOf('=');
-  if (at < 1) throw new UsageError(`--arg "${text}" cannot be read.`, 'Write it as name=value, for example n=3 or mode="fast".');
+  if (at < 1)
+    throw new UsageError(`--arg "${text}" cannot be read.`, 'Write it as name=value, for example n=3 or mode="fast".');
   return [text.slice(0, at), valueOf(text.slice(at + 1))];
 }
 

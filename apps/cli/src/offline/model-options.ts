@@ -60,5 +60,8 @@ export function compileOptions(archive: TorchScriptArchive, options: ModelOption
 /** @throws UsageError where options were given that an ONNX file has no use for. */
 export function refuseModelOptions({ input, arg, method }: ModelOptions): void {
   if (input.size === 0 && arg.size === 0 && method === undefined) return;
-  throw new UsageError('--input, --arg and --method are for TorchScript files.', 'An ONNX file says it all: leave them out.');
+  throw new UsageError(
+    '--input, --arg and --method are for TorchScript files.',
+    'An ONNX file says it all: leave them out.',
+  );
 }

@@ -108,27 +108,26 @@ async function prepareTorchScript(
 /** The options with the call's tensors as the inputs, where `--input` says nothing else; every axis stays free. */
 function describedBy(call: Call, { path, archive }: TorchScriptFile, options: CompileOptions): CompileOptions {
   const params = methodParams(archive, new Program(archive.sources), options.method ?? 'forward');
-  const known = checkNames(
+  const { tensors, byName } = checkNames(
     call,
     params.map(({ name }) => name),
   );
-  const described =
-    known instanceof Map
-      ? {
-          inputs: new Map(
-            [...(known as ReadonlyMap<string, Tensor>)].map(([name, { datatype, shape }]) => [
-              name,
-              { dtype: datatypeOf(datatype), shape: shape.map(() => null) },
-            ]),
-          ),
-          // Those that have no name in the call take their defaults.
-          given: 0,
-        }
-      : inputsOfCall(
-          archive,
-          (known as readonly Tensor[]).map(({ datatype, shape }) => ({ dtype: datatypeOf(datatype), rank: shape.length })),
-          { ...options, fixed: new Set(options.args?.keys()) },
-        );
+  const described = byName
+    ? {
+        inputs: new Map(
+          tensors.map(({ name, datatype, shape }) => [
+            name,
+            { dtype: datatypeOf(datatype), shape: shape.map(() => null) },
+          ]),
+        ),
+        // Those that have no name in the call take their defaults.
+        given: 0,
+      }
+    : inputsOfCall(
+        archive,
+        tensors.map(({ datatype, shape }) => ({ dtype: datatypeOf(datatype), rank: shape.length })),
+        { ...options, fixed: new Set(options.args?.keys()) },
+      );
   return {
     ...options,
     ...described,
@@ -137,7 +136,11 @@ function describedBy(call: Call, { path, archive }: TorchScriptFile, options: Co
   };
 }
 
-async function addInitialState(state: ModuleState, { archive }: TorchScriptFile, compiled: CompiledModel): Promise<void> {
+async function addInitialState(
+  state: ModuleState,
+  { archive }: TorchScriptFile,
+  compiled: CompiledModel,
+): Promise<void> {
   for (const { input, dtype, shape, initial } of compiled.signature.state) {
     if (state.has(input)) continue;
     const data = initial instanceof Uint8Array ? initial : await readTensor(archive, initial);

@@ -19,7 +19,8 @@ const DATATYPES: Readonly<Partial<Record<ScalarType, Datatype>>> = {
 /** The protocol's name of the type in which a compiled model passes a PyTorch dtype. */
 export function toDatatype(dtype: ScalarType): Datatype {
   const datatype = DATATYPES[dtype];
-  if (datatype === undefined) throw new SconceError('unsupported', `tensors of dtype ${dtype} cannot be passed to a model`);
+  if (datatype === undefined)
+    throw new SconceError('unsupported', `tensors of dtype ${dtype} cannot be passed to a model`);
   return datatype;
 }
 

@@ -1,4 +1,5 @@
 import { SconceError, toSconceError, type ErrorCode } from '@sconce/errors';
+import { UNSUPPORTED_HINT, unsupportedHeadline, unsupportedOf, unsupportedText } from './unsupported-text.ts';
 
 /** The command was called wrongly: exit code 2. Anything else that is thrown is failed work: exit code 1. */
 export class UsageError extends Error {
@@ -16,14 +17,17 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   server_unreachable: 'Start one with `sconce up`, or set SCONCE_URL.',
   model_not_found: '`sconce models` lists what there is.',
   model_not_ready: '`sconce models show NAME` says why.',
-  model_invalid: 'Mend the model and push it again; a failed version may be replaced.',
+  model_invalid: '`sconce inspect FILE` shows what the file holds; mend the model and try again.',
   version_exists: 'Versions are immutable: push it as a new one (leave --version out for the next number).',
   invalid_tensor: '`sconce models show NAME` prints the inputs the model takes.',
   redis_unavailable: 'See that Redis runs and answers.',
   queue_full: 'Try again when there is less waiting.',
 };
 
-/** Two lines on stderr, what and what to do; answers the exit code. */
+/**
+ * Two lines on stderr, what and what to do, and for a model that uses what is not supported the list of it; answers the
+ * exit code.
+ */
 export function reportFailure(thrown: unknown, write: (text: string) => void): 1 | 2 {
   if (thrown instanceof UsageError) {
     write(`error: ${oneLine(thrown.message)}\n${oneLine(thrown.hint)}\n`);
@@ -32,6 +36,11 @@ export function reportFailure(thrown: unknown, write: (text: string) => void): 1
   const error = toSconceError(thrown);
   const own = error.details['hint'];
   const hint = typeof own === 'string' ? own : HINTS[error.code];
+  const unsupported = unsupportedOf(error);
+  if (unsupported.length > 0) {
+    write(`error: ${unsupportedHeadline(unsupported)}\n${UNSUPPORTED_HINT}\n${unsupportedText(unsupported)}\n`);
+    return 1;
+  }
   write(`error: ${oneLine(error.message)}\n${hint ?? 'Run it again with --help for how it is meant to be used.'}\n`);
   return 1;
 }

@@ -1,14 +1,17 @@
 import type { CompiledSignature, SignatureTensor } from '@sconce/torchscript';
 
-/** A signature for people: a line per input, output and state. */
+/** A signature for people: a line per input, output and state, and what there is to say about the batch axis. */
 export function describeSignature(signature: CompiledSignature): string {
   const state = new Set(signature.state.flatMap(({ input, output }) => [input, output]));
-  const lines = (label: string, tensors: readonly SignatureTensor[]): string[] =>
-    tensors.map((tensor) => `${label} ${describeTensor(tensor)}${state.has(tensor.name) ? '  (state)' : ''}`);
+  const line =
+    (label: string) =>
+    (tensor: SignatureTensor): string =>
+      `${label} ${describeTensor(tensor)}${state.has(tensor.name) ? '  (state, handed from call to call)' : ''}`;
+  const { axis, evidence } = signature.batch;
   return [
-    ...lines('input ', signature.inputs),
-    ...lines('output', signature.outputs),
-    `batch  ${signature.batch.axis}: ${signature.batch.evidence}`,
+    ...signature.inputs.map(line('input ')),
+    ...signature.outputs.map(line('output')),
+    `batch  ${axis === 'candidate' ? 'axis 0, it seems' : 'none'}: ${evidence}`,
   ].join('\n');
 }
 

@@ -50,8 +50,7 @@ export class ExpressionParser extends TokenParser {
     let expression = this.#parsePrimary();
     for (;;) {
       if (this.accept('.')) {
-        const at = this.position();
-        expression = { kind: 'attribute', object: expression, name: this.expectName(), at };
+        expression = { kind: 'attribute', object: expression, name: this.expectName(), at: expression.at };
         this.grow(1);
       } else if (this.is('(')) {
         expression = this.#parseCall(expression);

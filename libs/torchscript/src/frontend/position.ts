@@ -43,7 +43,10 @@ export function describePosition(at: Position): string {
   const where = `${path}:${line}:${column}`;
   const origin = originOf(at);
   if (origin === undefined) return where;
-  return `${where} (${origin.file}:${origin.line}${origin.text === undefined ? '' : `: ${origin.text.trim()}`})`;
+  if (origin.text !== undefined) return `${where} (${origin.file}:${origin.line}: ${origin.text.trim()})`;
+  // A trace records the frames of the call, innermost first: those within PyTorch say little about the model.
+  const frame = origin.stack.find((text) => !/(^|\/)torch\//.test(text));
+  return `${where} (${frame?.trim() ?? `${origin.file}:${origin.line}`})`;
 }
 
 interface Layout {

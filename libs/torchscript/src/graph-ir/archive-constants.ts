@@ -65,11 +65,11 @@ async function constantsOf(
   return constants;
 }
 
-/** `{3}` for a single number, ` 0  3  1 [ CPULongType{3} ]` for a few in a row, else `<Tensor>`. */
+/** `{3}` for a single number, ` 0  3  1 [ CPULongType{3} ]` for a few in rows, else `<Tensor>`. */
 async function printTensor(archive: TorchScriptArchive, tensor: PickleTensor): Promise<string> {
   const count = tensor.sizes.reduce((product, size) => product * size, 1);
   const element = ELEMENTS[tensor.storage.dtype];
-  if (element === undefined || count > MAX_PRINTED_ELEMENTS || (tensor.sizes.length > 1 && count !== 1))
+  if (element === undefined || count > MAX_PRINTED_ELEMENTS || (tensor.sizes.length > 2 && count !== 1))
     return '<Tensor>';
   const bytes = await readTensor(archive, tensor);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -77,7 +77,7 @@ async function printTensor(archive: TorchScriptArchive, tensor: PickleTensor): P
   const values = Array.from({ length: count }, (_, i) => element.read(view, i * width));
   const [only] = values;
   if (count === 1 && only !== undefined) return `{${typeof only === 'bigint' ? only : printGeneral(only, 6)}}`;
-  return `${printRow(values)}[ CPU${element.name}Type{${count}} ]`;
+  return `${printRow(values)}[ CPU${element.name}Type{${tensor.sizes.join(',')}} ]`;
 }
 
 /** Numbers in a row, as wide as the widest. */

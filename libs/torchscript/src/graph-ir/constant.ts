@@ -1,4 +1,4 @@
-import { BOOL, COMPLEX, DEVICE, FLOAT, INT, NONE, STR, TENSOR, type IrType } from './ir-type.ts';
+import { BOOL, COMPLEX, DEVICE, FLOAT, INT, NONE, STR, TENSOR, printType, type IrType } from './ir-type.ts';
 
 /** What a `prim::Constant` stands for. Integers are bigint, floats number. */
 export type Constant =
@@ -77,7 +77,7 @@ function printValue(value: Constant): string {
     case 'device':
       return quote(value.device);
     case 'list':
-      return `[${value.items.map(printValue).join(', ')}]`;
+      return printList(value);
     case 'tuple':
       return `(${value.items.map(printValue).join(', ')}${value.items.length === 1 ? ',' : ''})`;
     case 'tensor':
@@ -86,6 +86,12 @@ function printValue(value: Constant): string {
     case 'function':
       return value.name;
   }
+}
+
+/** An empty list has its type with it. */
+function printList({ items, of }: Extract<Constant, { readonly kind: 'list' }>): string {
+  if (items.length > 0) return `[${items.map(printValue).join(', ')}]`;
+  return `annotate(List[${printType(of)}], [])`;
 }
 
 /** 17 significant digits as C prints them (`%.17g`), with a point: `1.`, `9.9999999999999995e-07`. */

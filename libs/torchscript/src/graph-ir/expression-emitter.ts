@@ -78,7 +78,7 @@ export class ExpressionEmitter {
       case 'list':
         return this.#emitList(expression.items, hint, at);
       case 'tuple':
-        return this.#emitTuple(expression.items, hint, at);
+        return this.#emitTuple(expression.items, hint);
       case 'dict':
         return this.#emitDict(expression.entries, hint, at);
       case 'attribute':
@@ -120,7 +120,7 @@ export class ExpressionEmitter {
     const [first, ...rest] = values.map(({ type }) => type);
     if (wanted?.kind === 'list') {
       const inputs = values.map((value) => convertValue(this.builder, value, wanted.of, true, at));
-      return this.builder.insertValue('prim::ListConstruct', { inputs, types: [wanted], at });
+      return this.builder.insertValue('prim::ListConstruct', { inputs, types: [wanted] });
     }
     const of = first === undefined ? TENSOR : rest.reduce(unifyTypes, first);
     const untyped = first === undefined ? { name: 'untyped' } : {};
@@ -132,12 +132,11 @@ export class ExpressionEmitter {
     });
   }
 
-  #emitTuple(items: readonly Expr[], hint: IrType | undefined, at: Position): Value {
+  #emitTuple(items: readonly Expr[], hint: IrType | undefined): Value {
     const wanted = hint?.kind === 'tuple' && hint.items.length === items.length ? hint.items : [];
     return makeTuple(
       this.builder,
       items.map((item, i) => this.emit(item, wanted[i])),
-      at,
     );
   }
 
@@ -151,7 +150,7 @@ export class ExpressionEmitter {
       key: pairs[0]?.[0].type ?? STR,
       value: first === undefined ? TENSOR : rest.reduce(unifyTypes, first),
     };
-    return this.builder.insertValue('prim::DictConstruct', { inputs: pairs.flat(), types: [type], at });
+    return this.builder.insertValue('prim::DictConstruct', { inputs: pairs.flat(), types: [type] });
   }
 
   /** `self.weight`, `CONSTANTS.c0`, `__torch__.Color.RED`, `point.x`. */
@@ -176,13 +175,13 @@ export class ExpressionEmitter {
     if (type.kind === 'tuple') {
       const index = type.fields?.indexOf(name) ?? -1;
       if (index < 0) this.fail(`${type.name ?? 'a tuple'} has no item ${name}`, at);
-      return this.#emitTupleIndex(value, this.builder.constant(BigInt(index), at), at);
+      return this.#emitTupleIndex(value, this.builder.constant(BigInt(index), at));
     }
     if (type.kind === 'class' && type.form === 'enum') {
-      if (name === 'name') return this.builder.insertValue('prim::EnumName', { inputs: [value], types: [STR], at });
+      if (name === 'name') return this.builder.insertValue('prim::EnumName', { inputs: [value], types: [STR] });
       const [member] = this.context.program.findClass(type.name)?.attributes ?? [];
       const of = member?.value?.kind === 'literal' ? typeOfConstant(literalConstant(member.value.value)) : ANY;
-      return this.builder.insertValue('prim::EnumValue', { inputs: [value], types: [of], at });
+      return this.builder.insertValue('prim::EnumValue', { inputs: [value], types: [of] });
     }
     if (type.kind !== 'class') return callOperator(this.builder, `prim::${name}`, { args: [value], kwargs: [] }, at);
     const definition = this.context.program.findClass(type.name);
@@ -190,7 +189,7 @@ export class ExpressionEmitter {
     if (attribute?.value !== undefined) return this.#emitClassConstant(attribute.value);
     const of = attribute === undefined ? ANY : readTypeExpr(attribute.type, this.context.program);
     const attributes = `name=${quote(name)}`;
-    const result = this.builder.insertValue('prim::GetAttr', { inputs: [value], types: [of], attributes, name, at });
+    const result = this.builder.insertValue('prim::GetAttr', { inputs: [value], types: [of], attributes, name });
     result.name = /^\d/.test(name) ? `_${name}` : name;
     return result;
   }
@@ -201,16 +200,16 @@ export class ExpressionEmitter {
   }
 
   #emitIndex(object: Value, index: Value, at: Position): Value {
-    if (object.type.kind === 'tuple') return this.#emitTupleIndex(object, index, at);
+    if (object.type.kind === 'tuple') return this.#emitTupleIndex(object, index);
     if (object.type.kind === 'class') return callMethod(this, object, '__getitem__', { args: [index], kwargs: [] }, at);
     return callOperator(this.builder, 'aten::__getitem__', { args: [object, index], kwargs: [] }, at);
   }
 
-  #emitTupleIndex(tuple: Value, index: Value, at: Position): Value {
+  #emitTupleIndex(tuple: Value, index: Value): Value {
     const items = tuple.type.kind === 'tuple' ? tuple.type.items : [];
     const position = index.node?.constant;
     const type = typeof position === 'bigint' ? items.at(Number(position)) : items.reduce(unifyTypes, items[0] ?? ANY);
-    return this.builder.insertValue('prim::TupleIndex', { inputs: [tuple, index], types: [type ?? ANY], at });
+    return this.builder.insertValue('prim::TupleIndex', { inputs: [tuple, index], types: [type ?? ANY] });
   }
 
   /** `(e)[i:j]`: of a tuple a new one, of anything else the operator. */
@@ -226,9 +225,9 @@ export class ExpressionEmitter {
       part?.kind === 'literal' && typeof part.value === 'bigint' ? Number(part.value) : undefined;
     const positions = value.type.items.map((_, i) => i).slice(bound(start) ?? 0, bound(end));
     const items = positions.map((position) => {
-      return this.#emitTupleIndex(value, this.builder.constant(BigInt(position), at), at);
+      return this.#emitTupleIndex(value, this.builder.constant(BigInt(position), at));
     });
-    return makeTuple(this.builder, items, at);
+    return makeTuple(this.builder, items);
   }
 
   /** `torch.nn` for nested attributes on a name that is not the function's own; undefined for the function's own. */
@@ -267,7 +266,7 @@ export class ExpressionEmitter {
     if (root === 'ops') return callOperator(this.builder, rest.slice(-2).join('::'), this.#emitArguments(call), at);
     if (last === '__new__') {
       const type = classType(path.slice(0, -'.__new__'.length), this.context.program);
-      return this.builder.insertValue('prim::CreateObject', { types: [type], at });
+      return this.builder.insertValue('prim::CreateObject', { types: [type] });
     }
     return this.#emitPathCall(path, call);
   }
@@ -281,7 +280,7 @@ export class ExpressionEmitter {
     const type = classType(path, this.context.program);
     if (type.kind === 'tuple') {
       const inputs = args.args.map((value, i) => convertValue(this.builder, value, type.items[i] ?? ANY, true, at));
-      return makeTuple(this.builder, inputs, at, type);
+      return makeTuple(this.builder, inputs, type);
     }
     const inputs = [...args.args, ...args.kwargs.map(({ value }) => value)];
     const attributes = `name=${quote(path)}`;
@@ -353,14 +352,14 @@ export class ExpressionEmitter {
   #emitTyped(expression: TypedExpr): Value {
     const { form, at } = expression;
     const [type = ANY, ...others] = expression.types.map((written) => readTypeExpr(written, this.context.program));
-    if (form === 'uninitialized') return this.builder.insertValue('prim::Uninitialized', { types: [type], at });
+    if (form === 'uninitialized') return this.builder.insertValue('prim::Uninitialized', { types: [type] });
     const { value: inner } = expression;
     if (inner === undefined) return this.fail(`${form} needs a value`, at);
     if (form === 'isinstance') return this.#emitIsInstance(this.emit(inner), [type, ...others], at);
     if (form === 'annotate') return this.emitAs(inner, type, at);
     const value = this.emit(inner);
     if (value.node?.kind === 'prim::unchecked_cast' && sameType(value.type, type)) return value;
-    return this.builder.insertValue('prim::unchecked_cast', { inputs: [value], types: [type], at });
+    return this.builder.insertValue('prim::unchecked_cast', { inputs: [value], types: [type] });
   }
 
   /** A value of a declared type: None gets the type of the optional it stands for. */
@@ -375,18 +374,18 @@ export class ExpressionEmitter {
     if (types.some((type) => isSubtype(value.type, type))) return this.builder.constant(true, at);
     if (!types.some((type) => mayBe(value.type, type))) return this.builder.constant(false, at);
     const attributes = `types=[${types.map(printType).join(', ')}]`;
-    return this.builder.insertValue('prim::isinstance', { inputs: [value], types: [BOOL], attributes, at });
+    return this.builder.insertValue('prim::isinstance', { inputs: [value], types: [BOOL], attributes });
   }
 
   /** The values an expression is unpacked into. */
   protected unpack(value: Value, count: number, at: Position): readonly Value[] {
     if (value.type.kind === 'tuple') {
       if (value.type.items.length !== count) this.fail(`${value.type.items.length} items for ${count} names`, at);
-      return unpackTuple(this.builder, value, at);
+      return unpackTuple(this.builder, value);
     }
     const of = value.type.kind === 'list' ? value.type.of : ANY;
     const types = Array.from({ length: count }, () => of);
-    return this.builder.insert('prim::ListUnpack', { inputs: [value], types, at }).outputs;
+    return this.builder.insert('prim::ListUnpack', { inputs: [value], types }).outputs;
   }
 }
 

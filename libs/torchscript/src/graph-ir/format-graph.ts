@@ -1,8 +1,8 @@
-import { originOf } from '../frontend/position.ts';
+import { originOf, positionOf } from '../frontend/position.ts';
 import type { Block, Graph, Node, Value } from './graph.ts';
 import { printType } from './ir-type.ts';
 
-/** A graph as PyTorch prints it. Nodes whose place in the author's files is recorded have it behind `#`. */
+/** A graph as PyTorch prints it. Behind `#` stands the place in the author's files, or where that is not recorded in the code. */
 export function formatGraph(graph: Graph): string {
   return new Formatter().format(graph);
 }
@@ -49,7 +49,7 @@ class Formatter {
   #nameOf(value: Value): string {
     let name = this.#names.get(value);
     if (name === undefined) {
-      const base = value.name ?? '';
+      const base = value.name?.replace(/\W/g, '_') ?? '';
       const number = (this.#numbers.get(base) ?? 0) + 1;
       this.#numbers.set(base, number);
       name = base === '' ? String(number) : `${base}.${number}`;
@@ -59,7 +59,11 @@ class Formatter {
   }
 }
 
+/** The author's line where it is recorded, else that of the serialised code. */
 function commentOf({ at }: Node): string {
-  const origin = at === undefined ? undefined : originOf(at);
-  return origin === undefined ? '' : ` # ${origin.file}:${origin.line}:${origin.column ?? 0}`;
+  if (at === undefined) return '';
+  const origin = originOf(at);
+  if (origin !== undefined) return ` # ${origin.file}:${origin.line}:${origin.column ?? 0}`;
+  const { path, line, column } = positionOf(at);
+  return ` # ${path}:${line}:${column}`;
 }

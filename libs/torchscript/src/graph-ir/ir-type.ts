@@ -38,21 +38,28 @@ export function printType(type: IrType): string {
   switch (type.kind) {
     case 'simple':
     case 'variable':
-    case 'class':
       return type.name;
+    case 'class':
+      return type.form === 'enum' ? `Enum<${type.name}>` : type.name;
     case 'optional':
       return `${printType(type.of)}?`;
     case 'list':
       return `${printType(type.of)}[]`;
     case 'future':
-      return `Future(${printType(type.of)})`;
+      return `Future[${printType(type.of)}]`;
     case 'dict':
       return `Dict(${printType(type.key)}, ${printType(type.value)})`;
     case 'tuple':
-      return type.name ?? `(${type.items.map(printType).join(', ')})`;
+      return printTuple(type);
     case 'union':
       return `Union(${type.options.map(printType).join(', ')})`;
   }
+}
+
+function printTuple({ items, fields }: Extract<IrType, { readonly kind: 'tuple' }>): string {
+  const printed = items.map(printType);
+  if (fields === undefined) return `(${printed.join(', ')})`;
+  return `NamedTuple(${printed.map((item, i) => `${fields[i] ?? ''} : ${item}`).join(', ')})`;
 }
 
 /** Whether two types are the same. */

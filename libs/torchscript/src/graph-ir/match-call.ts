@@ -116,7 +116,7 @@ class Attempt {
     const items = values.map((value) => this.#fit({ ...formal, type: of }, value));
     const found = items.filter((item) => item !== undefined);
     if (found.length < items.length) return undefined;
-    return this.#builder.insertValue('prim::ListConstruct', { inputs: found, types: [formal.type], at: this.#at });
+    return this.#builder.insertValue('prim::ListConstruct', { inputs: found, types: [formal.type] });
   }
 
   /** The value as this parameter takes it; undefined where it cannot. */
@@ -127,7 +127,7 @@ class Attempt {
     if (repeated && value.type.kind === 'simple' && ['int', 'float'].includes(value.type.name)) {
       const inputs = Array.from({ length: formal.size ?? 0 }, () => actual);
       const types: readonly [IrType] = [{ kind: 'list', of: value.type }];
-      value = this.#builder.insertValue('prim::ListConstruct', { inputs, types, at: this.#at });
+      value = this.#builder.insertValue('prim::ListConstruct', { inputs, types });
     }
     if (!bindVariables(formal.type, value.type, this.#bindings)) return undefined;
     const concrete = substitute(formal.type, this.#bindings);
@@ -157,18 +157,18 @@ export function convertValue(
     return convertValue(builder, value, type.of, conversions, at);
   }
   if (value.type.kind === 'list' && type.kind === 'list' && isUntypedEmptyList(value.node)) {
-    return builder.insertValue('prim::ListConstruct', { types: [type], at });
+    return builder.insertValue('prim::ListConstruct', { types: [type] });
   }
   if (value.type.kind === 'tuple') {
     const wanted = unwrapOptional(type);
     if (wanted.kind === 'list' && isTupleLikeList(value.type, wanted)) {
-      const inputs = unpackTuple(builder, value, at);
-      value = builder.insertValue('prim::ListConstruct', { inputs, types: [wanted], at });
+      const inputs = unpackTuple(builder, value);
+      value = builder.insertValue('prim::ListConstruct', { inputs, types: [wanted] });
     } else if (wanted.kind === 'tuple' && !isSubtype(value.type, wanted) && sameLength(wanted, value.type)) {
-      const inputs = unpackTuple(builder, value, at).map((item, i) =>
+      const inputs = unpackTuple(builder, value).map((item, i) =>
         convertValue(builder, item, wanted.items[i] ?? ANY, conversions, at),
       );
-      value = makeTuple(builder, inputs, at);
+      value = makeTuple(builder, inputs);
     }
   }
   return conversions ? convertScalar(builder, value, type, at) : value;
@@ -193,16 +193,16 @@ function convertScalar(builder: GraphBuilder, value: Value, type: IrType, at: Po
 }
 
 /** A tuple of values. */
-export function makeTuple(builder: GraphBuilder, inputs: readonly Value[], at: Position, type?: IrType): Value {
+export function makeTuple(builder: GraphBuilder, inputs: readonly Value[], type?: IrType): Value {
   const tuple: IrType = type ?? { kind: 'tuple', items: inputs.map((input) => input.type) };
-  return builder.insertValue('prim::TupleConstruct', { inputs, types: [tuple], at });
+  return builder.insertValue('prim::TupleConstruct', { inputs, types: [tuple] });
 }
 
 /** A tuple's items; of one that was just made, what it was made of. */
-export function unpackTuple(builder: GraphBuilder, value: Value, at: Position): readonly Value[] {
+export function unpackTuple(builder: GraphBuilder, value: Value): readonly Value[] {
   if (value.node?.kind === 'prim::TupleConstruct') return value.node.inputs;
   const types = value.type.kind === 'tuple' ? value.type.items : [];
-  return builder.insert('prim::TupleUnpack', { inputs: [value], types, at }).outputs;
+  return builder.insert('prim::TupleUnpack', { inputs: [value], types }).outputs;
 }
 
 /** Operators that do more than give a result, besides those that change their arguments. */
@@ -229,5 +229,5 @@ export function callOperator(builder: GraphBuilder, kind: string, call: CallArgu
   const sideEffect = matched.signature.mutates || SIDE_EFFECTS.has(kind);
   const node = builder.insert(kind, { inputs: matched.inputs, types: matched.returns, sideEffect, at });
   const [only] = node.outputs;
-  return node.outputs.length === 1 && only !== undefined ? only : makeTuple(builder, node.outputs, at);
+  return node.outputs.length === 1 && only !== undefined ? only : makeTuple(builder, node.outputs);
 }

@@ -49,7 +49,7 @@ function readSignature(line: string): Signature {
         name: arg.name,
         type,
         ...(size === undefined ? {} : { size }),
-        default: arg.default === undefined ? undefined : readDefault(arg.default, type),
+        default: arg.default === undefined ? undefined : readDefault(arg.default, type, size),
         kwargOnly: arg.kwargOnly,
       };
     }),
@@ -102,8 +102,12 @@ function sizeOf(type: SchemaType): number | undefined {
 }
 
 /** A default as the schema writes it: `None`, `-1`, `1.`, `[0, 1]`, `"mean"`. */
-function readDefault(text: string, type: IrType): Constant {
+function readDefault(text: string, type: IrType, size?: number): Constant {
   if (text === 'None') return null;
+  if (size !== undefined && !text.startsWith('[')) {
+    const item = readDefault(text, type);
+    return { kind: 'list', items: Array.from({ length: size }, () => item), of: INT };
+  }
   if (text === 'True' || text === 'False') return text === 'True';
   if (text.startsWith('[')) {
     const inner = type.kind === 'optional' ? type.of : type;

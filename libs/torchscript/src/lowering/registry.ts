@@ -7,7 +7,7 @@ import { attention } from './ops/attention.ts';
 import { convolution } from './ops/convolution.ts';
 import { indexing } from './ops/indexing/indexing.ts';
 import { scalar } from './ops/scalar.ts';
-import { creation } from './ops/creation.ts';
+import { creation } from './ops/creation/creation.ts';
 import { elementwise } from './ops/elementwise.ts';
 import { linear } from './ops/linear.ts';
 import { normalization } from './ops/normalization.ts';

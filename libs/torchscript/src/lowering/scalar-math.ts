@@ -1,65 +1,239 @@
 import type { LowerContext } from '../executor/lower-context.ts';
 import {
-  addDims, floorDivDims, isEqual, isLess, maxDims, minDims, modDims, mulDims, subDims, SymInt, type Dim,
+  addDims,
+  floorDivDims,
+  isEqual,
+  isLess,
+  maxDims,
+  minDims,
+  minimumOf,
+  modDims,
+  mulDims,
+  subDims,
+  SymInt,
+  type Dim,
 } from '../executor/sym-int.ts';
-import { SymBool, SymFloat, type Scalar, type TensorValue } from '../executor/values.ts';
-import { modelError } from '../torchscript-error.ts';
+import { SymBool, SymFloat, type Scalar } from '../executor/values.ts';
+import { ceilDivDims } from './slicing.ts';
+import { exactRatio, noteRatio, ratioOf, type Ratio } from './size-ratio.ts';
 
-type Arithmetic = 'add' | 'sub' | 'mul' | 'div' | 'floordiv' | 'mod' | 'pow' | 'min' | 'max';
-const isFloat = (v: Scalar): v is number | SymFloat => typeof v === 'number' || v instanceof SymFloat;
-const isInt = (v: Scalar): v is bigint | SymInt | boolean | SymBool => !isFloat(v);
-export const asDim = (v: Scalar): Dim => (v instanceof SymInt ? v : Number(v as bigint));
-export const fromDim = (d: Dim): bigint | SymInt => (d instanceof SymInt ? d : BigInt(d));
-const DIMS: Partial<Record<Arithmetic, (a: Dim, b: Dim) => Dim>> = { add: addDims, sub: subDims, mul: mulDims, floordiv: floorDivDims, mod: modDims, min: minDims, max: maxDims };
-const BIG: Partial<Record<Arithmetic, (a: bigint, b: bigint) => bigint>> = {
-  add: (a, b) => a + b, sub: (a, b) => a - b, mul: (a, b) => a * b,
-  floordiv: (a, b) => { if (b === 0n) throw modelError('execute', 'integer division by zero'); const q = a / b; return q * b !== a && (a < 0n) !== (b < 0n) ? q - 1n : q; },
-  mod: (a, b) => { if (b === 0n) throw modelError('execute', 'integer modulo by zero'); const r = a % b; return r !== 0n && (r < 0n) !== (b < 0n) ? r + b : r; },
-  min: (a, b) => (a < b ? a : b), max: (a, b) => (a > b ? a : b), pow: (a, b) => a ** b,
-};
-const NUM: Record<Arithmetic, (a: number, b: number) => number> = {
-  add: (a, b) => a + b, sub: (a, b) => a - b, mul: (a, b) => a * b, div: (a, b) => a / b, floordiv: (a, b) => Math.floor(a / b),
-  mod: (a, b) => a - Math.floor(a / b) * b, pow: (a, b) => a ** b, min: Math.min, max: Math.max,
-};
-const NODE: Record<Arithmetic, string> = { add: 'Add', sub: 'Sub', mul: 'Mul', div: 'Div', floordiv: 'Div', mod: 'Mod', pow: 'Pow', min: 'Min', max: 'Max' };
-const plain = (v: Scalar): v is boolean | bigint | number => typeof v !== 'object';
+/** Python's arithmetic on two numbers. */
+export type Arithmetic = 'add' | 'sub' | 'mul' | 'div' | 'floordiv' | 'mod' | 'pow' | 'min' | 'max';
 
-/** Python's arithmetic on numbers, some of them known only at run time. */
-export function arithmetic(context: LowerContext, op: Arithmetic, a: Scalar, b: Scalar): Scalar {
-  if (plain(a) && plain(b)) {
-    const big = BIG[op];
-    if (isInt(a) && isInt(b) && big !== undefined && !(op === 'pow' && Number(b) < 0)) return big(BigInt(a as bigint), BigInt(b as bigint));
-    return NUM[op](Number(a), Number(b));
-  }
-  const dims = DIMS[op];
-  const intLike = (v: Scalar): boolean => typeof v === 'bigint' || v instanceof SymInt || typeof v === 'boolean';
-  if (intLike(a) && intLike(b) && dims !== undefined) return fromDim(dims(asDim(a), asDim(b)));
-  const [x, y] = [context.scalar(a, 'float64'), context.scalar(b, 'float64')];
-  if (op === 'mod') return arithmetic(context, 'sub', a, arithmetic(context, 'mul', arithmetic(context, 'floordiv', a, b), b));
-  const result = context.node(NODE[op], [x, y]);
-  return context.item(op === 'floordiv' ? context.node('Floor', [result]) : result);
+/** Python's comparisons. */
+export type Comparison = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge';
+
+/** How a float becomes a whole number. */
+export type Rounding = 'floor' | 'ceil' | 'trunc';
+
+const isConcrete = (value: Scalar): value is boolean | bigint | number => typeof value !== 'object';
+const isFloat = (value: Scalar): value is number | SymFloat => typeof value === 'number' || value instanceof SymFloat;
+const isBool = (value: Scalar): value is boolean | SymBool => typeof value === 'boolean' || value instanceof SymBool;
+
+/** An integer or truth value as a size. What no double holds exactly is beyond every size: it is cut. */
+export function asDim(context: LowerContext, value: Exclude<Scalar, number | SymFloat>): Dim {
+  if (value instanceof SymInt) return context.resolve(value);
+  if (value instanceof SymBool) return asDim(context, context.item(context.scalar(value, 'int64')) as bigint | SymInt);
+  const number = Number(value);
+  return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, number));
 }
 
-export type Comparison = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge';
+/** A size as an int of the program. */
+export function fromDim(dim: Dim): bigint | SymInt {
+  return dim instanceof SymInt ? dim : BigInt(dim);
+}
+
+/** `a op b` of two numbers, as Python has it (`//` and `%` round down; int stays int, except by `/`). */
+export function arithmetic(context: LowerContext, op: Arithmetic, a: Scalar, b: Scalar): Scalar {
+  const integral = !isFloat(a) && !isFloat(b) && op !== 'div';
+  if (isConcrete(a) && isConcrete(b)) {
+    if (integral && !(op === 'pow' && Number(b) < 0)) return integerArithmetic(context, op, BigInt(a), BigInt(b));
+    return FLOAT_ARITHMETIC[op](Number(a), Number(b));
+  }
+  if (integral && op !== 'pow') {
+    return fromDim(DIM_ARITHMETIC[op](asDim(context, a), asDim(context, b)));
+  }
+  if (op === 'pow') return power(context, a, b);
+  return floatArithmetic(context, op, a, b);
+}
+
+const DIM_ARITHMETIC: Readonly<Record<Exclude<Arithmetic, 'div' | 'pow'>, (a: Dim, b: Dim) => Dim>> = {
+  add: addDims,
+  sub: subDims,
+  mul: mulDims,
+  floordiv: floorDivDims,
+  mod: modDims,
+  min: minDims,
+  max: maxDims,
+};
+
+const FLOAT_ARITHMETIC: Readonly<Record<Arithmetic, (a: number, b: number) => number>> = {
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  div: (a, b) => a / b,
+  floordiv: (a, b) => Math.floor(a / b),
+  mod: (a, b) => a - Math.floor(a / b) * b,
+  pow: (a, b) => a ** b,
+  min: Math.min,
+  max: Math.max,
+};
+
+function integerArithmetic(context: LowerContext, op: Arithmetic, a: bigint, b: bigint): bigint {
+  if (b === 0n && (op === 'floordiv' || op === 'mod')) {
+    return context.unsupported('a division of integers by zero', 'PyTorch fails here too: check the inputs’ sizes');
+  }
+  const wrapped = (value: bigint): bigint => BigInt.asIntN(64, value);
+  switch (op) {
+    case 'add':
+      return wrapped(a + b);
+    case 'sub':
+      return wrapped(a - b);
+    case 'mul':
+      return wrapped(a * b);
+    case 'pow':
+      return wrapped(a ** b);
+    case 'min':
+      return a < b ? a : b;
+    case 'max':
+      return a > b ? a : b;
+    default: {
+      const remainder = ((a % b) + b) % b;
+      return op === 'mod' ? remainder : (a - remainder) / b;
+    }
+  }
+}
+
+/** A power of which a part is known only at run time. */
+function power(context: LowerContext, a: Scalar, b: Scalar): Scalar {
+  if (!isFloat(a) && typeof b === 'bigint' && b >= 0n && b <= 8n) {
+    let product: Dim = 1;
+    for (let i = 0n; i < b; i++) product = mulDims(product, asDim(context, a));
+    return fromDim(product);
+  }
+  const dtype = isFloat(a) || isFloat(b) ? 'float64' : 'int64';
+  return context.item(context.node('Pow', [context.scalar(a, dtype), context.scalar(b, dtype)]));
+}
+
+const FLOAT_NODES: Readonly<Partial<Record<Arithmetic, string>>> = {
+  add: 'Add',
+  sub: 'Sub',
+  mul: 'Mul',
+  div: 'Div',
+  min: 'Min',
+  max: 'Max',
+};
+
+/** Arithmetic of floats of which one is known only at run time. */
+function floatArithmetic(context: LowerContext, op: Arithmetic, a: Scalar, b: Scalar): Scalar {
+  if (op === 'floordiv') return roundedFloat(context, 'Floor', floatArithmetic(context, 'div', a, b));
+  if (op === 'mod') {
+    const whole = arithmetic(context, 'floordiv', a, b);
+    return arithmetic(context, 'sub', a, arithmetic(context, 'mul', whole, b));
+  }
+  if ((op === 'mul' || op === 'div') && a instanceof SymFloat && Number(b) === 1 && isConcrete(b)) return a;
+  const result = context.item(
+    context.node(FLOAT_NODES[op] ?? op, [context.scalar(a, 'float64'), context.scalar(b, 'float64')]),
+  );
+  if (result instanceof SymFloat) noteRatio(result, ratioOfResult(context, op, a, b));
+  return result;
+}
+
+/** What is known about `a op b` as a fraction of sizes. */
+function ratioOfResult(context: LowerContext, op: Arithmetic, a: Scalar, b: Scalar): Ratio | undefined {
+  const [x, y] = [exactRatio(context, a), exactRatio(context, b)];
+  if (x === undefined || y === undefined) return undefined;
+  const cross = [mulDims(x.over, y.under), mulDims(y.over, x.under)] as const;
+  const under = x.under * y.under;
+  if (op === 'add') return { over: addDims(...cross), under, exact: true };
+  if (op === 'sub') return { over: subDims(...cross), under, exact: true };
+  if (op === 'mul') return { over: mulDims(x.over, y.over), under, exact: true };
+  if (op !== 'div' || typeof y.over !== 'number' || y.over <= 0) return undefined;
+  // A quotient is rounded to a double, unless the divisor is a power of two.
+  return { over: cross[0], under: x.under * y.over, exact: Number.isInteger(Math.log2(y.over)) };
+}
+
+function roundedFloat(context: LowerContext, opType: string, value: Scalar): Scalar {
+  return context.item(context.node(opType, [context.scalar(value, 'float64')]));
+}
+
+/** A number as an int. @throws SconceError where it is NaN or infinite, as Python does. */
+export function toInteger(context: LowerContext, rounding: Rounding, value: Scalar): bigint | SymInt {
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) return context.unsupported(`${value} as an int`, 'PyTorch fails here too');
+    return BigInt(Math[rounding](value));
+  }
+  if (!isFloat(value)) return fromDim(asDim(context, value));
+  const ratio = ratioOf(context, value);
+  if (ratio !== undefined && (rounding !== 'trunc' || minimumOf(ratio.over) >= 0)) {
+    return fromDim((rounding === 'ceil' ? ceilDivDims : floorDivDims)(ratio.over, ratio.under));
+  }
+  const whole = rounding === 'trunc' ? value : roundedFloat(context, rounding === 'floor' ? 'Floor' : 'Ceil', value);
+  return context.item(context.cast(context.scalar(whole, 'float64'), 'int64')) as bigint | SymInt;
+}
+
+/** A number as a float. */
+export function toFloat(context: LowerContext, value: Scalar): number | SymFloat {
+  if (isConcrete(value)) return Number(value);
+  if (value instanceof SymFloat) return value;
+  const result = context.item(context.scalar(value, 'float64')) as number | SymFloat;
+  const ratio = exactRatio(context, value);
+  if (result instanceof SymFloat) noteRatio(result, ratio);
+  return result;
+}
+
+/** Whether a number counts as true. */
+export function toBoolean(context: LowerContext, value: Scalar): boolean | SymBool {
+  return isBool(value) ? value : compareScalars(context, 'ne', value, isFloat(value) ? 0 : 0n);
+}
+
+/** `a op b` as a truth value: known wherever sizes alone decide it. */
 export function compareScalars(context: LowerContext, op: Comparison, a: Scalar, b: Scalar): boolean | SymBool {
   if (op === 'ne') return not(compareScalars(context, 'eq', a, b));
   if (op === 'gt') return compareScalars(context, 'lt', b, a);
   if (op === 'ge') return compareScalars(context, 'le', b, a);
-  if (plain(a) && plain(b)) { const [x, y] = isInt(a) && isInt(b) ? [BigInt(a as bigint), BigInt(b as bigint)] : [Number(a), Number(b)]; return op === 'eq' ? x === y : op === 'lt' ? x < y : x <= y; }
-  const intLike = (v: Scalar): boolean => typeof v === 'bigint' || v instanceof SymInt;
-  if (intLike(a) && intLike(b)) {
-    const [x, y] = [context.resolve(asDim(a)), context.resolve(asDim(b))];
-    const known = op === 'eq' ? isEqual(x, y) : op === 'lt' ? isLess(x, y) : negate(isLess(y, x));
-    return known ?? new SymBool({ kind: 'compare', op, a: x, b: y });
+  if (isConcrete(a) && isConcrete(b)) {
+    // Unlike ==, < and <= of a bigint and a number compare without rounding.
+    const [x, y] = [typeof a === 'boolean' ? BigInt(a) : a, typeof b === 'boolean' ? BigInt(b) : b];
+    return op === 'eq' ? x <= y && y <= x : op === 'lt' ? x < y : x <= y;
   }
-  const bools = (v: Scalar): boolean => typeof v === 'boolean' || v instanceof SymBool;
-  const type = bools(a) && bools(b) ? 'int64' : 'float64';
-  const opType = op === 'eq' ? 'Equal' : op === 'lt' ? 'Less' : 'LessOrEqual';
-  return context.item(context.node(opType, [context.scalar(a, type), context.scalar(b, type)], { dtype: 'bool', shape: [] })) as boolean | SymBool;
+  const [x, y] = [exactRatio(context, a), exactRatio(context, b)];
+  if (x !== undefined && y !== undefined) {
+    return compareDims(op, mulDims(x.over, y.under), mulDims(y.over, x.under));
+  }
+  const dtype = isBool(a) && isBool(b) ? (op === 'eq' ? 'bool' : 'int32') : isFloat(a) || isFloat(b) ? 'float64' : 'int64';
+  const compared = context.node(COMPARISON_NODES[op], [context.scalar(a, dtype), context.scalar(b, dtype)], {
+    dtype: 'bool',
+  });
+  return context.item(compared) as boolean | SymBool;
 }
-const negate = (v: boolean | undefined): boolean | undefined => (v === undefined ? undefined : !v);
-export function not(v: boolean | SymBool): boolean | SymBool {
-  if (typeof v === 'boolean') return !v;
-  return v.condition.kind === 'not' ? v.condition.of : new SymBool({ kind: 'not', of: v });
+
+const COMPARISON_NODES = { eq: 'Equal', lt: 'Less', le: 'LessOrEqual' } as const;
+
+function compareDims(op: 'eq' | 'lt' | 'le', a: Dim, b: Dim): boolean | SymBool {
+  const known = op === 'eq' ? isEqual(a, b) : op === 'lt' ? isLess(a, b) : isLess(b, a);
+  if (known !== undefined) return op === 'le' ? !known : known;
+  return new SymBool({ kind: 'compare', op, a, b });
 }
-export function elementsOf(context: LowerContext, t: TensorValue): readonly Scalar[] | undefined { return context.elementsOf(t); }
+
+/** `not value`. */
+export function not(value: boolean | SymBool): boolean | SymBool {
+  if (typeof value === 'boolean') return !value;
+  return value.condition.kind === 'not' ? value.condition.of : new SymBool({ kind: 'not', of: value });
+}
+
+/** `a and b`, `a or b` of truth values; `xor` is `a != b`. */
+export function combine(
+  context: LowerContext,
+  op: 'and' | 'or' | 'xor',
+  a: boolean | SymBool,
+  b: boolean | SymBool,
+): boolean | SymBool {
+  const [known, other] = typeof a === 'boolean' ? [a, b] : [b, a];
+  if (typeof known === 'boolean') {
+    if (op === 'xor') return known ? not(other) : other;
+    return known === (op === 'or') ? known : other;
+  }
+  const opType = { and: 'And', or: 'Or', xor: 'Xor' }[op];
+  return context.item(context.node(opType, [context.scalar(a, 'bool'), context.scalar(b, 'bool')])) as SymBool;
+}

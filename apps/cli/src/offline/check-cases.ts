@@ -1,0 +1,69 @@
+import { SconceError } from '@sconce/errors';
+import type { Tensor } from '@sconce/tensor';
+import type { Case } from './cases.ts';
+import { compareOutput, offReport, type OutputReport, type Tolerance } from './compare.ts';
+import type { ModelFile } from './model-file.ts';
+import type { ModelOptions } from './model-options.ts';
+import { prepare, type ModuleState, type RunnableModel } from './runnable-model.ts';
+
+/** What running the cases came to. */
+export interface CheckReport {
+  readonly outputs: readonly OutputReport[];
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Runs every call in order, as calls of one module that keeps its state, and compares the outputs. The model is compiled anew
+ * where a call has another form (number, dtypes and ranks of the arguments) than the one before it. A call that fails is in
+ * the report.
+ *
+ * @throws UsageError, SconceError `model_invalid` where the model cannot be compiled for a call.
+ */
+export async function checkCases(
+  model: ModelFile,
+  cases: readonly Case[],
+  options: ModelOptions & Tolerance,
+  onCall: (done: number) => void,
+): Promise<CheckReport> {
+  const state: ModuleState = new Map();
+  const outputs: OutputReport[] = [];
+  const warnings = new Set<string>();
+  let current: { readonly form: string; readonly runnable: RunnableModel } | undefined;
+  try {
+    for (const [i, one] of cases.entries()) {
+      const form = one.inputs.map(({ datatype, shape }) => `${datatype}:${shape.length}`).join();
+      if (current?.form !== form) {
+        await current?.runnable.release();
+        current = undefined;
+        const runnable = await prepare(model, { tensors: one.inputs, byName: false }, options, state);
+        current = { form, runnable };
+        for (const warning of runnable.warnings) warnings.add(warning);
+      }
+      outputs.push(...(await checkCase(current.runnable, one, options)));
+      onCall(i + 1);
+    }
+  } finally {
+    await current?.runnable.release();
+  }
+  return { outputs, warnings: [...warnings] };
+}
+
+async function checkCase(runnable: RunnableModel, one: Case, tolerance: Tolerance): Promise<OutputReport[]> {
+  const { call, inputs, outputs: expected } = one;
+  let actual: readonly Tensor[];
+  try {
+    actual = await runnable.run({ tensors: inputs, byName: false });
+  } catch (error) {
+    const ofThisCall = error instanceof SconceError && ['inference_failed', 'invalid_tensor'].includes(error.code);
+    if (!ofThisCall) throw error;
+    return [offReport(call, 'all', error.message)];
+  }
+  const length = Math.max(expected.length, actual.length);
+  return Array.from({ length }, (_, i) => {
+    const [want, got] = [expected[i], actual[i]];
+    if (want === undefined)
+      return offReport(call, got?.name ?? '', `is not among the cases: they have ${expected.length}`);
+    if (got === undefined) return offReport(call, `output ${i}`, `is missing: the model gives ${actual.length}`);
+    return compareOutput(call, want, got, tolerance);
+  });
+}

@@ -1,0 +1,75 @@
+import { SconceError } from '@sconce/errors';
+import { OPSET } from '@sconce/onnx';
+import {
+  compile,
+  describeArchive,
+  type ArchiveDescription,
+  type CompiledSignature,
+  type UnsupportedOp,
+} from '@sconce/torchscript';
+import { unsupportedOf } from '../output/unsupported-text.ts';
+import type { TorchScriptFile } from './model-file.ts';
+import { compileOptions, type ModelOptions } from './model-options.ts';
+
+/** What a TorchScript file holds and what compiling it comes to. */
+export interface ArchiveInspection extends ArchiveDescription {
+  readonly method: string;
+  readonly compiled: CompiledInspection | FailedInspection;
+}
+
+export interface CompiledInspection {
+  readonly ok: true;
+  readonly signature: CompiledSignature;
+  /** PyTorch's operators with the number of calls, most used first. */
+  readonly operators: readonly (readonly [string, number])[];
+  readonly opset: number;
+  readonly nodes: number;
+  readonly warnings: readonly string[];
+}
+
+/** Why it does not compile. */
+export interface FailedInspection {
+  readonly ok: false;
+  readonly reason: string;
+  readonly unsupported: readonly UnsupportedOp[];
+  /** Inputs that nothing tells the type and rank of. */
+  readonly unknownInputs: readonly string[];
+}
+
+/**
+ * Inspects a TorchScript file. That it does not compile is a finding, not an error.
+ *
+ * @throws UsageError for options the model has no use for; SconceError `model_invalid` where its code cannot be read.
+ */
+export async function inspectArchive({ archive }: TorchScriptFile, options: ModelOptions): Promise<ArchiveInspection> {
+  const description = describeArchive(archive);
+  const compilation = compileOptions(archive, options);
+  const compiled = await compile(archive, compilation).then(
+    ({ signature, operators, model, warnings }): CompiledInspection => ({
+      ok: true,
+      signature,
+      operators: byCount(operators),
+      opset: OPSET,
+      nodes: model.graph.nodes.length,
+      warnings,
+    }),
+    failedInspection,
+  );
+  return { ...description, method: options.method ?? 'forward', compiled };
+}
+
+/** Names with the number of uses, most used first. */
+export function byCount(counts: ReadonlyMap<string, number>): (readonly [string, number])[] {
+  return [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
+}
+
+function failedInspection(error: unknown): FailedInspection {
+  if (!(error instanceof SconceError) || !['model_invalid', 'unsupported'].includes(error.code)) throw error;
+  const inputs = error.details['inputs'];
+  return {
+    ok: false,
+    reason: error.message,
+    unsupported: unsupportedOf(error),
+    unknownInputs: Array.isArray(inputs) ? inputs.map(String) : [],
+  };
+}

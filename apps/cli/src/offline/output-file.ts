@@ -1,0 +1,66 @@
+import { open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { failure, UsageError } from '../output/failure.ts';
+
+/**
+ * The path for a file that is to be written: where `file` is a link, what it points to.
+ *
+ * @throws UsageError where it is no file, or one of `sources`, which the command reads.
+ */
+export async function outputPath(file: string, sources: readonly string[]): Promise<string> {
+  const path = await realpath(file).catch(() => undefined);
+  if (path === undefined) return file;
+  if (!(await stat(path)).isFile()) throw new UsageError(`${file} is not a file.`, 'Give another path for the output.');
+  if (sources.includes(path)) {
+    throw new UsageError(`${file} is what the command reads.`, 'Give another path for the output.');
+  }
+  return path;
+}
+
+/** Writes a file's content. */
+export type Content = (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>;
+
+/**
+ * Writes files that belong together: they are all there, whole, or as before. Those that have to be there first come first.
+ *
+ * @throws SconceError `storage_unavailable` where they cannot be written; what a content throws.
+ */
+export async function writeFiles(
+  files: readonly { readonly path: string; readonly content: Content }[],
+): Promise<void> {
+  const partial = (path: string): string => `${path}.${process.pid}.partial`;
+  try {
+    for (const { path, content } of files) await writeFile(partial(path), path, content);
+    for (const { path } of files) await rename(partial(path), path).catch(rethrow(path));
+  } catch (error) {
+    for (const { path } of files) await rm(partial(path), { force: true });
+    throw error;
+  }
+}
+
+async function writeFile(path: string, name: string, content: Content): Promise<void> {
+  const handle = await open(path, 'wx').catch(rethrow(name));
+  try {
+    await content((bytes) => writeAll(handle, bytes).catch(rethrow(name)));
+    await handle.sync().catch(rethrow(name));
+  } finally {
+    await handle.close();
+  }
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.byteLength;) {
+    done += (await handle.write(bytes, done, bytes.byteLength - done)).bytesWritten;
+  }
+}
+
+function rethrow(name: string): (cause: unknown) => never {
+  return (cause) => {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw failure(
+      'storage_unavailable',
+      `${name} can’t be written: ${reason}.`,
+      'Check the folder and its space.',
+      cause,
+    );
+  };
+}

@@ -1,0 +1,34 @@
+import type { SconceError } from '@sconce/errors';
+import type { UnsupportedOp } from '@sconce/torchscript';
+
+/** What to do about it. */
+export const UNSUPPORTED_HINT =
+  'docs/supported-ops.md lists what is supported: change these places of the model, or export it to ONNX.';
+
+/** What a model uses that is not supported, as the compiler's error holds it; empty where that is not the error. */
+export function unsupportedOf(error: SconceError): readonly UnsupportedOp[] {
+  const ops = error.details['unsupported'];
+  return error.code === 'model_invalid' && Array.isArray(ops) ? (ops as UnsupportedOp[]) : [];
+}
+
+/** `The model uses 2 operators that are not supported: aten::stft, aten::svd.` */
+export function unsupportedHeadline(ops: readonly UnsupportedOp[]): string {
+  const names = [...new Set(ops.map(({ op }) => op))];
+  return names.length === 1
+    ? `The model uses ${names.join()} in a way that is not supported.`
+    : `The model uses ${names.length} operators that are not supported: ${names.join(', ')}.`;
+}
+
+/** A paragraph per operator: how often, why, what to do, and where in the model's code. */
+export function unsupportedText(ops: readonly UnsupportedOp[]): string {
+  return ops
+    .map(({ op, count, reason, hint, places }) => {
+      const more = count > places.length ? [`… and ${count - places.length} more`] : [];
+      return [
+        `  ${op}, ${count} ${count === 1 ? 'place' : 'places'}: ${reason}`,
+        ...(hint === '' ? [] : [`    ${hint}`]),
+        ...[...places, ...more].map((place) => `    at ${place}`),
+      ].join('\n');
+    })
+    .join('\n');
+}

@@ -1,0 +1,8 @@
+import { copies } from './copies.ts';
+import { filling } from './fill.ts';
+import { literals } from './literals.ts';
+import { random } from './random.ts';
+import { sequences } from './sequences.ts';
+
+/** Making, copying and converting tensors. */
+export const creation = [...filling, ...sequences, ...literals, ...copies, ...random];

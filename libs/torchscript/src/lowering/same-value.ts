@@ -1,0 +1,62 @@
+import type { LowerContext } from '../executor/lower-context.ts';
+import { SymInt } from '../executor/sym-int.ts';
+import {
+  DictValue,
+  isTuple,
+  ListValue,
+  SymBool,
+  SymFloat,
+  TensorValue,
+  type Scalar,
+  type Value,
+} from '../executor/values.ts';
+import { combine, compareScalars } from './scalar-math.ts';
+
+/** Python's `is`: one object, or the same constant. */
+export function sameIdentity(a: Value | undefined, b: Value | undefined): boolean {
+  return sameConstant(a, b) ?? Object.is(a, b);
+}
+
+/** Python's `==` of numbers, texts, lists, tuples, dicts, devices, enumerations and objects (by identity). */
+export function sameValue(context: LowerContext, a: Value | undefined, b: Value | undefined): boolean | SymBool {
+  if (isNumber(a) && isNumber(b)) return compareScalars(context, 'eq', a, b);
+  const items = pairsOf(a, b);
+  if (items === undefined) return sameIdentity(a, b);
+  return items.reduce<boolean | SymBool>(
+    (same, [x, y]) => (same === false ? false : combine(context, 'and', same, sameValue(context, x, y))),
+    true,
+  );
+}
+
+/** Whether a dict's keys or a list's items are known to be the same. @throws SconceError where only the run can tell. */
+export function isSame(context: LowerContext, a: Value | undefined, b: Value | undefined): boolean {
+  const same = sameValue(context, a, b);
+  if (typeof same === 'boolean') return same;
+  return context.unsupported('looking up a number known only at run time', 'look it up in a tensor instead');
+}
+
+function isNumber(value: Value | undefined): value is Scalar {
+  if (value instanceof SymInt || value instanceof SymFloat || value instanceof SymBool) return true;
+  return typeof value === 'boolean' || typeof value === 'bigint' || typeof value === 'number';
+}
+
+/** The parts of two values that must be equal; undefined where they have none, `[[true, false]]` where they differ in number. */
+function pairsOf(a: Value | undefined, b: Value | undefined): readonly (readonly [Value, Value])[] | undefined {
+  const parts = [a, b].map((value) => {
+    if (value instanceof ListValue || isTuple(value)) return value.items;
+    return value instanceof DictValue ? value.entries.flat() : undefined;
+  });
+  const [x, y] = parts;
+  if (x === undefined || y === undefined) return undefined;
+  return x.length === y.length ? x.map((item, i) => [item, y[i] ?? null] as const) : [[true, false]];
+}
+
+/** Undefined where they are not constants of one kind. */
+function sameConstant(a: Value | undefined, b: Value | undefined): boolean | undefined {
+  if (a instanceof SymInt && b instanceof SymInt) return a.key === b.key;
+  if (a instanceof TensorValue || b instanceof TensorValue) return undefined;
+  if (a === null || b === null || typeof a !== 'object' || typeof b !== 'object') return undefined;
+  if (!('kind' in a) || !('kind' in b)) return undefined;
+  if (a.kind === 'device' && b.kind === 'device') return a.device === b.device;
+  return a.kind === 'enum' && b.kind === 'enum' ? a.className === b.className && a.name === b.name : undefined;
+}
