@@ -1,3 +1,4 @@
+import { SconceError } from '@sconce/errors';
 import { IR_VERSION, OPSET, pruneGraph, type OnnxModel } from '@sconce/onnx';
 
 import type { TorchScriptArchive } from './archive/torchscript-archive.ts';
@@ -42,6 +43,16 @@ const MAX_ROUNDS = 4;
  * code), or where the inputs' ranks and types cannot be told (`details.inputs` names them).
  */
 export async function compile(archive: TorchScriptArchive, options: CompileOptions = {}): Promise<CompiledModel> {
+  try {
+    return await compileMethod(archive, options);
+  } catch (thrown) {
+    if (thrown instanceof SconceError) throw thrown;
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new SconceError('internal', `the compiler failed on this model: ${reason}; please report it`, { cause: thrown });
+  }
+}
+
+async function compileMethod(archive: TorchScriptArchive, options: CompileOptions): Promise<CompiledModel> {
   const method = options.method ?? 'forward';
   const program = new Program(archive.sources);
   const small = await readSmallTensors(archive);
@@ -60,9 +71,15 @@ export async function compile(archive: TorchScriptArchive, options: CompileOptio
     opsets: { '': OPSET },
     producer: 'sconce',
     graph: pruneGraph({ ...graph, initializers: [...graph.initializers, ...weights] }),
-    metadata: {},
+    metadata: stateMetadata(signature),
   };
   return { model, signature, warnings: [...emitter.warnings], operators: emitter.operators };
+}
+
+/** For whoever runs the ONNX file elsewhere: which input takes what which output gave in the call before. */
+function stateMetadata({ state }: CompiledSignature): Record<string, string> {
+  if (state.length === 0) return {};
+  return { 'sconce.state': JSON.stringify(state.map(({ input, output, shape }) => ({ input, output, shape }))) };
 }
 
 /**

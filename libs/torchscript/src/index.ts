@@ -9,7 +9,6 @@ export {
   type WeightDescription,
 } from './describe-archive.ts';
 export type { UnsupportedOp } from './executor/report.ts';
-export { printGraph, type GraphOptions } from './graph-ir/print-graph.ts';
 export { OP_FAMILIES } from './lowering/registry.ts';
 export type { OpDefinition } from './lowering/define-op.ts';
 export { Program } from './frontend/program.ts';

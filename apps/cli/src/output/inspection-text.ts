@@ -52,7 +52,7 @@ function failedText(method: string, { reason, unsupported, unknownInputs }: Fail
 
 /** An ONNX file for people. */
 export function onnxText(file: string, bytes: number, inspection: OnnxInspection): string {
-  const { irVersion, opsets, producer, inputs, outputs, operators, nodes, metadata } = inspection;
+  const { irVersion, opsets, producer, inputs, outputs, operators, metadata } = inspection;
   const domains = Object.entries(opsets).map(([domain, version]) => `${domain === '' ? 'opset' : domain} ${version}`);
   const { initializers, weightBytes, externalBytes, externalFiles } = inspection;
   const external = externalFiles.length === 0 ? '' : `, ${formatBytes(externalBytes)} in ${externalFiles.join(', ')}`;
@@ -64,7 +64,6 @@ export function onnxText(file: string, bytes: number, inspection: OnnxInspection
     ...outputs.map((output) => `  output   ${valueText(output)}`),
     ...Object.entries(metadata).map(([key, value]) => `  metadata ${key}: ${oneLine(value)}`),
     '',
-    `${count(nodes, 'node')}`,
     operatorsText(operators, 'node'),
   ].join('\n');
 }

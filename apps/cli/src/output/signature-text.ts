@@ -11,7 +11,7 @@ export function describeSignature(signature: CompiledSignature): string {
   return [
     ...signature.inputs.map(line('input ')),
     ...signature.outputs.map(line('output')),
-    `batch  ${axis === 'candidate' ? 'axis 0, it seems' : 'none'}: ${evidence}`,
+    `batch  ${axis === 'candidate' ? 'axis 0, as far as the graph tells' : 'the graph tells of no batch axis'}: ${evidence}`,
   ].join('\n');
 }
 

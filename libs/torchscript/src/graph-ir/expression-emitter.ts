@@ -1,10 +1,10 @@
-import type { Expr, Position } from '../frontend/ast.ts';
+import type { Expr, FunctionDef, Position } from '../frontend/ast.ts';
 import { describePosition } from '../frontend/position.ts';
 import type { Program } from '../frontend/program.ts';
 import { modelError } from '../torchscript-error.ts';
 import { callFunction, callMethod } from './call-function.ts';
 import { quote, typeOfConstant, type Constant } from './constant.ts';
-import type { Value } from './graph.ts';
+import type { Node, Value } from './graph.ts';
 import { GraphBuilder } from './graph-builder.ts';
 import {
   ANY,
@@ -58,7 +58,7 @@ export interface EmitContext {
 }
 
 /** Puts expressions into a graph, as PyTorch's importer does. */
-export class ExpressionEmitter {
+export abstract class ExpressionEmitter {
   readonly context: EmitContext;
   readonly builder = new GraphBuilder();
   protected scope = new Scope();
@@ -80,7 +80,7 @@ export class ExpressionEmitter {
       case 'tuple':
         return this.#emitTuple(expression.items, hint);
       case 'dict':
-        return this.#emitDict(expression.entries, hint, at);
+        return this.#emitDict(expression.entries, hint);
       case 'attribute':
         return this.#emitAttribute(expression);
       case 'index':
@@ -127,7 +127,6 @@ export class ExpressionEmitter {
     return this.builder.insertValue('prim::ListConstruct', {
       inputs: values,
       types: [{ kind: 'list', of }],
-      at,
       ...untyped,
     });
   }
@@ -140,7 +139,7 @@ export class ExpressionEmitter {
     );
   }
 
-  #emitDict(entries: readonly (readonly [Expr, Expr])[], hint: IrType | undefined, at: Position): Value {
+  #emitDict(entries: readonly (readonly [Expr, Expr])[], hint: IrType | undefined): Value {
     const wanted = hint === undefined ? undefined : unwrapOptional(hint);
     const of = wanted?.kind === 'dict' ? wanted : undefined;
     const pairs = entries.map(([key, value]) => [this.emit(key, of?.key), this.emit(value, of?.value)] as const);
@@ -331,17 +330,25 @@ export class ExpressionEmitter {
     return this.emitAttributeOf(this.emit(object), name.value, call.at);
   }
 
-  /** `fork(f, …)`: what runs is named, not shown. */
+  /** `fork(f)`: f takes no arguments, but may use the values around it. */
   #emitFork(call: CallExpr): Value {
     const [task, ...args] = call.args;
     const name = task?.kind === 'name' ? task.name : undefined;
     const definition = name === undefined ? undefined : this.scope.findFunction(name);
     const of = definition?.returns === undefined ? ANY : readTypeExpr(definition.returns, this.context.program);
     const inputs = args.map((arg) => this.emit(arg));
-    const attributes = name === undefined ? '' : `name=${quote(name)}`;
-    const types: readonly [IrType] = [{ kind: 'future', of }];
-    return this.builder.insertValue('prim::fork', { inputs, types, attributes, sideEffect: true, at: call.at });
+    const node = this.builder.insert('prim::fork', {
+      inputs,
+      types: [{ kind: 'future', of }],
+      sideEffect: true,
+      at: call.at,
+    });
+    if (definition !== undefined) this.emitTask(node, definition);
+    return node.outputs[0] as Value;
   }
+
+  /** Puts the body of a function defined within the function into a block of a node. */
+  protected abstract emitTask(node: Node, definition: FunctionDef): void;
 
   #cast(name: string, value: Value, at: Position): Value {
     const cast = CASTS[name];
@@ -356,14 +363,14 @@ export class ExpressionEmitter {
     const { value: inner } = expression;
     if (inner === undefined) return this.fail(`${form} needs a value`, at);
     if (form === 'isinstance') return this.#emitIsInstance(this.emit(inner), [type, ...others], at);
-    if (form === 'annotate') return this.emitAs(inner, type, at);
+    if (form === 'annotate') return this.#emitAs(inner, type, at);
     const value = this.emit(inner);
     if (value.node?.kind === 'prim::unchecked_cast' && sameType(value.type, type)) return value;
     return this.builder.insertValue('prim::unchecked_cast', { inputs: [value], types: [type] });
   }
 
   /** A value of a declared type: None gets the type of the optional it stands for. */
-  protected emitAs(expression: Expr, type: IrType, at: Position): Value {
+  #emitAs(expression: Expr, type: IrType, at: Position): Value {
     const value = convertValue(this.builder, this.emit(expression, type), type, true, at);
     if (type.kind === 'optional' && sameType(value.type, NONE)) return this.builder.constant(null, undefined, type);
     return value;

@@ -2,16 +2,30 @@ import { originOf, positionOf } from '../frontend/position.ts';
 import type { Block, Graph, Node, Value } from './graph.ts';
 import { printType } from './ir-type.ts';
 
-/** A graph as PyTorch prints it. Behind `#` stands the place in the author's files, or where that is not recorded in the code. */
+/**
+ * A graph as PyTorch prints it, with the graphs of what it forks behind it. Behind `#` stands the place in the author's files,
+ * or where that is not recorded in the archive's code.
+ */
 export function formatGraph(graph: Graph): string {
-  return new Formatter().format(graph);
+  const subgraphs: Graph[] = [];
+  const texts = [new Formatter(subgraphs).format(graph)];
+  // Printing one may add others to the list.
+  for (let i = 0; i < subgraphs.length; i++) {
+    texts.push(`with prim::fork_${i} = ${new Formatter(subgraphs).format(subgraphs[i] as Graph)}`);
+  }
+  return texts.join('');
 }
 
 class Formatter {
+  readonly #subgraphs: Graph[];
   readonly #names = new Map<Value, string>();
-  /** The next number for values of one name, and (under '') for those without. */
-  readonly #numbers = new Map<string, number>();
+  /** How many values have a name (or under '' none) so far. */
+  readonly #counts = new Map<string, number>();
   readonly #lines: string[] = [];
+
+  constructor(subgraphs: Graph[]) {
+    this.#subgraphs = subgraphs;
+  }
 
   format({ block }: Graph): string {
     const params = block.params.map((param) => this.#declare(param)).join(',\n      ');
@@ -28,13 +42,17 @@ class Formatter {
   #addNode(node: Node, indent: string): void {
     const results = node.outputs.map((output) => this.#declare(output)).join(', ');
     const attributes = node.attributes === '' ? '' : `[${node.attributes}]`;
-    const inputs = this.#list(node.inputs);
-    this.#lines.push(`${indent}${results} = ${node.kind}${attributes}(${inputs})${commentOf(node)}`);
+    const call = `${this.#kindOf(node)}${attributes}(${this.#list(node.inputs)})`;
+    this.#lines.push(`${indent}${results} = ${call}${commentOf(node)}`);
     node.blocks.forEach((block, i) => {
       this.#lines.push(`${indent}  block${i}(${block.params.map((param) => this.#declare(param)).join(', ')}):`);
       this.#addNodes(block, `${indent}    `);
       this.#lines.push(`${indent}    -> (${this.#list(block.outputs)})`);
     });
+  }
+
+  #kindOf({ kind, subgraph }: Node): string {
+    return subgraph === undefined ? kind : `${kind}_${this.#subgraphs.push(subgraph) - 1}`;
   }
 
   #declare(value: Value): string {
@@ -50,9 +68,9 @@ class Formatter {
     let name = this.#names.get(value);
     if (name === undefined) {
       const base = value.name?.replace(/\W/g, '_') ?? '';
-      const number = (this.#numbers.get(base) ?? 0) + 1;
-      this.#numbers.set(base, number);
-      name = base === '' ? String(number) : `${base}.${number}`;
+      const count = (this.#counts.get(base) ?? 0) + 1;
+      this.#counts.set(base, count);
+      name = base === '' ? String(count) : `${base}.${count}`;
       this.#names.set(value, name);
     }
     return name;

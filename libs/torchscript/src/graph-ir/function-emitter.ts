@@ -35,6 +35,15 @@ class FunctionEmitter extends ExpressionEmitter {
     return graph;
   }
 
+  protected override emitTask(node: Node, definition: FunctionDef): void {
+    this.#emitInto(node, () => {
+      this.#emitBody(definition.body, (value) => {
+        const block = node.blocks[0];
+        if (block !== undefined && value !== undefined) block.outputs = [this.emit(value)];
+      });
+    });
+  }
+
   #emitResult(value: Expr, type: IrType | undefined, at: Position): Value {
     const result = this.emit(value, type);
     return type === undefined ? result : convertValue(this.builder, result, type, true, at);
@@ -99,7 +108,7 @@ class FunctionEmitter extends ExpressionEmitter {
       const parts = this.unpack(this.emit(value), targets.length, at);
       targets.forEach((item, i) => this.#assign(item, parts[i] as Value));
     } else if (type !== undefined) {
-      this.#assign(target, this.emitAs(value, readTypeExpr(type, this.context.program), at));
+      this.#assign(target, this.#emitResult(value, readTypeExpr(type, this.context.program), at));
     } else {
       this.#assign(target, this.emit(value));
     }

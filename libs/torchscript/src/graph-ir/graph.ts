@@ -22,7 +22,9 @@ export interface Node {
   readonly attributes: string;
   inputs: Value[];
   outputs: Value[];
-  readonly blocks: Block[];
+  blocks: Block[];
+  /** What a `prim::fork` runs. */
+  subgraph?: Graph;
   /** What a `prim::Constant` stands for. */
   readonly constant?: Constant;
   /** Whether it must stay though nobody uses its results. */

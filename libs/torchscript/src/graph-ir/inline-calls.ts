@@ -32,8 +32,6 @@ class Inliner {
   readonly #calleeOf: CalleeOf;
   #values = new Map<Value, Value>();
   #count = 0;
-  /** Graphs that are being put in, to notice one that calls itself. */
-  readonly #open = new Set<Graph>();
 
   constructor(calleeOf: CalleeOf) {
     this.#calleeOf = calleeOf;
@@ -76,6 +74,7 @@ class Inliner {
       ...(constant === undefined ? {} : { constant }),
       ...(name === undefined ? {} : { name }),
     });
+    if (node.subgraph !== undefined) copy.subgraph = node.subgraph;
     to.nodes.push(copy);
     for (const block of node.blocks) {
       const inner = createBlock();
@@ -87,9 +86,6 @@ class Inliner {
   }
 
   #inline(call: Node, callee: Graph, to: Block): void {
-    if (this.#open.has(callee))
-      throw modelError('parse', `${call.name ?? 'a function'} calls itself: it cannot be inlined`);
-    this.#open.add(callee);
     const inputs = call.inputs
       .slice(-callee.block.params.length || call.inputs.length)
       .map((input) => this.#lookUp(input));
@@ -108,6 +104,5 @@ class Inliner {
       const result = results[i];
       if (result !== undefined) replaceValue(copy, result);
     });
-    this.#open.delete(callee);
   }
 }

@@ -9,7 +9,7 @@ import type { Graph, Node } from './graph.ts';
 import type { EmitContext } from './expression-emitter.ts';
 import { inlineCalls } from './inline-calls.ts';
 import type { IrType } from './ir-type.ts';
-import { cleanUp } from './passes/clean-up.ts';
+import { cleanUp, prepareForInlining } from './passes/clean-up.ts';
 import { classType } from './read-type.ts';
 
 /** Which graph to print. */
@@ -40,13 +40,17 @@ export async function printGraph(
     const methods = program.findClass(className)?.methods.map(({ name }) => name) ?? [];
     throw modelError('parse', `${className} has no method ${method}; it has ${methods.join(', ') || 'none'}`);
   }
-  return formatGraph(inlined ? inlineCalls(graph, (call) => graphs.ofCallee(call)) : graph);
+  return formatGraph(inlined ? graphs.inline(graph) : graph);
 }
 
 /** Graphs of methods and functions, each made once. */
 class Graphs {
   readonly #context: EmitContext;
   readonly #made = new Map<FunctionDef, Graph>();
+  /** Graphs with nothing left to call, to be put in the place of calls. */
+  readonly #inlined = new Map<Graph, Graph>();
+  /** Graphs that are being inlined, to notice one that calls itself. */
+  readonly #open = new Set<Graph>();
 
   constructor(context: EmitContext) {
     this.#context = context;
@@ -58,7 +62,30 @@ class Graphs {
     return definition === undefined ? undefined : this.#of(definition, classType(className, program));
   }
 
-  ofCallee({ kind, name, inputs }: Node): Graph | undefined {
+  /** The graph with the graphs of what it calls in the place of the calls. */
+  inline(graph: Graph): Graph {
+    return inlineCalls(graph, (call) => {
+      const callee = this.#ofCallee(call);
+      return callee === undefined ? undefined : this.#prepare(callee, call);
+    });
+  }
+
+  #prepare(callee: Graph, call: Node): Graph {
+    let prepared = this.#inlined.get(callee);
+    if (prepared === undefined) {
+      if (this.#open.has(callee)) {
+        throw modelError('parse', `${call.name ?? 'a function'} calls itself: it cannot be inlined`);
+      }
+      this.#open.add(callee);
+      prepared = this.inline(callee);
+      prepareForInlining(prepared);
+      this.#open.delete(callee);
+      this.#inlined.set(callee, prepared);
+    }
+    return prepared;
+  }
+
+  #ofCallee({ kind, name, inputs }: Node): Graph | undefined {
     if (name === undefined) return undefined;
     if (kind === 'prim::CallMethod') {
       const type = inputs[0]?.type;

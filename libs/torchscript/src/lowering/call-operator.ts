@@ -53,6 +53,10 @@ export function callOperator(
     if (!definition.symbolicScalars && [...args, ...kwargs.values()].some(isUnknown)) return new UnknownValue();
     const result = asValue(definition, definition.lower(call.context, values));
     const target = inPlace ? args[0] : out;
+    if (target instanceof ListValue && result instanceof ListValue) {
+      call.context.heap.setItems(target, result.items);
+      return target;
+    }
     return target instanceof TensorValue && result instanceof TensorValue
       ? assignInPlace(call.context, target, result, inPlace)
       : result;
@@ -135,14 +139,15 @@ function bindOverload(
   kwargs: ReadonlyMap<string, Value>,
 ): Readonly<Record<string, unknown>> | undefined {
   const { schema, symbolicScalars } = definition;
-  if (args.length > schema.args.filter((arg) => !arg.kwargOnly).length) return undefined;
+  const positional = schema.args.filter((arg) => !arg.kwargOnly).length;
+  if (args.length > positional && !schema.variadic) return undefined;
   const names = new Set(schema.args.map((arg) => arg.name));
   for (const name of kwargs.keys()) if (!names.has(name)) return undefined;
   const stacked = schema.overload === 'stacked';
   if (stacked !== args.some((value) => value instanceof ListValue && value.stack !== undefined)) {
     if (!definition.symbolicScalars || stacked) return undefined;
   }
-  const values: Record<string, unknown> = {};
+  const values: Record<string, unknown> = schema.variadic ? { '...': new ListValue(args.slice(positional)) } : {};
   for (const [i, arg] of schema.args.entries()) {
     let value = i < args.length ? args[i] : kwargs.get(arg.name);
     if (stacked && value instanceof ListValue && value.stack !== undefined) value = value.stack;

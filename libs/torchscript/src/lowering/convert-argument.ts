@@ -75,6 +75,8 @@ function convertNamed(value: Value, name: string, symbolic: boolean): Converted 
       return isInt(value) || isFloat(value) || typeof value === 'boolean' || value instanceof SymBool ? { value } : undefined;
     case 'str':
       return typeof value === 'string' ? { value } : undefined;
+    case 'AnyEnumType':
+      return isKind(value, 'enum') ? { value } : undefined;
     case 'Device':
       return isKind(value, 'device') ? { value } : undefined;
     case 'Generator':

@@ -6,7 +6,7 @@ import { activation } from './ops/activation.ts';
 import { attention } from './ops/attention.ts';
 import { convolution } from './ops/convolution.ts';
 import { indexing } from './ops/indexing/indexing.ts';
-import { scalar } from './ops/scalar.ts';
+import { scalar } from './ops/scalar/scalar.ts';
 import { creation } from './ops/creation/creation.ts';
 import { elementwise } from './ops/elementwise.ts';
 import { linear } from './ops/linear.ts';

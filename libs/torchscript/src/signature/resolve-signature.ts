@@ -107,17 +107,29 @@ function nameOfDim(dim: Dim): number | string | null {
 
 function batchAxis(
   inputs: readonly SignatureTensor[],
-  outputs: readonly SignatureTensor[],
+  outputs: readonly (SignatureTensor & { readonly dims: readonly Dim[] })[],
 ): CompiledSignature['batch'] {
   const tensors = inputs.filter(({ shape }) => shape.length > 0);
   const none = (evidence: string): CompiledSignature['batch'] => ({ axis: 'none', evidence });
   if (tensors.length === 0) return none('no input has an axis');
   const fixed = tensors.find(({ shape }) => typeof shape[0] === 'number');
   if (fixed !== undefined) return none(`axis 0 of ${fixed.name} is always ${String(fixed.shape[0])}`);
-  const names = new Set(tensors.map(({ shape }) => shape[0]));
-  const other = outputs.find(({ shape }) => !names.has(shape[0] ?? null) || shape[0] === null);
+  const names = new Set(tensors.map(({ shape }) => String(shape[0])));
+  const other = outputs.find(({ dims }) => dims[0] === undefined || !comesFrom(dims[0], names));
   if (other !== undefined) {
-    return none(`axis 0 of output ${other.name} is ${String(other.shape[0] ?? 'another size')}, not an input’s axis 0`);
+    const size = other.dims[0] === undefined ? 'there is none' : `its size is ${String(other.shape[0] ?? 'another')}`;
+    return none(`axis 0 of output ${other.name} is not an input’s axis 0: ${size}`);
   }
-  return { axis: 'candidate', evidence: `axis 0 of every output has the size of axis 0 of ${[...names].join(', ')}` };
+  return { axis: 'candidate', evidence: `axis 0 of every output has the size of axis 0 of ${tensors.map(({ name }) => name).join(', ')}` };
+}
+
+/** Whether a size is one of these free axes, or what several of them broadcast to. */
+function comesFrom(dim: Dim, names: ReadonlySet<string>): boolean {
+  const name = nameOfDim(dim);
+  if (typeof name === 'string') return names.has(name);
+  if (!(dim instanceof SymInt)) return false;
+  const [term] = dim.terms;
+  const definition = term?.atoms[0]?.definition;
+  if (dim.terms.length !== 1 || term?.atoms.length !== 1 || definition?.kind !== 'broadcast') return false;
+  return comesFrom(definition.a, names) && comesFrom(definition.b, names);
 }

@@ -146,6 +146,7 @@ function multiHead(
 ): { readonly output: TensorValue; readonly weights: TensorValue } {
   const { heads, qkvWeight, qkvBias } = options;
   const [query] = inputs;
+  if (query.rank !== 3) context.unsupported(`multi-head attention on a tensor of rank ${query.rank}`, 'its input is [N, L, D]');
   const width = floorDivDims(qkvWeight.shape[0] ?? 1, 3);
   const [q, k, v] = inputs.map((input, i) => {
     const [from, to] = [mulDims(width, i), mulDims(width, i + 1)];

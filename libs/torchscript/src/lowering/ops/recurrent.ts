@@ -49,6 +49,9 @@ function runStack(context: LowerContext, stack: Stack): { readonly output: Tenso
     context.unsupported('an LSTM with projections (proj_size)', 'use a linear layer behind a plain LSTM');
   }
   const unbatched = stack.input.rank === 2;
+  if (!unbatched && stack.input.rank !== 3) {
+    context.unsupported(`a recurrent layer on a tensor of rank ${stack.input.rank}`, 'its input is [T, B, I], or [B, T, I] with batch_first');
+  }
   if (unbatched && context.inferring) context.unsupported('a recurrent layer without a batch axis');
   const addBatch = (tensor: TensorValue, axis: number): TensorValue =>
     unbatched ? context.reshape(tensor, [...tensor.shape.slice(0, axis), 1, ...tensor.shape.slice(axis)]) : tensor;

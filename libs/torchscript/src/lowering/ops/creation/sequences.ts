@@ -131,5 +131,4 @@ defineOp(
     triangle(context, { rows: row, columns: col, inside: (r, c) => c - r >= offset }, dtype),
 );
 
-defineOp('aten::_shape_as_tensor(Tensor self) -> Tensor', (context, { self }) => context.ints(self.shape));
 

@@ -1,4 +1,5 @@
 import type { LowerContext } from '../../../executor/lower-context.ts';
+import { isIntegral } from '../../../executor/onnx-types.ts';
 import { productOf, sameDim, type Dim } from '../../../executor/sym-int.ts';
 import type { Scalar, TensorValue } from '../../../executor/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
@@ -23,19 +24,28 @@ function vector(context: LowerContext, tensor: TensorValue): TensorValue {
 
 defineOp('aten::index_select(Tensor self, int dim, Tensor index) -> Tensor', (context, { self, dim, index }) => {
   const axis = context.axis(dim, self.rank);
+  requireIntegers(context, index);
   if (self.rank === 0) return copyOf(self);
   return pick(context, self, axis, vector(context, index));
 });
 
 defineOp(
   'aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor',
-  (context, { weight, indices }) =>
-    context.node('Gather', [weight, indices], {
+  (context, { weight, indices }) => {
+    requireIntegers(context, indices);
+    return context.node('Gather', [weight, indices], {
       shape: [...indices.content.shape, ...weight.content.shape.slice(1)],
       attributes: { axis: int(0) },
       adapt: false,
-    }),
+    });
+  },
 );
+
+/** Indices are integers in PyTorch; that they are tells the dtype of an input nothing else is known about. */
+function requireIntegers(context: LowerContext, index: TensorValue): void {
+  if (isIntegral(index.dtype)) return;
+  context.unsupported(`indices of dtype ${index.dtype}`, 'indices must be integers: pass an int64 tensor');
+}
 
 /** `index`, a vector, for every element of slices of `shape` along `axis`. */
 function spreadIndex(context: LowerContext, index: TensorValue, axis: number, shape: readonly Dim[]): TensorValue {
@@ -97,7 +107,10 @@ export function gather(context: LowerContext, self: TensorValue, dim: number, in
 
 defineOp(
   'aten::gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor',
-  (context, { self, dim, index }) => gather(context, self, dim, index),
+  (context, { self, dim, index }) => {
+    requireIntegers(context, index);
+    return gather(context, self, dim, index);
+  },
 );
 
 defineOp(

@@ -1,5 +1,4 @@
-import type { Scalar, SymBool } from '../../../executor/values.ts';
-import { SymFloat, TensorValue } from '../../../executor/values.ts';
+import { SymFloat, type Scalar, type SymBool, type TensorValue } from '../../../executor/values.ts';
 import { sameIdentity, sameValue } from '../../same-value.ts';
 import { combine, compareScalars, not, toBoolean, toFloat, toInteger, type Comparison } from '../../scalar-math.ts';
 import { UNKNOWN_TEXT } from '../../python-text.ts';
@@ -34,7 +33,7 @@ for (const [overload, type] of [
   ['enum', 'AnyEnumType'],
 ] as const) {
   defineScalarOp(`aten::eq.${overload}(${type} a, ${type} b) -> bool`, (context, { a, b }) =>
-    a instanceof TensorValue || b instanceof TensorValue ? false : sameValue(context, a, b),
+    sameValue(context, a, b),
   );
   defineScalarOp(`aten::ne.${overload}(${type} a, ${type} b) -> bool`, (context, { a, b }) =>
     not(sameValue(context, a, b)),

@@ -2,24 +2,27 @@ import type { LowerContext } from '../../../executor/lower-context.ts';
 import { UnknownValue, type Value } from '../../../executor/values.ts';
 import { opFamily, type DefineOptions, type LowerResult, type OpDefinition } from '../../define-op.ts';
 
+type DefineScalarOp = (
+  schema: string,
+  lower: (context: LowerContext, args: Readonly<Record<string, Value>>) => LowerResult,
+  options?: DefineOptions,
+) => void;
+
 /** What {@link scalarFamily} gives. */
 export interface ScalarFamily {
   readonly ops: OpDefinition[];
-  readonly defineScalarOp: (
-    schema: string,
-    lower: (context: LowerContext, args: Readonly<Record<string, Value>>) => LowerResult,
-    options?: DefineOptions,
-  ) => void;
+  /** Where an argument is what an unsupported operator gave, so is the result. */
+  readonly defineScalarOp: DefineScalarOp;
+  /** For operators that do no harm with what an unsupported operator gave: messages, lists it is put into. */
+  readonly defineTolerantOp: DefineScalarOp;
 }
 
-/**
- * Definitions of operators that make a new value out of plain ones: where one of their arguments is what an unsupported
- * operator gave, so is their result.
- */
+/** Definitions of operators on plain values. */
 export function scalarFamily(): ScalarFamily {
   const { ops, defineScalarOp } = opFamily('scalar');
   return {
     ops,
+    defineTolerantOp: defineScalarOp,
     defineScalarOp: (schema, lower, options) => {
       defineScalarOp(
         schema,

@@ -1,14 +1,12 @@
 import { ListValue, isTuple, type Value } from '../../../executor/values.ts';
 import { formatted, percentFormatted, textOf, UNKNOWN_TEXT } from '../../python-text.ts';
 import { defaultSlice } from './list-indices.ts';
-import { opFamily } from '../../define-op.ts';
 import { scalarFamily } from './scalar-family.ts';
 
-const { ops, defineScalarOp } = scalarFamily();
-const printing = opFamily('scalar');
+const { ops, defineScalarOp, defineTolerantOp } = scalarFamily();
 
 /** Text and its methods. */
-export const text: typeof ops = ops;
+export const text = ops;
 
 defineScalarOp('aten::add.str(str a, str b) -> str', (_, { a, b }) => (a as string) + (b as string));
 defineScalarOp('aten::len.str(str s) -> int', (context, { s }) => {
@@ -129,11 +127,10 @@ defineScalarOp('aten::zfill(str self, int width) -> str', (_, { self, width }) =
 // ---- values as text: what an unsupported operator gave is text too, so that messages made of it do no harm -----------------
 
 const restOf = (args: Readonly<Record<string, Value>>): readonly Value[] => (args['...'] as ListValue).items;
-printing.defineScalarOp('aten::str(t elem) -> str', (_, { elem }) => textOf(elem ?? null));
-printing.defineScalarOp('aten::format(str self, ...) -> str', (_, args) => formatted(args['self'] as string, restOf(args)));
-printing.defineScalarOp('aten::percentFormat(str self, ...) -> str', (_, args) => {
+defineTolerantOp('aten::str(t elem) -> str', (_, { elem }) => textOf(elem ?? null));
+defineTolerantOp('aten::format(str self, ...) -> str', (_, args) => formatted(args['self'] as string, restOf(args)));
+defineTolerantOp('aten::percentFormat(str self, ...) -> str', (_, args) => {
   const [first, ...rest] = restOf(args);
   return percentFormatted(args['self'] as string, isTuple(first) && rest.length === 0 ? first.items : restOf(args));
 });
-printing.defineScalarOp('prim::Print(...) -> ()', () => undefined);
-ops.push(...printing.ops);
+defineTolerantOp('prim::Print(...) -> ()', () => undefined);

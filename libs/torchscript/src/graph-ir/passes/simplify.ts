@@ -1,0 +1,193 @@
+import { printConstant, typeOfConstant, type Constant } from '../constant.ts';
+import { createNode, replaceValue, resolve, settle, type Block, type Graph, type Node, type Value } from '../graph.ts';
+import { ANY, BOOL, INT, isSubtype, NONE, sameType, unifyTypes, type IrType } from '../ir-type.ts';
+import { eliminateDeadCode } from './dead-code.ts';
+import { simplifyLists } from './simplify-lists.ts';
+
+/**
+ * Replaces operations that say nothing new: `x is None` where the type tells, casts to a type that a value has, arithmetic
+ * with 0 and 1, items of a list that was just made. PyTorch does this to what is called before it puts it in the place of the
+ * call.
+ */
+export function simplify(graph: Graph): void {
+  settle(graph.block);
+  const changes = [simplifyTensors, simplifyLists, simplifyValues].map((run) => {
+    const changed = run(graph.block);
+    settle(graph.block);
+    return changed;
+  });
+  if (changes.includes(true)) eliminateDeadCode(graph);
+}
+
+/** What a node can be replaced by: values for its results, and nodes to put before it. */
+interface Replacement {
+  readonly values: readonly (Value | undefined)[];
+  readonly before?: readonly Node[];
+}
+
+/** Runs a rule on every node, those of inner blocks first. */
+function rewrite(block: Block, rule: (node: Node) => Replacement | undefined): boolean {
+  let changed = false;
+  const nodes: Node[] = [];
+  for (const node of block.nodes) {
+    node.inputs = node.inputs.map(resolve);
+    for (const inner of node.blocks) changed = rewrite(inner, rule) || changed;
+    const replacement = rule(node);
+    nodes.push(...(replacement?.before ?? []), node);
+    replacement?.values.forEach((value, i) => {
+      const output = node.outputs[i];
+      if (output === undefined || value === undefined) return;
+      replaceValue(output, value);
+      changed = true;
+    });
+  }
+  block.nodes = nodes;
+  block.outputs = block.outputs.map(resolve);
+  return changed;
+}
+
+function byConstant(constant: Constant, type = typeOfConstant(constant)): Replacement {
+  const node = createNode('prim::Constant', { constant, attributes: printConstant(constant), types: [type] });
+  return { values: node.outputs, before: [node] };
+}
+
+const NUMBER_OF_TENSOR: ReadonlySet<string> = new Set([
+  'aten::Float',
+  'aten::Int',
+  'aten::FloatImplicit',
+  'aten::IntImplicit',
+  'aten::ScalarImplicit',
+]);
+
+/** Ranks that convolutions give. */
+const CONVOLUTION_RANKS: Readonly<Record<string, bigint>> = {
+  'aten::conv1d': 3n,
+  'aten::conv2d': 4n,
+  'aten::conv3d': 5n,
+};
+
+/** A number of a tensor of a number, the rank of a convolution's result. */
+function simplifyTensors(block: Block): boolean {
+  return rewrite(block, ({ kind, inputs }) => {
+    const made = inputs[0]?.node;
+    if (NUMBER_OF_TENSOR.has(kind) && made?.kind === 'prim::NumToTensor') return { values: [made.inputs[0]] };
+    const rank = kind === 'aten::dim' ? CONVOLUTION_RANKS[made?.kind ?? ''] : undefined;
+    return rank === undefined ? undefined : byConstant(rank);
+  });
+}
+
+function simplifyValues(block: Block): boolean {
+  let refined = false;
+  const changed = rewrite(block, (node) => {
+    const { kind, inputs, outputs } = node;
+    const [a, b] = inputs;
+    if (kind === 'prim::If') {
+      refined = refineResults(node) || refined;
+      return { values: outputs.map((output, i) => (isCondition(node, output, i) ? a : undefined)) };
+    }
+    if (outputs.length === 1 && kind !== 'prim::Constant' && outputs.some(({ type }) => sameType(type, NONE))) {
+      return byConstant(null);
+    }
+    if (a === undefined) return undefined;
+    if (b !== undefined && inputs.length === 2) return simplifyBinary(node, a, b);
+    return inputs.length === 1 && isNeedless(kind, a.type, outputs[0]?.type ?? ANY) ? { values: [a] } : undefined;
+  });
+  return changed || refined;
+}
+
+/** A cast to what a value is already. */
+function isNeedless(kind: string, from: IrType, to: IrType): boolean {
+  if (kind === 'prim::unchecked_cast') return isSubtype(from, to);
+  if (kind === 'prim::unchecked_unwrap_optional' || kind === 'aten::_unwrap_optional') return !mayBeNone(from);
+  return (kind === 'aten::Int' || kind === 'aten::ceil') && sameType(from, INT);
+}
+
+/** `True if c else False` is c. */
+function isCondition({ blocks }: Node, output: Value, i: number): boolean {
+  const [yes, no] = blocks.map((block) => resolve(block.outputs[i] as Value).node?.constant);
+  return sameType(output.type, BOOL) && yes === true && no === false;
+}
+
+/** A result that is None on no path is not optional. */
+function refineResults(node: Node): boolean {
+  let refined = false;
+  node.outputs.forEach((output, i) => {
+    const [yes, no] = node.blocks.map((block) => resolve(block.outputs[i] as Value).type);
+    if (output.type.kind !== 'optional' || yes === undefined || no === undefined) return;
+    if (yes.kind === 'optional' || no.kind === 'optional') return;
+    output.type = unifyTypes(yes, no);
+    refined = true;
+  });
+  return refined;
+}
+
+function simplifyBinary(node: Node, a: Value, b: Value): Replacement | undefined {
+  const { kind } = node;
+  switch (kind) {
+    case 'aten::__is__':
+    case 'aten::__isnot__': {
+      const decided = (isNone(a) && !mayBeNone(b.type)) || (isNone(b) && !mayBeNone(a.type));
+      return decided ? byConstant(kind === 'aten::__isnot__') : undefined;
+    }
+    case 'aten::eq':
+    case 'aten::ne':
+      return a === b && isComparable(a.type) ? byConstant(kind === 'aten::eq') : undefined;
+    case 'aten::mul':
+    case 'aten::floordiv':
+    case 'aten::div':
+      return simplifyFactor(node, a, b);
+    case 'aten::add':
+    case 'aten::sub':
+      return simplifyTerm(node, a, b);
+    default:
+      return undefined;
+  }
+}
+
+/** The operands of arithmetic with integers of which one is known; that one is put second where they may be swapped. */
+function integerOperands(node: Node, a: Value, b: Value): readonly [Value, bigint] | undefined {
+  if (!sameType(a.type, INT) || !sameType(b.type, INT)) return undefined;
+  const first = a.node?.constant;
+  const second = b.node?.constant;
+  if ((node.kind === 'aten::mul' || node.kind === 'aten::add') && typeof first === 'bigint') {
+    node.inputs = [b, a];
+    return [b, first];
+  }
+  return typeof second === 'bigint' ? [a, second] : undefined;
+}
+
+function simplifyFactor(node: Node, a: Value, b: Value): Replacement | undefined {
+  const [value, factor] = integerOperands(node, a, b) ?? [];
+  return factor === 1n ? { values: [value] } : undefined;
+}
+
+/** Also `n + 2 - 1`, as n + 1. */
+function simplifyTerm(node: Node, a: Value, b: Value): Replacement | undefined {
+  const [value, term] = integerOperands(node, a, b) ?? [];
+  if (value === undefined || term === undefined) return undefined;
+  if (term === 0n) return { values: [value] };
+  const inner = value.node;
+  const [x, y] = inner?.inputs ?? [];
+  if (inner === undefined || x === undefined || y === undefined || inner.inputs.length !== 2) return undefined;
+  if (inner.kind !== 'aten::add' && inner.kind !== 'aten::sub') return undefined;
+  const [innerValue, innerTerm] = integerOperands(inner, x, y) ?? [];
+  if (innerValue === undefined || innerTerm === undefined) return undefined;
+  const merged = inner.kind === node.kind ? term + innerTerm : term - innerTerm;
+  if (merged === 0n) return { values: [innerValue] };
+  const { before = [] } = byConstant(merged);
+  node.inputs = [innerValue, before[0]?.outputs[0] ?? b];
+  return { values: [], before };
+}
+
+function isNone({ type, node }: Value): boolean {
+  return sameType(type, NONE) || (node !== undefined && 'constant' in node && node.constant === null);
+}
+
+function mayBeNone(type: IrType): boolean {
+  return isSubtype(NONE, type);
+}
+
+function isComparable(type: IrType): boolean {
+  const of = type.kind === 'list' ? type.of : type;
+  return of.kind === 'simple' && ['bool', 'int', 'float', 'NoneType'].includes(of.name);
+}

@@ -1,0 +1,205 @@
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { SymInt } from '../../../executor/sym-int.ts';
+import { ListValue, SymBool, TensorValue, type Scalar, type Value } from '../../../executor/values.ts';
+import { int } from '../../attributes.ts';
+import { knownDim, rangeOf } from '../../dims.ts';
+import { isSame } from '../../same-value.ts';
+import { arithmetic, asDim, combine, compareScalars, fromDim, toBoolean } from '../../scalar-math.ts';
+import { readSelect } from '../../slicing.ts';
+import { defaultSlice, positionIn } from './list-indices.ts';
+import { scalarFamily } from './scalar-family.ts';
+
+const { ops, defineScalarOp, defineTolerantOp } = scalarFamily();
+
+/** Python's lists. */
+export const lists = ops;
+
+const itemsOf = (list: Value | undefined): readonly Value[] => (list as ListValue).items;
+
+// ---- reading -----------------------------------------------------------------------------------------------------------
+
+defineScalarOp('aten::len.t(t[] a) -> int', (_, { a }) => BigInt(itemsOf(a).length));
+defineScalarOp('aten::len.stacked(Tensor a) -> int', (context, { a }) =>
+  fromDim(context.resolve((a as TensorValue).shape[0] ?? 0)),
+);
+for (const name of ['__getitem__', 'select']) {
+  defineScalarOp(`aten::${name}.t(t[](a) list, int idx) -> t(*)`, (context, { list, idx }) => {
+    const { pieces } = list as ListValue;
+    const position = asDim(context, idx as bigint);
+    if (pieces !== undefined) return pieces.item(position);
+    const items = itemsOf(list);
+    if (position instanceof SymInt) return pick(context, items, position);
+    return items[positionIn(context, items.length, BigInt(position))];
+  });
+}
+defineScalarOp('aten::__getitem__.stacked(Tensor list, int idx) -> t(*)', (context, { list, idx }) =>
+  readSelect(context, list as TensorValue, 0, asDim(context, idx as bigint)),
+);
+
+/** An item whose position is known only at run time: of numbers of one kind, or of tensors of one shape. */
+function pick(context: LowerContext, items: readonly Value[], index: SymInt): Value {
+  const tensors = items.filter((item) => item instanceof TensorValue);
+  const [first] = tensors;
+  if (first === undefined) {
+    const whole = items.every((item) => typeof item === 'bigint' || item instanceof SymInt);
+    const real = items.every((item) => typeof item === 'number');
+    if (items.length === 0 || (!whole && !real)) return positionIn(context, items.length, index) as never;
+    const table = context.elements(items as Scalar[], whole ? 'int64' : 'float64', [items.length]);
+    return context.item(readSelect(context, table, 0, index));
+  }
+  if (tensors.length < items.length || tensors.some(({ rank, dtype }) => rank !== first.rank || dtype !== first.dtype)) {
+    return positionIn(context, items.length, index) as never;
+  }
+  const shape = first.shape.map((dim, axis) => knownDim(dim, ...tensors.map((tensor) => tensor.shape[axis] ?? dim)));
+  const rows = tensors.map((tensor) => context.reshape(tensor, [1, ...tensor.shape]));
+  const stack = context.node('Concat', rows, {
+    shape: [rows.length, ...shape],
+    attributes: { axis: int(0) },
+    adapt: false,
+  });
+  return readSelect(context, stack, 0, index);
+}
+
+defineScalarOp(
+  'aten::slice.t(t[] l, int? start=None, int? end=None, int step=1) -> t[]',
+  (context, { l, start, end, step }) => {
+    const items = itemsOf(l);
+    return defaultSlice(context, items.length, { start, end, step }).map((i) => items[i] ?? null);
+  },
+);
+defineScalarOp('aten::add.t(t[] a, t[] b) -> t[]', (_, { a, b }) => [...itemsOf(a), ...itemsOf(b)]);
+const repeated = (context: LowerContext, list: Value | undefined, count: Value | undefined): Value[] => {
+  const times = asDim(context, count as bigint);
+  if (times instanceof SymInt) return context.unsupported('a list repeated as often as is known only at run time');
+  return rangeOf(Math.max(0, times)).flatMap(() => itemsOf(list));
+};
+defineScalarOp('aten::mul.left_t(t[] l, int n) -> t[]', (context, { l, n }) => repeated(context, l, n));
+defineScalarOp('aten::mul.right_(int n, t[] l) -> t[]', (context, { l, n }) => repeated(context, l, n));
+defineScalarOp('aten::list(str t) -> str[]', (_, { t }) => [...(t as string)]);
+for (const [key, name] of [
+  ['list.t', 'l'],
+  ['copy.t', 'self'],
+  ['Size', 'sizes'],
+] as const) {
+  defineScalarOp(`aten::${key}(t[] ${name}) -> t[]`, (_, args) => new ListValue(itemsOf(args[name])));
+}
+defineScalarOp('aten::__contains__.int_list(t[] l, t item) -> bool', (context, { l, item }) =>
+  itemsOf(l).some((candidate) => isSame(context, candidate, item)),
+);
+defineScalarOp('aten::index.list_int(t[] self, t el) -> int', (context, { self, el }) =>
+  BigInt(itemsOf(self).indexOf(findItem(context, itemsOf(self), el))),
+);
+defineScalarOp('aten::count.int(t[] self, t el) -> int', (context, { self, el }) =>
+  BigInt(itemsOf(self).filter((item) => isSame(context, item, el)).length),
+);
+
+function findItem(context: LowerContext, items: readonly Value[], wanted: Value | undefined): Value {
+  const found = items.find((item) => isSame(context, item, wanted));
+  return found ?? context.unsupported('a list’s item that is not there', 'PyTorch fails here too');
+}
+
+// ---- totals ------------------------------------------------------------------------------------------------------------
+
+defineScalarOp('aten::sum.int(Scalar[] self) -> int', (context, { self }) =>
+  (itemsOf(self) as Scalar[]).reduce(
+    (sum, item) => arithmetic(context, 'add', sum, item),
+    typeof itemsOf(self)[0] === 'number' ? 0 : 0n,
+  ),
+);
+for (const [name, op] of [
+  ['any', 'or'],
+  ['all', 'and'],
+] as const) {
+  defineScalarOp(`aten::${name}.bool(Scalar[] self) -> bool`, (context, { self }) =>
+    (itemsOf(self) as Scalar[]).reduce<boolean | SymBool>(
+      (truth, item) => combine(context, op, truth, toBoolean(context, item)),
+      op === 'and',
+    ),
+  );
+}
+
+// ---- order -------------------------------------------------------------------------------------------------------------
+
+/** The items in order, which must be known. */
+function ordered(context: LowerContext, items: readonly Value[], reverse = false): Value[] {
+  const isLess = (a: Value, b: Value): boolean => {
+    if (typeof a === 'string' && typeof b === 'string') return a < b;
+    if (a instanceof TensorValue || b instanceof TensorValue) {
+      return context.unsupported('sorting a list of tensors', 'sort one tensor instead');
+    }
+    const less = compareScalars(context, 'lt', a as Scalar, b as Scalar);
+    return less instanceof SymBool
+      ? context.unsupported('sorting numbers known only at run time', 'sort a tensor instead')
+      : less;
+  };
+  const sign = reverse ? -1 : 1;
+  return items.toSorted((a, b) => (isLess(a, b) ? -sign : isLess(b, a) ? sign : 0));
+}
+defineScalarOp('aten::sorted.any(t[] self) -> t[]', (context, { self }) => ordered(context, itemsOf(self)));
+defineScalarOp('aten::sort.any(t[](a!) self, bool reverse=False) -> ()', (context, { self, reverse }) => {
+  context.heap.setItems(self as ListValue, ordered(context, itemsOf(self), reverse === true));
+});
+defineScalarOp('aten::reverse.t(t[](a!) self) -> ()', (context, { self }) => {
+  context.heap.setItems(self as ListValue, itemsOf(self).toReversed());
+});
+defineScalarOp('prim::rangelist(int n) -> int[]', (context, { n }) => {
+  const count = asDim(context, n as bigint);
+  if (count instanceof SymInt) return context.unsupported('a range as a list whose length is known only at run time');
+  return rangeOf(Math.max(0, count)).map(BigInt);
+});
+
+// ---- changing ----------------------------------------------------------------------------------------------------------
+
+/** Puts an item at the end, also of a list of unknown length. */
+function append(context: LowerContext, list: ListValue, item: Value): void {
+  const { stack } = list;
+  if (stack === undefined) return context.heap.append(list, item);
+  if (list.pieces !== undefined) {
+    return context.unsupported('appending to pieces whose number is known only at run time', 'fix the size of the axis');
+  }
+  if (!(item instanceof TensorValue) || item.dtype !== stack.dtype) {
+    return context.unsupported('a list of unknown length that holds more than tensors of one dtype');
+  }
+  const row = context.reshape(item, [1, ...item.shape]);
+  const joined = context.node('Concat', [stack, row], {
+    shape: [null, ...stack.shape.slice(1)],
+    attributes: { axis: int(0) },
+    adapt: false,
+  });
+  context.heap.setStack(list, joined);
+}
+defineTolerantOp('aten::append.t(Any self, t el) -> t[](a!)', (context, { self, el }) => {
+  if (!(self instanceof ListValue)) return self;
+  append(context, self, el ?? null);
+  return self;
+});
+defineTolerantOp('aten::extend.t(Any self, t[] other) -> ()', (context, { self, other }) => {
+  if (self instanceof ListValue) for (const item of [...itemsOf(other)]) append(context, self, item);
+});
+defineTolerantOp('aten::_set_item.t(t[](a!) l, int idx, t el) -> t[](a!)', (context, { l, idx, el }) => {
+  const items = itemsOf(l);
+  context.heap.setItems(l as ListValue, items.with(positionIn(context, items.length, idx), el ?? null));
+  return l;
+});
+defineTolerantOp('aten::insert.t(t[](a!) self, int idx, t el) -> ()', (context, { self, idx, el }) => {
+  const items = itemsOf(self);
+  if (typeof idx !== 'bigint') return positionIn(context, items.length, idx) as never;
+  context.heap.setItems(self as ListValue, items.toSpliced(Number(idx), 0, el ?? null));
+});
+defineScalarOp('aten::pop.t(t[](a!) self, int idx=-1) -> t(*)', (context, { self, idx }) => {
+  const items = itemsOf(self);
+  const at = positionIn(context, items.length, idx);
+  context.heap.setItems(self as ListValue, items.toSpliced(at, 1));
+  return items[at];
+});
+defineScalarOp('aten::Delete.t(t[](a!) self, int idx) -> ()', (context, { self, idx }) => {
+  const items = itemsOf(self);
+  context.heap.setItems(self as ListValue, items.toSpliced(positionIn(context, items.length, idx), 1));
+});
+defineScalarOp('aten::remove.int(t[](a!) self, t el) -> ()', (context, { self, el }) => {
+  const items = itemsOf(self);
+  context.heap.setItems(self as ListValue, items.toSpliced(items.indexOf(findItem(context, items, el)), 1));
+});
+defineScalarOp('aten::clear.t(t[](a!) self) -> ()', (context, { self }) => {
+  context.heap.setItems(self as ListValue, []);
+});
