@@ -45,13 +45,15 @@ async function check(file: string, casesFile: string, options: Options): Promise
   for (const warning of warnings) terminal.note(`warning: ${warning}`);
   terminal.table(['CALL', 'OUTPUT', 'ELEMENTS', 'MAX ABS', 'MAX REL', 'OF SPREAD', ''], outputs.map(toRow));
   if (off.length === 0) {
-    terminal.print(`all outputs of ${cases.length} calls agree`);
+    terminal.print(`all ${outputs.length} outputs of ${cases.length} calls agree`);
     return;
   }
   throw failure(
     'inference_failed',
     `${off.length} of ${outputs.length} outputs are off.`,
-    'An error far below the output’s spread is rounding: loosen --rtol and --atol. Any other is worth a report.',
+    off.some(({ reason }) => reason !== undefined)
+      ? 'The table says what is wrong; `sconce inspect FILE` prints what the model takes and gives.'
+      : 'An error far below the output’s spread is rounding: loosen --rtol and --atol. Any other is worth a report.',
   );
 }
 

@@ -1,4 +1,5 @@
 import { realpath, stat } from 'node:fs/promises';
+import { SconceError } from '@sconce/errors';
 import { SNIFF_HEAD_BYTES, sniffFormat } from '@sconce/models';
 import { openFile, type OpenByteSource } from '@sconce/storage';
 import { openArchive, type TorchScriptArchive } from '@sconce/torchscript';
@@ -33,11 +34,21 @@ export async function withModel<T>(file: string, work: (model: ModelFile) => Pro
   const path = await existingFile(file, 'a model file: model.pt or model.onnx');
   const source = await openFile(path);
   try {
-    const head = await source.read(0, Math.min(SNIFF_HEAD_BYTES, source.size));
-    if (sniffFormat(head) === 'onnx') return await work({ kind: 'onnx', path, source });
-    return await work({ kind: 'torchscript', path, source, archive: await openArchive(source) });
+    return await work(await tell(path, source));
   } finally {
     await source.close();
+  }
+}
+
+async function tell(path: string, source: OpenByteSource): Promise<ModelFile> {
+  try {
+    const head = await source.read(0, Math.min(SNIFF_HEAD_BYTES, source.size));
+    if (sniffFormat(head) === 'onnx') return { kind: 'onnx', path, source };
+    return { kind: 'torchscript', path, source, archive: await openArchive(source) };
+  } catch (error) {
+    if (!(error instanceof SconceError) || error.code !== 'model_invalid') throw error;
+    const hint = 'Give a TorchScript file (torch.jit.save) or an ONNX file.';
+    throw new SconceError(error.code, error.message, { cause: error, details: { ...error.details, hint } });
   }
 }
 

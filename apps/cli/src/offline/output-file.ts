@@ -53,14 +53,19 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   }
 }
 
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such folder',
+  ENOTDIR: 'there is no such folder',
+  EACCES: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+};
+
 function rethrow(name: string): (cause: unknown) => never {
   return (cause) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw failure(
-      'storage_unavailable',
-      `${name} can’t be written: ${reason}.`,
-      'Check the folder and its space.',
-      cause,
-    );
+    const { code = '', message } = cause as NodeJS.ErrnoException;
+    const hint = 'Check the folder and its space.';
+    throw failure('storage_unavailable', `${name} can’t be written: ${REASONS[code] ?? message}.`, hint, cause);
   };
 }

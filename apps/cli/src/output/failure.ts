@@ -34,15 +34,23 @@ export function reportFailure(thrown: unknown, write: (text: string) => void): 1
     return 2;
   }
   const error = toSconceError(thrown);
-  const own = error.details['hint'];
-  const hint = typeof own === 'string' ? own : HINTS[error.code];
   const unsupported = unsupportedOf(error);
   if (unsupported.length > 0) {
     write(`error: ${unsupportedHeadline(unsupported)}\n${UNSUPPORTED_HINT}\n${unsupportedText(unsupported)}\n`);
     return 1;
   }
-  write(`error: ${oneLine(error.message)}\n${hint ?? 'Run it again with --help for how it is meant to be used.'}\n`);
+  write(`error: ${oneLine(error.message)}\n${hintOf(error)}\n`);
   return 1;
+}
+
+function hintOf({ code, details }: SconceError): string {
+  const { hint, inputs } = details;
+  if (typeof hint === 'string') return hint;
+  if (code === 'model_invalid' && Array.isArray(inputs)) {
+    const flags = inputs.map((name) => `--input ${String(name)}:float32[-1,10]`);
+    return `For example ${flags.join(' ')}, with the dtype and sizes the model takes; -1 is a free axis.`;
+  }
+  return HINTS[code] ?? 'Run it again with --help for how it is meant to be used.';
 }
 
 /** Work that failed, with its own advice. */

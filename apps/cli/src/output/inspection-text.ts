@@ -33,7 +33,7 @@ function compiledText(method: string, { signature, operators, opset, nodes, warn
   ].join('\n');
 }
 
-function failedText(method: string, { reason, unsupported, unknownInputs }: FailedInspection): string {
+function failedText(method: string, { reason, unsupported }: FailedInspection): string {
   if (unsupported.length > 0) {
     return [
       `${method} does not compile`,
@@ -42,12 +42,7 @@ function failedText(method: string, { reason, unsupported, unknownInputs }: Fail
       indent(unsupportedText(unsupported)),
     ].join('\n');
   }
-  const lines = [`${method} does not compile as it is`, indent(reason)];
-  if (unknownInputs.length > 0) {
-    const flags = unknownInputs.map((name) => `--input ${name}:float32[-1,…]`).join(' ');
-    lines.push(`  Say what the inputs look like (-1 is a free axis): ${flags}`);
-  }
-  return lines.join('\n');
+  return `${method} does not compile as it is\n${indent(reason)}`;
 }
 
 /** An ONNX file for people. */

@@ -2,8 +2,7 @@ import type { SconceError } from '@sconce/errors';
 import type { UnsupportedOp } from '@sconce/torchscript';
 
 /** What to do about it. */
-export const UNSUPPORTED_HINT =
-  'docs/supported-ops.md lists what is supported: change these places of the model, or export it to ONNX.';
+export const UNSUPPORTED_HINT = 'Change these places of the model, or export it to ONNX with PyTorch.';
 
 /** What a model uses that is not supported, as the compiler's error holds it; empty where that is not the error. */
 export function unsupportedOf(error: SconceError): readonly UnsupportedOp[] {
@@ -25,8 +24,7 @@ export function unsupportedText(ops: readonly UnsupportedOp[]): string {
     .map(({ op, count, reason, hint, places }) => {
       const more = count > places.length ? [`… and ${count - places.length} more`] : [];
       return [
-        `  ${op}, ${count} ${count === 1 ? 'place' : 'places'}: ${reason}`,
-        ...(hint === '' ? [] : [`    ${hint}`]),
+        `  ${op}, ${count} ${count === 1 ? 'place' : 'places'}: ${reason}${hint === '' ? '' : `; ${hint}`}`,
         ...[...places, ...more].map((place) => `    at ${place}`),
       ].join('\n');
     })

@@ -98,9 +98,11 @@ function bind(
   kwargs: ReadonlyMap<string, Value>,
 ): Bound | undefined {
   const exact = bindExactly(definitions, args, kwargs);
-  const isNumber = (value: Value): boolean => value instanceof TensorValue && value.rank === 0;
-  if (exact !== undefined || ![...args, ...kwargs.values()].some(isNumber)) return exact;
-  const number = (value: Value): Value => (value instanceof TensorValue && value.rank === 0 ? context.item(value) : value);
+  if (exact !== undefined || ![...args, ...kwargs.values()].some(holdsNumber)) return exact;
+  const number = (value: Value): Value => {
+    if (value instanceof TensorValue) return value.rank === 0 ? context.item(value) : value;
+    return value instanceof ListValue && holdsNumber(value) ? new ListValue(value.items.map(number)) : value;
+  };
   // One argument at a time from the back: the first is the tensor that the operator works on, more often than not.
   for (let from = args.length; from >= 0; from--) {
     const read = args.map((value, i) => (i >= from ? number(value) : value));
@@ -108,6 +110,12 @@ function bind(
     if (bound !== undefined) return bound;
   }
   return undefined;
+}
+
+/** Whether a value is a tensor of rank 0, or a list with some. */
+function holdsNumber(value: Value): boolean {
+  if (value instanceof ListValue) return value.stack === undefined && value.stored.some(holdsNumber);
+  return value instanceof TensorValue && value.rank === 0;
 }
 
 function bindExactly(

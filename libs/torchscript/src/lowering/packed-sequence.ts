@@ -1,29 +1,64 @@
 import type { LowerContext } from '../executor/lower-context.ts';
 import { SymInt, type Dim } from '../executor/sym-int.ts';
-import { TensorValue } from '../executor/values.ts';
+import type { TensorValue } from '../executor/values.ts';
 import { int } from './attributes.ts';
+import { positions } from './positions.ts';
+
+/** Sequences of different lengths, longest first, padded to one length. */
+export interface PaddedSequences {
+  /** [T, B, ...]. */
+  readonly padded: TensorValue;
+  /** INT64 [B]. */
+  readonly lengths: TensorValue;
+}
 
 /**
- * PyTorch packs sequences of different lengths into one tensor without padding. Here they stay padded, [T, B, ...], and their
- * lengths go along: ONNX's recurrent operators take both.
+ * What packed data was made from: recurrent operators want it padded again. Packing itself is real, so that whatever else is
+ * done to packed data comes out as in PyTorch; nodes that nobody uses are pruned.
  */
-const lengthsOf = new WeakMap<TensorValue, TensorValue>();
+const padded = new WeakMap<TensorValue, PaddedSequences>();
 
-/** `_pack_padded_sequence` of a padded tensor [T, B, ...]: stands for the packed data, and the batch sizes, INT64 [longest]. */
-export function packed(context: LowerContext, padded: TensorValue, lengths: TensorValue): TensorValue[] {
-  const wide = context.cast(lengths, 'int64');
-  const [batch = 1] = wide.shape;
-  const steps = stepsOf(context, longestOf(context, wide));
-  const [time = 1] = steps.shape;
-  const running = context.node('Less', [context.reshape(steps, [time, 1]), context.reshape(wide, [1, batch])], {
+/** Packs sequences: the data [sum of lengths, ...], time after time, and the batch sizes INT64 [longest]. */
+export function pack(context: LowerContext, sequences: PaddedSequences): { readonly data: TensorValue; readonly batchSizes: TensorValue } {
+  const { lengths } = sequences;
+  const longest = longestOf(context, lengths);
+  const running = runningMask(context, longest, lengths);
+  const batchSizes = countTrue(context, running, 1);
+  const features = sequences.padded.shape.slice(2);
+  const data = context.node('GatherND', [sequences.padded, placesOf(context, running)], {
+    shape: [null, ...features],
+  });
+  padded.set(data, sequences);
+  return { data, batchSizes };
+}
+
+/** The sequences that packed data holds. */
+export function unpack(context: LowerContext, data: TensorValue, batchSizes: TensorValue): PaddedSequences {
+  const known = padded.get(data);
+  if (known !== undefined) return known;
+  const [time = 1] = batchSizes.shape;
+  const first = context.item(context.reshape(context.slice(batchSizes, 0, 0, 1, 1, 1), []));
+  const batch = first instanceof SymInt ? first : Number(first);
+  const running = context.node('Less', [positions(context, batch), context.reshape(batchSizes, [time, 1])], {
     dtype: 'bool',
     shape: [time, batch],
   });
-  const sizes = context.node('ReduceSum', [context.cast(running, 'int64'), context.ints([1])], {
-    shape: [time],
-    attributes: { keepdims: int(0) },
+  const features = data.shape.slice(1);
+  const zero = context.reshape(
+    context.scalar(0, data.dtype),
+    [time, batch, ...features].map(() => 1),
+  );
+  const empty = context.expand(zero, [time, batch, ...features]);
+  const filled = context.node('ScatterND', [empty, placesOf(context, running), data], { shape: empty.shape });
+  return { padded: filled, lengths: countTrue(context, running, 0) };
+}
+
+/** BOOL [T, B]: whether a sequence is still running at a time. */
+export function runningMask(context: LowerContext, time: Dim, lengths: TensorValue): TensorValue {
+  return context.node('Less', [context.reshape(positions(context, time), [time, 1]), lengths], {
+    dtype: 'bool',
+    shape: [time, lengths.shape[0] ?? 1],
   });
-  return [withLengths(padded, lengths), sizes];
 }
 
 /** The greatest of INT64 lengths [B], as a size. */
@@ -33,20 +68,15 @@ export function longestOf(context: LowerContext, lengths: TensorValue): Dim {
   return item instanceof SymInt ? item : Number(item);
 }
 
-/** 0, 1, … `count` - 1 as INT64 [count]. */
-export function stepsOf(context: LowerContext, count: Dim): TensorValue {
-  const end = context.scalar(count instanceof SymInt ? count : BigInt(count), 'int64');
-  return context.node('Range', [context.scalar(0n, 'int64'), end, context.scalar(1n, 'int64')], { dtype: 'int64', shape: [count] });
+function countTrue(context: LowerContext, mask: TensorValue, axis: number): TensorValue {
+  return context.node('ReduceSum', [context.cast(mask, 'int64'), context.ints([axis])], {
+    shape: mask.shape.filter((_, i) => i !== axis),
+    attributes: { keepdims: int(0) },
+  });
 }
 
-/** The tensor [T, B, ...] as packed data of these lengths, INT64 [B]. */
-export function withLengths(padded: TensorValue, lengths: TensorValue): TensorValue {
-  const data = new TensorValue(padded.content);
-  lengthsOf.set(data, lengths);
-  return data;
-}
-
-/** The lengths of packed data. Refuses data that other operators have changed. */
-export function unpacked(context: LowerContext, data: TensorValue): TensorValue {
-  return lengthsOf.get(data) ?? context.unsupported('a packed sequence that was changed between packing and use', 'pad it before other operators use it');
+/** The places of a mask that hold, row-major: INT64 [count, rank]. */
+function placesOf(context: LowerContext, mask: TensorValue): TensorValue {
+  const places = context.node('NonZero', [mask], { dtype: 'int64', shape: [mask.rank, null] });
+  return context.transpose(places, [1, 0]);
 }

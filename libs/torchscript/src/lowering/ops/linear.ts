@@ -58,6 +58,16 @@ defineOp('aten::inner(Tensor self, Tensor other) -> Tensor', (context, { self, o
   return context.reshape(product, [...self.shape.slice(0, -1), ...other.shape.slice(0, -1)]);
 });
 
+defineOp('aten::linalg_vecdot(Tensor x, Tensor y, *, int dim=-1) -> Tensor', (context, { x, y, dim }) => {
+  const shape = broadcastShapes(context, x.shape, y.shape);
+  const axis = context.axis(dim, shape.length);
+  const product = context.node('Mul', [x, y], { shape });
+  return context.node('ReduceSum', [product, context.ints([axis])], {
+    shape: shape.filter((_, i) => i !== axis),
+    attributes: { keepdims: int(0) },
+  });
+});
+
 const outer = (context: LowerContext, self: TensorValue, vec2: TensorValue): TensorValue => {
   const dtype = promoteTypes(self.dtype, vec2.dtype);
   const column = context.reshape(context.cast(self, dtype), [self.shape[0] ?? 1, 1]);

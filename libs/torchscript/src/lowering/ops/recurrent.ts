@@ -1,6 +1,6 @@
 import { int, str } from '../attributes.ts';
 import { opFamily } from '../define-op.ts';
-import { longestOf, packed, stepsOf, unpacked, withLengths } from '../packed-sequence.ts';
+import { longestOf, pack, runningMask, unpack } from '../packed-sequence.ts';
 import type { LowerContext } from '../../executor/lower-context.ts';
 import { addDims, maxDims, mulDims, subDims, type Dim } from '../../executor/sym-int.ts';
 import type { TensorValue } from '../../executor/values.ts';
@@ -193,24 +193,27 @@ function options(args: StackArguments): Pick<Stack, 'hasBiases' | 'layers' | 'dr
   };
 }
 
-/** A packed sequence is kept padded [T, B, F], with its lengths; see packed-sequence.ts. */
 function runPacked(
   context: LowerContext,
   kind: CellKind,
-  args: StackArguments & { readonly data: TensorValue; readonly params: readonly TensorValue[] },
+  args: StackArguments & {
+    readonly data: TensorValue;
+    readonly batch_sizes: TensorValue;
+    readonly params: readonly TensorValue[];
+  },
   initial: readonly TensorValue[],
 ): TensorValue[] {
-  const lengths = unpacked(context, args.data);
+  const { padded, lengths } = unpack(context, args.data, args.batch_sizes);
   const { output, final } = runStack(context, {
     ...options(args),
     kind,
-    input: args.data,
+    input: padded,
     initial,
     weights: args.params,
     batchFirst: false,
     lengths: context.cast(lengths, 'int32'),
   });
-  return [withLengths(output, lengths), ...final];
+  return [pack(context, { padded: output, lengths }).data, ...final];
 }
 
 defineOp(
@@ -263,29 +266,27 @@ defineOp(
   'aten::_pack_padded_sequence(Tensor input, Tensor lengths, bool batch_first) -> (Tensor, Tensor)',
   (context, { input, lengths, batch_first }) => {
     const timeFirst = batch_first ? context.transpose(input, [1, 0, ...input.shape.map((_, i) => i).slice(2)]) : input;
-    return packed(context, timeFirst, lengths);
+    const { data, batchSizes } = pack(context, { padded: timeFirst, lengths: context.cast(lengths, 'int64') });
+    return [data, batchSizes];
   },
 );
 defineOp(
   'aten::_pad_packed_sequence(Tensor data, Tensor batch_sizes, bool batch_first, Scalar padding_value, SymInt total_length) -> (Tensor, Tensor)',
-  (context, { data, batch_first, padding_value, total_length }) => {
-    const lengths = context.cast(unpacked(context, data), 'int64');
-    const [time = 1, batch = 1, ...features] = data.shape;
+  (context, { data, batch_sizes, batch_first, padding_value, total_length }) => {
+    const { padded: whole, lengths } = unpack(context, data, batch_sizes);
+    const [time = 1, batch = 1, ...features] = whole.shape;
     // PyTorch pads to the longest sequence, which may be shorter than what was packed, or to what is asked for.
     const length = total_length === -1 ? longestOf(context, lengths) : total_length;
     const missing = maxDims(subDims(length, time), 0);
     const none = [0, ...features.map(() => 0)];
     const long =
       missing === 0
-        ? data
-        : context.node('Pad', [data, context.ints([0, ...none, missing, ...none])], {
+        ? whole
+        : context.node('Pad', [whole, context.ints([0, ...none, missing, ...none])], {
             shape: [addDims(time, missing), batch, ...features],
           });
     const cut = context.slice(long, 0, 0, length, 1, length);
-    const real = context.node('Less', [context.reshape(stepsOf(context, length), [length, 1]), lengths], {
-      dtype: 'bool',
-      shape: [length, batch],
-    });
+    const real = runningMask(context, length, lengths);
     const wide = context.reshape(real, [length, batch, ...features.map(() => 1)]);
     const padded = context.node('Where', [wide, cut, context.scalar(padding_value, data.dtype)], {
       dtype: data.dtype,
