@@ -36,6 +36,8 @@ const DTYPES = new Map<Datatype, ScalarType>([
 /** A TorchScript archive compiled for one form of call, in ONNX Runtime. */
 export interface CompiledArchive extends AsyncDisposable {
   readonly compiled: CompiledModel;
+  /** Opening the archive and compiling it. */
+  readonly compileMs: number;
   /** One call: arguments flattened in order, outputs flattened in order; state goes from call to call. */
   run(args: readonly Tensor[]): Promise<Tensor[]>;
 }
@@ -48,10 +50,12 @@ export async function compileArchive(
 ): Promise<CompiledArchive> {
   const source = await openFile(path);
   try {
+    const started = performance.now();
     const archive = await openArchive(source);
     const call = example.map(({ datatype, shape }) => ({ dtype: DTYPES.get(datatype) ?? 'float32', rank: shape.length }));
     const described = options?.(archive, call) ?? inputsOfCall(archive, call);
     const compiled = await compile(archive, { ...described, archiveName: basename(path) });
+    const compileMs = performance.now() - started;
     checkGraph(compiled.model.graph);
     const bytes = encodeModel(compiled.model);
     const session = await OnnxSession.open({ bytes, externalFolder: dirname(path) }, { intraOpThreads: 1 });
@@ -65,6 +69,7 @@ export async function compileArchive(
     const inputs = signature.inputs.filter(({ name }) => !state.has(name));
     return {
       compiled,
+      compileMs,
       run: async (args) => {
         const feeds = inputs.map(({ name, dtype }, i) => as(args[i], name, DATATYPES[dtype] ?? 'FP32'));
         const names = signature.outputs.map(({ name }) => name);

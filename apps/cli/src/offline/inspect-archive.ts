@@ -7,7 +7,7 @@ import {
   type CompiledSignature,
   type UnsupportedOp,
 } from '@sconce/torchscript';
-import { unsupportedOf } from '../output/unsupported-text.ts';
+import { unsupportedHeadline, unsupportedOf } from '../output/unsupported-text.ts';
 import type { TorchScriptFile } from './model-file.ts';
 import { compileOptions, type ModelOptions } from './model-options.ts';
 
@@ -66,10 +66,11 @@ export function byCount(counts: ReadonlyMap<string, number>): (readonly [string,
 function failedInspection(error: unknown): FailedInspection {
   if (!(error instanceof SconceError) || !['model_invalid', 'unsupported'].includes(error.code)) throw error;
   const inputs = error.details['inputs'];
+  const unsupported = unsupportedOf(error);
   return {
     ok: false,
-    reason: error.message,
-    unsupported: unsupportedOf(error),
+    reason: unsupported.length > 0 ? unsupportedHeadline(unsupported) : error.message,
+    unsupported,
     unknownInputs: Array.isArray(inputs) ? inputs.map(String) : [],
   };
 }

@@ -3,7 +3,7 @@ import type { ArchiveInspection, CompiledInspection, FailedInspection } from '..
 import type { OnnxInspection } from '../offline/inspect-onnx.ts';
 import { formatBytes } from './model-text.ts';
 import { describeSignature } from './signature-text.ts';
-import { UNSUPPORTED_HINT, unsupportedHeadline, unsupportedText } from './unsupported-text.ts';
+import { UNSUPPORTED_HINT, unsupportedText } from './unsupported-text.ts';
 
 /** A TorchScript file for people. */
 export function archiveText(file: string, bytes: number, inspection: ArchiveInspection): string {
@@ -37,7 +37,7 @@ function failedText(method: string, { reason, unsupported }: FailedInspection): 
   if (unsupported.length > 0) {
     return [
       `${method} does not compile`,
-      `  ${unsupportedHeadline(unsupported)}`,
+      `  ${reason}`,
       `  ${UNSUPPORTED_HINT}`,
       indent(unsupportedText(unsupported)),
     ].join('\n');

@@ -54,6 +54,8 @@ export class DimEmitter {
           return node('Reshape', [definition.value, this.#int64([1])]);
         case 'floordiv':
           return this.#floorDiv(definition.a, definition.b);
+        case 'mul':
+          return node('Mul', [this.emit(definition.a), this.emit(definition.b)]);
         case 'mod':
           return node('Mod', [this.emit(definition.a), this.emit(definition.b)]);
         case 'min':

@@ -55,6 +55,7 @@ export class Emitter implements LowerContext {
   readonly #weightNames = new Map<string, string>();
   /** Sizes that guards have fixed, by the atom's key. */
   readonly #fixed = new Map<string, Dim>();
+  readonly #resolved = new Map<string, Dim>();
   readonly #dims = new DimEmitter(
     () => this.#scope,
     (values) => this.#constantName(values, 'int64', [values.length]),
@@ -407,7 +408,13 @@ export class Emitter implements LowerContext {
   }
 
   resolve(dim: Dim): Dim {
-    return this.#fixed.size === 0 ? dim : substitute(dim, (atom) => this.#fixed.get(atom.key));
+    if (this.#fixed.size === 0 || typeof dim === 'number') return dim;
+    let resolved = this.#resolved.get(dim.key);
+    if (resolved === undefined) {
+      resolved = substitute(dim, (atom) => this.#fixed.get(atom.key));
+      this.#resolved.set(dim.key, resolved);
+    }
+    return resolved;
   }
 
   require(a: Dim, b: Dim): boolean {
@@ -422,6 +429,7 @@ export class Emitter implements LowerContext {
     // Only the axes of inputs have a lower bound of 1.
     if (!Number.isInteger(value) || value < 1 || atom.min !== 1) return false;
     this.#fixed.set(atom.key, value);
+    this.#resolved.clear();
     const { value: input, axis } = atom.definition;
     this.learnedSizes.set(input, (this.learnedSizes.get(input) ?? new Map<number, number>()).set(axis, value));
     return true;

@@ -21,8 +21,10 @@ export type AtomDefinition =
   | { readonly kind: 'size'; readonly value: string; readonly axis: number }
   /** The one element of an int64 graph value of rank 0. */
   | { readonly kind: 'value'; readonly value: string }
-  /** `broadcast` is what PyTorch's broadcasting makes of two sizes that agree: the one that is not 1. */
-  | { readonly kind: 'floordiv' | 'mod' | 'min' | 'max' | 'broadcast'; readonly a: Dim; readonly b: Dim };
+  /** `broadcast` is what PyTorch's broadcasting makes of two sizes that agree: the one that is not 1. `mul` stands for products too long to write out. */
+  | { readonly kind: Operation; readonly a: Dim; readonly b: Dim };
+
+type Operation = 'floordiv' | 'mod' | 'min' | 'max' | 'broadcast' | 'mul';
 
 interface Term {
   readonly factor: number;
@@ -100,6 +102,7 @@ export function subDims(a: Dim, b: Dim): Dim {
 export function mulDims(a: Dim, b: Dim): Dim {
   // Adding 0 turns -0, which no size is, into 0.
   if (typeof a === 'number' && typeof b === 'number') return a * b + 0;
+  if (termsOf(a).length * termsOf(b).length > MAX_TERMS) return opaqueProduct(a, b);
   const terms: Term[] = [];
   for (const x of termsOf(a)) {
     for (const y of termsOf(b)) {
@@ -108,6 +111,15 @@ export function mulDims(a: Dim, b: Dim): Dim {
     }
   }
   return fromTerms(terms);
+}
+
+/** Polynomials longer than this stay unexpanded. */
+const MAX_TERMS = 16;
+
+function opaqueProduct(a: Dim, b: Dim): Dim {
+  const [x, y] = ordered(a, b);
+  const [p, q] = [minimumOf(x), minimumOf(y)];
+  return operation('mul', x, y, p >= 0 && q >= 0 ? p * q : -Infinity);
 }
 
 export function productOf(dims: readonly Dim[]): Dim {
@@ -152,13 +164,35 @@ function quotientByPolynomial(a: Dim, b: Dim): Dim | undefined {
   return rest === 0 ? quotient : undefined;
 }
 
-function operation(kind: 'floordiv' | 'mod' | 'min' | 'max' | 'broadcast', a: Dim, b: Dim, min: number): Dim {
+function operation(kind: Operation, a: Dim, b: Dim, min: number): Dim {
   return symbol({
-    key: `${kind}(${String(a)},${String(b)})`,
+    key: shorten(`${kind}(${String(a)},${String(b)})`),
     definition: { kind, a, b },
     min,
     depth: Math.max(depthOf(a), depthOf(b)),
   });
+}
+
+/** Longer keys are replaced by a digest: expressions that contain each other would otherwise grow without end. */
+const MAX_KEY_LENGTH = 160;
+
+function shorten(key: string): string {
+  if (key.length <= MAX_KEY_LENGTH) return key;
+  const [a, b] = [digest(key, 0x9e3779b9), digest(key, 0x85ebca6b)];
+  return `${key.slice(0, 24)}…#${a.toString(36)}${b.toString(36)}`;
+}
+
+/** 53 bits that depend on every character. */
+function digest(text: string, seed: number): number {
+  let [high, low] = [0xdeadbeef ^ seed, 0x41c6ce57 ^ seed];
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    high = Math.imul(high ^ code, 2654435761);
+    low = Math.imul(low ^ code, 1597334677);
+  }
+  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909);
+  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909);
+  return 4294967296 * (2097151 & low) + (high >>> 0);
 }
 
 /** Python's `a // b`. */
@@ -281,29 +315,37 @@ export function depthOf(dim: Dim): number {
 }
 
 /** The expression with atoms replaced, as `replace` says (undefined keeps the atom); used where a guard fixes a size. */
-export function substitute(dim: Dim, replace: (atom: Atom) => Dim | undefined): Dim {
+export function substitute(dim: Dim, replace: (atom: Atom) => Dim | undefined, seen = new Map<string, Dim | undefined>()): Dim {
   if (typeof dim === 'number') return dim;
+  if (dim.terms.every((term) => term.atoms.every((atom) => replaced(atom, replace, seen) === undefined))) return dim;
   return dim.terms.reduce<Dim>((sum, term) => {
-    const product = term.atoms.reduce<Dim>((value, atom) => mulDims(value, replaced(atom, replace)), term.factor);
+    const product = term.atoms.reduce<Dim>(
+      (value, atom) => mulDims(value, replaced(atom, replace, seen) ?? symbol(atom)),
+      term.factor,
+    );
     return addDims(sum, product);
   }, 0);
 }
 
-function replaced(atom: Atom, replace: (atom: Atom) => Dim | undefined): Dim {
-  const direct = replace(atom);
-  if (direct !== undefined) return direct;
+/** What becomes of an atom; undefined where it stays. */
+function replaced(atom: Atom, replace: (atom: Atom) => Dim | undefined, seen: Map<string, Dim | undefined>): Dim | undefined {
+  if (seen.has(atom.key)) return seen.get(atom.key);
+  let result = replace(atom);
   const { definition } = atom;
-  if (definition.kind === 'size' || definition.kind === 'value') return symbol(atom);
-  const a = substitute(definition.a, replace);
-  const b = substitute(definition.b, replace);
-  if (sameDim(a, definition.a) && sameDim(b, definition.b)) return symbol(atom);
-  return COMBINE[definition.kind](a, b);
+  if (result === undefined && definition.kind !== 'size' && definition.kind !== 'value') {
+    const a = substitute(definition.a, replace, seen);
+    const b = substitute(definition.b, replace, seen);
+    if (a !== definition.a || b !== definition.b) result = COMBINE[definition.kind](a, b);
+  }
+  seen.set(atom.key, result);
+  return result;
 }
 
-const COMBINE = {
+const COMBINE: Readonly<Record<Operation, (a: Dim, b: Dim) => Dim>> = {
   floordiv: floorDivDims,
   mod: modDims,
   min: minDims,
   max: maxDims,
   broadcast: broadcastDims,
-} as const;
+  mul: mulDims,
+};

@@ -44,11 +44,10 @@ async function constantOf(archive: TorchScriptArchive, value: PickleValue, ident
     case 'complex':
       return value;
     case 'dict':
-      return { kind: 'object', identity, text: '<Dict>', type: ANY };
+      return { kind: 'object', text: '<Dict>', type: ANY };
     case 'object':
       return {
         kind: 'object',
-        identity,
         text: '<Object>',
         type: { kind: 'class', name: value.className, form: 'class' },
       };

@@ -14,7 +14,7 @@ export type Constant =
   /** `text` is the tensor as it is printed; identity tells tensors apart. */
   | { readonly kind: 'tensor'; readonly identity: number; readonly text: string }
   /** An object that only the archive can make; `text` says what it is. */
-  | { readonly kind: 'object'; readonly identity: number; readonly text: string; readonly type: IrType }
+  | { readonly kind: 'object'; readonly text: string; readonly type: IrType }
   | { readonly kind: 'function'; readonly name: string; readonly qualifiedName: string };
 
 /** The type a constant has unless its place says otherwise. */

@@ -163,7 +163,7 @@ export abstract class ExpressionEmitter {
     }
     const type = classType(path, this.context.program);
     if (type.kind === 'class' && type.form === 'enum') {
-      return this.builder.constant({ kind: 'object', identity: -1, text: `${path}.${name}`, type }, at);
+      return this.builder.constant({ kind: 'object', text: `${path}.${name}`, type }, at);
     }
     return this.fail(`${path}.${name} cannot be used as a value`, at);
   }
@@ -335,11 +335,10 @@ export abstract class ExpressionEmitter {
     const [task, ...args] = call.args;
     const name = task?.kind === 'name' ? task.name : undefined;
     const definition = name === undefined ? undefined : this.scope.findFunction(name);
-    const of = definition?.returns === undefined ? ANY : readTypeExpr(definition.returns, this.context.program);
     const inputs = args.map((arg) => this.emit(arg));
     const node = this.builder.insert('prim::fork', {
       inputs,
-      types: [{ kind: 'future', of }],
+      types: [{ kind: 'future', of: ANY }],
       sideEffect: true,
       at: call.at,
     });

@@ -39,7 +39,10 @@ class FunctionEmitter extends ExpressionEmitter {
     this.#emitInto(node, () => {
       this.#emitBody(definition.body, (value) => {
         const block = node.blocks[0];
-        if (block !== undefined && value !== undefined) block.outputs = [this.emit(value)];
+        if (block === undefined || value === undefined) return;
+        const result = this.emit(value);
+        block.outputs = [result];
+        for (const output of node.outputs) output.type = { kind: 'future', of: result.type };
       });
     });
   }

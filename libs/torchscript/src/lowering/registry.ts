@@ -8,7 +8,7 @@ import { convolution } from './ops/convolution.ts';
 import { indexing } from './ops/indexing/indexing.ts';
 import { scalar } from './ops/scalar/scalar.ts';
 import { creation } from './ops/creation/creation.ts';
-import { elementwise } from './ops/elementwise.ts';
+import { elementwise } from './ops/elementwise/elementwise.ts';
 import { linear } from './ops/linear.ts';
 import { normalization } from './ops/normalization.ts';
 import { pooling } from './ops/pooling/pooling.ts';

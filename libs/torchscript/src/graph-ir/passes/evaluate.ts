@@ -4,8 +4,8 @@ import type { Node } from '../graph.ts';
 type Numeric = bigint | number | boolean;
 
 const COMPARISONS: Readonly<Record<string, (a: Numeric | string, b: Numeric | string) => boolean>> = {
-  'aten::eq': (a, b) => asComparable(a) == asComparable(b),
-  'aten::ne': (a, b) => asComparable(a) != asComparable(b),
+  'aten::eq': isEqual,
+  'aten::ne': (a, b) => !isEqual(a, b),
   'aten::lt': (a, b) => a < b,
   'aten::le': (a, b) => a <= b,
   'aten::gt': (a, b) => a > b,
@@ -78,6 +78,9 @@ function evaluateUnary(kind: string, a: Constant): Constant | undefined {
 }
 
 function evaluateBinary(kind: string, a: Constant, b: Constant): Constant | undefined {
+  if (isEnumMember(a) && isEnumMember(b)) {
+    return kind === 'aten::eq' || kind === 'aten::ne' ? (a.text === b.text) === (kind === 'aten::eq') : undefined;
+  }
   const comparable = (isNumeric(a) && isNumeric(b)) || (typeof a === 'string' && typeof b === 'string');
   if (!comparable) return undefined;
   const compare = COMPARISONS[kind];
@@ -94,13 +97,17 @@ function isNumeric(value: Constant): value is Numeric {
   return typeof value === 'bigint' || typeof value === 'number' || typeof value === 'boolean';
 }
 
+function isEnumMember(value: Constant): value is Extract<Constant, { readonly kind: 'object' }> {
+  if (typeof value !== 'object' || value?.kind !== 'object') return false;
+  return value.type.kind === 'class' && value.type.form === 'enum';
+}
+
 function isTuple(value: Constant): value is Extract<Constant, { readonly kind: 'tuple' }> {
   return typeof value === 'object' && value !== null && value.kind === 'tuple';
 }
 
-/** Booleans compare as numbers; bigint and number compare across types by themselves. */
-function asComparable(value: Numeric | string): bigint | number | string {
-  return typeof value === 'boolean' ? Number(value) : value;
+function isEqual(a: Numeric | string, b: Numeric | string): boolean {
+  return typeof a === typeof b ? a === b : Number(a) === Number(b);
 }
 
 /** Python's remainder: it has the sign of the divisor. */

@@ -31,14 +31,15 @@ function collect(block: Block, pool: Map<string, Value>, pooled: Node[]): void {
   block.nodes = rest;
 }
 
-/** What equal constants have in common; undefined for one that equals no other, as NaN. */
+/** What equal constants have in common; undefined for one that equals no other, as NaN and objects. */
 export function constantKey({ constant, attributes, outputs }: Node): string | undefined {
   if (constant === undefined || (typeof constant === 'number' && Number.isNaN(constant))) return undefined;
   const type = outputs.map((output) => printType(output.type)).join();
   if (typeof constant !== 'object' || constant === null) return `${type} ${attributes}`;
   switch (constant.kind) {
-    case 'tensor':
     case 'object':
+      return undefined;
+    case 'tensor':
       return `${type} ${constant.identity} ${constant.text}`;
     case 'function':
       return `${type} ${constant.qualifiedName}`;

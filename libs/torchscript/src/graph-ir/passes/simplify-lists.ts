@@ -2,7 +2,7 @@ import { printConstant } from '../constant.ts';
 import { createNode, replaceValue, resolve, type Block, type Node, type Value } from '../graph.ts';
 import { INT } from '../ir-type.ts';
 
-/** Lengths and items of lists that were just made and that nothing changes. */
+/** Lengths and items of lists and dicts that were just made and that nothing changes. */
 export function simplifyLists(block: Block): boolean {
   const changed = new Set<Value>();
   collectChanged(block, changed);
@@ -12,9 +12,9 @@ export function simplifyLists(block: Block): boolean {
 function collectChanged(block: Block, changed: Set<Value>): void {
   for (const node of block.nodes) {
     for (const inner of node.blocks) collectChanged(inner, changed);
-    // The list that an operator changes is its first argument.
+    // What an operator changes is its first argument.
     const list = node.sideEffect ? node.inputs[0] : undefined;
-    if (list?.type.kind === 'list') changed.add(resolve(list));
+    if (list?.type.kind === 'list' || list?.type.kind === 'dict') changed.add(resolve(list));
   }
 }
 
@@ -25,8 +25,8 @@ function simplifyBlock(block: Block, changed: ReadonlySet<Value>): boolean {
     node.inputs = node.inputs.map(resolve);
     for (const inner of node.blocks) any = simplifyBlock(inner, changed) || any;
     const list = node.inputs[0];
-    const made = list?.type.kind === 'list' && !changed.has(list) ? list.node : undefined;
-    const results = made?.kind === 'prim::ListConstruct' ? simplifyNode(node, made.inputs, nodes) : undefined;
+    const made = list === undefined || changed.has(list) ? undefined : list.node;
+    const results = made === undefined ? undefined : simplifyNode(node, made, nodes);
     results?.forEach((result, i) => {
       const output = node.outputs[i];
       if (output === undefined) return;
@@ -39,25 +39,28 @@ function simplifyBlock(block: Block, changed: ReadonlySet<Value>): boolean {
   return any;
 }
 
-/** What stands for the results of a node whose first argument is a list of these items; new nodes go into `before`. */
-function simplifyNode(node: Node, items: readonly Value[], before: Node[]): readonly Value[] | undefined {
+/** What stands for the results of a node whose first argument was made by `made`; new nodes go into `before`. */
+function simplifyNode(node: Node, made: Node, before: Node[]): readonly Value[] | undefined {
+  const { kind, inputs: items } = made;
+  if (kind !== 'prim::ListConstruct' && kind !== 'prim::DictConstruct') return undefined;
+  const isList = kind === 'prim::ListConstruct';
   switch (node.kind) {
     case 'aten::len': {
-      const constant = BigInt(items.length);
+      const constant = BigInt(isList ? items.length : items.length / 2);
       const length = createNode('prim::Constant', { constant, attributes: printConstant(constant), types: [INT] });
       before.push(length);
       return length.outputs;
     }
     case 'aten::__getitem__': {
-      const index = node.inputs[1]?.node?.constant;
-      const item = typeof index === 'bigint' ? items.at(Number(index)) : undefined;
+      const key = node.inputs[1]?.node?.constant;
+      const item = isList && typeof key === 'bigint' ? items.at(Number(key)) : undefined;
       return item === undefined ? undefined : [item];
     }
     case 'prim::ListUnpack':
-      return items.length === node.outputs.length ? items : undefined;
+      return isList && items.length === node.outputs.length ? items : undefined;
     case 'aten::add': {
       const other = node.inputs[1]?.node;
-      if (node.inputs.length !== 2 || other?.kind !== 'prim::ListConstruct') return undefined;
+      if (!isList || node.inputs.length !== 2 || other?.kind !== 'prim::ListConstruct') return undefined;
       const types = node.outputs.map(({ type }) => type);
       const joined = createNode('prim::ListConstruct', { inputs: [...items, ...other.inputs], types });
       before.push(joined);

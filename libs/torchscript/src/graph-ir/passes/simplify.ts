@@ -1,6 +1,6 @@
 import { printConstant, typeOfConstant, type Constant } from '../constant.ts';
 import { createNode, replaceValue, resolve, settle, type Block, type Graph, type Node, type Value } from '../graph.ts';
-import { ANY, BOOL, INT, isSubtype, NONE, sameType, unifyTypes, type IrType } from '../ir-type.ts';
+import { ANY, BOOL, INT, isSubtype, NONE, sameType, TENSOR, unifyTypes, type IrType } from '../ir-type.ts';
 import { eliminateDeadCode } from './dead-code.ts';
 import { simplifyLists } from './simplify-lists.ts';
 
@@ -11,7 +11,7 @@ import { simplifyLists } from './simplify-lists.ts';
  */
 export function simplify(graph: Graph): void {
   settle(graph.block);
-  const changes = [simplifyTensors, simplifyLists, simplifyValues].map((run) => {
+  const changes = [simplifyTensors, simplifyLists, dropTensorNoops, simplifyValues].map((run) => {
     const changed = run(graph.block);
     settle(graph.block);
     return changed;
@@ -74,6 +74,29 @@ function simplifyTensors(block: Block): boolean {
     const rank = kind === 'aten::dim' ? CONVOLUTION_RANKS[made?.kind ?? ''] : undefined;
     return rank === undefined ? undefined : byConstant(rank);
   });
+}
+
+/** `x + 0`, `x * 1` with integers, where neither x nor the result is changed in place or given back. */
+function dropTensorNoops(block: Block): boolean {
+  const kept = new Set(block.outputs);
+  collectWritten(block, kept);
+  return rewrite(block, ({ kind, inputs, outputs }) => {
+    const [tensor, number, alpha] = inputs;
+    const [output] = outputs;
+    if (tensor === undefined || output === undefined || !sameType(tensor.type, TENSOR)) return undefined;
+    const isSum = (kind === 'aten::add' || kind === 'aten::sub') && alpha?.node?.constant === 1n;
+    const neutral = isSum ? 0n : kind === 'aten::mul' ? 1n : undefined;
+    if (neutral === undefined || number?.node?.constant !== neutral || kept.has(tensor) || kept.has(output))
+      return undefined;
+    return { values: [tensor] };
+  });
+}
+
+function collectWritten(block: Block, written: Set<Value>): void {
+  for (const { kind, sideEffect, inputs, blocks } of block.nodes) {
+    if (sideEffect && kind.endsWith('_')) for (const input of inputs.slice(0, 1)) written.add(input);
+    for (const inner of blocks) collectWritten(inner, written);
+  }
 }
 
 function simplifyValues(block: Block): boolean {

@@ -1,0 +1,100 @@
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { isFloating } from '../../../executor/onnx-types.ts';
+import type { TensorValue } from '../../../executor/values.ts';
+import { binary, choose, compare } from '../../arithmetic.ts';
+import { flag } from '../../attributes.ts';
+import { copyOf } from '../../copies.ts';
+import { opFamily } from '../../define-op.ts';
+import { operandAs, type Operand } from '../../promotion.ts';
+import { promotedFloats } from './operands.ts';
+
+const { ops, defineOp } = opFamily('elementwise');
+
+/** What kind of number an element is: NaN, infinite, negative. */
+export const numberKinds = ops;
+
+/** True for every element of a tensor without NaN. */
+function trues(context: LowerContext, self: TensorValue): TensorValue {
+  return compare(context, 'Equal', self, self);
+}
+
+/** Whether an element is NaN. */
+export function isNan(context: LowerContext, self: TensorValue): TensorValue {
+  return isFloating(self.dtype)
+    ? context.node('IsNaN', [self], { dtype: 'bool' })
+    : context.node('Not', [trues(context, self)]);
+}
+
+/** Whether an element is an infinity, of the signs asked for. */
+export function isInfinite(context: LowerContext, self: TensorValue, positive = true, negative = true): TensorValue {
+  if (!isFloating(self.dtype)) return context.node('Not', [trues(context, self)]);
+  return context.node('IsInf', [self], {
+    dtype: 'bool',
+    attributes: { detect_positive: flag(positive), detect_negative: flag(negative) },
+  });
+}
+
+/** Whether an element is neither NaN nor an infinity. */
+export function isFinite(context: LowerContext, self: TensorValue): TensorValue {
+  if (!isFloating(self.dtype)) return trues(context, self);
+  return context.node('Not', [binary(context, 'Or', isNan(context, self), isInfinite(context, self))]);
+}
+
+/** Whether an element's sign is minus, that of -0.0 too. */
+export function hasSign(context: LowerContext, self: TensorValue): TensorValue {
+  const zero = context.scalar(0, self.dtype);
+  const negative = compare(context, 'Less', self, zero);
+  if (!isFloating(self.dtype)) return negative;
+  return binary(context, 'Or', negative, compare(context, 'Less', context.node('Reciprocal', [self]), zero));
+}
+
+defineOp('aten::isnan(Tensor self) -> Tensor', (context, { self }) => isNan(context, self));
+defineOp('aten::isinf(Tensor self) -> Tensor', (context, { self }) => isInfinite(context, self));
+defineOp('aten::isposinf(Tensor self) -> Tensor', (context, { self }) => isInfinite(context, self, true, false));
+defineOp('aten::isneginf(Tensor self) -> Tensor', (context, { self }) => isInfinite(context, self, false, true));
+defineOp('aten::isfinite(Tensor self) -> Tensor', (context, { self }) => isFinite(context, self));
+defineOp('aten::isreal(Tensor self) -> Tensor', (context, { self }) =>
+  binary(context, 'Or', trues(context, self), isNan(context, self)),
+);
+defineOp('aten::signbit(Tensor self) -> Tensor', (context, { self }) => hasSign(context, self), {
+  limits: 'NaN counts as positive',
+});
+
+/** `|self|` with the sign of `other`. */
+function copySign(context: LowerContext, self: TensorValue, other: Operand): TensorValue {
+  const [x, y] = promotedFloats(context, self, other);
+  const magnitude = context.node('Abs', [x]);
+  return choose(context, hasSign(context, y), context.node('Neg', [magnitude]), magnitude);
+}
+
+defineOp('aten::copysign.Tensor(Tensor self, Tensor other) -> Tensor', (context, { self, other }) =>
+  copySign(context, self, other),
+);
+defineOp('aten::copysign.Scalar(Tensor self, Scalar other) -> Tensor', (context, { self, other }) =>
+  copySign(context, self, other),
+);
+defineOp('aten::heaviside(Tensor self, Tensor values) -> Tensor', (context, { self, values }) => {
+  const zero = operandAs(context, 0n, self.dtype);
+  const positive = context.cast(compare(context, 'Greater', self, zero), self.dtype);
+  return choose(context, compare(context, 'Equal', self, zero), values, positive);
+});
+
+/** The greatest finite number of a floating dtype. */
+const GREATEST: Readonly<Record<string, number>> = {
+  float16: 65504,
+  bfloat16: 3.3895313892515355e38,
+  float32: 3.4028234663852886e38,
+  float64: Number.MAX_VALUE,
+};
+
+defineOp(
+  'aten::nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor',
+  (context, { self, nan, posinf, neginf }) => {
+    const greatest = GREATEST[self.dtype];
+    if (greatest === undefined) return copyOf(self);
+    const number = (value: number): TensorValue => context.scalar(value, self.dtype);
+    const without = choose(context, isInfinite(context, self, true, false), number(posinf ?? greatest), self);
+    const finite = choose(context, isInfinite(context, self, false, true), number(neginf ?? -greatest), without);
+    return choose(context, isNan(context, self), number(nan ?? 0), finite);
+  },
+);

@@ -1,0 +1,88 @@
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { isFloating } from '../../../executor/onnx-types.ts';
+import { SymInt } from '../../../executor/sym-int.ts';
+import type { Scalar, TensorValue } from '../../../executor/values.ts';
+import type { ScalarType } from '../../../scalar-type.ts';
+import { sameShape } from '../../dims.ts';
+import { floatType, operandAs, resultType, type Operand } from '../../promotion.ts';
+
+/** Up to so many known elements are computed while compiling. */
+const MAX_FOLDED = 64;
+
+/** Both operands as tensors of the dtype that PyTorch computes them in, or of `dtype`. */
+export function promoted(
+  context: LowerContext,
+  a: Operand,
+  b: Operand,
+  dtype = resultType([a, b]),
+): [TensorValue, TensorValue] {
+  return [operandAs(context, a, dtype), operandAs(context, b, dtype)];
+}
+
+/** Both operands in the floating dtype of operators that give floats of integers too. */
+export function promotedFloats(context: LowerContext, a: Operand, b: Operand): [TensorValue, TensorValue] {
+  return promoted(context, a, b, floatType(resultType([a, b])));
+}
+
+/**
+ * An operator on tensors whose few elements are known, computed while compiling: numbers on their way from a size into a
+ * shape stay sizes. `operands` are of one dtype and of one shape, or of rank 0. Undefined where the graph has to do it.
+ */
+export function folded(
+  context: LowerContext,
+  operands: readonly TensorValue[],
+  dtype: ScalarType,
+  compute: (...elements: readonly Scalar[]) => Scalar,
+): TensorValue | undefined {
+  const largest = operands.reduce((a, b) => (b.rank > a.rank ? b : a));
+  const { shape } = largest.content;
+  if (!operands.every((operand) => operand.rank === 0 || sameShape(operand.content.shape, shape))) return undefined;
+  const known = operands.map((operand) => context.elementsOf(operand));
+  const count = context.elementsOf(largest)?.length ?? 0;
+  if (count === 0 || count > MAX_FOLDED || !known.every((elements) => elements?.every(isFoldable) === true)) return undefined;
+  const results = Array.from({ length: count }, (_, i) => {
+    const result = compute(...known.map((elements) => elements?.[elements.length === 1 ? 0 : i] ?? 0n));
+    // Rounded to the dtype; undefined where only the graph can do that.
+    return context.elementsOf(context.scalar(result, dtype))?.[0];
+  });
+  return results.every((result) => result !== undefined)
+    ? context.elements(results, dtype, shape as readonly number[])
+    : undefined;
+}
+
+/** Numbers and whole sizes; a float or truth value of the run belongs into the graph. */
+function isFoldable(element: Scalar): boolean {
+  return typeof element !== 'object' || element instanceof SymInt;
+}
+
+/** A tensor's elements where all of them are numbers known while compiling. */
+export function knownNumbers(context: LowerContext, tensor: TensorValue): readonly (bigint | number | boolean)[] | undefined {
+  const elements = context.elementsOf(tensor);
+  return elements?.every((element) => typeof element !== 'object') === true ? elements : undefined;
+}
+
+/**
+ * A float function computed in float64 and rounded to the floating dtype of `tensors`: for functions made of several
+ * nodes, whose rounding errors would add up in float32.
+ */
+export function inDouble(
+  context: LowerContext,
+  tensors: readonly TensorValue[],
+  compute: (...tensors: TensorValue[]) => TensorValue,
+): TensorValue {
+  const dtype = floatType(tensors[0]?.dtype ?? 'float32');
+  return context.cast(compute(...tensors.map((tensor) => context.cast(tensor, 'float64'))), dtype);
+}
+
+/** Refuses dtypes other than integers and truth values. */
+export function refuseFloats(context: LowerContext, dtype: ScalarType, what: string): void {
+  if (isFloating(dtype)) context.unsupported(`${what} of ${dtype} tensors`, 'PyTorch defines it for integers and truth values');
+}
+
+/** Gives the tensor that an in-place operator works on its new elements, in its own dtype and shape. */
+export function assign(context: LowerContext, target: TensorValue, result: TensorValue): TensorValue {
+  const { shape, dtype, contiguous } = target.content;
+  const { content } = context.expand(context.cast(result, dtype), shape);
+  context.heap.setTensor(target, { ...content, contiguous });
+  return target;
+}

@@ -1,0 +1,65 @@
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import type { TensorValue } from '../../../executor/values.ts';
+import { binary, choose, compare } from '../../arithmetic.ts';
+import { opFamily } from '../../define-op.ts';
+import { asFloat } from '../../promotion.ts';
+import { promotedFloats } from './operands.ts';
+
+const { ops, defineOp } = opFamily('elementwise');
+
+/** Angles and hyperbolic functions. Integers give float32. */
+export const trigonometric = ops;
+
+for (const [names, opType] of [
+  [['sin'], 'Sin'],
+  [['cos'], 'Cos'],
+  [['tan'], 'Tan'],
+  [['asin', 'arcsin'], 'Asin'],
+  [['acos', 'arccos'], 'Acos'],
+  [['atan', 'arctan'], 'Atan'],
+  [['sinh'], 'Sinh'],
+  [['cosh'], 'Cosh'],
+  [['asinh', 'arcsinh'], 'Asinh'],
+  [['acosh', 'arccosh'], 'Acosh'],
+  [['atanh', 'arctanh'], 'Atanh'],
+] as const) {
+  for (const name of names) {
+    defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => context.node(opType, [asFloat(context, self)]));
+  }
+}
+
+/** The angle of the point (`x`, `y`), from -π to π. */
+export function angle(context: LowerContext, y: TensorValue, x: TensorValue): TensorValue {
+  const number = (value: number): TensorValue => context.scalar(value, x.dtype);
+  const zero = number(0);
+  const right = context.node('Atan', [binary(context, 'Div', y, x)]);
+  const turn = choose(context, compare(context, 'Less', y, zero), number(-Math.PI), number(Math.PI));
+  const left = binary(context, 'Add', right, turn);
+  const upright = binary(context, 'Mul', context.node('Sign', [y]), number(Math.PI / 2));
+  const beside = choose(context, compare(context, 'Less', x, zero), left, right);
+  return choose(context, compare(context, 'Equal', x, zero), upright, beside);
+}
+
+for (const name of ['atan2', 'arctan2'] as const) {
+  defineOp(
+    `aten::${name}(Tensor self, Tensor other) -> Tensor`,
+    (context, { self, other }) => angle(context, ...promotedFloats(context, self, other)),
+    { limits: 'the sign of zero, and two infinities' },
+  );
+}
+
+/** The tensor as floats, times a number. */
+function scaledBy(context: LowerContext, self: TensorValue, factor: number): TensorValue {
+  const x = asFloat(context, self);
+  return binary(context, 'Mul', x, context.scalar(factor, x.dtype));
+}
+
+defineOp('aten::deg2rad(Tensor self) -> Tensor', (context, { self }) => scaledBy(context, self, Math.PI / 180));
+defineOp('aten::rad2deg(Tensor self) -> Tensor', (context, { self }) => scaledBy(context, self, 180 / Math.PI));
+for (const name of ['sinc', 'special_sinc'] as const) {
+  defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => {
+    const x = scaledBy(context, self, Math.PI);
+    const [zero, one] = [context.scalar(0, x.dtype), context.scalar(1, x.dtype)];
+    return choose(context, compare(context, 'Equal', x, zero), one, binary(context, 'Div', context.node('Sin', [x]), x));
+  });
+}
