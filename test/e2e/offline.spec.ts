@@ -89,8 +89,16 @@ describe('run', () => {
   });
 
   it.each([
-    ['names the model does not have', [floats('x', [1, 4], [1, 2, 3, 4]), floats('z', [1], [1])], /no input z.*x, scale, times/],
-    ['a tensor of another type', [{ ...floats('x', [1, 4], [1, 2, 3, 4]), datatype: 'INT32' as const }], /INT32|Integer|int32/],
+    [
+      'names the model does not have',
+      [floats('x', [1, 4], [1, 2, 3, 4]), floats('z', [1], [1])],
+      /no input z.*x, scale, times/,
+    ],
+    [
+      'a tensor of another type',
+      [{ ...floats('x', [1, 4], [1, 2, 3, 4]), datatype: 'INT32' as const }],
+      /INT32|Integer|int32/,
+    ],
     ['sizes the model does not take', [floats('x', [1, 5], [1, 2, 3, 4, 5])], /error: .*[45]/],
   ])('%s: exit 1, and no output file', async (_, tensors, reason) => {
     const input = writeTensors('wrong.safetensors', tensors);
@@ -113,7 +121,9 @@ describe('check', () => {
   it.each(['digits.pt', 'digits.onnx'])('prints a table (%s)', async (file) => {
     const ended = await sconce(['check', example(file), digitsCases()]);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
-    expect(ended.stdout).toMatch(/CALL +OUTPUT +ELEMENTS +MAX ABS.*\n +0 +\S+ +80 +\S+ .* ok *\n +1 .* ok *\nall 2 outputs/);
+    expect(ended.stdout).toMatch(
+      /CALL +OUTPUT +ELEMENTS +MAX ABS.*\n +0 +\S+ +80 +\S+ .* ok *\n +1 .* ok *\nall 2 outputs/,
+    );
   });
 
   it.each<[string, (logits: number[]) => number[], object]>([
@@ -122,14 +132,29 @@ describe('check', () => {
     ['infinity', (all) => all.map((value, i) => (i === 7 ? -Infinity : value)), { off: 1, max_abs: null }],
   ])('finds %s', async (_, change, expected) => {
     const ended = await sconce(['check', example('digits.pt'), digitsCases(change), '--json']);
-    expect(ended).toMatchObject({ code: 1, stderr: expect.stringMatching(/^error: 1 of 2 outputs are off\.\n.+\n$/) as string });
-    expect(JSON.parse(ended.stdout)).toMatchObject({ ok: false, calls: 2, outputs: [{ ok: false, ...expected }, { ok: true }] });
+    expect(ended).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^error: 1 of 2 outputs are off\.\n.+\n$/) as string,
+    });
+    expect(JSON.parse(ended.stdout)).toMatchObject({
+      ok: false,
+      calls: 2,
+      outputs: [{ ok: false, ...expected }, { ok: true }],
+    });
   });
 
   it.each<[string, readonly Tensor[], RegExp]>([
     ['another shape', [floats('0.out.0', [80], logits.flat())], /is FP32\[8,10\], expected FP32\[80\]/],
-    ['another dtype', [{ name: '0.out.0', datatype: 'UINT8', shape: [1], data: new Uint8Array(1) }], /expected UINT8\[1\]/],
-    ['an output too many', [floats('0.out.0', [8, 10], logits.flat()), floats('0.out.1', [1], [1])], /is missing: the model gives 1/],
+    [
+      'another dtype',
+      [{ name: '0.out.0', datatype: 'UINT8', shape: [1], data: new Uint8Array(1) }],
+      /expected UINT8\[1\]/,
+    ],
+    [
+      'an output too many',
+      [floats('0.out.0', [8, 10], logits.flat()), floats('0.out.1', [1], [1])],
+      /is missing: the model gives 1/,
+    ],
     ['an input too many', [floats('0.out.0', [1], [1]), floats('0.in.1', [1], [1])], /2 arguments/],
     ['a hole', [floats('0.out.1', [1], [1])], /misses 0\.out\.0/],
     ['no outputs', [], /no outputs of call 0/],
@@ -148,7 +173,13 @@ describe('check', () => {
     ]);
     const ended = await sconce(['check', example('digits.onnx'), cases, '--json']);
     expect(ended.code).toBe(1);
-    expect(JSON.parse(ended.stdout)).toMatchObject({ outputs: [{ call: 0, reason: /./ }, { call: 1, ok: true }].map((one) => expect.objectContaining({ call: one.call }) as object) });
+    expect(JSON.parse(ended.stdout)).toMatchObject({
+      ok: false,
+      outputs: [
+        { call: 0, ok: false, reason: expect.stringMatching(/63/) as string },
+        { call: 1, ok: true },
+      ],
+    });
   });
 });
 
@@ -158,7 +189,9 @@ describe('compile', () => {
     const file = join(elsewhere, 'digits.onnx');
     const ended = await sconce(['compile', example('digits.pt'), '-o', file, '--input', 'pixels:float32[-1,64]']);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
-    expect(ended.stdout).toMatch(/input +pixels: float32\[pixels_0, 64\]\noutput .*float32\[pixels_0, 10\]\nbatch +axis 0/);
+    expect(ended.stdout).toMatch(
+      /input +pixels: float32\[pixels_0, 64\]\noutput .*float32\[pixels_0, 10\]\nbatch +axis 0/,
+    );
     expect(readdirSync(elsewhere)).toEqual(['digits.onnx']);
     expect(await sconce(['check', file, digitsCases()])).toMatchObject({ code: 0 });
   });
@@ -225,7 +258,9 @@ describe('inspect', () => {
     });
     expect(await inspect('counter.pt')).toMatchObject({
       origin: 'scripted',
-      signature: { state: [{ input: 'calls' }, { input: 'total', output: 'total.next', dtype: 'float32', shape: [3] }] },
+      signature: {
+        state: [{ input: 'calls' }, { input: 'total', output: 'total.next', dtype: 'float32', shape: [3] }],
+      },
     });
     expect(await inspect('scaled.pt')).toMatchObject({
       module: {
@@ -257,7 +292,10 @@ describe('inspect', () => {
 
   it('prints the graph as PyTorch does', async () => {
     const { code, stdout } = await sconce(['inspect', fixture('scaled.pt'), '--graph', '--method', 'encode']);
-    expect([code, stdout]).toEqual([0, expect.stringMatching(/^graph\(%self[^]*prim::CallMethod[^]*aten::tanh[^]*return \(%/)]);
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringMatching(/^graph\(%self[^]*prim::CallMethod[^]*aten::tanh[^]*return \(%/),
+    ]);
     const inlined = await sconce(['inspect', fixture('scaled.pt'), '--inlined', '--method', 'encode', '--json']);
     const { graph } = JSON.parse(inlined.stdout) as { graph: string };
     expect(graph).toMatch(/aten::linear[^]*aten::tanh/);
@@ -268,9 +306,13 @@ describe('inspect', () => {
     const { code, stdout } = await sconce(['inspect', example('digits.onnx')]);
     expect([code, stdout]).toEqual([
       0,
-      expect.stringMatching(/ONNX, .*\n +format +opset 20, IR version 9.*\n +weights .*\n +input +pixels: FLOAT\[batch, 64\]\n +output +logits/),
+      expect.stringMatching(
+        /ONNX, .*\n +format +opset 20, IR version 9.*\n +weights .*\n +input +pixels: FLOAT\[batch, 64\]\n +output +logits/,
+      ),
     ]);
-    expect(JSON.parse((await sconce(['inspect', fixturePath('affine'), '--json'])).stdout)).toMatchObject({ format: 'onnx' });
+    expect(JSON.parse((await sconce(['inspect', fixturePath('affine'), '--json'])).stdout)).toMatchObject({
+      format: 'onnx',
+    });
   });
 
   it('exits 1 for what is no model', async () => {
@@ -292,7 +334,8 @@ describe('inspect', () => {
 });
 
 describe('bad usage exits 2', () => {
-  const pt = example('digits.pt');
+  const pt = path('copy.pt');
+  copyFileSync(example('digits.pt'), pt);
   it.each([
     [['inspect', 'nope.pt'], /nope\.pt does not exist/],
     [['inspect', '/'], /not a file/],
@@ -303,13 +346,13 @@ describe('bad usage exits 2', () => {
     [['inspect', pt, '--method', 'nope'], /no method nope\.\nIt has forward/],
     [['inspect', example('digits.onnx'), '--graph'], /TorchScript/],
     [['compile', pt], /--output/],
-    [['compile', example('digits.onnx'), '-o', 'x.onnx'], /ONNX file already/],
+    [['compile', example('digits.onnx'), '-o', path('x.onnx')], /ONNX file already/],
     [['compile', pt, '-o', pt], /what the command reads/],
     [['compile', pt, '-o', '/dev/null'], /not a file/],
     [['check', pt, 'nope.safetensors'], /nope\.safetensors does not exist/],
     [['check', pt, 'x', '--rtol', 'much'], /--rtol/],
     [['check', example('digits.onnx'), digitsIn, '--method', 'x'], /no calls|TorchScript/],
-    [['run', pt, '--in', 'nope', '--out', 'x'], /nope does not exist/],
+    [['run', pt, '--in', 'nope', '--out', path('x')], /nope does not exist/],
     [['run', pt, '--in', digitsIn], /--out/],
   ])('%j', async (args, what) => {
     const { code, stdout, stderr } = await sconce(args);

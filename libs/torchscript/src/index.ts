@@ -8,6 +8,7 @@ export {
   type MethodDescription,
   type WeightDescription,
 } from './describe-archive.ts';
+export { printGraph } from './graph-ir/print-graph.ts';
 export type { UnsupportedOp } from './executor/report.ts';
 export { OP_FAMILIES } from './lowering/registry.ts';
 export type { OpDefinition } from './lowering/define-op.ts';

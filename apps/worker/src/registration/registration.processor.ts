@@ -24,7 +24,7 @@ export class RegistrationProcessor {
     if (manifest.artifact.format !== 'onnx') {
       throw new SconceError(
         'model_invalid',
-        'This is a TorchScript archive, and this release serves ONNX files only: export the model with torch.onnx.export and push the .onnx file.',
+        'This is a TorchScript archive, which this release compiles but does not serve yet: `sconce compile model.pt -o model.onnx` makes an ONNX file of it; push that.',
       );
     }
     const file = await this.models.file(manifest);

@@ -3,14 +3,14 @@ import { printType } from '../ir-type.ts';
 
 /** Moves every constant to the front of the graph, the last one first, and keeps one of those that are equal. */
 export function poolConstants(graph: Graph): void {
-  const pool = new Map<string, Value>();
+  const pool = new Map<unknown, Value>();
   const pooled: Node[] = [];
   collect(graph.block, pool, pooled);
   graph.block.nodes.unshift(...pooled.reverse());
   settle(graph.block);
 }
 
-function collect(block: Block, pool: Map<string, Value>, pooled: Node[]): void {
+function collect(block: Block, pool: Map<unknown, Value>, pooled: Node[]): void {
   const rest: Node[] = [];
   for (const node of block.nodes) {
     for (const inner of node.blocks) collect(inner, pool, pooled);
@@ -31,14 +31,14 @@ function collect(block: Block, pool: Map<string, Value>, pooled: Node[]): void {
   block.nodes = rest;
 }
 
-/** What equal constants have in common; undefined for one that equals no other, as NaN and objects. */
-export function constantKey({ constant, attributes, outputs }: Node): string | undefined {
+/** What equal constants have in common; undefined for one that equals no other, as NaN. An object only equals itself. */
+export function constantKey({ constant, attributes, outputs }: Node): unknown {
   if (constant === undefined || (typeof constant === 'number' && Number.isNaN(constant))) return undefined;
   const type = outputs.map((output) => printType(output.type)).join();
   if (typeof constant !== 'object' || constant === null) return `${type} ${attributes}`;
   switch (constant.kind) {
     case 'object':
-      return undefined;
+      return constant;
     case 'tensor':
       return `${type} ${constant.identity} ${constant.text}`;
     case 'function':

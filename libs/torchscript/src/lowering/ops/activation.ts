@@ -1,31 +1,147 @@
+import type { LowerContext } from '../../executor/lower-context.ts';
+import { isFloating } from '../../executor/onnx-types.ts';
+import { floorDivDims, productOf } from '../../executor/sym-int.ts';
+import type { Scalar, TensorValue } from '../../executor/values.ts';
+import { binary, choose, compare } from '../arithmetic.ts';
 import { float, str } from '../attributes.ts';
 import { opFamily } from '../define-op.ts';
-import { asFloat } from '../promotion.ts';
+import { dropouts } from './dropout.ts';
+import { sigmoid } from './elementwise/exponential.ts';
+import { softmaxes } from './softmax.ts';
 
 const { ops, defineOp } = opFamily('activation');
 
-/** Activation functions: elementwise, of floating tensors. */
-export const activation = ops;
+/** `x` above zero, `scale * alpha * (exp(inputScale * x) - 1)` below, times `scale` above. */
+interface Exponential {
+  readonly alpha: number;
+  readonly scale: number;
+  readonly inputScale: number;
+}
 
-defineOp('aten::relu(Tensor self) -> Tensor', (context, { self }) => context.node('Relu', [self]));
+const number = (context: LowerContext, value: Scalar, like: TensorValue): TensorValue => context.scalar(value, like.dtype);
 
-defineOp('aten::leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor', (context, { self, negative_slope }) =>
-  context.node('LeakyRelu', [self], { attributes: { alpha: float(Number(negative_slope)) } }),
+defineOp('aten::relu(Tensor self) -> Tensor', (context, { self }) =>
+  isFloating(self.dtype) ? context.node('Relu', [self]) : binary(context, 'Max', self, number(context, 0n, self)),
 );
 
-defineOp('aten::sigmoid(Tensor self) -> Tensor', (context, { self }) => context.node('Sigmoid', [asFloat(context, self)]));
+/** Limits the elements, integers too. */
+function limited(context: LowerContext, self: TensorValue, min: Scalar, max: Scalar): TensorValue {
+  return context.node('Clip', [self, number(context, min, self), number(context, max, self)]);
+}
+
+defineOp('aten::relu6(Tensor self) -> Tensor', (context, { self }) => limited(context, self, 0n, 6n));
+defineOp('aten::hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor', (context, { self, ...limits }) =>
+  limited(context, self, limits.min_val, limits.max_val),
+);
+
+/** `slope * x` below zero. */
+function leaky(context: LowerContext, self: TensorValue, slope: number): TensorValue {
+  return context.node('LeakyRelu', [self], { attributes: { alpha: float(slope) } });
+}
+
+defineOp('aten::leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor', (context, args) =>
+  leaky(context, args.self, Number(args.negative_slope)),
+);
+
+const RANDOM = { limits: 'training mode' };
+
+/** The slope of an RReLU, which is random only in training mode. */
+function meanSlope(context: LowerContext, lower: Scalar, upper: Scalar, training: boolean): number {
+  if (training && lower !== upper) return context.unsupported('rrelu in training mode', 'call model.eval() before saving');
+  return (Number(lower) + Number(upper)) / 2;
+}
+
+defineOp(
+  'aten::rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor',
+  (context, { self, lower, upper, training }) => leaky(context, self, meanSlope(context, lower, upper, training)),
+  RANDOM,
+);
+defineOp(
+  'aten::rrelu_with_noise(Tensor self, Tensor noise, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor',
+  (context, { self, lower, upper, training }) => leaky(context, self, meanSlope(context, lower, upper, training)),
+  RANDOM,
+);
+
+defineOp('aten::prelu(Tensor self, Tensor weight) -> Tensor', (context, { self, weight }) => {
+  const channels = productOf(weight.content.shape);
+  // One weight for everything, or one for every channel: axis 1.
+  const shape = channels === 1 || self.rank < 2 ? [] : [channels, ...self.content.shape.slice(2).map(() => 1)];
+  return context.node('PRelu', [self, context.reshape(weight, shape)]);
+});
+defineOp('aten::_prelu_kernel(Tensor self, Tensor weight) -> Tensor', (context, { self, weight }) =>
+  context.node('PRelu', [self, weight]),
+);
+
+/** ELU and its kin. */
+function exponential(context: LowerContext, self: TensorValue, { alpha, scale, inputScale }: Exponential): TensorValue {
+  if (scale === 1 && inputScale === 1) return context.node('Elu', [self], { attributes: { alpha: float(alpha) } });
+  const times = (tensor: TensorValue, factor: number): TensorValue =>
+    factor === 1 ? tensor : binary(context, 'Mul', tensor, number(context, factor, self));
+  const curve = binary(context, 'Sub', context.node('Exp', [times(self, inputScale)]), number(context, 1, self));
+  const positive = compare(context, 'Greater', self, number(context, 0, self));
+  return choose(context, positive, times(self, scale), times(curve, alpha * scale));
+}
+
+defineOp(
+  'aten::elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor',
+  (context, { self, alpha, scale, input_scale: inputScale }) =>
+    exponential(context, self, { alpha: Number(alpha), scale: Number(scale), inputScale: Number(inputScale) }),
+);
+defineOp('aten::celu(Tensor self, Scalar alpha=1.0) -> Tensor', (context, { self, alpha }) =>
+  context.node('Celu', [self], { attributes: { alpha: float(Number(alpha)) } }),
+);
+defineOp('aten::selu(Tensor self) -> Tensor', (context, { self }) => context.node('Selu', [self]));
 
 defineOp('aten::gelu(Tensor self, *, str approximate="none") -> Tensor', (context, { self, approximate }) =>
   context.node('Gelu', [self], { attributes: { approximate: str(approximate) } }),
 );
-defineOp('aten::tanh(Tensor self) -> Tensor', (context, { self }) => context.node('Tanh', [asFloat(context, self)]));
-defineOp('aten::softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor', (context, { self, dim, dtype }) => context.node('Softmax', [context.cast(self, dtype ?? self.dtype)], { attributes: { axis: { int: context.axis(dim, self.rank) } } }));
-defineOp('aten::log_softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor', (context, { self, dim, dtype }) => context.node('LogSoftmax', [context.cast(self, dtype ?? self.dtype)], { attributes: { axis: { int: context.axis(dim, self.rank) } } }));
-defineOp('aten::dropout(Tensor input, float p, bool train) -> Tensor', (context, { input, p, train }) => (p > 0 && train ? context.unsupported('dropout in training mode') : input));
-defineOp('aten::hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor', (context, { self, min_val, max_val }) => context.node('Clip', [self, context.scalar(min_val, self.dtype), context.scalar(max_val, self.dtype)]));
-defineOp('aten::relu6(Tensor self) -> Tensor', (context, { self }) => context.node('Clip', [self, context.scalar(0, self.dtype), context.scalar(6, self.dtype)]));
-defineOp('aten::hardsigmoid(Tensor self) -> Tensor', (context, { self }) => context.node('HardSigmoid', [self], { attributes: { alpha: float(1 / 6), beta: float(0.5) } }));
+defineOp('aten::silu(Tensor self) -> Tensor', (context, { self }) =>
+  binary(context, 'Mul', self, sigmoid(context, self)),
+);
+defineOp('aten::mish(Tensor self) -> Tensor', (context, { self }) => context.node('Mish', [self]));
+defineOp('aten::tanh(Tensor self) -> Tensor', (context, { self }) =>
+  context.node('Tanh', [isFloating(self.dtype) ? self : context.cast(self, 'float32')]),
+);
+defineOp('aten::hardsigmoid(Tensor self) -> Tensor', (context, { self }) =>
+  context.node('HardSigmoid', [self], { attributes: { alpha: float(1 / 6), beta: float(0.5) } }),
+);
 defineOp('aten::hardswish(Tensor self) -> Tensor', (context, { self }) => context.node('HardSwish', [self]));
-defineOp('aten::silu(Tensor self) -> Tensor', (context, { self }) => context.node('Mul', [self, context.node('Sigmoid', [self])]));
-defineOp('aten::elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor', (context, { self, alpha }) => context.node('Elu', [self], { attributes: { alpha: float(Number(alpha)) } }));
-defineOp('aten::prelu(Tensor self, Tensor weight) -> Tensor', (context, { self, weight }) => context.node('PRelu', [self, context.reshape(weight, [weight.shape[0] ?? 1, ...self.shape.slice(2).map(() => 1)])]));
+
+/** Above this Softplus gives `x` anyway, to float32’s precision. */
+const SOFTPLUS_LINEAR = 20;
+
+defineOp(
+  'aten::softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor',
+  (context, { self, beta, threshold }) => {
+    const factor = number(context, beta, self);
+    const simple = Number(beta) === 1;
+    const inner = simple ? self : binary(context, 'Mul', self, factor);
+    const soft = context.node('Softplus', [inner]);
+    const result = simple ? soft : binary(context, 'Div', soft, factor);
+    if (Number(threshold) >= SOFTPLUS_LINEAR) return result;
+    return choose(context, compare(context, 'Greater', inner, number(context, threshold, self)), self, result);
+  },
+);
+defineOp('aten::log_sigmoid(Tensor self) -> Tensor', (context, { self }) =>
+  context.node('Neg', [context.node('Softplus', [context.node('Neg', [self])])]),
+);
+
+defineOp('aten::softshrink(Tensor self, Scalar lambd=0.5) -> Tensor', (context, { self, lambd }) =>
+  binary(context, 'Sub', self, limited(context, self, -Number(lambd), Number(lambd))),
+);
+defineOp('aten::hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor', (context, { self, lambd }) => {
+  const near = compare(context, 'LessOrEqual', context.node('Abs', [self]), number(context, lambd, self));
+  return choose(context, near, number(context, 0, self), self);
+});
+
+defineOp('aten::glu(Tensor self, int dim=-1) -> Tensor', (context, { self, dim }) => {
+  const axis = context.axis(dim, self.rank);
+  const size = self.content.shape[axis] ?? 0;
+  const half = floorDivDims(size, 2);
+  const values = context.slice(self, axis, 0, half, 1, half);
+  const gates = context.slice(self, axis, half, size, 1, half);
+  return context.node('Mul', [values, sigmoid(context, gates)]);
+});
+
+/** Activation functions. Names that only wrap others (softsign, tanhshrink, softmin) never reach an archive. */
+export const activation = [...ops, ...softmaxes, ...dropouts];

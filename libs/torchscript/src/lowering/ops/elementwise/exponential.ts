@@ -11,18 +11,31 @@ const { ops, defineOp } = opFamily('elementwise');
 /** Exponentials, logarithms and the error function. Integers give float32. */
 export const exponential = ops;
 
+const number = (context: LowerContext, value: number, like: TensorValue): TensorValue => context.scalar(value, like.dtype);
+
 for (const [names, opType] of [
   [['exp'], 'Exp'],
   [['log'], 'Log'],
   [['erf', 'special_erf'], 'Erf'],
-  [['sigmoid', 'special_expit'], 'Sigmoid'],
 ] as const) {
   for (const name of names) {
     defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => context.node(opType, [asFloat(context, self)]));
   }
 }
 
-const number = (context: LowerContext, value: number, like: TensorValue): TensorValue => context.scalar(value, like.dtype);
+/**
+ * `1 / (1 + exp(-x))`. In float64 it is spelt out: ONNX Runtime fuses `x * Sigmoid(x)` to a node for which it has no kernel
+ * in float64.
+ */
+export function sigmoid(context: LowerContext, self: TensorValue): TensorValue {
+  if (self.dtype !== 'float64') return context.node('Sigmoid', [asFloat(context, self)]);
+  const power = context.node('Exp', [context.node('Neg', [self])]);
+  return context.node('Reciprocal', [binary(context, 'Add', power, number(context, 1, self))]);
+}
+
+for (const name of ['sigmoid', 'special_expit'] as const) {
+  defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => sigmoid(context, self));
+}
 
 /** `log(x) / log(base)`. */
 function logarithm(context: LowerContext, self: TensorValue, base: number): TensorValue {
