@@ -1,4 +1,5 @@
 import { originOf, positionOf } from '../frontend/position.ts';
+import { modelError } from '../torchscript-error.ts';
 import type { Block, Graph, Node, Value } from './graph.ts';
 import { printType } from './ir-type.ts';
 
@@ -16,7 +17,11 @@ export function formatGraph(graph: Graph): string {
   return texts.join('');
 }
 
+/** Characters of the text. No one reads more, and a string cannot hold much more. */
+const MAX_TEXT_CHARS = 2 ** 27;
+
 class Formatter {
+  #chars = 0;
   readonly #subgraphs: Graph[];
   readonly #names = new Map<Value, string>();
   /** How many values have a name (or under '' none) so far. */
@@ -43,7 +48,12 @@ class Formatter {
     const results = node.outputs.map((output) => this.#declare(output)).join(', ');
     const attributes = node.attributes === '' ? '' : `[${node.attributes}]`;
     const call = `${this.#kindOf(node)}${attributes}(${this.#list(node.inputs)})`;
-    this.#lines.push(`${indent}${results} = ${call}${commentOf(node)}`);
+    const line = `${indent}${results} = ${call}${commentOf(node)}`;
+    this.#chars += line.length;
+    if (this.#chars > MAX_TEXT_CHARS) {
+      throw modelError('parse', `the graph has more than ${MAX_TEXT_CHARS} characters: too large to be printed`);
+    }
+    this.#lines.push(line);
     node.blocks.forEach((block, i) => {
       this.#lines.push(`${indent}  block${i}(${block.params.map((param) => this.#declare(param)).join(', ')}):`);
       this.#addNodes(block, `${indent}    `);

@@ -18,21 +18,19 @@ export function emitFunction(context: EmitContext, definition: FunctionDef, self
 
 class FunctionEmitter extends ExpressionEmitter {
   emitDefinition(definition: FunctionDef, self: IrType | undefined): Graph {
-    const { graph } = this.builder;
-    for (const [i, { name, type }] of definition.params.entries()) {
+    const params = definition.params.map(({ name, type }, i) => {
       const isSelf = i === 0 && self !== undefined;
       const value = createValue(isSelf ? self : readTypeExpr(type, this.context.program), undefined, name);
-      graph.block.params.push(value);
       this.scope.values.set(name, value);
-    }
+      return value;
+    });
     const returns =
       definition.returns === undefined ? undefined : readTypeExpr(definition.returns, this.context.program);
+    let result: Value | undefined;
     this.#emitBody(definition.body, (value, at) => {
-      const result = value === undefined ? this.builder.constant(null, at) : this.#emitResult(value, returns, at);
-      graph.block.outputs = [result];
+      result = value === undefined ? undefined : this.#emitAs(value, returns, at);
     });
-    if (graph.block.outputs.length === 0) graph.block.outputs = [this.builder.constant(null, definition.at)];
-    return graph;
+    return this.builder.finish(params, [result ?? this.builder.constant(null, definition.at)]);
   }
 
   protected override emitTask(node: Node, definition: FunctionDef): void {
@@ -47,7 +45,7 @@ class FunctionEmitter extends ExpressionEmitter {
     });
   }
 
-  #emitResult(value: Expr, type: IrType | undefined, at: Position): Value {
+  #emitAs(value: Expr, type: IrType | undefined, at: Position): Value {
     const result = this.emit(value, type);
     return type === undefined ? result : convertValue(this.builder, result, type, true, at);
   }
@@ -111,7 +109,7 @@ class FunctionEmitter extends ExpressionEmitter {
       const parts = this.unpack(this.emit(value), targets.length, at);
       targets.forEach((item, i) => this.#assign(item, parts[i] as Value));
     } else if (type !== undefined) {
-      this.#assign(target, this.#emitResult(value, readTypeExpr(type, this.context.program), at));
+      this.#assign(target, this.#emitAs(value, readTypeExpr(type, this.context.program), at));
     } else {
       this.#assign(target, this.emit(value));
     }

@@ -5,10 +5,11 @@ import type { IrType } from './ir-type.ts';
 
 /** Puts nodes into a graph, at the end of the block that is being filled. */
 export class GraphBuilder {
-  readonly graph: Graph = { block: createBlock() };
-  #current: Block = this.graph.block;
+  readonly #root: Block = createBlock();
+  #current: Block = this.#root;
   /** Numbers as the code writes them stand at the front of the graph, each once. */
   readonly #numbers = new Map<string, Value>();
+  readonly #numberNodes: Node[] = [];
 
   /** Appends a node. */
   insert(kind: string, parts: NodeParts): Node {
@@ -40,11 +41,19 @@ export class GraphBuilder {
         types: [type],
         at,
       });
-      this.graph.block.nodes.unshift(node);
+      this.#numberNodes.push(node);
       found = node.outputs[0] as Value;
       this.#numbers.set(key, found);
     }
     return found;
+  }
+
+  /** The graph, complete: the last number the code writes comes first. */
+  finish(params: readonly Value[], outputs: readonly Value[]): Graph {
+    const { nodes } = this.#root;
+    return {
+      block: { params: [...params], nodes: [...this.#numberNodes.toReversed(), ...nodes], outputs: [...outputs] },
+    };
   }
 
   /** Fills a block of a node and returns to the one before. */

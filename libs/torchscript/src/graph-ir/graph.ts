@@ -1,6 +1,7 @@
 import type { Position } from '../frontend/ast.ts';
 import type { Constant } from './constant.ts';
 import type { IrType } from './ir-type.ts';
+import { checkTypeSize } from './type-size.ts';
 
 /** A graph in single assignment form. Its parameters are those of its block. */
 export interface Graph {
@@ -60,7 +61,9 @@ export function createBlock(): Block {
   return { params: [], nodes: [], outputs: [] };
 }
 
+/** @throws SconceError `model_invalid` where its type is too large to be printed. */
 export function createValue(type: IrType, node?: Node, name?: string): Value {
+  checkTypeSize(type);
   return { type, name, node, replacement: undefined };
 }
 
@@ -83,9 +86,15 @@ export function createNode(kind: string, parts: NodeParts): Node {
 
 /** Follows replacements to the value that stands for this one now. */
 export function resolve(value: Value): Value {
-  let current = value;
-  while (current.replacement !== undefined) current = current.replacement;
-  return current;
+  let found = value;
+  while (found.replacement !== undefined) found = found.replacement;
+  // The next one who asks finds it at once.
+  for (let current = value; current.replacement !== undefined;) {
+    const next = current.replacement;
+    current.replacement = found;
+    current = next;
+  }
+  return found;
 }
 
 /** Puts `replacement` wherever `value` is used. */
@@ -101,14 +110,4 @@ export function settle(block: Block): void {
     node.blocks.forEach(settle);
   }
   block.outputs = block.outputs.map(resolve);
-}
-
-/** Every value that is used anywhere in a block or below it. */
-export function collectUses(block: Block, uses = new Set<Value>()): ReadonlySet<Value> {
-  for (const node of block.nodes) {
-    for (const input of node.inputs) uses.add(resolve(input));
-    for (const inner of node.blocks) collectUses(inner, uses);
-  }
-  for (const output of block.outputs) uses.add(resolve(output));
-  return uses;
 }

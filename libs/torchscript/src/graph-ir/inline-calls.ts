@@ -13,7 +13,7 @@ import {
 } from './graph.ts';
 
 /** Nodes of an inlined graph. Larger ones nobody can look at, and calls within calls can make a small file grow without end. */
-const MAX_NODES = 500_000;
+const MAX_NODES = 200_000;
 
 /** The graph of what a `prim::CallMethod` or `prim::CallFunction` calls; undefined where it is not known. */
 export type CalleeOf = (call: Node) => Graph | undefined;

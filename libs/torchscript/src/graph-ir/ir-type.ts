@@ -64,7 +64,27 @@ function printTuple({ items, fields }: Extract<IrType, { readonly kind: 'tuple' 
 
 /** Whether two types are the same. */
 export function sameType(a: IrType, b: IrType): boolean {
-  return a === b || printType(a) === printType(b);
+  if (a === b) return true;
+  switch (a.kind) {
+    case 'simple':
+    case 'variable':
+    case 'class':
+      return a.kind === b.kind && a.name === b.name;
+    case 'optional':
+    case 'list':
+    case 'future':
+      return a.kind === b.kind && sameType(a.of, b.of);
+    case 'dict':
+      return b.kind === 'dict' && sameType(a.key, b.key) && sameType(a.value, b.value);
+    case 'tuple':
+      return b.kind === 'tuple' && a.name === b.name && sameTypes(a.items, b.items);
+    case 'union':
+      return b.kind === 'union' && sameTypes(a.options, b.options);
+  }
+}
+
+function sameTypes(a: readonly IrType[], b: readonly IrType[]): boolean {
+  return a.length === b.length && a.every((type, i) => sameType(type, b[i] ?? ANY));
 }
 
 /** Whether a value of type `a` may stand where one of type `b` is wanted. */

@@ -96,7 +96,7 @@ class Attempt {
       if (actual === undefined) return undefined;
       inputs.push(actual);
     }
-    if (this.#signature.variadic) inputs.push(...args.slice(used));
+    if (this.#signature.variadic) for (const rest of args.slice(used)) inputs.push(rest);
     else if (used < args.length) return undefined;
     if (usedKwargs.size < kwargs.length) return undefined;
     const returns = this.#signature.returns.map((type) => substitute(type, this.#bindings) ?? ANY);

@@ -10,6 +10,17 @@ const RENAMED: Readonly<Record<string, IrType>> = {
   tuple: { kind: 'simple', name: 'AnyTupleType' },
 };
 
+/** Named tuples within each other. */
+const MAX_NAMED_TUPLES = 16;
+
+/** Types of named tuples of a program, and the names of those that are being read: one may turn out to hold itself. */
+interface NamedTuples {
+  readonly types: Map<string, IrType>;
+  readonly open: Set<string>;
+}
+
+const NAMED_TUPLES = new WeakMap<Program, NamedTuples>();
+
 /** Reads a type as the code writes it; classes are looked up in the program. */
 export function readTypeExpr(type: TypeExpr | undefined, program: Program): IrType {
   if (type === undefined) return { kind: 'simple', name: 'Tensor' };
@@ -55,12 +66,21 @@ export function classType(name: string, program: Program): IrType {
   }
 }
 
+/** A named tuple that holds itself cannot be made: within itself it is `Any`. */
 function namedTupleType(name: string, definition: ClassDef, program: Program): IrType {
-  return {
+  const { types, open } = NAMED_TUPLES.get(program) ?? { types: new Map<string, IrType>(), open: new Set<string>() };
+  NAMED_TUPLES.set(program, { types, open });
+  const known = types.get(name);
+  if (known !== undefined) return known;
+  if (open.has(name) || open.size >= MAX_NAMED_TUPLES) return ANY;
+  open.add(name);
+  const type: IrType = {
     kind: 'tuple',
     name,
     fields: definition.attributes.map((attribute) => attribute.name),
-    // A tuple cannot hold itself: the class would have to be defined before it is.
-    items: definition.attributes.map(({ type }) => (type?.name === name ? ANY : readTypeExpr(type, program))),
+    items: definition.attributes.map((attribute) => readTypeExpr(attribute.type, program)),
   };
+  open.delete(name);
+  types.set(name, type);
+  return type;
 }

@@ -22,7 +22,8 @@ export function convertArgument(value: Value, type: SchemaType, symbolic: boolea
     case 'tuple':
       return isKind(value, 'tuple') ? { value } : undefined;
     case 'generic':
-      return isKind(value, 'dict') || type.name !== 'Dict' ? { value } : undefined;
+      if (type.name === 'Dict' || type.name === 'List') return isKind(value, type.name.toLowerCase()) ? { value } : undefined;
+      return { value };
     case 'name':
       return convertNamed(value, type.name, symbolic);
   }

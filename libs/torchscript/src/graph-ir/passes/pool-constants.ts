@@ -6,7 +6,7 @@ export function poolConstants(graph: Graph): void {
   const pool = new Map<unknown, Value>();
   const pooled: Node[] = [];
   collect(graph.block, pool, pooled);
-  graph.block.nodes.unshift(...pooled.reverse());
+  graph.block.nodes = [...pooled.reverse(), ...graph.block.nodes];
   settle(graph.block);
 }
 

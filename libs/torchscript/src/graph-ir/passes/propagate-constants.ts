@@ -54,7 +54,7 @@ class Propagator {
       const taken = node.blocks[condition ? 0 : 1];
       if (taken === undefined) return;
       this.propagate(taken);
-      into.push(...taken.nodes);
+      for (const inner of taken.nodes) into.push(inner);
       node.outputs.forEach((output, i) => {
         replaceValue(output, taken.outputs[i] as Value);
       });

@@ -1,102 +1,132 @@
 import type { LowerContext } from '../../../executor/lower-context.ts';
 import { isFloating } from '../../../executor/onnx-types.ts';
+import { minimumOf } from '../../../executor/sym-int.ts';
 import type { Scalar, TensorValue } from '../../../executor/values.ts';
-import type { ScalarType } from '../../../scalar-type.ts';
-import { binary, choose } from '../../arithmetic.ts';
+import { binary, choose, compare } from '../../arithmetic.ts';
 import { flag } from '../../attributes.ts';
+import { broadcastShapes } from '../../broadcast.ts';
 import { opFamily } from '../../define-op.ts';
-import { operandAs, resultType, type Operand } from '../../promotion.ts';
-import { arithmetic } from '../../scalar-math.ts';
-import { divide } from './arithmetic-ops.ts';
-import { binaryNode, compareNode, fold, shapeOf } from './operands.ts';
+import { dimsOf } from '../../dims.ts';
+import { asFloat, type Operand } from '../../promotion.ts';
+import { arithmetic as ofScalars } from '../../scalar-math.ts';
+import { negate } from './arithmetic.ts';
+import { folded, knownNumbers, promoted, promotedFloats } from './operands.ts';
+import { truncate } from './rounding.ts';
 
 const { ops, defineOp } = opFamily('elementwise');
 
-/** Division that rounds, and what it leaves. */
+/** Quotients and remainders. */
 export const division = ops;
 
-/** `a` rounded towards zero. */
-export function truncated(context: LowerContext, a: TensorValue): TensorValue {
-  const negative = context.node('Less', [a, context.scalar(0, a.dtype)], { dtype: 'bool' });
-  return choose(context, negative, context.node('Ceil', [a]), context.node('Floor', [a]));
+/** `a / b` as a float, of integers too. */
+export function divide(context: LowerContext, a: Operand, b: Operand): TensorValue {
+  const [x, y] = promotedFloats(context, a, b);
+  return (
+    folded(context, [x, y], x.dtype, (p = 0n, q = 0n) => ofScalars(context, 'div', p, q)) ?? binary(context, 'Div', x, y)
+  );
 }
 
-/** C's `fmod`: what division towards zero leaves, of the dividend's sign. */
-function fmod(context: LowerContext, a: Operand, b: Operand, dtype: ScalarType): TensorValue {
-  if (isFloating(dtype)) {
-    return context.node('Mod', [operandAs(context, a, dtype), operandAs(context, b, dtype)], {
-      shape: shapeOf(context, a, b),
-      attributes: { fmod: flag(true) },
-    });
-  }
-  // As an integer's, ONNX Runtime computes it in doubles.
-  const quotient = binaryNode(context, 'Div', a, b, dtype);
-  return binaryNode(context, 'Sub', a, binaryNode(context, 'Mul', quotient, b, dtype), dtype);
+/** Whether every element is known and passes. */
+function always(context: LowerContext, tensor: TensorValue, passes: (element: bigint | number | boolean) => boolean): boolean {
+  return knownNumbers(context, tensor)?.every(passes) === true;
 }
 
-/** Whether a float remainder has the other sign than the divisor, and is not zero. */
-function otherSide(context: LowerContext, rest: TensorValue, divisor: TensorValue): TensorValue {
+/** Where integers may be divided by -1: ONNX Runtime dies of the least integer divided by it. */
+function minusOnes(context: LowerContext, divisor: TensorValue): TensorValue | undefined {
+  const wide = divisor.dtype === 'int32' || divisor.dtype === 'int64';
+  if (!wide || always(context, divisor, (element) => element !== -1n)) return undefined;
+  return compare(context, 'Equal', divisor, context.scalar(-1n, divisor.dtype));
+}
+
+/** The integers' quotient rounded towards zero. */
+function truncatedQuotient(context: LowerContext, x: TensorValue, y: TensorValue): TensorValue {
+  const negated = minusOnes(context, y);
+  if (negated === undefined) return binary(context, 'Div', x, y);
+  const safe = choose(context, negated, context.scalar(1n, y.dtype), y);
+  return choose(context, negated, negate(context, x), binary(context, 'Div', x, safe));
+}
+
+/** What is left of `x`: with the divisor's sign, or the dividend's with `likeDividend`. Floats only the latter. */
+function modulo(context: LowerContext, x: TensorValue, y: TensorValue, likeDividend: boolean): TensorValue {
+  const ones = isFloating(x.dtype) ? undefined : minusOnes(context, y);
+  const divisor = ones === undefined ? y : choose(context, ones, context.scalar(1n, y.dtype), y);
+  return context.node('Mod', [x, divisor], {
+    shape: broadcastShapes(context, x.content.shape, y.content.shape),
+    attributes: likeDividend ? { fmod: flag(true) } : {},
+  });
+}
+
+/** Where the rest that C gives floats has the other sign than the divisor, and so belongs to the next multiple. */
+function wrongSigned(context: LowerContext, rest: TensorValue, divisor: TensorValue): TensorValue {
   const zero = context.scalar(0, rest.dtype);
-  return compareNode(context, 'Less', binary(context, 'Mul', context.node('Sign', [rest]), context.node('Sign', [divisor])), zero, rest.dtype);
+  if (always(context, divisor, (element) => Number(element) > 0)) return compare(context, 'Less', rest, zero);
+  if (always(context, divisor, (element) => Number(element) < 0)) return compare(context, 'Greater', rest, zero);
+  const signs = [rest, divisor].map((tensor) => context.node('Sign', [tensor]));
+  const [a = zero, b = zero] = signs;
+  return compare(context, 'Less', binary(context, 'Mul', a, b), zero);
 }
 
-/** Python's `a % b`: what division downwards leaves, of the divisor's sign. */
-function remainder(context: LowerContext, a: Operand, b: Operand): TensorValue {
-  const dtype = resultType([a, b]);
-  const folded = foldDivision(context, 'mod', a, b, dtype);
-  if (folded !== undefined) return folded;
-  if (!isFloating(dtype)) return binaryNode(context, 'Mod', a, b, dtype);
-  const rest = fmod(context, a, b, dtype);
-  const divisor = operandAs(context, b, dtype);
-  return choose(context, otherSide(context, rest, divisor), binary(context, 'Add', rest, divisor), rest);
-}
-
-/** Python's `a // b`. */
-function floorDivide(context: LowerContext, a: Operand, b: Operand): TensorValue {
-  const dtype = resultType([a, b]);
-  const folded = foldDivision(context, 'floordiv', a, b, dtype);
-  if (folded !== undefined) return folded;
-  const [dividend, divisor] = [operandAs(context, a, dtype), operandAs(context, b, dtype)];
-  if (!isFloating(dtype)) {
-    const rest = binary(context, 'Mod', dividend, divisor);
-    return binary(context, 'Div', binary(context, 'Sub', dividend, rest), divisor);
+/** The floats' quotient rounded down, exactly: from the rest, as the rounded quotient may have passed the next integer. */
+function floorOfFloats(context: LowerContext, x: TensorValue, y: TensorValue): TensorValue {
+  const quotient = binary(context, 'Div', x, y);
+  if (always(context, y, (element) => Number.isInteger(Math.log2(Math.abs(Number(element)))))) {
+    return context.node('Floor', [quotient]);
   }
-  // A quotient may be rounded up to a whole number that it does not reach: 1 // 0.1 is 9.
-  const rest = fmod(context, dividend, divisor, dtype);
-  const quotient = binary(context, 'Div', binary(context, 'Sub', dividend, rest), divisor);
-  const down = binary(context, 'Sub', quotient, context.cast(otherSide(context, rest, divisor), dtype));
-  const whole = context.node('Round', [down]);
-  if (typeof b !== 'object' && Number(b) !== 0) return whole;
-  const byZero = compareNode(context, 'Equal', divisor, 0, dtype);
-  return choose(context, byZero, binary(context, 'Div', dividend, divisor), whole);
+  const rest = modulo(context, x, y, true);
+  const whole = context.node('Round', [binary(context, 'Div', binary(context, 'Sub', x, rest), y)]);
+  const next = context.cast(wrongSigned(context, rest, y), x.dtype);
+  const floor = binary(context, 'Sub', whole, next);
+  if (always(context, y, (element) => Number(element) !== 0)) return floor;
+  return choose(context, compare(context, 'Equal', y, context.scalar(0, y.dtype)), quotient, floor);
 }
 
-function foldDivision(
-  context: LowerContext,
-  op: 'floordiv' | 'mod',
-  a: Operand,
-  b: Operand,
-  dtype: ScalarType,
-): TensorValue | undefined {
-  return fold(context, [a, b], { dtype, compute: (x = 0n, y = 0n) => arithmetic(context, op, x, y) });
+/** The integers' quotient rounded down. */
+function floorOfIntegers(context: LowerContext, x: TensorValue, y: TensorValue): TensorValue {
+  if (x.dtype === 'uint8') return binary(context, 'Div', x, y);
+  return truncatedQuotient(context, binary(context, 'Sub', x, modulo(context, x, y, false)), y);
 }
 
-function divideRounded(context: LowerContext, a: Operand, b: Operand, mode: string | null): TensorValue {
+/** `a // b`. */
+function floorDivide(context: LowerContext, a: Operand, b: Operand): TensorValue {
+  const [x, y] = promoted(context, a, b);
+  if (x.dtype === 'bool') return context.unsupported('a quotient of truth values', 'convert them to integers first');
+  if (isFloating(x.dtype)) return floorOfFloats(context, x, y);
+  return (
+    folded(context, [x, y], x.dtype, (p = 0n, q = 0n) => ofScalars(context, 'floordiv', p, q)) ??
+    floorOfIntegers(context, x, y)
+  );
+}
+
+/** `a / b` rounded towards zero. */
+function truncatedDivide(context: LowerContext, a: Operand, b: Operand): TensorValue {
+  const [x, y] = promoted(context, a, b);
+  if (isFloating(x.dtype)) return truncate(context, binary(context, 'Div', x, y));
+  // Sizes are not negative: rounding down is the same then, and keeps them sizes.
+  const whole = (tensor: TensorValue): boolean => dimsOf(context, tensor)?.every((dim) => minimumOf(dim) >= 0) === true;
+  return whole(x) && whole(y) ? floorDivide(context, x, y) : truncatedQuotient(context, x, y);
+}
+
+function divideBy(context: LowerContext, a: Operand, b: Operand, mode: string | null): TensorValue {
   if (mode === null) return divide(context, a, b);
-  if (mode === 'floor') return floorDivide(context, a, b);
-  const dtype = resultType([a, b]);
-  const quotient = binaryNode(context, 'Div', a, b, dtype);
-  return isFloating(dtype) ? truncated(context, quotient) : quotient;
+  return mode === 'floor' ? floorDivide(context, a, b) : truncatedDivide(context, a, b);
 }
 
+for (const name of ['div', 'divide', 'true_divide'] as const) {
+  defineOp(`aten::${name}.Tensor(Tensor self, Tensor other) -> Tensor`, (context, { self, other }) =>
+    divide(context, self, other),
+  );
+  defineOp(`aten::${name}.Scalar(Tensor self, Scalar other) -> Tensor`, (context, { self, other }) =>
+    divide(context, self, other),
+  );
+}
 for (const name of ['div', 'divide'] as const) {
   defineOp(
     `aten::${name}.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor`,
-    (context, { self, other, rounding_mode }) => divideRounded(context, self, other, rounding_mode),
+    (context, { self, other, rounding_mode: mode }) => divideBy(context, self, other, mode),
   );
   defineOp(
     `aten::${name}.Scalar_mode(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor`,
-    (context, { self, other, rounding_mode }) => divideRounded(context, self, other, rounding_mode),
+    (context, { self, other, rounding_mode: mode }) => divideBy(context, self, other, mode),
   );
 }
 defineOp('aten::floor_divide(Tensor self, Tensor other) -> Tensor', (context, { self, other }) =>
@@ -105,6 +135,19 @@ defineOp('aten::floor_divide(Tensor self, Tensor other) -> Tensor', (context, { 
 defineOp('aten::floor_divide.Scalar(Tensor self, Scalar other) -> Tensor', (context, { self, other }) =>
   floorDivide(context, self, other),
 );
+
+/** `a % b` with the divisor's sign, as Python's. */
+function remainder(context: LowerContext, a: Operand, b: Operand): TensorValue {
+  const [x, y] = promoted(context, a, b);
+  if (x.dtype === 'bool') return context.unsupported('a remainder of truth values', 'convert them to integers first');
+  if (!isFloating(x.dtype)) {
+    const remainderOf = (p: Scalar = 0n, q: Scalar = 0n): Scalar => ofScalars(context, 'mod', p, q);
+    return folded(context, [x, y], x.dtype, remainderOf) ?? modulo(context, x, y, false);
+  }
+  const rest = modulo(context, x, y, true);
+  return choose(context, wrongSigned(context, rest, y), binary(context, 'Add', rest, y), rest);
+}
+
 defineOp('aten::remainder.Tensor(Tensor self, Tensor other) -> Tensor', (context, { self, other }) =>
   remainder(context, self, other),
 );
@@ -114,37 +157,41 @@ defineOp('aten::remainder.Scalar(Tensor self, Scalar other) -> Tensor', (context
 defineOp('aten::remainder.Scalar_Tensor(Scalar self, Tensor other) -> Tensor', (context, { self, other }) =>
   remainder(context, self, other),
 );
+
 defineOp('aten::fmod.Tensor(Tensor self, Tensor other) -> Tensor', (context, { self, other }) =>
-  fmod(context, self, other, resultType([self, other])),
+  modulo(context, ...promoted(context, self, other), true),
 );
 defineOp('aten::fmod.Scalar(Tensor self, Scalar other) -> Tensor', (context, { self, other }) =>
-  fmod(context, self, other, resultType([self, other])),
+  modulo(context, ...promoted(context, self, other), true),
+);
+defineOp('aten::reciprocal(Tensor self) -> Tensor', (context, { self }) =>
+  context.node('Reciprocal', [asFloat(context, self)]),
 );
 
-// ---- divisors ------------------------------------------------------------------------------------------------------------
+/** Rounds of Euclid's algorithm that any two integers of a dtype need at most. */
+const EUCLID_ROUNDS: Readonly<Record<string, number>> = { uint8: 13, int8: 11, int16: 23, int32: 46, int64: 92 };
 
-/** Steps of Euclid's algorithm that the largest numbers of a dtype can take. */
-const EUCLID_STEPS: Readonly<Partial<Record<ScalarType, number>>> = { uint8: 12, int8: 11, int16: 23, int32: 46 };
-
-/** The greatest common divisor: Euclid's algorithm, written out. */
-function gcd(context: LowerContext, a: TensorValue, b: TensorValue): TensorValue {
-  const dtype = resultType([a, b]);
-  const shape = shapeOf(context, a, b);
-  const [zero, one] = [context.scalar(0n, dtype), context.scalar(1n, dtype)];
-  let [x, y] = [a, b].map((tensor) => context.node('Abs', [context.expand(context.cast(tensor, dtype), shape)])) as [
-    TensorValue,
-    TensorValue,
-  ];
-  for (let step = 0; step < (EUCLID_STEPS[dtype] ?? 91); step++) {
-    const done = compareNode(context, 'Equal', y, zero, dtype);
-    const rest = binary(context, 'Mod', x, choose(context, done, one, y));
-    [x, y] = [choose(context, done, x, y), rest];
+/** The greatest common divisor of integers, not negative. */
+function greatestDivisor(context: LowerContext, x: TensorValue, y: TensorValue): TensorValue {
+  const rounds = EUCLID_ROUNDS[x.dtype];
+  if (rounds === undefined) return context.unsupported(`a common divisor of ${x.dtype} tensors`, 'PyTorch defines it for integers');
+  let [a, b] = [x, y].map((tensor) => context.node('Abs', [tensor])) as [TensorValue, TensorValue];
+  for (let round = 0; round < rounds; round++) {
+    const done = compare(context, 'Equal', b, context.scalar(0n, b.dtype));
+    const divisor = choose(context, done, context.scalar(1n, b.dtype), b);
+    // A round too many divides by one, which leaves no rest.
+    [a, b] = [choose(context, done, a, b), modulo(context, a, divisor, false)];
   }
-  return x;
+  return a;
 }
-defineOp('aten::gcd(Tensor self, Tensor other) -> Tensor', (context, { self, other }) => gcd(context, self, other));
+
+defineOp('aten::gcd(Tensor self, Tensor other) -> Tensor', (context, { self, other }) =>
+  greatestDivisor(context, ...promoted(context, self, other)),
+);
 defineOp('aten::lcm(Tensor self, Tensor other) -> Tensor', (context, { self, other }) => {
-  const dtype = resultType([self, other]);
-  const divisor = binaryNode(context, 'Max', gcd(context, self, other), 1n as Scalar, dtype);
-  return context.node('Abs', [binaryNode(context, 'Mul', binaryNode(context, 'Div', self, divisor, dtype), other, dtype)]);
+  const [x, y] = promoted(context, self, other);
+  const divisor = greatestDivisor(context, x, y);
+  const one = context.scalar(1n, x.dtype);
+  const safe = choose(context, compare(context, 'Equal', divisor, context.scalar(0n, x.dtype)), one, divisor);
+  return context.node('Abs', [binary(context, 'Mul', truncatedQuotient(context, x, safe), y)]);
 });

@@ -1,9 +1,29 @@
-import { arithmeticOps } from './arithmetic-ops.ts';
-import { bits } from './bits.ts';
-import { choosing } from './choosing.ts';
-import { comparing } from './comparing.ts';
+import type { OpFamily } from '../../define-op.ts';
+import { arithmetic } from './arithmetic.ts';
+import { bitwise } from './bitwise.ts';
+import { blending } from './blending.ts';
+import { comparison } from './comparison.ts';
 import { division } from './division.ts';
-import { functions } from './functions.ts';
+import { exponential } from './exponential.ts';
+import { logical } from './logical.ts';
+import { numberKinds } from './number-kinds.ts';
+import { powers } from './powers.ts';
+import { rounding } from './rounding.ts';
+import { selection } from './selection.ts';
+import { trigonometric } from './trigonometric.ts';
 
-/** Arithmetic, comparisons and functions, element by element, with PyTorch's promotion of dtypes. */
-export const elementwise = [...arithmeticOps, ...division, ...functions, ...comparing, ...choosing, ...bits];
+/** Operators that work element by element, with PyTorch's promotion of dtypes and broadcasting. */
+export const elementwise: OpFamily = [
+  ...arithmetic,
+  ...bitwise,
+  ...blending,
+  ...comparison,
+  ...division,
+  ...exponential,
+  ...logical,
+  ...numberKinds,
+  ...powers,
+  ...rounding,
+  ...selection,
+  ...trigonometric,
+];

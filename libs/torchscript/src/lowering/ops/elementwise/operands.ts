@@ -1,103 +1,88 @@
-import { castScalar } from '../../../executor/emitter.ts';
 import type { LowerContext } from '../../../executor/lower-context.ts';
-import { SymInt, type Dim } from '../../../executor/sym-int.ts';
-import { TensorValue, type Scalar } from '../../../executor/values.ts';
+import { isFloating } from '../../../executor/onnx-types.ts';
+import { SymInt } from '../../../executor/sym-int.ts';
+import type { Scalar, TensorValue } from '../../../executor/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
-import { binary, compare } from '../../arithmetic.ts';
-import { broadcastShapes } from '../../broadcast.ts';
-import { asFloat, operandAs, type Operand } from '../../promotion.ts';
+import { sameShape } from '../../dims.ts';
+import { floatType, operandAs, resultType, type Operand } from '../../promotion.ts';
 
-/** More known elements than any shape has are left to the graph. */
+/** Up to so many known elements are computed while compiling. */
 const MAX_FOLDED = 64;
 
-/** How operands are computed without the graph. */
-export interface Folding {
-  /** The dtype the operands are computed in. */
-  readonly dtype: ScalarType;
-  /** Unless said, that of the operands. */
-  readonly result?: ScalarType;
-  readonly compute: (...elements: readonly Scalar[]) => Scalar;
+/** Both operands as tensors of the dtype that PyTorch computes them in, or of `dtype`. */
+export function promoted(
+  context: LowerContext,
+  a: Operand,
+  b: Operand,
+  dtype = resultType([a, b]),
+): [TensorValue, TensorValue] {
+  return [operandAs(context, a, dtype), operandAs(context, b, dtype)];
+}
+
+/** Both operands in the floating dtype of operators that give floats of integers too. */
+export function promotedFloats(context: LowerContext, a: Operand, b: Operand): [TensorValue, TensorValue] {
+  return promoted(context, a, b, floatType(resultType([a, b])));
 }
 
 /**
- * The result for operands whose elements are all known: sizes on their way through `size // 2` into a shape stay sizes, and
- * constants stay constants. Undefined where only the graph can compute it.
+ * An operator on tensors whose few elements are known, computed while compiling: numbers on their way from a size into a
+ * shape stay sizes. `operands` are of one dtype and of one shape, or of rank 0. Undefined where the graph has to do it.
  */
-export function fold(context: LowerContext, operands: readonly Operand[], folding: Folding): TensorValue | undefined {
-  const { dtype, result = dtype, compute } = folding;
-  const known = operands.map((operand) => knownElements(context, operand, dtype));
-  if (known.some((part) => part === undefined)) return undefined;
-  const parts = known as Known[];
-  const shape = broadcastShapes(context, ...parts.map((part) => part.shape)) as number[];
-  const count = shape.reduce((product, size) => product * size, 1);
-  if (count > MAX_FOLDED) return undefined;
-  const elements: Scalar[] = [];
-  for (let i = 0; i < count; i++) {
-    const element = castScalar(compute(...parts.map((part) => part.elements[sourceOf(i, shape, part.shape)] ?? 0n)), result);
-    if (element === undefined) return undefined;
-    elements.push(element);
-  }
-  return context.elements(elements, result, shape);
+export function folded(
+  context: LowerContext,
+  operands: readonly TensorValue[],
+  dtype: ScalarType,
+  compute: (...elements: readonly Scalar[]) => Scalar,
+): TensorValue | undefined {
+  const largest = operands.reduce((a, b) => (b.rank > a.rank ? b : a));
+  const { shape } = largest.content;
+  if (!operands.every((operand) => operand.rank === 0 || sameShape(operand.content.shape, shape))) return undefined;
+  const known = operands.map((operand) => context.elementsOf(operand));
+  const count = context.elementsOf(largest)?.length ?? 0;
+  if (count === 0 || count > MAX_FOLDED || !known.every((elements) => elements?.every(isFoldable) === true)) return undefined;
+  const results = Array.from({ length: count }, (_, i) => {
+    const result = compute(...known.map((elements) => elements?.[elements.length === 1 ? 0 : i] ?? 0n));
+    // Rounded to the dtype; undefined where only the graph can do that.
+    return context.elementsOf(context.scalar(result, dtype))?.[0];
+  });
+  return results.every((result) => result !== undefined)
+    ? context.elements(results, dtype, shape as readonly number[])
+    : undefined;
 }
 
-interface Known {
-  readonly elements: readonly Scalar[];
-  readonly shape: readonly number[];
+/** Numbers and whole sizes; a float or truth value of the run belongs into the graph. */
+function isFoldable(element: Scalar): boolean {
+  return typeof element !== 'object' || element instanceof SymInt;
 }
 
-/** An operand's elements in `dtype`, where they are known: numbers, or sizes where that is int64. */
-function knownElements(context: LowerContext, operand: Operand, dtype: ScalarType): Known | undefined {
-  const tensor = operand instanceof TensorValue;
-  const elements = tensor ? context.elementsOf(operand) : [operand];
-  const shape = tensor ? operand.shape : [];
-  if (elements === undefined || shape.some((dim) => typeof dim !== 'number')) return undefined;
-  const cast = elements.map((element) => castScalar(element, dtype));
-  const usable = cast.every((element) => typeof element !== 'object' ? element !== undefined : element instanceof SymInt);
-  return usable ? { elements: cast as Scalar[], shape: shape as number[] } : undefined;
-}
-
-/** The row-major position in `from` of the element that broadcasting puts at position `index` of `shape`. */
-function sourceOf(index: number, shape: readonly number[], from: readonly number[]): number {
-  let [rest, position, stride] = [index, 0, 1];
-  for (let axis = shape.length - 1; axis >= 0; axis--) {
-    const size = shape[axis] ?? 1;
-    const own = from[axis - shape.length + from.length] ?? 1;
-    if (own !== 1) position += (rest % size) * stride;
-    stride *= own;
-    rest = Math.floor(rest / size);
-  }
-  return position;
-}
-
-/** The shape that operands broadcast to. */
-export function shapeOf(context: LowerContext, ...operands: readonly Operand[]): Dim[] {
-  return broadcastShapes(context, ...operands.map((operand) => (operand instanceof TensorValue ? operand.shape : [])));
-}
-
-/** A node of two operands, both in `dtype`. */
-export function binaryNode(context: LowerContext, opType: string, a: Operand, b: Operand, dtype: ScalarType): TensorValue {
-  return binary(context, opType, operandAs(context, a, dtype), operandAs(context, b, dtype));
-}
-
-/** A comparison of two operands, both in `dtype`. */
-export function compareNode(context: LowerContext, opType: string, a: Operand, b: Operand, dtype: ScalarType): TensorValue {
-  return compare(context, opType, operandAs(context, a, dtype), operandAs(context, b, dtype));
-}
-
-/** A tensor and a number of its dtype. */
-export function withNumber(context: LowerContext, opType: string, tensor: TensorValue, value: number): TensorValue {
-  return binary(context, opType, tensor, context.scalar(value, tensor.dtype));
+/** A tensor's elements where all of them are numbers known while compiling. */
+export function knownNumbers(context: LowerContext, tensor: TensorValue): readonly (bigint | number | boolean)[] | undefined {
+  const elements = context.elementsOf(tensor);
+  return elements?.every((element) => typeof element !== 'object') === true ? elements : undefined;
 }
 
 /**
- * Computes a function of floats in double precision, and gives the result in the tensor's own: for compositions of several
- * nodes whose rounding would show (the logarithm of base 2 of 8 is 3).
+ * A float function computed in float64 and rounded to the floating dtype of `tensors`: for functions made of several
+ * nodes, whose rounding errors would add up in float32.
  */
 export function inDouble(
   context: LowerContext,
-  self: TensorValue,
-  compute: (tensor: TensorValue) => TensorValue,
+  tensors: readonly TensorValue[],
+  compute: (...tensors: TensorValue[]) => TensorValue,
 ): TensorValue {
-  const tensor = asFloat(context, self);
-  return context.cast(compute(context.cast(tensor, 'float64')), tensor.dtype);
+  const dtype = floatType(tensors[0]?.dtype ?? 'float32');
+  return context.cast(compute(...tensors.map((tensor) => context.cast(tensor, 'float64'))), dtype);
+}
+
+/** Refuses dtypes other than integers and truth values. */
+export function refuseFloats(context: LowerContext, dtype: ScalarType, what: string): void {
+  if (isFloating(dtype)) context.unsupported(`${what} of ${dtype} tensors`, 'PyTorch defines it for integers and truth values');
+}
+
+/** Gives the tensor that an in-place operator works on its new elements, in its own dtype and shape. */
+export function assign(context: LowerContext, target: TensorValue, result: TensorValue): TensorValue {
+  const { shape, dtype, contiguous } = target.content;
+  const { content } = context.expand(context.cast(result, dtype), shape);
+  context.heap.setTensor(target, { ...content, contiguous });
+  return target;
 }

@@ -1,5 +1,5 @@
 import type { LowerContext } from '../../../executor/lower-context.ts';
-import { SymInt } from '../../../executor/sym-int.ts';
+import { addDims, subDims, SymInt } from '../../../executor/sym-int.ts';
 import { ListValue, SymBool, TensorValue, type Scalar, type Value } from '../../../executor/values.ts';
 import { int } from '../../attributes.ts';
 import { knownDim, rangeOf } from '../../dims.ts';
@@ -148,25 +148,35 @@ defineScalarOp('prim::rangelist(int n) -> int[]', (context, { n }) => {
   return rangeOf(Math.max(0, count)).map(BigInt);
 });
 
+const ONLY_ENDS = 'only its beginning and its end can change: keep the items in a tensor';
+
 // ---- changing ----------------------------------------------------------------------------------------------------------
+
+/** The tensor [1, …] that an item is in the stack of a list of unknown length. */
+function rowOf(context: LowerContext, list: ListValue, stack: TensorValue, item: Value): TensorValue {
+  if (list.pieces !== undefined) {
+    return context.unsupported('changing a list of pieces whose number is known only at run time', 'fix the size of the axis');
+  }
+  if (!(item instanceof TensorValue) || item.dtype !== stack.dtype || item.rank !== stack.rank - 1) {
+    return context.unsupported('a list of unknown length that holds more than tensors of one dtype and rank');
+  }
+  return context.reshape(item, [1, ...item.shape]);
+}
+
+function joined(context: LowerContext, first: TensorValue, second: TensorValue): TensorValue {
+  const [a = 0, ...rest] = first.shape;
+  return context.node('Concat', [first, second], {
+    shape: [addDims(a, second.shape[0] ?? 0), ...rest],
+    attributes: { axis: int(0) },
+    adapt: false,
+  });
+}
 
 /** Puts an item at the end, also of a list of unknown length. */
 function append(context: LowerContext, list: ListValue, item: Value): void {
   const { stack } = list;
-  if (stack === undefined) return context.heap.append(list, item);
-  if (list.pieces !== undefined) {
-    return context.unsupported('appending to pieces whose number is known only at run time', 'fix the size of the axis');
-  }
-  if (!(item instanceof TensorValue) || item.dtype !== stack.dtype) {
-    return context.unsupported('a list of unknown length that holds more than tensors of one dtype');
-  }
-  const row = context.reshape(item, [1, ...item.shape]);
-  const joined = context.node('Concat', [stack, row], {
-    shape: [null, ...stack.shape.slice(1)],
-    attributes: { axis: int(0) },
-    adapt: false,
-  });
-  context.heap.setStack(list, joined);
+  if (stack === undefined) context.heap.append(list, item);
+  else context.heap.setStack(list, joined(context, stack, rowOf(context, list, stack, item)));
 }
 defineTolerantOp('aten::append.t(Any self, t el) -> t[](a!)', (context, { self, el }) => {
   if (!(self instanceof ListValue)) return self;
@@ -181,16 +191,35 @@ defineTolerantOp('aten::_set_item.t(t[](a!) l, int idx, t el) -> t[](a!)', (cont
   context.heap.setItems(l as ListValue, items.with(positionIn(context, items.length, idx), el ?? null));
   return l;
 });
-defineTolerantOp('aten::insert.t(t[](a!) self, int idx, t el) -> ()', (context, { self, idx, el }) => {
-  const items = itemsOf(self);
+defineTolerantOp('aten::insert.t(Any self, int idx, t el) -> ()', (context, { self, idx, el }) => {
+  if (!(self instanceof ListValue)) return undefined;
+  const { stack } = self;
+  if (stack !== undefined) {
+    if (idx !== 0n) return context.unsupported('inserting into the middle of a list of unknown length', ONLY_ENDS);
+    context.heap.setStack(self, joined(context, rowOf(context, self, stack, el ?? null), stack));
+    return undefined;
+  }
+  const { items } = self;
   if (typeof idx !== 'bigint') return positionIn(context, items.length, idx) as never;
-  context.heap.setItems(self as ListValue, items.toSpliced(Number(idx), 0, el ?? null));
+  context.heap.setItems(self, items.toSpliced(Number(idx), 0, el ?? null));
+  return undefined;
 });
 defineScalarOp('aten::pop.t(t[](a!) self, int idx=-1) -> t(*)', (context, { self, idx }) => {
   const items = itemsOf(self);
   const at = positionIn(context, items.length, idx);
   context.heap.setItems(self as ListValue, items.toSpliced(at, 1));
   return items[at];
+});
+defineScalarOp('aten::pop.unknown(List(t) self, int idx=-1) -> t(*)', (context, { self, idx }) => {
+  const { stack, pieces } = self as ListValue;
+  if (stack === undefined || pieces !== undefined || (idx !== -1n && idx !== 0n)) {
+    return context.unsupported('taking an item out of the middle of a list of unknown length', ONLY_ENDS);
+  }
+  const item = readSelect(context, stack, 0, Number(idx));
+  const last = subDims(stack.shape[0] ?? 0, 1);
+  const rest = idx === 0n ? context.slice(stack, 0, 1, Number.MAX_SAFE_INTEGER, 1, last) : context.slice(stack, 0, 0, last, 1, last);
+  context.heap.setStack(self as ListValue, rest);
+  return item;
 });
 defineScalarOp('aten::Delete.t(t[](a!) self, int idx) -> ()', (context, { self, idx }) => {
   const items = itemsOf(self);
