@@ -48,7 +48,9 @@ export async function compile(archive: TorchScriptArchive, options: CompileOptio
   } catch (thrown) {
     if (thrown instanceof SconceError) throw thrown;
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new SconceError('internal', `the compiler failed on this model: ${reason}; please report it`, { cause: thrown });
+    throw new SconceError('internal', `the compiler failed on this model: ${reason}; please report it`, {
+      cause: thrown,
+    });
   }
 }
 
@@ -60,7 +62,9 @@ async function compileMethod(archive: TorchScriptArchive, options: CompileOption
     execute(archive, program, small, { method, arguments: plan, inferring, onLearned });
   const planned = planInputs(methodParams(archive, program, method), archive.tracedInputs.get(method), options);
   const described =
-    planned.open.length === 0 ? planned.arguments : inferInputs(planned, (plan) => run(plan, () => undefined, true));
+    planned.open.length === 0
+      ? planned.arguments
+      : inferInputs(planned, (plan) => executeLearning(plan, (sized, onLearned) => run(sized, onLearned, true)));
   const { execution, plan } = executeLearning(described, run);
   const { emitter } = execution;
   const signature = resolveSignature(execution, plan);

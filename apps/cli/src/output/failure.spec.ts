@@ -13,9 +13,39 @@ describe('reportFailure', () => {
       'error: none\nStart one with `sconce up`, or set SCONCE_URL.\n',
     ],
     ['anything thrown', new TypeError('a\n  b'), 1, /^error: a b\n[^\n]+\n$/],
+    [
+      'inputs that nothing tells of',
+      new SconceError('model_invalid', 'nothing tells x', { details: { inputs: ['x', 'y.0'] } }),
+      1,
+      /^error: nothing tells x\nFor example --input x:float32\[-1,10\] --input y\.0:.*\n$/,
+    ],
   ])('%s is two lines', (_, thrown, code, text) => {
     let written = '';
     expect(reportFailure(thrown, (more) => (written += more))).toBe(code);
     expect(written).toEqual(typeof text === 'string' ? text : expect.stringMatching(text));
+  });
+
+  it('lists what a model uses that is not supported', () => {
+    const places = ['code/__torch__.py:3:4 (model.py:7: y = torch.svd(x))'];
+    const unsupported = [
+      { op: 'aten::svd', count: 1, reason: 'the operator is not supported', hint: '', places },
+      { op: 'aten::pad', count: 9, reason: 'mode x is unknown', hint: 'use another', places: [...places, ...places] },
+    ];
+    let written = '';
+    const error = new SconceError('model_invalid', 'a\nb', { details: { unsupported } });
+    expect(reportFailure(error, (more) => (written += more))).toBe(1);
+    expect(written).toBe(
+      [
+        'error: The model uses 2 operators that are not supported: aten::svd, aten::pad.',
+        'Change these places of the model, or export it to ONNX with PyTorch.',
+        '  aten::svd, 1 place: the operator is not supported',
+        `    at ${places[0]}`,
+        '  aten::pad, 9 places: mode x is unknown; use another',
+        `    at ${places[0]}`,
+        `    at ${places[0]}`,
+        '    … and 7 more',
+        '',
+      ].join('\n'),
+    );
   });
 });

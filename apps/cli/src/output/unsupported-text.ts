@@ -22,10 +22,11 @@ export function unsupportedHeadline(ops: readonly UnsupportedOp[]): string {
 export function unsupportedText(ops: readonly UnsupportedOp[]): string {
   return ops
     .map(({ op, count, reason, hint, places }) => {
-      const more = count > places.length ? [`… and ${count - places.length} more`] : [];
+      const more = count > places.length ? [`    … and ${count - places.length} more`] : [];
       return [
         `  ${op}, ${count} ${count === 1 ? 'place' : 'places'}: ${reason}${hint === '' ? '' : `; ${hint}`}`,
-        ...[...places, ...more].map((place) => `    at ${place}`),
+        ...places.map((place) => `    at ${place}`),
+        ...more,
       ].join('\n');
     })
     .join('\n');

@@ -11,6 +11,7 @@ import type { LowerContext, LowerNodeOptions, NodeInput } from './lower-context.
 import { onnxTypeOf } from './onnx-types.ts';
 import {
   addDims,
+  exactQuotient,
   floorDivDims,
   maxDims,
   minDims,
@@ -334,6 +335,13 @@ export class Emitter implements LowerContext {
     }
     if (content.data.kind === 'elements' && wanted.every((dim) => typeof dim === 'number')) {
       return this.elements(content.data.elements, content.dtype, wanted);
+    }
+    const ratio = exactQuotient(productOf(content.shape.map((dim) => this.resolve(dim))), productOf(wanted));
+    if (typeof ratio === 'number' && ratio !== 1 && !wanted.includes(0)) {
+      this.unsupported(
+        `a tensor of shape [${content.shape.join(', ')}] as [${wanted.join(', ')}]`,
+        'it has another number of elements: check the inputs’ ranks and sizes',
+      );
     }
     return this.node('Reshape', [tensor, this.#reshapeTarget(content.shape, wanted)], {
       shape: wanted,

@@ -19,7 +19,8 @@ export function textOf(value: Value): string {
     default:
   }
   if (value instanceof SymInt || value instanceof SymFloat || value instanceof SymBool) return UNKNOWN_TEXT;
-  if (value instanceof ListValue) return value.stack === undefined ? `[${value.items.map(textOf).join(', ')}]` : UNKNOWN_TEXT;
+  if (value instanceof ListValue)
+    return value.stack === undefined ? `[${value.items.map(textOf).join(', ')}]` : UNKNOWN_TEXT;
   if (value instanceof DictValue) {
     return `{${value.entries.map(([key, item]) => `${textOf(key)}: ${textOf(item)}`).join(', ')}}`;
   }

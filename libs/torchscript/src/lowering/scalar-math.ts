@@ -201,7 +201,8 @@ export function compareScalars(context: LowerContext, op: Comparison, a: Scalar,
   if (x !== undefined && y !== undefined) {
     return compareDims(op, mulDims(x.over, y.under), mulDims(y.over, x.under));
   }
-  const dtype = isBool(a) && isBool(b) ? (op === 'eq' ? 'bool' : 'int32') : isFloat(a) || isFloat(b) ? 'float64' : 'int64';
+  const dtype =
+    isBool(a) && isBool(b) ? (op === 'eq' ? 'bool' : 'int32') : isFloat(a) || isFloat(b) ? 'float64' : 'int64';
   const compared = context.node(COMPARISON_NODES[op], [context.scalar(a, dtype), context.scalar(b, dtype)], {
     dtype: 'bool',
   });

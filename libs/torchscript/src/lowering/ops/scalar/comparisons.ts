@@ -23,7 +23,8 @@ for (const op of ['eq', 'ne', 'lt', 'le', 'gt', 'ge'] as const) {
   );
   defineScalarOp(`aten::${op}.str(str a, str b) -> bool`, (context, { a, b }) => {
     const [x, y] = [a as string, b as string];
-    if (`${x}${y}`.includes(UNKNOWN_TEXT)) context.warn('text with a number known only at run time is compared: it never equals another');
+    if (`${x}${y}`.includes(UNKNOWN_TEXT))
+      context.warn('text with a number known only at run time is compared: it never equals another');
     return COMPARE_TEXT[op](x, y);
   });
 }
@@ -32,9 +33,7 @@ for (const [overload, type] of [
   ['device', 'Device'],
   ['enum', 'AnyEnumType'],
 ] as const) {
-  defineScalarOp(`aten::eq.${overload}(${type} a, ${type} b) -> bool`, (context, { a, b }) =>
-    sameValue(context, a, b),
-  );
+  defineScalarOp(`aten::eq.${overload}(${type} a, ${type} b) -> bool`, (context, { a, b }) => sameValue(context, a, b));
   defineScalarOp(`aten::ne.${overload}(${type} a, ${type} b) -> bool`, (context, { a, b }) =>
     not(sameValue(context, a, b)),
   );
@@ -74,7 +73,9 @@ defineScalarOp('aten::Float.Tensor(Tensor a) -> float', (context, { a }) =>
 );
 defineScalarOp('aten::Bool.int(Scalar a) -> bool', (context, { a }) => toBoolean(context, a as Scalar));
 for (const name of ['Bool.Tensor', 'is_nonzero']) {
-  defineScalarOp(`aten::${name}(Tensor a) -> bool`, (context, { a }) => toBoolean(context, context.item(a as TensorValue)));
+  defineScalarOp(`aten::${name}(Tensor a) -> bool`, (context, { a }) =>
+    toBoolean(context, context.item(a as TensorValue)),
+  );
 }
 defineScalarOp('aten::item(Tensor self) -> Scalar', (context, { self }) => context.item(self as TensorValue));
 defineScalarOp('aten::ScalarImplicit(Tensor a) -> Scalar', (context, { a }) => context.item(a as TensorValue));

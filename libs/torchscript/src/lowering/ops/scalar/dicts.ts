@@ -24,35 +24,57 @@ function missing(context: LowerContext, key: Value | undefined): never {
 function put(context: LowerContext, dict: Value | undefined, key: Value, value: Value): void {
   const present = find(context, dict, key);
   const entries = entriesOf(dict);
-  const changed = present === undefined ? [...entries, [key, value] as const] : entries.with(entries.indexOf(present), [present[0], value]);
+  const changed =
+    present === undefined
+      ? [...entries, [key, value] as const]
+      : entries.with(entries.indexOf(present), [present[0], value]);
   context.heap.setEntries(dict as DictValue, changed);
 }
 
 function remove(context: LowerContext, dict: Value | undefined, entry: Entry): Value {
-  context.heap.setEntries(dict as DictValue, entriesOf(dict).filter((other) => other !== entry));
+  context.heap.setEntries(
+    dict as DictValue,
+    entriesOf(dict).filter((other) => other !== entry),
+  );
   return entry[1];
 }
 
 const tuple = (items: readonly Value[]): Value => ({ kind: 'tuple', items });
 
 defineScalarOp('aten::len.Dict_str(Dict(str, t) self) -> int', (_, { self }) => BigInt(entriesOf(self).length));
-defineScalarOp('aten::__getitem__.Dict_str(Dict(str, t) self, t key) -> t(*)', (context, { self, key }) =>
-  (find(context, self, key) ?? missing(context, key))[1],
+defineScalarOp(
+  'aten::__getitem__.Dict_str(Dict(str, t) self, t key) -> t(*)',
+  (context, { self, key }) => (find(context, self, key) ?? missing(context, key))[1],
 );
-defineScalarOp('aten::__contains__.str(Dict(str, t) dict, t key) -> bool', (context, { dict, key }) =>
-  find(context, dict, key) !== undefined,
+defineScalarOp(
+  'aten::__contains__.str(Dict(str, t) dict, t key) -> bool',
+  (context, { dict, key }) => find(context, dict, key) !== undefined,
 );
-defineTolerantOp('aten::get.default_str(Dict(str, t) self, t key, t default_value=None) -> t(*)', (context, args) =>
-  (find(context, args['self'], args['key']) ?? [null, args['default_value'] ?? null])[1],
+defineTolerantOp(
+  'aten::get.default_str(Dict(str, t) self, t key, t default_value=None) -> t(*)',
+  (context, args) => (find(context, args['self'], args['key']) ?? [null, args['default_value'] ?? null])[1],
 );
-defineScalarOp('aten::keys.str(Dict(str, t) self) -> str[](*)', (_, { self }) => new ListValue(entriesOf(self).map(([key]) => key)));
-defineScalarOp('aten::values.str(Dict(str, t) self) -> t[](*)', (_, { self }) =>
-  new ListValue(entriesOf(self).map(([, value]) => value)),
+defineScalarOp(
+  'aten::keys.str(Dict(str, t) self) -> str[](*)',
+  (_, { self }) => new ListValue(entriesOf(self).map(([key]) => key)),
 );
-defineScalarOp('aten::items.str(Dict(str, t) self) -> ((str, t)[])', (_, { self }) => new ListValue(entriesOf(self).map(tuple)));
-defineScalarOp('aten::copy.Dict_str(Dict(str, t)(a) self) -> Dict(str, t)', (_, { self }) => new DictValue(entriesOf(self)));
+defineScalarOp(
+  'aten::values.str(Dict(str, t) self) -> t[](*)',
+  (_, { self }) => new ListValue(entriesOf(self).map(([, value]) => value)),
+);
+defineScalarOp(
+  'aten::items.str(Dict(str, t) self) -> ((str, t)[])',
+  (_, { self }) => new ListValue(entriesOf(self).map(tuple)),
+);
+defineScalarOp(
+  'aten::copy.Dict_str(Dict(str, t)(a) self) -> Dict(str, t)',
+  (_, { self }) => new DictValue(entriesOf(self)),
+);
 defineScalarOp('aten::dict() -> Dict(str, t)', () => new DictValue([]));
-defineScalarOp('aten::dict.Dict_str(Dict(str, t)(a) self) -> Dict(str, t)', (_, { self }) => new DictValue(entriesOf(self)));
+defineScalarOp(
+  'aten::dict.Dict_str(Dict(str, t)(a) self) -> Dict(str, t)',
+  (_, { self }) => new DictValue(entriesOf(self)),
+);
 defineScalarOp('aten::dict.str(t[] inputs) -> Dict(str, tVal)', (context, { inputs }) => {
   const dict = new DictValue([]);
   for (const item of (inputs as ListValue).items) {
@@ -70,9 +92,12 @@ defineScalarOp('aten::setdefault.str(Dict(str, t)(a!) self, t key, t default_val
   put(context, args['self'], args['key'] ?? null, args['default_value'] ?? null);
   return args['default_value'];
 });
-defineTolerantOp('aten::update.str(Dict(str, t)(a!) self, Dict(str, t)(a!) to_add) -> ()', (context, { self, to_add }) => {
-  for (const [key, value] of entriesOf(to_add)) put(context, self, key, value);
-});
+defineTolerantOp(
+  'aten::update.str(Dict(str, t)(a!) self, Dict(str, t)(a!) to_add) -> ()',
+  (context, { self, to_add }) => {
+    for (const [key, value] of entriesOf(to_add)) put(context, self, key, value);
+  },
+);
 defineScalarOp('aten::pop.Dict_default_str(Dict(str, t)(a!) self, t key, t default_value) -> t(*)', (context, args) => {
   const present = find(context, args['self'], args['key']);
   return present === undefined ? args['default_value'] : remove(context, args['self'], present);

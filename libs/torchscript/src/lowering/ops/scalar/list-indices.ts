@@ -38,5 +38,8 @@ export function positionIn(context: LowerContext, length: number, index: Value |
   }
   const at = Number(index) < 0 ? Number(index) + length : Number(index);
   if (at >= 0 && at < length) return at;
-  return context.unsupported(`item ${index} of ${what} of ${length}`, 'it is out of range, in PyTorch too: check the inputs’ sizes');
+  return context.unsupported(
+    `item ${index} of ${what} of ${length}`,
+    'it is out of range, in PyTorch too: check the inputs’ sizes',
+  );
 }

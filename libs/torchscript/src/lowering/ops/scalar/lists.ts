@@ -47,7 +47,10 @@ function pick(context: LowerContext, items: readonly Value[], index: SymInt): Va
     const table = context.elements(items as Scalar[], whole ? 'int64' : 'float64', [items.length]);
     return context.item(readSelect(context, table, 0, index));
   }
-  if (tensors.length < items.length || tensors.some(({ rank, dtype }) => rank !== first.rank || dtype !== first.dtype)) {
+  if (
+    tensors.length < items.length ||
+    tensors.some(({ rank, dtype }) => rank !== first.rank || dtype !== first.dtype)
+  ) {
     return positionIn(context, items.length, index) as never;
   }
   const shape = first.shape.map((dim, axis) => knownDim(dim, ...tensors.map((tensor) => tensor.shape[axis] ?? dim)));
@@ -155,7 +158,10 @@ const ONLY_ENDS = 'only its beginning and its end can change: keep the items in 
 /** The tensor [1, …] that an item is in the stack of a list of unknown length. */
 function rowOf(context: LowerContext, list: ListValue, stack: TensorValue, item: Value): TensorValue {
   if (list.pieces !== undefined) {
-    return context.unsupported('changing a list of pieces whose number is known only at run time', 'fix the size of the axis');
+    return context.unsupported(
+      'changing a list of pieces whose number is known only at run time',
+      'fix the size of the axis',
+    );
   }
   if (!(item instanceof TensorValue) || item.dtype !== stack.dtype || item.rank !== stack.rank - 1) {
     return context.unsupported('a list of unknown length that holds more than tensors of one dtype and rank');
@@ -217,7 +223,10 @@ defineScalarOp('aten::pop.unknown(List(t) self, int idx=-1) -> t(*)', (context, 
   }
   const item = readSelect(context, stack, 0, Number(idx));
   const last = subDims(stack.shape[0] ?? 0, 1);
-  const rest = idx === 0n ? context.slice(stack, 0, 1, Number.MAX_SAFE_INTEGER, 1, last) : context.slice(stack, 0, 0, last, 1, last);
+  const rest =
+    idx === 0n
+      ? context.slice(stack, 0, 1, Number.MAX_SAFE_INTEGER, 1, last)
+      : context.slice(stack, 0, 0, last, 1, last);
   context.heap.setStack(self as ListValue, rest);
   return item;
 });

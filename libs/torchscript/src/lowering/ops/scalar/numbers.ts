@@ -1,6 +1,6 @@
 import type { LowerContext } from '../../../executor/lower-context.ts';
 import { maxDims, mulDims, subDims, SymInt, addDims, floorDivDims, minimumOf } from '../../../executor/sym-int.ts';
-import { ListValue, SymFloat, type Scalar } from '../../../executor/values.ts';
+import { type ListValue, SymFloat, type Scalar } from '../../../executor/values.ts';
 import { arithmetic, asDim, compareScalars, fromDim, toFloat, toInteger } from '../../scalar-math.ts';
 import { ceilDivDims } from '../../slicing.ts';
 import { scalarFamily } from './scalar-family.ts';
@@ -153,7 +153,9 @@ for (const [name, opType, compute] of [
   defineScalarOp(`aten::${name}.int(int a, int b) -> int`, (context, { a, b }) =>
     typeof a === 'bigint' && typeof b === 'bigint'
       ? compute(a, b)
-      : context.item(context.node(opType, [context.scalar(a as Scalar, 'int64'), context.scalar(b as Scalar, 'int64')])),
+      : context.item(
+          context.node(opType, [context.scalar(a as Scalar, 'int64'), context.scalar(b as Scalar, 'int64')]),
+        ),
   );
 }
 

@@ -26,8 +26,7 @@ export function scalarFamily(): ScalarFamily {
     defineScalarOp: (schema, lower, options) => {
       defineScalarOp(
         schema,
-        (context, args) =>
-          Object.values(args).find((value) => value instanceof UnknownValue) ?? lower(context, args),
+        (context, args) => Object.values(args).find((value) => value instanceof UnknownValue) ?? lower(context, args),
         options,
       );
     },

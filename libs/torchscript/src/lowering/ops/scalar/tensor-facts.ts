@@ -1,7 +1,7 @@
 import type { LowerContext } from '../../../executor/lower-context.ts';
 import { isFloating } from '../../../executor/onnx-types.ts';
 import { mulDims, productOf, SymInt, type Dim } from '../../../executor/sym-int.ts';
-import { ListValue, TensorValue, type DeviceValue, type Value } from '../../../executor/values.ts';
+import { ListValue, type TensorValue, type DeviceValue, type Value } from '../../../executor/values.ts';
 import { SCALAR_TYPE_BYTES, SCALAR_TYPES, type ScalarType } from '../../../scalar-type.ts';
 import { broadcastShapes } from '../../broadcast.ts';
 import { isComplex } from '../../complex.ts';
@@ -23,12 +23,16 @@ const typeNumber = (dtype: ScalarType): bigint => BigInt(SCALAR_TYPES.indexOf(dt
 
 // ---- sizes -------------------------------------------------------------------------------------------------------------
 
-for (const key of ['aten::size.int(Tensor self, int dim) -> int', 'aten::sym_size.int(Tensor self, int dim) -> SymInt']) {
+for (const key of [
+  'aten::size.int(Tensor self, int dim) -> int',
+  'aten::sym_size.int(Tensor self, int dim) -> SymInt',
+]) {
   defineScalarOp(key, (context, { self, dim }) => {
     const shape = shapeOf(context, self);
     const axis = asDim(context, dim as bigint);
     if (axis instanceof SymInt) return context.unsupported('the size of an axis that is known only at run time');
-    if (shape.length === 0) return context.unsupported(`dimension ${axis} of a tensor of rank 0`, 'check the inputs’ ranks');
+    if (shape.length === 0)
+      return context.unsupported(`dimension ${axis} of a tensor of rank 0`, 'check the inputs’ ranks');
     return fromDim(shape[context.axis(axis, shape.length)] ?? 1);
   });
 }
@@ -37,23 +41,29 @@ for (const key of ['aten::size(Tensor self) -> int[]', 'prim::shape(Tensor self)
 }
 defineScalarOp('aten::len.Tensor(Tensor t) -> int', (context, { t }) => {
   const [length] = shapeOf(context, t);
-  return length === undefined ? context.unsupported('len of a tensor of rank 0', 'check the inputs’ ranks') : fromDim(length);
+  return length === undefined
+    ? context.unsupported('len of a tensor of rank 0', 'check the inputs’ ranks')
+    : fromDim(length);
 });
 defineScalarOp('aten::dim(Tensor self) -> int', (_, { self }) => BigInt((self as TensorValue).rank));
 defineScalarOp('prim::ndim(Tensor self) -> int', (_, { self }) => BigInt((self as TensorValue).rank));
 for (const name of ['aten::numel', 'aten::sym_numel', 'prim::numel']) {
   defineScalarOp(`${name}(Tensor self) -> int`, (context, { self }) => fromDim(productOf(shapeOf(context, self))));
 }
-defineScalarOp('aten::_shape_as_tensor(Tensor self) -> Tensor', (context, { self }) => context.ints(shapeOf(context, self)));
+defineScalarOp('aten::_shape_as_tensor(Tensor self) -> Tensor', (context, { self }) =>
+  context.ints(shapeOf(context, self)),
+);
 
 /** Distances in memory between neighbours, as of a contiguous tensor. */
 function strides(context: LowerContext, self: Value | undefined): Dim[] {
   let step: Dim = 1;
-  const found = shapeOf(context, self).toReversed().map((dim) => {
-    const stride = step;
-    step = mulDims(step, dim);
-    return stride;
-  });
+  const found = shapeOf(context, self)
+    .toReversed()
+    .map((dim) => {
+      const stride = step;
+      step = mulDims(step, dim);
+      return stride;
+    });
   return found.reverse();
 }
 defineScalarOp('aten::stride(Tensor self) -> int[]', (context, { self }) => strides(context, self).map(fromDim));
@@ -66,7 +76,9 @@ defineScalarOp('aten::is_same_size(Tensor self, Tensor other) -> bool', (context
 );
 for (const name of ['_infer_size', 'broadcast_shapes']) {
   defineScalarOp(`aten::${name}(int[] a, int[] b) -> int[]`, (context, { a, b }) => {
-    const [x = [], y = []] = [a, b].map((list) => (list as ListValue).items.map((item) => asDim(context, item as bigint)));
+    const [x = [], y = []] = [a, b].map((list) =>
+      (list as ListValue).items.map((item) => asDim(context, item as bigint)),
+    );
     return broadcastShapes(context, x, y).map(fromDim);
   });
 }
@@ -91,7 +103,9 @@ for (const key of [
   'Scalar_Tensor(Scalar scalar, Tensor tensor)',
   'Scalar_Scalar(Scalar scalar1, Scalar scalar2)',
 ]) {
-  defineScalarOp(`aten::result_type.${key} -> ScalarType`, (_, args) => typeNumber(resultType(Object.values(args) as Operand[])));
+  defineScalarOp(`aten::result_type.${key} -> ScalarType`, (_, args) =>
+    typeNumber(resultType(Object.values(args) as Operand[])),
+  );
 }
 
 const CPU: DeviceValue = { kind: 'device', device: 'cpu' };
@@ -145,9 +159,13 @@ function toList(context: LowerContext, tensor: TensorValue): Value {
 defineScalarOp('aten::tolist(Tensor self) -> Scalar[]', (context, { self }) => toList(context, self as TensorValue), {
   limits: 'lengths known only at run time',
 });
-defineScalarOp('prim::tolist(Tensor self, ...) -> Scalar[]', (context, { self }) => toList(context, self as TensorValue), {
-  limits: 'lengths known only at run time',
-});
+defineScalarOp(
+  'prim::tolist(Tensor self, ...) -> Scalar[]',
+  (context, { self }) => toList(context, self as TensorValue),
+  {
+    limits: 'lengths known only at run time',
+  },
+);
 
 // ---- the process and the program -------------------------------------------------------------------------------------------
 
@@ -178,8 +196,11 @@ for (const key of [
 }
 defineTolerantOp('aten::wait(t self) -> t', (_, { self }) => self);
 for (const name of ['prim::unchecked_unwrap_optional', 'aten::_unwrap_optional']) {
-  defineTolerantOp(`${name}(t optional) -> t`, (context, { optional }) =>
-    optional ?? context.unsupported('None where the code needs a value', 'pass the optional argument that is left out'),
+  defineTolerantOp(
+    `${name}(t optional) -> t`,
+    (context, { optional }) =>
+      optional ??
+      context.unsupported('None where the code needs a value', 'pass the optional argument that is left out'),
   );
 }
 defineTolerantOp('prim::unchecked_cast(t x) -> t', (_, { x }) => x);

@@ -1,4 +1,4 @@
-import { ListValue, isTuple, type Value } from '../../../executor/values.ts';
+import { type ListValue, isTuple, type Value } from '../../../executor/values.ts';
 import { formatted, percentFormatted, textOf, UNKNOWN_TEXT } from '../../python-text.ts';
 import { defaultSlice } from './list-indices.ts';
 import { scalarFamily } from './scalar-family.ts';
@@ -10,30 +10,40 @@ export const text = ops;
 
 defineScalarOp('aten::add.str(str a, str b) -> str', (_, { a, b }) => (a as string) + (b as string));
 defineScalarOp('aten::len.str(str s) -> int', (context, { s }) => {
-  if ((s as string).includes(UNKNOWN_TEXT)) context.warn('the length of text with a number known only at run time is not the one PyTorch has');
+  if ((s as string).includes(UNKNOWN_TEXT))
+    context.warn('the length of text with a number known only at run time is not the one PyTorch has');
   return BigInt([...(s as string)].length);
 });
 defineScalarOp('aten::ord(str string) -> int', (_, { string }) => BigInt((string as string).codePointAt(0) ?? 0));
 defineScalarOp('aten::chr(int i) -> str', (_, { i }) => String.fromCodePoint(Number(i)));
 defineScalarOp('aten::__getitem__.str(str s, int index) -> str', (context, { s, index }) => {
   const at = Number(index);
-  return [...(s as string)].at(at) ?? context.unsupported(`character ${at} of “${s as string}”`, 'PyTorch fails here too');
+  return (
+    [...(s as string)].at(at) ?? context.unsupported(`character ${at} of “${s as string}”`, 'PyTorch fails here too')
+  );
 });
 defineScalarOp(
   'aten::slice.str(str string, int? start=None, int? end=None, int step=1) -> str',
   (context, { string, start, end, step }) => {
     const characters = [...(string as string)];
-    return defaultSlice(context, characters.length, { start, end, step }).map((i) => characters[i]).join('');
+    return defaultSlice(context, characters.length, { start, end, step })
+      .map((i) => characters[i])
+      .join('');
   },
 );
-defineScalarOp('aten::__contains__.str_in_str(str a, str b) -> bool', (_, { a, b }) => (a as string).includes(b as string));
+defineScalarOp('aten::__contains__.str_in_str(str a, str b) -> bool', (_, { a, b }) =>
+  (a as string).includes(b as string),
+);
 
 /** Methods of text without arguments. */
 const METHODS: Readonly<Record<string, (text: string) => string | boolean>> = {
   upper: (s) => s.toUpperCase(),
   lower: (s) => s.toLowerCase(),
   capitalize: (s) => s.slice(0, 1).toUpperCase() + s.slice(1).toLowerCase(),
-  title: (s) => s.toLowerCase().replaceAll(/(^|[^a-z])([a-z])/g, (_, before: string, letter: string) => before + letter.toUpperCase()),
+  title: (s) =>
+    s
+      .toLowerCase()
+      .replaceAll(/(^|[^a-z])([a-z])/g, (_, before: string, letter: string) => before + letter.toUpperCase()),
   swapcase: (s) => s.replaceAll(/[a-zA-Z]/g, (c) => (c === c.toLowerCase() ? c.toUpperCase() : c.toLowerCase())),
   isdigit: (s) => /^\d+$/.test(s),
   isnumeric: (s) => /^\d+$/.test(s),
@@ -105,7 +115,8 @@ defineScalarOp('aten::join(str self, str[] values) -> str', (_, { self, values }
 );
 defineScalarOp('aten::split.str(str self, str? separator=None, int max=-1) -> str[]', (_, { self, separator, max }) => {
   const whole = separator === null ? (self as string).trim() : (self as string);
-  const pieces = whole === '' && separator === null ? [] : whole.split(separator === null ? /\s+/ : (separator as string));
+  const pieces =
+    whole === '' && separator === null ? [] : whole.split(separator === null ? /\s+/ : (separator as string));
   const most = max === -1n ? pieces.length : Number(max);
   if (most >= pieces.length - 1 || separator === null) return pieces;
   return [...pieces.slice(0, most), pieces.slice(most).join(separator as string)];
@@ -122,7 +133,9 @@ for (const name of ['ljust', 'rjust', 'center'] as const) {
     return whole.padStart(whole.length + left, fill).padEnd(wanted, fill);
   });
 }
-defineScalarOp('aten::zfill(str self, int width) -> str', (_, { self, width }) => (self as string).padStart(Number(width), '0'));
+defineScalarOp('aten::zfill(str self, int width) -> str', (_, { self, width }) =>
+  (self as string).padStart(Number(width), '0'),
+);
 
 // ---- values as text: what an unsupported operator gave is text too, so that messages made of it do no harm -----------------
 
