@@ -16,7 +16,9 @@ export function renderSupportedOps(families: readonly (readonly OpDefinition[])[
     byFamily.set(definition.family, [...(byFamily.get(definition.family) ?? []), definition]);
   }
   const names = new Set(families.flat().map(({ schema }) => schema.name));
-  const sections = [...byFamily].sort(([a], [b]) => a.localeCompare(b)).map(([family, ops]) => renderFamily(family, ops));
+  const sections = [...byFamily]
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(([family, ops]) => renderFamily(family, ops));
   return [
     '# Supported operators',
     '',
@@ -33,12 +35,18 @@ export function renderSupportedOps(families: readonly (readonly OpDefinition[])[
 function renderFamily(family: string, ops: readonly OpDefinition[]): string {
   const byName = new Map<string, OpDefinition[]>();
   for (const op of ops) byName.set(op.schema.name, [...(byName.get(op.schema.name) ?? []), op]);
-  const rows = [...byName].sort(([a], [b]) => a.localeCompare(b)).map(([name, overloads]) => {
-    const named = overloads.map(({ schema }) => (schema.overload === '' ? '–' : schema.overload)).join(', ');
-    const limits = [...new Set(overloads.map((overload) => overload.limits).filter((text) => text !== ''))].join('; ');
-    return `| \`${name}\` | ${named} | ${limits} |`;
-  });
-  return [`## ${family}`, '', '| operator | overloads | not supported |', '| --- | --- | --- |', ...rows, ''].join('\n');
+  const rows = [...byName]
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(([name, overloads]) => {
+      const named = overloads.map(({ schema }) => (schema.overload === '' ? '–' : schema.overload)).join(', ');
+      const limits = [...new Set(overloads.map((overload) => overload.limits).filter((text) => text !== ''))].join(
+        '; ',
+      );
+      return `| \`${name}\` | ${named} | ${limits} |`;
+    });
+  return [`## ${family}`, '', '| operator | overloads | not supported |', '| --- | --- | --- |', ...rows, ''].join(
+    '\n',
+  );
 }
 
 if (import.meta.main) await writeFile(SUPPORTED_OPS_PAGE, renderSupportedOps());

@@ -34,7 +34,9 @@ function exampleFor(spec: { name: string; datatype: Tensor['datatype']; shape: r
   const shape = spec.shape.length === 4 ? [batch, 3, 224, 224] : [batch, LENGTH];
   const count = shape.reduce((product, size) => product * size, 1);
   if (spec.datatype === 'INT64') {
-    const ids = BigInt64Array.from({ length: count }, (_, i) => (spec.name.includes('mask') ? 1n : BigInt((i * 37) % 2000)));
+    const ids = BigInt64Array.from({ length: count }, (_, i) =>
+      spec.name.includes('mask') ? 1n : BigInt((i * 37) % 2000),
+    );
     return { ...spec, shape, data: new Uint8Array(ids.buffer) };
   }
   const pixels = Float32Array.from({ length: count }, (_, i) => Math.sin(i * 0.37));
@@ -43,12 +45,18 @@ function exampleFor(spec: { name: string; datatype: Tensor['datatype']; shape: r
 
 async function timed(session: OnnxSession, inputs: readonly Tensor[]): Promise<number> {
   const started = performance.now();
-  await session.run(inputs, session.signature.outputs.map(({ name }) => name), new Map());
+  await session.run(
+    inputs,
+    session.signature.outputs.map(({ name }) => name),
+    new Map(),
+  );
   return performance.now() - started;
 }
 
 console.log(`| model | compile ms | nodes | ours ms | torch.onnx.export ms | ratio |\n|---|---|---|---|---|---|`);
-for (const file of readdirSync(folder).filter((name) => name.endsWith('.pt')).sort()) {
+for (const file of readdirSync(folder)
+  .filter((name) => name.endsWith('.pt'))
+  .sort()) {
   const name = basename(file, '.pt');
   const source = await openFile(`${folder}/${file}`);
   const compileMs: number[] = [];

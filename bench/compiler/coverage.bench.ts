@@ -29,14 +29,15 @@ const numbersOf = (tensor: Tensor): Float64Array =>
 
 /** Largest difference relative to the spread of `truth`. */
 function distance(values: Float64Array, truth: Float64Array): number {
-  let [low, high, worst] = [Infinity, -Infinity, 0];
+  let [low, high, most, worst] = [Infinity, -Infinity, 0, 0];
   for (const [i, value] of truth.entries()) {
     if (!Number.isFinite(value)) continue;
-    [low, high] = [Math.min(low, value), Math.max(high, value)];
+    [low, high, most] = [Math.min(low, value), Math.max(high, value), Math.max(most, Math.abs(value))];
     worst = Math.max(worst, Math.abs((values[i] ?? NaN) - value));
     if (Number.isNaN(values[i])) return Infinity;
   }
-  return worst === 0 ? 0 : worst / (high - low);
+  // A single number has no spread: it is its own measure.
+  return worst === 0 ? 0 : worst / (high > low ? high - low : most);
 }
 
 async function measure(path: string): Promise<Row> {
@@ -56,7 +57,8 @@ async function measure(path: string): Promise<Row> {
     const outputs = await model.run(side(call, 'in'));
     for (const [i, want] of side(call, 'out').entries()) {
       const [got, expected] = [numbersOf(outputs[i] as Tensor), numbersOf(want)];
-      if (outputs[i]?.shape.join() !== want.shape.join()) throw new Error(`output ${i} has shape [${outputs[i]?.shape.join()}]`);
+      if (outputs[i]?.shape.join() !== want.shape.join())
+        throw new Error(`output ${i} has shape [${outputs[i]?.shape.join()}]`);
       error = Math.max(error, distance(got, expected));
       const reference = side(call, 'ref')[i];
       if (reference === undefined) continue;
@@ -67,14 +69,23 @@ async function measure(path: string): Promise<Row> {
   }
   const { compileMs, compiled } = model;
   const nodes = compiled.model.graph.nodes.length;
-  return { name: basename(path, '.pt'), compileMs, nodes, error, ...(judged ? { ours, torch } : { ours: undefined, torch: undefined }) };
+  return {
+    name: basename(path, '.pt'),
+    compileMs,
+    nodes,
+    error,
+    ...(judged ? { ours, torch } : { ours: undefined, torch: undefined }),
+  };
 }
 
-const scientific = (value: number | undefined): string => (value === undefined ? '–' : value === 0 ? '0' : value.toExponential(1));
+const scientific = (value: number | undefined): string =>
+  value === undefined ? '–' : value === 0 ? '0' : value.toExponential(1);
 
 const rows: Row[] = [];
 const failures: { readonly name: string; readonly reason: string }[] = [];
-for (const file of readdirSync(folder).filter((name) => name.endsWith('.pt')).sort()) {
+for (const file of readdirSync(folder)
+  .filter((name) => name.endsWith('.pt'))
+  .sort()) {
   try {
     rows.push(await measure(`${folder}/${file}`));
   } catch (error) {

@@ -22,7 +22,8 @@ const NOISE_FACTOR = 4;
 export function difference(got: Tensor, want: Tensor, reference?: Tensor, given?: Tolerance): string | undefined {
   const widened = want.datatype === 'BF16' && got.datatype === 'FP32';
   if (got.datatype !== want.datatype && !widened) return `is ${got.datatype} instead of ${want.datatype}`;
-  if (got.shape.join() !== want.shape.join()) return `has shape [${got.shape.join()}] instead of [${want.shape.join()}]`;
+  if (got.shape.join() !== want.shape.join())
+    return `has shape [${got.shape.join()}] instead of [${want.shape.join()}]`;
   const base = TOLERANCES[want.datatype];
   const tolerance = base === undefined ? EXACT : (given ?? base);
   const [values, expected] = [numbersOf(got), numbersOf(want)];

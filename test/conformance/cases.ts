@@ -1,7 +1,14 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { decodeSafetensors, type Tensor } from '@sconce/tensor';
-import { methodParams, Program, type CallArgument, type InputOptions, type TensorInput, type TorchScriptArchive } from '@sconce/torchscript';
+import {
+  methodParams,
+  Program,
+  type CallArgument,
+  type InputOptions,
+  type TensorInput,
+  type TorchScriptArchive,
+} from '@sconce/torchscript';
 
 /** What an argument was before it was flattened: see README.md. */
 export type ArgumentForm = string | readonly ArgumentForm[] | { readonly [key: string]: ArgumentForm };
@@ -57,11 +64,7 @@ export function readCase(family: string, name: string): (call: number, side: str
 }
 
 /** How a call's arguments look to the compiler: tensors by name, text and None fixed, numbers left as inputs. */
-export function optionsOf(
-  call: CaseCall,
-  archive: TorchScriptArchive,
-  flat: readonly CallArgument[],
-): InputOptions {
+export function optionsOf(call: CaseCall, archive: TorchScriptArchive, flat: readonly CallArgument[]): InputOptions {
   const params = methodParams(archive, new Program(archive.sources), 'forward');
   const inputs = new Map<string, TensorInput>();
   const args = new Map<string, null | string>();

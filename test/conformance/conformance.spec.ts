@@ -36,7 +36,9 @@ async function expectAgreement(family: string, row: CaseRow): Promise<void> {
       const run = async (): Promise<Tensor[]> => {
         const model =
           compiled.get(form) ??
-          (await compileArchive(archivePath(family, row.name), args, (archive, flat) => optionsOf(call, archive, flat)));
+          (await compileArchive(archivePath(family, row.name), args, (archive, flat) =>
+            optionsOf(call, archive, flat),
+          ));
         compiled.set(form, model);
         return model.run(args);
       };

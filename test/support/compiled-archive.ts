@@ -52,7 +52,10 @@ export async function compileArchive(
   try {
     const started = performance.now();
     const archive = await openArchive(source);
-    const call = example.map(({ datatype, shape }) => ({ dtype: DTYPES.get(datatype) ?? 'float32', rank: shape.length }));
+    const call = example.map(({ datatype, shape }) => ({
+      dtype: DTYPES.get(datatype) ?? 'float32',
+      rank: shape.length,
+    }));
     const described = options?.(archive, call) ?? inputsOfCall(archive, call);
     const compiled = await compile(archive, { ...described, archiveName: basename(path) });
     const compileMs = performance.now() - started;

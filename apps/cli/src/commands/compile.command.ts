@@ -29,7 +29,7 @@ export function compileCommand(): Command {
     .addHelpText(
       'after',
       '\nExamples:\n  sconce compile model.pt -o model.onnx' +
-        '\n  sconce compile model.pt -o model.onnx --input x:float32[-1,3,224,224]',
+        '\n  sconce compile model.pt -o model.onnx --input "x:float32[-1,3,224,224]"',
     )
     .action(async (file: string, options: Options) => {
       await withModel(file, async (model) => {

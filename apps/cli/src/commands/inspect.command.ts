@@ -26,7 +26,7 @@ export function inspectCommand(): Command {
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
-      '\nExamples:\n  sconce inspect model.pt\n  sconce inspect model.pt --input x:float32[-1,10]\n  sconce inspect model.pt --graph',
+      '\nExamples:\n  sconce inspect model.pt\n  sconce inspect model.pt --input "x:float32[-1,10]"\n  sconce inspect model.pt --graph',
     )
     .action(async (file: string, options: Options) => {
       await withModel(file, async (model) => {

@@ -15,7 +15,7 @@ import {
   ListValue,
   nextSerial,
   ObjectValue,
-  SymBool,
+  type SymBool,
   TensorValue,
   UnknownValue,
   type Value,
@@ -100,14 +100,27 @@ export class ControlFlow {
   #assume(test: SymBool, holds: boolean, raised: RaisedException | undefined): void {
     const { condition } = test;
     if (condition.kind === 'not') return this.#assume(condition.of, !holds, raised);
-    if (condition.kind === 'compare' && condition.op === 'eq' && holds && this.#emitter.require(condition.a, condition.b)) return;
+    if (
+      condition.kind === 'compare' &&
+      condition.op === 'eq' &&
+      holds &&
+      this.#emitter.require(condition.a, condition.b)
+    )
+      return;
     const where = raised === undefined ? '' : ` (${describePosition(raised.at)})`;
     this.#emitter.warn(
       `the model raises “${raised?.message ?? ''}” for some inputs${where}: the compiled model does not check that`,
     );
   }
 
-  #join(test: SymBool, then: BlockRun, otherwise: BlockRun, names: readonly string[], frame: Frame, at: Position): void {
+  #join(
+    test: SymBool,
+    then: BlockRun,
+    otherwise: BlockRun,
+    names: readonly string[],
+    frame: Frame,
+    at: Position,
+  ): void {
     const pairs: { readonly then: Value; readonly otherwise: Value; readonly type: LeafType; value?: Value }[] = [];
     const placeholders = new Map<Value, number>();
     const leaf = ([a = null, b = null]: readonly Value[]): Value => {
@@ -167,8 +180,20 @@ export class ControlFlow {
     const names = emitter.builder.nodes('If', [condition], {
       outputs: pairs.length,
       attributes: {
-        then_branch: { graph: body(then, pairs.map((pair) => pair.then), 'then') },
-        else_branch: { graph: body(otherwise, pairs.map((pair) => pair.otherwise), 'else') },
+        then_branch: {
+          graph: body(
+            then,
+            pairs.map((pair) => pair.then),
+            'then',
+          ),
+        },
+        else_branch: {
+          graph: body(
+            otherwise,
+            pairs.map((pair) => pair.otherwise),
+            'else',
+          ),
+        },
       },
     });
     return pairs.map(({ type }, i) => {
@@ -233,7 +258,8 @@ function changedCells(
   const keyed = new Map<object, Map<string, { cell: Cell; a: Value | undefined; b: Value | undefined }>>();
   for (const [run, side] of [[then, 'a'] as const, [otherwise, 'b'] as const]) {
     for (const { cell, after } of run.changes) {
-      const cells = keyed.get(cell.target) ?? new Map<string, { cell: Cell; a: Value | undefined; b: Value | undefined }>();
+      const cells =
+        keyed.get(cell.target) ?? new Map<string, { cell: Cell; a: Value | undefined; b: Value | undefined }>();
       keyed.set(cell.target, cells);
       const key = cell.attribute ?? '';
       const present = cells.get(key) ?? { cell, a: cell.get(), b: cell.get() };

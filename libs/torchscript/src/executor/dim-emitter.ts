@@ -43,7 +43,8 @@ export class DimEmitter {
     return this.#once(`atom:${atom.key}`, () => {
       const { builder } = this.#scope();
       const { definition } = atom;
-      const node = (opType: string, inputs: readonly string[]): string => builder.node(opType, inputs, { hint: 'size' });
+      const node = (opType: string, inputs: readonly string[]): string =>
+        builder.node(opType, inputs, { hint: 'size' });
       switch (definition.kind) {
         case 'size':
           return builder.node('Shape', [definition.value], {

@@ -124,7 +124,11 @@ export class Emitter implements LowerContext {
     const cast = inputs.map((input) =>
       input instanceof TensorValue && input.dtype === from ? this.cast(input, to) : input,
     );
-    const computed = this.node(opType, cast, { ...options, dtype: options.dtype === from ? to : options.dtype, adapt: false });
+    const computed = this.node(opType, cast, {
+      ...options,
+      dtype: options.dtype === from ? to : options.dtype,
+      adapt: false,
+    });
     return options.dtype === from ? this.cast(computed, from) : computed;
   }
 
@@ -138,7 +142,10 @@ export class Emitter implements LowerContext {
     } = {},
   ): TensorValue[] {
     if (++this.#nodes > MAX_NODES) {
-      throw modelError('execute', `the graph has more than ${MAX_NODES} nodes: a loop in the model runs too often to be unrolled`);
+      throw modelError(
+        'execute',
+        `the graph has more than ${MAX_NODES} nodes: a loop in the model runs too often to be unrolled`,
+      );
     }
     const names = this.#scope.builder.nodes(
       opType,
@@ -251,7 +258,9 @@ export class Emitter implements LowerContext {
     const { builder } = this.#scope;
     if (condition.kind === 'value') return condition.value;
     if (condition.kind === 'not') return builder.node('Not', [this.condition(condition.of)]);
-    const [a, b] = [condition.a, condition.b].map((dim) => this.name(this.scalar(dim instanceof SymInt ? dim : BigInt(dim), 'int64')));
+    const [a, b] = [condition.a, condition.b].map((dim) =>
+      this.name(this.scalar(dim instanceof SymInt ? dim : BigInt(dim), 'int64')),
+    );
     const opType = condition.op === 'eq' ? 'Equal' : condition.op === 'lt' ? 'Less' : 'LessOrEqual';
     return builder.node(opType, [a ?? '', b ?? '']);
   }
@@ -392,7 +401,12 @@ export class Emitter implements LowerContext {
     const count = size ?? (step === 1 ? span : floorDivDims(addDims(span, step - 1), step));
     if (start === 0 && step === 1 && sameDim(count, length)) return tensor;
     const { data } = content;
-    if (data.kind === 'elements' && content.shape.length === 1 && typeof start === 'number' && typeof stop === 'number') {
+    if (
+      data.kind === 'elements' &&
+      content.shape.length === 1 &&
+      typeof start === 'number' &&
+      typeof stop === 'number'
+    ) {
       const elements = data.elements.slice(start, stop).filter((_, i) => i % step === 0);
       return this.elements(elements, content.dtype, [elements.length]);
     }
@@ -432,7 +446,8 @@ export class Emitter implements LowerContext {
     const rest = difference.terms.filter((term) => term.atoms.length > 0);
     const [term] = rest;
     const [atom] = term?.atoms ?? [];
-    if (rest.length !== 1 || term?.atoms.length !== 1 || atom?.definition.kind !== 'size' || atom.depth > 0) return false;
+    if (rest.length !== 1 || term?.atoms.length !== 1 || atom?.definition.kind !== 'size' || atom.depth > 0)
+      return false;
     const value = -constant / term.factor;
     // Only the axes of inputs have a lower bound of 1.
     if (!Number.isInteger(value) || value < 1 || atom.min !== 1) return false;
@@ -450,7 +465,10 @@ export class Emitter implements LowerContext {
   axis(axis: number, rank: number): number {
     const counted = axis < 0 ? axis + Math.max(rank, 1) : axis;
     if (counted >= 0 && counted < Math.max(rank, 1)) return counted;
-    return this.unsupported(`dimension ${axis} of a tensor of rank ${rank}`, 'there is no such dimension: check the inputs’ ranks');
+    return this.unsupported(
+      `dimension ${axis} of a tensor of rank ${rank}`,
+      'there is no such dimension: check the inputs’ ranks',
+    );
   }
 
   warn(message: string): void {

@@ -1,7 +1,7 @@
 import type { TorchScriptArchive } from '../archive/torchscript-archive.ts';
 import { describePosition } from '../frontend/position.ts';
 import type { Program } from '../frontend/program.ts';
-import { operatorTable } from '../lowering/registry.ts';
+import { OP_FAMILIES, operatorTable } from '../lowering/registry.ts';
 import type { LearnedSizes } from '../signature/learn-inputs.ts';
 import { bindInputs, type ArgumentPlan } from '../signature/plan-inputs.ts';
 import { flattenOutputs, type FlatOutput } from '../signature/flatten-outputs.ts';
@@ -68,7 +68,7 @@ function run(
   const emitter = new Emitter(plan.inferring);
   const report = new UnsupportedReport();
   const objects = new ObjectGraph(program, archive.constants, small);
-  const interpreter = new Interpreter({ program, emitter, operators: operatorTable(), objects, report });
+  const interpreter = new Interpreter({ program, emitter, operators: operatorTable(OP_FAMILIES, archive.version), objects, report });
   const args = bindInputs(plan.arguments, emitter);
   try {
     const root = objects.root(archive.root, interpreter);

@@ -78,7 +78,10 @@ export class Heap {
    * cell held at the end.
    * What `trial` throws is thrown on, with everything undone.
    */
-  trial<T>(run: () => T): { readonly result: T; readonly changes: readonly { cell: Cell; after: Value | undefined }[] } {
+  trial<T>(run: () => T): {
+    readonly result: T;
+    readonly changes: readonly { cell: Cell; after: Value | undefined }[];
+  } {
     const journal = new Map<object, Map<string, { cell: Cell; before: Value | undefined }>>();
     const start = nextSerial();
     this.#journals.push(journal);

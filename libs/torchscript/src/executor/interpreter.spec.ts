@@ -12,7 +12,7 @@ import { ObjectGraph } from './object-graph.ts';
 import { programOfCode } from './program-of-code.ts';
 import { UnsupportedReport } from './report.ts';
 import { addDims, isLess, SymInt, type Dim } from './sym-int.ts';
-import { ListValue, ObjectValue, SymBool, SymFloat, TensorValue, type Value } from './values.ts';
+import { ListValue, ObjectValue, SymBool, SymFloat, type TensorValue, type Value } from './values.ts';
 
 /** A handful of operators, so that these tests say what the interpreter does and not what lowerings do. */
 function toyOperators(): OperatorTable {
@@ -38,7 +38,9 @@ function toyOperators(): OperatorTable {
     return x === y ? true : new SymBool({ kind: 'compare', op: 'eq', a: x, b: y });
   });
   defineOp('aten::positive(Tensor self) -> bool', (context, { self }) =>
-    context.item(context.node('Greater', [context.reshape(self, []), context.scalar(0, self.dtype)], { dtype: 'bool', shape: [] })),
+    context.item(
+      context.node('Greater', [context.reshape(self, []), context.scalar(0, self.dtype)], { dtype: 'bool', shape: [] }),
+    ),
   );
   defineScalarOp('aten::size.int(Tensor self, int dim) -> int', (_, { self, dim }) => {
     const size = (self as TensorValue).shape[Number(dim)] ?? 0;
@@ -77,7 +79,10 @@ interface Run {
 
 /** Executes `forward` of a class M whose body is `body`. */
 function run(body: string, plan: readonly ArgumentPlan[], attributes: Readonly<Record<string, Value>> = {}): Run {
-  const indented = body.split('\n').map((line) => `    ${line}`).join('\n');
+  const indented = body
+    .split('\n')
+    .map((line) => `    ${line}`)
+    .join('\n');
   const params = plan.map(({ name }) => `, ${name}`).join('');
   const code = `class M(Module):\n  def forward(self: __torch__.M${params}) -> Tensor:\n${indented}\n`;
   const program = programOfCode({ '__torch__.py': code });

@@ -92,7 +92,10 @@ export class Interpreter {
     closure?: ReadonlyMap<string, Value>,
   ): Value {
     if (++this.#callDepth > MAX_CALL_DEPTH) {
-      throw modelError('execute', `calls nested more than ${MAX_CALL_DEPTH} deep at ${describePosition(definition.at)}`);
+      throw modelError(
+        'execute',
+        `calls nested more than ${MAX_CALL_DEPTH} deep at ${describePosition(definition.at)}`,
+      );
     }
     try {
       const frame: Frame = new Map(closure);
@@ -100,7 +103,11 @@ export class Interpreter {
         const given = i < args.length ? args[i] : kwargs.get(param.name);
         if (given !== undefined) frame.set(param.name, given);
         else if (param.default !== undefined) frame.set(param.name, this.evaluate(param.default, frame));
-        else throw modelError('execute', `${definition.name} is called without ${param.name} at ${describePosition(definition.at)}`);
+        else
+          throw modelError(
+            'execute',
+            `${definition.name} is called without ${param.name} at ${describePosition(definition.at)}`,
+          );
       });
       return this.execute(definition.body, frame) ?? null;
     } finally {
@@ -114,7 +121,10 @@ export class Interpreter {
   execute(statements: readonly Stmt[], frame: Frame): Value | undefined {
     for (const statement of statements) {
       if (++this.#statements > MAX_STATEMENTS) {
-        throw modelError('execute', `more than ${MAX_STATEMENTS} statements were executed: a loop in the model runs too often`);
+        throw modelError(
+          'execute',
+          `more than ${MAX_STATEMENTS} statements were executed: a loop in the model runs too often`,
+        );
       }
       const returned = this.#statement(statement, frame);
       if (returned !== undefined) return returned;
@@ -147,7 +157,11 @@ export class Interpreter {
         if (statement.variable !== undefined) frame.set(statement.variable, this.evaluate(statement.context, frame));
         return this.execute(statement.body, frame);
       case 'def':
-        frame.set(statement.function.name, { kind: 'function', definition: statement.function, closure: new Map(frame) });
+        frame.set(statement.function.name, {
+          kind: 'function',
+          definition: statement.function,
+          closure: new Map(frame),
+        });
         return undefined;
     }
   }
@@ -185,7 +199,12 @@ export class Interpreter {
       return;
     }
     if (target.kind === 'index') {
-      this.#operator('aten::_set_item', [target.object, target.index].map((e) => this.evaluate(e, frame)).concat([value]), new Map(), target.at);
+      this.#operator(
+        'aten::_set_item',
+        [target.object, target.index].map((e) => this.evaluate(e, frame)).concat([value]),
+        new Map(),
+        target.at,
+      );
       return;
     }
     throw modelError('execute', `cannot assign to this expression at ${describePosition(target.at)}`);
@@ -204,7 +223,10 @@ export class Interpreter {
     const count = this.evaluate(statement.count, frame);
     if (typeof count === 'bigint') {
       if (count > BigInt(MAX_ROUNDS)) {
-        throw modelError('execute', `a loop of ${count} rounds is too long to unroll at ${describePosition(statement.at)}`);
+        throw modelError(
+          'execute',
+          `a loop of ${count} rounds is too long to unroll at ${describePosition(statement.at)}`,
+        );
       }
       for (let i = 0n; i < count; i++) {
         frame.set(statement.variable, i);

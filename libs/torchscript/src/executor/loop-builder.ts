@@ -112,7 +112,9 @@ export class LoopBuilder {
       for (const { list } of this.#scans.values()) {
         emitter.heap.setItems(list, []);
         list.appendOnly = () =>
-          emitter.unsupported('a list is read in a loop that appends to it and runs for a number of rounds that depends on the input');
+          emitter.unsupported(
+            'a list is read in a loop that appends to it and runs for a number of rounds that depends on the input',
+          );
       }
       if (statement.kind === 'for') frame.set(statement.variable, symbol(valueAtom(iteration, scope.depth)));
     });
@@ -204,7 +206,8 @@ export class LoopBuilder {
         return given !== undefined && result !== null && sameDim(given, result) ? given0 : null;
       });
       if (shape.some((dim, axis) => dim === null && carried.type.shape[axis] !== null)) this.#stable = false;
-      if (type.kind !== carried.type.kind || type.dtype !== carried.type.dtype) throw new CannotMerge('of changing type');
+      if (type.kind !== carried.type.kind || type.dtype !== carried.type.dtype)
+        throw new CannotMerge('of changing type');
       carried.type = { ...carried.type, shape };
       outputs.set(key, end);
     });
@@ -214,7 +217,8 @@ export class LoopBuilder {
     const change = run.changes.find(({ cell }) => cell.target === scan.list);
     const items = change?.after instanceof ListValue ? change.after.stored : [];
     const [item] = items;
-    if (items.length !== 1 || item === undefined) throw new CannotMerge('a list that does not grow by one element in every round');
+    if (items.length !== 1 || item === undefined)
+      throw new CannotMerge('a list that does not grow by one element in every round');
     const type = leafType(item);
     if (type === undefined) throw new CannotMerge('a list of elements that are no tensors or numbers');
     scan.type = type;
@@ -229,8 +233,13 @@ export class LoopBuilder {
     emitter.within(scope, () => {
       const { again } = run;
       const go = again === true ? condition : emitter.condition(again as Parameters<Emitter['condition']>[0]);
-      scope.builder.output({ name: scope.builder.node('Identity', [go], { hint: 'go_on' }), datatype: 'BOOL', shape: [] });
-      for (const [key, { type }] of carried) declareOutput(emitter, leafTensor(emitter, outputs.get(key) ?? null, type));
+      scope.builder.output({
+        name: scope.builder.node('Identity', [go], { hint: 'go_on' }),
+        datatype: 'BOOL',
+        shape: [],
+      });
+      for (const [key, { type }] of carried)
+        declareOutput(emitter, leafTensor(emitter, outputs.get(key) ?? null, type));
       scans.forEach(({ type }, i) => {
         if (type !== undefined) declareOutput(emitter, leafTensor(emitter, scanned[i] ?? null, type));
       });

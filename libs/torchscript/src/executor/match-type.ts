@@ -41,7 +41,11 @@ export function matchesType(value: Value, type: TypeExpr, program: Program): boo
     case 'tuple': {
       if (!isTuple(value)) return false;
       const { items } = value;
-      return type.args.length === 0 || (items.length === type.args.length && items.every((item, i) => matchesType(item, type.args[i] ?? type, program)));
+      return (
+        type.args.length === 0 ||
+        (items.length === type.args.length &&
+          items.every((item, i) => matchesType(item, type.args[i] ?? type, program)))
+      );
     }
     case 'Device':
       return value !== null && typeof value === 'object' && 'kind' in value && value.kind === 'device';

@@ -88,7 +88,12 @@ export function zipValues(values: readonly Value[], leaf: (values: readonly Valu
   if (values.every((value) => value instanceof ListValue)) {
     const lists = values as readonly ListValue[];
     if (lists.every((list) => list.stored.length === lists[0]?.stored.length && list.stack === undefined)) {
-      return new ListValue(zipItems(lists.map((list) => list.stored), leaf));
+      return new ListValue(
+        zipItems(
+          lists.map((list) => list.stored),
+          leaf,
+        ),
+      );
     }
     throw new CannotMerge('lists of different lengths');
   }
@@ -96,12 +101,22 @@ export function zipValues(values: readonly Value[], leaf: (values: readonly Valu
     const dicts = values as readonly DictValue[];
     const keys = dicts.map((dict) => dict.stored.map(([key]) => String(key)).join('\n'));
     if (keys.every((key) => key === keys[0])) {
-      const items = zipItems(dicts.map((dict) => dict.stored.map(([, value]) => value)), leaf);
+      const items = zipItems(
+        dicts.map((dict) => dict.stored.map(([, value]) => value)),
+        leaf,
+      );
       return new DictValue((dicts[0]?.stored ?? []).map(([key], i) => [key, items[i] ?? null] as const));
     }
     throw new CannotMerge('dicts with different keys');
   }
-  if (sameTuples(values)) return { ...first as TupleValue, items: zipItems(values.map((value) => value.items), leaf) };
+  if (sameTuples(values))
+    return {
+      ...(first as TupleValue),
+      items: zipItems(
+        values.map((value) => value.items),
+        leaf,
+      ),
+    };
   const types = values.map(leafType);
   const [type] = types;
   if (type !== undefined && types.every((other) => other?.kind === type.kind)) return leaf(values);
@@ -109,7 +124,12 @@ export function zipValues(values: readonly Value[], leaf: (values: readonly Valu
 }
 
 function zipItems(rows: readonly (readonly Value[])[], leaf: (values: readonly Value[]) => Value): Value[] {
-  return (rows[0] ?? []).map((_, i) => zipValues(rows.map((row) => row[i] ?? null), leaf));
+  return (rows[0] ?? []).map((_, i) =>
+    zipValues(
+      rows.map((row) => row[i] ?? null),
+      leaf,
+    ),
+  );
 }
 
 /** A name that one path leaves uninitialised is only read where another path gave it a value. */
@@ -129,7 +149,15 @@ function spread(values: readonly Value[], leaf: (values: readonly Value[]) => Va
   const [first] = values;
   if (sameTuples(values)) {
     const rows = values.map((value) => value.items);
-    return { ...first as TupleValue, items: (rows[0] ?? []).map((_, i) => spread(rows.map((row) => row[i] ?? null), leaf)) };
+    return {
+      ...(first as TupleValue),
+      items: (rows[0] ?? []).map((_, i) =>
+        spread(
+          rows.map((row) => row[i] ?? null),
+          leaf,
+        ),
+      ),
+    };
   }
   if (first !== undefined && leafType(first) !== undefined) return leaf(values);
   return zipValues(values, leaf);

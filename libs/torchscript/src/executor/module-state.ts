@@ -25,7 +25,11 @@ export function bindState(state: readonly StateVariable[], root: ObjectValue, em
     const { owner, name } = ownerOf(root, path);
     const input: Value =
       type.kind === 'tensor'
-        ? tensorInput(path, { dtype: type.dtype, shape: type.shape.map((dim) => (typeof dim === 'number' ? dim : null)) }, emitter)
+        ? tensorInput(
+            path,
+            { dtype: type.dtype, shape: type.shape.map((dim) => (typeof dim === 'number' ? dim : null)) },
+            emitter,
+          )
         : numberInput(path, type.kind, emitter);
     owner.attributes.set(name, input);
   }
@@ -48,7 +52,10 @@ export function findState(
     const type = leafType(owner.attributes.get(name) ?? null);
     const first = found.get(path)?.initial ?? initial.get(path);
     if (type === undefined || first === undefined) {
-      throw modelError('execute', `the module changes self.${path}, which is no tensor or number: such state is not supported`);
+      throw modelError(
+        'execute',
+        `the module changes self.${path}, which is no tensor or number: such state is not supported`,
+      );
     }
     const given = found.get(path)?.type.shape ?? (typeof first === 'object' && 'shape' in first ? first.shape : []);
     const shape = type.shape.map((dim, axis) =>

@@ -48,7 +48,9 @@ export class ObjectGraph {
 
   /** A class's own constant (`x : Final[int] = 3`), or None for what is declared as None; undefined where it has none of that name. */
   constantOf(object: ObjectValue, name: string, interpreter: Interpreter): Value | undefined {
-    const attribute = this.#program.findClass(object.className)?.attributes.find((candidate) => candidate.name === name);
+    const attribute = this.#program
+      .findClass(object.className)
+      ?.attributes.find((candidate) => candidate.name === name);
     if (attribute?.value !== undefined) return interpreter.evaluate(attribute.value, new Map());
     return attribute?.type?.name === 'NoneType' || attribute?.type?.name === 'Optional' ? null : undefined;
   }
@@ -58,7 +60,8 @@ export class ObjectGraph {
     const present = this.#values.get(value);
     if (present !== undefined) return present;
     if (depth > MAX_NESTING) throw modelError('execute', `objects are nested more than ${MAX_NESTING} deep at ${path}`);
-    const inner = (item: PickleValue, name: string): Value => this.#value(item, path === '' ? name : `${path}.${name}`, depth + 1);
+    const inner = (item: PickleValue, name: string): Value =>
+      this.#value(item, path === '' ? name : `${path}.${name}`, depth + 1);
     switch (value.kind) {
       case 'object':
         return this.#object(value, path, inner);

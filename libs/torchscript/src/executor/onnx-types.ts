@@ -22,7 +22,10 @@ export function onnxTypeOf(dtype: ScalarType): OnnxDatatype {
   const type = ONNX_TYPES[dtype];
   if (type !== undefined) return type;
   const what = dtype.startsWith('complex') ? 'complex numbers' : 'quantized tensors';
-  throw modelError('lower', `dtype ${dtype}: ${what} are not supported; rewrite the model with real floating-point tensors`);
+  throw modelError(
+    'lower',
+    `dtype ${dtype}: ${what} are not supported; rewrite the model with real floating-point tensors`,
+  );
 }
 
 /** Whether arithmetic on the dtype is floating-point. */

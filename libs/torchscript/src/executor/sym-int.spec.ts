@@ -91,7 +91,9 @@ describe('SymInt', () => {
 
   it('puts in what is known', () => {
     const expression = floorDivDims(addDims(mulDims(n, 3), m), 2);
-    const replaced = substitute(expression, ({ key }) => (key === 'size(x,0)' ? 4 : key === 'size(x,1)' ? 5 : undefined));
+    const replaced = substitute(expression, ({ key }) =>
+      key === 'size(x,0)' ? 4 : key === 'size(x,1)' ? 5 : undefined,
+    );
     expect(replaced).toBe(8);
   });
 
@@ -107,7 +109,15 @@ describe('SymInt', () => {
       seed = (seed * 1103515245 + 12345) % 2147483648;
       return Math.floor((seed / 2147483648) * below);
     };
-    const binary = { add: addDims, sub: subDims, mul: mulDims, div: floorDivDims, mod: modDims, min: minDims, max: maxDims };
+    const binary = {
+      add: addDims,
+      sub: subDims,
+      mul: mulDims,
+      div: floorDivDims,
+      mod: modDims,
+      min: minDims,
+      max: maxDims,
+    };
     const exact: Record<keyof typeof binary, (a: number, b: number) => number> = {
       add: (a, b) => a + b,
       sub: (a, b) => a - b,
@@ -136,7 +146,9 @@ describe('SymInt', () => {
     let dim: Dim = n;
     for (let i = 0; i < 200; i++) dim = floorDivDims(mulDims(addDims(dim, m), addDims(dim, i)), addDims(m, 3));
     expect(String(dim).length).toBeLessThan(20_000);
-    expect(substitute(dim, ({ key }) => (key === 'size(x,0)' ? 2 : key === 'size(x,1)' ? 3 : undefined))).toBeTypeOf('number');
+    expect(substitute(dim, ({ key }) => (key === 'size(x,0)' ? 2 : key === 'size(x,1)' ? 3 : undefined))).toBeTypeOf(
+      'number',
+    );
   });
 
   it('is a number again where nothing symbolic is left', () => {

@@ -209,7 +209,10 @@ export function floorDivDims(a: Dim, b: Dim): Dim {
       return addDims(outside, floorDivDims(fromTerms(rest), b));
     }
   }
-  const min = minimumOf(a) >= 0 && minimumOf(b) > 0 ? Math.floor(minimumOf(a) / (typeof b === 'number' ? b : Infinity)) : -Infinity;
+  const min =
+    minimumOf(a) >= 0 && minimumOf(b) > 0
+      ? Math.floor(minimumOf(a) / (typeof b === 'number' ? b : Infinity))
+      : -Infinity;
   return operation('floordiv', a, b, min);
 }
 
@@ -315,7 +318,11 @@ export function depthOf(dim: Dim): number {
 }
 
 /** The expression with atoms replaced, as `replace` says (undefined keeps the atom); used where a guard fixes a size. */
-export function substitute(dim: Dim, replace: (atom: Atom) => Dim | undefined, seen = new Map<string, Dim | undefined>()): Dim {
+export function substitute(
+  dim: Dim,
+  replace: (atom: Atom) => Dim | undefined,
+  seen = new Map<string, Dim | undefined>(),
+): Dim {
   if (typeof dim === 'number') return dim;
   if (dim.terms.every((term) => term.atoms.every((atom) => replaced(atom, replace, seen) === undefined))) return dim;
   return dim.terms.reduce<Dim>((sum, term) => {
@@ -328,7 +335,11 @@ export function substitute(dim: Dim, replace: (atom: Atom) => Dim | undefined, s
 }
 
 /** What becomes of an atom; undefined where it stays. */
-function replaced(atom: Atom, replace: (atom: Atom) => Dim | undefined, seen: Map<string, Dim | undefined>): Dim | undefined {
+function replaced(
+  atom: Atom,
+  replace: (atom: Atom) => Dim | undefined,
+  seen: Map<string, Dim | undefined>,
+): Dim | undefined {
   if (seen.has(atom.key)) return seen.get(atom.key);
   let result = replace(atom);
   const { definition } = atom;

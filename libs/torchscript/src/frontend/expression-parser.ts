@@ -18,10 +18,14 @@ const NAMED_LITERALS: ReadonlyMap<string, LiteralValue> = new Map<string, Litera
   ['None', null],
   ['True', true],
   ['False', false],
+]);
+
+/** Numbers that look like names; with `j` behind them, imaginary ones. */
+const NAMED_NUMBERS: ReadonlyMap<string, number> = new Map([
   ['inf', Infinity],
   ['nan', NaN],
-  ['infj', { re: 0, im: Infinity }],
-  ['nanj', { re: 0, im: NaN }],
+  ['infj', Infinity],
+  ['nanj', NaN],
 ]);
 
 /** Expressions and types. */
@@ -66,6 +70,9 @@ export class ExpressionParser extends TokenParser {
     const at = this.position();
     const { kind, text } = this.lexer;
     this.height = 1;
+    if (kind === 'number' || this.is('-') || (kind === 'name' && NAMED_NUMBERS.has(text))) {
+      return { kind: 'literal', value: this.#parseNumber(), at };
+    }
     if (kind === 'name') {
       this.lexer.advance();
       const value = NAMED_LITERALS.get(text);
@@ -78,7 +85,6 @@ export class ExpressionParser extends TokenParser {
       this.lexer.advance();
       return { kind: 'literal', value: text, at };
     }
-    if (kind === 'number' || this.is('-')) return { kind: 'literal', value: this.#parseNumber(), at };
     if (this.accept('(')) return this.#parseParenthesised(at);
     if (this.accept('[')) return { kind: 'list', items: this.#parseItems(']'), at };
     if (this.accept('{')) return { kind: 'dict', entries: this.#parseEntries(), at };
@@ -104,12 +110,8 @@ export class ExpressionParser extends TokenParser {
   #parseUnsigned(negative: boolean): number | { readonly re: number; readonly im: number } {
     const { kind, text } = this.lexer;
     const imaginary = text.endsWith('j');
-    const named = NAMED_LITERALS.get(text);
-    let value: number;
-    if (kind === 'number') value = Number(imaginary ? text.slice(0, -1) : text);
-    else if (kind === 'name' && typeof named === 'number') value = named;
-    else if (kind === 'name' && imaginary && typeof named === 'object' && named !== null) value = named.im;
-    else this.fail('expected a number');
+    let value = kind === 'name' ? NAMED_NUMBERS.get(text) : Number(imaginary ? text.slice(0, -1) : text);
+    if (value === undefined || (kind !== 'name' && kind !== 'number')) this.fail('expected a number');
     this.lexer.advance();
     value = negative ? -value : value;
     return imaginary ? { re: 0, im: value } : value;

@@ -24,28 +24,12 @@ import {
 } from './ir-type.ts';
 import { constantOf, literalConstant } from './literal-constant.ts';
 import { callOperator, convertValue, makeTuple, unpackTuple, type CallArguments } from './match-call.ts';
+import { BUILTINS, CASTS } from './python-functions.ts';
 import { classType, readTypeExpr } from './read-type.ts';
 import { Scope } from './scope.ts';
 
 type CallExpr = Extract<Expr, { readonly kind: 'call' }>;
 type TypedExpr = Extract<Expr, { readonly kind: 'typed' }>;
-
-/** Calls that give a value of a type, and give back what has that type already. */
-const CASTS: Readonly<Record<string, { readonly kind: string; readonly type: IrType }>> = {
-  bool: { kind: 'aten::Bool', type: BOOL },
-  int: { kind: 'aten::Int', type: INT },
-  float: { kind: 'aten::Float', type: FLOAT },
-  complex: { kind: 'aten::Complex', type: COMPLEX },
-  str: { kind: 'aten::str', type: STR },
-};
-
-/** Python's own functions whose operator is not `aten::` with their name. */
-const BUILTINS: Readonly<Record<string, string>> = {
-  min: 'prim::min',
-  max: 'prim::max',
-  abs: 'prim::abs',
-  id: 'prim::id',
-};
 
 /** Names with which a path to something outside of the function begins. */
 const ROOTS: ReadonlySet<string> = new Set(['torch', 'ops', '__torch__', 'CONSTANTS']);

@@ -2,6 +2,7 @@ import type { Position } from '../frontend/ast.ts';
 import type { Node, Value } from './graph.ts';
 import type { GraphBuilder } from './graph-builder.ts';
 import { ANY, DEVICE, isSubtype, NONE, SCALAR, sameType, STR, TENSOR, unwrapOptional, type IrType } from './ir-type.ts';
+import { canonicalName } from './operator-aliases.ts';
 import { overloadsOf, type Signature, type SignatureArgument } from './operator-table.ts';
 import { bindVariables, substitute, type TypeBindings } from './type-variables.ts';
 
@@ -205,6 +206,20 @@ export function unpackTuple(builder: GraphBuilder, value: Value): readonly Value
   return builder.insert('prim::TupleUnpack', { inputs: [value], types }).outputs;
 }
 
+/** The operator as the graph has it: under its first name, and `rsub(a, b)` as `sub(b, a)`. */
+function canonicalCall(
+  kind: string,
+  inputs: readonly Value[],
+): { readonly name: string; readonly inputs: readonly Value[] } {
+  const [first, second, ...rest] = inputs;
+  const type = first?.type.kind === 'list' ? first.type.of : first?.type;
+  if (first === undefined || type === undefined || !sameType(type, TENSOR)) return { name: kind, inputs };
+  if (kind === 'aten::rsub' && second !== undefined && sameType(second.type, TENSOR)) {
+    return { name: 'aten::sub', inputs: [second, first, ...rest] };
+  }
+  return { name: canonicalName(kind), inputs };
+}
+
 /** Operators that do more than give a result, besides those that change their arguments. */
 const SIDE_EFFECTS: ReadonlySet<string> = new Set([
   'prim::Print',
@@ -227,7 +242,8 @@ export function callOperator(builder: GraphBuilder, kind: string, call: CallArgu
     return builder.insertValue(kind, { inputs, types: [ANY], sideEffect: true, at });
   }
   const sideEffect = matched.signature.mutates || SIDE_EFFECTS.has(kind);
-  const node = builder.insert(kind, { inputs: matched.inputs, types: matched.returns, sideEffect, at });
+  const { name, inputs } = canonicalCall(kind, matched.inputs);
+  const node = builder.insert(name, { inputs, types: matched.returns, sideEffect, at });
   const [only] = node.outputs;
   return node.outputs.length === 1 && only !== undefined ? only : makeTuple(builder, node.outputs);
 }

@@ -242,6 +242,18 @@ with prim::fork_0 = graph(%y.1 : Tensor,
   return (%y.1)`,
     ],
     [
+      'has operators of one meaning under one name',
+      'y = torch.clip_(torch.swapaxes(x, 0, 1), n)\nreturn torch.rsub(torch.rsub(y, x), 1)',
+      `  %1 : NoneType = prim::Constant()
+  %2 : int = prim::Constant[value=0]()
+  %3 : int = prim::Constant[value=1]()
+  %4 : Tensor = aten::transpose(%x.1, %2, %3)
+  %y.1 : Tensor = aten::clamp_(%4, %n.1, %1)
+  %5 : Tensor = aten::sub(%x.1, %y.1, %3)
+  %6 : Tensor = aten::rsub(%5, %3, %3)
+  return (%6)`,
+    ],
+    [
       'prints casts, checks and values that are never read',
       'a = uninitialized(Optional[Tensor])\nb = unchecked_cast(Tensor, a)\nc = isinstance(a, (Tensor, int))\nif c:\n  d = b\nelse:\n  d = x\nreturn d',
       `  %a.1 : Tensor? = prim::Uninitialized()

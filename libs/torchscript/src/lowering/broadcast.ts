@@ -9,7 +9,10 @@ export function broadcastShapes(context: LowerContext, ...shapes: readonly (read
       const dim = shape[i - rank + shape.length];
       if (dim === undefined) return size;
       if (typeof dim === 'number' && typeof size === 'number' && dim !== size && dim !== 1 && size !== 1) {
-        return context.unsupported(`sizes ${size} and ${dim} do not broadcast`, 'the inputs’ shapes do not fit the model');
+        return context.unsupported(
+          `sizes ${size} and ${dim} do not broadcast`,
+          'the inputs’ shapes do not fit the model',
+        );
       }
       return broadcastDims(size, dim);
     }, 1),

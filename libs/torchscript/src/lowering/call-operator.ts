@@ -3,7 +3,15 @@ import { SconceError } from '@sconce/errors';
 import type { Emitter } from '../executor/emitter.ts';
 import type { UnsupportedReport } from '../executor/report.ts';
 import { broadcastDims, sameDim } from '../executor/sym-int.ts';
-import { isTuple, kindOf, ListValue, TensorValue, UnknownValue, type TupleValue, type Value } from '../executor/values.ts';
+import {
+  isTuple,
+  kindOf,
+  ListValue,
+  TensorValue,
+  UnknownValue,
+  type TupleValue,
+  type Value,
+} from '../executor/values.ts';
 import type { Position } from '../frontend/ast.ts';
 import { modelError } from '../torchscript-error.ts';
 import { convertArgument, convertDefault, NotConcrete } from './convert-argument.ts';
@@ -36,7 +44,8 @@ export function callOperator(
   const inPlace = !table.has(name) && name.endsWith('_') && !name.endsWith('__') && table.has(name.slice(0, -1));
   const definitions = table.get(inPlace ? name.slice(0, -1) : name);
   if (definitions === undefined) {
-    if (!args.some(isUnknown)) report.add({ op: name, reason: 'the operator is not supported', hint: hintFor(name), at });
+    if (!args.some(isUnknown))
+      report.add({ op: name, reason: 'the operator is not supported', hint: hintFor(name), at });
     return new UnknownValue();
   }
   const out = kwargs.get('out');
@@ -74,10 +83,16 @@ export function callOperator(
 function assignInPlace(context: Emitter, target: TensorValue, result: TensorValue, keepShape: boolean): TensorValue {
   const cast = context.cast(result, target.dtype);
   const { shape } = target.content;
-  const same = cast.content.shape.length === shape.length && shape.every((dim, i) => sameDim(dim, cast.content.shape[i] ?? -1));
-  const agreed = cast.content.shape.length === shape.length && shape.every((dim, i) => sameDim(broadcastDims(dim, cast.content.shape[i] ?? 1), cast.content.shape[i] ?? 1));
+  const same =
+    cast.content.shape.length === shape.length && shape.every((dim, i) => sameDim(dim, cast.content.shape[i] ?? -1));
+  const agreed =
+    cast.content.shape.length === shape.length &&
+    shape.every((dim, i) => sameDim(broadcastDims(dim, cast.content.shape[i] ?? 1), cast.content.shape[i] ?? 1));
   const content = same || !keepShape || agreed ? cast : context.expand(cast, shape);
-  context.heap.setTensor(target, keepShape ? { ...content.content, shape, contiguous: target.content.contiguous } : content.content);
+  context.heap.setTensor(
+    target,
+    keepShape ? { ...content.content, shape, contiguous: target.content.contiguous } : content.content,
+  );
   return target;
 }
 
@@ -134,9 +149,13 @@ function bindExactly(
     }
   }
   if (notConcrete) {
-    throw modelError('lower', 'an argument depends on the input’s data or sizes, and the operator needs it at compile time', {
-      hint: 'fix the sizes it depends on with --input name:dtype[sizes], or the argument with --arg name=value',
-    });
+    throw modelError(
+      'lower',
+      'an argument depends on the input’s data or sizes, and the operator needs it at compile time',
+      {
+        hint: 'fix the sizes it depends on with --input name:dtype[sizes], or the argument with --arg name=value',
+      },
+    );
   }
   return undefined;
 }
@@ -204,7 +223,9 @@ function hintFor(name: string): string {
   if (namespace === 'quantized' || name.startsWith('aten::quantize')) {
     return 'quantized models are not supported: compile the float model it was made from';
   }
-  if (namespace === 'prepacked') return 'the archive was optimised for mobile: save the model before optimize_for_mobile';
-  if (namespace !== 'aten' && namespace !== 'prim') return 'it comes from a C++ extension: rewrite it with PyTorch’s own operators';
+  if (namespace === 'prepacked')
+    return 'the archive was optimised for mobile: save the model before optimize_for_mobile';
+  if (namespace !== 'aten' && namespace !== 'prim')
+    return 'it comes from a C++ extension: rewrite it with PyTorch’s own operators';
   return 'see docs/supported-ops.md for what is, or export the model to ONNX';
 }

@@ -22,7 +22,8 @@ export function convertArgument(value: Value, type: SchemaType, symbolic: boolea
     case 'tuple':
       return isKind(value, 'tuple') ? { value } : undefined;
     case 'generic':
-      if (type.name === 'Dict' || type.name === 'List') return isKind(value, type.name.toLowerCase()) ? { value } : undefined;
+      if (type.name === 'Dict' || type.name === 'List')
+        return isKind(value, type.name.toLowerCase()) ? { value } : undefined;
       return { value };
     case 'name':
       return convertNamed(value, type.name, symbolic);
@@ -32,7 +33,8 @@ export function convertArgument(value: Value, type: SchemaType, symbolic: boolea
 function convertList(value: Value, type: SchemaType & { kind: 'list' }, symbolic: boolean): Converted {
   if (value instanceof ListValue) {
     if (value.stack !== undefined && (!symbolic || value.pieces === undefined)) return undefined;
-    if (symbolic) return value.stored.every((item) => convertArgument(item, type.of, true) !== undefined) ? { value } : undefined;
+    if (symbolic)
+      return value.stored.every((item) => convertArgument(item, type.of, true) !== undefined) ? { value } : undefined;
     const items = value.items.map((item) => convertArgument(item, type.of, false));
     return items.every((item) => item !== undefined) ? { value: items.map((item) => item.value) } : undefined;
   }
@@ -73,7 +75,9 @@ function convertNamed(value: Value, name: string, symbolic: boolean): Converted 
       return typeof value === 'boolean' ? { value } : undefined;
     case 'Scalar':
     case 'number':
-      return isInt(value) || isFloat(value) || typeof value === 'boolean' || value instanceof SymBool ? { value } : undefined;
+      return isInt(value) || isFloat(value) || typeof value === 'boolean' || value instanceof SymBool
+        ? { value }
+        : undefined;
     case 'str':
       return typeof value === 'string' ? { value } : undefined;
     case 'AnyEnumType':

@@ -11,7 +11,10 @@ export function einsumShape(
   const [left = '', right] = equation.replaceAll(' ', '').split('->');
   const terms = left.split(',');
   if (terms.length !== shapes.length) {
-    return context.unsupported(`einsum “${equation}” of ${shapes.length} tensors`, 'the equation names another number of operands');
+    return context.unsupported(
+      `einsum “${equation}” of ${shapes.length} tensors`,
+      'the equation names another number of operands',
+    );
   }
   const sizes = new Map<string, Dim>();
   const counts = new Map<string, number>();
@@ -22,7 +25,10 @@ export function einsumShape(
     const named = before.length + (after?.length ?? 0);
     const hidden = shape.length - named;
     if (hidden < 0 || (after === undefined && hidden !== 0)) {
-      context.unsupported(`einsum “${equation}”: operand ${i} has rank ${shape.length}`, 'the equation does not fit it');
+      context.unsupported(
+        `einsum “${equation}”: operand ${i} has rank ${shape.length}`,
+        'the equation does not fit it',
+      );
     }
     if (after !== undefined) ellipses.push(shape.slice(before.length, before.length + hidden));
     const letters = [...before, ...(after ?? '')];
@@ -34,7 +40,10 @@ export function einsumShape(
       counts.set(letter, (counts.get(letter) ?? 0) + 1);
     });
   });
-  const once = [...counts].filter(([, count]) => count === 1).map(([letter]) => letter).sort();
+  const once = [...counts]
+    .filter(([, count]) => count === 1)
+    .map(([letter]) => letter)
+    .sort();
   const output = right ?? `${ellipses.length > 0 ? '...' : ''}${once.join('')}`;
   const [head = '', tail] = output.split('...');
   const of = (letters: string): Dim[] => [...letters].map((letter) => sizes.get(letter) ?? 1);

@@ -19,7 +19,10 @@ export interface PaddedSequences {
 const padded = new WeakMap<TensorValue, PaddedSequences>();
 
 /** Packs sequences: the data [sum of lengths, ...], time after time, and the batch sizes INT64 [longest]. */
-export function pack(context: LowerContext, sequences: PaddedSequences): { readonly data: TensorValue; readonly batchSizes: TensorValue } {
+export function pack(
+  context: LowerContext,
+  sequences: PaddedSequences,
+): { readonly data: TensorValue; readonly batchSizes: TensorValue } {
   const { lengths } = sequences;
   const longest = longestOf(context, lengths);
   const running = runningMask(context, longest, lengths);
@@ -63,7 +66,10 @@ export function runningMask(context: LowerContext, time: Dim, lengths: TensorVal
 
 /** The greatest of INT64 lengths [B], as a size. */
 export function longestOf(context: LowerContext, lengths: TensorValue): Dim {
-  const longest = context.node('ReduceMax', [lengths, context.ints([0])], { shape: [], attributes: { keepdims: int(0) } });
+  const longest = context.node('ReduceMax', [lengths, context.ints([0])], {
+    shape: [],
+    attributes: { keepdims: int(0) },
+  });
   const item = context.item(longest);
   return item instanceof SymInt ? item : Number(item);
 }

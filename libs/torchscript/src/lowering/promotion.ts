@@ -7,7 +7,18 @@ import type { ScalarType } from '../scalar-type.ts';
 /** An operand of an elementwise operator. */
 export type Operand = TensorValue | Scalar;
 
-const ORDER: readonly ScalarType[] = ['bool', 'uint8', 'int8', 'int16', 'int32', 'int64', 'float16', 'bfloat16', 'float32', 'float64'];
+const ORDER: readonly ScalarType[] = [
+  'bool',
+  'uint8',
+  'int8',
+  'int16',
+  'int32',
+  'int64',
+  'float16',
+  'bfloat16',
+  'float32',
+  'float64',
+];
 
 /** The dtype two tensors of the same standing are computed in, as `torch.promote_types`. */
 export function promoteTypes(a: ScalarType, b: ScalarType): ScalarType {

@@ -5,6 +5,7 @@ import { overloadKey, type OpDefinition } from './define-op.ts';
 import { activation } from './ops/activation.ts';
 import { attention } from './ops/attention.ts';
 import { convolution } from './ops/convolution.ts';
+import { HISTORIC } from './ops/historic.ts';
 import { indexing } from './ops/indexing/indexing.ts';
 import { scalar } from './ops/scalar/scalar.ts';
 import { creation } from './ops/creation/creation.ts';
@@ -39,15 +40,23 @@ export const OP_FAMILIES: readonly (readonly OpDefinition[])[] = [
   vision,
 ];
 
-/** The operators by name, without overload; overloads in the order in which they are defined. */
-export function operatorTable(families = OP_FAMILIES): OperatorTable {
+/**
+ * The operators by name, without overload, as archives of a version mean them; overloads in the order in which they are defined.
+ */
+export function operatorTable(families = OP_FAMILIES, version = Infinity): OperatorTable {
+  const historic = new Map(
+    HISTORIC.filter(({ before }) => version < before).flatMap(({ ops }) =>
+      ops.map((definition) => [overloadKey(definition.schema), definition] as const),
+    ),
+  );
   const table = new Map<string, OpDefinition[]>();
   const keys = new Set<string>();
   for (const definition of families.flat()) {
     const key = overloadKey(definition.schema);
     if (keys.has(key)) throw new SconceError('internal', `${key} is defined in two families`);
     keys.add(key);
-    table.set(definition.schema.name, [...(table.get(definition.schema.name) ?? []), definition]);
+    const { name } = definition.schema;
+    table.set(name, [...(table.get(name) ?? []), historic.get(key) ?? definition]);
   }
   return table;
 }

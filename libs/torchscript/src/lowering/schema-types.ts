@@ -26,10 +26,10 @@ type ParamsOf<S extends string> = S extends ''
 type ParamOf<S extends string> = S extends `${infer Type}(a -> *) ${infer Rest}`
   ? ParamOf<`${Type} ${Rest}`>
   : S extends `${infer Type} ${infer Name}=${string}`
-  ? { readonly [K in Name]: TypeOf<Type> }
-  : S extends `${infer Type} ${infer Name}`
-    ? { readonly [K in Name]: TypeOf<Type> }
-    : object;
+    ? Readonly<Record<Name, TypeOf<Type>>>
+    : S extends `${infer Type} ${infer Name}`
+      ? Readonly<Record<Name, TypeOf<Type>>>
+      : object;
 
 type TypeOf<S extends string> = S extends `${infer Inner}?`
   ? TypeOf<Inner> | null

@@ -1,6 +1,14 @@
 import type { Emitter } from '../executor/emitter.ts';
 import { leafTensor, leafType } from '../executor/merge.ts';
-import { DictValue, isEnum, isTuple, ListValue, UnknownValue, type TensorValue, type Value } from '../executor/values.ts';
+import {
+  DictValue,
+  isEnum,
+  isTuple,
+  ListValue,
+  UnknownValue,
+  type TensorValue,
+  type Value,
+} from '../executor/values.ts';
 
 /** One output of the compiled model. */
 export interface FlatOutput {
@@ -28,11 +36,15 @@ function flatten(
   if (value === null || value instanceof UnknownValue) return;
   if (value instanceof ListValue) {
     if (value.stack !== undefined) {
-      emitter.warn('a list whose length depends on the input is returned as one tensor, its elements stacked along axis 0');
+      emitter.warn(
+        'a list whose length depends on the input is returned as one tensor, its elements stacked along axis 0',
+      );
       outputs.push({ name, tensor: value.stack });
       return;
     }
-    value.items.forEach((item, i) => flatten(item, name === undefined ? undefined : below(String(i)), emitter, outputs));
+    value.items.forEach((item, i) =>
+      flatten(item, name === undefined ? undefined : below(String(i)), emitter, outputs),
+    );
     return;
   }
   if (value instanceof DictValue) {
@@ -42,14 +54,21 @@ function flatten(
   if (isTuple(value)) {
     value.items.forEach((item, i) => {
       const field = value.named?.fields[i];
-      flatten(item, field === undefined ? (name === undefined ? undefined : below(String(i))) : below(field), emitter, outputs);
+      flatten(
+        item,
+        field === undefined ? (name === undefined ? undefined : below(String(i))) : below(field),
+        emitter,
+        outputs,
+      );
     });
     return;
   }
   if (isEnum(value)) return flatten(value.value, name, emitter, outputs);
   const type = leafType(value);
   if (type === undefined) {
-    emitter.warn(`the model returns ${typeof value === 'string' ? 'a string' : 'an object'}, which is left out of its outputs`);
+    emitter.warn(
+      `the model returns ${typeof value === 'string' ? 'a string' : 'an object'}, which is left out of its outputs`,
+    );
     return;
   }
   outputs.push({ name, tensor: leafTensor(emitter, value, type) });

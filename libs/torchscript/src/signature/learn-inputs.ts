@@ -22,13 +22,23 @@ function mapTensors(
   return plan.map((argument): ArgumentPlan => {
     switch (argument.kind) {
       case 'tensor':
-        return { kind: 'tensor', name: argument.name, ...replace(argument.name, { dtype: argument.dtype, shape: argument.shape }) };
+        return {
+          kind: 'tensor',
+          name: argument.name,
+          ...replace(argument.name, { dtype: argument.dtype, shape: argument.shape }),
+        };
       case 'list':
       case 'tuple':
         return { ...argument, items: mapTensors(argument.items, replace) };
       case 'dict': {
-        const items = mapTensors(argument.entries.map(([, item]) => item), replace);
-        return { ...argument, entries: argument.entries.flatMap(([key], i) => (items[i] === undefined ? [] : [[key, items[i]] as const])) };
+        const items = mapTensors(
+          argument.entries.map(([, item]) => item),
+          replace,
+        );
+        return {
+          ...argument,
+          entries: argument.entries.flatMap(([key], i) => (items[i] === undefined ? [] : [[key, items[i]] as const])),
+        };
       }
       default:
         return argument;
@@ -49,11 +59,16 @@ const MAX_TRIALS = 300;
  *
  * @throws SconceError `model_invalid`, naming the inputs, where none of the guesses executes; `details.inputs` holds their names.
  */
-export function inferInputs(plan: InputPlan, attempt: (plan: readonly ArgumentPlan[]) => unknown): readonly ArgumentPlan[] {
+export function inferInputs(
+  plan: InputPlan,
+  attempt: (plan: readonly ArgumentPlan[]) => unknown,
+): readonly ArgumentPlan[] {
   const names = plan.open.map(({ name }) => name);
   let first: unknown;
   for (let trial = 0; trial < Math.min(MAX_TRIALS, GUESSES.length ** names.length); trial++) {
-    const guessed = new Map(names.map((name, i) => [name, GUESSES[Math.floor(trial / GUESSES.length ** i) % GUESSES.length]]));
+    const guessed = new Map(
+      names.map((name, i) => [name, GUESSES[Math.floor(trial / GUESSES.length ** i) % GUESSES.length]]),
+    );
     const candidate = mapTensors(plan.arguments, (name, input) => guessed.get(name) ?? input);
     try {
       attempt(candidate);
@@ -77,6 +92,9 @@ function isMissingOperator(error: SconceError): boolean {
   const unsupported = error.details['unsupported'];
   return (
     Array.isArray(unsupported) &&
-    unsupported.some((op: unknown) => typeof op === 'object' && op !== null && 'reason' in op && op.reason === 'the operator is not supported')
+    unsupported.some(
+      (op: unknown) =>
+        typeof op === 'object' && op !== null && 'reason' in op && op.reason === 'the operator is not supported',
+    )
   );
 }

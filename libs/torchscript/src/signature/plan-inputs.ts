@@ -1,6 +1,14 @@
 import type { Emitter } from '../executor/emitter.ts';
 import { sizeAtom, symbol, valueAtom } from '../executor/sym-int.ts';
-import { DictValue, ListValue, SymBool, SymFloat, type Scalar, type TensorValue, type Value } from '../executor/values.ts';
+import {
+  DictValue,
+  ListValue,
+  SymBool,
+  SymFloat,
+  type Scalar,
+  type TensorValue,
+  type Value,
+} from '../executor/values.ts';
 import { onnxTypeOf } from '../executor/onnx-types.ts';
 import type { ParamDef, TypeExpr } from '../frontend/ast.ts';
 import type { PickleValue } from '../pickle/pickle-value.ts';
@@ -54,9 +62,14 @@ export function planInputs(
   const given = options.given ?? params.length;
   const planned = params.map((param, i) => {
     const { name } = param;
-    if (options.args?.has(name) === true) return { kind: 'fixed', name, value: options.args.get(name) ?? null } as const;
+    if (options.args?.has(name) === true)
+      return { kind: 'fixed', name, value: options.args.get(name) ?? null } as const;
     const mentioned = isMentioned(name, options);
-    if (!mentioned && (i >= given || (isOptional(param.type) && options.given === undefined)) && param.default !== undefined) {
+    if (
+      !mentioned &&
+      (i >= given || (isOptional(param.type) && options.given === undefined)) &&
+      param.default !== undefined
+    ) {
       return undefined;
     }
     return planOne(name, param.type, traced?.[i], options, open);
@@ -104,7 +117,10 @@ function planOne(
       const values = exampleItems(example);
       const count = values?.length ?? countItems(name, options);
       if (count === undefined) {
-        throw modelError('execute', `input ${name} is a list, and nothing says how long: give each element with --input ${name}.0:…`);
+        throw modelError(
+          'execute',
+          `input ${name} is a list, and nothing says how long: give each element with --input ${name}.0:…`,
+        );
       }
       const items = Array.from({ length: count }, (_, i) => part(String(i), inner, values?.[i]));
       return { kind: 'list', name, items };
@@ -112,7 +128,10 @@ function planOne(
     case 'Dict': {
       const keys = exampleKeys(example) ?? keysOf(name, options);
       if (keys.length === 0) {
-        throw modelError('execute', `input ${name} is a dict, and nothing says which keys it has: give each with --input ${name}.KEY:…`);
+        throw modelError(
+          'execute',
+          `input ${name} is a dict, and nothing says which keys it has: give each with --input ${name}.KEY:…`,
+        );
       }
       return { kind: 'dict', name, entries: keys.map((key) => [key, part(key, second)] as const) };
     }
@@ -124,11 +143,19 @@ function planOne(
     case 'Tensor':
       return tensorPlan(name, example, options, open);
     default:
-      throw modelError('execute', `argument ${name} has type ${type?.name ?? 'unknown'}, which is not supported as an input`);
+      throw modelError(
+        'execute',
+        `argument ${name} has type ${type?.name ?? 'unknown'}, which is not supported as an input`,
+      );
   }
 }
 
-function tensorPlan(name: string, example: PickleValue | undefined, options: InputOptions, open: OpenInput[]): ArgumentPlan {
+function tensorPlan(
+  name: string,
+  example: PickleValue | undefined,
+  options: InputOptions,
+  open: OpenInput[],
+): ArgumentPlan {
   const said = options.inputs?.get(name);
   if (said !== undefined) return { kind: 'tensor', name, ...said };
   if (example !== undefined && example !== null && typeof example === 'object' && example.kind === 'tensor') {
@@ -145,7 +172,8 @@ function exampleItems(example: PickleValue | undefined): readonly PickleValue[] 
 }
 
 function exampleKeys(example: PickleValue | undefined): string[] | undefined {
-  if (example === undefined || example === null || typeof example !== 'object' || example.kind !== 'dict') return undefined;
+  if (example === undefined || example === null || typeof example !== 'object' || example.kind !== 'dict')
+    return undefined;
   return example.entries.map(([key]) => String(key));
 }
 

@@ -64,9 +64,17 @@ export function resolveSignature(execution: Execution, plan: readonly ArgumentPl
 function flattenPlan(plan: ArgumentPlan): SignatureTensor[] {
   switch (plan.kind) {
     case 'tensor':
-      return [{ name: plan.name, dtype: plan.dtype, shape: plan.shape.map((size, axis) => size ?? `${plan.name}_${axis}`) }];
+      return [
+        { name: plan.name, dtype: plan.dtype, shape: plan.shape.map((size, axis) => size ?? `${plan.name}_${axis}`) },
+      ];
     case 'number':
-      return [{ name: plan.name, dtype: plan.type === 'int' ? 'int64' : plan.type === 'float' ? 'float64' : 'bool', shape: [] }];
+      return [
+        {
+          name: plan.name,
+          dtype: plan.type === 'int' ? 'int64' : plan.type === 'float' ? 'float64' : 'bool',
+          shape: [],
+        },
+      ];
     case 'fixed':
       return [];
     case 'list':
@@ -78,7 +86,11 @@ function flattenPlan(plan: ArgumentPlan): SignatureTensor[] {
 }
 
 function stateInput({ path, type }: StateVariable): SignatureTensor {
-  return { name: path, dtype: type.dtype, shape: type.shape.map((dim, axis) => (typeof dim === 'number' ? dim : `${path}_${axis}`)) };
+  return {
+    name: path,
+    dtype: type.dtype,
+    shape: type.shape.map((dim, axis) => (typeof dim === 'number' ? dim : `${path}_${axis}`)),
+  };
 }
 
 function describeState({ path, type, initial }: StateVariable): SignatureState {
@@ -88,7 +100,8 @@ function describeState({ path, type, initial }: StateVariable): SignatureState {
   }
   const sizes = initial.shape.map((dim) => (typeof dim === 'number' ? dim : 0));
   // An empty tensor stands for "nothing yet", whatever its rank: it is given the rank of what follows.
-  const shape = sizes.length === type.shape.length ? sizes : type.shape.map((dim) => (typeof dim === 'number' ? dim : 0));
+  const shape =
+    sizes.length === type.shape.length ? sizes : type.shape.map((dim) => (typeof dim === 'number' ? dim : 0));
   const { data } = initial;
   if (data.kind === 'weight') return { ...common, shape, initial: data.tensor };
   const elements: readonly Scalar[] = data.kind === 'elements' ? data.elements : [];
@@ -120,7 +133,10 @@ function batchAxis(
     const size = other.dims[0] === undefined ? 'there is none' : `its size is ${String(other.shape[0] ?? 'another')}`;
     return none(`axis 0 of output ${other.name} is not an input’s axis 0: ${size}`);
   }
-  return { axis: 'candidate', evidence: `axis 0 of every output has the size of axis 0 of ${tensors.map(({ name }) => name).join(', ')}` };
+  return {
+    axis: 'candidate',
+    evidence: `axis 0 of every output has the size of axis 0 of ${tensors.map(({ name }) => name).join(', ')}`,
+  };
 }
 
 /** Whether a size is one of these free axes, or what several of them broadcast to. */

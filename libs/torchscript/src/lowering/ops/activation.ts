@@ -11,14 +11,8 @@ import { softmaxes } from './softmax.ts';
 
 const { ops, defineOp } = opFamily('activation');
 
-/** `x` above zero, `scale * alpha * (exp(inputScale * x) - 1)` below, times `scale` above. */
-interface Exponential {
-  readonly alpha: number;
-  readonly scale: number;
-  readonly inputScale: number;
-}
-
-const number = (context: LowerContext, value: Scalar, like: TensorValue): TensorValue => context.scalar(value, like.dtype);
+const number = (context: LowerContext, value: Scalar, like: TensorValue): TensorValue =>
+  context.scalar(value, like.dtype);
 
 defineOp('aten::relu(Tensor self) -> Tensor', (context, { self }) =>
   isFloating(self.dtype) ? context.node('Relu', [self]) : binary(context, 'Max', self, number(context, 0n, self)),
@@ -47,7 +41,8 @@ const RANDOM = { limits: 'training mode' };
 
 /** The slope of an RReLU, which is random only in training mode. */
 function meanSlope(context: LowerContext, lower: Scalar, upper: Scalar, training: boolean): number {
-  if (training && lower !== upper) return context.unsupported('rrelu in training mode', 'call model.eval() before saving');
+  if (training && lower !== upper)
+    return context.unsupported('rrelu in training mode', 'call model.eval() before saving');
   return (Number(lower) + Number(upper)) / 2;
 }
 
@@ -57,7 +52,7 @@ defineOp(
   RANDOM,
 );
 defineOp(
-  'aten::rrelu_with_noise(Tensor self, Tensor noise, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor',
+  'aten::rrelu_with_noise(Tensor self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor',
   (context, { self, lower, upper, training }) => leaky(context, self, meanSlope(context, lower, upper, training)),
   RANDOM,
 );
@@ -71,6 +66,13 @@ defineOp('aten::prelu(Tensor self, Tensor weight) -> Tensor', (context, { self, 
 defineOp('aten::_prelu_kernel(Tensor self, Tensor weight) -> Tensor', (context, { self, weight }) =>
   context.node('PRelu', [self, weight]),
 );
+
+/** `scale * x` above zero, `scale * alpha * (exp(inputScale * x) - 1)` below. */
+interface Exponential {
+  readonly alpha: number;
+  readonly scale: number;
+  readonly inputScale: number;
+}
 
 /** ELU and its kin. */
 function exponential(context: LowerContext, self: TensorValue, { alpha, scale, inputScale }: Exponential): TensorValue {
@@ -92,8 +94,10 @@ defineOp('aten::celu(Tensor self, Scalar alpha=1.0) -> Tensor', (context, { self
 );
 defineOp('aten::selu(Tensor self) -> Tensor', (context, { self }) => context.node('Selu', [self]));
 
-defineOp('aten::gelu(Tensor self, *, str approximate="none") -> Tensor', (context, { self, approximate }) =>
-  context.node('Gelu', [self], { attributes: { approximate: str(approximate) } }),
+defineOp(
+  'aten::gelu(Tensor self, *, str approximate="none") -> Tensor',
+  (context, { self, approximate }) => context.node('Gelu', [self], { attributes: { approximate: str(approximate) } }),
+  { limits: '-inf gives 0 instead of NaN' },
 );
 defineOp('aten::silu(Tensor self) -> Tensor', (context, { self }) =>
   binary(context, 'Mul', self, sigmoid(context, self)),

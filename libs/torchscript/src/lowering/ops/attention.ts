@@ -30,7 +30,9 @@ function attend(
   options: AttentionOptions,
 ): { readonly output: TensorValue; readonly weights: TensorValue } {
   const { rank } = key;
-  const swapped = [...Array(rank).keys()].map((axis) => (axis === rank - 2 ? rank - 1 : axis === rank - 1 ? rank - 2 : axis));
+  const swapped = [...Array(rank).keys()].map((axis) =>
+    axis === rank - 2 ? rank - 1 : axis === rank - 1 ? rank - 2 : axis,
+  );
   const scaled = scale(context, query, options.scale ?? undefined);
   let scores = matmul(context, scaled, context.transpose(key, swapped));
   const { shape } = scores;
@@ -83,10 +85,18 @@ function attendsToNothing(context: LowerContext, mask: TensorValue): TensorValue
 /** BOOL [L, S]: position i sees positions up to i. */
 function causalMask(context: LowerContext, rows: Dim, columns: Dim): TensorValue {
   const range = (size: Dim): TensorValue =>
-    context.node('Range', [context.scalar(0n, 'int64'), context.scalar(size instanceof SymInt ? size : BigInt(size), 'int64'), context.scalar(1n, 'int64')], {
-      dtype: 'int64',
-      shape: [size],
-    });
+    context.node(
+      'Range',
+      [
+        context.scalar(0n, 'int64'),
+        context.scalar(size instanceof SymInt ? size : BigInt(size), 'int64'),
+        context.scalar(1n, 'int64'),
+      ],
+      {
+        dtype: 'int64',
+        shape: [size],
+      },
+    );
   return context.node('GreaterOrEqual', [context.reshape(range(rows), [rows, 1]), range(columns)], {
     dtype: 'bool',
     shape: [rows, columns],
@@ -146,7 +156,8 @@ function multiHead(
 ): { readonly output: TensorValue; readonly weights: TensorValue } {
   const { heads, qkvWeight, qkvBias } = options;
   const [query] = inputs;
-  if (query.rank !== 3) context.unsupported(`multi-head attention on a tensor of rank ${query.rank}`, 'its input is [N, L, D]');
+  if (query.rank !== 3)
+    context.unsupported(`multi-head attention on a tensor of rank ${query.rank}`, 'its input is [N, L, D]');
   const width = floorDivDims(qkvWeight.shape[0] ?? 1, 3);
   const [q, k, v] = inputs.map((input, i) => {
     const [from, to] = [mulDims(width, i), mulDims(width, i + 1)];
@@ -213,8 +224,10 @@ defineOp(
   (context, args) => {
     const { src, norm_first } = args;
     const nested = nestedMask(src);
-    const first = (x: TensorValue): TensorValue => layerNorm(context, x, args.norm_weight_1, args.norm_bias_1, args.eps);
-    const second = (x: TensorValue): TensorValue => layerNorm(context, x, args.norm_weight_2, args.norm_bias_2, args.eps);
+    const first = (x: TensorValue): TensorValue =>
+      layerNorm(context, x, args.norm_weight_1, args.norm_bias_1, args.eps);
+    const second = (x: TensorValue): TensorValue =>
+      layerNorm(context, x, args.norm_weight_2, args.norm_bias_2, args.eps);
     const add = (a: TensorValue, b: TensorValue): TensorValue => context.node('Add', [a, b]);
     const attended = (x: TensorValue): TensorValue => {
       const input = nested === undefined ? x : withNestedMask(x, nested);
@@ -258,4 +271,3 @@ defineOp(
   'aten::nested_to_padded_tensor(Tensor self, float padding, int[]? output_size=None) -> Tensor',
   (context, { self, padding }) => maskNested(context, self, padding),
 );
-

@@ -42,7 +42,7 @@ function convolve(
     return context.node('Conv', bias === null ? [batched, weight] : [batched, weight, bias], {
       shape: [batch, filters, ...outputs],
       attributes: {
-        ...(kernel.every((size) => typeof size === "number") ? { kernel_shape: ints(kernel as number[]) } : {}),
+        ...(kernel.every((size) => typeof size === 'number') ? { kernel_shape: ints(kernel as number[]) } : {}),
         strides: ints(stride),
         pads: ints([...before, ...after]),
         dilations: ints(dilation),

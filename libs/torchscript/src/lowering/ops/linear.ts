@@ -41,19 +41,30 @@ defineOp('aten::linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor
   linearLayer(context, input, weight, bias),
 );
 
-defineOp('aten::matmul(Tensor self, Tensor other) -> Tensor', (context, { self, other }) => matmul(context, self, other));
+defineOp('aten::matmul(Tensor self, Tensor other) -> Tensor', (context, { self, other }) =>
+  matmul(context, self, other),
+);
 defineOp('aten::linalg_matmul(Tensor self, Tensor other) -> Tensor', (context, { self, other }) =>
   matmul(context, self, other),
 );
 defineOp('aten::mm(Tensor self, Tensor mat2) -> Tensor', (context, { self, mat2 }) => matmul(context, self, mat2));
 defineOp('aten::bmm(Tensor self, Tensor mat2) -> Tensor', (context, { self, mat2 }) => matmul(context, self, mat2));
 defineOp('aten::mv(Tensor self, Tensor vec) -> Tensor', (context, { self, vec }) => matmul(context, self, vec));
-defineOp('aten::dot(Tensor self, Tensor tensor) -> Tensor', (context, { self, tensor }) => matmul(context, self, tensor));
+defineOp('aten::dot(Tensor self, Tensor tensor) -> Tensor', (context, { self, tensor }) =>
+  matmul(context, self, tensor),
+);
 defineOp('aten::vdot(Tensor self, Tensor other) -> Tensor', (context, { self, other }) => matmul(context, self, other));
 defineOp('aten::inner(Tensor self, Tensor other) -> Tensor', (context, { self, other }) => {
-  if (self.rank === 0 || other.rank === 0) return context.node('Mul', [self, other], { shape: broadcastShapes(context, self.shape, other.shape) });
-  const rows = self.rank === 1 ? self : context.reshape(self, [self.shape.slice(0, -1).reduce(multiply, 1), self.shape.at(-1) ?? 1]);
-  const columns = other.rank === 1 ? other : context.reshape(other, [other.shape.slice(0, -1).reduce(multiply, 1), other.shape.at(-1) ?? 1]);
+  if (self.rank === 0 || other.rank === 0)
+    return context.node('Mul', [self, other], { shape: broadcastShapes(context, self.shape, other.shape) });
+  const rows =
+    self.rank === 1
+      ? self
+      : context.reshape(self, [self.shape.slice(0, -1).reduce(multiply, 1), self.shape.at(-1) ?? 1]);
+  const columns =
+    other.rank === 1
+      ? other
+      : context.reshape(other, [other.shape.slice(0, -1).reduce(multiply, 1), other.shape.at(-1) ?? 1]);
   const product = matmul(context, rows, other.rank === 1 ? columns : context.transpose(columns, [1, 0]));
   return context.reshape(product, [...self.shape.slice(0, -1), ...other.shape.slice(0, -1)]);
 });
@@ -139,16 +150,23 @@ defineOp('aten::linalg_multi_dot(Tensor[] tensors) -> Tensor', (context, { tenso
   tensors.reduce((left, right) => matmul(context, left, right)),
 );
 
-defineOp('aten::bilinear(Tensor input1, Tensor input2, Tensor weight, Tensor? bias=None) -> Tensor', (context, args) => {
-  const { input1, input2, weight, bias } = args;
-  const equation = '...i,oij,...j->...o';
-  const product = einsum(context, equation, [input1, weight, input2]);
-  return bias === null ? product : context.node('Add', [product, bias]);
-});
+defineOp(
+  'aten::bilinear(Tensor input1, Tensor input2, Tensor weight, Tensor? bias=None) -> Tensor',
+  (context, args) => {
+    const { input1, input2, weight, bias } = args;
+    const equation = '...i,oij,...j->...o';
+    const product = einsum(context, equation, [input1, weight, input2]);
+    return bias === null ? product : context.node('Add', [product, bias]);
+  },
+);
 
 /** torch.einsum by ONNX's Einsum, which follows the same rules; letters only, so that spaces are taken out. */
 export function einsum(context: LowerContext, equation: string, operands: readonly TensorValue[]): TensorValue {
-  const { text, shape } = einsumShape(context, equation, operands.map((operand) => operand.shape));
+  const { text, shape } = einsumShape(
+    context,
+    equation,
+    operands.map((operand) => operand.shape),
+  );
   const dtype = operands.map((operand) => operand.dtype).reduce(promoteTypes);
   const cast = operands.map((operand) => context.cast(operand, dtype));
   return context.node('Einsum', cast, { shape, attributes: { equation: str(text) } });
@@ -178,13 +196,22 @@ defineOp('aten::kron(Tensor self, Tensor other) -> Tensor', (context, { self, ot
   const rank = Math.max(self.rank, other.rank);
   const a = [...Array.from({ length: rank - self.rank }, () => 1), ...self.shape];
   const b = [...Array.from({ length: rank - other.rank }, () => 1), ...other.shape];
-  const left = context.reshape(self, a.flatMap((size) => [size, 1]));
-  const right = context.reshape(other, b.flatMap((size) => [1, size]));
+  const left = context.reshape(
+    self,
+    a.flatMap((size) => [size, 1]),
+  );
+  const right = context.reshape(
+    other,
+    b.flatMap((size) => [1, size]),
+  );
   const dtype = resultType([self, other]);
   const product = context.node('Mul', [context.cast(left, dtype), context.cast(right, dtype)], {
     shape: a.flatMap((size, i) => [size, b[i] ?? 1]),
   });
-  return context.reshape(product, a.map((size, i) => multiply(size, b[i] ?? 1)));
+  return context.reshape(
+    product,
+    a.map((size, i) => multiply(size, b[i] ?? 1)),
+  );
 });
 
 const cross = (context: LowerContext, self: TensorValue, other: TensorValue, dim: number): TensorValue => {
@@ -205,6 +232,7 @@ defineOp('aten::linalg_cross(Tensor self, Tensor other, *, int dim=-1) -> Tensor
 );
 defineOp('aten::cross(Tensor self, Tensor other, int? dim=None) -> Tensor', (context, { self, other, dim }) => {
   const found = dim ?? self.shape.findIndex((size) => sameDim(size, 3));
-  if (found < 0) return context.unsupported('cross of tensors without an axis of size 3 that is known beforehand', 'pass dim');
+  if (found < 0)
+    return context.unsupported('cross of tensors without an axis of size 3 that is known beforehand', 'pass dim');
   return cross(context, self, other, found);
 });

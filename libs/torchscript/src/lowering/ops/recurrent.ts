@@ -40,9 +40,13 @@ interface Stack {
 }
 
 /** Runs layer upon layer. Gives the outputs in the input's layout and the final states, each [layers · directions, B, H]. */
-function runStack(context: LowerContext, stack: Stack): { readonly output: TensorValue; readonly final: readonly TensorValue[] } {
+function runStack(
+  context: LowerContext,
+  stack: Stack,
+): { readonly output: TensorValue; readonly final: readonly TensorValue[] } {
   const { layers, hasBiases, initial } = stack;
-  if (stack.train && stack.dropout > 0) context.unsupported('a recurrent layer in training mode', 'call model.eval() before saving');
+  if (stack.train && stack.dropout > 0)
+    context.unsupported('a recurrent layer in training mode', 'call model.eval() before saving');
   const directions = stack.bidirectional ? 2 : 1;
   const perDirection = hasBiases ? 4 : 2;
   if (stack.weights.length !== layers * directions * perDirection) {
@@ -50,7 +54,10 @@ function runStack(context: LowerContext, stack: Stack): { readonly output: Tenso
   }
   const unbatched = stack.input.rank === 2;
   if (!unbatched && stack.input.rank !== 3) {
-    context.unsupported(`a recurrent layer on a tensor of rank ${stack.input.rank}`, 'its input is [T, B, I], or [B, T, I] with batch_first');
+    context.unsupported(
+      `a recurrent layer on a tensor of rank ${stack.input.rank}`,
+      'its input is [T, B, I], or [B, T, I] with batch_first',
+    );
   }
   if (unbatched && context.inferring) context.unsupported('a recurrent layer without a batch axis');
   const addBatch = (tensor: TensorValue, axis: number): TensorValue =>
@@ -62,7 +69,9 @@ function runStack(context: LowerContext, stack: Stack): { readonly output: Tenso
   for (let layer = 0; layer < layers; layer++) {
     const start = layer * directions * perDirection;
     const weights = stack.weights.slice(start, start + directions * perDirection);
-    const from = states.map((state) => context.slice(state, 0, layer * directions, (layer + 1) * directions, 1, directions));
+    const from = states.map((state) =>
+      context.slice(state, 0, layer * directions, (layer + 1) * directions, 1, directions),
+    );
     const result = runLayer(context, stack, x, weights, from, directions);
     x = result.output;
     result.final.forEach((state, i) => finals[i]?.push(state));
@@ -73,7 +82,10 @@ function runStack(context: LowerContext, stack: Stack): { readonly output: Tenso
     const joined =
       parts.length === 1
         ? first
-        : context.node('Concat', parts, { shape: [layers * directions, ...first.shape.slice(1)], attributes: { axis: int(0) } });
+        : context.node('Concat', parts, {
+            shape: [layers * directions, ...first.shape.slice(1)],
+            attributes: { axis: int(0) },
+          });
     return unbatched ? context.reshape(joined, [joined.shape[0] ?? 1, joined.shape[2] ?? 1]) : joined;
   });
   if (unbatched) return { output: context.reshape(x, [x.shape[0] ?? 1, x.shape[2] ?? 1]), final };
@@ -81,7 +93,10 @@ function runStack(context: LowerContext, stack: Stack): { readonly output: Tenso
 }
 
 /** ONNX Runtime's recurrent kernels know float32 only. */
-function inFloat32(context: LowerContext, stack: Stack): { readonly output: TensorValue; readonly final: readonly TensorValue[] } {
+function inFloat32(
+  context: LowerContext,
+  stack: Stack,
+): { readonly output: TensorValue; readonly final: readonly TensorValue[] } {
   const narrow = (tensor: TensorValue): TensorValue => context.cast(tensor, 'float32');
   const { output, final } = runStack(context, {
     ...stack,
@@ -105,7 +120,9 @@ function runLayer(
   const perDirection = hasBiases ? 4 : 2;
   const ofDirection = (d: number, i: number): TensorValue => {
     const weight = weights[d * perDirection + i];
-    return weight === undefined ? context.unsupported('a recurrent layer with missing weights') : reorderGates(context, kind, weight);
+    return weight === undefined
+      ? context.unsupported('a recurrent layer with missing weights')
+      : reorderGates(context, kind, weight);
   };
   const joinDirections = (make: (d: number) => TensorValue): TensorValue => {
     const parts = Array.from({ length: directions }, (_, d) => {
@@ -115,7 +132,10 @@ function runLayer(
     const [first] = parts;
     if (first === undefined) return context.unsupported('a recurrent layer without a direction');
     if (parts.length === 1) return first;
-    return context.node('Concat', parts, { shape: [directions, ...first.shape.slice(1)], attributes: { axis: int(0) } });
+    return context.node('Concat', parts, {
+      shape: [directions, ...first.shape.slice(1)],
+      attributes: { axis: int(0) },
+    });
   };
   const inputWeight = joinDirections((d) => ofDirection(d, 0));
   const hiddenWeight = joinDirections((d) => ofDirection(d, 1));
@@ -141,7 +161,9 @@ function runLayer(
         hidden_size: int(Number(hidden)),
         direction: str(directions === 2 ? 'bidirectional' : 'forward'),
         ...(kind === 'GRU' ? { linear_before_reset: int(1) } : {}),
-        ...(opType === 'RNN' ? { activations: { strings: Array(directions).fill(kind === 'RNN_TANH' ? 'Tanh' : 'Relu') as string[] } } : {}),
+        ...(opType === 'RNN'
+          ? { activations: { strings: Array(directions).fill(kind === 'RNN_TANH' ? 'Tanh' : 'Relu') as string[] } }
+          : {}),
       },
     },
   );
@@ -164,7 +186,14 @@ function reorderGates(context: LowerContext, kind: CellKind, weight: TensorValue
 defineOp(
   'aten::lstm.input(Tensor input, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor, Tensor)',
   (context, args) => {
-    const { output, final } = runStack(context, { ...options(args), kind: 'LSTM', input: args.input, initial: args.hx, weights: args.params, batchFirst: args.batch_first });
+    const { output, final } = runStack(context, {
+      ...options(args),
+      kind: 'LSTM',
+      input: args.input,
+      initial: args.hx,
+      weights: args.params,
+      batchFirst: args.batch_first,
+    });
     return [output, ...final];
   },
   { limits: 'projections (proj_size)' },
@@ -347,7 +376,12 @@ defineOp(
     const [hidden, cell] = hx;
     if (hidden === undefined || cell === undefined) return context.unsupported('lstm_cell without its two states');
     const [x, h] = cellGates(context, [input, hidden], [w_ih, w_hh], [b_ih, b_hh], 4);
-    const [i, f, g, o] = x.map((gate, k) => add(context, gate, h[k] ?? gate)) as [TensorValue, TensorValue, TensorValue, TensorValue];
+    const [i, f, g, o] = x.map((gate, k) => add(context, gate, h[k] ?? gate)) as [
+      TensorValue,
+      TensorValue,
+      TensorValue,
+      TensorValue,
+    ];
     const kept = mul(context, sigmoid(context, f), cell);
     const next = add(context, kept, mul(context, sigmoid(context, i), tanh(context, g)));
     return [mul(context, sigmoid(context, o), tanh(context, next)), next];
@@ -368,7 +402,14 @@ const plainCell =
   (opType: 'Tanh' | 'Relu') =>
   (
     context: LowerContext,
-    args: { readonly input: TensorValue; readonly hx: TensorValue; readonly w_ih: TensorValue; readonly w_hh: TensorValue; readonly b_ih: TensorValue | null; readonly b_hh: TensorValue | null },
+    args: {
+      readonly input: TensorValue;
+      readonly hx: TensorValue;
+      readonly w_ih: TensorValue;
+      readonly w_hh: TensorValue;
+      readonly b_ih: TensorValue | null;
+      readonly b_hh: TensorValue | null;
+    },
   ): TensorValue => {
     const x = linearLayer(context, args.input, args.w_ih, args.b_ih);
     return context.node(opType, [add(context, x, linearLayer(context, args.hx, args.w_hh, args.b_hh))]);

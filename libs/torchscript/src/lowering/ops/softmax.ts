@@ -29,33 +29,37 @@ for (const [name, opType] of [
   ['softmax', 'Softmax'],
   ['log_softmax', 'LogSoftmax'],
 ] as const) {
-  defineOp(`aten::${name}.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor`, (context, { self, dim, dtype }) =>
-    softmax(context, opType, self, dim, dtype),
+  defineOp(
+    `aten::${name}.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor`,
+    (context, { self, dim, dtype }) => softmax(context, opType, self, dim, dtype),
   );
   defineOp(`aten::_${name}(Tensor self, int dim, bool half_to_float) -> Tensor`, (context, args) =>
     softmax(context, opType, args.self, args.dim, args.half_to_float ? 'float32' : null),
   );
 }
-defineOp('aten::special_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor', (context, { self, dim, dtype }) =>
-  softmax(context, 'Softmax', self, dim, dtype),
+defineOp(
+  'aten::special_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor',
+  (context, { self, dim, dtype }) => softmax(context, 'Softmax', self, dim, dtype),
 );
 defineOp(
   'aten::special_log_softmax(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor',
   (context, { self, dim, dtype }) => softmax(context, 'LogSoftmax', self, dim, dtype),
 );
 
-defineOp('aten::_safe_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor', (context, { self, dim, dtype }) => {
-  const result = softmax(context, 'Softmax', self, dim, dtype);
-  const axis = context.axis(dim, self.rank);
-  const greatest =
-    self.rank === 0
-      ? self
-      : context.node('ReduceMax', [self, context.ints([axis])], {
-          shape: self.content.shape.map((size, i) => (i === axis ? 1 : size)),
-          attributes: { keepdims: flag(true) },
-        });
-  // Where everything is masked nothing gets a share, instead of NaN.
-  const masked = compare(context, 'Equal', greatest, context.scalar(-Infinity, self.dtype));
-  return choose(context, masked, context.scalar(0, result.dtype), result);
-});
-
+defineOp(
+  'aten::_safe_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor',
+  (context, { self, dim, dtype }) => {
+    const result = softmax(context, 'Softmax', self, dim, dtype);
+    const axis = context.axis(dim, self.rank);
+    const greatest =
+      self.rank === 0
+        ? self
+        : context.node('ReduceMax', [self, context.ints([axis])], {
+            shape: self.content.shape.map((size, i) => (i === axis ? 1 : size)),
+            attributes: { keepdims: flag(true) },
+          });
+    // Where everything is masked nothing gets a share, instead of NaN.
+    const masked = compare(context, 'Equal', greatest, context.scalar(-Infinity, self.dtype));
+    return choose(context, masked, context.scalar(0, result.dtype), result);
+  },
+);

@@ -52,10 +52,8 @@ defineOp('aten::type_as(Tensor self, Tensor other) -> Tensor', (context, { self,
 defineOp('aten::cpu(Tensor(a) self) -> Tensor(a)', (_, { self }) => self);
 defineOp('aten::cuda(Tensor(a) self) -> Tensor(a)', (_, { self }) => self);
 
-defineOp(
-  'aten::clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor',
-  (_, { self, memory_format }) =>
-    withContiguity(copyOf(self), self.content.contiguous || memory_format === CONTIGUOUS),
+defineOp('aten::clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor', (_, { self, memory_format }) =>
+  withContiguity(copyOf(self), self.content.contiguous || memory_format === CONTIGUOUS),
 );
 defineOp(
   'aten::contiguous(Tensor(a) self, *, MemoryFormat memory_format=contiguous_format) -> Tensor(a)',

@@ -12,7 +12,7 @@ const { ops, defineOp } = opFamily('creation');
 export const filling = ops;
 
 /** A tensor of `size`, every element `value`. */
-function filled(context: LowerContext, size: readonly Dim[], value: Scalar, dtype: ScalarType): TensorValue {
+export function filled(context: LowerContext, size: readonly Dim[], value: Scalar, dtype: ScalarType): TensorValue {
   const one = context.reshape(
     context.scalar(value, dtype),
     size.map(() => 1),
@@ -89,7 +89,6 @@ defineOp('aten::fill.Scalar(Tensor self, Scalar value) -> Tensor', (context, { s
 defineOp('aten::zero_(Tensor(a!) self) -> Tensor(a!)', (context, { self }) =>
   fillInPlace(context, self, context.scalar(0n, self.dtype)),
 );
-defineOp(
-  'aten::copy_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)',
-  (context, { self, src }) => fillInPlace(context, self, src),
+defineOp('aten::copy_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)', (context, { self, src }) =>
+  fillInPlace(context, self, src),
 );

@@ -39,7 +39,11 @@ function tensorOf(context: LowerContext, data: Value, given: ScalarType | null):
   const dtype = given ?? kindOfAll(numbers);
   const sizes = dtype === 'int64' && numbers.every((value) => typeof value === 'bigint' || value instanceof SymInt);
   if (sizes || numbers.every((value) => typeof value !== 'object')) {
-    const known = context.elements(numbers, sizes ? 'int64' : kindOfAll(numbers) === 'int64' ? 'int64' : 'float64', shape);
+    const known = context.elements(
+      numbers,
+      sizes ? 'int64' : kindOfAll(numbers) === 'int64' ? 'int64' : 'float64',
+      shape,
+    );
     return context.cast(known, dtype);
   }
   const parts = numbers.map((value) => context.reshape(context.scalar(value, dtype), [1]));

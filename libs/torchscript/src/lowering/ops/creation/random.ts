@@ -71,7 +71,13 @@ defineOp(
 );
 
 /** Integers from `low` up to, and without, `high`. */
-function drawIntegers(context: LowerContext, low: Dim, high: Dim, size: readonly Dim[], dtype: ScalarType): TensorValue {
+function drawIntegers(
+  context: LowerContext,
+  low: Dim,
+  high: Dim,
+  size: readonly Dim[],
+  dtype: ScalarType,
+): TensorValue {
   const span = context.cast(context.scalar(asScalar(subDims(high, low)), 'int64'), 'float32');
   const wide = context.node('Mul', [draw(context, 'Uniform', size, 'float32'), span]);
   const whole = context.cast(context.node('Floor', [wide]), 'int64');

@@ -17,7 +17,13 @@ const isFloat = (value: Scalar): boolean => typeof value === 'number' || value i
 const isKnown = (value: Scalar): value is bigint | number | boolean => typeof value !== 'object';
 
 /** `start`, `start + step`, … below `end`. */
-function arange(context: LowerContext, start: Scalar, end: Scalar, step: Scalar, given: ScalarType | null): TensorValue {
+function arange(
+  context: LowerContext,
+  start: Scalar,
+  end: Scalar,
+  step: Scalar,
+  given: ScalarType | null,
+): TensorValue {
   const float = [start, end, step].some(isFloat);
   const dtype = given ?? (float ? 'float32' : 'int64');
   const held = float ? 'float64' : 'int64';
@@ -58,7 +64,13 @@ defineOp(
 );
 
 /** `steps` numbers from `start` to `end`, both included; computed from both ends towards the middle, as PyTorch does. */
-function linspace(context: LowerContext, start: Scalar, end: Scalar, steps: Dim, dtype: ScalarType | null): TensorValue {
+function linspace(
+  context: LowerContext,
+  start: Scalar,
+  end: Scalar,
+  steps: Dim,
+  dtype: ScalarType | null,
+): TensorValue {
   const type = dtype ?? 'float32';
   if (isKnown(start) && isKnown(end) && typeof steps === 'number') {
     const round = type === 'float64' ? (value: number): number => value : Math.fround;
@@ -109,13 +121,18 @@ defineOp(
 /** Row and column numbers of one triangle, INT64 [2, count]. */
 function triangle(
   context: LowerContext,
-  options: { readonly rows: number; readonly columns: number; readonly inside: (row: number, column: number) => boolean },
+  options: {
+    readonly rows: number;
+    readonly columns: number;
+    readonly inside: (row: number, column: number) => boolean;
+  },
   dtype: ScalarType | null,
 ): TensorValue {
   const { rows, columns, inside } = options;
-  const places = Array.from({ length: rows * columns }, (_, i) => [Math.floor(i / columns), i % columns] as const).filter(
-    ([row, column]) => inside(row, column),
-  );
+  const places = Array.from(
+    { length: rows * columns },
+    (_, i) => [Math.floor(i / columns), i % columns] as const,
+  ).filter(([row, column]) => inside(row, column));
   const flat = [...places.map(([row]) => BigInt(row)), ...places.map(([, column]) => BigInt(column))];
   return context.constant(flat, dtype ?? 'int64', [2, places.length]);
 }
@@ -130,5 +147,3 @@ defineOp(
   (context, { row, col, offset, dtype }) =>
     triangle(context, { rows: row, columns: col, inside: (r, c) => c - r >= offset }, dtype),
 );
-
-

@@ -1,11 +1,13 @@
 import type { LowerContext } from '../../../executor/lower-context.ts';
+import { isFloating } from '../../../executor/onnx-types.ts';
 import type { Scalar, TensorValue } from '../../../executor/values.ts';
-import { binary } from '../../arithmetic.ts';
+import { binary, choose } from '../../arithmetic.ts';
 import { isComplex, magnitude } from '../../complex.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 import { operandAs, type Operand } from '../../promotion.ts';
 import { arithmetic as ofScalars } from '../../scalar-math.ts';
+import { isNan } from './number-kinds.ts';
 import { folded, promoted } from './operands.ts';
 
 const { ops, defineOp } = opFamily('elementwise');
@@ -45,12 +47,14 @@ export function subtract(context: LowerContext, a: Operand, b: Operand, alpha: S
   if (x.dtype === 'bool') return context.unsupported('a difference of truth values', 'use logical_xor');
   const y = scaled(context, other, alpha);
   return (
-    folded(context, [x, y], x.dtype, (p = 0n, q = 0n) => ofScalars(context, 'sub', p, q)) ?? binary(context, 'Sub', x, y)
+    folded(context, [x, y], x.dtype, (p = 0n, q = 0n) => ofScalars(context, 'sub', p, q)) ??
+    binary(context, 'Sub', x, y)
   );
 }
 
-defineOp('aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor', (context, { self, other, alpha }) =>
-  add(context, self, other, alpha),
+defineOp(
+  'aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor',
+  (context, { self, other, alpha }) => add(context, self, other, alpha),
 );
 defineOp('aten::add.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor', (context, { self, other, alpha }) =>
   add(context, self, other, alpha),
@@ -65,8 +69,9 @@ for (const name of ['sub', 'subtract'] as const) {
     (context, { self, other, alpha }) => subtract(context, self, other, alpha),
   );
 }
-defineOp('aten::rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor', (context, { self, other, alpha }) =>
-  subtract(context, other, self, alpha),
+defineOp(
+  'aten::rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor',
+  (context, { self, other, alpha }) => subtract(context, other, self, alpha),
 );
 defineOp('aten::rsub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor', (context, { self, other, alpha }) =>
   subtract(context, other, self, alpha),
@@ -99,8 +104,11 @@ for (const name of ['abs', 'absolute'] as const) {
   });
 }
 for (const name of ['sign', 'sgn'] as const) {
-  defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) =>
-    self.dtype === 'bool' ? copyOf(self) : context.node('Sign', [self]),
-  );
+  defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => {
+    if (self.dtype === 'bool') return copyOf(self);
+    const sign = context.node('Sign', [self]);
+    // Of NaN it is 0 in PyTorch.
+    return isFloating(self.dtype) ? choose(context, isNan(context, self), context.scalar(0, self.dtype), sign) : sign;
+  });
 }
 defineOp('aten::positive(Tensor(a) self) -> Tensor(a)', (_, { self }) => self);

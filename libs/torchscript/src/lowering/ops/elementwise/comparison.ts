@@ -62,22 +62,38 @@ interface Nearness {
 }
 
 /** `|self - other| <= atol + rtol * |other|`, and equal infinities. */
-function isClose(context: LowerContext, self: TensorValue, other: TensorValue, { rtol, atol, nan }: Nearness): TensorValue {
+function isClose(
+  context: LowerContext,
+  self: TensorValue,
+  other: TensorValue,
+  { rtol, atol, nan }: Nearness,
+): TensorValue {
   const equal = compare(context, 'Equal', self, other);
-  const both = nan && isFloating(self.dtype) ? binary(context, 'And', isNan(context, self), isNan(context, other)) : undefined;
+  const both =
+    nan && isFloating(self.dtype) ? binary(context, 'And', isNan(context, self), isNan(context, other)) : undefined;
   const same = both === undefined ? equal : binary(context, 'Or', equal, both);
   if (rtol === 0 && atol === 0) return same;
-  const [x, y] = isFloating(self.dtype) ? [self, other] : [context.cast(self, 'float64'), context.cast(other, 'float64')];
+  const [x, y] = isFloating(self.dtype)
+    ? [self, other]
+    : [context.cast(self, 'float64'), context.cast(other, 'float64')];
   const number = (value: number): TensorValue => context.scalar(value, x.dtype);
   const difference = context.node('Abs', [binary(context, 'Sub', x, y)]);
   const allowed = binary(context, 'Add', binary(context, 'Mul', context.node('Abs', [y]), number(rtol)), number(atol));
-  const near = binary(context, 'And', isFinite(context, difference), compare(context, 'LessOrEqual', difference, allowed));
+  const near = binary(
+    context,
+    'And',
+    isFinite(context, difference),
+    compare(context, 'LessOrEqual', difference, allowed),
+  );
   return binary(context, 'Or', same, near);
 }
 
 /** Whether all elements are true, as a truth value of the program. */
 function all(context: LowerContext, truths: TensorValue): Scalar {
-  const least = context.node('ReduceMin', [context.cast(truths, 'int32')], { shape: [], attributes: { keepdims: flag(false) } });
+  const least = context.node('ReduceMin', [context.cast(truths, 'int32')], {
+    shape: [],
+    attributes: { keepdims: flag(false) },
+  });
   return context.item(context.cast(least, 'bool'));
 }
 
@@ -87,13 +103,17 @@ defineOp(
 );
 defineOp(
   'aten::allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> bool',
-  (context, { self, other, rtol, atol, equal_nan: nan }) => all(context, isClose(context, self, other, { rtol, atol, nan })),
+  (context, { self, other, rtol, atol, equal_nan: nan }) =>
+    all(context, isClose(context, self, other, { rtol, atol, nan })),
 );
 defineOp(
   'aten::equal(Tensor self, Tensor other) -> bool',
   (context, { self, other }) => {
     const [a, b] = [self.content.shape, other.content.shape];
-    if (a.length !== b.length || a.some((dim, i) => typeof dim === 'number' && typeof b[i] === 'number' && dim !== b[i])) {
+    if (
+      a.length !== b.length ||
+      a.some((dim, i) => typeof dim === 'number' && typeof b[i] === 'number' && dim !== b[i])
+    ) {
       return false;
     }
     if (sameShape(a, b)) return all(context, compare(context, 'Equal', ...promoted(context, self, other)));

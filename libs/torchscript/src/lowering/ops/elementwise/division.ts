@@ -22,12 +22,17 @@ export const division = ops;
 export function divide(context: LowerContext, a: Operand, b: Operand): TensorValue {
   const [x, y] = promotedFloats(context, a, b);
   return (
-    folded(context, [x, y], x.dtype, (p = 0n, q = 0n) => ofScalars(context, 'div', p, q)) ?? binary(context, 'Div', x, y)
+    folded(context, [x, y], x.dtype, (p = 0n, q = 0n) => ofScalars(context, 'div', p, q)) ??
+    binary(context, 'Div', x, y)
   );
 }
 
 /** Whether every element is known and passes. */
-function always(context: LowerContext, tensor: TensorValue, passes: (element: bigint | number | boolean) => boolean): boolean {
+function always(
+  context: LowerContext,
+  tensor: TensorValue,
+  passes: (element: bigint | number | boolean) => boolean,
+): boolean {
   return knownNumbers(context, tensor)?.every(passes) === true;
 }
 
@@ -56,7 +61,7 @@ function modulo(context: LowerContext, x: TensorValue, y: TensorValue, likeDivid
   });
 }
 
-/** Where the rest that C gives floats has the other sign than the divisor, and so belongs to the next multiple. */
+/** Where the rest that C leaves has the other sign than the divisor, and so belongs to the next multiple. */
 function wrongSigned(context: LowerContext, rest: TensorValue, divisor: TensorValue): TensorValue {
   const zero = context.scalar(0, rest.dtype);
   if (always(context, divisor, (element) => Number(element) > 0)) return compare(context, 'Less', rest, zero);
@@ -80,10 +85,12 @@ function floorOfFloats(context: LowerContext, x: TensorValue, y: TensorValue): T
   return choose(context, compare(context, 'Equal', y, context.scalar(0, y.dtype)), quotient, floor);
 }
 
-/** The integers' quotient rounded down. */
+/** The integers' quotient rounded down: the truncated one, less one where the rest has the other sign. */
 function floorOfIntegers(context: LowerContext, x: TensorValue, y: TensorValue): TensorValue {
-  if (x.dtype === 'uint8') return binary(context, 'Div', x, y);
-  return truncatedQuotient(context, binary(context, 'Sub', x, modulo(context, x, y, false)), y);
+  const quotient = truncatedQuotient(context, x, y);
+  if (x.dtype === 'uint8') return quotient;
+  const rest = binary(context, 'Sub', x, binary(context, 'Mul', quotient, y));
+  return binary(context, 'Sub', quotient, context.cast(wrongSigned(context, rest, y), x.dtype));
 }
 
 /** `a // b`. */
@@ -106,7 +113,8 @@ function truncatedDivide(context: LowerContext, a: Operand, b: Operand): TensorV
   return whole(x) && whole(y) ? floorDivide(context, x, y) : truncatedQuotient(context, x, y);
 }
 
-function divideBy(context: LowerContext, a: Operand, b: Operand, mode: string | null): TensorValue {
+/** `a / b` by `rounding_mode`: null, `floor` or `trunc`. */
+export function divideBy(context: LowerContext, a: Operand, b: Operand, mode: string | null): TensorValue {
   if (mode === null) return divide(context, a, b);
   return mode === 'floor' ? floorDivide(context, a, b) : truncatedDivide(context, a, b);
 }
@@ -174,7 +182,8 @@ const EUCLID_ROUNDS: Readonly<Record<string, number>> = { uint8: 13, int8: 11, i
 /** The greatest common divisor of integers, not negative. */
 function greatestDivisor(context: LowerContext, x: TensorValue, y: TensorValue): TensorValue {
   const rounds = EUCLID_ROUNDS[x.dtype];
-  if (rounds === undefined) return context.unsupported(`a common divisor of ${x.dtype} tensors`, 'PyTorch defines it for integers');
+  if (rounds === undefined)
+    return context.unsupported(`a common divisor of ${x.dtype} tensors`, 'PyTorch defines it for integers');
   let [a, b] = [x, y].map((tensor) => context.node('Abs', [tensor])) as [TensorValue, TensorValue];
   for (let round = 0; round < rounds; round++) {
     const done = compare(context, 'Equal', b, context.scalar(0n, b.dtype));

@@ -11,7 +11,8 @@ const { ops, defineOp } = opFamily('elementwise');
 /** Exponentials, logarithms and the error function. Integers give float32. */
 export const exponential = ops;
 
-const number = (context: LowerContext, value: number, like: TensorValue): TensorValue => context.scalar(value, like.dtype);
+const number = (context: LowerContext, value: number, like: TensorValue): TensorValue =>
+  context.scalar(value, like.dtype);
 
 for (const [names, opType] of [
   [['exp'], 'Exp'],
@@ -19,7 +20,9 @@ for (const [names, opType] of [
   [['erf', 'special_erf'], 'Erf'],
 ] as const) {
   for (const name of names) {
-    defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => context.node(opType, [asFloat(context, self)]));
+    defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) =>
+      context.node(opType, [asFloat(context, self)]),
+    );
   }
 }
 
@@ -55,7 +58,8 @@ function nearZero(
   far: (x: TensorValue) => TensorValue,
 ): TensorValue {
   return inDouble(context, [self], (x = self) => {
-    const term = (factor: number, of: TensorValue): TensorValue => binary(context, 'Mul', of, number(context, factor, x));
+    const term = (factor: number, of: TensorValue): TensorValue =>
+      binary(context, 'Mul', of, number(context, factor, x));
     const inner = binary(context, 'Add', number(context, second, x), term(third, x));
     const outer = binary(context, 'Add', number(context, 1, x), binary(context, 'Mul', inner, x));
     const small = compare(context, 'Less', context.node('Abs', [x]), number(context, SERIES_BELOW, x));
@@ -123,8 +127,7 @@ for (const name of ['logit', 'special_logit'] as const) {
   defineOp(`aten::${name}(Tensor self, float? eps=None) -> Tensor`, (context, { self, eps }) => {
     const x = asFloat(context, self);
     const one = number(context, 1, x);
-    const p =
-      eps === null ? x : context.node('Clip', [x, number(context, eps, x), context.scalar(1 - eps, x.dtype)]);
+    const p = eps === null ? x : context.node('Clip', [x, number(context, eps, x), context.scalar(1 - eps, x.dtype)]);
     return context.node('Log', [binary(context, 'Div', p, binary(context, 'Sub', one, p))]);
   });
 }

@@ -39,7 +39,8 @@ export function folded(
   if (!operands.every((operand) => operand.rank === 0 || sameShape(operand.content.shape, shape))) return undefined;
   const known = operands.map((operand) => context.elementsOf(operand));
   const count = context.elementsOf(largest)?.length ?? 0;
-  if (count === 0 || count > MAX_FOLDED || !known.every((elements) => elements?.every(isFoldable) === true)) return undefined;
+  if (count === 0 || count > MAX_FOLDED || !known.every((elements) => elements?.every(isFoldable) === true))
+    return undefined;
   const results = Array.from({ length: count }, (_, i) => {
     const result = compute(...known.map((elements) => elements?.[elements.length === 1 ? 0 : i] ?? 0n));
     // Rounded to the dtype; undefined where only the graph can do that.
@@ -56,7 +57,10 @@ function isFoldable(element: Scalar): boolean {
 }
 
 /** A tensor's elements where all of them are numbers known while compiling. */
-export function knownNumbers(context: LowerContext, tensor: TensorValue): readonly (bigint | number | boolean)[] | undefined {
+export function knownNumbers(
+  context: LowerContext,
+  tensor: TensorValue,
+): readonly (bigint | number | boolean)[] | undefined {
   const elements = context.elementsOf(tensor);
   return elements?.every((element) => typeof element !== 'object') === true ? elements : undefined;
 }
@@ -76,7 +80,8 @@ export function inDouble(
 
 /** Refuses dtypes other than integers and truth values. */
 export function refuseFloats(context: LowerContext, dtype: ScalarType, what: string): void {
-  if (isFloating(dtype)) context.unsupported(`${what} of ${dtype} tensors`, 'PyTorch defines it for integers and truth values');
+  if (isFloating(dtype))
+    context.unsupported(`${what} of ${dtype} tensors`, 'PyTorch defines it for integers and truth values');
 }
 
 /** Gives the tensor that an in-place operator works on its new elements, in its own dtype and shape. */

@@ -47,14 +47,20 @@ function simplePower(context: LowerContext, x: TensorValue, exponent: number): T
 }
 
 /** `base ** exponent` in `dtype`. */
-function power(context: LowerContext, base: Operand, exponent: Operand, dtype = resultType([base, exponent])): TensorValue {
+function power(
+  context: LowerContext,
+  base: Operand,
+  exponent: Operand,
+  dtype = resultType([base, exponent]),
+): TensorValue {
   const [x, y] = promoted(context, base, exponent, dtype);
   if (dtype === 'bool') return context.unsupported('a power of truth values', 'convert them to integers first');
   const number = exponent instanceof TensorValue || typeof exponent === 'object' ? undefined : Number(exponent);
   if (isFloating(dtype)) {
     return (number === undefined ? undefined : simplePower(context, x, number)) ?? binary(context, 'Pow', x, y);
   }
-  if (number !== undefined && number < 0) return context.unsupported('integers to a negative power', 'PyTorch refuses it too');
+  if (number !== undefined && number < 0)
+    return context.unsupported('integers to a negative power', 'PyTorch refuses it too');
   return (
     folded(context, [x, y], dtype, (p = 0n, q = 0n) => ofScalars(context, 'pow', p, q)) ??
     (number !== undefined && number > 0 && number <= MAX_MULTIPLIED

@@ -36,11 +36,13 @@ function maskedFill(context: LowerContext, self: TensorValue, mask: TensorValue,
   return choose(context, context.cast(mask, 'bool'), operandAs(context, value, self.dtype), self);
 }
 
-defineOp('aten::masked_fill.Tensor(Tensor self, Tensor mask, Tensor value) -> Tensor', (context, { self, mask, value }) =>
-  maskedFill(context, self, mask, value),
+defineOp(
+  'aten::masked_fill.Tensor(Tensor self, Tensor mask, Tensor value) -> Tensor',
+  (context, { self, mask, value }) => maskedFill(context, self, mask, value),
 );
-defineOp('aten::masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor', (context, { self, mask, value }) =>
-  maskedFill(context, self, mask, value),
+defineOp(
+  'aten::masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor',
+  (context, { self, mask, value }) => maskedFill(context, self, mask, value),
 );
 
 /** Between `min` and `max`; the upper bound wins where they cross, as in ONNX. */
@@ -58,7 +60,12 @@ function clamp(context: LowerContext, self: TensorValue, min: Scalar | null, max
 }
 
 /** Between bounds that are tensors. */
-function clampTo(context: LowerContext, self: TensorValue, min: TensorValue | null, max: TensorValue | null): TensorValue {
+function clampTo(
+  context: LowerContext,
+  self: TensorValue,
+  min: TensorValue | null,
+  max: TensorValue | null,
+): TensorValue {
   const raised = min === null ? self : extremeOfTwo(context, 'Max', self, min);
   return max === null ? raised : extremeOfTwo(context, 'Min', raised, max);
 }
@@ -72,8 +79,12 @@ for (const name of ['clamp', 'clip'] as const) {
     (context, { self, min, max }) => clampTo(context, self, min, max),
   );
 }
-defineOp('aten::clamp_min(Tensor self, Scalar min) -> Tensor', (context, { self, min }) => clamp(context, self, min, null));
-defineOp('aten::clamp_max(Tensor self, Scalar max) -> Tensor', (context, { self, max }) => clamp(context, self, null, max));
+defineOp('aten::clamp_min(Tensor self, Scalar min) -> Tensor', (context, { self, min }) =>
+  clamp(context, self, min, null),
+);
+defineOp('aten::clamp_max(Tensor self, Scalar max) -> Tensor', (context, { self, max }) =>
+  clamp(context, self, null, max),
+);
 defineOp('aten::clamp_min.Tensor(Tensor self, Tensor min) -> Tensor', (context, { self, min }) =>
   clampTo(context, self, min, null),
 );

@@ -3,6 +3,7 @@ import type { TensorValue } from '../../../executor/values.ts';
 import { binary, choose, compare } from '../../arithmetic.ts';
 import { opFamily } from '../../define-op.ts';
 import { asFloat } from '../../promotion.ts';
+import { hasSign } from './number-kinds.ts';
 import { promotedFloats } from './operands.ts';
 
 const { ops, defineOp } = opFamily('elementwise');
@@ -24,27 +25,31 @@ for (const [names, opType] of [
   [['atanh', 'arctanh'], 'Atanh'],
 ] as const) {
   for (const name of names) {
-    defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => context.node(opType, [asFloat(context, self)]));
+    defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) =>
+      context.node(opType, [asFloat(context, self)]),
+    );
   }
 }
 
 /** The angle of the point (`x`, `y`), from -π to π. */
-export function angle(context: LowerContext, y: TensorValue, x: TensorValue): TensorValue {
+function angle(context: LowerContext, y: TensorValue, x: TensorValue): TensorValue {
   const number = (value: number): TensorValue => context.scalar(value, x.dtype);
-  const zero = number(0);
   const right = context.node('Atan', [binary(context, 'Div', y, x)]);
-  const turn = choose(context, compare(context, 'Less', y, zero), number(-Math.PI), number(Math.PI));
-  const left = binary(context, 'Add', right, turn);
-  const upright = binary(context, 'Mul', context.node('Sign', [y]), number(Math.PI / 2));
-  const beside = choose(context, compare(context, 'Less', x, zero), left, right);
-  return choose(context, compare(context, 'Equal', x, zero), upright, beside);
+  // Left of the origin the angle is beyond a right one, to the side that the sign of y says.
+  const turn = choose(context, hasSign(context, y), number(-Math.PI), number(Math.PI));
+  const left = hasSign(context, x);
+  const turned = choose(context, left, binary(context, 'Add', right, turn), right);
+  // Zero over zero has no angle: it is that of x alone.
+  const [noX, noY] = [compare(context, 'Equal', x, number(0)), compare(context, 'Equal', y, number(0))];
+  const alone = choose(context, left, turn, y);
+  return choose(context, binary(context, 'And', noX, noY), alone, turned);
 }
 
 for (const name of ['atan2', 'arctan2'] as const) {
   defineOp(
     `aten::${name}(Tensor self, Tensor other) -> Tensor`,
     (context, { self, other }) => angle(context, ...promotedFloats(context, self, other)),
-    { limits: 'the sign of zero, and two infinities' },
+    { limits: 'two infinities' },
   );
 }
 
@@ -60,6 +65,11 @@ for (const name of ['sinc', 'special_sinc'] as const) {
   defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => {
     const x = scaledBy(context, self, Math.PI);
     const [zero, one] = [context.scalar(0, x.dtype), context.scalar(1, x.dtype)];
-    return choose(context, compare(context, 'Equal', x, zero), one, binary(context, 'Div', context.node('Sin', [x]), x));
+    return choose(
+      context,
+      compare(context, 'Equal', x, zero),
+      one,
+      binary(context, 'Div', context.node('Sin', [x]), x),
+    );
   });
 }

@@ -125,7 +125,10 @@ defineOp(
   'aten::fill_diagonal_(Tensor(a!) self, Scalar fill_value, bool wrap=False) -> Tensor(a!)',
   (context, { self, fill_value, wrap }) => {
     if (self.rank !== 2 || wrap) {
-      return context.unsupported('fill_diagonal_() of other than a matrix, or with wrap', 'write to diagonal() instead');
+      return context.unsupported(
+        'fill_diagonal_() of other than a matrix, or with wrap',
+        'write to diagonal() instead',
+      );
     }
     const diagonal = { offset: 0, first: 0, second: 1 };
     const filling = context.expand(
