@@ -22,11 +22,7 @@ function mapTensors(
   return plan.map((argument): ArgumentPlan => {
     switch (argument.kind) {
       case 'tensor':
-        return {
-          kind: 'tensor',
-          name: argument.name,
-          ...replace(argument.name, { dtype: argument.dtype, shape: argument.shape }),
-        };
+        return { ...argument, ...replace(argument.name, argument) };
       case 'list':
       case 'tuple':
         return { ...argument, items: mapTensors(argument.items, replace) };

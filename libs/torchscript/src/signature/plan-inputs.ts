@@ -19,6 +19,8 @@ import { modelError } from '../torchscript-error.ts';
 export interface TensorInput {
   readonly dtype: ScalarType;
   readonly shape: readonly (number | null)[];
+  /** Sizes of the input the model was traced with, where the archive records them. */
+  readonly example?: readonly number[];
 }
 
 /** What is known about one argument of the method, before it is executed. */
@@ -160,7 +162,13 @@ function tensorPlan(
   if (said !== undefined) return { kind: 'tensor', name, ...said };
   if (example !== undefined && example !== null && typeof example === 'object' && example.kind === 'tensor') {
     // Sizes of an example are no promise: every axis stays free until something in the model fixes it.
-    return { kind: 'tensor', name, dtype: example.storage.dtype, shape: example.sizes.map(() => null) };
+    return {
+      kind: 'tensor',
+      name,
+      dtype: example.storage.dtype,
+      shape: example.sizes.map(() => null),
+      example: example.sizes,
+    };
   }
   open.push({ name });
   return { kind: 'tensor', name, dtype: 'float32', shape: [] };

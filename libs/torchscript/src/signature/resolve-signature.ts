@@ -2,7 +2,7 @@ import { encodeElements } from '../executor/constant-data.ts';
 import type { Execution } from '../executor/execute.ts';
 import { stateOutputName, type StateVariable } from '../executor/module-state.ts';
 import { onnxTypeOf } from '../executor/onnx-types.ts';
-import { SymInt, type Dim } from '../executor/sym-int.ts';
+import { sizeAtom, substitute, SymInt, type Dim } from '../executor/sym-int.ts';
 import type { Scalar } from '../executor/values.ts';
 import type { PickleTensor } from '../pickle/pickle-value.ts';
 import type { ScalarType } from '../scalar-type.ts';
@@ -57,7 +57,7 @@ export function resolveSignature(execution: Execution, plan: readonly ArgumentPl
     inputs,
     outputs: outputs.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
     state: state.map(describeState),
-    batch: batchAxis(inputs, outputs),
+    batch: batchAxis(inputs, outputs, examplesOf(plan)),
   };
 }
 
@@ -121,6 +121,7 @@ function nameOfDim(dim: Dim): number | string | null {
 function batchAxis(
   inputs: readonly SignatureTensor[],
   outputs: readonly (SignatureTensor & { readonly dims: readonly Dim[] })[],
+  examples: ReadonlyMap<string, number>,
 ): CompiledSignature['batch'] {
   const tensors = inputs.filter(({ shape }) => shape.length > 0);
   const none = (evidence: string): CompiledSignature['batch'] => ({ axis: 'none', evidence });
@@ -128,7 +129,12 @@ function batchAxis(
   const fixed = tensors.find(({ shape }) => typeof shape[0] === 'number');
   if (fixed !== undefined) return none(`axis 0 of ${fixed.name} is always ${String(fixed.shape[0])}`);
   const names = new Set(tensors.map(({ shape }) => String(shape[0])));
-  const other = outputs.find(({ dims }) => dims[0] === undefined || !comesFrom(dims[0], names));
+  const follows = ({ dims }: { readonly dims: readonly Dim[] }): boolean =>
+    dims[0] !== undefined && comesFrom(dims[0], names);
+  // `view(-1, 8, 8)` gives as many rows as there are only where the rows have the length they had when the model was traced.
+  const traced = ({ dims }: { readonly dims: readonly Dim[] }): boolean =>
+    follows({ dims: dims.slice(0, 1).map((dim) => substitute(dim, ({ key }) => examples.get(key))) });
+  const other = outputs.find((output) => !follows(output) && !traced(output));
   if (other !== undefined) {
     const size = other.dims[0] === undefined ? 'there is none' : `its size is ${String(other.shape[0] ?? 'another')}`;
     return none(`axis 0 of output ${other.name} is not an input’s axis 0: ${size}`);
@@ -148,4 +154,19 @@ function comesFrom(dim: Dim, names: ReadonlySet<string>): boolean {
   const definition = term?.atoms[0]?.definition;
   if (dim.terms.length !== 1 || term?.atoms.length !== 1 || definition?.kind !== 'broadcast') return false;
   return comesFrom(definition.a, names) && comesFrom(definition.b, names);
+}
+
+/** Sizes of the other axes in the inputs a trace recorded, by the size's key. */
+function examplesOf(plan: readonly ArgumentPlan[]): Map<string, number> {
+  const sizes = new Map<string, number>();
+  const walk = (argument: ArgumentPlan): void => {
+    if (argument.kind === 'tensor') {
+      argument.example?.forEach((size, axis) => {
+        if (axis > 0) sizes.set(sizeAtom(argument.name, axis, 0).key, size);
+      });
+    } else if (argument.kind === 'list' || argument.kind === 'tuple') argument.items.forEach(walk);
+    else if (argument.kind === 'dict') argument.entries.forEach(([, item]) => walk(item));
+  };
+  plan.forEach(walk);
+  return sizes;
 }

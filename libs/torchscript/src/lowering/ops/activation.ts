@@ -18,6 +18,13 @@ defineOp('aten::relu(Tensor self) -> Tensor', (context, { self }) =>
   isFloating(self.dtype) ? context.node('Relu', [self]) : binary(context, 'Max', self, number(context, 0n, self)),
 );
 
+/** A parameter of the function as a number; refuses one that is known only at run time. */
+function parameter(context: LowerContext, value: Scalar): number {
+  return typeof value === 'object'
+    ? context.unsupported('a parameter known only at run time', 'make it a constant of the model')
+    : Number(value);
+}
+
 /** Limits the elements, integers too. */
 function limited(context: LowerContext, self: TensorValue, min: Scalar, max: Scalar): TensorValue {
   return context.node('Clip', [self, number(context, min, self), number(context, max, self)]);
@@ -34,7 +41,7 @@ function leaky(context: LowerContext, self: TensorValue, slope: number): TensorV
 }
 
 defineOp('aten::leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor', (context, args) =>
-  leaky(context, args.self, Number(args.negative_slope)),
+  leaky(context, args.self, parameter(context, args.negative_slope)),
 );
 
 const RANDOM = { limits: 'training mode' };
@@ -43,7 +50,7 @@ const RANDOM = { limits: 'training mode' };
 function meanSlope(context: LowerContext, lower: Scalar, upper: Scalar, training: boolean): number {
   if (training && lower !== upper)
     return context.unsupported('rrelu in training mode', 'call model.eval() before saving');
-  return (Number(lower) + Number(upper)) / 2;
+  return (parameter(context, lower) + parameter(context, upper)) / 2;
 }
 
 defineOp(
@@ -87,10 +94,14 @@ function exponential(context: LowerContext, self: TensorValue, { alpha, scale, i
 defineOp(
   'aten::elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor',
   (context, { self, alpha, scale, input_scale: inputScale }) =>
-    exponential(context, self, { alpha: Number(alpha), scale: Number(scale), inputScale: Number(inputScale) }),
+    exponential(context, self, {
+      alpha: parameter(context, alpha),
+      scale: parameter(context, scale),
+      inputScale: parameter(context, inputScale),
+    }),
 );
 defineOp('aten::celu(Tensor self, Scalar alpha=1.0) -> Tensor', (context, { self, alpha }) =>
-  context.node('Celu', [self], { attributes: { alpha: float(Number(alpha)) } }),
+  context.node('Celu', [self], { attributes: { alpha: float(parameter(context, alpha)) } }),
 );
 defineOp('aten::selu(Tensor self) -> Tensor', (context, { self }) => context.node('Selu', [self]));
 
@@ -118,11 +129,11 @@ defineOp(
   'aten::softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor',
   (context, { self, beta, threshold }) => {
     const factor = number(context, beta, self);
-    const simple = Number(beta) === 1;
+    const simple = parameter(context, beta) === 1;
     const inner = simple ? self : binary(context, 'Mul', self, factor);
     const soft = context.node('Softplus', [inner]);
     const result = simple ? soft : binary(context, 'Div', soft, factor);
-    if (Number(threshold) >= SOFTPLUS_LINEAR) return result;
+    if (parameter(context, threshold) >= SOFTPLUS_LINEAR) return result;
     return choose(context, compare(context, 'Greater', inner, number(context, threshold, self)), self, result);
   },
 );
@@ -131,7 +142,7 @@ defineOp('aten::log_sigmoid(Tensor self) -> Tensor', (context, { self }) =>
 );
 
 defineOp('aten::softshrink(Tensor self, Scalar lambd=0.5) -> Tensor', (context, { self, lambd }) =>
-  binary(context, 'Sub', self, limited(context, self, -Number(lambd), Number(lambd))),
+  binary(context, 'Sub', self, limited(context, self, -parameter(context, lambd), parameter(context, lambd))),
 );
 defineOp('aten::hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor', (context, { self, lambd }) => {
   const near = compare(context, 'LessOrEqual', context.node('Abs', [self]), number(context, lambd, self));
