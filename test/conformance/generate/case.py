@@ -103,7 +103,7 @@ def write_case(case, folder):
     archive.save(compile_module(case, module, example), path, case.debug)
     loaded, tensors, rows = torch.jit.load(path), {}, []
     torch.manual_seed(seed)
-    with torch.no_grad(), torch.jit.optimized_execution(False):
+    with torch.no_grad():
         for k, args in enumerate([] if case.refused else calls):
             rows.append(run_call(case, loaded, twin, k, args, tensors))
     save_safetensors(tensors, os.path.join(folder, f"{case.name}.safetensors"))

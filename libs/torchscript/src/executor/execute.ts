@@ -68,7 +68,13 @@ function run(
   const emitter = new Emitter(plan.inferring);
   const report = new UnsupportedReport();
   const objects = new ObjectGraph(program, archive.constants, small);
-  const interpreter = new Interpreter({ program, emitter, operators: operatorTable(OP_FAMILIES, archive.version), objects, report });
+  const interpreter = new Interpreter({
+    program,
+    emitter,
+    operators: operatorTable(OP_FAMILIES, archive.version),
+    objects,
+    report,
+  });
   const args = bindInputs(plan.arguments, emitter);
   try {
     const root = objects.root(archive.root, interpreter);

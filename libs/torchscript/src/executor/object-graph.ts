@@ -43,7 +43,9 @@ export class ObjectGraph {
     const index = /^c(\d+)$/.exec(name)?.[1];
     const value = index === undefined ? undefined : this.#constants[Number(index)];
     if (value === undefined) throw modelError('execute', `CONSTANTS.${name} does not exist at ${describePosition(at)}`);
-    return this.#value(value, `constants.${name}`, 0);
+    const constant = this.#value(value, `constants.${name}`, 0);
+    if (!(constant instanceof TensorValue) || constant.content.data.kind !== 'elements') return constant;
+    return new TensorValue({ ...constant.content, data: { ...constant.content.data, literal: true } });
   }
 
   /** A class's own constant (`x : Final[int] = 3`), or None for what is declared as None; undefined where it has none of that name. */

@@ -67,7 +67,12 @@ export type TensorData =
   /** A weight of the archive. */
   | { readonly kind: 'weight'; readonly tensor: PickleTensor; readonly path: string }
   /** Few elements, row-major, each concrete or a number known at run time: sizes on their way into a shape, mostly. */
-  | { readonly kind: 'elements'; readonly elements: readonly Scalar[] };
+  | {
+      readonly kind: 'elements';
+      readonly elements: readonly Scalar[];
+      /** Whether it stands in the code as a constant: traced code holds Python's numbers so. */
+      readonly literal?: true;
+    };
 
 /** A tensor at one moment: type, shape and where its elements are. Immutable. */
 export interface TensorContent {

@@ -357,6 +357,50 @@ def double(self: __torch__.M, x: Tensor) -> Tensor:
   return (%b.2)`);
   });
 
+  it('simplifies what it puts in the place of calls', async () => {
+    const members = `
+def forward(self: __torch__.M, x: Tensor, n: int) -> Tensor:
+  return __torch__.work(x, n, )`;
+    const rest = `
+def work(x: Tensor, n: int) -> Tensor:
+  sizes = [n, 3]
+  a = torch.mul(torch.len(sizes), torch.mul(n, 1))
+  b = torch.sub(torch.add(a, 2), 1)
+  if torch.__isnot__(x, None):
+    y = torch.cat([torch.cat([x, x], 1), x], 1)
+  else:
+    y = x
+  if torch.eq(b, b):
+    z = torch.mul(torch.add(y, 0), (sizes)[1])
+  else:
+    z = y
+  m, k, = sizes
+  c = int(ops.prim.NumToTensor(torch.add(k, m)))
+  more = torch.add(sizes, [c])
+  if torch.gt(c, 1):
+    d = True
+  else:
+    d = False
+  return torch.mean(torch.view(z, more), None, d)
+`;
+    expect(await graphOf(members, { rest, inlined: true })).toBe(`graph(%self.1 : __torch__.M,
+      %x.1 : Tensor,
+      %n.1 : int):
+  %1 : Function = prim::Constant[name="work"]()
+  %2 : NoneType = prim::Constant()
+  %3 : int = prim::Constant[value=1]()
+  %4 : int = prim::Constant[value=3]()
+  %5 : Tensor[] = prim::ListConstruct(%x.1, %x.1, %x.1)
+  %y.1 : Tensor = aten::cat(%5, %3)
+  %z.1 : Tensor = aten::mul(%y.1, %4)
+  %c.1 : int = aten::add(%n.1, %4)
+  %6 : int[] = prim::ListConstruct(%n.1, %4, %c.1)
+  %7 : bool = aten::gt(%c.1, %3)
+  %8 : Tensor = aten::view(%z.1, %6)
+  %9 : Tensor = aten::mean(%8, %2, %7, %2)
+  return (%9)`);
+  });
+
   it('prints other methods, and names those there are', async () => {
     const members = 'def other(self: __torch__.M) -> int:\n  return 1';
     expect(await graphOf(members, { method: 'other' })).toContain('return (%1)');

@@ -70,7 +70,7 @@ export function inferInputs(
       attempt(candidate);
       return candidate;
     } catch (thrown) {
-      if (!(thrown instanceof SconceError)) throw thrown;
+      if (!(thrown instanceof SconceError) || thrown.code !== 'model_invalid') throw thrown;
       if (isMissingOperator(thrown)) throw thrown;
       first ??= thrown;
     }

@@ -26,7 +26,7 @@ function simplifyBlock(block: Block, changed: ReadonlySet<Value>): boolean {
     for (const inner of node.blocks) any = simplifyBlock(inner, changed) || any;
     const list = node.inputs[0];
     const made = list === undefined || changed.has(list) ? undefined : list.node;
-    const results = made === undefined ? undefined : simplifyNode(node, made, nodes);
+    const results = made === undefined ? undefined : simplifyNode(node, made, changed, nodes);
     results?.forEach((result, i) => {
       const output = node.outputs[i];
       if (output === undefined) return;
@@ -40,7 +40,12 @@ function simplifyBlock(block: Block, changed: ReadonlySet<Value>): boolean {
 }
 
 /** What stands for the results of a node whose first argument was made by `made`; new nodes go into `before`. */
-function simplifyNode(node: Node, made: Node, before: Node[]): readonly Value[] | undefined {
+function simplifyNode(
+  node: Node,
+  made: Node,
+  changed: ReadonlySet<Value>,
+  before: Node[],
+): readonly Value[] | undefined {
   const { kind, inputs: items } = made;
   if (kind !== 'prim::ListConstruct' && kind !== 'prim::DictConstruct') return undefined;
   const isList = kind === 'prim::ListConstruct';
@@ -59,7 +64,8 @@ function simplifyNode(node: Node, made: Node, before: Node[]): readonly Value[] 
     case 'prim::ListUnpack':
       return isList && items.length === node.outputs.length ? items : undefined;
     case 'aten::add': {
-      const other = node.inputs[1]?.node;
+      const [, list] = node.inputs;
+      const other = list === undefined || changed.has(list) ? undefined : list.node;
       if (!isList || node.inputs.length !== 2 || other?.kind !== 'prim::ListConstruct') return undefined;
       const types = node.outputs.map(({ type }) => type);
       const joined = createNode('prim::ListConstruct', { inputs: [...items, ...other.inputs], types });

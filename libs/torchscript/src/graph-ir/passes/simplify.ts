@@ -1,6 +1,7 @@
 import { printConstant, typeOfConstant, type Constant } from '../constant.ts';
 import { createNode, replaceValue, resolve, settle, type Block, type Graph, type Node, type Value } from '../graph.ts';
 import { ANY, BOOL, INT, isSubtype, NONE, sameType, TENSOR, unifyTypes, type IrType } from '../ir-type.ts';
+import { combineConcats } from './combine-concats.ts';
 import { eliminateDeadCode } from './dead-code.ts';
 import { simplifyLists } from './simplify-lists.ts';
 
@@ -11,7 +12,7 @@ import { simplifyLists } from './simplify-lists.ts';
  */
 export function simplify(graph: Graph): void {
   settle(graph.block);
-  const changes = [simplifyTensors, simplifyLists, dropTensorNoops, simplifyValues].map((run) => {
+  const changes = [simplifyTensors, simplifyLists, dropTensorNoops, simplifyValues, combineConcats].map((run) => {
     const changed = run(graph.block);
     settle(graph.block);
     return changed;

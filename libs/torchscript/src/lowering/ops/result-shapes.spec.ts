@@ -155,11 +155,7 @@ describe('axes of free size', () => {
     const emitter = new Emitter();
     const context = { table, context: emitter, report: new UnsupportedReport() };
     const sizes = emitter.ints([n, 4]);
-    const product = callOperator(context, 'aten::prod', [sizes], new Map(), {
-      file: 'code/model.py',
-      line: 1,
-      column: 1,
-    });
+    const product = callOperator(context, 'aten::prod', [sizes], new Map(), at);
     expect(product instanceof TensorValue && emitter.elementsOf(product)).toEqual([mulDims(n, 4)]);
   });
 });

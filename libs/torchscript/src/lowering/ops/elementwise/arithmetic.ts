@@ -8,7 +8,7 @@ import { opFamily } from '../../define-op.ts';
 import { operandAs, type Operand } from '../../promotion.ts';
 import { arithmetic as ofScalars } from '../../scalar-math.ts';
 import { isNan } from './number-kinds.ts';
-import { folded, promoted } from './operands.ts';
+import { folded, promoted, withPythonNumber } from './operands.ts';
 
 const { ops, defineOp } = opFamily('elementwise');
 
@@ -54,7 +54,7 @@ export function subtract(context: LowerContext, a: Operand, b: Operand, alpha: S
 
 defineOp(
   'aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor',
-  (context, { self, other, alpha }) => add(context, self, other, alpha),
+  (context, { self, other, alpha }) => add(context, self, withPythonNumber(other), alpha),
 );
 defineOp('aten::add.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor', (context, { self, other, alpha }) =>
   add(context, self, other, alpha),
@@ -62,7 +62,7 @@ defineOp('aten::add.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor'
 for (const name of ['sub', 'subtract'] as const) {
   defineOp(
     `aten::${name}.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor`,
-    (context, { self, other, alpha }) => subtract(context, self, other, alpha),
+    (context, { self, other, alpha }) => subtract(context, self, withPythonNumber(other), alpha),
   );
   defineOp(
     `aten::${name}.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor`,
@@ -78,7 +78,7 @@ defineOp('aten::rsub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor
 );
 for (const name of ['mul', 'multiply'] as const) {
   defineOp(`aten::${name}.Tensor(Tensor self, Tensor other) -> Tensor`, (context, { self, other }) =>
-    multiply(context, self, other),
+    multiply(context, self, withPythonNumber(other)),
   );
   defineOp(`aten::${name}.Scalar(Tensor self, Scalar other) -> Tensor`, (context, { self, other }) =>
     multiply(context, self, other),

@@ -10,7 +10,7 @@ import { dimsOf } from '../../dims.ts';
 import { asFloat, type Operand } from '../../promotion.ts';
 import { arithmetic as ofScalars } from '../../scalar-math.ts';
 import { negate } from './arithmetic.ts';
-import { folded, knownNumbers, promoted, promotedFloats } from './operands.ts';
+import { folded, knownNumbers, promoted, promotedFloats, withPythonNumber } from './operands.ts';
 import { truncate } from './rounding.ts';
 
 const { ops, defineOp } = opFamily('elementwise');
@@ -121,7 +121,7 @@ export function divideBy(context: LowerContext, a: Operand, b: Operand, mode: st
 
 for (const name of ['div', 'divide', 'true_divide'] as const) {
   defineOp(`aten::${name}.Tensor(Tensor self, Tensor other) -> Tensor`, (context, { self, other }) =>
-    divide(context, self, other),
+    divide(context, self, withPythonNumber(other)),
   );
   defineOp(`aten::${name}.Scalar(Tensor self, Scalar other) -> Tensor`, (context, { self, other }) =>
     divide(context, self, other),

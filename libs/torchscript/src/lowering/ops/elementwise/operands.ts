@@ -6,6 +6,16 @@ import type { ScalarType } from '../../../scalar-type.ts';
 import { sameShape } from '../../dims.ts';
 import { floatType, operandAs, resultType, type Operand } from '../../promotion.ts';
 
+/**
+ * The second operand of a sum, difference, product or quotient. Traced code holds Python's floats as float64 constants of
+ * rank 0, and PyTorch takes them for numbers when it runs these operators: of integers they make float32.
+ */
+export function withPythonNumber(operand: TensorValue): Operand {
+  const { data, shape, dtype } = operand.content;
+  if (data.kind !== 'elements' || data.literal !== true || shape.length > 0 || dtype !== 'float64') return operand;
+  return data.elements[0] ?? operand;
+}
+
 /** Up to so many known elements are computed while compiling. */
 const MAX_FOLDED = 64;
 
