@@ -5,33 +5,16 @@ import { openFile } from '@sconce/storage';
 import type { Datatype, Tensor } from '@sconce/tensor';
 import {
   compile,
+  datatypeOf,
   inputsOfCall,
   openArchive,
   readTensor,
+  scalarTypeOf,
   type CallArgument,
   type CompiledModel,
   type InputOptions,
-  type ScalarType,
   type TorchScriptArchive,
 } from '@sconce/torchscript';
-
-const DATATYPES: Readonly<Record<string, Datatype>> = {
-  uint8: 'UINT8',
-  int8: 'INT8',
-  int16: 'INT16',
-  int32: 'INT32',
-  int64: 'INT64',
-  float16: 'FP16',
-  float32: 'FP32',
-  float64: 'FP64',
-  bool: 'BOOL',
-  bfloat16: 'FP32',
-};
-const DTYPES = new Map<Datatype, ScalarType>([
-  ...Object.entries(DATATYPES).map(([dtype, datatype]) => [datatype, dtype as ScalarType] as const),
-  ['FP32', 'float32'],
-  ['BF16', 'bfloat16'],
-]);
 
 /** A TorchScript archive compiled for one form of call, in ONNX Runtime. */
 export interface CompiledArchive extends AsyncDisposable {
@@ -53,7 +36,7 @@ export async function compileArchive(
     const started = performance.now();
     const archive = await openArchive(source);
     const call = example.map(({ datatype, shape }) => ({
-      dtype: DTYPES.get(datatype) ?? 'float32',
+      dtype: scalarTypeOf(datatype),
       rank: shape.length,
     }));
     const described = options?.(archive, call) ?? inputsOfCall(archive, call);
@@ -66,7 +49,7 @@ export async function compileArchive(
     const state = new Map<string, Tensor>();
     for (const { input, dtype, shape, initial } of signature.state) {
       const data = initial instanceof Uint8Array ? initial : await readTensor(archive, initial);
-      state.set(input, { name: input, datatype: DATATYPES[dtype] ?? 'FP32', shape, data });
+      state.set(input, { name: input, datatype: datatypeOf(dtype), shape, data });
     }
     const taken = new Set(session.signature.inputs.map(({ name }) => name));
     const inputs = signature.inputs.filter(({ name }) => !state.has(name));
@@ -74,7 +57,7 @@ export async function compileArchive(
       compiled,
       compileMs,
       run: async (args) => {
-        const feeds = inputs.map(({ name, dtype }, i) => as(args[i], name, DATATYPES[dtype] ?? 'FP32'));
+        const feeds = inputs.map(({ name, dtype }, i) => as(args[i], name, datatypeOf(dtype)));
         const names = signature.outputs.map(({ name }) => name);
         const all = [...feeds, ...state.values()].filter(({ name }) => taken.has(name));
         const results = await session.run(all, names, new Map());

@@ -14,6 +14,7 @@ export { OP_FAMILIES } from './lowering/registry.ts';
 export type { OpDefinition } from './lowering/define-op.ts';
 export { Program } from './frontend/program.ts';
 export type { PickleTensor } from './pickle/pickle-value.ts';
+export { datatypeOf, scalarTypeOf } from './scalar-datatype.ts';
 export { SCALAR_TYPES, SCALAR_TYPE_BYTES, type ScalarType } from './scalar-type.ts';
 export { inputsOfCall, methodParams, type CallArgument } from './signature/inputs-of-call.ts';
 export type { InputOptions, TensorInput } from './signature/plan-inputs.ts';

@@ -10,11 +10,12 @@ import {
   readTensor,
   type CompiledModel,
   type CompileOptions,
+  datatypeOf,
+  scalarTypeOf,
 } from '@sconce/torchscript';
 import { bindCall, checkNames, type Call, type InputSpec } from './call.ts';
 import type { ModelFile, OnnxFile, TorchScriptFile } from './model-file.ts';
 import { compileOptions, refuseModelOptions, type ModelOptions } from './model-options.ts';
-import { datatypeOf, toDatatype } from './scalar-datatype.ts';
 
 /** A model that runs calls of one form. Release it when done. */
 export interface RunnableModel {
@@ -85,7 +86,7 @@ async function prepareTorchScript(
   const isState = new Set(stateInputs.values());
   const inputs = signature.inputs
     .filter(({ name }) => !isState.has(name))
-    .map(({ name, dtype }): InputSpec => ({ name, datatype: toDatatype(dtype) }));
+    .map(({ name, dtype }): InputSpec => ({ name, datatype: datatypeOf(dtype) }));
   const outputs = signature.outputs.map(({ name }) => name);
   const taken = new Set(session.signature.inputs.map(({ name }) => name));
   return {
@@ -117,7 +118,7 @@ function describedBy(call: Call, { path, archive }: TorchScriptFile, options: Co
         inputs: new Map(
           tensors.map(({ name, datatype, shape }) => [
             name,
-            { dtype: datatypeOf(datatype), shape: shape.map(() => null) },
+            { dtype: scalarTypeOf(datatype), shape: shape.map(() => null) },
           ]),
         ),
         // Those that have no name in the call take their defaults.
@@ -125,7 +126,7 @@ function describedBy(call: Call, { path, archive }: TorchScriptFile, options: Co
       }
     : inputsOfCall(
         archive,
-        tensors.map(({ datatype, shape }) => ({ dtype: datatypeOf(datatype), rank: shape.length })),
+        tensors.map(({ datatype, shape }) => ({ dtype: scalarTypeOf(datatype), rank: shape.length })),
         { ...options, fixed: new Set(options.args?.keys()) },
       );
   return {
@@ -144,6 +145,6 @@ async function addInitialState(
   for (const { input, dtype, shape, initial } of compiled.signature.state) {
     if (state.has(input)) continue;
     const data = initial instanceof Uint8Array ? initial : await readTensor(archive, initial);
-    state.set(input, { name: input, datatype: toDatatype(dtype), shape, data });
+    state.set(input, { name: input, datatype: datatypeOf(dtype), shape, data });
   }
 }

@@ -387,18 +387,18 @@ def work(x: Tensor, n: int) -> Tensor:
       %x.1 : Tensor,
       %n.1 : int):
   %1 : Function = prim::Constant[name="work"]()
-  %2 : NoneType = prim::Constant()
-  %3 : int = prim::Constant[value=1]()
-  %4 : int = prim::Constant[value=3]()
+  %2 : int = prim::Constant[value=1]()
+  %3 : int = prim::Constant[value=3]()
+  %4 : NoneType = prim::Constant()
   %5 : Tensor[] = prim::ListConstruct(%x.1, %x.1, %x.1)
-  %y.1 : Tensor = aten::cat(%5, %3)
-  %z.1 : Tensor = aten::mul(%y.1, %4)
-  %c.1 : int = aten::add(%n.1, %4)
-  %6 : int[] = prim::ListConstruct(%n.1, %4, %c.1)
-  %7 : bool = aten::gt(%c.1, %3)
-  %8 : Tensor = aten::view(%z.1, %6)
-  %9 : Tensor = aten::mean(%8, %2, %7, %2)
-  return (%9)`);
+  %y.1 : Tensor = aten::cat(%5, %2)
+  %z.1 : Tensor = aten::mul(%y.1, %3)
+  %6 : int = aten::add(%n.1, %3)
+  %7 : int[] = prim::ListConstruct(%n.1, %3, %6)
+  %8 : bool = aten::gt(%6, %2)
+  %9 : Tensor = aten::view(%z.1, %7)
+  %10 : Tensor = aten::mean(%9, %4, %8, %4)
+  return (%10)`);
   });
 
   it('prints other methods, and names those there are', async () => {

@@ -1,6 +1,7 @@
 import { SconceError } from '@sconce/errors';
 import type { Datatype } from '@sconce/tensor';
-import type { ScalarType } from '@sconce/torchscript';
+
+import type { ScalarType } from './scalar-type.ts';
 
 const DATATYPES: Readonly<Partial<Record<ScalarType, Datatype>>> = {
   uint8: 'UINT8',
@@ -16,16 +17,16 @@ const DATATYPES: Readonly<Partial<Record<ScalarType, Datatype>>> = {
   bfloat16: 'FP32',
 };
 
-/** The protocol's name of the type in which a compiled model passes a PyTorch dtype. */
-export function toDatatype(dtype: ScalarType): Datatype {
+/** The type in which a compiled model takes and gives tensors of a PyTorch dtype. @throws SconceError `unsupported` where there is none. */
+export function datatypeOf(dtype: ScalarType): Datatype {
   const datatype = DATATYPES[dtype];
   if (datatype === undefined)
     throw new SconceError('unsupported', `tensors of dtype ${dtype} cannot be passed to a model`);
   return datatype;
 }
 
-/** PyTorch's name of a datatype. */
-export function datatypeOf(datatype: Datatype): ScalarType {
+/** PyTorch's name of a datatype. @throws SconceError `unsupported` where it has none. */
+export function scalarTypeOf(datatype: Datatype): ScalarType {
   if (datatype === 'BF16') return 'bfloat16';
   const found = Object.entries(DATATYPES).find(([dtype, name]) => name === datatype && dtype !== 'bfloat16');
   if (found === undefined) throw new SconceError('unsupported', `PyTorch has no tensors of ${datatype}`);
