@@ -1,6 +1,7 @@
 import { SconceError } from '@sconce/errors';
 import { IR_VERSION, OPSET, pruneGraph, type OnnxModel } from '@sconce/onnx';
 
+import { readTensor } from './archive/read-tensor.ts';
 import type { TorchScriptArchive } from './archive/torchscript-archive.ts';
 import { execute, type Execution } from './executor/execute.ts';
 import { Program } from './frontend/program.ts';
@@ -75,15 +76,27 @@ async function compileMethod(archive: TorchScriptArchive, options: CompileOption
     opsets: { '': OPSET },
     producer: 'sconce',
     graph: pruneGraph({ ...graph, initializers: [...graph.initializers, ...weights] }),
-    metadata: stateMetadata(signature),
+    metadata: await stateMetadata(archive, signature),
   };
   return { model, signature, warnings: [...emitter.warnings], operators: emitter.operators };
 }
 
-/** For whoever runs the ONNX file elsewhere: which input takes what which output gave in the call before. */
-function stateMetadata({ state }: CompiledSignature): Record<string, string> {
+/** Initial state up to this many bytes goes into the model's metadata. */
+const MAX_STATE_BYTES = 1 << 16;
+
+/** For whoever runs the ONNX file elsewhere: which input takes what which output gave in the call before, and what it takes first. */
+async function stateMetadata(
+  archive: TorchScriptArchive,
+  { state }: CompiledSignature,
+): Promise<Record<string, string>> {
   if (state.length === 0) return {};
-  return { 'sconce.state': JSON.stringify(state.map(({ input, output, shape }) => ({ input, output, shape }))) };
+  const entries = [];
+  for (const { input, output, dtype, shape, initial } of state) {
+    const bytes = initial instanceof Uint8Array ? initial : await readTensor(archive, initial);
+    const text = bytes.length > MAX_STATE_BYTES ? {} : { initial: bytes.toBase64() };
+    entries.push({ input, output, dtype, shape, ...text });
+  }
+  return { 'sconce.state': JSON.stringify(entries) };
 }
 
 /**
