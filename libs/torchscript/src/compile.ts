@@ -93,11 +93,13 @@ async function stateMetadata(
   const entries = [];
   for (const { input, output, dtype, shape, initial } of state) {
     const bytes = initial instanceof Uint8Array ? initial : await readTensor(archive, initial);
-    const text = bytes.length > MAX_STATE_BYTES ? {} : { initial: bytes.toBase64() };
+    const text = bytes.length > MAX_STATE_BYTES ? {} : { initial: base64(bytes) };
     entries.push({ input, output, dtype, shape, ...text });
   }
   return { 'sconce.state': JSON.stringify(entries) };
 }
+
+const base64 = (bytes: Uint8Array): string => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
 
 /**
  * Executes until nothing new is learned about the inputs' sizes: what weights and guards demand is part of the signature. An

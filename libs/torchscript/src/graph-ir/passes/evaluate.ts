@@ -3,6 +3,9 @@ import type { Node } from '../graph.ts';
 
 type Numeric = bigint | number | boolean;
 
+/** Characters of a text that is computed. */
+const MAX_TEXT_CHARS = 10_000;
+
 const COMPARISONS: Readonly<Record<string, (a: Numeric | string, b: Numeric | string) => boolean>> = {
   'aten::eq': isEqual,
   'aten::ne': (a, b) => !isEqual(a, b),
@@ -74,7 +77,8 @@ export function evaluate(node: Node, inputs: readonly Constant[]): readonly Cons
 
 function evaluateUnary(kind: string, a: Constant): Constant | undefined {
   if (kind === 'aten::len') return typeof a === 'string' ? BigInt(a.length) : undefined;
-  return isNumeric(a) && Object.hasOwn(UNARY, kind) ? UNARY[kind]?.(a) : undefined;
+  const result = isNumeric(a) && Object.hasOwn(UNARY, kind) ? UNARY[kind]?.(a) : undefined;
+  return typeof result === 'bigint' && result !== BigInt.asIntN(64, result) ? undefined : result;
 }
 
 function evaluateBinary(kind: string, a: Constant, b: Constant): Constant | undefined {
@@ -85,7 +89,8 @@ function evaluateBinary(kind: string, a: Constant, b: Constant): Constant | unde
   if (!comparable) return undefined;
   const compare = COMPARISONS[kind];
   if (compare !== undefined) return compare(a, b);
-  if (typeof a === 'string' || typeof b === 'string') return kind === 'aten::add' ? `${a}${b}` : undefined;
+  if (typeof a === 'string' || typeof b === 'string')
+    return kind === 'aten::add' ? join(String(a), String(b)) : undefined;
   if (typeof a === 'bigint' && typeof b === 'bigint' && kind !== 'aten::div') {
     const result = INTEGER_ARITHMETIC[kind]?.(a, b);
     return result === undefined ? undefined : BigInt.asIntN(64, result);
@@ -104,6 +109,11 @@ function isEnumMember(value: Constant): value is Extract<Constant, { readonly ki
 
 function isTuple(value: Constant): value is Extract<Constant, { readonly kind: 'tuple' }> {
   return typeof value === 'object' && value !== null && value.kind === 'tuple';
+}
+
+/** A line of code can double a text: what grows too long is not computed. */
+function join(a: string, b: string): string | undefined {
+  return a.length + b.length > MAX_TEXT_CHARS ? undefined : a + b;
 }
 
 function isEqual(a: Numeric | string, b: Numeric | string): boolean {
