@@ -1,7 +1,7 @@
 import type { Expr, Position, Stmt } from '../frontend/ast.ts';
 import { describePosition } from '../frontend/position.ts';
 import { modelError } from '../torchscript-error.ts';
-import { assignedNames } from './assigned-names.ts';
+import { assignedNames } from '../frontend/assigned-names.ts';
 import type { Scope } from './dim-emitter.ts';
 import type { Emitter } from './emitter.ts';
 import type { Cell } from './heap.ts';

@@ -1,13 +1,14 @@
 import type { GraphBuilder } from '@sconce/onnx';
 
-import { assignedNames } from './assigned-names.ts';
+import { assignedNames } from '../frontend/assigned-names.ts';
 import { declareOutput, type BlockRun, type ControlFlow, type LoopToBuild } from './control-flow.ts';
 import type { Scope } from './dim-emitter.ts';
-import { asScalar, type Emitter } from './emitter.ts';
+import type { Emitter } from './emitter.ts';
 import type { Cell } from './heap.ts';
 import type { Frame, Interpreter } from './interpreter.ts';
 import { CannotMerge, leafTensor, leafType, leafValue, sameLeaf, type LeafType } from './merge.ts';
 import { onnxTypeOf } from './onnx-types.ts';
+import { asScalar } from './scalar-elements.ts';
 import { depthOf, sameDim, symbol, valueAtom, type Dim } from './sym-int.ts';
 import { isTuple, ListValue, TensorValue, UnknownValue, type Value } from './values.ts';
 

@@ -1,5 +1,5 @@
 import type { Expr, FunctionDef, Position, Stmt } from '../frontend/ast.ts';
-import { assignedNames } from '../executor/assigned-names.ts';
+import { assignedNames } from '../frontend/assigned-names.ts';
 import { quote } from './constant.ts';
 import { ExpressionEmitter, type EmitContext } from './expression-emitter.ts';
 import { createBlock, createValue, type Graph, type Node, type Value } from './graph.ts';

@@ -13,7 +13,7 @@ import { elementwise } from './ops/elementwise/elementwise.ts';
 import { linear } from './ops/linear.ts';
 import { normalization } from './ops/normalization.ts';
 import { pooling } from './ops/pooling/pooling.ts';
-import { recurrent } from './ops/recurrent.ts';
+import { recurrent } from './ops/recurrent/recurrent.ts';
 import { loss } from './ops/loss.ts';
 import { reduction } from './ops/reduction/reduction.ts';
 import { shape } from './ops/shape/shape.ts';

@@ -2,7 +2,7 @@ import type { OnnxAttribute } from '@sconce/onnx';
 
 import type { LowerContext } from '../../../executor/lower-context.ts';
 import { subDims, type Dim } from '../../../executor/sym-int.ts';
-import { asScalar } from '../../../executor/emitter.ts';
+import { asScalar } from '../../../executor/scalar-elements.ts';
 import type { TensorValue } from '../../../executor/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
 import { float } from '../../attributes.ts';

@@ -1,8 +1,8 @@
-import type { LowerContext } from '../executor/lower-context.ts';
-import { SymInt, type Dim } from '../executor/sym-int.ts';
-import type { TensorValue } from '../executor/values.ts';
-import { int } from './attributes.ts';
-import { positions } from './positions.ts';
+import type { LowerContext } from '../../../executor/lower-context.ts';
+import { SymInt, type Dim } from '../../../executor/sym-int.ts';
+import type { TensorValue } from '../../../executor/values.ts';
+import { int } from '../../attributes.ts';
+import { positions } from '../../positions.ts';
 
 /** Sequences of different lengths, longest first, padded to one length. */
 export interface PaddedSequences {

@@ -1,4 +1,4 @@
-import type { Stmt } from '../frontend/ast.ts';
+import type { Stmt } from './ast.ts';
 
 /** Names that statements assign, those in nested blocks included. */
 export function assignedNames(statements: readonly Stmt[]): Set<string> {

@@ -1,0 +1,5 @@
+import { cells } from './cells.ts';
+import { layers } from './layers.ts';
+
+/** Recurrent layers and cells. */
+export const recurrent = [...layers, ...cells];
