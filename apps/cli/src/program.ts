@@ -1,17 +1,15 @@
 import { Command, CommanderError } from 'commander';
-import { checkCommand } from './commands/check.command.ts';
-import { compileCommand } from './commands/compile.command.ts';
 import { demoCommand } from './commands/demo.command.ts';
 import { inferCommand } from './commands/infer.command.ts';
-import { inspectCommand } from './commands/inspect.command.ts';
 import { modelsCommand } from './commands/models.command.ts';
 import { pushCommand } from './commands/push.command.ts';
-import { runCommand } from './commands/run.command.ts';
 import { upCommand } from './commands/up.command.ts';
 import type { CliConfig } from './config.ts';
 import { reportFailure } from './output/failure.ts';
 
 const VERSION = '0.1.0';
+
+const CLIENT_COMMANDS = [pushCommand, modelsCommand, inferCommand];
 
 /** Runs the command line; answers the exit code: 0, 1 (the work failed) or 2 (bad usage). */
 export async function runProgram(argv: readonly string[], config: CliConfig): Promise<0 | 1 | 2> {
@@ -25,17 +23,7 @@ export async function runProgram(argv: readonly string[], config: CliConfig): Pr
     // Else the program's own --version would take the one of `push`, `infer` and `models`.
     .enablePositionalOptions()
     .addHelpText('after', `\nClient commands talk to SCONCE_URL (${config.url}).`);
-  for (const command of [
-    demoCommand,
-    upCommand,
-    inspectCommand,
-    compileCommand,
-    checkCommand,
-    runCommand,
-    pushCommand,
-    modelsCommand,
-    inferCommand,
-  ]) {
+  for (const command of [demoCommand, upCommand, ...(await offlineCommands(argv)), ...CLIENT_COMMANDS]) {
     program.addCommand(command(config));
   }
   applyManners(program);
@@ -52,6 +40,12 @@ export async function runProgram(argv: readonly string[], config: CliConfig): Pr
     );
     return 2;
   }
+}
+
+/** The commands that need the compiler, which takes as long to load as some others take to run: only where they may be meant. */
+async function offlineCommands([first]: readonly string[]): Promise<(() => Command)[]> {
+  if (['--version', 'demo', 'up', 'push', 'models', 'infer'].includes(first ?? '')) return [];
+  return (await import('./commands/offline-commands.ts')).OFFLINE_COMMANDS;
 }
 
 /** Errors come to us as exceptions, not as text and an exit. */
