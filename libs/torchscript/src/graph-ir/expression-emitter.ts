@@ -39,16 +39,19 @@ export interface EmitContext {
   readonly program: Program;
   /** What `CONSTANTS.c<i>` stands for. */
   readonly constants: readonly Constant[];
+  /** The PyTorch release line that wrote the archive. */
+  readonly release: 1 | 2;
 }
 
 /** Puts expressions into a graph, as PyTorch's importer does. */
 export abstract class ExpressionEmitter {
   readonly context: EmitContext;
-  readonly builder = new GraphBuilder();
+  readonly builder: GraphBuilder;
   protected scope = new Scope();
 
   constructor(context: EmitContext) {
     this.context = context;
+    this.builder = new GraphBuilder(context.release);
   }
 
   /** The value of an expression. `hint` is the type its place asks for: lists and dicts without items have none of their own. */

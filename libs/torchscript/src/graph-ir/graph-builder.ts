@@ -10,6 +10,12 @@ export class GraphBuilder {
   /** Numbers as the code writes them stand at the front of the graph, each once. */
   readonly #numbers = new Map<string, Value>();
   readonly #numberNodes: Node[] = [];
+  /** The PyTorch release line that wrote the code: which overload a call means depends on it. */
+  readonly release: 1 | 2;
+
+  constructor(release: 1 | 2 = 2) {
+    this.release = release;
+  }
 
   /** Appends a node. */
   insert(kind: string, parts: NodeParts): Node {

@@ -236,7 +236,7 @@ const SIDE_EFFECTS: ReadonlySet<string> = new Set([
  * result of type `Any`: people look at graphs of models that nothing supports.
  */
 export function callOperator(builder: GraphBuilder, kind: string, call: CallArguments, at: Position): Value {
-  const matched = matchCall(builder, overloadsOf(kind), call, at);
+  const matched = matchCall(builder, overloadsOf(kind, builder.release), call, at);
   if (matched === undefined) {
     const inputs = [...call.args, ...call.kwargs.map(({ value }) => value)];
     return builder.insertValue(kind, { inputs, types: [ANY], sideEffect: true, at });

@@ -26,15 +26,21 @@ export interface SignatureArgument {
 let lines: ReadonlyMap<string, readonly string[]> | undefined;
 const parsed = new Map<string, readonly Signature[]>();
 
-/** The overloads of an operator (`aten::add`), in the order in which PyTorch tries them; none where it is unknown. */
-export function overloadsOf(name: string): readonly Signature[] {
-  let overloads = parsed.get(name);
+/**
+ * The overloads of an operator (`aten::add`), in the order in which PyTorch tries them; none where it is unknown. PyTorch 1 tried
+ * those that take sizes and factors as lists first (`aten::upsample_nearest2d.vec`).
+ */
+export function overloadsOf(name: string, release: 1 | 2 = 2): readonly Signature[] {
+  const key = `${name} ${release}`;
+  let overloads = parsed.get(key);
   if (overloads === undefined) {
     lines ??= Map.groupBy(OPERATOR_SCHEMAS.split('\n'), (line) => /^\w+::\w+/.exec(line)?.[0] ?? '');
     // Numbers and dtypes look the same in the code: PyTorch does not try this overload either.
     const tried = lines.get(name)?.filter((line) => !line.startsWith('aten::view.dtype(')) ?? [];
-    overloads = tried.map(readSignature);
-    parsed.set(name, overloads);
+    const isList = (line: string): boolean => line.startsWith(`${name}.vec(`);
+    const ordered = release === 1 ? [...tried.filter(isList), ...tried.filter((line) => !isList(line))] : tried;
+    overloads = ordered.map(readSignature);
+    parsed.set(key, overloads);
   }
   return overloads;
 }

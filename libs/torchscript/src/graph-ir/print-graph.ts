@@ -33,7 +33,12 @@ export async function printGraph(
   options: GraphOptions = {},
 ): Promise<string> {
   const { method = 'forward', inlined = false } = options;
-  const graphs = new Graphs({ program, constants: await printConstants(archive) });
+  const graphs = new Graphs({
+    program,
+    constants: await printConstants(archive),
+    // PyTorch 2 records the byte order.
+    release: archive.recordRange('byteorder') === undefined ? 1 : 2,
+  });
   const { className } = archive.root;
   const graph = graphs.ofMethod(className, method);
   if (graph === undefined) {
