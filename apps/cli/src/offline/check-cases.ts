@@ -14,7 +14,7 @@ export interface CheckReport {
 
 /**
  * Runs every call in order, as calls of one module that keeps its state, and compares the outputs. The model is compiled anew
- * where a call has another form (number, dtypes and ranks of the arguments) than the one before it. A call that fails is in
+ * where a call has another form (number, dtypes and ranks of the arguments, other numbers) than the one before it. A call that fails is in
  * the report.
  *
  * @throws UsageError, SconceError `model_invalid` where the model cannot be compiled for a call.
@@ -31,7 +31,7 @@ export async function checkCases(
   let current: { readonly form: string; readonly runnable: RunnableModel } | undefined;
   try {
     for (const [i, one] of cases.entries()) {
-      const form = one.inputs.map(({ datatype, shape }) => `${datatype}:${shape.length}`).join();
+      const form = formOf(one);
       if (current?.form !== form) {
         await current?.runnable.release();
         current = undefined;
@@ -46,6 +46,14 @@ export async function checkCases(
     await current?.runnable.release();
   }
   return { outputs, warnings: [...warnings] };
+}
+
+/** What a model is compiled for: types, ranks and, since they may have to be fixed, numbers. */
+function formOf({ inputs }: Case): string {
+  const texts = inputs.map(({ datatype, shape, data }) =>
+    shape.length === 0 ? `${datatype}=${data.toString()}` : `${datatype}:${shape.length}`,
+  );
+  return texts.join(';');
 }
 
 async function checkCase(runnable: RunnableModel, one: Case, tolerance: Tolerance): Promise<OutputReport[]> {

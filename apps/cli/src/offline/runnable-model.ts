@@ -1,4 +1,5 @@
 import { basename, dirname } from 'node:path';
+import { SconceError } from '@sconce/errors';
 import { encodeModel } from '@sconce/onnx';
 import { OnnxSession } from '@sconce/runtime';
 import type { Tensor } from '@sconce/tensor';
@@ -14,6 +15,7 @@ import {
   scalarTypeOf,
 } from '@sconce/torchscript';
 import { bindCall, checkNames, type Call, type InputSpec } from './call.ts';
+import { withNumbersFixed, withoutFixed } from './fixed-numbers.ts';
 import type { ModelFile, OnnxFile, TorchScriptFile } from './model-file.ts';
 import { compileOptions, refuseModelOptions, type ModelOptions } from './model-options.ts';
 
@@ -74,9 +76,13 @@ async function prepareTorchScript(
   options: ModelOptions,
   state: ModuleState,
 ): Promise<RunnableModel> {
-  const { path, archive } = model;
-  const compiled = await compile(archive, describedBy(call, model, compileOptions(archive, options)));
-  const { signature, warnings } = compiled;
+  const { path } = model;
+  const { compiled, reduce, fixed } = await compileFor(call, model, compileOptions(model.archive, options));
+  const { signature } = compiled;
+  const warnings =
+    fixed.length === 0
+      ? compiled.warnings
+      : [...compiled.warnings, `${fixed.join(', ')}: the model compiles only with such numbers fixed (--arg)`];
   await addInitialState(state, model, compiled);
   const session = await OnnxSession.open(
     { bytes: encodeModel(compiled.model), externalFolder: dirname(path) },
@@ -93,7 +99,7 @@ async function prepareTorchScript(
     warnings,
     run: async (tensors) => {
       const kept = [...isState].flatMap((name) => state.get(name) ?? []);
-      const feeds = [...bindCall(tensors, inputs), ...kept].filter(({ name }) => taken.has(name));
+      const feeds = [...bindCall(reduce(tensors), inputs), ...kept].filter(({ name }) => taken.has(name));
       const results = await session.run(feeds, outputs, new Map());
       return results.filter((result) => {
         const name = stateInputs.get(result.name);
@@ -104,6 +110,35 @@ async function prepareTorchScript(
     },
     release: () => session.release(),
   };
+}
+
+/** A model compiled for a call, and how calls become what it takes. */
+interface CompiledFor {
+  readonly compiled: CompiledModel;
+  readonly reduce: (call: Call) => Call;
+  /** Numbers of the call that had to be fixed, as `name = value`. */
+  readonly fixed: readonly string[];
+}
+
+/**
+ * Compiles the model for a call. Numbers are inputs of the compiled model; where an operator needs one beforehand, the model is
+ * compiled with the call's own.
+ */
+async function compileFor(call: Call, model: TorchScriptFile, options: CompileOptions): Promise<CompiledFor> {
+  const { archive } = model;
+  const params = methodParams(archive, new Program(archive.sources), options.method ?? 'forward');
+  const args = options.args ?? new Map();
+  const reduce = (whole: Call): Call => withoutFixed(whole, params, args);
+  const reduced = reduce(call);
+  try {
+    return { compiled: await compile(archive, describedBy(reduced, model, options)), reduce, fixed: [] };
+  } catch (thrown) {
+    const numbers = withNumbersFixed(reduced, params, args);
+    const unsupported = thrown instanceof SconceError && thrown.details['unsupported'] !== undefined;
+    if (numbers === undefined || !unsupported) throw thrown;
+    const compiled = await compile(archive, describedBy(numbers.call, model, { ...options, args: numbers.args }));
+    return { compiled, reduce: (whole) => withoutFixed(whole, params, numbers.args), fixed: numbers.fixed };
+  }
 }
 
 /** The options with the call's tensors as the inputs, where `--input` says nothing else; every axis stays free. */

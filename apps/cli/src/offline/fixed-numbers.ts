@@ -1,0 +1,51 @@
+import { viewOf } from '@sconce/tensor';
+import type { CompileOptions, methodParams } from '@sconce/torchscript';
+import type { Call } from './call.ts';
+
+type Args = NonNullable<CompileOptions['args']>;
+type Params = ReturnType<typeof methodParams>;
+
+/** A call without the arguments that the compiled model has fixed. */
+export interface ReducedCall {
+  readonly call: Call;
+  /** All arguments that are fixed. */
+  readonly args: Args;
+  /** Those fixed here, as `name = value`. */
+  readonly fixed: readonly string[];
+}
+
+/** Whether tensors and arguments correspond one to one: lists and dicts are spread over several. */
+function isFlat(params: Params): boolean {
+  return params.every(
+    ({ type }) => ![type?.name, type?.args[0]?.name].some((name) => /^(?:List|Tuple|Dict)$/.test(name ?? '')),
+  );
+}
+
+/**
+ * The call without the tensors that stand for arguments in `args`: cases hold every argument PyTorch was given. A call that
+ * leaves them out already stays as it is.
+ */
+export function withoutFixed(call: Call, params: Params, args: Args): Call {
+  const open = params.filter(({ name }) => !args.has(name)).length;
+  if (call.byName || !isFlat(params) || call.tensors.length <= open) return call;
+  return { ...call, tensors: call.tensors.filter((_, i) => !args.has(params[i]?.name ?? '')) };
+}
+
+/** The call with its numbers fixed at compile time; undefined where it has none, or where order does not tell which they are. */
+export function withNumbersFixed(call: Call, params: Params, args: Args): ReducedCall | undefined {
+  if (call.byName || !isFlat(params)) return undefined;
+  const open = params.filter(({ name }) => !args.has(name));
+  const numbers = new Map<string, boolean | bigint | number>();
+  const tensors = call.tensors.filter((tensor, i) => {
+    const param = open[i];
+    const kind = param?.type?.name === 'Optional' ? param.type.args[0]?.name : param?.type?.name;
+    const isNumber = kind === 'int' || kind === 'float' || kind === 'bool';
+    if (param === undefined || !isNumber || tensor.shape.length > 0 || tensor.datatype === 'BYTES') return true;
+    const [value = 0] = viewOf(tensor) as Iterable<number | bigint>;
+    numbers.set(param.name, kind === 'bool' ? Number(value) !== 0 : kind === 'int' ? BigInt(value) : Number(value));
+    return false;
+  });
+  if (numbers.size === 0) return undefined;
+  const fixed = [...numbers].map(([name, value]) => `${name} = ${String(value)}`);
+  return { call: { ...call, tensors }, args: new Map([...args, ...numbers]), fixed };
+}
