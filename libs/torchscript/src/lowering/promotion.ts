@@ -1,4 +1,3 @@
-import { SymInt } from '../executor/sym-int.ts';
 import { SymBool, SymFloat, TensorValue, type Scalar } from '../executor/values.ts';
 import type { LowerContext } from '../executor/lower-context.ts';
 import { isFloating } from '../executor/onnx-types.ts';
@@ -73,9 +72,4 @@ export function floatType(dtype: ScalarType): ScalarType {
 /** The tensor in a floating dtype. */
 export function asFloat(context: LowerContext, tensor: TensorValue): TensorValue {
   return context.cast(tensor, floatType(tensor.dtype));
-}
-
-/** Whether an operand is an integer number known only at run time. */
-export function isSymbolicInt(operand: Operand): operand is SymInt {
-  return operand instanceof SymInt;
 }
