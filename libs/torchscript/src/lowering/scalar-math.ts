@@ -13,7 +13,8 @@ import {
   SymInt,
   type Dim,
 } from '../executor/sym-int.ts';
-import { SymBool, SymFloat, type Scalar } from '../executor/values.ts';
+import { SymBool, SymFloat, type Scalar, type TensorValue } from '../executor/values.ts';
+import { flag } from './attributes.ts';
 import { ceilDivDims } from './slicing.ts';
 import { exactRatio, noteRatio, ratioOf, type Ratio } from './size-ratio.ts';
 
@@ -43,11 +44,12 @@ export function fromDim(dim: Dim): bigint | SymInt {
   return dim instanceof SymInt ? dim : BigInt(dim);
 }
 
-/** `a op b` of two numbers, as Python has it (`//` and `%` round down; int stays int, except by `/`). */
+/** `a op b` of two numbers, as PyTorch has it: `//` and `%` round down; int stays int, except by `/` and in known powers. */
 export function arithmetic(context: LowerContext, op: Arithmetic, a: Scalar, b: Scalar): Scalar {
   const integral = !isFloat(a) && !isFloat(b) && op !== 'div';
   if (isConcrete(a) && isConcrete(b)) {
-    if (integral && !(op === 'pow' && Number(b) < 0)) return integerArithmetic(context, op, BigInt(a), BigInt(b));
+    if (op === 'pow') return concretePower(context, Number(a), Number(b));
+    if (integral) return integerArithmetic(context, op, BigInt(a), BigInt(b));
     return FLOAT_ARITHMETIC[op](Number(a), Number(b));
   }
   if (integral && op !== 'pow') {
@@ -67,19 +69,25 @@ const DIM_ARITHMETIC: Readonly<Record<Exclude<Arithmetic, 'div' | 'pow'>, (a: Di
   max: maxDims,
 };
 
-const FLOAT_ARITHMETIC: Readonly<Record<Arithmetic, (a: number, b: number) => number>> = {
+const FLOAT_ARITHMETIC: Readonly<Record<Exclude<Arithmetic, 'pow'>, (a: number, b: number) => number>> = {
   add: (a, b) => a + b,
   sub: (a, b) => a - b,
   mul: (a, b) => a * b,
   div: (a, b) => a / b,
   floordiv: (a, b) => Math.floor(a / b),
-  mod: (a, b) => a - Math.floor(a / b) * b,
-  pow: (a, b) => a ** b,
-  min: Math.min,
-  max: Math.max,
+  mod: (a, b) => (b + (a % b)) % b,
+  // Which of the two a NaN leaves depends on its place.
+  min: (a, b) => (a < b ? a : b),
+  max: (a, b) => (a > b ? a : b),
 };
 
-function integerArithmetic(context: LowerContext, op: Arithmetic, a: bigint, b: bigint): bigint {
+function concretePower(context: LowerContext, a: number, b: number): number {
+  if (a === 0 && b < 0) return context.unsupported('a negative power of zero', 'PyTorch fails here too');
+  // C gives 1 where JavaScript gives NaN.
+  return a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : a ** b;
+}
+
+function integerArithmetic(context: LowerContext, op: Exclude<Arithmetic, 'pow'>, a: bigint, b: bigint): bigint {
   if (b === 0n && (op === 'floordiv' || op === 'mod')) {
     return context.unsupported('a division of integers by zero', 'PyTorch fails here too: check the inputs’ sizes');
   }
@@ -91,16 +99,14 @@ function integerArithmetic(context: LowerContext, op: Arithmetic, a: bigint, b: 
       return wrapped(a - b);
     case 'mul':
       return wrapped(a * b);
-    case 'pow':
-      return wrapped(a ** b);
     case 'min':
       return a < b ? a : b;
     case 'max':
       return a > b ? a : b;
-    default: {
-      const remainder = ((a % b) + b) % b;
-      return op === 'mod' ? remainder : (a - remainder) / b;
-    }
+    case 'mod':
+      return wrapped(b + (a % b)) % b;
+    default:
+      return wrapped((a - (((a % b) + b) % b)) / b);
   }
 }
 
@@ -127,16 +133,19 @@ const FLOAT_NODES: Readonly<Partial<Record<Arithmetic, string>>> = {
 /** Arithmetic of floats of which one is known only at run time. */
 function floatArithmetic(context: LowerContext, op: Arithmetic, a: Scalar, b: Scalar): Scalar {
   if (op === 'floordiv') return roundedFloat(context, 'Floor', floatArithmetic(context, 'div', a, b));
-  if (op === 'mod') {
-    const whole = arithmetic(context, 'floordiv', a, b);
-    return arithmetic(context, 'sub', a, arithmetic(context, 'mul', whole, b));
-  }
+  if (op === 'mod') return modFloats(context, context.scalar(a, 'float64'), context.scalar(b, 'float64'));
   if ((op === 'mul' || op === 'div') && a instanceof SymFloat && Number(b) === 1 && isConcrete(b)) return a;
   const result = context.item(
     context.node(FLOAT_NODES[op] ?? op, [context.scalar(a, 'float64'), context.scalar(b, 'float64')]),
   );
   if (result instanceof SymFloat) noteRatio(result, ratioOfResult(context, op, a, b));
   return result;
+}
+
+/** `a % b` with the sign of `b`, without the rounding of a quotient. */
+function modFloats(context: LowerContext, a: TensorValue, b: TensorValue): Scalar {
+  const truncated = (x: TensorValue): TensorValue => context.node('Mod', [x, b], { attributes: { fmod: flag(true) } });
+  return context.item(truncated(context.node('Add', [b, truncated(a)])));
 }
 
 /** What is known about `a op b` as a fraction of sizes. */
@@ -163,6 +172,7 @@ export function toInteger(context: LowerContext, rounding: Rounding, value: Scal
     if (!Number.isFinite(value)) return context.unsupported(`${value} as an int`, 'PyTorch fails here too');
     return BigInt(Math[rounding](value));
   }
+  if (typeof value === 'bigint') return value;
   if (!isFloat(value)) return fromDim(asDim(context, value));
   const ratio = ratioOf(context, value);
   if (ratio !== undefined && (rounding !== 'trunc' || minimumOf(ratio.over) >= 0)) {
@@ -193,9 +203,9 @@ export function compareScalars(context: LowerContext, op: Comparison, a: Scalar,
   if (op === 'gt') return compareScalars(context, 'lt', b, a);
   if (op === 'ge') return compareScalars(context, 'le', b, a);
   if (isConcrete(a) && isConcrete(b)) {
-    // Unlike ==, < and <= of a bigint and a number compare without rounding.
-    const [x, y] = [typeof a === 'boolean' ? BigInt(a) : a, typeof b === 'boolean' ? BigInt(b) : b];
-    return op === 'eq' ? x <= y && y <= x : op === 'lt' ? x < y : x <= y;
+    // An int beside a float is rounded to one.
+    const [x, y] = isFloat(a) || isFloat(b) ? [Number(a), Number(b)] : [BigInt(a), BigInt(b)];
+    return op === 'eq' ? x === y : op === 'lt' ? x < y : x <= y;
   }
   const [x, y] = [exactRatio(context, a), exactRatio(context, b)];
   if (x !== undefined && y !== undefined) {

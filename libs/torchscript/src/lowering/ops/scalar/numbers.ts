@@ -44,8 +44,9 @@ defineScalarOp('aten::fabs.Scalar(Scalar a) -> Scalar', (context, { a }) =>
 
 function absolute(context: LowerContext, value: Scalar): Scalar {
   if (typeof value === 'number') return Math.abs(value);
+  if (typeof value === 'bigint') return value < 0n ? BigInt.asIntN(64, -value) : value;
   if (value instanceof SymFloat) return context.item(context.node('Abs', [context.scalar(value, 'float64')]));
-  const dim = asDim(context, value as bigint);
+  const dim = asDim(context, value);
   return fromDim(minimumOf(dim) >= 0 ? dim : maxDims(dim, mulDims(dim, -1)));
 }
 
@@ -105,8 +106,18 @@ const PAIRS: readonly (readonly [string, string, (a: number, b: number) => numbe
   ['fmod', 'fmod', (a, b) => a % b],
   ['copysign', 'copysign', (a, b) => (b < 0 || Object.is(b, -0) ? -Math.abs(a) : Math.abs(a))],
   ['log', 'log.Scalar_Scalar', (a, b) => Math.log(a) / Math.log(b)],
-  ['mathremainder', 'mathremainder', (a, b) => a - rounded(a / b) * b],
+  ['mathremainder', 'mathremainder', remainderOfNearest],
 ];
+
+/** What is left of `a` after the whole multiple of `b` nearest to it, of two as near the even one: exact, as IEEE 754 has it. */
+function remainderOfNearest(a: number, b: number): number {
+  const size = Math.abs(b);
+  // What a multiple of 2b leaves tells whether the quotient is odd.
+  const rest = Math.abs(a) % (2 * size);
+  const nearest = rest <= size / 2 ? rest : rest < 1.5 * size ? rest - size : rest - 2 * size;
+  return a < 0 ? -nearest : nearest;
+}
+
 for (const [name, key, compute] of PAIRS) {
   defineScalarOp(
     `aten::${key}(Scalar a, Scalar b) -> float`,
