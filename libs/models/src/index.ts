@@ -6,9 +6,9 @@ export {
   type ModelDirectoryOptions,
   type ResolvedModel,
 } from './model-directory.ts';
+export { CONFIG_DATA_TYPES, modelConfigSchema, type ModelConfig } from './model-config.ts';
 export {
   modelBatchSchema,
-  modelConfigSchema,
   modelManifestSchema,
   modelSignatureSchema,
   requireReady,
@@ -16,14 +16,18 @@ export {
   type ArtifactFormat,
   type ModelArtifact,
   type ModelBatch,
-  type ModelConfig,
   type ModelFailure,
   type ModelManifest,
+  type ModelParity,
+  type ModelPerformance,
   type ModelPlatform,
   type ModelResource,
   type ModelSignature,
   type ModelStatus,
+  type OptimisedForm,
+  type ParityOutput,
   type ReadyManifest,
+  type StoredFile,
 } from './model-manifest.ts';
 export { MAX_MODEL_VERSION, compareVersions, parseModelName, parseModelVersion } from './model-name.ts';
 export { ModelRepository, type ManifestPatch, type ModelRepositoryOptions } from './model-repository.ts';

@@ -1,6 +1,7 @@
 import { SconceError } from '@sconce/errors';
 import type { Datatype, TensorSpec } from '@sconce/tensor';
 import { z } from 'zod';
+import { modelConfigSchema, type ModelConfig } from './model-config.ts';
 
 /** What an artifact is. */
 export type ArtifactFormat = 'onnx' | 'torchscript';
@@ -20,20 +21,81 @@ export interface ModelSignature {
   readonly outputs: readonly TensorSpec[];
 }
 
-/** Whether rows of several requests may run together. */
+/** Whether rows of several requests may run together, and how that is known. */
 export interface ModelBatch {
   /** `dynamic`: any number of rows; `locked`: exactly `size` rows; `none`: each request alone. */
   readonly axis: 'dynamic' | 'locked' | 'none';
-  /** Rows; given exactly where `axis` is `locked`. */
+  /** Rows of a run; given exactly where `axis` is `locked`. */
   readonly size?: number | undefined;
   /** How that is known, for people. */
   readonly evidence: string;
+  /** Inputs whose axis 0 is the rows; what goes into the others has to be equal for requests to share a run. */
+  readonly inputs?: readonly string[] | undefined;
+  /** Numbers of rows that were run together. */
+  readonly sizes?: readonly number[] | undefined;
+  /** Largest difference of a row alone from the same row among others, relative to the output's largest magnitude. */
+  readonly max_deviation?: number | undefined;
+  /** The line of the model's own code that bakes the size in. */
+  readonly source?: string | undefined;
 }
 
-/** What the owner of the model may set. */
-export interface ModelConfig {
-  /** Rows in one run at most. */
-  readonly max_batch_size?: number | undefined;
+/** A file of a version in the store. */
+export interface StoredFile {
+  /** Blob key; its last part begins with the digest. */
+  readonly key: string;
+  /** Lower-case hex. */
+  readonly sha256: string;
+  readonly size_bytes: number;
+}
+
+/** One output against the cases' own, over all calls. */
+export interface ParityOutput {
+  readonly name: string;
+  readonly ok: boolean;
+  /** Elements compared, and those beyond the tolerance. */
+  readonly elements: number;
+  readonly off: number;
+  /** Largest errors; null where one side is NaN or infinite and the other is not. */
+  readonly max_abs: number | null;
+  readonly max_rel: number | null;
+  /** max_abs over the spread (largest minus smallest) of the expected output; null where it has none. */
+  readonly spread_rel: number | null;
+  /** Why it is off, where that is no matter of numbers. */
+  readonly reason?: string | undefined;
+}
+
+/** The model's outputs against PyTorch's own, as its cases give them. */
+export interface ModelParity {
+  readonly ok: boolean;
+  readonly calls: number;
+  readonly rtol: number;
+  readonly atol: number;
+  readonly outputs: readonly ParityOutput[];
+}
+
+/** The saved form that the registering worker made; workers of another CPU class make their own. */
+export interface OptimisedForm {
+  /** Instruction set extensions that its weights are laid out for. */
+  readonly cpu_class: string;
+  /** ONNX Runtime's version. */
+  readonly runtime: string;
+  readonly size_bytes: number;
+}
+
+/** Speed and memory as registration measured them: one thread, one session. */
+export interface ModelPerformance {
+  /** Opening the saved form, ms. */
+  readonly load_ms: number;
+  /** Memory that one session keeps for itself, beside weights it shares with others, bytes. */
+  readonly memory_bytes: number;
+  readonly batch_sizes: readonly {
+    readonly rows: number;
+    /** Median of one run, ms. */
+    readonly latency_ms: number;
+    readonly rows_per_s: number;
+  }[];
+  /** Rows of a run beyond which the speed per row hardly grows. */
+  readonly best_rows: number;
 }
 
 /** Why registration failed. */
@@ -71,6 +133,17 @@ export interface ModelManifest {
   readonly signature?: ModelSignature | undefined;
   readonly batch?: ModelBatch | undefined;
   readonly config: ModelConfig;
+  /** Calls with PyTorch's own outputs, as they were pushed. */
+  readonly cases?: StoredFile | undefined;
+  /** A TorchScript artifact's graph in ONNX; its weights are ranges of the artifact, which lies beside it. */
+  readonly compiled?: StoredFile | undefined;
+  /** One call with its outputs, which a worker repeats after loading. */
+  readonly check?: StoredFile | undefined;
+  /** The compiler's remarks: what may differ from PyTorch. */
+  readonly warnings?: readonly string[] | undefined;
+  readonly parity?: ModelParity | undefined;
+  readonly optimised?: OptimisedForm | undefined;
+  readonly performance?: ModelPerformance | undefined;
   /** ISO 8601, UTC. */
   readonly created_at: string;
   /** ISO 8601, UTC. */
@@ -86,6 +159,12 @@ export interface ModelResource {
   readonly platform: ModelPlatform;
   readonly signature?: ModelSignature | undefined;
   readonly batch?: ModelBatch | undefined;
+  readonly config: ModelConfig;
+  readonly warnings?: readonly string[] | undefined;
+  readonly parity?: ModelParity | undefined;
+  readonly optimised?: OptimisedForm | undefined;
+  readonly performance?: ModelPerformance | undefined;
+  /** Of the artifact. */
   readonly size_bytes: number;
   readonly created_at: string;
   readonly updated_at: string;
@@ -127,15 +206,48 @@ export const modelBatchSchema: z.ZodType<ModelBatch> = z
     axis: z.enum(['dynamic', 'locked', 'none']),
     size: z.int().positive().optional(),
     evidence: z.string(),
+    inputs: z.array(z.string()).optional(),
+    sizes: z.array(z.int().positive()).optional(),
+    max_deviation: z.number().nonnegative().optional(),
+    source: z.string().optional(),
   })
   .refine(
     (batch) => (batch.axis === 'locked') === (batch.size !== undefined),
     'size belongs to the axis "locked", and to no other',
   );
 
-/** Of `config` in a manifest. */
-export const modelConfigSchema: z.ZodType<ModelConfig> = z.strictObject({
-  max_batch_size: z.int().positive().optional(),
+const storedFileSchema = z.strictObject({
+  key: z.string().min(1),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  size_bytes: z.int().nonnegative(),
+});
+
+const figure = z.number().nonnegative();
+
+const paritySchema: z.ZodType<ModelParity> = z.strictObject({
+  ok: z.boolean(),
+  calls: z.int().nonnegative(),
+  rtol: figure,
+  atol: figure,
+  outputs: z.array(
+    z.strictObject({
+      name: z.string(),
+      ok: z.boolean(),
+      elements: z.int().nonnegative(),
+      off: z.int().nonnegative(),
+      max_abs: figure.nullable(),
+      max_rel: figure.nullable(),
+      spread_rel: figure.nullable(),
+      reason: z.string().optional(),
+    }),
+  ),
+});
+
+const performanceSchema: z.ZodType<ModelPerformance> = z.strictObject({
+  load_ms: figure,
+  memory_bytes: figure,
+  batch_sizes: z.array(z.strictObject({ rows: z.int().positive(), latency_ms: figure, rows_per_s: figure })),
+  best_rows: z.int().positive(),
 });
 
 /** Of `manifest.json`. Unknown fields are refused: another layout has another `schema` number. */
@@ -158,6 +270,13 @@ export const modelManifestSchema: z.ZodType<ModelManifest> = z
     signature: modelSignatureSchema.optional(),
     batch: modelBatchSchema.optional(),
     config: modelConfigSchema,
+    cases: storedFileSchema.optional(),
+    compiled: storedFileSchema.optional(),
+    check: storedFileSchema.optional(),
+    warnings: z.array(z.string()).optional(),
+    parity: paritySchema.optional(),
+    optimised: z.strictObject({ cpu_class: z.string(), runtime: z.string(), size_bytes: z.int() }).optional(),
+    performance: performanceSchema.optional(),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
   })
@@ -176,7 +295,8 @@ export const modelManifestSchema: z.ZodType<ModelManifest> = z
 
 /** The part of a manifest that the API shows. */
 export function toModelResource(manifest: ModelManifest): ModelResource {
-  const { name, version, status, error, platform, signature, batch, artifact, created_at, updated_at } = manifest;
+  const { name, version, status, platform, config, artifact, created_at, updated_at } = manifest;
+  const { error, signature, batch, warnings, parity, optimised, performance } = manifest;
   return {
     name,
     version,
@@ -185,6 +305,11 @@ export function toModelResource(manifest: ModelManifest): ModelResource {
     platform,
     ...(signature !== undefined ? { signature } : {}),
     ...(batch !== undefined ? { batch } : {}),
+    config,
+    ...(warnings !== undefined ? { warnings } : {}),
+    ...(parity !== undefined ? { parity } : {}),
+    ...(optimised !== undefined ? { optimised } : {}),
+    ...(performance !== undefined ? { performance } : {}),
     size_bytes: artifact.size_bytes,
     created_at,
     updated_at,

@@ -26,7 +26,21 @@ export interface ModelRepositoryOptions {
 
 /** What `update` may change. */
 export type ManifestPatch = Partial<
-  Pick<ModelManifest, 'status' | 'error' | 'signature' | 'batch' | 'config' | 'pool'>
+  Pick<
+    ModelManifest,
+    | 'status'
+    | 'error'
+    | 'signature'
+    | 'batch'
+    | 'config'
+    | 'pool'
+    | 'compiled'
+    | 'check'
+    | 'warnings'
+    | 'parity'
+    | 'optimised'
+    | 'performance'
+  >
 >;
 
 /**

@@ -24,17 +24,6 @@ SIZES = {
     "squeeze": 96,
     "efficientnet": 128,
 }
-TRACED_ONLY = (
-    "vgg11",
-    "alexnet",
-    "resnet34",
-    "resnet101",
-    "resnext50_32x4d",
-    "fcn_resnet50",
-    "deeplabv3_resnet50",
-    "densenet161",
-)
-MOST_PARAMETERS = 36e6  # of those not named above; the larger ones repeat the smaller ones' operators
 
 
 def define_missing_operators():
@@ -47,7 +36,7 @@ def define_missing_operators():
 
 
 def models():
-    """The most common models first, then the others by size, up to `MOST_PARAMETERS`."""
+    """The most common models first, then the others by size."""
     define_missing_operators()
     import torchvision
 
@@ -55,18 +44,15 @@ def models():
         module=torchvision.models.segmentation
     )
     sizes = {name: torchvision.models.get_model_weights(name).DEFAULT.meta["num_params"] for name in names}
-    rest = sorted(
-        (name for name in sizes if name not in FIRST and sizes[name] <= MOST_PARAMETERS), key=lambda name: sizes[name]
-    )
+    rest = sorted((name for name in sizes if name not in FIRST), key=lambda name: sizes[name])
     for name in [*FIRST, *rest]:
         size = next((pixels for start, pixels in SIZES.items() if name.startswith(start)), 64)
-        ways = ("trace", "script") if name not in TRACED_ONLY else ("trace",)
         yield ZooModel(
             f"tv_{name}",
             "torchvision",
             lambda how, name=name: torchvision.models.get_model(name, **options(name)),
             images(size),
-            ways,
+            ("trace", "script"),
         )
 
 
