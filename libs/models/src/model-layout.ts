@@ -1,5 +1,4 @@
 import { compareVersions, parseModelName, parseModelVersion } from './model-name.ts';
-import type { ArtifactFormat } from './model-manifest.ts';
 
 /** Everything of every model. */
 export const MODELS_PREFIX = 'models/';
@@ -18,8 +17,9 @@ export function manifestKey(name: string, version: string): string {
   return `${versionPrefix(name, version)}manifest.json`;
 }
 
-export function artifactKey(name: string, version: string, format: ArtifactFormat): string {
-  return `${versionPrefix(name, version)}artifact.${format === 'onnx' ? 'onnx' : 'pt'}`;
+/** All files of one upload of a version: its artifact, what was made of it, its saved forms. */
+export function uploadPrefix(name: string, version: string, uploadId: string): string {
+  return `${versionPrefix(name, version)}${uploadId}/`;
 }
 
 /** Taken by the one upload that may replace what upload `uploadId` left. */

@@ -106,7 +106,7 @@ export interface ModelFailure {
 
 /** The stored file. */
 export interface ModelArtifact {
-  /** Blob key. */
+  /** Blob key; empty while `receiving`. */
   readonly key: string;
   readonly format: ArtifactFormat;
   /** 0 while `receiving`. */
@@ -261,7 +261,7 @@ export const modelManifestSchema: z.ZodType<ModelManifest> = z
     platform: z.enum(['onnx_onnxv1', 'pytorch_torchscript']),
     pool: z.string().min(1),
     artifact: z.strictObject({
-      key: z.string().min(1),
+      key: z.string(),
       format: z.enum(['onnx', 'torchscript']),
       size_bytes: z.int().nonnegative(),
       sha256: z.string().regex(/^([0-9a-f]{64})?$/),

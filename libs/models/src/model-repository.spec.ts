@@ -53,6 +53,14 @@ describe('ModelRepository', () => {
     return [...found, ...(await readdir(join(root, '.tmp')))];
   };
   const path = (key: string): string => join(root, key);
+  const artifactOf = async (name: string, version: string): Promise<Buffer> =>
+    readFile(path((await repository.get(name, version)).artifact.key));
+  /** A version’s files and no others. */
+  const only = async (name: string, version: string): Promise<void> => {
+    const { artifact, upload_id: uploadId } = await repository.get(name, version);
+    expect(artifact.key).toMatch(new RegExp(`^models/${name}/${version}/${uploadId}/${artifact.sha256}[.](onnx|pt)$`));
+    expect((await files()).sort()).toEqual([artifact.key, `models/${name}/${version}/manifest.json`].sort());
+  };
 
   beforeEach(async () => {
     root = await mkdtemp(join(tmpdir(), 'sconce-models-'));
@@ -82,7 +90,7 @@ describe('ModelRepository', () => {
         platform: 'onnx_onnxv1',
         pool: 'gpu',
         artifact: {
-          key: 'models/m/3/artifact.onnx',
+          key: expect.stringMatching(/[.]onnx$/) as string,
           format: 'onnx',
           size_bytes: bytes.length,
           sha256: createHash('sha256').update(bytes).digest('hex'),
@@ -93,8 +101,18 @@ describe('ModelRepository', () => {
         updated_at: '2026-01-02T03:04:05.000Z',
       });
       expect(await repository.get('m', '3')).toEqual(manifest);
-      expect(await files()).toEqual(['models/m/3/artifact.onnx', 'models/m/3/manifest.json']);
+      await only('m', '3');
       expect(await readFile(await repository.artifactPath(manifest))).toEqual(bytes);
+    });
+
+    it('keeps config and cases with the artifact', async () => {
+      const cases = Buffer.from('cases');
+      const config = { max_batch_size: 8 };
+      const manifest = await repository.receive('m', '1', onnx(), { ...MAX, config, cases });
+      expect(manifest).toMatchObject({ config, cases: { size_bytes: 5 } });
+      expect(await readFile(path(manifest.cases?.key ?? ''))).toEqual(cases);
+      await repository.remove('m', '1');
+      expect(await files()).toEqual([]);
     });
 
     it('knows TorchScript', async () => {
@@ -102,7 +120,7 @@ describe('ModelRepository', () => {
       expect(manifest).toMatchObject({
         platform: 'pytorch_torchscript',
         pool: 'default',
-        artifact: { key: 'models/m/1/artifact.pt' },
+        artifact: { key: expect.stringMatching(/[.]pt$/) as string },
       });
     });
 
@@ -125,8 +143,8 @@ describe('ModelRepository', () => {
       for (const result of results) {
         if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'version_exists' });
       }
-      expect(await readFile(path('models/m/1/artifact.onnx'))).toEqual(winners[0]);
-      expect(await files()).toEqual(['models/m/1/artifact.onnx', 'models/m/1/manifest.json']);
+      expect(await artifactOf('m', '1')).toEqual(winners[0]);
+      await only('m', '1');
     });
 
     it('refuses the second upload while the first is under way, without reading its file', async () => {
@@ -180,7 +198,7 @@ describe('ModelRepository', () => {
       await repository.receive('m', '1', onnx('old'), MAX);
       if (status === 'ready') await repository.update('m', '1', ready);
       await expect(repository.receive('m', '1', onnx('new'), MAX)).rejects.toMatchObject({ code: 'version_exists' });
-      expect(await readFile(path('models/m/1/artifact.onnx'))).toEqual(onnx('old'));
+      expect(await artifactOf('m', '1')).toEqual(onnx('old'));
     });
 
     it('replaces a failed version, by one of many', async () => {
@@ -192,7 +210,7 @@ describe('ModelRepository', () => {
       expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
       expect(await repository.get('m', '1')).toMatchObject({ status: 'compiling', platform: 'onnx_onnxv1' });
       expect((await repository.get('m', '1')).error).toBeUndefined();
-      expect(await files()).toEqual(['models/m/1/artifact.onnx', 'models/m/1/manifest.json']);
+      await only('m', '1');
     });
 
     it('gives way to a replacement that began and ended between its look at the failed version and its claim', async () => {
@@ -209,8 +227,8 @@ describe('ModelRepository', () => {
       const late = new ModelRepository({ store: intercept(store, { put }) });
       await expect(late.receive('m', '1', onnx('late'), MAX)).rejects.toMatchObject({ code: 'version_exists' });
       expect(isFirst).toBe(false);
-      expect(await readFile(path('models/m/1/artifact.onnx'))).toEqual(onnx('winner'));
-      expect(await files()).toEqual(['models/m/1/artifact.onnx', 'models/m/1/manifest.json']);
+      expect(await artifactOf('m', '1')).toEqual(onnx('winner'));
+      await only('m', '1');
     });
 
     it('takes over from an upload whose process is gone, and a displaced one that wakes up gives way', async () => {
@@ -224,7 +242,7 @@ describe('ModelRepository', () => {
       slow.open();
       await expect(displaced).rejects.toMatchObject({ code: 'version_exists' });
       expect(await repository.get('m', '1')).toEqual(manifest);
-      expect(await readFile(path('models/m/1/artifact.onnx'))).toEqual(onnx('new'));
+      expect(await artifactOf('m', '1')).toEqual(onnx('new'));
     });
 
     it('leaves nothing where the version is removed while it is received', async () => {
@@ -399,7 +417,7 @@ describe('ModelRepository', () => {
       await expect(repository.artifactPath(manifest)).rejects.toMatchObject({ code: 'model_not_found' });
       await expect(repository.remove('m', '1')).rejects.toMatchObject({ code: 'model_not_found' });
       await repository.remove('m', '2');
-      expect(await files()).toEqual(['models/mm/1/artifact.onnx', 'models/mm/1/manifest.json']);
+      await only('mm', '1');
       expect(await repository.isLoaded('m')).toBe(true);
     });
 

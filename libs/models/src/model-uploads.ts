@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { SconceError } from '@sconce/errors';
 import { chunksOf, type BlobBody, type BlobStore } from '@sconce/storage';
 import type { ManifestStore, ModelId } from './manifest-store.ts';
-import { artifactKey, takeoverKey, versionPrefix } from './model-layout.ts';
-import type { ArtifactFormat, ModelManifest } from './model-manifest.ts';
+import { takeoverKey, uploadPrefix, versionPrefix } from './model-layout.ts';
+import type { ModelConfig } from './model-config.ts';
+import type { ArtifactFormat, ModelManifest, StoredFile } from './model-manifest.ts';
 import { MAX_MODEL_VERSION } from './model-name.ts';
 import { SNIFF_HEAD_BYTES, sniffFormat } from './sniff-format.ts';
 
@@ -13,6 +14,10 @@ export interface ReceiveOptions {
   readonly maxBytes: number;
   /** The workers that will serve the model. Default `default`. */
   readonly pool?: string | undefined;
+  /** What its owner says about the model. */
+  readonly config?: ModelConfig | undefined;
+  /** A safetensors file of calls with the outputs they must have. */
+  readonly cases?: Uint8Array | undefined;
   /** Ends the upload; `receive` then throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -32,7 +37,7 @@ export interface ModelUploadsOptions {
  * 1. a manifest with status `receiving` is put where there is none (atomic): the loser fails before it sends its file;
  * 2. a `failed` version, or a `receiving` one whose process is gone, is taken over by whoever puts the takeover key of that
  *    upload (atomic) and then still finds that upload's manifest;
- * 3. the artifact is put where there is none (atomic), so a displaced upload that wakes up again cannot mix its bytes in;
+ * 3. each upload has a folder of its own, so a displaced one that wakes up again cannot mix its bytes in;
  * 4. whoever no longer finds its own `upload_id` in the manifest gives up.
  *
  * A failed upload removes all it made; one whose process died is taken over once it is `abandonedAfterMs` old.
@@ -60,7 +65,7 @@ export class ModelUploads {
     const chunks = chunksOf(body, options.signal);
     try {
       const { head, rest } = await peek(chunks);
-      const draft = this.#draft(name, sniffFormat(head), options.pool ?? 'default');
+      const draft = this.#draft(name, sniffFormat(head), options);
       const reserved =
         version === undefined ? await this.#reserveNext(name, draft) : await this.#reserve(draft(version));
       return await this.#fill(reserved, rest, options);
@@ -69,7 +74,7 @@ export class ModelUploads {
     }
   }
 
-  #draft(name: string, format: ArtifactFormat, pool: string): (version: string) => ModelManifest {
+  #draft(name: string, format: ArtifactFormat, options: ReceiveOptions): (version: string) => ModelManifest {
     const at = new Date(this.#now()).toISOString();
     return (version) => ({
       schema: 1,
@@ -77,10 +82,10 @@ export class ModelUploads {
       version,
       status: 'receiving',
       platform: format === 'onnx' ? 'onnx_onnxv1' : 'pytorch_torchscript',
-      pool,
-      artifact: { key: artifactKey(name, version, format), format, size_bytes: 0, sha256: '' },
+      pool: options.pool ?? 'default',
+      artifact: { key: '', format, size_bytes: 0, sha256: '' },
       upload_id: randomUUID(),
-      config: {},
+      config: options.config ?? {},
       created_at: at,
       updated_at: at,
     });
@@ -119,8 +124,7 @@ export class ModelUploads {
       if (again?.upload_id !== existing.upload_id || !this.#isReplaceable(again)) {
         throw versionExists(manifest, 'another upload of it is under way');
       }
-      await this.#store.delete(artifactKey(manifest.name, manifest.version, 'onnx'));
-      await this.#store.delete(artifactKey(manifest.name, manifest.version, 'torchscript'));
+      await this.#store.deletePrefix(uploadPrefix(manifest.name, manifest.version, existing.upload_id));
       await this.#manifests.write(manifest);
       return manifest;
     } finally {
@@ -140,21 +144,28 @@ export class ModelUploads {
     options: ReceiveOptions,
   ): Promise<ModelManifest> {
     try {
-      const { key, format } = reserved.artifact;
-      const stored = await this.#store.put(key, body, {
-        maxBytes: options.maxBytes,
-        ifAbsent: true,
-        ...(options.signal !== undefined ? { signal: options.signal } : {}),
-      });
-      if (stored === 'exists') throw versionExists(reserved, 'another upload of it was faster');
+      const folder = uploadPrefix(reserved.name, reserved.version, reserved.upload_id);
+      const { format } = reserved.artifact;
+      const store = async (suffix: string, content: BlobBody, maxBytes: number): Promise<StoredFile> => {
+        const signal = options.signal === undefined ? {} : { signal: options.signal };
+        const { key, sha256, sizeBytes } = await this.#store.putContent(folder, suffix, content, {
+          maxBytes,
+          ...signal,
+        });
+        return { key, sha256, size_bytes: sizeBytes };
+      };
+      const { cases } = options;
+      const storedCases = cases && (await store('.safetensors', cases, cases.byteLength));
+      const artifact = await store(format === 'onnx' ? '.onnx' : '.pt', body, options.maxBytes);
       if (!(await this.#isMine(reserved))) {
-        await this.#store.delete(key);
+        await this.#store.deletePrefix(folder);
         throw versionExists(reserved, 'it was removed or taken over while this upload was under way; push it again');
       }
       const manifest: ModelManifest = {
         ...reserved,
         status: 'compiling',
-        artifact: { key, format, size_bytes: stored.sizeBytes, sha256: stored.sha256 },
+        artifact: { ...artifact, format },
+        ...(storedCases === undefined ? {} : { cases: storedCases }),
         updated_at: new Date(this.#now()).toISOString(),
       };
       await this.#manifests.write(manifest);

@@ -13,6 +13,11 @@ export interface BlobStoreHarness {
 
 const MAX = { maxBytes: 1_000_000 };
 const bytes = (text: string): Uint8Array => Buffer.from(text);
+// eslint-disable-next-line @typescript-eslint/require-await -- a body is an async generator
+async function* failing(): AsyncGenerator<Uint8Array> {
+  yield bytes('1');
+  throw new Error('gone');
+}
 const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex');
 
 /** What every BlobStore must do, whatever is behind it. */
@@ -38,6 +43,26 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       const leftovers = await harness.leftovers();
       await harness.close();
       expect(leftovers).toEqual([]);
+    });
+
+    it('names a blob after its content, and stores it once', async () => {
+      const stored = await store.putContent('a/', '.txt', bytes('hello'), MAX);
+      const key = `a/${sha256(bytes('hello'))}.txt`;
+      expect(stored).toEqual({ key, sizeBytes: 5, sha256: sha256(bytes('hello')) });
+      expect(await store.putContent('a/', '.txt', bytes('hello'), MAX)).toEqual(stored);
+      expect(await keys('')).toEqual([key]);
+      expect(await text(key)).toBe('hello');
+    });
+
+    it.each([
+      ['a body that is too large', 'payload_too_large', () => bytes('12345'), 'a/'],
+      ['a body that fails', 'gone', () => Readable.from(failing()), 'a/'],
+      ['a prefix that is none', 'invalid_request', () => bytes('1'), 'a'],
+    ])('stores nothing by content of %s', async (_, code, body, prefix) => {
+      await expect(store.putContent(prefix, '', body(), { maxBytes: 4 })).rejects.toSatisfy(
+        (error: Error & { code?: string }) => error.code === code || error.message === code,
+      );
+      expect(await keys('')).toEqual([]);
     });
 
     it.each([

@@ -51,6 +51,16 @@ export interface BlobStore {
    */
   put(key: string, body: BlobBody, options: PutOptions & { readonly ifAbsent: true }): Promise<StoredBlob | 'exists'>;
   put(key: string, body: BlobBody, options: PutOptions & { readonly ifAbsent?: false }): Promise<StoredBlob>;
+  /**
+   * Streams `body` into a blob named after its content: `<prefix><sha256><suffix>`. What has that name is that content, so
+   * storing it again changes nothing. Otherwise as `put`.
+   */
+  putContent(
+    prefix: string,
+    suffix: string,
+    body: BlobBody,
+    options: Omit<PutOptions, 'ifAbsent'>,
+  ): Promise<StoredBlob & { readonly key: string }>;
   /** The bytes of a small blob. @throws SconceError `payload_too_large` where it is longer than `maxBytes`. */
   get(key: string, options: { readonly maxBytes: number }): Promise<Uint8Array | undefined>;
   /** Random access to the blob as it is now, whatever is put or deleted later. Close it. */

@@ -43,14 +43,14 @@ describe('FolderStore', () => {
   });
   afterEach(() => rm(base, { recursive: true, force: true }));
 
-  it('makes folders 0700 and files 0600, where the key says', async () => {
+  it('makes folders 0700 and files 0400, where the key says', async () => {
     await store.put('a/b', x, MAX);
     await store.put('a/c', x, { ...MAX, ifAbsent: true });
     const mode = async (path: string): Promise<number> => (await lstat(path)).mode & 0o777;
     expect(await readFile(join(root, 'a/b'), 'utf8')).toBe('x');
     expect(await store.localPath('a/b')).toBe(join(root, 'a/b'));
     for (const folder of ['', '.tmp', 'a']) expect(await mode(join(root, folder))).toBe(0o700);
-    for (const file of ['a/b', 'a/c']) expect(await mode(join(root, file))).toBe(0o600);
+    for (const file of ['a/b', 'a/c']) expect(await mode(join(root, file))).toBe(0o400);
   });
 
   it('removes folders that empty, but never the root', async () => {

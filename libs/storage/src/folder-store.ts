@@ -14,8 +14,8 @@ import { isMissing, storageError } from './storage-error.ts';
 import { TempFolder } from './temp-folder.ts';
 
 /**
- * A BlobStore in a folder: blob `a/b/c` is the file `<root>/a/b/c`. Folders are made 0700 and files 0600; folders that
- * empty are removed. Any number of processes may share the root, on any file system with hard links (NFS included).
+ * A BlobStore in a folder: blob `a/b/c` is the file `<root>/a/b/c`. Folders are made 0700 and files 0400: a blob is only
+ * ever replaced by another file, so that what is mapped never changes. Folders that empty are removed. Any number of processes may share the root, on any file system with hard links (NFS included).
  *
  * Symbolic links beneath the root are never followed: reading or writing through one is refused with
  * `storage_unavailable`, listing skips them. The root itself may be a link.
@@ -58,6 +58,25 @@ export class FolderStore implements BlobStore {
       throw storageError(error, `storing ${key} failed`);
     } finally {
       await unlink(path).catch(() => undefined); // Gone already after a rename.
+    }
+  }
+
+  async putContent(
+    prefix: string,
+    suffix: string,
+    body: BlobBody,
+    options: Omit<PutOptions, 'ifAbsent'>,
+  ): Promise<StoredBlob & { readonly key: string }> {
+    parseBlobPrefix(prefix);
+    const { path, ...stored } = await writeTemp(this.#temp, `a blob beneath ${prefix}`, body, options);
+    const key = `${prefix}${stored.sha256}${suffix}`;
+    try {
+      await publish({ root: this.#root, segments: parseBlobKey(key), tempPath: path, ifAbsent: true });
+      return { ...stored, key };
+    } catch (error) {
+      throw storageError(error, `storing ${key} failed`);
+    } finally {
+      await unlink(path).catch(() => undefined);
     }
   }
 

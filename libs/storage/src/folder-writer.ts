@@ -39,6 +39,7 @@ export async function writeTemp(
       hash.update(chunk);
       await writeAll(handle, key, chunk);
     }
+    await handle.chmod(0o400);
     await handle.sync().catch((error: unknown) => {
       throw storageError(error, `storing ${key} failed`);
     });
