@@ -10,10 +10,12 @@ import { ErrorFilter } from './http/error.filter.ts';
 import { InferenceController } from './inference/inference.controller.ts';
 import { InferenceService } from './inference/inference.service.ts';
 import { JobsController } from './jobs/jobs.controller.ts';
+import { ModelStateController } from './models/model-state.controller.ts';
 import { ModelsController } from './models/models.controller.ts';
 import { ProtocolModelsController } from './models/protocol-models.controller.ts';
 import { RegistrationRecovery } from './models/registration-recovery.ts';
 import { ServerController } from './models/server.controller.ts';
+import { VersionRemoval } from './models/version-removal.ts';
 import { RepositoryController } from './repository/repository.controller.ts';
 import { CONFIG, LOGGER, TELEMETRY } from './tokens.ts';
 
@@ -31,6 +33,7 @@ export class ApiModule {
         ProtocolModelsController,
         RepositoryController,
         ModelsController,
+        ModelStateController,
         JobsController,
       ],
       providers: [
@@ -40,11 +43,16 @@ export class ApiModule {
         { provide: APP_FILTER, useFactory: () => new ErrorFilter(logger) },
         {
           provide: ModelRepository,
-          useFactory: async () =>
-            new ModelRepository({
+          useFactory: async () => {
+            const repository = new ModelRepository({
               store: await FolderStore.open(config.storage),
               onCorrupt: (error, id) => logger.error({ err: error, ...id }, 'damaged model passed over'),
-            }),
+            });
+            telemetry.metrics.modelDiskBytes.observe(async () =>
+              [...(await repository.diskUsage())].map(([model, { bytes }]) => ({ value: bytes, labels: { model } })),
+            );
+            return repository;
+          },
         },
         {
           provide: ModelDirectory,
@@ -66,6 +74,7 @@ export class ApiModule {
         },
         InferenceService,
         RegistrationRecovery,
+        VersionRemoval,
       ],
     };
   }

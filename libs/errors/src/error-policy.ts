@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'model_not_found'
   | 'job_not_found'
   | 'version_exists'
+  | 'version_in_use'
   | 'idempotency_conflict'
   | 'job_not_finished'
   | 'job_cancelled'
@@ -52,6 +53,7 @@ export const ERROR_POLICY: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   model_not_found: caller(404),
   job_not_found: caller(404),
   version_exists: caller(409),
+  version_in_use: caller(409),
   idempotency_conflict: caller(422),
   job_not_finished: caller(409),
   job_cancelled: caller(409),

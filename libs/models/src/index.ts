@@ -1,3 +1,4 @@
+export type { DiskUsage } from './disk-usage.ts';
 export type { ModelId } from './manifest-store.ts';
 export {
   ModelDirectory,
@@ -31,5 +32,6 @@ export {
 } from './model-manifest.ts';
 export { MAX_MODEL_VERSION, compareVersions, parseModelName, parseModelVersion } from './model-name.ts';
 export { ModelRepository, type ManifestPatch, type ModelRepositoryOptions } from './model-repository.ts';
+export { LATEST, type ModelState } from './model-state.ts';
 export type { ReceiveOptions } from './model-uploads.ts';
 export { SNIFF_HEAD_BYTES, sniffFormat } from './sniff-format.ts';

@@ -23,12 +23,15 @@ export type ModelDirectoryConfigInput = z.input<typeof modelDirectoryConfigSchem
 /** What a request needs to know of a model. */
 export interface ResolvedModel {
   readonly manifest: ModelManifest;
+  /** Whether it is to be served. */
   readonly loaded: boolean;
+  /** Whether threads keep it when others need room. */
+  readonly keepLoaded: boolean;
 }
 
 /** What a directory needs. */
 export interface ModelDirectoryOptions {
-  readonly repository: Pick<ModelRepository, 'get' | 'isLoaded'>;
+  readonly repository: Pick<ModelRepository, 'get' | 'state'>;
   readonly config?: ModelDirectoryConfigInput;
   /** Milliseconds from anywhere, never backwards. Default `performance.now`. */
   readonly now?: () => number;
@@ -51,8 +54,8 @@ interface Miss {
  * - fresh for `ttlMs` after it was loaded: answered from memory;
  * - stale for `maxStaleMs` after that: answered from memory still, while one load in the background refreshes it;
  * - old after that: whoever asks waits for the load. Where a refresh fails the entry stays, and is tried again after
- *   another `ttlMs`; where the model is gone the entry goes;
- * - a miss for `missTtlMs` where the repository says `model_not_found`.
+ *   another `ttlMs`; where the model is gone (or its default is) the entry goes;
+ * - a miss for `missTtlMs` where the repository says `model_not_found`, or that the default version is not ready.
  * Other failures of a first load are thrown and not remembered. Loads of one entry at the same time are one load.
  */
 export class ModelDirectory {
@@ -79,7 +82,7 @@ export class ModelDirectory {
     this.#misses = new LruMap(config.maxEntries);
   }
 
-  /** As `ModelRepository.get`, with its errors, and whether the model is loaded. */
+  /** As `ModelRepository.get`, with its errors, and what holds for all versions of the model. */
   async resolve(name: string, version?: string): Promise<ResolvedModel> {
     parseModelName(name);
     if (version !== undefined) parseModelVersion(version);
@@ -110,7 +113,7 @@ export class ModelDirectory {
     }
   }
 
-  /** The new value; the old one where the store fails. Throws `model_not_found`. */
+  /** The new value; the old one where the store fails. Throws `model_not_found`, `model_not_ready`. */
   async #refresh(
     key: string,
     hit: Hit,
@@ -120,7 +123,7 @@ export class ModelDirectory {
     try {
       return await (underWay ?? this.#load(key, id.name, id.version));
     } catch (error) {
-      if (isNotFound(error)) throw error;
+      if (isGone(error)) throw error;
       if (underWay === undefined) {
         hit.freshUntilMs = this.#now() + this.#ttlMs;
         this.#onRefreshError(error, id.name);
@@ -146,7 +149,7 @@ export class ModelDirectory {
       },
       (error: unknown) => {
         settle(() => {
-          if (!isNotFound(error)) return;
+          if (!isGone(error)) return;
           this.#hits.delete(key);
           this.#misses.set(key, { error, untilMs: this.#now() + this.#missTtlMs });
         });
@@ -158,11 +161,11 @@ export class ModelDirectory {
   }
 
   async #read(name: string, version: string | undefined): Promise<ResolvedModel> {
-    const [manifest, loaded] = await Promise.all([
+    const [manifest, { loaded, keep_loaded: keepLoaded }] = await Promise.all([
       this.#repository.get(name, version),
-      this.#repository.isLoaded(name),
+      this.#repository.state(name),
     ]);
-    return { manifest, loaded };
+    return { manifest, loaded, keepLoaded };
   }
 }
 
@@ -171,6 +174,7 @@ function keyOf(name: string, version: string | undefined): string {
   return `${name}/${version ?? ''}`;
 }
 
-function isNotFound(error: unknown): error is SconceError {
-  return error instanceof SconceError && error.code === 'model_not_found';
+/** The repository knows that there is nothing to serve; every other failure is its own. */
+function isGone(error: unknown): error is SconceError {
+  return error instanceof SconceError && (error.code === 'model_not_found' || error.code === 'model_not_ready');
 }

@@ -1,12 +1,13 @@
 import { SconceError, toSconceError } from '@sconce/errors';
 import type { BlobBody, BlobStore } from '@sconce/storage';
+import { readDiskUsage, type DiskUsage } from './disk-usage.ts';
 import { KeyedLock } from './keyed-lock.ts';
-import { LoadedState } from './loaded-state.ts';
 import { ManifestStore, type ModelId } from './manifest-store.ts';
 import { versionPrefix } from './model-layout.ts';
 import type { ModelManifest } from './model-manifest.ts';
 import { parseModelName, parseModelVersion } from './model-name.ts';
 import { modelNotFound, versionNotFound } from './model-not-found.ts';
+import { LATEST, ModelStates, type ModelState } from './model-state.ts';
 import { checkTransition } from './model-status.ts';
 import { ModelUploads, type ReceiveOptions } from './model-uploads.ts';
 
@@ -55,7 +56,7 @@ export class ModelRepository {
   readonly #store: BlobStore;
   readonly #manifests: ManifestStore;
   readonly #uploads: ModelUploads;
-  readonly #loaded: LoadedState;
+  readonly #states: ModelStates;
   readonly #locks = new KeyedLock();
   readonly #now: () => number;
   readonly #onCorrupt: NonNullable<ModelRepositoryOptions['onCorrupt']>;
@@ -68,7 +69,7 @@ export class ModelRepository {
     this.#onCorrupt = onCorrupt;
     this.#manifests = new ManifestStore(store);
     this.#uploads = new ModelUploads({ store, manifests: this.#manifests, now, abandonedAfterMs });
-    this.#loaded = new LoadedState(store, (error, name) => onCorrupt(error, { name }));
+    this.#states = new ModelStates(store, (error, name) => onCorrupt(error, { name }));
   }
 
   /**
@@ -89,8 +90,10 @@ export class ModelRepository {
   }
 
   /**
-   * One version; without `version`, the highest that is ready, else the highest there is.
-   * @throws SconceError `model_not_found`; `internal` where the manifest is damaged.
+   * One version; without `version`, the model's default version where one is set, else the highest that is ready, else the
+   * highest there is.
+   * @throws SconceError `model_not_found`; `model_not_ready` where the default version that is set is not ready; `internal`
+   * where the manifest is damaged.
    */
   async get(name: string, version?: string): Promise<ModelManifest> {
     parseModelName(name);
@@ -124,32 +127,58 @@ export class ModelRepository {
     });
   }
 
-  /** Removes a version, damaged or not; with the last one the model is gone. @throws SconceError `model_not_found`. */
-  async remove(name: string, version: string): Promise<void> {
+  /**
+   * Removes a version, damaged or not; with the last one the model is gone. `force` removes the version that is set as the
+   * model's default, too, which then is the latest again.
+   * @throws SconceError `model_not_found`; `version_in_use` for the version that is set as default.
+   */
+  async remove(name: string, version: string, options: { readonly force?: boolean } = {}): Promise<void> {
     parseModelName(name);
     parseModelVersion(version);
     await this.#locks.run(name, async () => {
       const prefix = versionPrefix(name, version);
       const first = await this.#store.list(prefix)[Symbol.asyncIterator]().next();
       if (first.done === true) await this.#fail({ name, version });
+      const state = await this.#states.get(name);
+      if (state.default_version === version) {
+        if (options.force !== true) throw isDefaultVersion(name, version);
+        // Before the version goes: whatever dies in between, requests without a version find one.
+        await this.#states.set(name, { ...state, default_version: LATEST });
+      }
       await this.#store.deletePrefix(prefix);
       // Not the model's whole prefix: another process may be uploading a new version beneath it.
-      if ((await this.#manifests.ids(name)).length === 0) await this.#loaded.delete(name);
+      if ((await this.#manifests.ids(name)).length === 0) await this.#states.delete(name);
     });
   }
 
-  /** Remembers whether a model is to be served. @throws SconceError `model_not_found`. */
-  async setLoaded(name: string, loaded: boolean): Promise<void> {
+  /** What holds for all versions of a model; of one that is not there, what a new one begins with. */
+  async state(name: string): Promise<ModelState> {
+    return this.#states.get(parseModelName(name));
+  }
+
+  /**
+   * Changes what holds for all versions of a model, in one step: whoever reads it sees it before or after.
+   * @throws SconceError `model_not_found`; `invalid_request`, `model_not_ready` for a default version that can't be one.
+   */
+  async setState(name: string, patch: Partial<ModelState>): Promise<ModelState> {
     parseModelName(name);
-    await this.#locks.run(name, async () => {
+    const { default_version: version } = patch;
+    if (version !== undefined && version !== LATEST) parseModelVersion(version);
+    return this.#locks.run(name, async () => {
       if ((await this.#manifests.ids(name)).length === 0) await this.#fail({ name });
-      await this.#loaded.set(name, loaded);
+      if (version !== undefined && version !== LATEST) {
+        const manifest = await this.get(name, version);
+        if (manifest.status !== 'ready') throw notReady(manifest, 'only a version that is ready can be the default');
+      }
+      const after = { ...(await this.#states.get(name)), ...patch };
+      await this.#states.set(name, after);
+      return after;
     });
   }
 
-  /** Whether a model is to be served: yes, until `setLoaded` says otherwise. */
-  async isLoaded(name: string): Promise<boolean> {
-    return this.#loaded.get(parseModelName(name));
+  /** Bytes in the store by model, of one or of all; an upload under way counts as far as it is stored. */
+  async diskUsage(name?: string): Promise<ReadonlyMap<string, DiskUsage>> {
+    return readDiskUsage(this.#store, name === undefined ? undefined : parseModelName(name));
   }
 
   /** The artifact as a local file, read-only. @throws SconceError `model_not_found` where it is gone or not received yet. */
@@ -165,6 +194,21 @@ export class ModelRepository {
   }
 
   async #getDefault(name: string): Promise<ModelManifest> {
+    const { default_version: version } = await this.#states.get(name);
+    return version === LATEST ? this.#getLatest(name) : this.#getPinned({ name, version });
+  }
+
+  async #getPinned(id: ModelId): Promise<ModelManifest> {
+    const manifest = await this.#manifests.read(id);
+    if (manifest?.status === 'ready') return manifest;
+    const what = 'it is the default version of the model: set another, or "latest"';
+    if (manifest !== undefined) throw notReady(manifest, what);
+    throw new SconceError('model_not_found', `version ${id.version} of model ${id.name} is gone, and ${what}`, {
+      details: { ...id },
+    });
+  }
+
+  async #getLatest(name: string): Promise<ModelManifest> {
     const ids = await this.#manifests.ids(name);
     let highest: ModelManifest | undefined;
     let damage: SconceError | undefined;
@@ -221,4 +265,19 @@ export class ModelRepository {
     }
     return this.#suggestions.names;
   }
+}
+
+function isDefaultVersion(name: string, version: string): SconceError {
+  return new SconceError(
+    'version_in_use',
+    `version ${version} of model ${name} is its default version: set another, or "latest", or remove it with force=true`,
+    { details: { name, version } },
+  );
+}
+
+function notReady({ name, version, status, error }: ModelManifest, why: string): SconceError {
+  const reason = error === undefined ? '' : ` (${error.message})`;
+  return new SconceError('model_not_ready', `version ${version} of model ${name} is ${status}${reason}, and ${why}`, {
+    details: { param: 'default_version', name, version, status },
+  });
 }

@@ -15,6 +15,7 @@ import type { QueueConfig } from './queue-config.ts';
 import { laneQueueName, type Lane } from './queue-names.ts';
 import { closeRedis, connectRedis, farewell, onRedis } from './redis-connection.ts';
 import { ReplyReader } from './reply-channel.ts';
+import { UsageNotes, readVersionUsage, type VersionUsage } from './version-usage.ts';
 
 /** How an asynchronous job is to be kept. */
 export interface SubmitOptions {
@@ -51,6 +52,7 @@ export class InferenceProducer {
   readonly #records: JobRecords;
   readonly #queues: LaneQueues;
   readonly #online: OnlineRequests;
+  readonly #usage: UsageNotes;
   readonly #onError: (error: Error) => void;
   #closed = false;
 
@@ -72,6 +74,7 @@ export class InferenceProducer {
       maxOutstandingBytes,
       onLateReply: options.onLateReply ?? (() => undefined),
     });
+    this.#usage = new UsageNotes({ redis: this.#redis, keys: this.#keys, onError });
     this.#replies = new ReplyReader({
       redis: connectRedis(redisUrl, 'patient', onError),
       stream: this.#replyStream,
@@ -101,7 +104,12 @@ export class InferenceProducer {
     options: { deadlineMs: number; signal?: AbortSignal },
   ): Promise<InferenceAnswer> {
     this.#checkOpen();
-    return this.#online.infer(request, options);
+    const end = this.#usage.begin(request.model, request.version);
+    try {
+      return await this.#online.infer(request, options);
+    } finally {
+      end();
+    }
   }
 
   /**
@@ -173,6 +181,20 @@ export class InferenceProducer {
     return onRedis('read the statistics', () => readModelStatistics(this.#redis, this.#keys, model, version));
   }
 
+  /** Who uses a version now, over all producers and workers. */
+  async usage(model: string, version: string): Promise<VersionUsage> {
+    return onRedis('look up who uses the version', () =>
+      readVersionUsage(this.#redis, this.#keys, { model, version }),
+    );
+  }
+
+  /** Forgets the totals and the last request of a version that has been removed; its jobs' records stay. */
+  async forgetVersion(model: string, version: string): Promise<void> {
+    await onRedis('forget the version', () =>
+      this.#redis.unlink(this.#keys.lastRequest(model, version), this.#keys.statistics(model, version)),
+    );
+  }
+
   /** Jobs waiting in each queue this producer has used. */
   async backlogs(): Promise<readonly { readonly queue: string; readonly jobs: number }[]> {
     return onRedis('count the backlog', () => this.#queues.backlogs());
@@ -192,6 +214,7 @@ export class InferenceProducer {
     if (this.#closed) return;
     this.#closed = true;
     this.#online.refuseAll(shuttingDown());
+    this.#usage.close();
     await this.#replies.stop();
     await this.#queues.close();
     if (this.#redis.status === 'ready') await farewell(this.#redis.unlink(this.#replyStream));
@@ -204,6 +227,7 @@ export class InferenceProducer {
     const ttlSeconds = this.#config.jobTtlSeconds;
     const createdAtMs = Date.now();
     const queue = laneQueueName(pool, lane);
+    this.#usage.begin(model, version)();
     await this.#records.create({ id, model, version, queue, createdAtMs, attachment }, ttlSeconds);
     const queued = toQueuedRequest(id, request, { acceptedAtMs: createdAtMs, durable: true });
     const payload = packPayload(this.#keys, id, request.inputs);

@@ -28,12 +28,21 @@ export interface JobRecord {
 
 export type NewJobRecord = Pick<JobRecord, 'id' | 'model' | 'version' | 'queue' | 'createdAtMs' | 'attachment'>;
 
-// Transitions are scripts, so that of two workers that ran one job (or a worker and a cancel) exactly one wins.
+// Transitions are scripts, so that of two workers that ran one job (or a worker and a cancel) exactly one wins. With the
+// same step a job joins its version's set of unfinished jobs and leaves it: the record names the set. One whose record
+// expires stays in the set until it is counted next; the set itself goes with its last record.
+const LEAVE = `
+local unfinished = redis.call('HGET', KEYS[1], 'unfinished')
+if unfinished then redis.call('ZREM', unfinished, ARGV[1]) end`;
 const CREATE = `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'status', 'queued', 'model', ARGV[1], 'version', ARGV[2], 'created_at', ARGV[3], 'attachment', ARGV[4], 'queue', ARGV[5])
-redis.call('EXPIRE', KEYS[1], ARGV[6])
+redis.call('HSET', KEYS[1], 'status', 'queued', 'model', ARGV[2], 'version', ARGV[3], 'created_at', ARGV[4], 'attachment', ARGV[5], 'queue', ARGV[6], 'unfinished', KEYS[2])
+redis.call('EXPIRE', KEYS[1], ARGV[7])
+redis.call('ZADD', KEYS[2], redis.call('TIME')[1] + ARGV[7], ARGV[1])
+if redis.call('TTL', KEYS[2]) < tonumber(ARGV[7]) then redis.call('EXPIRE', KEYS[2], ARGV[7]) end
 return 1`;
+const FORGET = `${LEAVE}
+redis.call('UNLINK', KEYS[1])`;
 const START = `
 local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'queued' and status ~= 'running' then return 0 end
@@ -43,15 +52,15 @@ return 1`;
 const FINISH = `
 local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'queued' and status ~= 'running' then return 0 end
-if ARGV[5] ~= '' then redis.call('SET', KEYS[2], ARGV[5], 'EX', ARGV[6]) end
-redis.call('HSET', KEYS[1], 'status', ARGV[1], 'finished_at', ARGV[2], 'error', ARGV[3], 'timing', ARGV[4])
-redis.call('EXPIRE', KEYS[1], ARGV[6])
+if ARGV[6] ~= '' then redis.call('SET', KEYS[2], ARGV[6], 'EX', ARGV[7]) end
+redis.call('HSET', KEYS[1], 'status', ARGV[2], 'finished_at', ARGV[3], 'error', ARGV[4], 'timing', ARGV[5])
+redis.call('EXPIRE', KEYS[1], ARGV[7])${LEAVE}
 return 1`;
 const CANCEL = `
 local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'queued' and status ~= 'running' then return status end
-redis.call('HSET', KEYS[1], 'status', 'cancelled', 'finished_at', ARGV[1])
-redis.call('EXPIRE', KEYS[1], ARGV[2])
+redis.call('HSET', KEYS[1], 'status', 'cancelled', 'finished_at', ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])${LEAVE}
 return 'cancelled'`;
 
 /** The durable state of asynchronous jobs. A final state is never left: later transitions are refused. */
@@ -70,12 +79,13 @@ export class JobRecords {
   async create(record: NewJobRecord, ttlSeconds: number): Promise<void> {
     const { id, model, version, queue, createdAtMs } = record;
     const attachment = JSON.stringify(record.attachment ?? null);
-    await this.#redis.eval(CREATE, 1, this.#keys.job(id), model, version, createdAtMs, attachment, queue, ttlSeconds);
+    const keys = [this.#keys.job(id), this.#keys.unfinishedJobs(model, version)] as const;
+    await this.#redis.eval(CREATE, 2, ...keys, id, model, version, createdAtMs, attachment, queue, ttlSeconds);
   }
 
   /** Forgets a job that was never queued. */
   async forget(id: string): Promise<void> {
-    await this.#redis.unlink(this.#keys.job(id));
+    await this.#redis.eval(FORGET, 1, this.#keys.job(id), id);
   }
 
   async get(id: string): Promise<JobRecord | undefined> {
@@ -115,12 +125,12 @@ export class JobRecords {
       : ['failed', JSON.stringify(outcome.error), '', ''];
     const keys = [this.#keys.job(id), this.#keys.result(id)] as const;
     const ttl = this.#resultTtlSeconds;
-    return (await this.#redis.eval(FINISH, 2, ...keys, status, Date.now(), error, timing, result, ttl)) === 1;
+    return (await this.#redis.eval(FINISH, 2, ...keys, id, status, Date.now(), error, timing, result, ttl)) === 1;
   }
 
   /** Cancels a job that has not ended. Answers the status it then has. Throws `job_not_found`. */
   async cancel(id: string): Promise<JobStatus> {
-    const status = await this.#redis.eval(CANCEL, 1, this.#keys.job(id), Date.now(), this.#resultTtlSeconds);
+    const status = await this.#redis.eval(CANCEL, 1, this.#keys.job(id), id, Date.now(), this.#resultTtlSeconds);
     if (typeof status !== 'string') throw jobNotFound(id);
     return status as JobStatus;
   }

@@ -40,6 +40,16 @@ export class Keys {
     return `${this.#base}:statistics:${model}:${version}`;
   }
 
+  /** Epoch ms at which a version last had a request. */
+  lastRequest(model: string, version: string): string {
+    return `${this.#base}:last-request:${model}:${version}`;
+  }
+
+  /** Sorted set: asynchronous jobs of a version that have not ended, by the second at which their record expires. */
+  unfinishedJobs(model: string, version: string): string {
+    return `${this.#base}:unfinished:${model}:${version}`;
+  }
+
   /** Pub/sub channel: notices to every worker. */
   notices(): string {
     return `${this.#base}:notices`;

@@ -1,4 +1,11 @@
-export { probeBatchAxis, type BatchFinding } from './batch-proof.ts';
+export {
+  proveBatchAxis,
+  type BatchFinding,
+  type BatchHints,
+  type FixedRows,
+  type ProvableModel,
+} from './proof/batch-proof.ts';
+export type { ProbeExamples } from './proof/probe-inputs.ts';
 export { InferencePool, type RunCall, type RunResult } from './inference-pool.ts';
 export {
   MicroBatcher,

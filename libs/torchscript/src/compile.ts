@@ -4,9 +4,10 @@ import { IR_VERSION, OPSET, pruneGraph, type OnnxModel } from '@sconce/onnx';
 import { readTensor } from './archive/read-tensor.ts';
 import type { TorchScriptArchive } from './archive/torchscript-archive.ts';
 import { execute, type Execution } from './executor/execute.ts';
+import { describePosition } from './frontend/position.ts';
 import { Program } from './frontend/program.ts';
 import { applySizes, inferInputs, type LearnedSizes } from './signature/learn-inputs.ts';
-import { methodParams } from './signature/inputs-of-call.ts';
+import { defaultsOf, methodParams } from './signature/inputs-of-call.ts';
 import { planInputs, type ArgumentPlan, type InputOptions } from './signature/plan-inputs.ts';
 import { resolveSignature, type CompiledSignature } from './signature/resolve-signature.ts';
 import { placeWeights } from './weights/place-weights.ts';
@@ -31,6 +32,10 @@ export interface CompiledModel {
    * spread, loops as far as they were unrolled.
    */
   readonly operators: ReadonlyMap<string, number>;
+  /** Batch sizes that the code may bake in: what it makes of an axis 0 that had the size of an input's, and the line that does. */
+  readonly fixedRows: readonly { readonly size: number; readonly source: string }[];
+  /** The lines of the code that branch or loop on what only a run knows. */
+  readonly runtimeControl: readonly string[];
 }
 
 /** Rounds in which sizes the model demands are learned and put into its inputs. */
@@ -47,12 +52,36 @@ export async function compile(archive: TorchScriptArchive, options: CompileOptio
   try {
     return await compileMethod(archive, options);
   } catch (thrown) {
+    const compiled = await compileWithDefaults(archive, options, thrown);
+    if (compiled !== undefined) return compiled;
     if (thrown instanceof SconceError) throw thrown;
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
     throw new SconceError('internal', `the compiler failed on this model: ${reason}; please report it`, {
       cause: thrown,
     });
   }
+}
+
+/**
+ * A model that does not compile with its numbers as inputs, compiled with those that have defaults fixed at them: an
+ * `is_causal: bool = False` decides what the model does rather than what it works on.
+ */
+async function compileWithDefaults(
+  archive: TorchScriptArchive,
+  options: CompileOptions,
+  thrown: unknown,
+): Promise<CompiledModel | undefined> {
+  if (!(thrown instanceof SconceError) || thrown.code !== 'model_invalid' || options.given !== undefined)
+    return undefined;
+  const methods = new Program(archive.sources).findClass(archive.root.className)?.methods ?? [];
+  const params = methods.find(({ name }) => name === (options.method ?? 'forward'))?.params ?? [];
+  const defaults = defaultsOf(params).filter(([name]) => options.args?.has(name) !== true);
+  if (defaults.length === 0) return undefined;
+  const args = new Map([...(options.args ?? []), ...defaults]);
+  const compiled = await compileMethod(archive, { ...options, args }).catch(() => undefined);
+  if (compiled === undefined) return undefined;
+  const fixed = defaults.map(([name, value]) => `${name} = ${String(value)}`).join(', ');
+  return { ...compiled, warnings: [...compiled.warnings, `${fixed}: the model compiles only with its defaults fixed`] };
 }
 
 async function compileMethod(archive: TorchScriptArchive, options: CompileOptions): Promise<CompiledModel> {
@@ -78,7 +107,9 @@ async function compileMethod(archive: TorchScriptArchive, options: CompileOption
     graph: pruneGraph({ ...graph, initializers: [...graph.initializers, ...weights] }),
     metadata: await stateMetadata(archive, signature),
   };
-  return { model, signature, warnings: [...emitter.warnings], operators: emitter.operators };
+  const fixedRows = [...emitter.fixedRows].map(([size, at]) => ({ size, source: describePosition(at) }));
+  const runtimeControl = emitter.runtimeControl.map(describePosition);
+  return { model, signature, warnings: [...emitter.warnings], operators: emitter.operators, fixedRows, runtimeControl };
 }
 
 /** Initial state up to this many bytes goes into the model's metadata. */

@@ -1,6 +1,7 @@
 export { openArchive } from './archive/open-archive.ts';
 export { contiguousRange, readTensor } from './archive/read-tensor.ts';
 export type { ByteRangeInFile, SourceOrigin, SourceText, TorchScriptArchive } from './archive/torchscript-archive.ts';
+export { compileForCall, type CompiledForCall } from './calls/compile-for-call.ts';
 export { compile, type CompiledModel, type CompileOptions } from './compile.ts';
 export {
   describeArchive,

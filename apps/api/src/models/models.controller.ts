@@ -1,16 +1,19 @@
 import type { Readable } from 'node:stream';
 import { Controller, Delete, Get, Inject, Param, Post, Put, Query, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { SconceError } from '@sconce/errors';
 import { ModelDirectory, ModelRepository, toModelResource, type ModelResource } from '@sconce/models';
 import { InferenceProducer } from '@sconce/queue';
 import type { ApiConfig } from '../config.ts';
+import { DocumentModel, DocumentModels, DocumentRemoval } from '../docs/model-state.docs.ts';
 import { DocumentPush, DocumentVersion } from '../docs/models.docs.ts';
 import { STREAM_BODY } from '../http/body-parser.ts';
 import { CONFIG } from '../tokens.ts';
+import { listModel, listVersions, type ListedModel, type ListedVersion } from './model-listing.ts';
+import { VersionRemoval } from './version-removal.ts';
 
 const poolSchema = z
   .string()
@@ -26,19 +29,19 @@ export class ModelsController {
     @Inject(ModelRepository) private readonly repository: ModelRepository,
     @Inject(ModelDirectory) private readonly directory: ModelDirectory,
     @Inject(InferenceProducer) private readonly producer: InferenceProducer,
+    @Inject(VersionRemoval) private readonly removal: VersionRemoval,
   ) {}
 
   @Get()
-  @ApiOperation({ summary: 'All versions of all models' })
-  async list(): Promise<{ object: 'list'; data: ModelResource[] }> {
-    return { object: 'list', data: (await this.repository.list()).map(toModelResource) };
+  @DocumentModels()
+  async list(): Promise<{ object: 'list'; data: readonly ListedVersion[] }> {
+    return { object: 'list', data: await listVersions(this.repository) };
   }
 
   @Get(':model')
-  @ApiOperation({ summary: 'One model with its versions' })
-  async get(@Param('model') model: string): Promise<{ name: string; versions: ModelResource[] }> {
-    const { name } = await this.repository.get(model);
-    return { name, versions: (await this.repository.versions(name)).map(toModelResource) };
+  @DocumentModel()
+  async get(@Param('model') model: string): Promise<ListedModel> {
+    return listModel(this.repository, model);
   }
 
   @Get(':model/versions/:version')
@@ -73,16 +76,14 @@ export class ModelsController {
   }
 
   @Delete(':model/versions/:version')
-  @ApiOperation({ summary: 'Remove a version' })
+  @DocumentRemoval()
   async remove(
     @Param('model') model: string,
     @Param('version') version: string,
     @Res() reply: FastifyReply,
+    @Query('force') force?: string,
   ): Promise<void> {
-    await this.repository.get(model, version);
-    await this.producer.notify({ kind: 'unload', model, version });
-    await this.repository.remove(model, version);
-    this.directory.invalidate(model);
+    await this.removal.remove(model, version, { force: parseForce(force) });
     void reply.status(204).send();
   }
 
@@ -117,4 +118,10 @@ export class ModelsController {
       .header('location', `/v1/models/${manifest.name}/versions/${manifest.version}`)
       .send(toModelResource(manifest));
   }
+}
+
+function parseForce(force: string | undefined): boolean {
+  if (force === undefined || force === 'false') return false;
+  if (force === 'true') return true;
+  throw new SconceError('invalid_request', `"force" must be true or false.`, { details: { param: 'force' } });
 }

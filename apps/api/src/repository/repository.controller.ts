@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { SconceError } from '@sconce/errors';
 import { ModelDirectory, ModelRepository, type ModelManifest } from '@sconce/models';
 import { InferenceProducer } from '@sconce/queue';
+import { parseJsonBody } from '../http/json-body.ts';
 
 interface IndexEntry {
   readonly name: string;
@@ -29,11 +30,11 @@ export class RepositoryController {
   @Post('index')
   @HttpCode(200)
   async index(@Req() request: FastifyRequest): Promise<IndexEntry[]> {
-    const { ready } = parseBody(request.body, indexRequestSchema);
+    const { ready } = parseJsonBody(request.body, indexRequestSchema);
     const manifests = await this.repository.list();
     const loaded = new Map<string, boolean>();
     for (const { name } of manifests) {
-      if (!loaded.has(name)) loaded.set(name, await this.repository.isLoaded(name));
+      if (!loaded.has(name)) loaded.set(name, (await this.repository.state(name)).loaded);
     }
     const entries = manifests.map((manifest) => toIndexEntry(manifest, loaded.get(manifest.name) ?? true));
     return ready ? entries.filter((entry) => entry.state === 'READY') : entries;
@@ -42,7 +43,7 @@ export class RepositoryController {
   @Post('models/:model/load')
   @HttpCode(200)
   async load(@Req() request: FastifyRequest, @Param('model') model: string): Promise<void> {
-    const { parameters } = parseBody(request.body, loadRequestSchema);
+    const { parameters } = parseJsonBody(request.body, loadRequestSchema);
     const override = Object.keys(parameters).find((name) => name === 'config' || name.startsWith('file:'));
     if (override !== undefined) {
       throw new SconceError(
@@ -62,8 +63,7 @@ export class RepositoryController {
   }
 
   async #setLoaded(model: string, loaded: boolean): Promise<void> {
-    await this.repository.get(model);
-    await this.repository.setLoaded(model, loaded);
+    await this.repository.setState(model, { loaded });
     this.directory.invalidate(model);
   }
 }
@@ -74,21 +74,4 @@ function toIndexEntry({ name, version, status, error }: ModelManifest, loaded: b
   return loaded
     ? { name, version, state: 'READY', reason: '' }
     : { name, version, state: 'UNAVAILABLE', reason: 'unloaded' };
-}
-
-/** An optional JSON body; an empty one is `{}`. */
-function parseBody<S extends z.ZodType>(body: unknown, schema: S): z.output<S> {
-  const text = Buffer.isBuffer(body) ? body.toString('utf8').trim() : '';
-  let value: unknown;
-  try {
-    value = text === '' ? {} : JSON.parse(text);
-  } catch (cause) {
-    throw new SconceError('invalid_request', `The body is not JSON: ${(cause as Error).message}`, { cause });
-  }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new SconceError('invalid_request', `Field "${issue?.path.join('.')}": ${issue?.message}`, {
-    details: { param: issue?.path.join('.') ?? '' },
-  });
 }

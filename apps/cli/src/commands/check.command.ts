@@ -1,7 +1,6 @@
 import { Command } from 'commander';
-import { casesOf } from '../offline/cases.ts';
+import { casesOf, type OutputReport, type Tolerance } from '@sconce/tensor';
 import { checkCases } from '../offline/check-cases.ts';
-import type { OutputReport, Tolerance } from '../offline/compare.ts';
 import { withModel } from '../offline/model-file.ts';
 import { modelOptions, type ModelOptions } from '../offline/model-options.ts';
 import { readTensors } from '../offline/tensor-file.ts';

@@ -1,6 +1,5 @@
 import { Command } from 'commander';
-import { encodeSafetensors, formatSpec } from '@sconce/tensor';
-import { callOf } from '../offline/call.ts';
+import { callOf, encodeSafetensors, formatSpec } from '@sconce/tensor';
 import { existingFile, withModel } from '../offline/model-file.ts';
 import { modelOptions, type ModelOptions } from '../offline/model-options.ts';
 import { outputPath, writeFiles } from '../offline/output-file.ts';

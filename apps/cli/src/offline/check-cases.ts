@@ -1,7 +1,12 @@
 import { SconceError } from '@sconce/errors';
-import type { Tensor } from '@sconce/tensor';
-import type { Case } from './cases.ts';
-import { compareOutput, offReport, type OutputReport, type Tolerance } from './compare.ts';
+import {
+  compareOutput,
+  offReport,
+  type CallCase,
+  type OutputReport,
+  type Tensor,
+  type Tolerance,
+} from '@sconce/tensor';
 import type { ModelFile } from './model-file.ts';
 import type { ModelOptions } from './model-options.ts';
 import { prepare, type ModuleState, type RunnableModel } from './runnable-model.ts';
@@ -21,7 +26,7 @@ export interface CheckReport {
  */
 export async function checkCases(
   model: ModelFile,
-  cases: readonly Case[],
+  cases: readonly CallCase[],
   options: ModelOptions & Tolerance,
   onCall: (done: number) => void,
 ): Promise<CheckReport> {
@@ -49,14 +54,14 @@ export async function checkCases(
 }
 
 /** What a model is compiled for: types, ranks and, since they may have to be fixed, numbers. */
-function formOf({ inputs }: Case): string {
+function formOf({ inputs }: CallCase): string {
   const texts = inputs.map(({ datatype, shape, data }) =>
     shape.length === 0 ? `${datatype}=${data.toString()}` : `${datatype}:${shape.length}`,
   );
   return texts.join(';');
 }
 
-async function checkCase(runnable: RunnableModel, one: Case, tolerance: Tolerance): Promise<OutputReport[]> {
+async function checkCase(runnable: RunnableModel, one: CallCase, tolerance: Tolerance): Promise<OutputReport[]> {
   const { call, inputs, outputs: expected } = one;
   let actual: readonly Tensor[];
   try {

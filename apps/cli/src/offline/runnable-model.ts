@@ -1,21 +1,8 @@
 import { basename, dirname } from 'node:path';
-import { SconceError } from '@sconce/errors';
 import { encodeModel } from '@sconce/onnx';
 import { OnnxSession } from '@sconce/runtime';
-import type { Tensor } from '@sconce/tensor';
-import {
-  compile,
-  inputsOfCall,
-  methodParams,
-  Program,
-  readTensor,
-  type CompiledModel,
-  type CompileOptions,
-  datatypeOf,
-  scalarTypeOf,
-} from '@sconce/torchscript';
-import { bindCall, checkNames, type Call, type InputSpec } from './call.ts';
-import { withNumbersFixed, withoutFixed } from './fixed-numbers.ts';
+import { bindCall, type InputSpec, type ModelCall, type Tensor } from '@sconce/tensor';
+import { compileForCall, datatypeOf, readTensor, type CompiledModel } from '@sconce/torchscript';
 import type { ModelFile, OnnxFile, TorchScriptFile } from './model-file.ts';
 import { compileOptions, refuseModelOptions, type ModelOptions } from './model-options.ts';
 
@@ -26,7 +13,7 @@ export interface RunnableModel {
    * Runs one call; the outputs come flattened in order.
    * @throws SconceError `invalid_tensor` for tensors that are not what the model takes, `inference_failed` for a run that failed.
    */
-  run(call: Call): Promise<Tensor[]>;
+  run(call: ModelCall): Promise<Tensor[]>;
   release(): Promise<void>;
 }
 
@@ -44,7 +31,7 @@ const THREADS = { intraOpThreads: 0 };
  */
 export async function prepare(
   model: ModelFile,
-  call: Call,
+  call: ModelCall,
   options: ModelOptions,
   state: ModuleState = new Map(),
 ): Promise<RunnableModel> {
@@ -72,12 +59,15 @@ async function prepareOnnx({ path }: OnnxFile): Promise<RunnableModel> {
 
 async function prepareTorchScript(
   model: TorchScriptFile,
-  call: Call,
+  call: ModelCall,
   options: ModelOptions,
   state: ModuleState,
 ): Promise<RunnableModel> {
   const { path } = model;
-  const { compiled, reduce, fixed } = await compileFor(call, model, compileOptions(model.archive, options));
+  const { compiled, reduce, fixed } = await compileForCall(model.archive, call, {
+    ...compileOptions(model.archive, options),
+    archiveName: basename(path),
+  });
   const { signature } = compiled;
   const warnings =
     fixed.length === 0
@@ -109,66 +99,6 @@ async function prepareTorchScript(
       });
     },
     release: () => session.release(),
-  };
-}
-
-/** A model compiled for a call, and how calls become what it takes. */
-interface CompiledFor {
-  readonly compiled: CompiledModel;
-  readonly reduce: (call: Call) => Call;
-  /** Numbers of the call that had to be fixed, as `name = value`. */
-  readonly fixed: readonly string[];
-}
-
-/**
- * Compiles the model for a call. Numbers are inputs of the compiled model; where an operator needs one beforehand, the model is
- * compiled with the call's own.
- */
-async function compileFor(call: Call, model: TorchScriptFile, options: CompileOptions): Promise<CompiledFor> {
-  const { archive } = model;
-  const params = methodParams(archive, new Program(archive.sources), options.method ?? 'forward');
-  const args = options.args ?? new Map();
-  const reduce = (whole: Call): Call => withoutFixed(whole, params, args);
-  const reduced = reduce(call);
-  try {
-    return { compiled: await compile(archive, describedBy(reduced, model, options)), reduce, fixed: [] };
-  } catch (thrown) {
-    const numbers = withNumbersFixed(reduced, params, args);
-    const unsupported = thrown instanceof SconceError && thrown.details['unsupported'] !== undefined;
-    if (numbers === undefined || !unsupported) throw thrown;
-    const compiled = await compile(archive, describedBy(numbers.call, model, { ...options, args: numbers.args }));
-    return { compiled, reduce: (whole) => withoutFixed(whole, params, numbers.args), fixed: numbers.fixed };
-  }
-}
-
-/** The options with the call's tensors as the inputs, where `--input` says nothing else; every axis stays free. */
-function describedBy(call: Call, { path, archive }: TorchScriptFile, options: CompileOptions): CompileOptions {
-  const params = methodParams(archive, new Program(archive.sources), options.method ?? 'forward');
-  const { tensors, byName } = checkNames(
-    call,
-    params.map(({ name }) => name),
-  );
-  const described = byName
-    ? {
-        inputs: new Map(
-          tensors.map(({ name, datatype, shape }) => [
-            name,
-            { dtype: scalarTypeOf(datatype), shape: shape.map(() => null) },
-          ]),
-        ),
-        // Those that have no name in the call take their defaults.
-        given: 0,
-      }
-    : inputsOfCall(
-        archive,
-        tensors.map(({ datatype, shape }) => ({ dtype: scalarTypeOf(datatype), rank: shape.length })),
-        { ...options, fixed: new Set(options.args?.keys()) },
-      );
-  return {
-    ...options,
-    ...described,
-    inputs: new Map([...(described.inputs ?? []), ...(options.inputs ?? [])]),
-    archiveName: basename(path),
   };
 }
 

@@ -154,6 +154,7 @@ export class ControlFlow {
       cell,
       value: merge(a ?? null, b ?? null, cell.attribute === undefined ? 'an object' : `self.${cell.attribute}`),
     }));
+    this.#emitter.runtimeControl.push(at);
     const results = pairs.length === 0 ? [] : this.#ifNode(test, then.scope, otherwise.scope, pairs);
     const fill = (value: Value): Value => fillPlaceholders(value, placeholders, results);
     for (const { name, value } of assigned) frame.set(name, fill(value));

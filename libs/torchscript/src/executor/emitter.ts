@@ -1,5 +1,6 @@
 import { GraphBuilder, type OnnxAttribute, type OnnxDatatype } from '@sconce/onnx';
 
+import type { Position } from '../frontend/ast.ts';
 import type { PickleTensor } from '../pickle/pickle-value.ts';
 import type { ScalarType } from '../scalar-type.ts';
 import { modelError } from '../torchscript-error.ts';
@@ -49,6 +50,10 @@ export class Emitter implements LowerContext {
   readonly warnings = new Set<string>();
   /** Calls of operators by PyTorch's names, those of numbers and lists included. */
   readonly operators = new Map<string, number>();
+  /** Sizes that the code gives axis 0 where it had the size of an input's, and where it does so first. */
+  readonly fixedRows = new Map<number, Position>();
+  /** Where the code branches or loops on what only a run knows. */
+  readonly runtimeControl: Position[] = [];
   /** Sizes of the inputs' free axes that the model demands, by input and axis. */
   readonly learnedSizes = new Map<string, Map<number, number>>();
   readonly inferring: boolean;

@@ -233,7 +233,9 @@ export class LoopBuilder {
     const scans = [...this.#scans.values()];
     emitter.within(scope, () => {
       const { again } = run;
-      const go = again === true ? condition : emitter.condition(again as Parameters<Emitter['condition']>[0]);
+      // What is not supported has been reported: any condition does.
+      const test = again instanceof UnknownValue ? false : (again as Parameters<Emitter['condition']>[0]);
+      const go = again === true ? condition : emitter.condition(test);
       scope.builder.output({
         name: scope.builder.node('Identity', [go], { hint: 'go_on' }),
         datatype: 'BOOL',
@@ -250,6 +252,7 @@ export class LoopBuilder {
     // Loop takes at least two inputs, so the condition is given also where the count alone decides.
     const first = emitter.condition('test' in loop ? loop.test : true);
     const initial = carried.map(([, { initial: value, type }]) => emitter.name(leafTensor(emitter, value, type)));
+    emitter.runtimeControl.push(loop.statement.at);
     const names = emitter.builder.nodes('Loop', [rounds, first, ...initial], {
       outputs: carried.length + scans.length,
       attributes: { body: { graph: scope.builder.build('body') } },

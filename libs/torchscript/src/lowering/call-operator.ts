@@ -2,7 +2,7 @@ import { SconceError } from '@sconce/errors';
 
 import type { Emitter } from '../executor/emitter.ts';
 import type { UnsupportedReport } from '../executor/report.ts';
-import { broadcastDims, sameDim } from '../executor/sym-int.ts';
+import { broadcastDims, sameDim, SymInt } from '../executor/sym-int.ts';
 import {
   isTuple,
   kindOf,
@@ -61,6 +61,7 @@ export function callOperator(
     const { definition, values } = bound;
     if (!definition.symbolicScalars && [...args, ...kwargs.values()].some(isUnknown)) return new UnknownValue();
     const result = asValue(definition, definition.lower(call.context, values));
+    noteFixedRows(context, name, args[0], result, at);
     const target = inPlace ? args[0] : out;
     if (target instanceof ListValue && result instanceof ListValue) {
       call.context.heap.setItems(target, result.items);
@@ -78,6 +79,21 @@ export function callOperator(
     throw thrown;
   }
 }
+
+/** Operators that are told the shape of what they give. */
+const SHAPED = new Set(['aten::view', 'aten::reshape', 'aten::_unsafe_view', 'aten::expand', 'aten::repeat']);
+
+/** Notes where the model's code gives axis 0 a size of its own although it had that of an input: a batch size baked in. */
+function noteFixedRows(context: Emitter, name: string, from: Value | undefined, to: Value, at: Position): void {
+  if (!SHAPED.has(name) || !(from instanceof TensorValue) || !(to instanceof TensorValue)) return;
+  const [before, after] = [from.content.shape[0], to.content.shape[0]];
+  const rows = before instanceof SymInt && before.terms[0]?.atoms.some(({ definition }) => isRows(definition));
+  if (rows !== true || typeof after !== 'number' || after < 1) return;
+  if (!context.fixedRows.has(after)) context.fixedRows.set(after, at);
+}
+
+const isRows = (definition: SymInt['terms'][number]['atoms'][number]['definition']): boolean =>
+  definition.kind === 'size' && definition.axis === 0;
 
 /** The in-place variant: the result, cast and expanded to what the tensor is, becomes its content. */
 function assignInPlace(context: Emitter, target: TensorValue, result: TensorValue, keepShape: boolean): TensorValue {

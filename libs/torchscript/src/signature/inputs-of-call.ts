@@ -23,6 +23,14 @@ export function methodParams(archive: TorchScriptArchive, program: Program, meth
   throw modelError('execute', `the model has no method ${method}; it has ${others === '' ? 'none' : others}`);
 }
 
+/** The parameters that are numbers or texts and have a default, with it. */
+export function defaultsOf(params: readonly ParamDef[]): (readonly [string, boolean | bigint | number | string])[] {
+  return params.flatMap(({ name, type, default: given }) => {
+    const isPlain = ['int', 'float', 'bool', 'str'].includes(type?.name ?? '');
+    return isPlain && given?.kind === 'literal' && typeof given.value !== 'object' ? [[name, given.value] as const] : [];
+  });
+}
+
 /**
  * Describes a method's inputs by a call of it, its arguments flattened in order (lists, tuples and dicts are spread). Every
  * axis stays free; parameters behind the last argument take their defaults.

@@ -1,4 +1,6 @@
-import { formatSpec, fromBfloat16Bits, viewOf, type Datatype, type Tensor } from '@sconce/tensor';
+import { fromBfloat16Bits } from './bfloat16.ts';
+import { formatSpec, type Datatype, type Tensor } from './datatype.ts';
+import { viewOf } from './typed-view.ts';
 
 /** How far an output may be off: |error| <= atol + rtol * |expected|. */
 export interface Tolerance {

@@ -1,8 +1,10 @@
-import { fromBfloat16Bits, viewOf, type Datatype, type Tensor } from '@sconce/tensor';
-import { failure } from '../output/failure.ts';
+import { SconceError } from '@sconce/errors';
+import { fromBfloat16Bits } from './bfloat16.ts';
+import type { Datatype, Tensor } from './datatype.ts';
+import { viewOf } from './typed-view.ts';
 
 /** The tensors of one call. */
-export interface Call {
+export interface ModelCall {
   readonly tensors: readonly Tensor[];
   /** Whether their names tell which inputs they are; else their order does. */
   readonly byName: boolean;
@@ -19,7 +21,7 @@ const OF_FIRST_CASE = /^0\.in\.(\d+)$/;
 const HINT = '`sconce inspect FILE` prints the inputs.';
 
 /** The call that a tensor file holds: `0`, `1`, … or `in.0`, `in.1`, … in order, call 0 of a cases file, or by name. */
-export function callOf(tensors: ReadonlyMap<string, Tensor>): Call {
+export function callOf(tensors: ReadonlyMap<string, Tensor>): ModelCall {
   const numbered = (pattern: RegExp): Tensor[] =>
     [...tensors]
       .flatMap(([name, tensor]) => {
@@ -41,14 +43,16 @@ export function callOf(tensors: ReadonlyMap<string, Tensor>): Call {
  *
  * @throws SconceError `invalid_tensor` for names that the model does not have.
  */
-export function checkNames(call: Call, roots: readonly string[]): Call {
+export function checkNames(call: ModelCall, roots: readonly string[]): ModelCall {
   if (!call.byName) return call;
   const strange = call.tensors.filter(({ name }) => !roots.some((root) => isPartOf(name, root)));
   if (strange.length === 0) return call;
   if (call.tensors.length === 1) return { ...call, byName: false };
   const names = strange.map(({ name }) => name).join(', ');
   const message = `The model has no input ${names}; its inputs are ${roots.join(', ')}.`;
-  throw failure('invalid_tensor', message, 'Name the tensors as the inputs, or number them in order: 0, 1, ….');
+  throw new SconceError('invalid_tensor', message, {
+    details: { hint: 'Name the tensors as the inputs, or number them in order: 0, 1, ….' },
+  });
 }
 
 /** Whether `name` is the argument `root` or a part of it. */
@@ -62,14 +66,16 @@ export function isPartOf(name: string, root: string): boolean {
  *
  * @throws SconceError `invalid_tensor` where tensors are missing, too many, or of another type.
  */
-export function bindCall(call: Call, inputs: readonly InputSpec[]): Tensor[] {
+export function bindCall(call: ModelCall, inputs: readonly InputSpec[]): Tensor[] {
   const names = inputs.map(({ name }) => name);
   const { tensors, byName } = checkNames(call, names);
   return inputs.map((input, i) => {
     const tensor = byName ? tensors.find(({ name }) => name === input.name) : tensors[i];
     if (tensor === undefined || tensors.length > inputs.length) {
       const takes = `The model takes ${count(inputs.length, 'input')} (${names.join(', ')})`;
-      throw failure('invalid_tensor', `${takes}, and ${count(tensors.length, 'tensor')} came.`, HINT);
+      throw new SconceError('invalid_tensor', `${takes}, and ${count(tensors.length, 'tensor')} came.`, {
+        details: { hint: HINT },
+      });
     }
     return { ...convert(tensor, input), name: input.name };
   });
@@ -87,7 +93,9 @@ function convert(tensor: Tensor, { name, datatype }: InputSpec): Tensor {
   }
   const number = tensor.shape.length === 0 ? numberAs(tensor, datatype) : undefined;
   if (number !== undefined) return { ...tensor, datatype, data: number };
-  throw failure('invalid_tensor', `Input ${name} takes ${datatype}, and the tensor is ${tensor.datatype}.`, HINT);
+  throw new SconceError('invalid_tensor', `Input ${name} takes ${datatype}, and the tensor is ${tensor.datatype}.`, {
+    details: { hint: HINT },
+  });
 }
 
 /** A tensor of rank 0 as a number of another type, where it can be one. */

@@ -1,13 +1,13 @@
-import { viewOf } from '@sconce/tensor';
-import type { CompileOptions, methodParams } from '@sconce/torchscript';
-import type { Call } from './call.ts';
+import { viewOf, type ModelCall } from '@sconce/tensor';
+import type { CompileOptions } from '../compile.ts';
+import type { ParamDef } from '../frontend/ast.ts';
 
 type Args = NonNullable<CompileOptions['args']>;
-type Params = ReturnType<typeof methodParams>;
+type Params = readonly ParamDef[];
 
 /** A call without the arguments that the compiled model has fixed. */
 export interface ReducedCall {
-  readonly call: Call;
+  readonly call: ModelCall;
   /** All arguments that are fixed. */
   readonly args: Args;
   /** Those fixed here, as `name = value`. */
@@ -25,14 +25,14 @@ function isFlat(params: Params): boolean {
  * The call without the tensors that stand for arguments in `args`: cases hold every argument PyTorch was given. A call that
  * leaves them out already stays as it is.
  */
-export function withoutFixed(call: Call, params: Params, args: Args): Call {
+export function withoutFixed(call: ModelCall, params: Params, args: Args): ModelCall {
   const open = params.filter(({ name }) => !args.has(name)).length;
   if (call.byName || !isFlat(params) || call.tensors.length <= open) return call;
   return { ...call, tensors: call.tensors.filter((_, i) => !args.has(params[i]?.name ?? '')) };
 }
 
 /** The call with its numbers fixed at compile time; undefined where it has none, or where order does not tell which they are. */
-export function withNumbersFixed(call: Call, params: Params, args: Args): ReducedCall | undefined {
+export function withNumbersFixed(call: ModelCall, params: Params, args: Args): ReducedCall | undefined {
   if (call.byName || !isFlat(params)) return undefined;
   const open = params.filter(({ name }) => !args.has(name));
   const numbers = new Map<string, boolean | bigint | number>();

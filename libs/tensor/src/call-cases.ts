@@ -1,8 +1,8 @@
-import type { Tensor } from '@sconce/tensor';
-import { failure } from '../output/failure.ts';
+import { SconceError } from '@sconce/errors';
+import type { Tensor } from './datatype.ts';
 
 /** One call of a model, with the outputs it is expected to give. */
-export interface Case {
+export interface CallCase {
   readonly call: number;
   /** The arguments in order, lists, tuples and dicts spread. */
   readonly inputs: readonly Tensor[];
@@ -18,7 +18,7 @@ const HINT = 'Name each call’s arguments k.in.0, k.in.1, … and its outputs k
  *
  * @throws SconceError `invalid_request` where there are none or one is not whole.
  */
-export function casesOf(tensors: ReadonlyMap<string, Tensor>): Case[] {
+export function casesOf(tensors: ReadonlyMap<string, Tensor>): CallCase[] {
   const calls = new Map<number, Record<'in' | 'out', Map<number, Tensor>>>();
   for (const [name, tensor] of tensors) {
     const [, call, side, index] = NAME.exec(name) ?? [];
@@ -27,12 +27,15 @@ export function casesOf(tensors: ReadonlyMap<string, Tensor>): Case[] {
     calls.set(Number(call), entry);
     entry[side as 'in' | 'out'].set(Number(index), tensor);
   }
-  if (calls.size === 0) throw failure('invalid_request', 'The cases file holds no calls.', HINT);
+  if (calls.size === 0)
+    throw new SconceError('invalid_request', 'The cases file holds no calls.', { details: { hint: HINT } });
   return [...calls]
     .sort(([a], [b]) => a - b)
     .map(([call, entry]) => {
       if (entry.out.size === 0)
-        throw failure('invalid_request', `The cases file has no outputs of call ${call}.`, HINT);
+        throw new SconceError('invalid_request', `The cases file has no outputs of call ${call}.`, {
+          details: { hint: HINT },
+        });
       return { call, inputs: inOrder(entry.in, `${call}.in`), outputs: inOrder(entry.out, `${call}.out`) };
     });
 }
@@ -40,7 +43,8 @@ export function casesOf(tensors: ReadonlyMap<string, Tensor>): Case[] {
 function inOrder(tensors: ReadonlyMap<number, Tensor>, prefix: string): Tensor[] {
   return Array.from({ length: tensors.size }, (_, i) => {
     const tensor = tensors.get(i);
-    if (tensor === undefined) throw failure('invalid_request', `The cases file misses ${prefix}.${i}.`, HINT);
+    if (tensor === undefined)
+      throw new SconceError('invalid_request', `The cases file misses ${prefix}.${i}.`, { details: { hint: HINT } });
     return tensor;
   });
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Datatype, Tensor } from '@sconce/tensor';
-import { bindCall, callOf, checkNames, type Call, type InputSpec } from './call.ts';
+import type { Datatype, Tensor } from './datatype.ts';
+import { bindCall, callOf, checkNames, type ModelCall, type InputSpec } from './model-call.ts';
 
 const tensor = (
   name: string,
@@ -15,7 +15,7 @@ const tensor = (
 });
 const fileOf = (...names: string[]): Map<string, Tensor> => new Map(names.map((name) => [name, tensor(name)]));
 const spec = (name: string, datatype: Datatype = 'FP32'): InputSpec => ({ name, datatype });
-const order = ({ tensors, byName }: Call): unknown => [byName, ...tensors.map(({ name }) => name)];
+const order = ({ tensors, byName }: ModelCall): unknown => [byName, ...tensors.map(({ name }) => name)];
 
 describe('callOf', () => {
   it.each([
@@ -49,8 +49,8 @@ describe('callOf', () => {
 });
 
 describe('bindCall', () => {
-  const byName = (...names: string[]): Call => ({ tensors: names.map((name) => tensor(name)), byName: true });
-  const inOrder = (...tensors: Tensor[]): Call => ({ tensors, byName: false });
+  const byName = (...names: string[]): ModelCall => ({ tensors: names.map((name) => tensor(name)), byName: true });
+  const inOrder = (...tensors: Tensor[]): ModelCall => ({ tensors, byName: false });
 
   it('finds inputs by name or in order', () => {
     expect(bindCall(byName('b', 'a'), [spec('a'), spec('b')]).map(({ name }) => name)).toEqual(['a', 'b']);
@@ -69,7 +69,7 @@ describe('bindCall', () => {
     );
   });
 
-  it.each<[string, Call, RegExp]>([
+  it.each<[string, ModelCall, RegExp]>([
     ['too few', inOrder(tensor('0')), /takes 2 inputs \(a, b\), and 1 tensor came/],
     ['too many', inOrder(tensor('0'), tensor('1'), tensor('2')), /and 3 tensors came/],
     ['one by name', byName('a'), /and 1 tensor came/],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Datatype, Tensor } from '@sconce/tensor';
-import { compareOutput } from './compare.ts';
+import type { Datatype, Tensor } from './datatype.ts';
+import { compareOutput } from './compare-output.ts';
 
 type View = Float32Array | Float64Array | Uint8Array | Uint16Array | BigInt64Array;
 

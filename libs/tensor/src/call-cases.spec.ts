@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Tensor } from '@sconce/tensor';
-import { casesOf } from './cases.ts';
+import type { Tensor } from './datatype.ts';
+import { casesOf } from './call-cases.ts';
 
 const tensorsOf = (...names: string[]): Map<string, Tensor> =>
   new Map(names.map((name) => [name, { name, datatype: 'FP32', shape: [0], data: new Uint8Array() }]));

@@ -1,0 +1,68 @@
+import {
+  LATEST,
+  toModelResource,
+  type ModelManifest,
+  type ModelRepository,
+  type ModelResource,
+  type ModelState,
+} from '@sconce/models';
+
+/** One version as listings show it. */
+export interface ListedVersion extends ModelResource {
+  /** Whether requests that name no version get it. */
+  readonly serving: boolean;
+  /** All its files: artifact, what was made of it, manifest. */
+  readonly disk_bytes: number;
+}
+
+/** What `/v1/models/{name}` answers. */
+export interface ListedModel extends ModelState {
+  readonly name: string;
+  /** The version that requests without a version get now; null where they are refused. */
+  readonly serving: string | null;
+  readonly disk_bytes: number;
+  readonly versions: readonly ListedVersion[];
+}
+
+/** One model. Throws `model_not_found`. */
+export async function listModel(repository: ModelRepository, name: string): Promise<ListedModel> {
+  const [manifests, state, usage] = await Promise.all([
+    repository.versions(name),
+    repository.state(name),
+    repository.diskUsage(name),
+  ]);
+  // A model none of whose manifests can be read: the repository knows why.
+  if (manifests.length === 0) await repository.get(name);
+  const serving = servingVersion(state, manifests);
+  const { bytes = 0, versions } = usage.get(name) ?? {};
+  return {
+    name,
+    ...state,
+    serving: serving ?? null,
+    disk_bytes: bytes,
+    versions: manifests.map((manifest) => listed(manifest, serving, versions?.get(manifest.version))),
+  };
+}
+
+/** Every version of every model: one listing of the store, and one small file per model. */
+export async function listVersions(repository: ModelRepository): Promise<readonly ListedVersion[]> {
+  const [manifests, usage] = await Promise.all([repository.list(), repository.diskUsage()]);
+  const byName = Map.groupBy(manifests, (manifest) => manifest.name);
+  const models = [...byName].map(async ([name, versions]) => {
+    const serving = servingVersion(await repository.state(name), versions);
+    return versions.map((manifest) => listed(manifest, serving, usage.get(name)?.versions.get(manifest.version)));
+  });
+  return (await Promise.all(models)).flat();
+}
+
+/** The rule of `ModelRepository.get`, for manifests that have been read: lowest first. */
+function servingVersion(state: ModelState, manifests: readonly ModelManifest[]): string | undefined {
+  if (!state.loaded) return undefined;
+  const { default_version: wanted } = state;
+  return manifests.findLast(({ status, version }) => status === 'ready' && (wanted === LATEST || version === wanted))
+    ?.version;
+}
+
+function listed(manifest: ModelManifest, serving: string | undefined, diskBytes = 0): ListedVersion {
+  return { ...toModelResource(manifest), serving: manifest.version === serving, disk_bytes: diskBytes };
+}

@@ -1,0 +1,79 @@
+import { SconceError } from '@sconce/errors';
+import type { BlobStore } from '@sconce/storage';
+import { z } from 'zod';
+import { stateKey } from './model-layout.ts';
+import { MAX_MODEL_VERSION } from './model-name.ts';
+
+const MAX_STATE_BYTES = 4096;
+
+/** The default version that moves by itself: the highest that is ready. */
+export const LATEST = 'latest';
+
+/** What holds for all versions of a model. */
+export interface ModelState {
+  /** Whether the model is to be served. */
+  readonly loaded: boolean;
+  /** The version that requests without a version get: `latest`, or the number of one. */
+  readonly default_version: string;
+  /** Whether threads that hold the model keep it when others need room. */
+  readonly keep_loaded: boolean;
+}
+
+/** A model nobody has said anything about. */
+const INITIAL: ModelState = { loaded: true, default_version: LATEST, keep_loaded: false };
+
+const modelStateSchema = z.strictObject({
+  schema: z.literal(1),
+  loaded: z.boolean(),
+  // Written since there is more than `loaded`.
+  default_version: z
+    .string()
+    .refine((text) => text === LATEST || (/^[1-9][0-9]*$/.test(text) && Number(text) <= MAX_MODEL_VERSION))
+    .default(INITIAL.default_version),
+  keep_loaded: z.boolean().default(INITIAL.keep_loaded),
+});
+
+/**
+ * `models/<name>/state.json`, replaced whole. No file, or a damaged one, means a model that is loaded, serves its latest
+ * version and is not kept.
+ */
+export class ModelStates {
+  readonly #store: BlobStore;
+  readonly #onCorrupt: (error: SconceError, name: string) => void;
+
+  constructor(store: BlobStore, onCorrupt: (error: SconceError, name: string) => void) {
+    this.#store = store;
+    this.#onCorrupt = onCorrupt;
+  }
+
+  async get(name: string): Promise<ModelState> {
+    const source = await this.#store.open(stateKey(name));
+    if (source === undefined) return INITIAL;
+    try {
+      // One byte too many is enough to make it no JSON of ours.
+      const bytes = await source.read(0, Math.min(source.size, MAX_STATE_BYTES));
+      const { loaded, default_version, keep_loaded } = modelStateSchema.parse(
+        JSON.parse(new TextDecoder().decode(bytes)),
+      );
+      return { loaded, default_version, keep_loaded };
+    } catch (error) {
+      if (error instanceof SconceError) throw error;
+      const message =
+        `the state of model ${name} is damaged, so it counts as loaded and serves its latest version: ` +
+        `set its default version, or load or unload it, to write ${stateKey(name)} anew`;
+      this.#onCorrupt(new SconceError('internal', message, { details: { name }, cause: error }), name);
+      return INITIAL;
+    } finally {
+      await source.close();
+    }
+  }
+
+  async set(name: string, state: ModelState): Promise<void> {
+    const bytes = Buffer.from(`${JSON.stringify({ schema: 1, ...state })}\n`);
+    await this.#store.put(stateKey(name), bytes, { maxBytes: MAX_STATE_BYTES });
+  }
+
+  async delete(name: string): Promise<void> {
+    await this.#store.delete(stateKey(name));
+  }
+}

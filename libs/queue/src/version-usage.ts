@@ -1,0 +1,112 @@
+import type { Redis } from 'ioredis';
+import type { Keys } from './keys.ts';
+
+/** Who uses a model version. */
+export interface VersionUsage {
+  /** Epoch ms at which a request of it was last taken, waited for, or answered; absent where none is remembered. */
+  readonly lastRequestAtMs?: number;
+  /** Durable jobs of it that wait or run. */
+  readonly unfinishedJobs: number;
+}
+
+const NOTE_INTERVAL_MS = 1_000;
+/** Who asks wants to know about the last minute. */
+const NOTE_TTL_SECONDS = 3_600;
+
+interface Entry {
+  /** Requests taken and not answered yet. */
+  open: number;
+  /** Whether one was taken or answered since the last note. */
+  touched: boolean;
+}
+
+/**
+ * Notes in Redis which versions this process takes requests for: at once for the first request, then once a second for
+ * as long as requests come or wait. A request costs no round trip, and a second costs one command per version in use.
+ * Best effort: while Redis is away nothing is noted (and no request is taken either).
+ */
+export class UsageNotes {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #onError: (error: Error) => void;
+  readonly #entries = new Map<string, Entry>();
+  #timer: NodeJS.Timeout | undefined;
+  #noting = false;
+
+  constructor(options: { redis: Redis; keys: Keys; onError: (error: Error) => void }) {
+    this.#redis = options.redis;
+    this.#keys = options.keys;
+    this.#onError = options.onError;
+  }
+
+  /** A request has been taken; call what this returns when it has been answered. */
+  begin(model: string, version: string): () => void {
+    const key = this.#keys.lastRequest(model, version);
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      entry = { open: 0, touched: false };
+      this.#entries.set(key, entry);
+      void this.#note([key]);
+    } else {
+      entry.touched = true;
+    }
+    this.#timer ??= setInterval(() => this.#tick(), NOTE_INTERVAL_MS).unref();
+    const held = entry;
+    held.open += 1;
+    return () => {
+      held.open -= 1;
+      held.touched = true;
+    };
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#entries.clear();
+  }
+
+  #tick(): void {
+    const keys: string[] = [];
+    for (const [key, entry] of this.#entries) {
+      if (entry.open > 0 || entry.touched) keys.push(key);
+      else this.#entries.delete(key);
+      entry.touched = false;
+    }
+    if (keys.length > 0 && !this.#noting) {
+      this.#noting = true;
+      void this.#note(keys).finally(() => (this.#noting = false));
+    }
+    if (this.#entries.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  async #note(keys: readonly string[]): Promise<void> {
+    // Else the notes would pile up and be of yesterday when Redis is back.
+    if (this.#redis.status !== 'ready') return;
+    const pipeline = this.#redis.pipeline();
+    for (const key of keys) pipeline.set(key, Date.now(), 'EX', NOTE_TTL_SECONDS);
+    await pipeline.exec().catch(this.#onError);
+  }
+}
+
+/** Ids of unfinished jobs are scored with the second at which their record expires: what has expired is not unfinished. */
+const COUNT_UNFINISHED = `
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', redis.call('TIME')[1])
+return redis.call('ZCARD', KEYS[1])`;
+
+/** Who uses a version, over all processes. */
+export async function readVersionUsage(
+  redis: Redis,
+  keys: Keys,
+  id: { readonly model: string; readonly version: string },
+): Promise<VersionUsage> {
+  const { model, version } = id;
+  const [taken, answered, unfinishedJobs] = await Promise.all([
+    redis.get(keys.lastRequest(model, version)),
+    redis.hget(keys.statistics(model, version), 'last_inference_ms'),
+    redis.eval(COUNT_UNFINISHED, 1, keys.unfinishedJobs(model, version)),
+  ]);
+  const lastRequestAtMs = Math.max(Number(taken ?? 0), Number(answered ?? 0));
+  return { ...(lastRequestAtMs > 0 ? { lastRequestAtMs } : {}), unfinishedJobs: Number(unfinishedJobs) };
+}
