@@ -42,7 +42,7 @@ describe('sconce up', () => {
     expect(pushed.code).toBe(0);
     expect(pushed.stderr).toMatch(/compiling[\s\S]*ready/);
     expect(pushed.stdout).toMatch(/affine version 1: ready[\s\S]*input +x +FP32\[-1,4\][\s\S]*batch +dynamic/);
-    expect((await run('models')).stdout).toMatch(/affine +1 +ready +dynamic/);
+    expect((await run('models')).stdout).toMatch(/affine +1 +ready +yes +dynamic +\d+\.\d KiB/);
     expect(JSON.parse((await run('models', '--json')).stdout)).toMatchObject([{ name: 'affine', status: 'ready' }]);
     const shown = await run('models', 'show', 'affine', '--json');
     expect(JSON.parse(shown.stdout)).toMatchObject({ name: 'affine', versions: [{ version: '1' }] });
@@ -53,7 +53,9 @@ describe('sconce up', () => {
     });
     const binary = await run('infer', 'affine', '--input', 'x=[[1, 2, 3, 4]]', '--binary');
     expect(binary.stdout).toMatch(/y FP32\[1,4\]\n +3 +5 +7 +9/);
-    expect((await run('models', 'remove', 'affine')).code).toBe(0);
+    const used = await run('models', 'remove', 'affine');
+    expect([used.code, used.stderr]).toEqual([1, expect.stringMatching(/in use: it had a request .*\n.*--force/)]);
+    expect((await run('models', 'remove', 'affine', '--force')).code).toBe(0);
     expect((await run('models')).stdout).toMatch(/No models/);
   });
 

@@ -11,6 +11,7 @@ import { InferenceController } from './inference/inference.controller.ts';
 import { InferenceService } from './inference/inference.service.ts';
 import { JobsController } from './jobs/jobs.controller.ts';
 import { ModelStateController } from './models/model-state.controller.ts';
+import { ModelConfigSchemaController } from './models/model-config-schema.controller.ts';
 import { ModelsController } from './models/models.controller.ts';
 import { ProtocolModelsController } from './models/protocol-models.controller.ts';
 import { RegistrationRecovery } from './models/registration-recovery.ts';
@@ -33,6 +34,7 @@ export class ApiModule {
         ProtocolModelsController,
         RepositoryController,
         ModelsController,
+        ModelConfigSchemaController,
         ModelStateController,
         JobsController,
       ],

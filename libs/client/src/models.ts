@@ -97,8 +97,10 @@ export class ModelsClient {
     }
   }
 
-  async remove(name: string, version: string): Promise<void> {
-    await this.#http.request(pathOf(name, version), { method: 'DELETE' });
+  /** Removes a version. Throws `model_not_found`; without `force`, `version_in_use` where somebody uses it. */
+  async remove(name: string, version: string, options: { force?: boolean } = {}): Promise<void> {
+    const query = options.force === true ? '?force=true' : '';
+    await this.#http.request(`${pathOf(name, version)}${query}`, { method: 'DELETE' });
   }
 }
 

@@ -3,6 +3,7 @@ import type { InferCall, TensorSpec } from '@sconce/tensor';
 import { Http, type HttpOptions } from './http.ts';
 import { postInference, readInference, type InferResult } from './inference.ts';
 import { JobsClient } from './jobs.ts';
+import { ModelStatesClient } from './model-state.ts';
 import { ModelsClient } from './models.ts';
 
 /** A model as the Open Inference Protocol describes it; -1 in a shape is a free axis. */
@@ -26,6 +27,7 @@ export interface InferOptions {
 export class SconceClient {
   readonly url: string;
   readonly models: ModelsClient;
+  readonly modelStates: ModelStatesClient;
   readonly jobs: JobsClient;
   readonly #http: Http;
 
@@ -33,6 +35,7 @@ export class SconceClient {
     this.#http = new Http(options);
     this.url = this.#http.url;
     this.models = new ModelsClient(this.#http);
+    this.modelStates = new ModelStatesClient(this.#http);
     this.jobs = new JobsClient(this.#http);
   }
 

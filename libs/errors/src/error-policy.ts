@@ -17,6 +17,8 @@ export type ErrorCode =
   // model: the file is at fault
   | 'model_invalid'
   | 'model_not_ready'
+  | 'parity_failed'
+  | 'model_corrupt'
   // capacity: try later
   | 'queue_full'
   | 'deadline_exceeded'
@@ -59,6 +61,8 @@ export const ERROR_POLICY: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   job_cancelled: caller(409),
   model_invalid: { http: 422, retry: 'never', logLevel: 'warn' },
   model_not_ready: { http: 503, retry: 'never', logLevel: 'info' },
+  parity_failed: { http: 422, retry: 'never', logLevel: 'warn' },
+  model_corrupt: { http: 503, retry: 'never', logLevel: 'error' },
   queue_full: { http: 429, retry: 'never', logLevel: 'info' },
   deadline_exceeded: { http: 504, retry: 'never', logLevel: 'info' },
   shutting_down: { http: 503, retry: 'backoff', logLevel: 'info' },

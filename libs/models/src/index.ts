@@ -7,7 +7,13 @@ export {
   type ModelDirectoryOptions,
   type ResolvedModel,
 } from './model-directory.ts';
-export { CONFIG_DATA_TYPES, modelConfigSchema, type ModelConfig } from './model-config.ts';
+export {
+  CONFIG_DATA_TYPES,
+  configSignature,
+  modelConfigJsonSchema,
+  modelConfigSchema,
+  type ModelConfig,
+} from './model-config.ts';
 export {
   modelBatchSchema,
   modelManifestSchema,
@@ -34,4 +40,5 @@ export { MAX_MODEL_VERSION, compareVersions, parseModelName, parseModelVersion }
 export { ModelRepository, type ManifestPatch, type ModelRepositoryOptions } from './model-repository.ts';
 export { LATEST, type ModelState } from './model-state.ts';
 export type { ReceiveOptions } from './model-uploads.ts';
+export { parseModelConfig } from './parse-model-config.ts';
 export { SNIFF_HEAD_BYTES, sniffFormat } from './sniff-format.ts';

@@ -1,3 +1,4 @@
+import { MAX_RANK, type Datatype, type TensorSpec } from '@sconce/tensor';
 import { z } from 'zod';
 
 /** Triton's names of element types. */
@@ -18,66 +19,148 @@ export const CONFIG_DATA_TYPES = [
   'TYPE_STRING',
 ] as const;
 
-const tensorSchema = z.strictObject({
-  name: z.string().min(1).describe('The tensor’s name in the model.'),
-  data_type: z.enum(CONFIG_DATA_TYPES),
-  dims: z
-    .array(z.int().min(-1))
-    .describe('Sizes; -1 is a free axis. With max_batch_size above 0 the batch axis is left out, as in Triton.'),
-});
+const tensorSchema = z
+  .strictObject({
+    name: z.string().min(1).max(256).describe('The tensor’s name in the model.'),
+    data_type: z.enum(CONFIG_DATA_TYPES).describe('Its elements’ type.'),
+    dims: z
+      .array(z.int().min(-1))
+      .max(MAX_RANK - 1)
+      .describe('Sizes; -1 is a free axis. With max_batch_size above 0 the batch axis is left out, as in Triton.'),
+  })
+  .describe('A tensor.');
 
-const bounded = z.number().nonnegative().max(1);
+const tensorsSchema = z
+  .array(tensorSchema)
+  .min(1)
+  .max(1024)
+  .superRefine((tensors, context) => {
+    const seen = new Set<string>();
+    for (const [i, { name }] of tensors.entries()) {
+      if (seen.has(name)) {
+        context.addIssue({ code: 'custom', path: [i, 'name'], message: 'is there twice: each tensor has its own name' });
+      }
+      seen.add(name);
+    }
+  });
+
+const instanceGroupSchema = z
+  .strictObject({
+    name: z.string().optional().describe('Accepted and ignored.'),
+    count: z.int().min(1).max(256).optional().describe('Threads of a worker that may hold the model.'),
+    kind: z.enum(['KIND_CPU', 'KIND_AUTO']).optional().describe('Models run on CPUs: both say that.'),
+  })
+  .describe('Where the model runs.');
+
+const warmupSchema = z
+  .strictObject({
+    name: z.string().optional().describe('For people.'),
+    batch_size: z.int().min(1).max(65_536).describe('Rows in the run.'),
+    count: z.int().min(0).max(100).optional().describe('How often. 1 unless said.'),
+  })
+  .describe('Runs of seeded random rows.');
+
+const ignored = z.string().max(256).optional().describe('Accepted and ignored: the file itself says what it is.');
 
 /**
  * Of a model's `config.json`: what its owner may say about it. Fields that Triton has carry Triton's names and meaning
- * (model_config.proto); the others are ours.
+ * (model_config.proto); `method`, `arguments` and `tolerance` are ours. `parseModelConfig` says what is wrong with one.
  */
-export const modelConfigSchema = z.strictObject({
-  name: z.string().optional().describe('Must be the name the model is pushed under, where given.'),
-  max_batch_size: z
-    .int()
-    .min(0)
-    .max(65_536)
-    .optional()
-    .describe('Most rows in one run. 0: rows of different requests never share a run.'),
-  input: z.array(tensorSchema).min(1).optional().describe('The inputs, where the file does not say what they are.'),
-  output: z.array(tensorSchema).min(1).optional().describe('The outputs; checked against what the model gives.'),
-  dynamic_batching: z
-    .strictObject({
-      max_queue_delay_microseconds: z
-        .int()
-        .min(0)
-        .max(10_000_000)
-        .optional()
-        .describe('How long a row may wait for others to share its run while threads are busy.'),
-    })
-    .optional(),
-  instance_group: z
-    .array(z.strictObject({ count: z.int().min(1).max(256), kind: z.enum(['KIND_CPU', 'KIND_AUTO']).optional() }))
-    .length(1)
-    .optional()
-    .describe('Threads of a worker that may hold the model.'),
-  model_warmup: z
-    .array(
-      z.strictObject({
-        name: z.string().optional(),
-        batch_size: z.int().min(1).max(65_536),
-        count: z.int().min(0).max(100).optional(),
-      }),
-    )
-    .max(16)
-    .optional()
-    .describe('Runs of seeded random rows after a worker has loaded the model.'),
-  method: z.string().min(1).optional().describe('TorchScript: the method to compile; forward unless said.'),
-  arguments: z
-    .record(z.string(), z.union([z.number(), z.boolean(), z.string(), z.null()]))
-    .optional()
-    .describe('TorchScript: arguments that are fixed when the model is compiled.'),
-  tolerance: z
-    .strictObject({ rtol: bounded, atol: z.number().nonnegative() })
-    .optional()
-    .describe('How far outputs may be from the cases’: |error| <= atol + rtol * |expected|.'),
-});
+export const modelConfigSchema = z
+  .strictObject({
+    name: z.string().optional().describe('Must be the name the model is pushed under, where given.'),
+    platform: ignored,
+    backend: ignored,
+    default_model_filename: ignored,
+    max_batch_size: z
+      .int()
+      .min(0)
+      .max(65_536)
+      .optional()
+      .describe('Most rows in one run. 0: rows of different requests never share a run.'),
+    input: tensorsSchema.optional().describe('The inputs, where the file does not say what they are.'),
+    output: tensorsSchema.optional().describe('The outputs; checked against what the model gives.'),
+    dynamic_batching: z
+      .strictObject({
+        max_queue_delay_microseconds: z
+          .int()
+          .min(0)
+          .max(10_000_000)
+          .optional()
+          .describe('How long a row may wait for others to share its run while threads are busy.'),
+      })
+      .optional()
+      .describe('How rows of several requests come to share a run.'),
+    instance_group: z.array(instanceGroupSchema).length(1).optional().describe('Where the model runs: one group.'),
+    model_warmup: z.array(warmupSchema).max(16).optional().describe('Runs after a worker has loaded the model.'),
+    method: z.string().min(1).max(256).optional().describe('TorchScript: the method to compile; forward unless said.'),
+    arguments: z
+      .record(z.string(), z.union([z.number(), z.boolean(), z.string(), z.null()]))
+      .optional()
+      .describe('TorchScript: arguments that are fixed when the model is compiled.'),
+    tolerance: z
+      .strictObject({
+        rtol: z.number().min(0).max(1).describe('Relative part.'),
+        atol: z.number().min(0).describe('Absolute part.'),
+      })
+      .optional()
+      .describe('How far outputs may be from the cases’: |error| <= atol + rtol * |expected|.'),
+  })
+  .superRefine(({ max_batch_size, model_warmup = [] }, context) => {
+    for (const [i, { batch_size }] of model_warmup.entries()) {
+      if (max_batch_size !== undefined && batch_size > Math.max(1, max_batch_size)) {
+        const message = `is above max_batch_size (${max_batch_size}): no run has so many rows`;
+        context.addIssue({ code: 'custom', path: ['model_warmup', i, 'batch_size'], message });
+      }
+    }
+  })
+  .describe('What the owner of a model may say about it when it is pushed to Sconce.');
 
 /** What the owner of a model may say about it. */
 export type ModelConfig = z.infer<typeof modelConfigSchema>;
+
+/** The JSON Schema (draft 2020-12) of `config.json`, as docs/model-config.schema.json and the API publish it. */
+export function modelConfigJsonSchema(): Record<string, unknown> {
+  const { $schema, description, ...rest } = z.toJSONSchema(modelConfigSchema, { io: 'input' });
+  return { $schema, title: 'config.json of a model in Sconce', description, ...rest };
+}
+
+type ConfigDataType = (typeof CONFIG_DATA_TYPES)[number];
+
+const DATATYPE_OF: Readonly<Record<ConfigDataType, Datatype>> = {
+  TYPE_BOOL: 'BOOL',
+  TYPE_UINT8: 'UINT8',
+  TYPE_UINT16: 'UINT16',
+  TYPE_UINT32: 'UINT32',
+  TYPE_UINT64: 'UINT64',
+  TYPE_INT8: 'INT8',
+  TYPE_INT16: 'INT16',
+  TYPE_INT32: 'INT32',
+  TYPE_INT64: 'INT64',
+  TYPE_FP16: 'FP16',
+  TYPE_FP32: 'FP32',
+  TYPE_FP64: 'FP64',
+  TYPE_BF16: 'BF16',
+  TYPE_STRING: 'BYTES',
+};
+
+/**
+ * The inputs and outputs that a config gives, with whole shapes: where `max_batch_size` is above 0 the batch axis, which
+ * `dims` leave out, is put in front as -1. What the config does not give is not there.
+ */
+export function configSignature(config: ModelConfig): {
+  readonly inputs?: readonly TensorSpec[];
+  readonly outputs?: readonly TensorSpec[];
+} {
+  const batched = (config.max_batch_size ?? 0) > 0;
+  const specs = (tensors: NonNullable<ModelConfig['input']>): TensorSpec[] =>
+    tensors.map(({ name, data_type, dims }) => ({
+      name,
+      datatype: DATATYPE_OF[data_type],
+      shape: batched ? [-1, ...dims] : dims,
+    }));
+  return {
+    ...(config.input === undefined ? {} : { inputs: specs(config.input) }),
+    ...(config.output === undefined ? {} : { outputs: specs(config.output) }),
+  };
+}

@@ -17,6 +17,8 @@ export {
   type Lane,
   type RunRecord,
 } from './micro-batcher.ts';
-export { OnnxSession } from './onnx-session.ts';
+export { cpuClass } from './cpu-class.ts';
+export { OnnxSession, type ModelSource } from './onnx-session.ts';
+export { FORM_FILES, formTarget, saveForm, type FormTarget } from './saved-form.ts';
 export { runtimeConfigSchema, type RuntimeConfig } from './runtime-config.ts';
 export type { ModelFile, Signature } from './thread-protocol.ts';

@@ -1,9 +1,9 @@
-import { statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { byteLength, encodeBytes, type Tensor } from '@sconce/tensor';
+import { byteLength, encodeBytes, encodeSafetensors, type Tensor } from '@sconce/tensor';
 import { fixturePath, temporaryFolder, type FixtureModel } from '@sconce/testing';
-import { probeBatchAxis } from './batch-proof.ts';
 import { InferencePool } from './inference-pool.ts';
 import { runtimeConfigSchema } from './runtime-config.ts';
 import type { ModelFile, Signature } from './thread-protocol.ts';
@@ -33,7 +33,7 @@ describe('InferencePool', () => {
   });
   afterAll(() => pool.close());
 
-  it.each([true, false])('joins the parts of a call row by row (outputs in shared memory: %s)', async (rowsKnown) => {
+  it('joins the parts of a call row by row', async () => {
     const { outputs, timing } = await pool.run({
       file: fixture('affine'),
       parts: [
@@ -46,7 +46,7 @@ describe('InferencePool', () => {
         ],
       ],
       outputs: signatures.get('affine')!.outputs,
-      rowsKnown,
+      rows: { inputs: new Set(['x']), count: 3 },
     });
     expect(outputs[0]).toMatchObject({ name: 'y', datatype: 'FP32', shape: [3, 4] });
     expect(numbers(outputs[0])).toEqual([1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23]);
@@ -60,7 +60,7 @@ describe('InferencePool', () => {
         file: fixture('affine'),
         parts: [[floats('x', [[index, 0, 0, 0]])]],
         outputs: signatures.get('affine')!.outputs,
-        rowsKnown: true,
+        rows: { inputs: new Set(['x']), count: 1 },
       });
       return numbers(outputs[0])[0];
     });
@@ -73,7 +73,6 @@ describe('InferencePool', () => {
       file: fixture('nonzero'),
       parts: [[x]],
       outputs: signatures.get('nonzero')!.outputs,
-      rowsKnown: false,
     });
     expect(outputs[0]?.shape).toEqual([1, 2]);
     expect([...new BigInt64Array(outputs[0]!.data.slice().buffer)]).toEqual([1n, 3n]);
@@ -92,7 +91,7 @@ describe('InferencePool', () => {
       file: fixture('every-type'),
       parts: [part(['a', 'bb']), part(['', 'é'])],
       outputs: signature.outputs,
-      rowsKnown: true,
+      rows: { inputs: new Set(signature.inputs.map(({ name }) => name)), count: 2 },
     });
     const strings = outputs.find((output) => output.datatype === 'BYTES')!;
     expect(strings.shape).toEqual([2, 2]);
@@ -111,7 +110,7 @@ describe('InferencePool', () => {
     const loadMs = async (): Promise<number> => {
       const outputs = signatures.get('affine')!.outputs;
       const parts = [[floats('x', [[0, 0, 0, 0]])]];
-      return (await own.run({ file: fixture('affine'), parts, outputs, rowsKnown: true })).timing.loadMs;
+      return (await own.run({ file: fixture('affine'), parts, outputs })).timing.loadMs;
     };
     expect(await loadMs()).toBeGreaterThan(0);
     expect(await loadMs()).toBe(0);
@@ -120,16 +119,53 @@ describe('InferencePool', () => {
     await own.close();
   });
 
-  it.each([
-    ['affine', 'dynamic', /agree/],
-    ['lookup', 'dynamic', /agree/],
-    ['every-type', 'dynamic', /agree/],
-    ['simple', 'none', /"INPUT0" is fixed at 1/],
-    ['row-mixing', 'none', /differs from together/],
-    ['nonzero', 'none', /axis 0 of "y" is fixed/],
-  ] as const)('finds the batch axis of %s to be %s', async (name, axis, evidence) => {
-    const found = await probeBatchAxis(pool, fixture(name), signatures.get(name)!);
-    expect(found).toEqual({ axis, evidence: expect.stringMatching(evidence) });
+  it('fills a run up with its last row, and gives each part of a shared input once', async () => {
+    const rows = { inputs: new Set(['x']), count: 4 };
+    const parts = [[floats('x', [[0, 1, 2, 3]])], [floats('x', [[4, 5, 6, 7]])]];
+    const { outputs } = await pool.run({
+      file: fixture('affine'),
+      parts,
+      outputs: signatures.get('affine')!.outputs,
+      rows,
+    });
+    expect(outputs[0]?.shape).toEqual([4, 4]);
+    expect(numbers(outputs[0])).toEqual([1, 3, 5, 7, 9, 11, 13, 15, 9, 11, 13, 15, 9, 11, 13, 15]);
+  });
+
+  describe('a model whose files changed since it was proved', () => {
+    const digestOf = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
+    const copy = (): string => {
+      const path = join(temporaryFolder(), 'model.onnx');
+      copyFileSync(fixturePath('affine'), path);
+      return path;
+    };
+    const run = (own: InferencePool, file: ModelFile): Promise<unknown> =>
+      own.run({ file, parts: [[floats('x', [[0, 0, 0, 0]])]], outputs: signatures.get('affine')!.outputs });
+
+    it('is not loaded, and is once it is mended', async () => {
+      const path = copy();
+      const file = { id: path, path, sizeBytes: 1, digests: [{ path, sha256: digestOf(path) }] };
+      const whole = readFileSync(path);
+      writeFileSync(path, Buffer.concat([whole, Buffer.from([0])]));
+      await expect(run(pool, file)).rejects.toMatchObject({ code: 'model_corrupt', message: /has changed/ });
+      rmSync(path);
+      await expect(run(pool, file)).rejects.toMatchObject({ code: 'model_corrupt', message: /can't be read/ });
+      writeFileSync(path, whole);
+      await run(pool, file);
+    });
+
+    it.each([
+      ['gives what it gave', 1, undefined],
+      ['gives something else', 1.02, /off by .* of its magnitude/],
+    ])('%s in its check call', async (_, factor, message) => {
+      const path = copy();
+      const check = join(temporaryFolder(), 'check.safetensors');
+      const expected = floats('0.out.0', [[1, 3, 5, 7].map((value) => value * factor)]);
+      writeFileSync(check, encodeSafetensors([floats('0.in.0', [[0, 1, 2, 3]]), expected]));
+      const ran = run(pool, { id: check, path, sizeBytes: 1, check });
+      if (message === undefined) await ran;
+      else await expect(ran).rejects.toMatchObject({ code: 'model_corrupt', message });
+    });
   });
 
   it('closes after what runs has ended, and takes nothing new', async () => {
@@ -141,7 +177,7 @@ describe('InferencePool', () => {
       data: new Uint8Array(new BigInt64Array([2_000n]).buffer),
     };
     const signature = await own.inspect(fixture('slow'));
-    const running = own.run({ file: fixture('slow'), parts: [[steps]], outputs: signature.outputs, rowsKnown: false });
+    const running = own.run({ file: fixture('slow'), parts: [[steps]], outputs: signature.outputs });
     const closed = own.close();
     await expect(own.inspect(fixture('affine'))).rejects.toMatchObject({ code: 'shutting_down' });
     expect((await running).outputs[0]?.shape).toEqual([1]);

@@ -1,11 +1,12 @@
 import { BroadcastChannel } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { SconceError, deserializeError } from '@sconce/errors';
-import { byteLength, type Tensor } from '@sconce/tensor';
+import { byteLength, padRows, type Tensor } from '@sconce/tensor';
 import type { RuntimeConfig } from './runtime-config.ts';
 import { disableRuntimeTelemetry } from './runtime-telemetry.ts';
 import { SharedArena } from './shared-arena.ts';
 import type {
+  FileDigest,
   ModelFile,
   SharedTensor,
   Signature,
@@ -20,15 +21,21 @@ import type {
 /** Keeps every tensor in a task's buffer aligned for any element type and for SIMD loads. */
 const ALIGNMENT = 64;
 
+/** Models remembered as verified. */
+const MAX_VERIFIED = 4096;
+
 /** One session call: parts (each a full set of inputs in the same order) are joined along axis 0 on the way in. */
 export interface RunCall {
   readonly file: ModelFile;
-  /** At least one part; the parts' inputs agree in name, dtype and inner shape. */
+  /** At least one part; the parts' inputs agree in name, dtype and inner shape, and in all of an input that has no rows. */
   readonly parts: readonly (readonly Tensor[])[];
   /** Outputs wanted, as the model's signature describes them. */
   readonly outputs: readonly Signature['outputs'][number][];
-  /** True where axis 0 of every output is the sum of the parts' rows: such outputs are written to shared memory. */
-  readonly rowsKnown: boolean;
+  /**
+   * Where axis 0 of every output is the run's rows: which inputs carry rows, and how many the run has; the parts' rows are filled
+   * up to that by repeating the last one. Such outputs are written to shared memory. Without it there is one part.
+   */
+  readonly rows?: { readonly inputs: ReadonlySet<string>; readonly count: number };
 }
 
 export interface RunResult {
@@ -50,6 +57,8 @@ export class InferencePool {
   readonly #arena: SharedArena;
   readonly #notices: BroadcastChannel;
   readonly #running = new Set<Promise<unknown>>();
+  readonly #verified = new Set<string>();
+  readonly #verifying = new Map<string, Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   constructor(config: RuntimeConfig) {
@@ -95,11 +104,12 @@ export class InferencePool {
     this.#notices.postMessage(notice);
   }
 
-  /** One session call in whichever thread is free. Throws `inference_failed`, `model_invalid`, `thread_crashed`. */
+  /** One session call in whichever thread is free. Throws `inference_failed`, `model_invalid`, `model_corrupt`, `thread_crashed`. */
   async run(call: RunCall): Promise<RunResult> {
+    if (call.file.digests !== undefined) await this.#verify(call.file, call.file.digests);
     const layout = layOut(call);
     const buffer = this.#arena.acquire(layout.byteLength);
-    fill(new Uint8Array(buffer), layout.inputs, call.parts);
+    fill(new Uint8Array(buffer), layout);
     let reply: ThreadReply & { ok: true };
     try {
       reply = await this.#send({
@@ -123,6 +133,20 @@ export class InferencePool {
     });
     this.#arena.release(buffer);
     return { outputs, timing: reply.timing };
+  }
+
+  /** Once per content and process; a failure is not remembered, since a mended file would be refused for good. */
+  async #verify({ id }: ModelFile, digests: readonly FileDigest[]): Promise<void> {
+    if (this.#verified.has(id)) return;
+    const running = this.#verifying.get(id) ?? this.#send({ kind: 'verify', files: digests });
+    this.#verifying.set(id, running);
+    try {
+      await running;
+      this.#verified.add(id);
+      if (this.#verified.size > MAX_VERIFIED) this.#verified.delete(this.#verified.values().next().value ?? id);
+    } finally {
+      this.#verifying.delete(id);
+    }
   }
 
   /** Takes nothing new, waits for what runs, then ends the threads. Idempotent. */
@@ -159,6 +183,8 @@ export class InferencePool {
 interface Layout {
   readonly byteLength: number;
   readonly inputs: readonly SharedTensor[];
+  /** The bytes of each input, in order. */
+  readonly pieces: readonly (readonly Uint8Array[])[];
   readonly outputs: readonly WantedOutput[];
 }
 
@@ -171,37 +197,44 @@ function layOut(call: RunCall): Layout {
     end = Math.ceil((offset + length) / ALIGNMENT) * ALIGNMENT;
     return offset;
   };
-  const inputs = first.map((input, index): SharedTensor => {
-    const { name, datatype } = input;
-    let length = 0;
-    let rows = 0;
-    for (const part of call.parts) {
-      length += part[index]?.data.byteLength ?? 0;
-      rows += part[index]?.shape[0] ?? 0;
-    }
-    const shape = call.parts.length === 1 ? input.shape : [rows, ...input.shape.slice(1)];
+  const pieces = first.map((input, index) => piecesOf(call, input, index));
+  const inputs = first.map(({ name, datatype, shape: own }, index): SharedTensor => {
+    const length = (pieces[index] ?? []).reduce((sum, piece) => sum + piece.byteLength, 0);
+    const shape = call.rows?.inputs.has(name) === true ? [call.rows.count, ...own.slice(1)] : own;
     return { name, datatype, shape, byteOffset: place(length), byteLength: length };
   });
-  const rows = inputs[0]?.shape[0] ?? 0;
+  const rows = call.rows?.count ?? 0;
   const outputs = call.outputs.map(({ name, datatype, shape: declared }): WantedOutput => {
     const shape = [rows, ...declared.slice(1)];
-    if (!call.rowsKnown || datatype === 'BYTES' || declared.length === 0 || shape.some((size) => size <= 0)) {
+    if (call.rows === undefined || datatype === 'BYTES' || declared.length === 0 || shape.some((size) => size <= 0)) {
       return { name };
     }
     const length = byteLength(datatype, shape);
     return { name, slot: { name, datatype, shape, byteOffset: place(length), byteLength: length } };
   });
-  return { byteLength: end, inputs, outputs };
+  return { byteLength: end, inputs, pieces, outputs };
 }
 
-function fill(target: Uint8Array, inputs: readonly SharedTensor[], parts: readonly (readonly Tensor[])[]): void {
+/** What an input of the run is made of: every part's rows and then the last one again and again; all of it where it has none. */
+function piecesOf({ rows, parts }: RunCall, input: Tensor, index: number): readonly Uint8Array[] {
+  if (rows?.inputs.has(input.name) !== true) return [input.data];
+  const tensors = parts.map((part) => {
+    const tensor = part[index];
+    if (tensor === undefined) throw new SconceError('internal', `A part lacks input "${input.name}"`);
+    return tensor;
+  });
+  const missing = rows.count - tensors.reduce((sum, { shape }) => sum + (shape[0] ?? 0), 0);
+  const last = tensors.at(-1) ?? input;
+  if (missing === 0) return tensors.map(({ data }) => data);
+  return [...tensors.slice(0, -1), padRows(last, (last.shape[0] ?? 0) + missing)].map(({ data }) => data);
+}
+
+function fill(target: Uint8Array, { inputs, pieces }: Layout): void {
   inputs.forEach((input, index) => {
     let offset = input.byteOffset;
-    for (const part of parts) {
-      const data = part[index]?.data;
-      if (data === undefined) throw new SconceError('internal', `A part lacks input "${input.name}"`);
-      target.set(data, offset);
-      offset += data.byteLength;
+    for (const piece of pieces[index] ?? []) {
+      target.set(piece, offset);
+      offset += piece.byteLength;
     }
   });
 }

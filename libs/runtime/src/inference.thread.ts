@@ -2,9 +2,12 @@ import { BroadcastChannel, threadId, workerData } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { toSconceError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
+import { checkSession } from './check-session.ts';
 import { OnnxSession } from './onnx-session.ts';
 import { SessionCache } from './session-cache.ts';
+import { verifyFiles } from './verify-files.ts';
 import type {
+  ModelFile,
   RunTask,
   SharedTensor,
   ThreadNotice,
@@ -18,7 +21,7 @@ import type {
 
 const options = workerData as ThreadOptions;
 const sessions = new SessionCache<OnnxSession>({
-  open: (file) => OnnxSession.open(file.path, { intraOpThreads: options.intraOpThreads }),
+  open: openChecked,
   maxModels: options.maxModels,
   maxBytes: options.maxModelBytes,
 });
@@ -42,11 +45,25 @@ export default async function handleTask(task: ThreadTask): Promise<ThreadReply>
         await session.release();
         return { ok: true, kind: 'inspect', signature: session.signature };
       }
+      case 'verify':
+        await verifyFiles(task.files);
+        return { ok: true, kind: 'verify' };
       case 'run':
         return await sessions.use(task.file, (session, loaded) => run(session, task, { receivedAtMs, loaded }));
     }
   } catch (error) {
     return { ok: false, error: toSconceError(error, 'inference_failed').toJSON() };
+  }
+}
+
+async function openChecked(file: ModelFile): Promise<OnnxSession> {
+  const session = await OnnxSession.open(file.path, { intraOpThreads: options.intraOpThreads });
+  try {
+    if (file.check !== undefined) await checkSession(session, file.check);
+    return session;
+  } catch (error) {
+    await session.release();
+    throw error;
   }
 }
 
@@ -82,7 +99,7 @@ async function run(
     transfer.push(copy.buffer);
     return { name, datatype, shape, data: copy };
   });
-  const timing = { threadId, runStartMs, runEndMs, loadMs };
+  const timing = { threadId, runStartMs, runEndMs, loadMs, held: sessions.held };
   const reply: ThreadReply = { ok: true, kind: 'run', outputs, timing };
   if (transfer.length === 0) return reply;
   // piscina's protocol for handing memory over with a reply.

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SconceError } from '@sconce/errors';
-import { concatRows, type Tensor } from '@sconce/tensor';
+import { concatRows, padRows, type Tensor } from '@sconce/tensor';
 import type { RunCall, RunResult } from './inference-pool.ts';
 import { MicroBatcher, type BatchRequest, type BatchableModel } from './micro-batcher.ts';
 
@@ -23,6 +23,7 @@ function model(over: Partial<BatchableModel> = {}): BatchableModel {
       outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
     },
     axis: 'dynamic',
+    rowInputs: new Set(over.axis === 'none' ? [] : ['x']),
     maxBatchRows: 8,
     ...over,
   };
@@ -44,7 +45,9 @@ class TestRunner {
     this.calls.push(call);
     if (this.#hold) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else await new Promise((resolve) => setImmediate(resolve));
-    const x = concatRows(call.parts.map((part) => part[0] as Tensor));
+    const given = concatRows(call.parts.map((part) => part[0] as Tensor));
+    const x = call.rows === undefined ? given : padRows(given, call.rows.count);
+    if (call.parts.some((part) => part[1]?.data.join() !== call.parts[0]?.[1]?.data.join())) throw new Error('mixed');
     const values = valuesOf([x]);
     if (values.includes(POISON)) throw new SconceError('inference_failed', 'poisoned');
     const now = performance.timeOrigin + performance.now();
@@ -80,7 +83,8 @@ describe('MicroBatcher', () => {
             rows: fc.array(fc.integer({ min: 0, max: 999 }), { minLength: 0, maxLength: 30 }),
             poisoned: fc.boolean(),
             cancelled: fc.boolean(),
-            alone: fc.boolean(),
+            axis: fc.constantFrom('dynamic', 'locked', 'none'),
+            scale: fc.integer({ min: 1, max: 2 }),
             lane: fc.constantFrom('online', 'batch'),
             pause: fc.boolean(),
           }),
@@ -90,14 +94,15 @@ describe('MicroBatcher', () => {
         async (arrivals, capacity) => {
           const batcher = new MicroBatcher(new TestRunner({ capacity }), { maxWaiting: 10_000 });
           const outcomes: Promise<void>[] = [];
-          for (const { rows, poisoned, cancelled, alone, lane, pause } of arrivals) {
+          for (const { rows, poisoned, cancelled, axis, scale, lane, pause } of arrivals) {
             const abort = new AbortController();
             const values = poisoned ? [...rows, POISON] : rows;
             const reply = batcher.submit(
               request(values, {
                 lane,
                 signal: abort.signal,
-                model: model(alone ? { axis: 'none', name: 'solo' } : {}),
+                inputs: [tensor(values), { ...tensor([scale], 'scale'), shape: [1] }],
+                model: model({ axis, file: { id: axis, path: '', sizeBytes: 1 } }),
               }),
             );
             if (cancelled) abort.abort();
@@ -108,7 +113,11 @@ describe('MicroBatcher', () => {
                   expect(valuesOf(outputs)).toEqual(values.map((value) => value + 1));
                 },
                 (error: SconceError) => {
-                  const allowed = [poisoned && 'inference_failed', cancelled && 'job_cancelled'];
+                  const allowed = [
+                    poisoned && 'inference_failed',
+                    cancelled && 'job_cancelled',
+                    axis === 'locked' && values.length === 0 && 'invalid_tensor',
+                  ];
                   expect(allowed).toContain(error.code);
                 },
               ),
@@ -145,6 +154,20 @@ describe('MicroBatcher', () => {
     const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
     await Promise.all([[1], [2], [3]].map((row) => batcher.submit(request(row, { model: model({ axis: 'none' }) }))));
     expect(runner.calls.every((call) => call.parts.length === 1 && !call.rowsKnown)).toBe(true);
+  });
+
+  it('fills the runs of a locked model up, and drops what that gave', async () => {
+    const runner = new TestRunner({ capacity: 1, hold: true });
+    const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
+    const locked = model({ axis: 'locked', maxBatchRows: 2 });
+    const replies = [[1], [2, 3, 4], [5]].map((values) => batcher.submit(request(values, { model: locked })));
+    for (let run = 0; run < 5; run++) {
+      await turn();
+      runner.releaseOne();
+    }
+    expect((await Promise.all(replies)).map(({ outputs }) => valuesOf(outputs))).toEqual([[2], [3, 4, 5], [6]]);
+    expect(runner.calls.map(({ rows }) => rows?.count)).toEqual([2, 2, 2]);
+    await expect(batcher.submit(request([], { model: locked }))).rejects.toMatchObject({ code: 'invalid_tensor' });
   });
 
   it('keeps different inner shapes apart', async () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { SconceError, toSconceError, type ErrorCode } from '@sconce/errors';
 import { concatRows, sliceRows, type Tensor, type TensorSpec } from '@sconce/tensor';
 import type { RunCall, RunResult } from './inference-pool.ts';
@@ -9,9 +10,11 @@ export interface BatchableModel {
   readonly version: string;
   readonly file: ModelFile;
   readonly signature: Signature;
-  /** `dynamic`: rows may share a run with any others; `none`: each request runs alone, uncut. */
-  readonly axis: 'dynamic' | 'none';
-  /** Most rows in one run. */
+  /** `dynamic`: rows may share a run with any others; `locked`: so many of them only; `none`: each request runs alone, uncut. */
+  readonly axis: 'dynamic' | 'locked' | 'none';
+  /** Inputs whose axis 0 is the rows; runs are shared only by requests that have the same in all others. None for `none`. */
+  readonly rowInputs: ReadonlySet<string>;
+  /** Most rows in one run; the very number of a `locked` model, whose runs are filled up by repeating the last row. */
   readonly maxBatchRows: number;
 }
 
@@ -93,7 +96,7 @@ const epochMs = (): number => performance.timeOrigin + performance.now();
 /**
  * Merges waiting rows of one model and input shape into runs.
  *
- * A request is cut into segments of at most `maxBatchRows`. Segments wait in one FIFO per lane, model and inner shape;
+ * A request is cut into segments of at most `maxBatchRows`; a run of a `locked` model is filled up, and what the filling gave dropped. Segments wait in one FIFO per lane, model and inner shape;
  * whenever the threads have room, the FIFO with the oldest head (online before batch) gives one run as many segments as
  * fit. Nothing ever waits while a thread is idle. A request settles exactly once: answered when its last segment is,
  * failed with its first failing segment, dropped unrun when cancelled or past its deadline.
@@ -125,9 +128,18 @@ export class MicroBatcher {
     return this.#running;
   }
 
-  /** Queues a request. Rejects with `queue_full`, `deadline_exceeded`, `job_cancelled`, or what the run failed with. */
+  /** Queues a request. Rejects with `queue_full`, `deadline_exceeded`, `job_cancelled`,
+   * `invalid_tensor` (no rows for a `locked` model), or what the run failed with. */
   submit(request: BatchRequest): Promise<BatchReply> {
     const segments = cut(request);
+    if (request.model.axis === 'locked' && segments[0]?.rows === 0) {
+      return Promise.reject(
+        new SconceError(
+          'invalid_tensor',
+          `The request has no rows, and this model runs ${request.model.maxBatchRows} at a time: send one at least.`,
+        ),
+      );
+    }
     if (this.#waiting + segments.length > this.#maxWaiting) {
       return Promise.reject(
         new SconceError('queue_full', `This worker already has ${this.#waiting} row ranges waiting; try again later.`),
@@ -214,6 +226,7 @@ export class MicroBatcher {
     if (head === undefined) return;
     const { model } = head.pending.request;
     const rows = batch.reduce((sum, segment) => sum + segment.rows, 0);
+    const runRows = model.axis === 'locked' ? model.maxBatchRows : rows;
     const requests = new Set(batch.map((segment) => segment.pending)).size;
     let result: RunResult;
     try {
@@ -221,7 +234,7 @@ export class MicroBatcher {
         file: model.file,
         parts: batch.map((segment) => segment.inputs),
         outputs: outputsOf(batch),
-        rowsKnown: model.axis === 'dynamic',
+        ...(model.axis === 'none' ? {} : { rows: { inputs: model.rowInputs, count: runRows } }),
       });
     } catch (error) {
       this.#onRun({ model, rows, requests, outcome: { error: toSconceError(error).code } });
@@ -236,11 +249,14 @@ export class MicroBatcher {
       batchRequests: requests,
       labels: batch.flatMap((segment) => segment.pending.request.label ?? []).slice(0, MAX_LABELS),
     };
-    if (model.axis === 'dynamic') checkRows(outputs, rows);
+    if (model.axis !== 'none') checkRows(outputs, runRows);
     let start = 0;
     for (const segment of batch) {
       const end = start + segment.rows;
-      const own = batch.length === 1 ? outputs : outputs.map((output) => sliceRows(output, start, end));
+      const own =
+        end - start === runRows || model.axis === 'none'
+          ? outputs
+          : outputs.map((output) => sliceRows(output, start, end));
       start = end;
       segment.pending.runs.push({ ...shared, submittedAtMs: segment.pending.submittedAtMs });
       complete(segment, own);
@@ -250,20 +266,31 @@ export class MicroBatcher {
 
 function cut(request: BatchRequest): { rows: number; inputs: readonly Tensor[] }[] {
   const { model, inputs } = request;
-  const rows = inputs[0]?.shape[0] ?? 0;
+  const rows = inputs.find(({ name }) => model.rowInputs.has(name))?.shape[0] ?? inputs[0]?.shape[0] ?? 0;
   if (model.axis === 'none' || rows <= model.maxBatchRows) return [{ rows, inputs }];
   const segments = [];
   for (let start = 0; start < rows; start += model.maxBatchRows) {
     const end = Math.min(rows, start + model.maxBatchRows);
-    segments.push({ rows: end - start, inputs: inputs.map((input) => sliceRows(input, start, end)) });
+    const part = (input: Tensor): Tensor => (model.rowInputs.has(input.name) ? sliceRows(input, start, end) : input);
+    segments.push({ rows: end - start, inputs: inputs.map(part) });
   }
   return segments;
 }
 
 /** Requests with one key may share a run. */
 function fifoKey({ model, inputs }: BatchRequest): string {
-  const shapes = inputs.map((input) => input.shape.slice(model.axis === 'dynamic' ? 1 : 0).join('x'));
-  return `${model.file.id} ${shapes.join(' ')}`;
+  const parts = inputs.map((input) =>
+    model.axis === 'none' || model.rowInputs.has(input.name)
+      ? input.shape.slice(model.axis === 'none' ? 0 : 1).join('x')
+      : `${input.shape.join('x')}=${contentKey(input.data)}`,
+  );
+  return `${model.file.id} ${parts.join(' ')}`;
+}
+
+/** Equal for equal bytes only. */
+function contentKey(data: Uint8Array): string {
+  if (data.byteLength <= 64) return Buffer.from(data).toString('base64');
+  return createHash('sha256').update(data).digest('base64');
 }
 
 /** Every output that some request of the batch wants, in the signature's order. */
@@ -277,7 +304,7 @@ function checkRows(outputs: readonly Tensor[], rows: number): void {
     if (output.shape[0] !== rows) {
       throw new SconceError(
         'inference_failed',
-        `Output "${output.name}" has shape [${output.shape.join(',')}] for ${rows} rows: the model does not keep its rows apart, though its batch axis was taken to be dynamic.`,
+        `Output "${output.name}" has shape [${output.shape.join(',')}] for ${rows} rows: the model does not keep its rows apart, though its batch axis was proved.`,
         { details: { param: output.name } },
       );
     }

@@ -30,6 +30,15 @@ function loadBinding(): typeof ortNamespace {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** An ONNX file, or a model in memory whose external data lie in `externalFolder`. */
+export type ModelSource = string | { readonly bytes: Uint8Array; readonly externalFolder: string };
+
+/** Where the optimised model goes: its file, and its weights' file by the name under which the model will look for it. */
+export interface SavedForm {
+  readonly path: string;
+  readonly weights: string;
+}
+
 /** What a run returns for one output: numeric data is the runtime's own memory, copied by whoever keeps it. */
 export type SessionOutput = Tensor;
 
@@ -47,15 +56,24 @@ export class OnnxSession {
   }
 
   /**
-   * Opens an ONNX file, or a model in memory whose external data lie in `externalFolder`. Throws `model_invalid` with the
-   * runtime's reason when it can't be read or typed.
+   * Opens a model, and with `saveAs` also writes what optimising made of it. Throws `model_invalid` with the runtime's reason
+   * when it can't be read or typed.
    */
   static async open(
-    model: string | { readonly bytes: Uint8Array; readonly externalFolder: string },
-    options: { intraOpThreads: number },
+    model: ModelSource,
+    options: { readonly intraOpThreads: number; readonly saveAs?: SavedForm },
   ): Promise<OnnxSession> {
     const inMemory = typeof model !== 'string';
     const external = inMemory ? { model_external_initializers_file_folder_path: model.externalFolder } : {};
+    const { saveAs } = options;
+    const saved =
+      saveAs === undefined
+        ? {}
+        : {
+            optimized_model_external_initializers_file_name: saveAs.weights,
+            optimized_model_external_initializers_min_size_in_bytes: '1024',
+            save_external_prepacked_constant_initializers: '1',
+          };
     const sessionOptions: ortNamespace.InferenceSession.SessionOptions = {
       executionProviders: ['cpu'],
       executionMode: 'sequential',
@@ -64,7 +82,8 @@ export class OnnxSession {
       interOpNumThreads: 1,
       logSeverityLevel: 4,
       // A spinning thread takes the core that Node and Redis need; measured to cost only single-request latency.
-      extra: { session: { intra_op: { allow_spinning: '0' }, ...external } },
+      extra: { session: { intra_op: { allow_spinning: '0' }, ...external, ...saved } },
+      ...(saveAs === undefined ? {} : { optimizedModelFilePath: saveAs.path }),
     };
     let session: ortNamespace.InferenceSession;
     try {

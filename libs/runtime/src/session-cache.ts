@@ -1,4 +1,5 @@
-import type { ModelFile } from './thread-protocol.ts';
+import { SconceError } from '@sconce/errors';
+import type { HeldModels, ModelFile } from './thread-protocol.ts';
 
 /** What the cache needs of a session. */
 export interface CachedSession {
@@ -6,7 +7,8 @@ export interface CachedSession {
 }
 
 interface Entry<S> {
-  readonly file: ModelFile;
+  /** As its last user gave it: whether it is kept may have changed. */
+  file: ModelFile;
   readonly session: Promise<S>;
   /** Runs under way; an entry in use is never released. */
   users: number;
@@ -15,7 +17,9 @@ interface Entry<S> {
 }
 
 /**
- * The sessions one thread holds: least recently used first out, bounded by count and by the files' total size.
+ * The sessions one thread holds: least recently used first out, bounded by count and by the bytes they count for (measured
+ * memory, else the file's size). Models that are to be kept go only when asked to; a model that has no room beside them is
+ * refused.
  *
  * An entry is *loading* or *ready* (its promise), *in use* (users > 0) or *doomed*. Doomed entries are out of the map:
  * a new request for the same model loads it anew. A failed load leaves no entry. While every entry is in use the cache
@@ -26,6 +30,7 @@ export class SessionCache<S extends CachedSession> {
   readonly #open: (file: ModelFile) => Promise<S>;
   readonly #maxModels: number;
   readonly #maxBytes: number;
+  #evictions = 0;
 
   constructor(options: { open: (file: ModelFile) => Promise<S>; maxModels: number; maxBytes: number }) {
     this.#open = options.open;
@@ -37,13 +42,19 @@ export class SessionCache<S extends CachedSession> {
     return this.#entries.size;
   }
 
+  get held(): HeldModels {
+    return { models: this.#entries.size, bytes: this.#totalBytes(), evictions: this.#evictions };
+  }
+
   /**
    * Runs `work` with the model's session, loading it first where needed (concurrent callers share one load). `loaded`
    * is true for the caller whose call loaded it.
+   * @throws SconceError `model_not_ready` where it has no room beside the models that are kept, were all others gone.
    */
   async use<T>(file: ModelFile, work: (session: S, loaded: boolean) => Promise<T>): Promise<T> {
     const held = this.#entries.get(file.id);
     const entry = held ?? this.#add(file);
+    entry.file = file;
     // Re-insertion makes it the most recently used.
     this.#entries.delete(file.id);
     this.#entries.set(file.id, entry);
@@ -67,6 +78,7 @@ export class SessionCache<S extends CachedSession> {
   }
 
   #add(file: ModelFile): Entry<S> {
+    this.#checkRoom(file);
     const session = this.#open(file);
     const entry: Entry<S> = { file, session, users: 0, doomed: false };
     session.catch(() => {
@@ -78,13 +90,34 @@ export class SessionCache<S extends CachedSession> {
   async #shrink(): Promise<void> {
     for (const entry of [...this.#entries.values()]) {
       if (this.#entries.size <= this.#maxModels && this.#totalBytes() <= this.#maxBytes) return;
-      if (entry.users === 0) await this.evict(entry.file.id);
+      if (entry.users > 0 || entry.file.keepLoaded === true) continue;
+      this.#evictions += 1;
+      await this.evict(entry.file.id);
     }
+  }
+
+  /** Before anything is let go: for what does not fit anyway nobody has to make room. */
+  #checkRoom(file: ModelFile): void {
+    const kept = [...this.#entries.values()].map((entry) => entry.file).filter((other) => other.keepLoaded === true);
+    const keptBytes = kept.reduce((sum, other) => sum + costOf(other), 0);
+    const freeBytes = this.#maxBytes - keptBytes;
+    if (kept.length < this.#maxModels && costOf(file) <= freeBytes) return;
+    const limits =
+      kept.length < this.#maxModels
+        ? `it needs ${costOf(file)} bytes, and of the ${this.#maxBytes} that a thread may use ${freeBytes} are left`
+        : `a thread may hold ${this.#maxModels} models`;
+    const keptText = kept.length === 0 ? '' : ` beside those that are kept (${describeKept(kept)})`;
+    throw new SconceError(
+      'model_not_ready',
+      `Model ${file.id.split('@')[0]} has no room in this worker: ${limits}${keptText}. ` +
+        'Raise SCONCE_MAX_MODEL_BYTES_PER_THREAD or SCONCE_MAX_MODELS_PER_THREAD, or keep fewer models.',
+      { details: { neededBytes: costOf(file), keptBytes, maxBytes: this.#maxBytes, maxModels: this.#maxModels } },
+    );
   }
 
   #totalBytes(): number {
     let bytes = 0;
-    for (const entry of this.#entries.values()) bytes += entry.file.sizeBytes;
+    for (const entry of this.#entries.values()) bytes += costOf(entry.file);
     return bytes;
   }
 
@@ -92,4 +125,15 @@ export class SessionCache<S extends CachedSession> {
     const session = await entry.session.catch(() => undefined);
     await session?.release();
   }
+}
+
+function costOf({ memoryBytes, sizeBytes }: ModelFile): number {
+  return memoryBytes ?? sizeBytes;
+}
+
+const MAX_NAMED = 5;
+
+function describeKept(kept: readonly ModelFile[]): string {
+  const named = kept.slice(0, MAX_NAMED).map((file) => `${file.id.split('@')[0]} ${costOf(file)} bytes`);
+  return named.join(', ') + (kept.length > MAX_NAMED ? ` and ${kept.length - MAX_NAMED} more` : '');
 }

@@ -5,8 +5,23 @@ import type { Datatype, TensorSpec } from '@sconce/tensor';
 export interface ModelFile {
   readonly id: string;
   readonly path: string;
-  /** Counts against the thread's cache budget. */
+  /** Counts against the thread's cache budget where `memoryBytes` is not known. */
   readonly sizeBytes: number;
+  /** What a session was measured to keep in memory; counts against the thread's cache budget. */
+  readonly memoryBytes?: number;
+  /** Never let go to make room for other models. */
+  readonly keepLoaded?: boolean;
+  /** What the model and the files it names must hold; compared once per process before the first load. */
+  readonly digests?: readonly FileDigest[];
+  /** A call (`0.in.i`) with its outputs (`0.out.j`) in a safetensors file, which a thread repeats after loading. */
+  readonly check?: string;
+}
+
+/** A file and what has to be in it. */
+export interface FileDigest {
+  readonly path: string;
+  /** Lower-case hex. */
+  readonly sha256: string;
 }
 
 /** Inputs and outputs of a model; -1 in a shape is a free axis. */
@@ -27,6 +42,12 @@ export interface WantedOutput {
   readonly slot?: SharedTensor;
 }
 
+/** Reads files and compares their digests, before anything maps them. */
+export interface VerifyTask {
+  readonly kind: 'verify';
+  readonly files: readonly FileDigest[];
+}
+
 /** Opens a file and reports its signature without keeping it. */
 export interface InspectTask {
   readonly kind: 'inspect';
@@ -42,7 +63,7 @@ export interface RunTask {
   readonly outputs: readonly WantedOutput[];
 }
 
-export type ThreadTask = InspectTask | RunTask;
+export type ThreadTask = InspectTask | RunTask | VerifyTask;
 
 /** An output as the thread reports it: in its slot (`data` absent) or in memory handed over to the caller. */
 export interface ThreadOutput {
@@ -59,10 +80,22 @@ export interface ThreadTiming {
   readonly runEndMs: number;
   /** Time spent loading the model for this task; 0 when the thread held it. */
   readonly loadMs: number;
+  /** What the thread's cache holds, as of this run. */
+  readonly held?: HeldModels;
+}
+
+/** The models one thread holds. */
+export interface HeldModels {
+  readonly models: number;
+  /** What they count against the thread's budget. */
+  readonly bytes: number;
+  /** Models let go to make room for others since the thread started. */
+  readonly evictions: number;
 }
 
 export type ThreadReply =
   | { readonly ok: true; readonly kind: 'inspect'; readonly signature: Signature }
+  | { readonly ok: true; readonly kind: 'verify' }
   | {
       readonly ok: true;
       readonly kind: 'run';

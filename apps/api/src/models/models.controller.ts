@@ -1,11 +1,17 @@
-import type { Readable } from 'node:stream';
 import { Controller, Delete, Get, Inject, Param, Post, Put, Query, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { SconceError } from '@sconce/errors';
-import { ModelDirectory, ModelRepository, toModelResource, type ModelResource } from '@sconce/models';
+import {
+  ModelDirectory,
+  ModelRepository,
+  parseModelName,
+  parseModelVersion,
+  toModelResource,
+  type ModelResource,
+} from '@sconce/models';
 import { InferenceProducer } from '@sconce/queue';
 import type { ApiConfig } from '../config.ts';
 import { DocumentModel, DocumentModels, DocumentRemoval } from '../docs/model-state.docs.ts';
@@ -13,6 +19,7 @@ import { DocumentPush, DocumentVersion } from '../docs/models.docs.ts';
 import { STREAM_BODY } from '../http/body-parser.ts';
 import { CONFIG } from '../tokens.ts';
 import { listModel, listVersions, type ListedModel, type ListedVersion } from './model-listing.ts';
+import { readPushBody } from './push-body.ts';
 import { VersionRemoval } from './version-removal.ts';
 
 const poolSchema = z
@@ -98,13 +105,17 @@ export class ModelsController {
         details: { param: 'pool' },
       });
     }
-    if (request.body === undefined || request.body === null) {
-      throw new SconceError('invalid_request', 'The body must be the model file itself.');
-    }
-    const manifest = await this.repository.receive(target.model, target.version, request.body as Readable, {
-      maxBytes: this.config.maxArtifactBytes,
-      ...(pool.data === undefined ? {} : { pool: pool.data }),
-    });
+    parseModelName(target.model);
+    if (target.version !== undefined) parseModelVersion(target.version);
+    const { config, cases, model, close } = await readPushBody(request, target.model);
+    const manifest = await this.repository
+      .receive(target.model, target.version, model, {
+        maxBytes: this.config.maxArtifactBytes,
+        ...(pool.data === undefined ? {} : { pool: pool.data }),
+        ...(config === undefined ? {} : { config }),
+        ...(cases === undefined ? {} : { cases }),
+      })
+      .finally(close);
     this.directory.invalidate(manifest.name);
     try {
       await this.producer.register({ v: 1, model: manifest.name, version: manifest.version });

@@ -1,24 +1,26 @@
 import { Command } from 'commander';
-import type { SconceClient, ModelVersion } from '@sconce/client';
+import type { ListedVersion, ModelState, SconceClient } from '@sconce/client';
 import { formatSpec, type TensorSpec } from '@sconce/tensor';
 import type { CliConfig } from '../config.ts';
 import { describeModel, formatBytes } from '../output/model-text.ts';
 import { Terminal } from '../output/terminal.ts';
 import { connect } from './connect.ts';
+import { modelStateCommands } from './model-state-commands.ts';
 
 interface Options {
   readonly version?: string;
+  readonly force?: boolean;
   readonly json?: boolean;
 }
 
-/** `sconce models`: list, show, remove. */
+/** `sconce models`: list, show, use, load, unload, keep, remove. */
 export function modelsCommand(config: CliConfig): Command {
   const client = (): SconceClient => connect(config);
   const command = new Command('models')
     .description('the models the server has')
     .addHelpText(
       'after',
-      '\nExamples:\n  sconce models\n  sconce models show digits\n  sconce models remove digits --version 1',
+      '\nExamples:\n  sconce models\n  sconce models show digits\n  sconce models use digits --version 1\n  sconce models remove digits --version 2',
     );
   command
     .command('list', { isDefault: true })
@@ -26,10 +28,10 @@ export function modelsCommand(config: CliConfig): Command {
     .option('--json', 'print JSON')
     .action(async (options: Options) => {
       const terminal = new Terminal({ json: options.json === true });
-      const models = await client().models.list();
+      const models = await client().modelStates.list();
       terminal.result(models);
       if (models.length === 0) terminal.print('No models yet: `sconce push FILE --name NAME` adds one.');
-      else terminal.table(['NAME', 'VERSION', 'STATUS', 'BATCH', 'SIZE', 'INPUTS', 'OUTPUTS'], models.map(toRow));
+      else terminal.table(['NAME', 'VERSION', 'STATUS', 'SERVING', 'BATCH', 'DISK', 'INPUTS', 'OUTPUTS'], models.map(toRow));
     });
   command
     .command('show')
@@ -50,28 +52,39 @@ export function modelsCommand(config: CliConfig): Command {
     .description('remove a model, or one version of it')
     .argument('<name>')
     .option('--version <number>', 'one version only')
+    .option('--force', 'even while it is in use: its requests and jobs then fail')
     .option('--json', 'print JSON')
     .action(async (name: string, options: Options) => {
       const terminal = new Terminal({ json: options.json === true });
-      const { models } = client();
+      const { models, modelStates } = client();
       const versions =
-        options.version === undefined ? (await models.versions(name)).map(({ version }) => version) : [options.version];
-      for (const version of versions) await models.remove(name, version);
+        options.version === undefined ? inOrderOfRemoval(await modelStates.get(name)) : [options.version];
+      for (const version of versions) await models.remove(name, version, { force: options.force === true });
       terminal.result({ name, removed: versions });
       terminal.print(`removed ${name} version ${versions.join(', ')}`);
     });
+  for (const child of modelStateCommands(client)) command.addCommand(child);
   return command;
 }
 
-function toRow(model: ModelVersion): string[] {
+/** The version that is most likely in use first: where the server refuses to remove that, the model is still whole. */
+function inOrderOfRemoval({ default_version: pinned, serving, versions }: ModelState): string[] {
+  const isFirst = ({ version }: ListedVersion): boolean => version === pinned || version === serving;
+  return [...versions.filter(isFirst), ...versions.filter((version) => !isFirst(version)).toReversed()].map(
+    ({ version }) => version,
+  );
+}
+
+function toRow(model: ListedVersion): string[] {
   const specs = (list: readonly TensorSpec[] = []): string =>
     list.map((spec) => `${spec.name} ${formatSpec(spec)}`).join(', ');
   return [
     model.name,
     model.version,
     model.status,
+    model.serving ? 'yes' : '',
     model.batch?.axis ?? '',
-    formatBytes(model.size_bytes),
+    formatBytes(model.disk_bytes),
     specs(model.signature?.inputs),
     specs(model.signature?.outputs),
   ];

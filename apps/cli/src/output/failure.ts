@@ -19,6 +19,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   model_not_ready: '`sconce models show NAME` says why.',
   model_invalid: '`sconce inspect FILE` shows what the file holds; mend the model and try again.',
   version_exists: 'Versions are immutable: push it as a new one (leave --version out for the next number).',
+  version_in_use: 'Wait until nobody uses it, choose another default with `sconce models use`, or give --force.',
   invalid_tensor: '`sconce models show NAME` prints the inputs the model takes.',
   redis_unavailable: 'See that Redis runs and answers.',
   queue_full: 'Try again when there is less waiting.',

@@ -4,17 +4,20 @@ import type { FinishedRun } from '@sconce/runtime';
 import type { Logger, Telemetry } from '@sconce/telemetry';
 import type { WorkerConfig } from '../config.ts';
 import { CONFIG, LOGGER, TELEMETRY } from '../tokens.ts';
+import { HeldModelsMetrics } from './held-models.ts';
 
 /** Counts runs and requests: into this process's metrics, and into the totals that the statistics extension reports. */
 @Injectable()
 export class RunStatistics {
   readonly #writer: ModelStatisticsWriter;
+  readonly #held: HeldModelsMetrics;
 
   constructor(
     @Inject(CONFIG) config: WorkerConfig,
     @Inject(LOGGER) logger: Logger,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
   ) {
+    this.#held = new HeldModelsMetrics(telemetry.metrics);
     this.#writer = new ModelStatisticsWriter(config.queue, {
       onError: (error) => logger.warn({ err: error }, 'statistics connection'),
     });
@@ -25,11 +28,15 @@ export class RunStatistics {
     const { metrics } = this.telemetry;
     const labels = { model: model.name };
     if ('error' in outcome) {
-      if (outcome.error === 'thread_crashed') metrics.threadCrashes.add(1, labels);
+      if (outcome.error === 'thread_crashed') {
+        metrics.threadCrashes.add(1, labels);
+        this.#held.forgetThreads();
+      }
       return;
     }
     const { runStartMs, runEndMs, loadMs } = outcome.timing;
     const runMs = runEndMs - runStartMs;
+    this.#held.record(outcome.timing);
     metrics.batchRows.record(rows, labels);
     metrics.runDuration.record(runMs / 1_000, labels);
     if (loadMs > 0) {

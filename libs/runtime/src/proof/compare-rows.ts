@@ -7,6 +7,17 @@ import { isFloat } from './seeded-tensors.ts';
  */
 export function rowDeviation(actual: Tensor, row: number, expected: Tensor, expectedRow: number): number {
   const [a, b] = [sliceRows(actual, row, row + 1), sliceRows(expected, expectedRow, expectedRow + 1)];
+  return deviation(a, b, expected);
+}
+
+/** How far a tensor is from another of its shape, relative to the other's magnitude, as `rowDeviation`. */
+export function tensorDeviation(actual: Tensor, expected: Tensor): number {
+  const sameShape = actual.shape.join() === expected.shape.join() && actual.datatype === expected.datatype;
+  return sameShape ? deviation(actual, expected, expected) : Infinity;
+}
+
+/** `scaleOf` is the tensor whose magnitude counts. */
+function deviation(a: Tensor, b: Tensor, scaleOf: Tensor): number {
   if (Buffer.compare(a.data, b.data) === 0) return 0;
   if (!isFloat(a.datatype) || a.data.byteLength !== b.data.byteLength) return Infinity;
   let difference = 0;
@@ -18,7 +29,7 @@ export function rowDeviation(actual: Tensor, row: number, expected: Tensor, expe
     if (!Number.isFinite(error)) return Infinity;
     difference = Math.max(difference, error);
   }
-  const scale = magnitude(expected);
+  const scale = magnitude(scaleOf);
   return difference === 0 ? 0 : scale === 0 ? difference : difference / scale;
 }
 

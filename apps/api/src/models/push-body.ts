@@ -1,0 +1,35 @@
+import type { Readable } from 'node:stream';
+import type { FastifyRequest } from 'fastify';
+import { SconceError } from '@sconce/errors';
+import { isMultipart } from './multipart-parts.ts';
+import { readPushForm, type PushBody } from './push-form.ts';
+
+/**
+ * Reads a push of the model `name` up to the artifact, which is left a stream: the body itself, or the last part of a form.
+ *
+ * @throws SconceError as `readPushForm` does; `invalid_request` where there is no body.
+ */
+export async function readPushBody(request: FastifyRequest, name: string): Promise<PushBody> {
+  if (request.body === undefined || request.body === null) {
+    const message = 'The body must be the model file itself, or a multipart form with it as its part "model".';
+    throw new SconceError('invalid_request', message);
+  }
+  const payload = request.body as Readable;
+  const contentType = request.headers['content-type'];
+  if (isMultipart(contentType)) return readPushForm(payload, { name, contentType });
+  const close = (): Promise<void> => {
+    // What fails from here on concerns nobody.
+    payload.on('error', () => undefined);
+    payload.resume();
+    return Promise.resolve();
+  };
+  return { model: chunksOf(payload, close), close };
+}
+
+async function* chunksOf(payload: Readable, close: () => Promise<void>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* payload.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
+  } finally {
+    await close();
+  }
+}
