@@ -59,6 +59,30 @@ describe('sconce up', () => {
     expect((await run('models')).stdout).toMatch(/No models/);
   });
 
+  it('chooses the version that serves; loads, unloads and keeps', async () => {
+    for (const version of ['1', '2']) {
+      expect((await run('push', fixturePath('affine'), '--name', 'two', '--version', version)).code).toBe(0);
+    }
+    expect((await run('models')).stdout).toMatch(/two +1 +ready +dynamic[^\n]*\n *two +2 +ready +yes +dynamic/);
+    for (const [args, said] of [
+      [['use', 'two', '--version', '1'], 'two serves version 1 (pinned)'],
+      [['keep', 'two'], 'two serves version 1 (pinned), kept in memory'],
+      [['keep', 'two', '--off'], 'two serves version 1 (pinned)'],
+      [['unload', 'two'], 'two is unloaded; `sconce models load two` serves it again'],
+      [['load', 'two'], 'two serves version 1 (pinned)'],
+    ] as const) {
+      expect(await run('models', ...args)).toMatchObject({ code: 0, stdout: `${said}\n` });
+    }
+    const refused = await run('models', 'remove', 'two');
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/default version.*\n.*models use/)]);
+    const latest = await run('models', 'use', 'two', '--version', 'latest', '--json');
+    expect(JSON.parse(latest.stdout)).toMatchObject({ default_version: 'latest', serving: '2', keep_loaded: false });
+    expect(JSON.parse((await run('models', 'remove', 'two', '--json')).stdout)).toEqual({
+      name: 'two',
+      removed: ['2', '1'],
+    });
+  });
+
   it('refuses a corrupt file at push, with the reason', async () => {
     const file = join(data, 'corrupt.onnx');
     // A plausible head, then nonsense: only the runtime can tell.
@@ -124,6 +148,7 @@ describe('bad usage', () => {
     [['up', '--port', 'eighty'], /--port .*"eighty"/],
     [['up', '--workers', '0'], /--workers/],
     [['push', 'model.onnx'], /--name/],
+    [['models', 'use', 'x'], /--version/],
     [['push', '/does/not/exist.onnx', '--name', 'x'], /does not exist/],
     [['push', '/', '--name', 'x'], /not a file/],
     [['infer', 'm'], /No inputs/],

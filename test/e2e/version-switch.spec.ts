@@ -161,8 +161,7 @@ describe('state of a model', () => {
 });
 
 describe('removal', () => {
-  const remove = (path: string): Promise<Response> =>
-    stack.fetch(`/v1/models/${path}`, { method: 'DELETE' });
+  const remove = (path: string): Promise<Response> => stack.fetch(`/v1/models/${path}`, { method: 'DELETE' });
   const refusal = async (path: string): Promise<string> => {
     const response = await remove(path);
     const { error } = (await response.json()) as { error: { code: string; message: string } };
@@ -216,12 +215,14 @@ describe('removal', () => {
     };
     const show = async (id: string): Promise<unknown> => (await stack.fetch(`/v1/jobs/${id}`)).json();
     // More than the worker takes at a time (8 of the batch lane), so that some wait in the queue.
-    const ids = await Promise.all(Array.from({ length: 16 }, () => job(1_500)));
+    const ids = await Promise.all(Array.from({ length: 16 }, () => job(5_000)));
     expect(await refusal('working/versions/1')).toMatch(/1[0-6] of its jobs wait or run/);
     expect((await remove('working/versions/1?force=true')).status).toBe(204);
     const ended: unknown[] = [];
     for (const id of ids) {
-      await expect.poll(() => show(id), { timeout: 60_000 }).toMatchObject({ status: expect.stringMatching(/succeeded|failed/) });
+      await expect
+        .poll(() => show(id), { timeout: 60_000 })
+        .toMatchObject({ status: expect.stringMatching(/succeeded|failed/) });
       ended.push(await show(id));
     }
     const failed = ended.filter((shown) => (shown as { status: string }).status === 'failed');

@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import { z } from 'zod';
 import { queueConfigSchema, type Lane, type QueueConfig } from '@sconce/queue';
 import { runtimeConfigSchema, type RuntimeConfig } from '@sconce/runtime';
@@ -33,6 +34,10 @@ const envSchema = z.object({
   SCONCE_ONLINE_CONCURRENCY: positive.default(32),
   SCONCE_BATCH_CONCURRENCY: positive.default(8),
   SCONCE_RESULT_TTL_SECONDS: positive.optional(),
+  /** Memory that the process of a registration may take, files not counted; default half of the machine's (or container's). */
+  SCONCE_REGISTRATION_MEMORY_BYTES: positive.optional(),
+  /** How long a registration may take. */
+  SCONCE_REGISTRATION_TIMEOUT_MS: positive.default(600_000),
   /** How long a shutdown waits for work under way; what is left then goes to another worker. */
   SCONCE_SHUTDOWN_GRACE_MS: positive.default(25_000),
 });
@@ -45,10 +50,18 @@ export interface WorkerConfig {
   /** Queue jobs under way at once, per lane. */
   readonly concurrency: Readonly<Record<Lane, number>>;
   readonly shutdownGraceMs: number;
+  /** What the process of a registration may take. */
+  readonly registration: { readonly memoryBytes: number; readonly timeoutMs: number };
   readonly storage: StorageConfig;
   readonly runtime: RuntimeConfig;
   readonly queue: QueueConfig;
   readonly telemetry: TelemetryConfig;
+}
+
+/** The container's limit where there is one, else the machine's memory. */
+function availableMemory(): number {
+  const constrained = process.constrainedMemory();
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
 }
 
 /** Reads and checks the environment; throws a ZodError that names the variable. */
@@ -60,6 +73,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
     pool: vars.SCONCE_POOL,
     concurrency: { online: vars.SCONCE_ONLINE_CONCURRENCY, batch: vars.SCONCE_BATCH_CONCURRENCY },
     shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,
+    registration: {
+      memoryBytes: vars.SCONCE_REGISTRATION_MEMORY_BYTES ?? Math.floor(availableMemory() / 2),
+      timeoutMs: vars.SCONCE_REGISTRATION_TIMEOUT_MS,
+    },
     storage: storageConfigSchema.parse({ root: vars.SCONCE_DATA }),
     runtime: runtimeConfigSchema.parse({
       threads: vars.SCONCE_THREADS,

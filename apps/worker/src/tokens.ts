@@ -2,3 +2,4 @@
 export const CONFIG = Symbol('WorkerConfig');
 export const LOGGER = Symbol('Logger');
 export const TELEMETRY = Symbol('Telemetry');
+export const BLOB_STORE = Symbol('BlobStore');

@@ -1,14 +1,14 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { ModelDirectory, ModelRepository } from '@sconce/models';
+import { ModelDirectory, ModelFiles, ModelRepository } from '@sconce/models';
 import { InferencePool, MicroBatcher } from '@sconce/runtime';
-import { FolderStore } from '@sconce/storage';
+import { FolderStore, type BlobStore } from '@sconce/storage';
 import type { Logger, Telemetry } from '@sconce/telemetry';
 import type { WorkerConfig } from './config.ts';
 import { InferenceProcessor } from './inference/inference.processor.ts';
 import { RunStatistics } from './inference/run-statistics.ts';
 import { ServedModels } from './inference/served-models.ts';
 import { RegistrationProcessor } from './registration/registration.processor.ts';
-import { CONFIG, LOGGER, TELEMETRY } from './tokens.ts';
+import { BLOB_STORE, CONFIG, LOGGER, TELEMETRY } from './tokens.ts';
 import { WorkerService } from './worker.service.ts';
 
 /** Composes the libs into a worker. Tokens are explicit: nothing rests on emitted type metadata. */
@@ -22,14 +22,17 @@ export class WorkerModule {
         { provide: CONFIG, useValue: config },
         { provide: LOGGER, useValue: logger },
         { provide: TELEMETRY, useValue: given.telemetry },
+        { provide: BLOB_STORE, useFactory: () => FolderStore.open(config.storage) },
         {
           provide: ModelRepository,
-          useFactory: async () =>
+          useFactory: (store: BlobStore) =>
             new ModelRepository({
-              store: await FolderStore.open(config.storage),
+              store,
               onCorrupt: (error, id) => logger.error({ err: error, ...id }, 'damaged model passed over'),
             }),
+          inject: [BLOB_STORE],
         },
+        { provide: ModelFiles, useFactory: (store: BlobStore) => new ModelFiles(store), inject: [BLOB_STORE] },
         {
           provide: ModelDirectory,
           useFactory: (repository: ModelRepository) => new ModelDirectory({ repository }),

@@ -78,6 +78,8 @@ export class WorkerService {
     this.#running = false;
     const graceMs = this.config.shutdownGraceMs;
     const consumers = [...this.#consumers, this.#registrations];
+    // A registration may take minutes: it begins anew elsewhere rather than hold the shutdown up.
+    this.registration.stop();
     const finished = await Promise.all(consumers.map((consumer) => consumer?.close(graceMs)));
     const drained = !finished.includes(false);
     if (drained) await this.pool.close();

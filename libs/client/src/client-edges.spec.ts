@@ -179,12 +179,64 @@ describe('models', () => {
     expect(progress).toEqual([262_144, 524_288, 600_000]);
   });
 
+  it.each([
+    ['bytes', (bytes: Uint8Array<ArrayBuffer>) => bytes],
+    ['a blob', (bytes: Uint8Array<ArrayBuffer>) => new Blob([bytes])],
+  ])('pushes config and cases (%s) before the model, as a form', async (_, casesOf) => {
+    const { client, seen } = await serve(json(202, { name: 'm', version: '1' }));
+    const [cases, model] = [new Uint8Array(300_000).fill(3), new Uint8Array(600_000).fill(5)];
+    const progress: number[] = [];
+    await client.models.push('m', ReadableStream.from([model.subarray(0, 1), model.subarray(1)]), {
+      config: { max_batch_size: 4 },
+      cases: casesOf(cases),
+      onProgress: (sent) => progress.push(sent),
+    });
+    const [request] = seen;
+    const type = request?.headers['content-type'] ?? '';
+    expect(type).toMatch(/^multipart\/form-data; boundary=/);
+    const form = await new Response(new Uint8Array(request!.body), { headers: { 'content-type': type } }).formData();
+    expect([...form.keys()]).toEqual(['config', 'cases', 'model']);
+    const [config, ...files] = await Promise.all([...form.values()].map((part) => (part as File).bytes()));
+    expect(JSON.parse(Buffer.from(config!).toString())).toEqual({ max_batch_size: 4 });
+    expect(files.map((bytes, i) => Buffer.from(bytes).equals([cases, model][i]!))).toEqual([true, true]);
+    expect(progress).toEqual([1, 600_000]);
+  });
+
+  it('pushes a form as the connection takes it, never the whole model at once', async () => {
+    let made = 0;
+    const model = ReadableStream.from(
+      (function* () {
+        for (; made < 256; made++) yield new Uint8Array(1024 * 1024);
+      })(),
+    );
+    const deaf = createServer((request) => void request.once('data', () => request.pause()));
+    await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve));
+    atEndOfFile(() => {
+      deaf.close();
+      deaf.closeAllConnections();
+    });
+    const client = new SconceClient({ url: `http://127.0.0.1:${(deaf.address() as AddressInfo).port}` });
+    const signal = AbortSignal.timeout(500);
+    await expect(client.models.push('m', model, { config: {}, signal })).rejects.toThrow(/timeout|abort/i);
+    expect(made).toBeGreaterThan(0);
+    expect(made).toBeLessThan(64);
+  });
+
+  it.each([
+    [{}, '/v1/models/m/versions/1'],
+    [{ force: true }, '/v1/models/m/versions/1?force=true'],
+  ])('removes a version, %j', async (options, url) => {
+    const { client, seen } = await serve((response) => response.writeHead(204).end());
+    await client.models.remove('m', '1', options);
+    expect(seen[0]).toMatchObject({ method: 'DELETE', url });
+  });
+
   it('throws the model’s reason when it failed', async () => {
     const { client } = await serve(json(200, { status: 'failed', error: { code: 'unsupported', message: 'no op' } }));
     await expect(client.models.waitUntilReady('m', '1')).rejects.toMatchObject({
       code: 'model_invalid',
       message: 'no op',
-      details: { reason: 'unsupported' },
+      details: { reason: 'unsupported', model: { status: 'failed' } },
     });
   });
 });

@@ -1,32 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { SconceError } from '@sconce/errors';
-import type { TensorSpec } from '@sconce/tensor';
 import type { Http, RequestOptions } from './http.ts';
+import type { ModelStatus, ModelVersion } from './model-resource.ts';
+import { pushBody, type ArtifactBody, type PushParts } from './push-body.ts';
 
-/** Where a version stands: the last two are final. */
-export type ModelStatus = 'receiving' | 'compiling' | 'proving' | 'optimising' | 'ready' | 'failed';
+export type { ModelStatus, ModelVersion } from './model-resource.ts';
 
-/** One version of a model, as the API shows it. */
-export interface ModelVersion {
-  readonly name: string;
-  readonly version: string;
-  readonly status: ModelStatus;
-  readonly error?: { readonly code: string; readonly message: string };
-  readonly platform: string;
-  readonly signature?: { readonly inputs: readonly TensorSpec[]; readonly outputs: readonly TensorSpec[] };
-  readonly batch?: { readonly axis: 'dynamic' | 'locked' | 'none'; readonly size?: number; readonly evidence: string };
-  readonly size_bytes: number;
-  readonly created_at: string;
-  readonly updated_at: string;
-}
-
-export interface PushOptions {
+/** What may be said about a push. */
+export interface PushOptions extends PushParts {
   /** Default: the next free number. */
   readonly version?: string;
   /** The workers that serve it. */
   readonly pool?: string;
-  /** Told how many bytes have been handed to the connection so far. */
-  readonly onProgress?: (bytes: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -57,25 +42,25 @@ export class ModelsClient {
   }
 
   /** Uploads an artifact (a stream is never held in memory); without `version` as the next number. */
-  async push(
-    name: string,
-    body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
-    options: PushOptions = {},
-  ): Promise<ModelVersion> {
+  async push(name: string, artifact: ArtifactBody, options: PushOptions = {}): Promise<ModelVersion> {
     const path =
       options.version === undefined ? `/v1/models/${encodeURIComponent(name)}/versions` : pathOf(name, options.version);
     const query = options.pool === undefined ? '' : `?pool=${encodeURIComponent(options.pool)}`;
+    const { body, contentType } = pushBody(artifact, options);
     const init: RequestOptions = {
       method: options.version === undefined ? 'POST' : 'PUT',
-      headers: { 'content-type': 'application/octet-stream' },
-      body: options.onProgress === undefined ? body : counted(body, options.onProgress),
+      headers: { 'content-type': contentType },
+      body,
       duplex: 'half',
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     };
     return this.#http.json<ModelVersion>(`${path}${query}`, init);
   }
 
-  /** Waits until a version is ready. Throws `model_invalid` with the reason where registration failed. */
+  /**
+   * Waits until a version is ready. Throws `model_invalid` where registration failed: `details.reason` has the code, and
+   * `details.model` the version as it is.
+   */
   async waitUntilReady(
     name: string,
     version: string,
@@ -90,7 +75,7 @@ export class ModelsClient {
       if (model.status === 'ready') return model;
       if (model.status === 'failed') {
         throw new SconceError('model_invalid', model.error?.message ?? 'Registration failed.', {
-          details: { reason: model.error?.code },
+          details: { reason: model.error?.code, model },
         });
       }
       await delay(waitMs, undefined, signal);
@@ -106,27 +91,4 @@ export class ModelsClient {
 
 function pathOf(name: string, version: string): string {
   return `/v1/models/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}`;
-}
-
-const UPLOAD_CHUNK_BYTES = 256 * 1024;
-
-function counted(
-  body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
-  onProgress: (bytes: number) => void,
-): ReadableStream<Uint8Array> {
-  let sent = 0;
-  const source = body instanceof ReadableStream ? body : ReadableStream.from(slices(body));
-  return source.pipeThrough(
-    new TransformStream<Uint8Array, Uint8Array>({
-      transform: (chunk, controller) => {
-        sent += chunk.byteLength;
-        onProgress(sent);
-        controller.enqueue(chunk);
-      },
-    }),
-  );
-}
-
-function* slices(bytes: Uint8Array<ArrayBuffer>): Generator<Uint8Array<ArrayBuffer>> {
-  for (let at = 0; at < bytes.byteLength; at += UPLOAD_CHUNK_BYTES) yield bytes.subarray(at, at + UPLOAD_CHUNK_BYTES);
 }

@@ -70,6 +70,31 @@ describe('errors', () => {
   });
 });
 
+describe('state of a model', () => {
+  it('is read, set, and removed by force', async () => {
+    const state = { name: 'a b', default_version: 'latest', serving: '2', versions: [] };
+    answers.push(
+      json(200, state),
+      json(200, state),
+      json(200, { data: [] }),
+      json(204, undefined),
+      json(204, undefined),
+    );
+    expect(await client.modelStates.get('a b')).toEqual(state);
+    expect(await client.modelStates.set('a b', { default_version: '2', loaded: true })).toEqual(state);
+    expect(await client.modelStates.list()).toEqual([]);
+    await client.models.remove('m', '1');
+    await client.models.remove('m', '1', { force: true });
+    expect(received.map(({ method, url, body }) => `${method} ${url} ${body.toString()}`.trim())).toEqual([
+      'GET /v1/models/a%20b',
+      'PATCH /v1/models/a%20b {"default_version":"2","loaded":true}',
+      'GET /v1/models',
+      'DELETE /v1/models/m/versions/1',
+      'DELETE /v1/models/m/versions/1?force=true',
+    ]);
+  });
+});
+
 describe('inference', () => {
   it.each([true, false])('sends and reads tensors (binary: %s) with the server’s timing', async (binary) => {
     const { body, contentType, headerLength } = encodeInferResponse({

@@ -16,7 +16,7 @@ export interface ModelMetadata {
 }
 
 export interface InferOptions {
-  /** Default: the newest that is ready. */
+  /** Default: the model's default version. */
   readonly version?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;

@@ -37,6 +37,7 @@ export {
   type StoredFile,
 } from './model-manifest.ts';
 export { MAX_MODEL_VERSION, compareVersions, parseModelName, parseModelVersion } from './model-name.ts';
+export { ModelFiles, type FormFile, type SavedForm } from './model-files.ts';
 export { ModelRepository, type ManifestPatch, type ModelRepositoryOptions } from './model-repository.ts';
 export { LATEST, type ModelState } from './model-state.ts';
 export type { ReceiveOptions } from './model-uploads.ts';

@@ -38,7 +38,11 @@ const tensorsSchema = z
     const seen = new Set<string>();
     for (const [i, { name }] of tensors.entries()) {
       if (seen.has(name)) {
-        context.addIssue({ code: 'custom', path: [i, 'name'], message: 'is there twice: each tensor has its own name' });
+        context.addIssue({
+          code: 'custom',
+          path: [i, 'name'],
+          message: 'is there twice: each tensor has its own name',
+        });
       }
       seen.add(name);
     }

@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { SconceError } from '@sconce/errors';
 import { FolderStore } from '@sconce/storage';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { ModelDirectory, ModelRepository, modelDirectoryConfigSchema, type ModelManifest } from './index.ts';
+import {
+  ModelDirectory,
+  ModelRepository,
+  modelDirectoryConfigSchema,
+  type ModelManifest,
+  type ModelState,
+} from './index.ts';
 
 /** A repository whose answers the test gives, one by one, when it likes. */
 class ScriptedRepository {
@@ -19,8 +25,8 @@ class ScriptedRepository {
     return answer.promise;
   }
 
-  async isLoaded(): Promise<boolean> {
-    return this.loaded;
+  async state(): Promise<ModelState> {
+    return { loaded: this.loaded, default_version: 'latest', keep_loaded: false };
   }
 
   /** Answers the oldest call and waits until whoever asked has seen it. */
@@ -124,12 +130,12 @@ describe('ModelDirectory', () => {
     expect(await version()).toBe('2');
   });
 
-  it('forgets a model that a refresh no longer finds', async () => {
+  it.each(['model_not_found', 'model_not_ready'] as const)('forgets a model whose refresh says %s', async (code) => {
     await first('1');
     nowMs = 1000;
     expect(await version()).toBe('1');
-    await repository.answer(notFound());
-    await expect(version()).rejects.toMatchObject({ code: 'model_not_found' });
+    await repository.answer(new SconceError(code, 'no'));
+    await expect(version()).rejects.toMatchObject({ code });
     expect(refreshErrors).toEqual([]);
   });
 
@@ -205,10 +211,10 @@ describe('ModelDirectory', () => {
       await expect(cached.resolve('m')).rejects.toMatchObject({ code: 'model_not_found' });
       const manifest = await real.receive('m', undefined, Buffer.from('PK\x03\x04'), { maxBytes: 100 });
       cached.invalidate('m');
-      expect(await cached.resolve('m')).toEqual({ manifest, loaded: true });
-      await real.setLoaded('m', false);
+      expect(await cached.resolve('m')).toEqual({ manifest, loaded: true, keepLoaded: false });
+      await real.setState('m', { loaded: false, keep_loaded: true });
       cached.invalidate('m');
-      expect(await cached.resolve('m', '1')).toEqual({ manifest, loaded: false });
+      expect(await cached.resolve('m', '1')).toEqual({ manifest, loaded: false, keepLoaded: true });
     } finally {
       await rm(root, { recursive: true });
     }

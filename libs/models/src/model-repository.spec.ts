@@ -277,7 +277,7 @@ describe('ModelRepository', () => {
     it('lists all by name and number, more than are read at once', async () => {
       for (let version = 1; version <= 20; version++) await push('b', String(version), false);
       await push('a', '5', true);
-      await repository.setLoaded('a', false);
+      await repository.setState('a', { loaded: false });
       const ids = (await repository.list()).map(({ name, version }) => `${name}/${version}`);
       expect(ids).toEqual(['a/5', ...Array.from({ length: 20 }, (_, index) => `b/${index + 1}`)]);
       expect(await repository.versions('c')).toEqual([]);
@@ -406,39 +406,19 @@ describe('ModelRepository', () => {
     });
   });
 
-  describe('remove, setLoaded, artifactPath', () => {
+  describe('remove, artifactPath', () => {
     it('removes a version, and with the last one everything', async () => {
       const manifest = await repository.receive('m', '1', onnx(), MAX);
       await repository.receive('m', '2', onnx(), MAX);
       await repository.receive('mm', '1', onnx(), MAX);
-      await repository.setLoaded('m', false);
+      await repository.setState('m', { loaded: false });
       await repository.remove('m', '1');
-      expect(await repository.isLoaded('m')).toBe(false);
+      expect(await repository.state('m')).toMatchObject({ loaded: false });
       await expect(repository.artifactPath(manifest)).rejects.toMatchObject({ code: 'model_not_found' });
       await expect(repository.remove('m', '1')).rejects.toMatchObject({ code: 'model_not_found' });
       await repository.remove('m', '2');
       await only('mm', '1');
-      expect(await repository.isLoaded('m')).toBe(true);
+      expect(await repository.state('m')).toMatchObject({ loaded: true });
     });
-
-    it('remembers load and unload, for other processes too', async () => {
-      await repository.receive('m', '1', onnx(), MAX);
-      expect(await repository.isLoaded('m')).toBe(true);
-      await repository.setLoaded('m', false);
-      expect(await new ModelRepository({ store }).isLoaded('m')).toBe(false);
-      await repository.setLoaded('m', true);
-      expect(await repository.isLoaded('m')).toBe(true);
-      await expect(repository.setLoaded('n', false)).rejects.toMatchObject({ code: 'model_not_found' });
-    });
-
-    it.each(['', '{}', `{"schema": 1, "loaded": false${' '.repeat(5000)}}`])(
-      'counts a model with a damaged state as loaded',
-      async (text) => {
-        await repository.receive('m', '1', onnx(), MAX);
-        await writeFile(path('models/m/state.json'), text);
-        expect(await repository.isLoaded('m')).toBe(true);
-        expect(damaged).toEqual([expect.stringContaining('damaged')]);
-      },
-    );
   });
 });

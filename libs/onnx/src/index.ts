@@ -25,4 +25,5 @@ export { decodeModel } from './decode-model.ts';
 export { pruneGraph } from './prune.ts';
 export { checkGraph } from './check-graph.ts';
 export { dataControl, type DataControl } from './data-control.ts';
+export { rowHints, type RowHints } from './row-hints.ts';
 export { embedExternalData, externalLocations, isExternal, withExternalLocation } from './external-data.ts';

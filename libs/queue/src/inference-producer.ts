@@ -166,8 +166,9 @@ export class InferenceProducer {
     });
   }
 
-  /** Queues the proof of a model version that has been stored. */
+  /** Queues the proof of a model version that has been stored. Its totals begin anew: another may have had its number. */
   async register(job: RegistrationJob): Promise<void> {
+    await this.forgetVersion(job.model, job.version);
     await onRedis('queue the registration', () => this.#queues.addRegistration(job));
   }
 
@@ -183,9 +184,7 @@ export class InferenceProducer {
 
   /** Who uses a version now, over all producers and workers. */
   async usage(model: string, version: string): Promise<VersionUsage> {
-    return onRedis('look up who uses the version', () =>
-      readVersionUsage(this.#redis, this.#keys, { model, version }),
-    );
+    return onRedis('look up who uses the version', () => readVersionUsage(this.#redis, this.#keys, { model, version }));
   }
 
   /** Forgets the totals and the last request of a version that has been removed; its jobs' records stay. */

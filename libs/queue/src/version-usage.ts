@@ -90,7 +90,7 @@ export class UsageNotes {
   }
 }
 
-/** Ids of unfinished jobs are scored with the second at which their record expires: what has expired is not unfinished. */
+/** Ids of unfinished jobs are scored with the second by which their record has expired: what has expired is not unfinished. */
 const COUNT_UNFINISHED = `
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', redis.call('TIME')[1])
 return redis.call('ZCARD', KEYS[1])`;

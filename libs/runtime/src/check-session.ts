@@ -1,7 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { SconceError } from '@sconce/errors';
-import { casesOf, decodeSafetensors, type Datatype } from '@sconce/tensor';
+import {
+  casesOf,
+  decodeSafetensors,
+  padRows,
+  sliceRows,
+  type CallCase,
+  type Datatype,
+  type Tensor,
+} from '@sconce/tensor';
 import type { OnnxSession } from './onnx-session.ts';
+import type { ModelFile } from './thread-protocol.ts';
 import { tensorDeviation } from './proof/compare-rows.ts';
 
 /** Other processors and layouts of the weights round otherwise. Relative to the output's magnitude. */
@@ -12,17 +21,8 @@ const TOLERANCE: Partial<Record<Datatype, number>> = { FP16: 5e-2, FP32: 5e-3, F
  * @throws SconceError `model_corrupt`.
  */
 export async function checkSession(session: OnnxSession, path: string): Promise<void> {
-  const [call] = casesOf(decodeSafetensors(await readFile(path)));
-  const { inputs, outputs } = session.signature;
-  const feeds = inputs.flatMap(({ name }, i) => {
-    const tensor = call?.inputs[i];
-    return tensor === undefined ? [] : [{ ...tensor, name }];
-  });
-  const results = await session.run(
-    feeds,
-    outputs.map(({ name }) => name),
-    new Map(),
-  );
+  const { inputs, call } = await readCall(session, path);
+  const results = await runAll(session, inputs);
   for (const [i, result] of results.entries()) {
     const expected = call?.outputs[i];
     const deviation = expected === undefined ? Infinity : tensorDeviation(result, expected);
@@ -33,4 +33,33 @@ export async function checkSession(session: OnnxSession, path: string): Promise<
         `${deviation.toExponential(1)} of its magnitude. Push it again, and look for a faulty machine if that does not help.`,
     );
   }
+}
+
+/** Runs a session that has just been loaded as its `warmup` says. */
+export async function warmUp(session: OnnxSession, { check, warmup }: ModelFile): Promise<void> {
+  if (check === undefined || warmup === undefined) return;
+  const { inputs } = await readCall(session, check);
+  for (const { rows, count } of warmup.runs) {
+    const sized = inputs.map((input) =>
+      warmup.rowInputs.includes(input.name) ? padRows(sliceRows(input, 0, 1), rows) : input,
+    );
+    for (let run = 0; run < count; run++) await runAll(session, sized);
+  }
+}
+
+async function readCall(
+  session: OnnxSession,
+  path: string,
+): Promise<{ readonly inputs: readonly Tensor[]; readonly call: CallCase | undefined }> {
+  const [call] = casesOf(decodeSafetensors(await readFile(path)));
+  const inputs = session.signature.inputs.flatMap(({ name }, i) => {
+    const tensor = call?.inputs[i];
+    return tensor === undefined ? [] : [{ ...tensor, name }];
+  });
+  return { inputs, call };
+}
+
+function runAll(session: OnnxSession, inputs: readonly Tensor[]): Promise<Tensor[]> {
+  const names = session.signature.outputs.map(({ name }) => name);
+  return session.run(inputs, names, new Map());
 }

@@ -5,6 +5,7 @@ export {
   type FixedRows,
   type ProvableModel,
 } from './proof/batch-proof.ts';
+export { tensorDeviation } from './proof/compare-rows.ts';
 export type { ProbeExamples } from './proof/probe-inputs.ts';
 export { InferencePool, type RunCall, type RunResult } from './inference-pool.ts';
 export {
@@ -17,8 +18,8 @@ export {
   type Lane,
   type RunRecord,
 } from './micro-batcher.ts';
-export { cpuClass } from './cpu-class.ts';
+export { checkSession } from './check-session.ts';
 export { OnnxSession, type ModelSource } from './onnx-session.ts';
 export { FORM_FILES, formTarget, saveForm, type FormTarget } from './saved-form.ts';
 export { runtimeConfigSchema, type RuntimeConfig } from './runtime-config.ts';
-export type { ModelFile, Signature } from './thread-protocol.ts';
+export type { FileDigest, ModelFile, Signature } from './thread-protocol.ts';

@@ -2,7 +2,7 @@ import { BroadcastChannel, threadId, workerData } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { toSconceError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
-import { checkSession } from './check-session.ts';
+import { checkSession, warmUp } from './check-session.ts';
 import { OnnxSession } from './onnx-session.ts';
 import { SessionCache } from './session-cache.ts';
 import { verifyFiles } from './verify-files.ts';
@@ -60,6 +60,7 @@ async function openChecked(file: ModelFile): Promise<OnnxSession> {
   const session = await OnnxSession.open(file.path, { intraOpThreads: options.intraOpThreads });
   try {
     if (file.check !== undefined) await checkSession(session, file.check);
+    await warmUp(session, file);
     return session;
   } catch (error) {
     await session.release();

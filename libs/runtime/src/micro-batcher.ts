@@ -16,6 +16,8 @@ export interface BatchableModel {
   readonly rowInputs: ReadonlySet<string>;
   /** Most rows in one run; the very number of a `locked` model, whose runs are filled up by repeating the last row. */
   readonly maxBatchRows: number;
+  /** Runs of the model at once; as many as there are threads unless said. */
+  readonly maxConcurrentRuns?: number;
 }
 
 /** `online` runs before `batch` whenever both wait. */
@@ -108,6 +110,8 @@ export class MicroBatcher {
   readonly #maxWaiting: number;
   readonly #fifos: Record<Lane, Map<string, Segment[]>> = { online: new Map(), batch: new Map() };
   readonly #onRun: (run: FinishedRun) => void;
+  /** Runs under way, by file. */
+  readonly #runsOf = new Map<string, number>();
   #waiting = 0;
   #running = 0;
   #sequence = 0;
@@ -180,6 +184,8 @@ export class MicroBatcher {
   #takeBatch(fifos: Map<string, Segment[]>): Segment[] | undefined {
     let oldest: readonly [string, Segment[]] | undefined;
     for (const entry of fifos) {
+      const model = entry[1][0]?.pending.request.model;
+      if ((this.#runsOf.get(model?.file.id ?? '') ?? 0) >= (model?.maxConcurrentRuns ?? Infinity)) continue;
       if (oldest === undefined || (entry[1][0]?.sequence ?? 0) < (oldest[1][0]?.sequence ?? 0)) oldest = entry;
     }
     if (oldest === undefined) return undefined;
@@ -203,6 +209,8 @@ export class MicroBatcher {
 
   async #runBatch(batch: readonly Segment[]): Promise<void> {
     this.#running += 1;
+    const id = batch[0]?.pending.request.model.file.id ?? '';
+    this.#runsOf.set(id, (this.#runsOf.get(id) ?? 0) + 1);
     try {
       await this.#runSegments(batch);
     } catch (thrown) {
@@ -217,6 +225,9 @@ export class MicroBatcher {
       }
     } finally {
       this.#running -= 1;
+      const left = (this.#runsOf.get(id) ?? 1) - 1;
+      if (left === 0) this.#runsOf.delete(id);
+      else this.#runsOf.set(id, left);
       this.#dispatch();
     }
   }

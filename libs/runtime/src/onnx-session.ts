@@ -37,6 +37,8 @@ export type ModelSource = string | { readonly bytes: Uint8Array; readonly extern
 export interface SavedForm {
   readonly path: string;
   readonly weights: string;
+  /** Whether the weights are laid out for this processor's kernels. */
+  readonly prepacked: boolean;
 }
 
 /** What a run returns for one output: numeric data is the runtime's own memory, copied by whoever keeps it. */
@@ -72,7 +74,7 @@ export class OnnxSession {
         : {
             optimized_model_external_initializers_file_name: saveAs.weights,
             optimized_model_external_initializers_min_size_in_bytes: '1024',
-            save_external_prepacked_constant_initializers: '1',
+            save_external_prepacked_constant_initializers: saveAs.prepacked ? '1' : '0',
           };
     const sessionOptions: ortNamespace.InferenceSession.SessionOptions = {
       executionProviders: ['cpu'],
@@ -207,6 +209,7 @@ function fromOrt(name: string, value: ortNamespace.Tensor): Tensor {
 function ortReason(cause: unknown, path?: string): string {
   const text = (cause instanceof Error ? cause.message : String(cause))
     .replace(/\/\S+\.(?:cc|h):\d+ [^\n]*?\) ?/g, '')
+    .replace(/Non-zero status code returned while running (\w+) node\. Name:'([^']*)' Status Message: /g, '$1 "$2": ')
     .replace(/\s+/g, ' ')
     .trim();
   const withoutPath = path === undefined ? text : text.replaceAll(path, 'the file');

@@ -22,15 +22,20 @@ export function formTarget(): FormTarget {
 }
 
 /**
- * Writes the model as ONNX Runtime has optimised it, its weights laid out for this processor's kernels and in a file of their
- * own: sessions that load it map one copy of them, whatever their number. Answers the files written, which lie in `folder`.
+ * Writes the model as ONNX Runtime has optimised it, its weights in a file of their own. `prepacked` lays them out for this
+ * processor's kernels: sessions that load it map one copy of them, whatever their number. Answers the files written, which
+ * lie in `folder`. Try them in a process that may die: 1.30 saves an LSTM's weights so that its first run crashes (measured).
  *
  * @throws SconceError `model_invalid` where the runtime refuses the model.
  */
-export async function saveForm(model: ModelSource, folder: string): Promise<readonly string[]> {
+export async function saveForm(
+  model: ModelSource,
+  folder: string,
+  options: { readonly prepacked: boolean },
+): Promise<readonly string[]> {
   const session = await OnnxSession.open(model, {
     intraOpThreads: 1,
-    saveAs: { path: join(folder, FORM_FILES.model), weights: FORM_FILES.weights },
+    saveAs: { path: join(folder, FORM_FILES.model), weights: FORM_FILES.weights, ...options },
   });
   await session.release();
   const exists = async (name: string): Promise<boolean> =>

@@ -2,7 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { SessionCache } from './session-cache.ts';
 import type { ModelFile } from './thread-protocol.ts';
 
-const file = (id: string, sizeBytes = 10): ModelFile => ({ id, path: id, sizeBytes });
+const file = (id: string, sizeBytes = 10, more: Partial<ModelFile> = {}): ModelFile => ({
+  id,
+  path: id,
+  sizeBytes,
+  ...more,
+});
 
 function setUp(bounds: { maxModels?: number; maxBytes?: number } = {}) {
   const opened: string[] = [];
@@ -18,7 +23,8 @@ function setUp(bounds: { maxModels?: number; maxBytes?: number } = {}) {
     maxModels: bounds.maxModels ?? 2,
     maxBytes: bounds.maxBytes ?? 1_000,
   });
-  const touch = (id: string, sizeBytes?: number) => cache.use(file(id, sizeBytes), async (session) => session.id);
+  const touch = (id: string, sizeBytes?: number, more?: Partial<ModelFile>) =>
+    cache.use(file(id, sizeBytes, more), async (session) => session.id);
   return { cache, opened, released, broken, touch };
 }
 
@@ -37,6 +43,80 @@ describe('SessionCache', () => {
     for (const id of ['a', 'b', 'c']) await byBytes.touch(id);
     expect(byBytes.released).toEqual(['a']);
     expect(byBytes.cache.size).toBe(2);
+  });
+
+  it('counts measured memory where it is known, and says what it holds', async () => {
+    const { cache, touch, released } = setUp({ maxModels: 10, maxBytes: 25 });
+    await touch('a', 1_000, { memoryBytes: 5 });
+    await touch('b', 1, { memoryBytes: 20 });
+    expect([cache.held, released]).toEqual([{ models: 2, bytes: 25, evictions: 0 }, []]);
+    await touch('c', 1);
+    expect([cache.held, released]).toEqual([{ models: 2, bytes: 21, evictions: 1 }, ['a']]);
+    // Being asked to go is not being pushed out.
+    await cache.evict('b');
+    expect(cache.held).toEqual({ models: 1, bytes: 1, evictions: 1 });
+  });
+
+  it.each<[string, { maxModels?: number; maxBytes?: number }]>([
+    ['count', { maxModels: 2 }],
+    ['bytes', { maxModels: 10, maxBytes: 25 }],
+  ])('lets models that are kept stay, and others go, by %s', async (_, bounds) => {
+    const { touch, released, opened } = setUp(bounds);
+    await touch('kept', 10, { keepLoaded: true });
+    for (const id of ['a', 'b', 'c']) await touch(id);
+    expect(released).toEqual(['a', 'b']);
+    await touch('kept', 10, { keepLoaded: true });
+    expect(opened).toEqual(['kept', 'a', 'b', 'c']);
+  });
+
+  it('goes by what the last user said about keeping', async () => {
+    const { cache, touch, released } = setUp({ maxModels: 2 });
+    await touch('a', 10, { keepLoaded: true });
+    await touch('a');
+    await touch('b', 10, { keepLoaded: false });
+    await touch('b', 10, { keepLoaded: true });
+    await touch('c');
+    expect(released).toEqual(['a']);
+    // Asked to go, it goes, kept or not.
+    await cache.evict('b');
+    expect(released).toEqual(['a', 'b']);
+  });
+
+  it('refuses what has no room beside those that are kept, with the sums, and lets nobody go for it', async () => {
+    const { cache, touch, released, opened } = setUp({ maxModels: 10, maxBytes: 100 });
+    await touch('k/1@aa', 30, { keepLoaded: true });
+    await touch('l/2@bb', 999, { keepLoaded: true, memoryBytes: 40 });
+    await touch('other', 20);
+    await expect(touch('n/1@cc', 31)).rejects.toMatchObject({
+      code: 'model_not_ready',
+      message:
+        'Model n/1 has no room in this worker: it needs 31 bytes of the 100 that a thread may use, ' +
+        'of which 70 are kept for others (k/1 30, l/2 40). ' +
+        'Raise SCONCE_MAX_MODEL_BYTES_PER_THREAD or SCONCE_MAX_MODELS_PER_THREAD, or keep fewer models.',
+      details: { neededBytes: 31, keptBytes: 70, maxBytes: 100 },
+    });
+    expect([released, opened.length, cache.size]).toEqual([[], 3, 3]);
+    // What just fits gets the room of what is not kept.
+    expect(await touch('n/1@cc', 30)).toBe('n/1@cc');
+    expect(released).toEqual(['other']);
+    expect(cache.held.bytes).toBe(100);
+    // Those that are held are served on, and room comes back with those that go.
+    expect(await touch('k/1@aa', 30, { keepLoaded: true })).toBe('k/1@aa');
+    await cache.evict('l/2@bb');
+    expect(await touch('m/1@dd', 60)).toBe('m/1@dd');
+  });
+
+  it.each<[string, { maxModels?: number; maxBytes?: number }, RegExp]>([
+    ['bytes', { maxBytes: 9 }, /it needs 10 bytes of the 9 that a thread may use\. Raise/],
+    [
+      'count',
+      { maxModels: 1 },
+      /of the models that a thread may hold \(1\) all are kept for others \(kept 5\)\. Raise/,
+    ],
+  ])('refuses by %s', async (_, bounds, message) => {
+    const { touch } = setUp(bounds);
+    await touch('kept', 5, { keepLoaded: bounds.maxModels !== undefined });
+    await expect(touch('a', 10)).rejects.toThrow(message);
   });
 
   it('releases what is in use only after its last user', async () => {

@@ -91,6 +91,8 @@ export class SessionCache<S extends CachedSession> {
     for (const entry of [...this.#entries.values()]) {
       if (this.#entries.size <= this.#maxModels && this.#totalBytes() <= this.#maxBytes) return;
       if (entry.users > 0 || entry.file.keepLoaded === true) continue;
+      // Another call may have let it go while this one waited.
+      if (this.#entries.get(entry.file.id) !== entry) continue;
       this.#evictions += 1;
       await this.evict(entry.file.id);
     }
@@ -100,18 +102,19 @@ export class SessionCache<S extends CachedSession> {
   #checkRoom(file: ModelFile): void {
     const kept = [...this.#entries.values()].map((entry) => entry.file).filter((other) => other.keepLoaded === true);
     const keptBytes = kept.reduce((sum, other) => sum + costOf(other), 0);
-    const freeBytes = this.#maxBytes - keptBytes;
-    if (kept.length < this.#maxModels && costOf(file) <= freeBytes) return;
-    const limits =
+    const needed = costOf(file);
+    if (kept.length < this.#maxModels && keptBytes + needed <= this.#maxBytes) return;
+    const names = describeKept(kept);
+    const why =
       kept.length < this.#maxModels
-        ? `it needs ${costOf(file)} bytes, and of the ${this.#maxBytes} that a thread may use ${freeBytes} are left`
-        : `a thread may hold ${this.#maxModels} models`;
-    const keptText = kept.length === 0 ? '' : ` beside those that are kept (${describeKept(kept)})`;
+        ? `it needs ${needed} bytes of the ${this.#maxBytes} that a thread may use` +
+          (kept.length === 0 ? '' : `, of which ${keptBytes} are kept for others (${names})`)
+        : `of the models that a thread may hold (${this.#maxModels}) all are kept for others (${names})`;
     throw new SconceError(
       'model_not_ready',
-      `Model ${file.id.split('@')[0]} has no room in this worker: ${limits}${keptText}. ` +
+      `Model ${nameOf(file)} has no room in this worker: ${why}. ` +
         'Raise SCONCE_MAX_MODEL_BYTES_PER_THREAD or SCONCE_MAX_MODELS_PER_THREAD, or keep fewer models.',
-      { details: { neededBytes: costOf(file), keptBytes, maxBytes: this.#maxBytes, maxModels: this.#maxModels } },
+      { details: { neededBytes: needed, keptBytes, maxBytes: this.#maxBytes, maxModels: this.#maxModels } },
     );
   }
 
@@ -133,7 +136,12 @@ function costOf({ memoryBytes, sizeBytes }: ModelFile): number {
 
 const MAX_NAMED = 5;
 
+/** Model and version: what of an id is for people. */
+function nameOf({ id }: ModelFile): string {
+  return id.split('@')[0] ?? id;
+}
+
 function describeKept(kept: readonly ModelFile[]): string {
-  const named = kept.slice(0, MAX_NAMED).map((file) => `${file.id.split('@')[0]} ${costOf(file)} bytes`);
+  const named = kept.slice(0, MAX_NAMED).map((file) => `${nameOf(file)} ${costOf(file)}`);
   return named.join(', ') + (kept.length > MAX_NAMED ? ` and ${kept.length - MAX_NAMED} more` : '');
 }

@@ -15,6 +15,11 @@ export interface ModelFile {
   readonly digests?: readonly FileDigest[];
   /** A call (`0.in.i`) with its outputs (`0.out.j`) in a safetensors file, which a thread repeats after loading. */
   readonly check?: string;
+  /** Runs after loading, of the check call's rows again and again: ways through the model that the first request need not pay for. */
+  readonly warmup?: {
+    readonly rowInputs: readonly string[];
+    readonly runs: readonly { readonly rows: number; readonly count: number }[];
+  };
 }
 
 /** A file and what has to be in it. */

@@ -208,6 +208,10 @@ describe('metrics', () => {
     metrics.replyMisses.add(1, {});
     metrics.modelLoads.add(1, { model: 'm' });
     metrics.modelLoadDuration.record(1, { model: 'm' });
+    metrics.modelsHeld.observe(() => [{ value: 2, labels: {} }]);
+    metrics.modelMemory.observe(() => [{ value: 1024, labels: {} }]);
+    metrics.modelEvictions.add(1, {});
+    metrics.modelDiskBytes.observe(() => [{ value: 2048, labels: { model: 'm' } }]);
     metrics.threadCrashes.add(1, { model: 'm' });
     const text = await prometheusText();
     for (const { name, kind } of Object.values(METRICS)) {

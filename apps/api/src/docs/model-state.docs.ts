@@ -11,7 +11,8 @@ const STATE: NonNullable<SchemaObject['properties']> = {
   default_version: {
     type: 'string',
     pattern: '^(latest|[1-9][0-9]{0,9})$',
-    description: 'What requests without a version get: `latest` (the highest that is ready), or a version that is ready',
+    description:
+      'What requests without a version get: `latest` (the highest that is ready), or a version that is ready',
   },
   loaded: { type: 'boolean', description: 'Whether the model is served' },
   keep_loaded: { type: 'boolean', description: 'Whether threads that hold the model keep it when others need room' },

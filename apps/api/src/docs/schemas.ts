@@ -49,7 +49,7 @@ export const JOB_REQUEST_SCHEMA: SchemaObject = {
   required: ['model', 'inputs'],
   properties: {
     model: { type: 'string' },
-    version: { type: 'string', description: 'Default: the newest that is ready' },
+    version: { type: 'string', description: 'Default: the default version of the model' },
     ...INFER_REQUEST_SCHEMA.properties,
   },
 };

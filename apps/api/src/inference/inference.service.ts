@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { SconceError } from '@sconce/errors';
-import { ModelDirectory, requireReady, type ReadyManifest } from '@sconce/models';
+import { ModelDirectory, requireReady, type ModelBatch, type ReadyManifest } from '@sconce/models';
 import { InferenceProducer, type InferenceRequest, type JobRecord, type Lane, type RequestTiming } from '@sconce/queue';
 import { SpanKind, contextWithSpan, injectContext, type Context, type Telemetry } from '@sconce/telemetry';
 import {
@@ -55,7 +55,7 @@ export class InferenceService {
   ): Promise<PreparedInference> {
     const manifest = await this.servedModel(model, version);
     const request = read(manifest.signature);
-    if (manifest.batch?.axis === 'dynamic') checkRowsAgree(request.inputs);
+    checkRowsAgree(request.inputs, manifest.batch);
     return { manifest, request };
   }
 
@@ -192,9 +192,10 @@ function encode(manifest: ReadyManifest, request: InferRequest, outputs: readonl
   });
 }
 
-/** Rows of all inputs belong together: axis 0 must be the same everywhere. */
-function checkRowsAgree(inputs: readonly Tensor[]): void {
-  const [first, ...rest] = inputs;
+/** Rows of all inputs that carry some belong together: their axis 0 must be the same. */
+function checkRowsAgree(inputs: readonly Tensor[], batch: ModelBatch | undefined): void {
+  if (batch === undefined || batch.axis === 'none') return;
+  const [first, ...rest] = inputs.filter(({ name }) => batch.inputs?.includes(name) ?? true);
   for (const input of rest) {
     if (input.shape[0] !== first?.shape[0]) {
       throw new SconceError(

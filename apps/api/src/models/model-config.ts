@@ -27,21 +27,25 @@ const DEFAULT_MAX_BATCH_SIZE = 64;
  * a run, `max_batch_size` is positive and `dims` leave the batch axis out, as Triton has it.
  */
 export function toModelConfig({ name, signature, batch, config }: ReadyManifest): object {
-  const dynamic = batch?.axis === 'dynamic';
+  const isBatched = batch !== undefined && batch.axis !== 'none';
+  const hasRows = (name: string): boolean => isBatched && (batch.inputs?.includes(name) ?? true);
+  const delay = config.dynamic_batching?.max_queue_delay_microseconds;
+  const inputs = new Set(signature.inputs);
   const tensor = (spec: TensorSpec): object => ({
     name: spec.name,
     data_type: CONFIG_TYPE[spec.datatype],
-    dims: dynamic ? spec.shape.slice(1) : spec.shape,
+    dims: (inputs.has(spec) ? hasRows(spec.name) : isBatched) ? spec.shape.slice(1) : spec.shape,
   });
   return {
     name,
     platform: 'onnxruntime_onnx',
     backend: 'onnxruntime',
     version_policy: { latest: { num_versions: 1 } },
-    max_batch_size: dynamic ? (config.max_batch_size ?? DEFAULT_MAX_BATCH_SIZE) : 0,
+    max_batch_size: isBatched ? (config.max_batch_size ?? DEFAULT_MAX_BATCH_SIZE) : 0,
     input: signature.inputs.map(tensor),
     output: signature.outputs.map(tensor),
-    ...(dynamic ? { dynamic_batching: {} } : {}),
-    instance_group: [{ name, kind: 'KIND_CPU', count: 1 }],
+    ...(isBatched ? { dynamic_batching: delay === undefined ? {} : { max_queue_delay_microseconds: delay } } : {}),
+    instance_group: [{ name, kind: 'KIND_CPU', count: config.instance_group?.[0]?.count ?? 1 }],
+    ...(config.model_warmup === undefined ? {} : { model_warmup: config.model_warmup }),
   };
 }

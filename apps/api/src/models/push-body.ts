@@ -17,19 +17,17 @@ export async function readPushBody(request: FastifyRequest, name: string): Promi
   const payload = request.body as Readable;
   const contentType = request.headers['content-type'];
   if (isMultipart(contentType)) return readPushForm(payload, { name, contentType });
-  const close = (): Promise<void> => {
-    // What fails from here on concerns nobody.
-    payload.on('error', () => undefined);
-    payload.resume();
-    return Promise.resolve();
+  return {
+    model: payload.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>,
+    close: () => {
+      // Not awaited: the answer need not wait for it, and what fails from here on concerns nobody.
+      discard(payload).catch(() => undefined);
+      return Promise.resolve();
+    },
   };
-  return { model: chunksOf(payload, close), close };
 }
 
-async function* chunksOf(payload: Readable, close: () => Promise<void>): AsyncGenerator<Uint8Array> {
-  try {
-    yield* payload.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
-  } finally {
-    await close();
-  }
+/** Reads what is left: a client that sends all before it listens gets its answer, and its connection is free again. */
+async function discard(payload: Readable): Promise<void> {
+  for await (const _ of payload);
 }

@@ -37,7 +37,10 @@ const open = (payload: Readable, contentType = `multipart/form-data; boundary=${
   readPushForm(payload, { name: 'm', contentType });
 
 /** Reads a whole push; what it throws, wherever that is. */
-async function readAll(payload: Readable, contentType?: string): Promise<{ config: unknown; cases: unknown; model: Buffer }> {
+async function readAll(
+  payload: Readable,
+  contentType?: string,
+): Promise<{ config: unknown; cases: unknown; model: Buffer }> {
   const { config, cases, model, close } = await open(payload, contentType);
   const chunks: Uint8Array[] = [];
   try {
@@ -148,7 +151,10 @@ describe('a form with', () => {
     ['is cut off in the config', form([config, model]).subarray(0, 100)],
     ['lacks its last line', form([config, model], '')],
     ['is empty', Buffer.alloc(0)],
-    ['has another boundary', Buffer.from('--yy\r\nContent-Disposition: form-data; name="model"\r\n\r\nx\r\n--yy--\r\n')],
+    [
+      'has another boundary',
+      Buffer.from('--yy\r\nContent-Disposition: form-data; name="model"\r\n\r\nx\r\n--yy--\r\n'),
+    ],
   ])('a body that %s is refused', async (_, bytes) => {
     await expect(readAll(payloadOf(bytes).payload)).rejects.toMatchObject({ code: 'invalid_request' });
   });

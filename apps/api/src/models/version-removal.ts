@@ -39,10 +39,13 @@ export class VersionRemoval {
     ]);
     const uses: string[] = [];
     if (state.default_version === version) uses.push('it is the default version of the model');
-    if (unfinishedJobs > 0) uses.push(`${unfinishedJobs} of its jobs ${unfinishedJobs === 1 ? 'waits or runs' : 'wait or run'}`);
+    if (unfinishedJobs > 0)
+      uses.push(`${unfinishedJobs} of its jobs ${unfinishedJobs === 1 ? 'waits or runs' : 'wait or run'}`);
     const idleMs = Date.now() - (lastRequestAtMs ?? 0);
     if (idleMs < IDLE_MS) {
-      uses.push(`it had a request ${Math.max(0, Math.round(idleMs / 1_000))} s ago (it counts as used for ${IDLE_MS / 1_000} s)`);
+      uses.push(
+        `it had a request ${Math.max(0, Math.round(idleMs / 1_000))} s ago (it counts as used for ${IDLE_MS / 1_000} s)`,
+      );
     }
     if (uses.length === 0) return;
     throw new SconceError(

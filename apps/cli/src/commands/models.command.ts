@@ -31,7 +31,11 @@ export function modelsCommand(config: CliConfig): Command {
       const models = await client().modelStates.list();
       terminal.result(models);
       if (models.length === 0) terminal.print('No models yet: `sconce push FILE --name NAME` adds one.');
-      else terminal.table(['NAME', 'VERSION', 'STATUS', 'SERVING', 'BATCH', 'DISK', 'INPUTS', 'OUTPUTS'], models.map(toRow));
+      else
+        terminal.table(
+          ['NAME', 'VERSION', 'STATUS', 'SERVING', 'BATCH', 'DISK', 'INPUTS', 'OUTPUTS'],
+          models.map(toRow),
+        );
     });
   command
     .command('show')

@@ -1,16 +1,114 @@
-import type { ModelVersion } from '@sconce/client';
+import Table from 'cli-table3';
+import type { ModelBatch, ModelParity, ModelPerformance, ModelVersion } from '@sconce/client';
 import { formatSpec } from '@sconce/tensor';
+import { PLAIN_CHARS } from './terminal.ts';
 
-/** A version's inputs, outputs and batch axis in a few lines. */
+const LABEL_WIDTH = 8;
+
+/** All that registration found out about a version: signature, batch proof, parity, remarks, sizes, speed. */
 export function describeModel(model: ModelVersion): string {
-  const lines = [
+  const { signature, batch, parity, warnings, performance, error } = model;
+  return [
     `${model.name} version ${model.version}: ${model.status}, ${model.platform}, ${formatBytes(model.size_bytes)}`,
+    ...(signature?.inputs ?? []).flatMap((spec) => entry('input', `${spec.name}  ${formatSpec(spec)}`)),
+    ...(signature?.outputs ?? []).flatMap((spec) => entry('output', `${spec.name}  ${formatSpec(spec)}`)),
+    ...(batch === undefined ? [] : entry('batch', ...batchLines(batch))),
+    ...(parity === undefined ? [] : entry('parity', ...parityLines(parity))),
+    ...(warnings ?? []).flatMap((warning) => entry('warning', oneLine(warning))),
+    ...formLines(model),
+    ...(performance === undefined ? [] : speedLines(performance)),
+    ...(error === undefined ? [] : entry('error', `${error.message} (${error.code})`)),
+  ].join('\n');
+}
+
+/** A label and what belongs to it; further lines are indented as the first. */
+function entry(label: string, ...lines: readonly string[]): string[] {
+  return lines
+    .flatMap((line) => line.split('\n'))
+    .map((line, i) => `  ${(i === 0 ? label : '').padEnd(LABEL_WIDTH)}${line}`.trimEnd());
+}
+
+function batchLines({ axis, size, evidence, inputs, sizes, max_deviation, source }: ModelBatch): string[] {
+  const tried = [
+    ...(inputs === undefined || inputs.length === 0 ? [] : [`rows are axis 0 of ${inputs.join(', ')}`]),
+    ...(sizes === undefined || sizes.length === 0 ? [] : [`tried with ${sizes.join(', ')} rows`]),
+    ...(max_deviation === undefined ? [] : [`largest deviation ${formatError(max_deviation)}`]),
   ];
-  for (const spec of model.signature?.inputs ?? []) lines.push(`  input   ${spec.name}  ${formatSpec(spec)}`);
-  for (const spec of model.signature?.outputs ?? []) lines.push(`  output  ${spec.name}  ${formatSpec(spec)}`);
-  if (model.batch !== undefined) lines.push(`  batch   ${model.batch.axis}: ${model.batch.evidence}`);
-  if (model.error !== undefined) lines.push(`  error   ${model.error.message} (${model.error.code})`);
-  return lines.join('\n');
+  return [
+    `${axis}${size === undefined ? '' : ` (${size} rows a run)`}: ${evidence}`,
+    ...(tried.length === 0 ? [] : [tried.join('; ')]),
+    ...(source === undefined ? [] : [`because of ${source}`]),
+  ];
+}
+
+function parityLines({ ok, calls, rtol, atol, outputs }: ModelParity): string[] {
+  const off = outputs.filter((output) => !output.ok).length;
+  const verdict = ok ? 'ok' : `${off} of ${count(outputs.length, 'output')} off`;
+  const rows = outputs.map((output) =>
+    output.reason === undefined
+      ? [
+          output.name,
+          formatError(output.max_abs),
+          formatError(output.max_rel),
+          formatError(output.spread_rel),
+          output.ok ? 'ok' : `${output.off} of ${output.elements} off`,
+        ]
+      : [output.name, '-', '-', '-', output.reason],
+  );
+  return [
+    `${verdict}: ${count(calls, 'call')} against PyTorch’s outputs, rtol ${rtol}, atol ${atol}`,
+    table(['OUTPUT', 'MAX ABS', 'MAX REL', 'OF SPREAD', ''], rows),
+  ];
+}
+
+function formLines({ optimised, performance, size_bytes }: ModelVersion): string[] {
+  const saved =
+    optimised === undefined
+      ? []
+      : entry(
+          'saved',
+          `${formatBytes(optimised.size_bytes)} (artifact ${formatBytes(size_bytes)}), optimised for ${optimised.cpu_class} by ONNX Runtime ${optimised.runtime}`,
+        );
+  if (performance === undefined) return saved;
+  const { load_ms, memory_bytes } = performance;
+  return [...saved, ...entry('load', `${formatMs(load_ms)} ms, ${formatBytes(memory_bytes)} per thread`)];
+}
+
+function speedLines({ batch_sizes, best_rows }: ModelPerformance): string[] {
+  if (batch_sizes.length === 0) return [];
+  const rows = batch_sizes.map(({ rows, latency_ms, rows_per_s }) => [
+    String(rows),
+    formatMs(latency_ms),
+    Math.round(rows_per_s).toLocaleString('en'),
+    rows === best_rows ? 'best' : '',
+  ]);
+  return entry('speed', 'one thread', table(['ROWS', 'MS', 'ROWS/S', ''], rows, [0, 1, 2]));
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[], numbers: readonly number[] = []): string {
+  const colAligns = head.map((_, i) => (numbers.includes(i) ? 'right' : 'left'));
+  const style = { head: [], border: [], 'padding-left': 0, 'padding-right': 0 };
+  const table = new Table({ head: [...head], style, chars: PLAIN_CHARS, colAligns });
+  for (const row of rows) table.push([...row]);
+  return table.toString();
+}
+
+/** An error's size in two digits; `?` where no number says it. */
+function formatError(value: number | null): string {
+  if (value === null) return '?';
+  return value === 0 ? '0' : value.toExponential(1);
+}
+
+function formatMs(ms: number): string {
+  return ms < 10 ? String(Number(ms.toPrecision(2))) : Math.round(ms).toLocaleString('en');
+}
+
+function count(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? '' : 's'}`;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
 }
 
 /** 56619 → `55.3 KiB`. */

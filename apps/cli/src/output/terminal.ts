@@ -33,7 +33,7 @@ export class Terminal {
 
   /** A table for people. */
   table(head: readonly string[], rows: readonly (readonly string[])[]): void {
-    const table = new Table({ head: [...head], style: { head: [], border: [] }, chars: PLAIN });
+    const table = new Table({ head: [...head], style: { head: [], border: [] }, chars: PLAIN_CHARS });
     for (const row of rows) table.push([...row]);
     this.print(table.toString());
   }
@@ -62,7 +62,7 @@ export class Terminal {
 }
 
 /** Columns without rules: easy on the eye and on `awk`. */
-const PLAIN = {
+export const PLAIN_CHARS = {
   top: '',
   'top-mid': '',
   'top-left': '',

@@ -1,55 +1,121 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { ModelDirectory, ModelRepository, requireReady, type ModelManifest } from '@sconce/models';
-import { SconceError } from '@sconce/errors';
-import { InferencePool, type BatchableModel, type ModelFile } from '@sconce/runtime';
-import { CONFIG } from '../tokens.ts';
+import { ModelDirectory, ModelFiles, ModelRepository, requireReady, type ResolvedModel } from '@sconce/models';
+import { FORM_FILES, InferencePool, formTarget, type BatchableModel, type ModelFile } from '@sconce/runtime';
+import type { Logger } from '@sconce/telemetry';
+import { RegistrationProcessor, targetOf } from '../registration/registration.processor.ts';
+import { CONFIG, LOGGER } from '../tokens.ts';
 import type { WorkerConfig } from '../config.ts';
 
 /** From a model's name to what the batcher and the threads need of it. */
 @Injectable()
 export class ServedModels {
+  readonly #target = targetOf(formTarget());
+  /** What was made of an answer of the directory, which gives the same object while it is fresh. */
+  readonly #served = new WeakMap<ResolvedModel, Promise<BatchableModel>>();
+  /** Files that threads may hold, by `name/version`. */
+  readonly #fileIds = new Map<string, Set<string>>();
+  /** Versions whose saved form for this kind of machine is being made here, or could not be. */
+  readonly #forms = new Set<string>();
+
   constructor(
     @Inject(ModelDirectory) private readonly directory: ModelDirectory,
     @Inject(ModelRepository) private readonly repository: ModelRepository,
+    @Inject(ModelFiles) private readonly files: ModelFiles,
     @Inject(InferencePool) private readonly pool: InferencePool,
+    @Inject(RegistrationProcessor) private readonly registration: RegistrationProcessor,
     @Inject(CONFIG) private readonly config: WorkerConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /** Throws `model_not_found`, `model_not_ready`. */
   async find(name: string, version: string): Promise<BatchableModel> {
-    const { manifest } = await this.directory.resolve(name, version);
-    const { signature, batch } = requireReady(manifest);
-    if (signature === undefined)
-      throw new SconceError('internal', `Model ${name}/${version} is ready without a signature`);
-    return {
-      name,
-      version,
-      file: await this.file(manifest),
-      signature,
-      axis: batch?.axis === 'dynamic' ? 'dynamic' : 'none',
-      maxBatchRows: manifest.config.max_batch_size ?? this.config.runtime.maxBatchRows,
-    };
-  }
-
-  /** The file of a version, proved or not. */
-  async file(manifest: ModelManifest): Promise<ModelFile> {
-    return {
-      id: fileId(manifest),
-      path: await this.repository.artifactPath(manifest),
-      sizeBytes: manifest.artifact.size_bytes,
-    };
+    const resolved = await this.directory.resolve(name, version);
+    let served = this.#served.get(resolved);
+    if (served === undefined) {
+      served = this.#serve(resolved);
+      this.#served.set(resolved, served);
+      served.catch(() => this.#served.delete(resolved));
+    }
+    return served;
   }
 
   /** Frees a model's sessions in every thread. */
   async unload(name: string, version?: string): Promise<void> {
     this.directory.invalidate(name);
-    const manifests = await this.repository.versions(name).catch(() => []);
-    for (const manifest of manifests) {
-      if (version === undefined || manifest.version === version) this.pool.unload(fileId(manifest));
+    const manifests = version === undefined ? await this.repository.versions(name).catch(() => []) : [];
+    const versions = version === undefined ? manifests.map((manifest) => manifest.version) : [version];
+    for (const each of versions) {
+      for (const id of this.#fileIds.get(`${name}/${each}`) ?? []) this.pool.unload(id);
+      this.#fileIds.delete(`${name}/${each}`);
     }
   }
-}
 
-function fileId(manifest: ModelManifest): string {
-  return `${manifest.name}/${manifest.version}@${manifest.artifact.sha256}`;
+  async #serve(resolved: ResolvedModel): Promise<BatchableModel> {
+    const manifest = requireReady(resolved.manifest);
+    const { name, version, signature, batch, config, performance } = manifest;
+    const axis = batch?.axis ?? 'none';
+    const rowInputs = axis === 'none' ? [] : (batch?.inputs ?? signature.inputs.map((input) => input.name));
+    const measured = config.max_batch_size ?? performance?.best_rows ?? this.config.runtime.maxBatchRows;
+    const instances = config.instance_group?.[0]?.count;
+    return {
+      name,
+      version,
+      file: await this.#file(resolved, rowInputs),
+      signature,
+      axis,
+      rowInputs: new Set(rowInputs),
+      maxBatchRows: axis === 'locked' ? (batch?.size ?? 1) : Math.max(1, measured),
+      ...(instances === undefined ? {} : { maxConcurrentRuns: instances }),
+    };
+  }
+
+  /** The saved form for this kind of machine; until there is one, the model as it was compiled. */
+  async #file(resolved: ResolvedModel, rowInputs: readonly string[]): Promise<ModelFile> {
+    const { manifest } = resolved;
+    const { name, version, artifact, compiled, check, config, performance } = manifest;
+    const form = await this.files.form(manifest, this.#target);
+    if (form === undefined && manifest.optimised !== undefined) this.#makeForm(resolved);
+    const parts = form?.files ?? [artifact, ...(compiled === undefined ? [] : [compiled])];
+    const digests = await Promise.all(
+      parts.map(async (part) => ({ path: await this.files.path(manifest, part), sha256: part.sha256 })),
+    );
+    const main =
+      form === undefined ? digests.length - 1 : form.files.findIndex((file) => file.name === FORM_FILES.model);
+    const id = `${name}/${version}@${form?.id ?? artifact.sha256}`;
+    this.#remember(`${name}/${version}`, id);
+    const sizeBytes = parts.reduce((sum, part) => sum + part.size_bytes, 0);
+    // Threads share one mapping of a saved form's weights: each counts its part of it.
+    const shared = form === undefined ? sizeBytes : Math.ceil(sizeBytes / this.config.runtime.threads);
+    const warmup = config.model_warmup?.map(({ batch_size: rows, count = 1 }) => ({ rows, count }));
+    return {
+      id,
+      path: digests[main]?.path ?? '',
+      sizeBytes,
+      digests,
+      keepLoaded: resolved.keepLoaded,
+      memoryBytes: shared + (performance?.memory_bytes ?? 0),
+      ...(check === undefined ? {} : { check: await this.files.path(manifest, check) }),
+      ...(warmup === undefined ? {} : { warmup: { rowInputs, runs: warmup } }),
+    };
+  }
+
+  /** In the background: requests are served meanwhile. One that fails is not tried again by this process. */
+  #makeForm(resolved: ResolvedModel): void {
+    const { manifest } = resolved;
+    if (this.#forms.has(manifest.upload_id)) return;
+    this.#forms.add(manifest.upload_id);
+    this.registration.optimise(manifest).then(
+      () => {
+        this.#served.delete(resolved);
+        this.directory.invalidate(manifest.name);
+        this.logger.info({ model: manifest.name, version: manifest.version, target: this.#target }, 'saved form made');
+      },
+      (error: unknown) => this.logger.warn({ err: error, model: manifest.name }, 'no saved form could be made'),
+    );
+  }
+
+  #remember(version: string, id: string): void {
+    const ids = this.#fileIds.get(version) ?? new Set();
+    this.#fileIds.set(version, ids.add(id));
+  }
 }

@@ -1,40 +1,66 @@
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
-import { SconceError } from '@sconce/errors';
-import { ModelRepository } from '@sconce/models';
+import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
+import {
+  ModelFiles,
+  ModelRepository,
+  type ManifestPatch,
+  type ModelBatch,
+  type ModelManifest,
+  type StoredFile,
+} from '@sconce/models';
 import type { RegistrationJob } from '@sconce/queue';
-import { InferencePool, probeBatchAxis } from '@sconce/runtime';
-import type { Logger } from '@sconce/telemetry';
-import { ServedModels } from '../inference/served-models.ts';
-import { LOGGER } from '../tokens.ts';
+import { SpanKind, contextWithSpan, extractContext, spanAt, type Logger, type Telemetry } from '@sconce/telemetry';
+import type { WorkerConfig } from '../config.ts';
+import { CONFIG, LOGGER, TELEMETRY } from '../tokens.ts';
+import { runIsolated } from './isolated-process.ts';
+import type { MadeFile, Optimised, RegistrationMessage, RegistrationTask } from './registration-task.ts';
 
-/** Examines a stored artifact and makes it a served version: `compiling → proving → ready | failed`. */
+const MAX_FILE_BYTES = 4 * 1024 ** 3;
+
+/** A stage that has ended. */
+interface StageTime {
+  readonly name: string;
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/**
+ * Makes a stored artifact a served version, in a process of its own: `compiling → proving → optimising → ready | failed`.
+ * Each step is written to the manifest as it is reached, so that whoever looks sees it.
+ */
 @Injectable()
 export class RegistrationProcessor {
+  readonly #abort = new AbortController();
+
   constructor(
+    @Inject(CONFIG) private readonly config: WorkerConfig,
     @Inject(ModelRepository) private readonly repository: ModelRepository,
-    @Inject(ServedModels) private readonly models: ServedModels,
-    @Inject(InferencePool) private readonly pool: InferencePool,
+    @Inject(ModelFiles) private readonly files: ModelFiles,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
   ) {}
 
-  /** Throws `model_invalid` with the reason when the model can't be served. */
-  async handle({ model, version }: RegistrationJob): Promise<void> {
-    let manifest = await this.repository.get(model, version);
+  /** Throws `model_invalid`, `parity_failed`, … with the reason when the model can't be served. */
+  async handle(job: RegistrationJob): Promise<void> {
+    const { model, version } = job;
+    const manifest = await this.repository.get(model, version);
     if (manifest.status === 'ready' || manifest.status === 'failed') return; // A second delivery.
-    if (manifest.artifact.format !== 'onnx') {
-      throw new SconceError(
-        'model_invalid',
-        'This is a TorchScript archive, which this release compiles but does not serve yet: `sconce compile model.pt -o model.onnx` makes an ONNX file of it; push that.',
-      );
+    const stages: StageTime[] = [];
+    const startMs = Date.now();
+    let failure: SconceError | undefined;
+    try {
+      await inScratchFolder((folder) => this.#register(manifest, folder, stages));
+      this.logger.info({ model, version, ms: Date.now() - startMs }, 'model is ready');
+    } catch (error) {
+      failure = toSconceError(error);
+      throw failure;
+    } finally {
+      this.#trace(job, startMs, stages, failure);
     }
-    const file = await this.models.file(manifest);
-    const signature = await this.pool.inspect(file);
-    if (manifest.status === 'compiling') {
-      manifest = await this.repository.update(model, version, { status: 'proving', signature });
-    }
-    const batch = await probeBatchAxis(this.pool, file, signature);
-    await this.repository.update(model, version, { status: 'ready', batch });
-    this.logger.info({ model, version, batch }, 'model is ready');
   }
 
   /** Writes the reason where `GET /v1/models/…` shows it. */
@@ -49,5 +75,182 @@ export class RegistrationProcessor {
       // The version may have been deleted meanwhile: then there is nobody to tell.
       this.logger.error({ err: cause, model, version }, 'could not record the failure');
     }
+  }
+
+  /** Makes and stores the saved form for this kind of machine, of a model that another kind has proved. */
+  async optimise(manifest: ModelManifest): Promise<void> {
+    await this.#optimise(manifest);
+  }
+
+  /** Ends what runs: its job goes to another worker. */
+  stop(): void {
+    this.#abort.abort();
+  }
+
+  async #register(manifest: ModelManifest, folder: string, stages: StageTime[]): Promise<void> {
+    const { config, artifact } = manifest;
+    const path = await this.files.path(manifest, artifact);
+    const casesPath = manifest.cases && (await this.files.path(manifest, manifest.cases));
+    let current = manifest;
+    let call: Uint8Array = new Uint8Array();
+    // A worker that died may have got further: the stages are gone through again from the start.
+    if (current.status !== 'compiling') current = await this.#update(current, { status: 'compiling' });
+    let sinceMs = Date.now();
+    const reached = (name: string): void => {
+      const endMs = Date.now();
+      stages.push({ name, startMs: sinceMs, endMs });
+      sinceMs = endMs;
+    };
+    const task: RegistrationTask = {
+      kind: 'register',
+      artifact: { path, sha256: artifact.sha256, format: artifact.format },
+      config,
+      casesPath,
+      folder,
+    };
+    await this.#run(task, async (message) => {
+      switch (message.kind) {
+        case 'compiled': {
+          const { signature, warnings, graph } = message;
+          const compiled = graph && (await this.#store(current, folder, graph, '.onnx'));
+          current = await this.#update(current, {
+            status: 'proving',
+            signature,
+            ...(warnings.length === 0 ? {} : { warnings }),
+            ...(compiled === undefined ? {} : { compiled }),
+          });
+          return reached('sconce.compile');
+        }
+        case 'proved': {
+          const { signature, batch, parity } = message;
+          call = message.call;
+          const check = message.check && (await this.#store(current, folder, message.check, '.safetensors'));
+          current = await this.#update(current, {
+            // What fails its parity goes no further; the report is kept to be read.
+            status: parity?.ok === false ? 'proving' : 'optimising',
+            signature,
+            batch,
+            ...warningsOf(current, message.warnings),
+            ...(parity === undefined ? {} : { parity }),
+            ...(check === undefined ? {} : { check }),
+          });
+          return reached('sconce.prove');
+        }
+        case 'optimised':
+          return;
+      }
+    });
+    const { batch } = current;
+    const { optimised, performance, warning } = await this.#optimise(
+      current,
+      batch === undefined ? undefined : { call, batch },
+    );
+    await this.#update(current, {
+      status: 'ready',
+      ...warningsOf(current, warning === undefined ? [] : [warning]),
+      ...(performance === undefined ? {} : { performance }),
+      ...(optimised === undefined ? {} : { optimised }),
+    });
+    reached('sconce.optimise');
+  }
+
+  /**
+   * Saves the model for this kind of machine in the best way that its runtime survives. Where it survives none, the model as it
+   * is has to pass, or this throws.
+   */
+  async #optimise(
+    manifest: ModelManifest,
+    measure?: { readonly call: Uint8Array; readonly batch: ModelBatch },
+  ): Promise<Pick<ModelManifest, 'optimised' | 'performance'> & { readonly warning?: string }> {
+    const modelPath = await this.files.path(manifest, manifest.compiled ?? manifest.artifact);
+    const checkPath = manifest.check && (await this.files.path(manifest, manifest.check));
+    let warning: string | undefined;
+    for (const save of ['prepacked', 'plain', 'nothing'] as const) {
+      try {
+        return await inScratchFolder(async (folder) => {
+          let result: Pick<ModelManifest, 'optimised' | 'performance'> = {};
+          await this.#run({ kind: 'optimise', modelPath, checkPath, save, measure, folder }, async (message) => {
+            if (message.kind !== 'optimised') return;
+            const optimised = await this.#storeForm(manifest, folder, message);
+            result = { optimised, performance: message.performance };
+          });
+          return { ...result, ...(save === 'nothing' && warning !== undefined ? { warning } : {}) };
+        });
+      } catch (thrown) {
+        const error = toSconceError(thrown);
+        if (save === 'nothing' || ERROR_POLICY[error.code].retry === 'backoff') throw error;
+        const { name, version } = manifest;
+        this.logger.warn({ err: error, model: name, version, save }, 'the model cannot be saved so');
+        warning = `served without a saved form, which costs memory: ${error.message}`;
+      }
+    }
+    throw new SconceError('internal', 'no way to serve the model was tried');
+  }
+
+  #run(
+    task: RegistrationTask,
+    onMessage: (message: Exclude<RegistrationMessage, { kind: 'failed' }>) => Promise<void>,
+  ): Promise<void> {
+    return runIsolated(task, { limits: this.config.registration, signal: this.#abort.signal, onMessage });
+  }
+
+  #update({ name, version }: ModelManifest, patch: ManifestPatch): Promise<ModelManifest> {
+    return this.repository.update(name, version, patch);
+  }
+
+  #store(manifest: ModelManifest, folder: string, file: MadeFile, suffix: string): Promise<StoredFile> {
+    const body = createReadStream(join(folder, file.name));
+    return this.files.add(manifest, suffix, body, { maxBytes: MAX_FILE_BYTES });
+  }
+
+  async #storeForm(manifest: ModelManifest, folder: string, { form }: Optimised): Promise<ModelManifest['optimised']> {
+    if (form === undefined) return undefined;
+    const { cpuClass, runtime, files } = form;
+    const stored = await this.files.addForm(
+      manifest,
+      targetOf(form),
+      files.map(({ name, sha256 }) => ({ name, sha256, body: () => createReadStream(join(folder, name)) })),
+    );
+    const bytes = stored.files.reduce((sum, { size_bytes: size }) => sum + size, 0);
+    return { cpu_class: cpuClass, runtime, size_bytes: bytes };
+  }
+
+  #trace(job: RegistrationJob, startMs: number, stages: readonly StageTime[], failure: SconceError | undefined): void {
+    if (job.trace === undefined) return;
+    const { tracer } = this.telemetry;
+    const attributes = { 'sconce.model': job.model, 'sconce.version': job.version };
+    const parent = extractContext(job.trace);
+    const error = failure === undefined ? {} : { error: failure };
+    const kind = SpanKind.CONSUMER;
+    const span = spanAt({
+      tracer,
+      name: 'sconce.register',
+      kind,
+      parent,
+      startMs,
+      endMs: Date.now(),
+      attributes,
+      ...error,
+    });
+    const within = contextWithSpan(parent, span);
+    for (const stage of stages) spanAt({ tracer, ...stage, parent: within, attributes });
+  }
+}
+
+/** The store's name of a kind of machine. */
+export function targetOf({ cpuClass, runtime }: { readonly cpuClass: string; readonly runtime: string }): string {
+  return `${cpuClass}-ort${runtime}`;
+}
+
+function warningsOf({ warnings = [] }: ModelManifest, more: readonly string[]): Pick<ManifestPatch, 'warnings'> {
+  return more.length === 0 ? {} : { warnings: [...warnings, ...more] };
+}
+
+async function inScratchFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'sconce-registration-'));
+  try {
+    return await work(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 }

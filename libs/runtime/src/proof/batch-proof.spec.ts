@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { SconceError } from '@sconce/errors';
-import { concatRows, sliceRows, viewOf, type Tensor, type TensorSpec } from '@sconce/tensor';
+import { sliceRows, viewOf, type Tensor, type TensorSpec } from '@sconce/tensor';
 import { fixturePath, type FixtureModel } from '@sconce/testing';
 import { OnnxSession } from '../onnx-session.ts';
 import { proveBatchAxis, type BatchHints, type ProvableModel } from './batch-proof.ts';
@@ -118,9 +118,7 @@ describe('the proof of the batch axis', () => {
     };
     const found = await proveBatchAxis(shared);
     expect(found).toMatchObject({ axis: 'dynamic', inputs: ['x'], sizes: [1, 2, 3, 5, 7, 33] });
-    const [x, scale] = found.rows?.(9) ?? [];
-    expect([x?.shape, scale?.shape]).toEqual([[9, 4], []]);
-    expect(values(concatRows([sliceRows(x!, 0, 3)]))).toEqual(values(found.call[0]));
+    expect(found.call.map(({ shape }) => shape)).toEqual([[3, 4], []]);
   });
 
   it('finds sizes and ranges on which a model runs: those of its examples first', async () => {

@@ -47,8 +47,6 @@ export interface BatchFinding {
   readonly source?: string;
   /** Inputs on which the model runs: `size` rows of a locked model, else some few. */
   readonly call: readonly Tensor[];
-  /** Makes calls of other numbers of rows; absent where the model has no rows. */
-  readonly rows?: (count: number) => readonly Tensor[];
 }
 
 /** Rows that are run alone, and the companies they are then run in: prefixes, a middle, an order turned round. */
@@ -238,7 +236,6 @@ class BatchProof {
       sizes: tried.sort((a, b) => a - b),
       maxDeviation: worst,
       call,
-      rows: (count) => probeRows(signature, shape, count, SEED),
     };
   }
 
@@ -312,7 +309,6 @@ class BatchProof {
       maxDeviation: worst,
       ...(source === undefined ? {} : { source }),
       call,
-      rows: (count) => probeRows(signature, shape, count, SEED),
     };
   }
 

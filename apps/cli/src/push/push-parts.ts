@@ -1,0 +1,108 @@
+import { accessSync, constants, existsSync, readFileSync, statSync, type Stats } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { SconceError } from '@sconce/errors';
+import { parseModelConfig, type ModelConfig } from '@sconce/models';
+import { casesOf, decodeSafetensors } from '@sconce/tensor';
+import { failure, UsageError } from '../output/failure.ts';
+
+/** How far outputs may be from the cases'. */
+export interface ToleranceOption {
+  readonly rtol: number;
+  /** Undefined: as the config has it, else what the server takes by default. */
+  readonly atol: number | undefined;
+}
+
+const DEFAULT_ATOL = 1e-5;
+/** The server takes no more. */
+const MAX_CONFIG_BYTES = 256 * 1024;
+const MAX_CASES_BYTES = 32 * 1024 * 1024;
+const CONFIG_HINT = 'docs/registration.md lists the fields of config.json.';
+const CASES_HINT = 'Write it with safetensors: save_file({"0.in.0": x, "0.out.0": model(x)}, "cases.safetensors").';
+
+/** A commander parser for `RTOL[,ATOL]`. */
+export function toleranceOption(text: string): ToleranceOption {
+  const [rtol, atol, more] = text.split(',').map((part) => (part.trim() === '' ? NaN : Number(part)));
+  const fine = (value: number | undefined): boolean => value === undefined || (Number.isFinite(value) && value >= 0);
+  if (rtol === undefined || rtol > 1 || !fine(rtol) || !fine(atol) || more !== undefined) {
+    throw new UsageError(
+      `--tolerance takes RTOL or RTOL,ATOL, not "${text}".`,
+      'For example --tolerance 1e-3,1e-4: the first from 0 to 1, the second from 0.',
+    );
+  }
+  return { rtol, atol };
+}
+
+/** The checked config of a push, and the file that it came from, where one did. */
+export interface PushConfig {
+  readonly file?: string;
+  readonly config?: ModelConfig;
+}
+
+/**
+ * The config of a push: of the file given, else of a `config.json` beside the model; with the tolerance put in.
+ *
+ * @throws UsageError where the file cannot be opened; SconceError `invalid_request` that says what in it is wrong.
+ */
+export function readPushConfig(
+  model: string,
+  options: { readonly name: string; readonly config?: string; readonly tolerance?: ToleranceOption },
+): PushConfig {
+  const beside = join(dirname(model), 'config.json');
+  const file = options.config ?? (existsSync(beside) ? beside : undefined);
+  const given = file === undefined ? undefined : parseConfigFile(file, options.name);
+  const { tolerance } = options;
+  if (tolerance === undefined) return { ...(file === undefined ? {} : { file }), ...(given && { config: given }) };
+  const atol = tolerance.atol ?? given?.tolerance?.atol ?? DEFAULT_ATOL;
+  return {
+    ...(file === undefined ? {} : { file }),
+    config: { ...given, tolerance: { rtol: tolerance.rtol, atol } },
+  };
+}
+
+function parseConfigFile(file: string, name: string): ModelConfig {
+  const { size } = checkFile(file, 'a config, e.g. config.json');
+  if (size > MAX_CONFIG_BYTES) {
+    throw failure('invalid_request', `${file} is larger than ${MAX_CONFIG_BYTES} bytes.`, CONFIG_HINT);
+  }
+  try {
+    return parseModelConfig(JSON.parse(readFileSync(file, 'utf8')) as unknown, { name });
+  } catch (error) {
+    if (error instanceof SconceError) throw failure(error.code, `${file}: ${error.message}`, CONFIG_HINT, error);
+    const reason = error instanceof Error ? error.message : String(error);
+    throw failure('invalid_request', `${file} is no JSON: ${reason}`, CONFIG_HINT, error);
+  }
+}
+
+/** A file of cases, checked. @throws UsageError where it cannot be opened; SconceError where it holds no calls. */
+export function readCases(file: string): Uint8Array {
+  const { size } = checkFile(file, 'a safetensors file of cases');
+  if (size > MAX_CASES_BYTES) {
+    const hint = 'A few small calls prove as much: keep fewer, or fewer rows in each.';
+    throw failure('payload_too_large', `${file} is larger than ${MAX_CASES_BYTES} bytes.`, hint);
+  }
+  const bytes = readFileSync(file);
+  try {
+    casesOf(decodeSafetensors(bytes));
+    return bytes;
+  } catch (error) {
+    if (!(error instanceof SconceError)) throw error;
+    const { hint } = error.details;
+    throw failure(error.code, `${file}: ${error.message}`, typeof hint === 'string' ? hint : CASES_HINT, error);
+  }
+}
+
+/** @throws UsageError unless it is a file that can be read and is not empty. */
+export function checkFile(file: string, what: string): Stats {
+  const hint = `Give the path of ${what}.`;
+  let stats: Stats;
+  try {
+    stats = statSync(file);
+    accessSync(file, constants.R_OK);
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'can’t be read';
+    throw new UsageError(`${file} ${why}.`, hint);
+  }
+  if (!stats.isFile()) throw new UsageError(`${file} is not a file.`, hint);
+  if (stats.size === 0) throw new UsageError(`${file} is empty.`, 'Write it again.');
+  return stats;
+}

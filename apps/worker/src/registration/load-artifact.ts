@@ -1,0 +1,232 @@
+import { readFile } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { SconceError } from '@sconce/errors';
+import { configSignature, type ModelConfig } from '@sconce/models';
+import { dataControl, decodeModel, encodeModel, rowHints, type OnnxModel } from '@sconce/onnx';
+import { OnnxSession, type BatchHints, type ModelSource } from '@sconce/runtime';
+import { openFile } from '@sconce/storage';
+import { bindCall, type CallCase, type InputSpec, type ModelCall, type Tensor, type TensorSpec } from '@sconce/tensor';
+import {
+  Program,
+  compile,
+  compileForCall,
+  datatypeOf,
+  methodParams,
+  openArchive,
+  readTensor,
+  scalarTypeOf,
+  type CompileOptions,
+  type CompiledModel,
+  type TensorInput,
+  type TorchScriptArchive,
+} from '@sconce/torchscript';
+
+/** A model opened for proof. */
+export interface LoadedArtifact {
+  readonly source: ModelSource;
+  readonly session: OnnxSession;
+  readonly warnings: readonly string[];
+  readonly hints: BatchHints;
+  /** A TorchScript artifact's graph in ONNX. */
+  readonly graph?: Uint8Array;
+  /** Makes a call's tensors what the session takes; state comes from `state`. */
+  bind(call: ModelCall, state: ReadonlyMap<string, Tensor>): readonly Tensor[];
+  /** The state before the first call, by input. */
+  readonly state: ReadonlyMap<string, Tensor>;
+  /** State outputs, and the inputs that take them in the next call. */
+  readonly stateInputs: ReadonlyMap<string, string>;
+}
+
+const THREADS = { intraOpThreads: 1 };
+
+/** The artifact as it is pushed. */
+export interface Artifact {
+  readonly path: string;
+  readonly format: 'onnx' | 'torchscript';
+}
+
+/**
+ * Opens an artifact and checks it against its config: a TorchScript archive is compiled, for the form of the cases' first call
+ * where there are any.
+ * @throws SconceError `model_invalid`, `invalid_request` (config or cases that do not fit the model).
+ */
+export async function loadArtifact(
+  artifact: Artifact,
+  config: ModelConfig,
+  cases: readonly CallCase[],
+): Promise<LoadedArtifact> {
+  const loaded =
+    artifact.format === 'onnx'
+      ? await loadOnnx(artifact.path, config)
+      : await loadTorchScript(artifact.path, config, cases);
+  try {
+    checkSignature(loaded.session, config);
+    return loaded;
+  } catch (error) {
+    await loaded.session.release();
+    throw error;
+  }
+}
+
+async function loadOnnx(path: string, config: ModelConfig): Promise<LoadedArtifact> {
+  const unused = (['method', 'arguments'] as const).find((field) => config[field] !== undefined);
+  if (unused !== undefined) throw configError(unused, 'is for TorchScript files; an ONNX file says it all');
+  const session = await OnnxSession.open(path, THREADS);
+  const { inputs } = session.signature;
+  return {
+    source: path,
+    session,
+    warnings: [],
+    hints: hintsOf(await readGraph(path)),
+    bind: (call) => bindCall(call, inputs),
+    state: new Map(),
+    stateInputs: new Map(),
+  };
+}
+
+/** The graph as far as it can be read: what it uses beyond ONNX's own operators is the runtime's business. */
+async function readGraph(path: string): Promise<OnnxModel | undefined> {
+  try {
+    return decodeModel(await readFile(path));
+  } catch {
+    return undefined;
+  }
+}
+
+async function loadTorchScript(path: string, config: ModelConfig, cases: readonly CallCase[]): Promise<LoadedArtifact> {
+  await using file = await openFile(path);
+  const archive = await openArchive(file);
+  const options = { ...compileOptions(archive, config), archiveName: basename(path) };
+  const [first] = cases;
+  const { compiled, reduce, fixed } =
+    first === undefined
+      ? { compiled: await compile(archive, options), reduce: (call: ModelCall) => call, fixed: [] }
+      : await compileForCall(archive, { tensors: first.inputs, byName: false }, options);
+  const graph = encodeModel(compiled.model);
+  const source = { bytes: graph, externalFolder: dirname(path) };
+  const session = await OnnxSession.open(source, THREADS);
+  const { signature } = compiled;
+  const stateNames = new Set(signature.state.map(({ input }) => input));
+  const open: readonly InputSpec[] = signature.inputs
+    .filter(({ name }) => !stateNames.has(name))
+    .map(({ name, dtype }) => ({ name, datatype: datatypeOf(dtype) }));
+  const taken = session.signature.inputs.map(({ name }) => name);
+  return {
+    source,
+    session,
+    graph,
+    warnings:
+      fixed.length === 0
+        ? compiled.warnings
+        : [...compiled.warnings, `${fixed.join(', ')}: the model compiles only with such numbers fixed ("arguments")`],
+    hints: {
+      ...hintsOf(compiled.model, compiled),
+      examples: { shapes: exampleShapes(archive, config, open) },
+    },
+    bind: (call, state) => {
+      const bound = new Map(
+        [...bindCall(reduce(call), open), ...state.values()].map((tensor) => [tensor.name, tensor]),
+      );
+      // Inputs that no node reads are no inputs of the session.
+      return taken.flatMap((name) => bound.get(name) ?? []);
+    },
+    state: await initialState(archive, compiled),
+    stateInputs: new Map(signature.state.map(({ input, output }) => [output, input])),
+  };
+}
+
+function compileOptions(archive: TorchScriptArchive, config: ModelConfig): CompileOptions {
+  const { method } = config;
+  const params = methodParams(archive, new Program(archive.sources), method ?? 'forward');
+  const inputs = new Map<string, TensorInput>();
+  for (const { name, datatype, shape } of configSignature(config).inputs ?? []) {
+    if (!params.some((param) => name === param.name || name.startsWith(`${param.name}.`))) {
+      throw configError('input', `names "${name}", which the model has not: it takes ${namesOf(params)}`);
+    }
+    inputs.set(name, { dtype: scalarTypeOf(datatype), shape: shape.map((size) => (size === -1 ? null : size)) });
+  }
+  const args = new Map<string, null | boolean | bigint | number | string>();
+  for (const [name, value] of Object.entries(config.arguments ?? {})) {
+    const param = params.find((one) => one.name === name);
+    if (param === undefined)
+      throw configError('arguments', `names "${name}", which the model has not: it takes ${namesOf(params)}`);
+    const type = param.type?.name === 'Optional' ? param.type.args[0]?.name : param.type?.name;
+    args.set(name, typeof value === 'number' && type === 'int' && Number.isInteger(value) ? BigInt(value) : value);
+  }
+  return { inputs, args, ...(method === undefined ? {} : { method }) };
+}
+
+const namesOf = (params: readonly { readonly name: string }[]): string =>
+  params.length === 0 ? 'nothing' : params.map(({ name }) => name).join(', ');
+
+/** Sizes of the inputs a trace recorded. */
+function exampleShapes(
+  archive: TorchScriptArchive,
+  config: ModelConfig,
+  inputs: readonly InputSpec[],
+): ReadonlyMap<string, readonly number[]> {
+  const recorded = archive.tracedInputs.get(config.method ?? 'forward') ?? [];
+  const shapes = new Map<string, readonly number[]>();
+  recorded.forEach((value, i) => {
+    const name = inputs[i]?.name;
+    const isTensor = typeof value === 'object' && value !== null && value.kind === 'tensor';
+    if (name !== undefined && isTensor) shapes.set(name, value.sizes);
+  });
+  return shapes;
+}
+
+async function initialState(
+  archive: TorchScriptArchive,
+  { signature }: CompiledModel,
+): Promise<ReadonlyMap<string, Tensor>> {
+  const state = new Map<string, Tensor>();
+  for (const { input, dtype, shape, initial } of signature.state) {
+    const data = initial instanceof Uint8Array ? initial : await readTensor(archive, initial);
+    state.set(input, { name: input, datatype: datatypeOf(dtype), shape, data });
+  }
+  return state;
+}
+
+function hintsOf(graph: OnnxModel | undefined, compiled?: CompiledModel): BatchHints {
+  if (graph === undefined) return {};
+  const { inputs, sizes } = rowHints(graph);
+  const [control] = dataControl(graph, new Set(inputs[0]));
+  const where = compiled?.runtimeControl[0];
+  return {
+    rowInputs: inputs,
+    fixedRows: [...(compiled?.fixedRows ?? []), ...sizes.map((size) => ({ size }))],
+    mixing:
+      control === undefined
+        ? undefined
+        : `${control.opType} "${control.name}" ${control.does} the data of all rows${where === undefined ? '' : ` (${where})`}, so one row may change what happens to others`,
+  };
+}
+
+/** The config's inputs and outputs against what the session takes and gives. */
+function checkSignature({ signature }: OnnxSession, config: ModelConfig): void {
+  const said = configSignature(config);
+  for (const [side, specs, own] of [
+    ['input', said.inputs, signature.inputs],
+    ['output', said.outputs, signature.outputs],
+  ] as const) {
+    for (const spec of specs ?? []) {
+      const found = own.find(({ name }) => name === spec.name);
+      const names = own.map(({ name }) => `"${name}"`).join(', ');
+      if (found === undefined)
+        throw configError(side, `names "${spec.name}", which the model has not: its ${side}s are ${names}`);
+      if (!fits(found, spec)) {
+        throw configError(side, `says "${spec.name}" is ${text(spec)}, and in the model it is ${text(found)}`);
+      }
+    }
+  }
+}
+
+const fits = (found: TensorSpec, said: TensorSpec): boolean =>
+  found.datatype === said.datatype &&
+  found.shape.length === said.shape.length &&
+  found.shape.every((size, axis) => size === -1 || said.shape[axis] === -1 || said.shape[axis] === size);
+const text = ({ datatype, shape }: TensorSpec): string => `${datatype}[${shape.join(',')}]`;
+
+function configError(field: string, why: string): SconceError {
+  return new SconceError('model_invalid', `the config's "${field}" ${why}`, { details: { param: `config.${field}` } });
+}

@@ -1,0 +1,93 @@
+import { readFileSync } from 'node:fs';
+import type { ModelBatch, ModelPerformance } from '@sconce/models';
+import { OnnxSession } from '@sconce/runtime';
+import { concatRows, rowCount, sliceRows, type Tensor } from '@sconce/tensor';
+import { runAll } from './prove-model.ts';
+
+const ROW_COUNTS = [1, 2, 4, 8, 16, 32, 64, 128];
+/** Per number of rows: as many runs as fit, at least three. */
+const RUNS_MS = 150;
+const MIN_RUNS = 3;
+const MAX_RUNS = 200;
+/** For all of them. */
+const BUDGET_MS = 15_000;
+/** Fewer rows that are as fast but for this are better: they wait for fewer others. */
+const GOOD_ENOUGH = 0.95;
+
+/**
+ * Measures loading, memory and speed with one thread: what one of a worker's threads will do. Calls of any number of rows are
+ * made by repeating those of `call`.
+ */
+export async function measureModel(
+  path: string,
+  call: readonly Tensor[],
+  batch: ModelBatch,
+): Promise<ModelPerformance> {
+  const before = await OnnxSession.open(path, { intraOpThreads: 1 });
+  await runAll({ session: before }, call);
+  const anonymous = anonymousBytes();
+  const startMs = performance.now();
+  // A second session beside the first: what it takes is its own, the rest they share.
+  const session = await OnnxSession.open(path, { intraOpThreads: 1 });
+  const loadMs = performance.now() - startMs;
+  try {
+    await runAll({ session }, call);
+    const memory = Math.max(0, anonymousBytes() - anonymous);
+    const counts =
+      batch.axis === 'none' ? [call[0]?.shape[0] ?? 1] : batch.axis === 'locked' ? [batch.size ?? 1] : ROW_COUNTS;
+    const measured: ModelPerformance['batch_sizes'][number][] = [];
+    const endMs = performance.now() + BUDGET_MS;
+    for (const count of counts) {
+      if (performance.now() > endMs) break;
+      const latency = await medianMs(session, batch.axis === 'none' ? call : withRows(call, batch, count), endMs);
+      measured.push({
+        rows: Math.max(1, count),
+        latency_ms: round(latency),
+        rows_per_s: round((Math.max(1, count) * 1000) / latency),
+      });
+      const best = Math.max(...measured.map(({ rows_per_s: speed }) => speed));
+      // Past its best: more rows only take longer.
+      if (measured.slice(-2).every(({ rows_per_s: speed }) => speed < 0.8 * best)) break;
+    }
+    const best = Math.max(...measured.map(({ rows_per_s: speed }) => speed));
+    const good = measured.find(({ rows_per_s: speed }) => speed >= GOOD_ENOUGH * best);
+    return { load_ms: round(loadMs), memory_bytes: memory, batch_sizes: measured, best_rows: good?.rows ?? 1 };
+  } finally {
+    await session.release();
+    await before.release();
+  }
+}
+
+/** The call with so many rows: its own, again and again. */
+function withRows(call: readonly Tensor[], { inputs = [] }: ModelBatch, count: number): readonly Tensor[] {
+  return call.map((input) => {
+    if (!inputs.includes(input.name)) return input;
+    const times = Math.ceil(count / rowCount(input));
+    return sliceRows(concatRows(Array.from({ length: times }, () => input)), 0, count);
+  });
+}
+
+async function medianMs(session: OnnxSession, inputs: readonly Tensor[], endMs: number): Promise<number> {
+  await runAll({ session }, inputs);
+  const times: number[] = [];
+  const stopMs = Math.min(endMs, performance.now() + RUNS_MS);
+  while (times.length < MIN_RUNS || (performance.now() < stopMs && times.length < MAX_RUNS)) {
+    const startMs = performance.now();
+    await runAll({ session }, inputs);
+    times.push(performance.now() - startMs);
+  }
+  return times.sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0;
+}
+
+/** Memory of this process that is no file's. Where the system does not tell, all of it. */
+function anonymousBytes(): number {
+  try {
+    const kib = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+    if (kib !== undefined) return Number(kib) * 1024;
+  } catch {
+    // Not Linux.
+  }
+  return process.memoryUsage.rss();
+}
+
+const round = (value: number): number => Number(value.toPrecision(4));

@@ -1,0 +1,76 @@
+import type { TensorSpec } from '@sconce/tensor';
+
+/** Where a version stands: the last two are final. */
+export type ModelStatus = 'receiving' | 'compiling' | 'proving' | 'optimising' | 'ready' | 'failed';
+
+/** Whether rows of several requests may run together, and how that is known. */
+export interface ModelBatch {
+  /** `dynamic`: any number of rows; `locked`: exactly `size` rows a run; `none`: each request alone. */
+  readonly axis: 'dynamic' | 'locked' | 'none';
+  readonly size?: number;
+  readonly evidence: string;
+  /** Inputs whose axis 0 is the rows. */
+  readonly inputs?: readonly string[];
+  /** Numbers of rows that were run together. */
+  readonly sizes?: readonly number[];
+  /** Largest difference of a row alone from the same row among others, relative to the output's largest magnitude. */
+  readonly max_deviation?: number;
+  /** The line of the model's own code that bakes the size in. */
+  readonly source?: string;
+}
+
+/** One output against the cases' own, over all calls. Errors are null where no number says them. */
+export interface ParityOutput {
+  readonly name: string;
+  readonly ok: boolean;
+  /** Elements compared, and those beyond the tolerance. */
+  readonly elements: number;
+  readonly off: number;
+  readonly max_abs: number | null;
+  readonly max_rel: number | null;
+  /** max_abs over the spread of the expected output. */
+  readonly spread_rel: number | null;
+  /** Why it is off, where that is no matter of numbers. */
+  readonly reason?: string;
+}
+
+/** The model's outputs against PyTorch's own, as its cases give them. */
+export interface ModelParity {
+  readonly ok: boolean;
+  readonly calls: number;
+  readonly rtol: number;
+  readonly atol: number;
+  readonly outputs: readonly ParityOutput[];
+}
+
+/** Speed and memory as registration measured them: one thread, one session. */
+export interface ModelPerformance {
+  readonly load_ms: number;
+  readonly memory_bytes: number;
+  /** Median time of one run of so many rows. */
+  readonly batch_sizes: readonly { readonly rows: number; readonly latency_ms: number; readonly rows_per_s: number }[];
+  readonly best_rows: number;
+}
+
+/** One version of a model, as the API shows it. */
+export interface ModelVersion {
+  readonly name: string;
+  readonly version: string;
+  readonly status: ModelStatus;
+  readonly error?: { readonly code: string; readonly message: string };
+  readonly platform: string;
+  readonly signature?: { readonly inputs: readonly TensorSpec[]; readonly outputs: readonly TensorSpec[] };
+  readonly batch?: ModelBatch;
+  /** What its owner said about it. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** What may differ from PyTorch. */
+  readonly warnings?: readonly string[];
+  readonly parity?: ModelParity;
+  /** The form that was saved for workers, and what it was made for. */
+  readonly optimised?: { readonly cpu_class: string; readonly runtime: string; readonly size_bytes: number };
+  readonly performance?: ModelPerformance;
+  /** Of the artifact. */
+  readonly size_bytes: number;
+  readonly created_at: string;
+  readonly updated_at: string;
+}

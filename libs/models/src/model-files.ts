@@ -1,0 +1,124 @@
+import { createHash } from 'node:crypto';
+import { SconceError } from '@sconce/errors';
+import type { BlobBody, BlobStore } from '@sconce/storage';
+import { z } from 'zod';
+import { uploadPrefix } from './model-layout.ts';
+import type { ModelManifest, StoredFile } from './model-manifest.ts';
+
+const MAX_RECORD_BYTES = 64 * 1024;
+/** A saved form may be several times its artifact: prepacked weights lie beside the plain ones. */
+const MAX_FORM_BYTES = 64 * 1024 ** 3;
+
+const fileSchema = z.strictObject({
+  name: z.string().min(1),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  size_bytes: z.int().nonnegative(),
+});
+
+const recordSchema = z.strictObject({
+  schema: z.literal(1),
+  /** Digest of the files' digests: the name of their folder. */
+  folder: z.string().regex(/^[0-9a-f]{64}$/),
+  files: z.array(fileSchema).min(1),
+});
+
+/** A file that is to become part of a saved form. */
+export interface FormFile {
+  /** Its name within the form: files name each other. */
+  readonly name: string;
+  readonly sha256: string;
+  readonly body: () => BlobBody;
+}
+
+/** A saved form as it lies in the store: files that name each other, in one folder. */
+export interface SavedForm {
+  /** Tells its content from every other's. */
+  readonly id: string;
+  readonly files: readonly (StoredFile & { readonly name: string })[];
+}
+
+/**
+ * The files of a version in the store beside its manifest: what was made of the artifact, and its saved forms. All lie in the
+ * folder of their upload and are named after their content; none is ever changed.
+ */
+export class ModelFiles {
+  readonly #store: BlobStore;
+
+  constructor(store: BlobStore) {
+    this.#store = store;
+  }
+
+  /** Stores a file of a version. @throws SconceError `payload_too_large`. */
+  async add(
+    manifest: ModelManifest,
+    suffix: string,
+    body: BlobBody,
+    options: { readonly maxBytes: number },
+  ): Promise<StoredFile> {
+    const { key, sha256, sizeBytes } = await this.#store.putContent(folderOf(manifest), suffix, body, options);
+    return { key, sha256, size_bytes: sizeBytes };
+  }
+
+  /** A file as a native runtime can map it. @throws SconceError `model_not_found` where it is gone. */
+  async path(manifest: ModelManifest, file: StoredFile): Promise<string> {
+    const path = file.sha256 === '' ? undefined : await this.#store.localPath(file.key);
+    if (path !== undefined) return path;
+    const { name, version } = manifest;
+    throw new SconceError(
+      'model_not_found',
+      `a file of version ${version} of model ${name} is not in the store (${file.key}): the version was removed; push it again`,
+      { details: { name, version } },
+    );
+  }
+
+  /** The saved form for a kind of machine (`target`), if some worker has made it. A damaged record counts as none. */
+  async form(manifest: ModelManifest, target: string): Promise<SavedForm | undefined> {
+    const bytes = await this.#store.get(recordKey(manifest, target), { maxBytes: MAX_RECORD_BYTES });
+    if (bytes === undefined) return undefined;
+    const parsed = recordSchema.safeParse(parseJson(bytes));
+    return parsed.success ? toForm(manifest, target, parsed.data) : undefined;
+  }
+
+  /** Stores a saved form; where another worker was faster, its form is the one that counts. */
+  async addForm(manifest: ModelManifest, target: string, files: readonly FormFile[]): Promise<SavedForm> {
+    const folder = createHash('sha256')
+      .update(files.map(({ name, sha256 }) => `${name} ${sha256}\n`).join(''))
+      .digest('hex');
+    const stored: z.infer<typeof fileSchema>[] = [];
+    for (const { name, sha256, body } of files) {
+      const key = `${formPrefix(manifest, target)}${folder}/${name}`;
+      const { sizeBytes, sha256: found } = await this.#store.put(key, body(), { maxBytes: MAX_FORM_BYTES });
+      if (found !== sha256) throw new SconceError('internal', `${name} of the saved form changed while it was stored`);
+      stored.push({ name, sha256, size_bytes: sizeBytes });
+    }
+    const record = { schema: 1 as const, folder, files: stored };
+    const bytes = Buffer.from(`${JSON.stringify(record)}\n`);
+    const put = await this.#store.put(recordKey(manifest, target), bytes, { maxBytes: MAX_RECORD_BYTES, ifAbsent: true });
+    const other = put === 'exists' ? await this.form(manifest, target) : undefined;
+    if (other === undefined) return toForm(manifest, target, record);
+    if (other.id !== folder) await this.#store.deletePrefix(`${formPrefix(manifest, target)}${folder}/`);
+    return other;
+  }
+
+  /** Forgets a saved form that turned out to be damaged, so that it is made again. */
+  async dropForm(manifest: ModelManifest, target: string): Promise<void> {
+    await this.#store.deletePrefix(formPrefix(manifest, target));
+  }
+}
+
+const folderOf = ({ name, version, upload_id: uploadId }: ModelManifest): string => uploadPrefix(name, version, uploadId);
+const formPrefix = (manifest: ModelManifest, target: string): string => `${folderOf(manifest)}forms/${target}/`;
+const recordKey = (manifest: ModelManifest, target: string): string => `${formPrefix(manifest, target)}form.json`;
+
+function toForm(manifest: ModelManifest, target: string, { folder, files }: z.infer<typeof recordSchema>): SavedForm {
+  const prefix = `${formPrefix(manifest, target)}${folder}/`;
+  return { id: folder, files: files.map((file) => ({ ...file, key: `${prefix}${file.name}` })) };
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,52 @@
+import type { OnnxGraph, OnnxModel, OnnxTensor } from './model.ts';
+
+/** What a graph tells of its batch axis, for somebody who is to find it out. */
+export interface RowHints {
+  /** Sets of inputs that may carry the rows, the likeliest first: all with a free axis 0, and those whose axis 0 the outputs have. */
+  readonly inputs: readonly (readonly string[])[];
+  /** Numbers of rows that shapes in the graph may demand, the most frequent first. */
+  readonly sizes: readonly number[];
+}
+
+const MOST_SIZES = 16;
+const MOST_ROWS = 1024;
+
+/** Operators that take a shape, and where. */
+const SHAPE_INPUT: Readonly<Record<string, number>> = { Reshape: 1, Expand: 1, Tile: 1, ConstantOfShape: 0 };
+
+/** Hints about the batch axis of a model. */
+export function rowHints(model: OnnxModel): RowHints {
+  const { inputs, outputs } = model.graph;
+  const weights = new Set(model.graph.initializers.map(({ name }) => name));
+  const free = inputs.filter(({ name, shape }) => !weights.has(name) && typeof shape?.[0] === 'string');
+  const rows = new Set(outputs.map(({ shape }) => shape?.[0]));
+  const sets = [free, free.filter(({ shape }) => rows.has(shape?.[0]))].map((set) => set.map(({ name }) => name));
+  return { inputs: sets.filter((set) => set.length > 0), sizes: shapeSizes(model.graph) };
+}
+
+/** First elements of the constant shapes in a graph. */
+function shapeSizes(graph: OnnxGraph): number[] {
+  const counts = new Map<number, number>();
+  const walk = (inner: OnnxGraph, outer: ReadonlyMap<string, OnnxTensor>): void => {
+    const constants = new Map([...outer, ...inner.initializers.map((tensor) => [tensor.name, tensor] as const)]);
+    for (const { opType, inputs, outputs, attributes } of inner.nodes) {
+      const value = attributes['value'];
+      if (opType === 'Constant' && value !== undefined && 'tensor' in value)
+        constants.set(outputs[0] ?? '', value.tensor);
+      const shape = constants.get(inputs[SHAPE_INPUT[opType] ?? -1] ?? '');
+      const size = shape === undefined ? undefined : firstElement(shape);
+      if (size !== undefined && size > 0 && size <= MOST_ROWS) counts.set(size, (counts.get(size) ?? 0) + 1);
+      for (const attribute of Object.values(attributes)) if ('graph' in attribute) walk(attribute.graph, constants);
+    }
+  };
+  walk(graph, new Map());
+  return [...counts]
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, MOST_SIZES)
+    .map(([size]) => size);
+}
+
+function firstElement({ datatype, data }: OnnxTensor): number | undefined {
+  if (datatype !== 'INT64' || !(data instanceof Uint8Array) || data.byteLength < 8) return undefined;
+  return Number(new DataView(data.buffer, data.byteOffset).getBigInt64(0, true));
+}

@@ -1,0 +1,17 @@
+/**
+ * Writes docs/model-config.schema.json from the zod schema of `config.json`: `npm run docs`. The spec beside this file fails
+ * where the committed file is not what this writes.
+ */
+import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { modelConfigJsonSchema } from '@sconce/models';
+
+/** Where the schema is. */
+export const MODEL_CONFIG_SCHEMA = fileURLToPath(new URL('../docs/model-config.schema.json', import.meta.url));
+
+/** The file's text. */
+export function renderModelConfigSchema(): string {
+  return `${JSON.stringify(modelConfigJsonSchema(), null, 2)}\n`;
+}
+
+if (import.meta.main) await writeFile(MODEL_CONFIG_SCHEMA, renderModelConfigSchema());
