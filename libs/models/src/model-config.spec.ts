@@ -23,9 +23,9 @@ const FULL = {
 
 /** What came, the path of the first fault, what the message says. */
 const REFUSED: [unknown, string, RegExp][] = [
-  [null, 'config', /it is null: it must be an object/],
-  [[], 'config', /it is a list of 0: it must be an object/],
-  ['{}', 'config', /it is "{}": it must be an object/],
+  [null, '', /it is null: it must be an object/],
+  [[], '', /it is a list of 0: it must be an object/],
+  ['{}', '', /it is "{}": it must be an object/],
   [{ name: 'other' }, 'name', /name is "other", but the model is pushed as "m"/],
   [{ name: 3 }, 'name', /name is 3: it must be a string/],
   [{ max_batch_size: '8' }, 'max_batch_size', /max_batch_size is "8": it must be a number/],
@@ -78,7 +78,10 @@ describe('a config', () => {
     expect(parse).toThrow(SconceError);
     expect(parse).toThrow(message);
     expect(parse).toThrow(
-      expect.objectContaining({ code: 'invalid_request', details: expect.objectContaining({ param }) }),
+      expect.objectContaining({
+        code: 'invalid_request',
+        details: expect.objectContaining({ param: param === '' ? 'config' : `config.${param}` }),
+      }),
     );
   });
 
@@ -87,7 +90,10 @@ describe('a config', () => {
     expect(() => parseModelConfig({ input }, { name: 'm' })).toThrow(
       expect.objectContaining({
         message: expect.stringMatching(/(is "all".*){5}; and 2 more$/),
-        details: { param: 'input[0].dims', issues: expect.toSatisfy((issues: unknown[]) => issues.length === 5) },
+        details: {
+          param: 'config.input[0].dims',
+          issues: expect.toSatisfy((issues: unknown[]) => issues.length === 5),
+        },
       }),
     );
   });

@@ -34,7 +34,7 @@ interface Problem {
  * Checks what came as a model's config.
  *
  * @throws SconceError `invalid_request` that says for each of at most five faults where it is, what came and what is allowed;
- * `details.param` is the path of the first, `details.issues` has all of them.
+ * `details.param` is where the first is, as `config.input[0].dims`; `details.issues` has all that are said.
  */
 export function parseModelConfig(json: unknown, options: { readonly name: string }): ModelConfig {
   const parsed = modelConfigSchema.safeParse(json);
@@ -48,7 +48,10 @@ export function parseModelConfig(json: unknown, options: { readonly name: string
   const texts = shown.map(({ path, message }) => (path === '' ? `it ${message}` : `${path} ${message}`));
   const more = problems.length > MAX_ISSUES ? `; and ${problems.length - MAX_ISSUES} more` : '';
   throw new SconceError('invalid_request', `the model’s config is not valid: ${texts.join('; ')}${more}`, {
-    details: { param: shown[0]?.path === '' ? 'config' : (shown[0]?.path ?? 'config'), issues: shown },
+    details: {
+      param: ['config', ...shown.slice(0, 1).map(({ path }) => path)].filter((part) => part !== '').join('.'),
+      issues: shown,
+    },
   });
 }
 

@@ -170,6 +170,15 @@ describe('MicroBatcher', () => {
     await expect(batcher.submit(request([], { model: locked }))).rejects.toMatchObject({ code: 'invalid_tensor' });
   });
 
+  it('answers with outputs of rank 0', async () => {
+    const total: Tensor = { name: 'y', datatype: 'FP32', shape: [], data: new Uint8Array(4) };
+    const timing = { threadId: 1, runStartMs: 0, runEndMs: 0, loadMs: 0 };
+    const runner = { capacity: 1, run: () => Promise.resolve({ outputs: [total], timing }) };
+    const batcher = new MicroBatcher(runner, { maxWaiting: 10 });
+    const { outputs } = await batcher.submit(request([1, 2], { model: model({ axis: 'none' }) }));
+    expect(outputs).toEqual([total]);
+  });
+
   it('keeps different inner shapes apart', async () => {
     const runner = new TestRunner({ capacity: 1, hold: true });
     const batcher = new MicroBatcher(runner, { maxWaiting: 100 });

@@ -327,11 +327,13 @@ function complete(segment: Segment, outputs: readonly Tensor[]): void {
   pending.pieces[segment.index] = outputs;
   pending.open -= 1;
   if (pending.open > 0 || pending.settled) return;
-  pending.settled = true;
   const pieces = pending.pieces as (readonly Tensor[])[];
-  const merged = pending.request.outputs.map(({ name }) =>
-    concatRows(pieces.map((piece) => piece.find((output) => output.name === name) as Tensor)),
-  );
+  const merged = pending.request.outputs.map(({ name }) => {
+    const parts = pieces.map((piece) => piece.find((output) => output.name === name) as Tensor);
+    // What was not cut has no rows to be joined by: it may be a single number.
+    return parts.length === 1 ? (parts[0] as Tensor) : concatRows(parts);
+  });
+  pending.settled = true;
   pending.resolve({ outputs: merged, runs: pending.runs });
 }
 

@@ -1,6 +1,7 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
 
-type SchemaObject = Exclude<
+/** A schema of OpenAPI, given in place. */
+export type SchemaObject = Exclude<
   NonNullable<NonNullable<OpenAPIObject['components']>['schemas']>[string],
   { readonly $ref: string }
 >;
@@ -103,25 +104,105 @@ const SPECS: SchemaObject = {
   },
 };
 
+const FIGURE: SchemaObject = { type: 'number', minimum: 0 };
+const ERROR_FIGURE: SchemaObject = { ...FIGURE, nullable: true };
+
+const BATCH: SchemaObject = {
+  type: 'object',
+  description: 'Whether rows of several requests may share a run, and how that is known',
+  required: ['axis', 'evidence'],
+  properties: {
+    axis: {
+      type: 'string',
+      enum: ['dynamic', 'locked', 'none'],
+      description: 'Any number of rows; exactly `size` rows, so that runs are filled up; each request alone',
+    },
+    size: { type: 'integer', description: 'Rows of a run; given where `axis` is `locked`' },
+    evidence: { type: 'string', description: 'How that is known, for people' },
+    inputs: { type: 'array', items: { type: 'string' }, description: 'Inputs whose axis 0 is the rows' },
+    sizes: { type: 'array', items: { type: 'integer' }, description: 'Numbers of rows that were run together' },
+    max_deviation: { ...FIGURE, description: 'Of a row alone from itself among others, relative to the output' },
+    source: { type: 'string', description: 'The line of the model’s own code that bakes the size in' },
+  },
+};
+
+const PARITY: SchemaObject = {
+  type: 'object',
+  description: 'The outputs against the cases’ own; there where cases were pushed',
+  properties: {
+    ok: { type: 'boolean' },
+    calls: { type: 'integer' },
+    rtol: FIGURE,
+    atol: FIGURE,
+    outputs: {
+      type: 'array',
+      items: {
+        type: 'object',
+        properties: {
+          name: { type: 'string' },
+          ok: { type: 'boolean' },
+          elements: { type: 'integer', description: 'Compared' },
+          off: { type: 'integer', description: 'Beyond the tolerance' },
+          max_abs: { ...ERROR_FIGURE, description: 'Largest error; null where one side alone is NaN or infinite' },
+          max_rel: ERROR_FIGURE,
+          spread_rel: { ...ERROR_FIGURE, description: 'max_abs over the spread of the expected output' },
+          reason: { type: 'string', description: 'Why it is off, where that is no matter of numbers' },
+        },
+      },
+    },
+  },
+};
+
+const PERFORMANCE: SchemaObject = {
+  type: 'object',
+  description: 'As registration measured it: one thread',
+  properties: {
+    load_ms: FIGURE,
+    memory_bytes: { ...FIGURE, description: 'Per thread, beside weights that threads share' },
+    batch_sizes: {
+      type: 'array',
+      items: {
+        type: 'object',
+        properties: { rows: { type: 'integer' }, latency_ms: FIGURE, rows_per_s: FIGURE },
+      },
+    },
+    best_rows: { type: 'integer', description: 'Rows of a run beyond which the speed per row hardly grows' },
+  },
+};
+
+/** One version of a model, as /v1/models shows it. */
 export const MODEL_VERSION_SCHEMA: SchemaObject = {
   type: 'object',
-  required: ['name', 'version', 'status', 'platform', 'size_bytes'],
+  required: ['name', 'version', 'status', 'platform', 'config', 'size_bytes', 'created_at', 'updated_at'],
   properties: {
     name: { type: 'string' },
     version: { type: 'string' },
     status: { type: 'string', enum: ['receiving', 'compiling', 'proving', 'optimising', 'ready', 'failed'] },
-    error: { type: 'object', properties: { code: { type: 'string' }, message: { type: 'string' } } },
-    platform: { type: 'string' },
-    signature: { type: 'object', properties: { inputs: SPECS, outputs: SPECS } },
-    batch: {
+    error: {
       type: 'object',
+      description: 'There where the status is `failed`',
+      properties: { code: { type: 'string' }, message: { type: 'string' } },
+    },
+    platform: { type: 'string', enum: ['onnx_onnxv1', 'pytorch_torchscript'] },
+    signature: { type: 'object', properties: { inputs: SPECS, outputs: SPECS } },
+    batch: BATCH,
+    config: {
+      type: 'object',
+      description: 'As it was pushed; `GET /v1/model-config.schema.json` is its schema',
+    },
+    warnings: { type: 'array', items: { type: 'string' }, description: 'What may differ from PyTorch' },
+    parity: PARITY,
+    optimised: {
+      type: 'object',
+      description: 'The form that was saved for workers',
       properties: {
-        axis: { type: 'string', enum: ['dynamic', 'locked', 'none'] },
-        size: { type: 'integer' },
-        evidence: { type: 'string' },
+        cpu_class: { type: 'string' },
+        runtime: { type: 'string', description: 'ONNX Runtime’s version' },
+        size_bytes: { type: 'integer' },
       },
     },
-    size_bytes: { type: 'integer' },
+    performance: PERFORMANCE,
+    size_bytes: { type: 'integer', description: 'Of the artifact' },
     created_at: { type: 'string', format: 'date-time' },
     updated_at: { type: 'string', format: 'date-time' },
   },

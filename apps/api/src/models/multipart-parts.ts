@@ -1,17 +1,19 @@
-import { on } from 'node:events';
 import type { Readable } from 'node:stream';
-import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/busboy';
 import { SconceError } from '@sconce/errors';
+import { DelimitedReader } from './delimited-reader.ts';
 
-/** One part of a form; `body` has to be read to its end before the next part comes. */
+/** One part of a form. */
 export interface FormPart {
-  /** Undefined where its headers give none. */
-  readonly name: string | undefined;
+  /** Empty where its headers give none. */
+  readonly name: string;
+  /** To be read before the next part; what is left then is passed over. */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
 const MAX_HEADER_BYTES = 8 * 1024;
-const MAX_HEADERS = 20;
+/** RFC 2046. */
+const MAX_BOUNDARY_LENGTH = 70;
+const HEADERS_END = Buffer.from('\r\n\r\n');
 
 /** Whether a request's body is a form of parts. */
 export function isMultipart(contentType: string | undefined): contentType is string {
@@ -19,81 +21,85 @@ export function isMultipart(contentType: string | undefined): contentType is str
 }
 
 /**
- * The parts of a `multipart/form-data` body, one after another. The body is read as fast as the parts are, so a few chunks of
- * it are in memory at a time. Where the caller leaves early, the rest of the body is read and thrown away: a client that
- * sends all before it listens gets its answer.
+ * The parts of a `multipart/form-data` body (RFC 7578), one after another. The body is read as fast as the parts are, so a
+ * chunk or two of it are in memory at a time. Leaving early neither destroys `payload` nor reads on: see `discard`.
  *
  * @throws SconceError `invalid_request` where the form is malformed or cut off; what `payload` throws, as it is.
  */
 export async function* readParts(payload: Readable, contentType: string): AsyncGenerator<FormPart, void, undefined> {
-  const form = openForm(contentType);
-  const files: BusboyFileStream[] = [];
-  let failure: unknown;
-  let stopped = false;
-  let release = (): void => undefined;
-
-  const bodyOf = async function* (file: BusboyFileStream): AsyncGenerator<Uint8Array> {
-    try {
-      yield* file as AsyncIterable<Uint8Array>;
-    } catch (error) {
-      throw failure ?? malformed(error);
-    }
-  };
-  const feed = async (): Promise<void> => {
-    for await (const chunk of payload as AsyncIterable<Uint8Array>) {
-      if (stopped) continue;
-      const { promise: taken, resolve } = Promise.withResolvers<void>();
-      release = resolve;
-      form.write(chunk, () => {
-        resolve();
-      });
-      await taken;
-    }
-    if (!stopped) form.end();
-  };
-
-  form.on('file', (_name, file) => {
-    // Whoever reads it gets its errors; unheard ones would end the process.
-    file.on('error', () => undefined);
-    files.push(file);
-  });
-  const arriving = on(form, 'file', { close: ['finish'] }) as AsyncIterable<[string | undefined, BusboyFileStream]>;
-  feed().catch((error: unknown) => {
-    failure = error;
-    for (const file of files) file.destroy(error instanceof Error ? error : new Error(String(error)));
-    form.emit('error', error);
+  const delimiter = Buffer.from(`\r\n--${boundaryOf(contentType)}`);
+  const reader = new DelimitedReader(payload, {
+    // The first delimiter may stand at the very beginning, without a line before it.
+    start: '\r\n',
+    cutOff: () => malformed('it ends before its last line, the boundary followed by "--"'),
   });
   try {
-    for await (const [name, file] of arriving) yield { name, body: bodyOf(file) };
-  } catch (error) {
-    throw failure ?? malformed(error);
+    await skip(reader.until(delimiter));
+    while ((await reader.peek(2)).toString('latin1') !== '--') {
+      const name = nameOf(await readHeaders(reader));
+      let isRead = false;
+      const body = async function* (): AsyncGenerator<Uint8Array> {
+        yield* reader.until(delimiter);
+        isRead = true;
+      };
+      yield { name, body: body() };
+      if (!isRead) await skip(reader.until(delimiter));
+    }
   } finally {
-    stopped = true;
-    release();
-    for (const file of files) file.destroy();
+    reader.close();
   }
 }
 
-function openForm(contentType: string): BusboyInstance {
-  let form: BusboyInstance;
+/** Reads what is left of a body, so that a client that sends all before it listens gets its answer. Never throws. */
+export async function discard(payload: Readable): Promise<void> {
   try {
-    form = new Busboy({
-      headers: { 'content-type': contentType },
-      isPartAFile: () => true,
-      limits: { headerSize: MAX_HEADER_BYTES, headerPairs: MAX_HEADERS },
-    });
-  } catch (error) {
-    throw malformed(error);
+    await skip(payload as AsyncIterable<Uint8Array>);
+  } catch {
+    // The answer is on its way: what fails from here on concerns nobody.
   }
-  // Errors that come while nobody asks for the next part are kept and thrown then.
-  form.on('error', () => undefined);
-  return form;
 }
 
-function malformed(error: unknown): SconceError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new SconceError('invalid_request', `The multipart form can’t be read: ${reason}. Send it again, whole.`, {
+async function skip(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of chunks);
+}
+
+function boundaryOf(contentType: string): string {
+  const boundary = parameterOf(contentType.slice(contentType.indexOf(';')), 'boundary');
+  if (boundary === undefined || boundary === '') throw malformed('its content type names no boundary');
+  if (boundary.length > MAX_BOUNDARY_LENGTH) throw malformed(`its boundary has over ${MAX_BOUNDARY_LENGTH} characters`);
+  return boundary;
+}
+
+/** The lines between a delimiter and a body; what may stand behind a delimiter is white space alone. */
+async function readHeaders(reader: DelimitedReader): Promise<readonly string[]> {
+  let text = '';
+  for await (const piece of reader.until(HEADERS_END)) {
+    text += piece.toString('latin1');
+    if (text.length > MAX_HEADER_BYTES) throw malformed(`the headers of a part have over ${MAX_HEADER_BYTES} bytes`);
+  }
+  const [padding = '', ...lines] = Buffer.from(text, 'latin1').toString('utf8').split('\r\n');
+  if (padding.trim() !== '') throw malformed('something stands behind a boundary');
+  return lines;
+}
+
+function nameOf(headers: readonly string[]): string {
+  for (const header of headers) {
+    const [, parameters] = /^content-disposition\s*:\s*form-data\s*(;.*)$/i.exec(header) ?? [];
+    if (parameters !== undefined) return parameterOf(parameters, 'name') ?? '';
+  }
+  return '';
+}
+
+/** The value of one of `; a=b; c="d"`. */
+function parameterOf(text: string, name: string): string | undefined {
+  for (const [, key, quoted, plain] of text.matchAll(/;\s*([\w*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]*))/gy)) {
+    if (key?.toLowerCase() === name) return quoted?.replace(/\\(.)/g, '$1') ?? plain;
+  }
+  return undefined;
+}
+
+function malformed(reason: string): SconceError {
+  return new SconceError('invalid_request', `The multipart form can’t be read: ${reason}.`, {
     details: { param: 'content-type' },
-    cause: error,
   });
 }

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { SconceError } from '@sconce/errors';
-import { isMultipart } from './multipart-parts.ts';
+import { discard, isMultipart } from './multipart-parts.ts';
 import { readPushForm, type PushBody } from './push-form.ts';
 
 /**
@@ -20,14 +20,9 @@ export async function readPushBody(request: FastifyRequest, name: string): Promi
   return {
     model: payload.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>,
     close: () => {
-      // Not awaited: the answer need not wait for it, and what fails from here on concerns nobody.
-      discard(payload).catch(() => undefined);
+      // Not awaited: the answer need not wait for it.
+      void discard(payload);
       return Promise.resolve();
     },
   };
-}
-
-/** Reads what is left: a client that sends all before it listens gets its answer, and its connection is free again. */
-async function discard(payload: Readable): Promise<void> {
-  for await (const _ of payload);
 }

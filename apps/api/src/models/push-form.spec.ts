@@ -105,8 +105,14 @@ const REFUSED: [string, Part[], string, string, RegExp][] = [
   ['something after the model', [model, ['x', 'y']], 'invalid_request', 'x', /"x" is unknown/],
   ['a config that is no JSON', [['config', '{'], model], 'invalid_request', 'config', /"config" is no JSON/],
   ['a config that is no text', [['config', Buffer.from([255])], model], 'invalid_request', 'config', /no JSON/],
-  ['a config that is wrong', [['config', '{"a":1}'], model], 'invalid_request', 'a', /a is no field/],
-  ['another model’s config', [['config', '{"name":"n"}'], model], 'invalid_request', 'name', /"n".*pushed as "m"/],
+  ['a config that is wrong', [['config', '{"a":1}'], model], 'invalid_request', 'config.a', /a is no field/],
+  [
+    'another model’s config',
+    [['config', '{"name":"n"}'], model],
+    'invalid_request',
+    'config.name',
+    /"n".*pushed as "m"/,
+  ],
   [
     'a config that is too large',
     [['config', Buffer.alloc(MAX_CONFIG_BYTES + 1, 32)], model],
@@ -159,10 +165,43 @@ describe('a form with', () => {
     await expect(readAll(payloadOf(bytes).payload)).rejects.toMatchObject({ code: 'invalid_request' });
   });
 
+  it.each([
+    ['no headers', ''],
+    ['no disposition', 'Content-Type: text/plain\r\n'],
+    ['a disposition of another kind', 'Content-Disposition: attachment; name="model"\r\n'],
+  ])('a part of %s is refused, however it comes', async (_, headers) => {
+    const bytes = Buffer.concat([
+      Buffer.from(`--${BOUNDARY}\r\n${headers}\r\n`),
+      MODEL,
+      Buffer.from(`\r\n--${BOUNDARY}--\r\n`),
+    ]);
+    for (const size of [100, bytes.byteLength]) {
+      const { payload, read } = payloadOf(bytes, size);
+      await expect(readAll(payload)).rejects.toMatchObject({ message: expect.stringMatching(/part "" is unknown/) });
+      await expect.poll(read).toBe(bytes.byteLength);
+    }
+  });
+
+  it.each([
+    ['endless headers', `X: ${'x'.repeat(9_000)}\r\n\r\n`, /headers of a part/],
+    ['a boundary that goes on', 'more\r\n\r\n', /behind a boundary/],
+  ])('%s is refused', async (_, head, message) => {
+    const bytes = Buffer.from(`--${BOUNDARY}${head.startsWith('X') ? '\r\n' : ''}${head}`);
+    await expect(readAll(payloadOf(bytes, 50).payload)).rejects.toThrow(message);
+  });
+
+  it('names and boundaries as clients write them is read', async () => {
+    const bytes = Buffer.from(
+      '--"b" \t\r\ncontent-type: a/b\r\nCONTENT-DISPOSITION: form-data; filename="; name=x"; Name=model\r\n\r\nhi\r\n--"b"--',
+    );
+    const read = await readAll(payloadOf(bytes, 3).payload, 'multipart/form-data;charset=x; Boundary="\\"b\\""');
+    expect(read.model.toString()).toBe('hi');
+  });
+
   it('no boundary in its type is refused', async () => {
     await expect(readAll(payloadOf(form([model])).payload, 'multipart/form-data')).rejects.toMatchObject({
       code: 'invalid_request',
-      message: expect.stringMatching(/Boundary/),
+      message: expect.stringMatching(/names no boundary/),
     });
   });
 

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { SconceError } from '@sconce/errors';
 import { parseModelConfig, type ModelConfig } from '@sconce/models';
 import { casesOf, decodeSafetensors } from '@sconce/tensor';
-import { readParts, type FormPart } from './multipart-parts.ts';
+import { discard, readParts, type FormPart } from './multipart-parts.ts';
 
 /** What a push consists of, checked as far as it can be before the artifact is there. */
 export interface PushBody {
@@ -37,6 +37,8 @@ export async function readPushForm(
   const parts = readParts(payload, contentType);
   const close = async (): Promise<void> => {
     await parts.return();
+    // Not awaited: the answer need not wait for it.
+    void discard(payload);
   };
   try {
     let given: Pick<PushBody, 'config' | 'cases'> = {};
@@ -64,7 +66,7 @@ async function* toTheEnd(model: FormPart, parts: AsyncGenerator<FormPart, void>)
 }
 
 /** @throws SconceError `invalid_request` unless a part may come after `before`. */
-function checkOrder({ name = '' }: FormPart, before: PartName | undefined): PartName {
+function checkOrder({ name }: FormPart, before: PartName | undefined): PartName {
   const known = PARTS.find((part) => part === name);
   const order = 'the form takes "config" and "cases", both optional, then "model"';
   if (known === undefined) throw refusal(name.slice(0, 64), `part "${name.slice(0, 64)}" is unknown: ${order}`);
@@ -82,7 +84,7 @@ async function collect({ name, body }: FormPart, maxBytes: number): Promise<Uint
     bytes += chunk.byteLength;
     if (bytes > maxBytes) {
       throw new SconceError('payload_too_large', `part "${name}" is larger than the ${maxBytes} bytes allowed`, {
-        details: { param: String(name), max_bytes: maxBytes },
+        details: { param: name, max_bytes: maxBytes },
       });
     }
     chunks.push(chunk);

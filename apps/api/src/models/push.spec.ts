@@ -102,7 +102,13 @@ describe('a push as a form', () => {
     ['with a second model', formOf([modelPart, modelPart]), 400, 'invalid_request', 'model'],
     ['with an unknown part', formOf([['weights', 'x'], modelPart]), 400, 'invalid_request', 'weights'],
     ['with a config that is no JSON', formOf([['config', '{'], modelPart]), 400, 'invalid_request', 'config'],
-    ['with the config of another', formOf([['config', '{"name":"n"}'], modelPart]), 400, 'invalid_request', 'name'],
+    [
+      'with the config of another',
+      formOf([['config', '{"name":"n"}'], modelPart]),
+      400,
+      'invalid_request',
+      'config.name',
+    ],
     ['with cases that are none', formOf([['cases', 'x'], modelPart]), 400, 'invalid_tensor', 'cases'],
     ['with too many cases', formOf([['cases', Buffer.alloc(34e6)], modelPart]), 413, 'payload_too_large', 'cases'],
     ['with a model that is none', formOf([configPart, ['model', '<html>']]), 422, 'model_invalid', 'file'],
@@ -184,4 +190,27 @@ it('the JSON Schema of config.json is published', async () => {
   expect(response.headers.get('content-type')).toMatch(/^application\/schema\+json/);
   const published = new URL('../../../../docs/model-config.schema.json', import.meta.url);
   expect(await response.json()).toEqual(JSON.parse(readFileSync(published, 'utf8')));
+});
+
+it('OpenAPI describes both forms of a push, and all that a version tells', async () => {
+  const { paths } = (await (await fetch(`${url}/docs-json`)).json()) as {
+    paths: Record<string, Record<string, object>>;
+  };
+  expect(paths['/v1/models/{model}/versions/{version}']?.['put']).toMatchObject({
+    requestBody: {
+      content: {
+        'application/octet-stream': { schema: { format: 'binary' } },
+        'multipart/form-data': { schema: { properties: { config: {}, cases: {}, model: {} } } },
+      },
+    },
+    responses: {
+      202: {
+        content: {
+          'application/json': {
+            schema: { properties: { config: {}, warnings: {}, parity: {}, optimised: {}, performance: {} } },
+          },
+        },
+      },
+    },
+  });
 });

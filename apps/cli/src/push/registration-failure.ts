@@ -16,8 +16,8 @@ export function registrationFailure(model: ModelVersion): SconceError {
 }
 
 function hintOf({ parity, error }: ModelVersion, message: string): string {
-  if (parity?.ok === false) {
-    return parity.outputs.some(({ reason }) => reason !== undefined)
+  if (parity?.ok === false || error?.code === 'parity_failed') {
+    return parity?.outputs.some(({ reason }) => reason !== undefined) === true
       ? 'See that the cases are of this very model; `sconce check FILE CASES` runs them here.'
       : 'Errors far below the spread are rounding: push with --tolerance RTOL,ATOL. Any other is worth a report.';
   }

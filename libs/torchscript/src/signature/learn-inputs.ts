@@ -43,9 +43,16 @@ function mapTensors(
 }
 
 const RANKS = [2, 4, 3, 1, 5];
-const GUESSES: readonly TensorInput[] = (['float32', 'int64'] as const).flatMap((dtype) =>
-  RANKS.map((rank) => ({ dtype, shape: Array.from({ length: rank }, () => null) })),
-);
+/** Inputs that hold whole numbers more often than not, whatever else they could hold. */
+const WHOLE = /(?:^|_)(?:ids?|idx|index|indices|tokens?|labels?|positions?|offsets?|lengths?|mask)$/i;
+
+/** Ranks and dtypes to try for an input of this name, the likeliest first. */
+function guessesFor(name: string): TensorInput[] {
+  const dtypes = WHOLE.test(name) ? (['int64', 'float32'] as const) : (['float32', 'int64'] as const);
+  return dtypes.flatMap((dtype) => RANKS.map((rank) => ({ dtype, shape: Array.from({ length: rank }, () => null) })));
+}
+
+
 /** Trials of inputs nothing is known about. */
 const MAX_TRIALS = 300;
 
@@ -61,10 +68,10 @@ export function inferInputs(
 ): readonly ArgumentPlan[] {
   const names = plan.open.map(({ name }) => name);
   let first: unknown;
-  for (let trial = 0; trial < Math.min(MAX_TRIALS, GUESSES.length ** names.length); trial++) {
-    const guessed = new Map(
-      names.map((name, i) => [name, GUESSES[Math.floor(trial / GUESSES.length ** i) % GUESSES.length]]),
-    );
+  const guesses = names.map(guessesFor);
+  const count = 2 * RANKS.length;
+  for (let trial = 0; trial < Math.min(MAX_TRIALS, count ** names.length); trial++) {
+    const guessed = new Map(names.map((name, i) => [name, guesses[i]?.[Math.floor(trial / count ** i) % count]]));
     const candidate = mapTensors(plan.arguments, (name, input) => guessed.get(name) ?? input);
     try {
       attempt(candidate);
