@@ -173,6 +173,6 @@ describe('bad usage', () => {
   it('help and version exit 0', async () => {
     expect(await sconce(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n' });
     const help = await sconce(['push', '--help']);
-    expect([help.code, help.stdout]).toEqual([0, expect.stringMatching(/Example:/)]);
+    expect([help.code, help.stdout]).toEqual([0, expect.stringMatching(/Examples?:/)]);
   });
 });

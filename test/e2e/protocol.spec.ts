@@ -78,8 +78,14 @@ describe('health and metadata', () => {
       output: [{ name: 'y', data_type: 'TYPE_FP32', dims: [4] }],
     });
     expect(await (await stack.fetch('/v2/models/simple/config')).json()).toMatchObject({
+      // Exported with one row; registration found that rows are run one by one.
+      max_batch_size: 64,
+      input: [{ dims: [16] }, { dims: [16] }],
+    });
+    await stack.push('row-mixing');
+    expect(await (await stack.fetch('/v2/models/row-mixing/config')).json()).toMatchObject({
       max_batch_size: 0,
-      input: [{ dims: [1, 16] }, { dims: [1, 16] }],
+      input: [{ dims: [-1, 4] }],
     });
   });
 });

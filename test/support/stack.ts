@@ -28,6 +28,8 @@ export interface Stack {
   readonly collector: OtlpCollector;
   readonly api: Process;
   readonly workers: Process[];
+  /** Folder of the blob store. */
+  readonly data: string;
   startWorker(env?: Record<string, string>): Promise<Process>;
   /** Pushes a fixture model and waits until it is ready. */
   push(model: FixtureModel, options?: { name?: string; version?: string }): Promise<void>;
@@ -70,6 +72,7 @@ export async function startStack(
     collector,
     api,
     workers,
+    data: env.SCONCE_DATA,
     startWorker,
     fetch: request,
     push: async (model, { name = model, version = '1' } = {}) => {

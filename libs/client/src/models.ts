@@ -16,7 +16,7 @@ export interface PushOptions extends PushParts {
 }
 
 const POLL_FIRST_MS = 25;
-const POLL_MAX_MS = 500;
+const POLL_MAX_MS = 250;
 
 /** Models: push, look at, remove. */
 export class ModelsClient {
@@ -64,13 +64,13 @@ export class ModelsClient {
   async waitUntilReady(
     name: string,
     version: string,
-    options: { onStatus?: (status: ModelStatus) => void; signal?: AbortSignal } = {},
+    options: { onStatus?: (status: ModelStatus, model: ModelVersion) => void; signal?: AbortSignal } = {},
   ): Promise<ModelVersion> {
     const signal = options.signal === undefined ? {} : { signal: options.signal };
     let shown: ModelStatus | undefined;
-    for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(POLL_MAX_MS, waitMs * 1.5)) {
+    for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(POLL_MAX_MS, waitMs * 1.25)) {
       const model = await this.get(name, version, signal);
-      if (model.status !== shown) options.onStatus?.(model.status);
+      if (model.status !== shown) options.onStatus?.(model.status, model);
       shown = model.status;
       if (model.status === 'ready') return model;
       if (model.status === 'failed') {

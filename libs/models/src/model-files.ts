@@ -93,7 +93,10 @@ export class ModelFiles {
     }
     const record = { schema: 1 as const, folder, files: stored };
     const bytes = Buffer.from(`${JSON.stringify(record)}\n`);
-    const put = await this.#store.put(recordKey(manifest, target), bytes, { maxBytes: MAX_RECORD_BYTES, ifAbsent: true });
+    const put = await this.#store.put(recordKey(manifest, target), bytes, {
+      maxBytes: MAX_RECORD_BYTES,
+      ifAbsent: true,
+    });
     const other = put === 'exists' ? await this.form(manifest, target) : undefined;
     if (other === undefined) return toForm(manifest, target, record);
     if (other.id !== folder) await this.#store.deletePrefix(`${formPrefix(manifest, target)}${folder}/`);
@@ -106,7 +109,8 @@ export class ModelFiles {
   }
 }
 
-const folderOf = ({ name, version, upload_id: uploadId }: ModelManifest): string => uploadPrefix(name, version, uploadId);
+const folderOf = ({ name, version, upload_id: uploadId }: ModelManifest): string =>
+  uploadPrefix(name, version, uploadId);
 const formPrefix = (manifest: ModelManifest, target: string): string => `${folderOf(manifest)}forms/${target}/`;
 const recordKey = (manifest: ModelManifest, target: string): string => `${formPrefix(manifest, target)}form.json`;
 

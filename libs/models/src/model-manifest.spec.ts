@@ -45,7 +45,8 @@ describe('modelManifestSchema', () => {
     ['a broken hash', { artifact: { ...ready.artifact, sha256: 'A'.repeat(64) } }],
     ['no hash', { artifact: { ...ready.artifact, sha256: '' } }],
     ['a broken time', { updated_at: 'yesterday' }],
-    ['no batch size at all', { config: { max_batch_size: 0 } }],
+    ['a batch size that is none', { config: { max_batch_size: -1 } }],
+    ['a check without its digest', { check: { key: 'k', sha256: '', size_bytes: 1 } }],
   ])('refuses %s', (_, patch) => {
     expect(modelManifestSchema.safeParse({ ...ready, ...patch }).success).toBe(false);
   });
@@ -60,6 +61,7 @@ describe('toModelResource', () => {
       platform: 'onnx_onnxv1',
       signature,
       batch: ready.batch,
+      config: ready.config,
       size_bytes: 5,
       created_at: at,
       updated_at: at,

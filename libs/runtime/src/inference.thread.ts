@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { BroadcastChannel, threadId, workerData } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { toSconceError } from '@sconce/errors';
@@ -5,7 +6,7 @@ import type { Tensor } from '@sconce/tensor';
 import { checkSession, warmUp } from './check-session.ts';
 import { OnnxSession } from './onnx-session.ts';
 import { SessionCache } from './session-cache.ts';
-import { verifyFiles } from './verify-files.ts';
+import { modelGone, verifyFiles } from './verify-files.ts';
 import type {
   ModelFile,
   RunTask,
@@ -57,7 +58,11 @@ export default async function handleTask(task: ThreadTask): Promise<ThreadReply>
 }
 
 async function openChecked(file: ModelFile): Promise<OnnxSession> {
-  const session = await OnnxSession.open(file.path, { intraOpThreads: options.intraOpThreads });
+  const session = await OnnxSession.open(file.path, { intraOpThreads: options.intraOpThreads }).catch(
+    (error: unknown) => {
+      throw existsSync(file.path) ? error : modelGone(file.path);
+    },
+  );
   try {
     if (file.check !== undefined) await checkSession(session, file.check);
     await warmUp(session, file);

@@ -153,7 +153,7 @@ describe('MicroBatcher', () => {
     const runner = new TestRunner({ capacity: 1 });
     const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
     await Promise.all([[1], [2], [3]].map((row) => batcher.submit(request(row, { model: model({ axis: 'none' }) }))));
-    expect(runner.calls.every((call) => call.parts.length === 1 && !call.rowsKnown)).toBe(true);
+    expect(runner.calls.every((call) => call.parts.length === 1 && call.rows === undefined)).toBe(true);
   });
 
   it('fills the runs of a locked model up, and drops what that gave', async () => {

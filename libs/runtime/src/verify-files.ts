@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { SconceError } from '@sconce/errors';
 import type { FileDigest } from './thread-protocol.ts';
@@ -7,11 +8,13 @@ const CHUNK_BYTES = 1024 * 1024;
 
 /**
  * Compares files with their digests. Reading them also brings them into the page cache that a later mapping uses.
- * @throws SconceError `model_corrupt` for a file that is gone or holds something else.
+ * @throws SconceError `model_not_found` for a file that is gone; `model_corrupt` for one that can't be read or holds something
+ * else.
  */
 export async function verifyFiles(files: readonly FileDigest[]): Promise<void> {
   for (const { path, sha256 } of files) {
     const found = await digestOf(path).catch((cause: unknown) => {
+      if (!existsSync(path)) throw modelGone(path);
       throw new SconceError('model_corrupt', `A file of the model can't be read (${String(cause)}): push it again.`, {
         cause,
       });
@@ -23,6 +26,11 @@ export async function verifyFiles(files: readonly FileDigest[]): Promise<void> {
       );
     }
   }
+}
+
+/** A version is removed with its files, also while a worker is about to load it. */
+export function modelGone(path: string): SconceError {
+  return new SconceError('model_not_found', `A file of the model is gone (${path}): its version was removed.`);
 }
 
 async function digestOf(path: string): Promise<string> {

@@ -13,7 +13,6 @@ export interface BlobStoreHarness {
 
 const MAX = { maxBytes: 1_000_000 };
 const bytes = (text: string): Uint8Array => Buffer.from(text);
-// eslint-disable-next-line @typescript-eslint/require-await -- a body is an async generator
 async function* failing(): AsyncGenerator<Uint8Array> {
   yield bytes('1');
   throw new Error('gone');

@@ -70,7 +70,7 @@ async function push(config: CliConfig, file: string, options: PushOptions, signa
 /** Shows the stages until the version is ready. @throws SconceError `model_invalid`, with what to do about it. */
 async function register(
   models: ModelsClient,
-  { name, version, status }: ModelVersion,
+  pushed: ModelVersion,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<ModelVersion> {
@@ -79,14 +79,17 @@ async function register(
       if (!terminal.json) process.stderr.write(text);
     },
     watched: process.stderr.isTTY,
-    now: () => performance.now(),
   });
-  stages.enter(status);
+  // The server's clock: polls come late.
+  const show = ({ status, updated_at }: ModelVersion): void => {
+    stages.enter(status, Date.parse(updated_at));
+  };
+  show(pushed);
   try {
-    return await models.waitUntilReady(name, version, {
+    return await models.waitUntilReady(pushed.name, pushed.version, {
       signal,
-      onStatus: (status) => {
-        stages.enter(status);
+      onStatus: (_, model) => {
+        show(model);
       },
     });
   } catch (error) {

@@ -58,7 +58,8 @@ describe('a version for people', () => {
           OUTPUT  MAX ABS  MAX REL  OF SPREAD
           scores  6.0e-8   2.4e-7   0          ok
   warning aten::sort: ties may come in another order
-  saved   68.4 KiB (artifact 61.5 KiB), optimised for x64-avx512 by ONNX Runtime 1.24.1
+  saved   68.4 KiB (artifact 61.5 KiB), as ONNX Runtime 1.24.1 optimised it
+          for x64-avx512
   load    12 ms, 3.0 MiB per thread
   speed   one thread
           ROWS     MS  ROWS/S
@@ -66,6 +67,12 @@ describe('a version for people', () => {
              8    0.1  80,000  best
             64    123     519`,
     );
+  });
+
+  it('does not repeat what the evidence tells', () => {
+    const evidence = 'rows in company (2, 7) agree: largest deviation 0.0e+0';
+    const batch = { axis: 'dynamic', evidence, inputs: ['x'], sizes: [2, 7], max_deviation: 0 } as const;
+    expect(describeModel({ ...received, batch })).toMatch(/deviation 0\.0e\+0\n {10}rows are axis 0 of x$/);
   });
 
   it('has what there is while it is not ready', () => {

@@ -29,10 +29,12 @@ function entry(label: string, ...lines: readonly string[]): string[] {
 }
 
 function batchLines({ axis, size, evidence, inputs, sizes, max_deviation, source }: ModelBatch): string[] {
+  // The evidence of a dynamic axis tells the last two itself.
+  const tells = /deviation/.test(evidence);
   const tried = [
     ...(inputs === undefined || inputs.length === 0 ? [] : [`rows are axis 0 of ${inputs.join(', ')}`]),
-    ...(sizes === undefined || sizes.length === 0 ? [] : [`tried with ${sizes.join(', ')} rows`]),
-    ...(max_deviation === undefined ? [] : [`largest deviation ${formatError(max_deviation)}`]),
+    ...(tells || sizes === undefined || sizes.length === 0 ? [] : [`tried with ${sizes.join(', ')} rows`]),
+    ...(tells || max_deviation === undefined ? [] : [`largest deviation ${formatError(max_deviation)}`]),
   ];
   return [
     `${axis}${size === undefined ? '' : ` (${size} rows a run)`}: ${evidence}`,
@@ -67,7 +69,8 @@ function formLines({ optimised, performance, size_bytes }: ModelVersion): string
       ? []
       : entry(
           'saved',
-          `${formatBytes(optimised.size_bytes)} (artifact ${formatBytes(size_bytes)}), optimised for ${optimised.cpu_class} by ONNX Runtime ${optimised.runtime}`,
+          `${formatBytes(optimised.size_bytes)} (artifact ${formatBytes(size_bytes)}), as ONNX Runtime ${optimised.runtime} optimised it`,
+          `for ${optimised.cpu_class}`,
         );
   if (performance === undefined) return saved;
   const { load_ms, memory_bytes } = performance;

@@ -21,7 +21,13 @@ afterEach(() => {
 /** What the version is each time it is asked for, in turn; the last for good. */
 let versions: object[] = [];
 let pushed: { type: string; body: Buffer } | undefined;
-const base = { name: 'm', version: '1', platform: 'onnx_onnxv1', size_bytes: 5 };
+const base = {
+  name: 'm',
+  version: '1',
+  platform: 'onnx_onnxv1',
+  size_bytes: 5,
+  updated_at: '2026-11-01T00:00:00.000Z',
+};
 const server = createServer((request, response) => {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -58,7 +64,13 @@ function files(): { model: string; config: string; cases: string } {
 
 it('push sends config and cases, shows the stages and what was found out', async () => {
   const { model, config, cases } = files();
-  versions = [{ status: 'compiling' }, { status: 'proving' }, { status: 'optimising' }, { status: 'ready' }];
+  const at = (ms: number): string => new Date(Date.parse(base.updated_at) + ms).toISOString();
+  versions = [
+    { status: 'compiling' },
+    { status: 'proving', updated_at: at(1_240) },
+    { status: 'optimising', updated_at: at(1_500) },
+    { status: 'ready', updated_at: at(61_500) },
+  ];
   expect(await run('push', model, '--name', 'm', '--cases', cases, '--tolerance', '1e-2')).toBe(0);
   const form = await new Response(new Uint8Array(pushed?.body ?? []), {
     headers: { 'content-type': pushed?.type ?? '' },
@@ -70,7 +82,7 @@ it('push sends config and cases, shows the stages and what was found out', async
   expect(stderr).toMatch(
     new RegExp(
       `^config: ${config.replaceAll('.', '\\.')}\n` +
-        'uploaded 5 B as m version 1\n {2}compiling {3}\\d+\\.\\d\\d s\n {2}proving .* s\n {2}optimising .* s\n {2}ready\n$',
+        'uploaded 5 B as m version 1\n {2}compiling {3}1.24 s\n {2}proving {5}0.26 s\n {2}optimising {2}60.00 s\n {2}ready\n$',
     ),
   );
   expect(stdout).toBe('m version 1: ready, onnx_onnxv1, 5 B\n');

@@ -5,8 +5,6 @@ export interface StageOutput {
   write(text: string): void;
   /** Whether somebody watches: the stage under way is then shown, and replaced by its line when it has passed. */
   readonly watched: boolean;
-  /** Milliseconds, rising. */
-  readonly now: () => number;
 }
 
 const WIDTH = 'optimising'.length;
@@ -14,20 +12,20 @@ const WIDTH = 'optimising'.length;
 /** The stages of a registration, a line for each that has passed with how long it took. */
 export class StageLines {
   readonly #output: StageOutput;
-  #stage: { readonly name: ModelStatus; readonly since: number } | undefined;
+  #stage: { readonly name: ModelStatus; readonly sinceMs: number } | undefined;
 
   constructor(output: StageOutput) {
     this.#output = output;
   }
 
-  /** A stage has begun, or still goes on. */
-  enter(name: ModelStatus): void {
+  /** A stage has begun at `sinceMs`, or still goes on. */
+  enter(name: ModelStatus, sinceMs: number): void {
     if (name === this.#stage?.name) return;
-    this.#pass();
+    this.#pass(sinceMs);
     const final = name === 'ready' || name === 'failed';
     if (final) this.#output.write(`  ${name}\n`);
     else {
-      this.#stage = { name, since: this.#output.now() };
+      this.#stage = { name, sinceMs };
       if (this.#output.watched) this.#output.write(`  ${name} …`);
     }
   }
@@ -38,10 +36,10 @@ export class StageLines {
     this.#stage = undefined;
   }
 
-  #pass(): void {
+  #pass(nowMs: number): void {
     if (this.#stage === undefined) return;
-    const { name, since } = this.#stage;
-    const seconds = (this.#output.now() - since) / 1000;
+    const { name, sinceMs } = this.#stage;
+    const seconds = Math.max(0, nowMs - sinceMs) / 1000;
     this.#output.write(`${this.#output.watched ? '\r\u001b[K' : ''}  ${name.padEnd(WIDTH)}  ${seconds.toFixed(2)} s\n`);
     this.#stage = undefined;
   }

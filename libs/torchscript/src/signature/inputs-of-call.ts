@@ -27,7 +27,9 @@ export function methodParams(archive: TorchScriptArchive, program: Program, meth
 export function defaultsOf(params: readonly ParamDef[]): (readonly [string, boolean | bigint | number | string])[] {
   return params.flatMap(({ name, type, default: given }) => {
     const isPlain = ['int', 'float', 'bool', 'str'].includes(type?.name ?? '');
-    return isPlain && given?.kind === 'literal' && typeof given.value !== 'object' ? [[name, given.value] as const] : [];
+    return isPlain && given?.kind === 'literal' && typeof given.value !== 'object'
+      ? [[name, given.value] as const]
+      : [];
   });
 }
 

@@ -52,7 +52,6 @@ function guessesFor(name: string): TensorInput[] {
   return dtypes.flatMap((dtype) => RANKS.map((rank) => ({ dtype, shape: Array.from({ length: rank }, () => null) })));
 }
 
-
 /** Trials of inputs nothing is known about. */
 const MAX_TRIALS = 300;
 
