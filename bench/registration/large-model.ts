@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { openSync, closeSync, writeSync } from 'node:fs';
 import { GraphBuilder, IR_VERSION, OPSET, encodeModelPieces, type OnnxModel } from '@sconce/onnx';
 
 /** A multi-layer perceptron `x [rows, widths[0]] → y [rows, widths.at(-1)]` with seeded weights, as one ONNX file. */
@@ -25,14 +25,22 @@ export function writeLargeModel(path: string, widths: readonly number[]): void {
   const y = builder.uniqueName('y');
   builder.nodes('Identity', [last], { names: [y] });
   builder.output({ name: y, datatype: 'FLOAT', shape: free(widths.at(-1) ?? 1) });
+  writeModel(path, builder);
+}
+
+/** Writes a graph that is complete as an ONNX file. */
+export function writeModel(path: string, builder: GraphBuilder): void {
   const model: OnnxModel = {
     irVersion: IR_VERSION,
     opsets: { '': OPSET },
     producer: 'sconce-bench',
-    graph: builder.build('large'),
+    graph: builder.build('bench'),
     metadata: {},
   };
-  const { pieces } = encodeModelPieces(model);
-  writeFileSync(path, '');
-  for (const piece of pieces) if (piece instanceof Uint8Array) writeFileSync(path, piece, { flag: 'a' });
+  const file = openSync(path, 'w');
+  try {
+    for (const piece of encodeModelPieces(model).pieces) if (piece instanceof Uint8Array) writeSync(file, piece);
+  } finally {
+    closeSync(file);
+  }
 }

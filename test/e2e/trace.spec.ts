@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
 import type { SpanRecord } from '@sconce/telemetry';
-import { eventually } from '@sconce/testing';
+import { eventually, fixturePath } from '@sconce/testing';
 import { affineRequest, startStack, type Stack } from '../support/stack.ts';
 
 // One trace follows a request from its caller through API, queue and worker to the native run.
@@ -63,6 +64,22 @@ it('follows a job from its submission', async () => {
   expect((await stack.fetch('/v1/jobs', traced(traceId, init))).status).toBe(202);
   const spans = await spansOf(traceId, ['POST /v1/jobs', ...PATH.slice(1)]);
   expect(spans.get('sconce.queue')?.attributes).toMatchObject({ 'sconce.lane': 'batch' });
+});
+
+it('follows a model from its push through the stages of its registration', async () => {
+  const traceId = '5af7651916cd43dd8448eb211c80319c';
+  const init = { method: 'PUT', body: readFileSync(fixturePath('affine')) };
+  expect((await stack.fetch('/v1/models/traced/versions/1', traced(traceId, init))).status).toBe(202);
+  const stages = ['sconce.compile', 'sconce.prove', 'sconce.optimise'];
+  const http = 'PUT /v1/models/:model/versions/:version';
+  const spans = await spansOf(traceId, [http, 'sconce.enqueue', 'sconce.register', ...stages]);
+  expect(spans.get('sconce.enqueue')?.parentSpanId).toBe(spans.get(http)?.spanId);
+  const register = spans.get('sconce.register');
+  expect(register?.parentSpanId).toBe(spans.get('sconce.enqueue')?.spanId);
+  expect(register?.attributes).toMatchObject({ 'sconce.model': 'traced', 'sconce.version': '1' });
+  for (const stage of stages) expect(spans.get(stage)?.parentSpanId).toBe(register?.spanId);
+  const ends = stages.map((stage) => spans.get(stage)?.endMs ?? NaN);
+  expect(ends).toEqual([...ends].sort((left, right) => left - right));
 });
 
 it('links requests that shared a run', async () => {

@@ -3,7 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { SconceError } from '@sconce/errors';
 import { ModelDirectory, requireReady, type ModelBatch, type ReadyManifest } from '@sconce/models';
 import { InferenceProducer, type InferenceRequest, type JobRecord, type Lane, type RequestTiming } from '@sconce/queue';
-import { SpanKind, contextWithSpan, injectContext, type Context, type Telemetry } from '@sconce/telemetry';
+import type { Context, Telemetry } from '@sconce/telemetry';
 import {
   encodeInferResponse,
   type InferRequest,
@@ -13,6 +13,7 @@ import {
   type Tensor,
 } from '@sconce/tensor';
 import type { ApiConfig } from '../config.ts';
+import { enqueued } from '../http/enqueue-span.ts';
 import { CONFIG, TELEMETRY } from '../tokens.ts';
 import { jobNotFinished } from '../jobs/job-resource.ts';
 import type { InferenceCall } from './inference-call.ts';
@@ -84,7 +85,7 @@ export class InferenceService {
       const job = await this.submit(prepared, call, { ...options, lane: 'online', scope: 'infer' });
       return this.#answerOf(await this.#finished(job.id, deadlineMs, options.signal));
     }
-    const { outputs, timing } = await this.#enqueued(options.context, (trace) =>
+    const { outputs, timing } = await enqueued(this.telemetry.tracer, options.context, (trace) =>
       this.producer.infer(queueRequest(prepared, trace), { deadlineMs, signal: options.signal }),
     );
     return { response: encode(manifest, request, outputs), timing };
@@ -101,7 +102,7 @@ export class InferenceService {
       requested: request.outputs,
       ...(request.id === undefined ? {} : { id: request.id }),
     };
-    const { id } = await this.#enqueued(options.context, (trace) =>
+    const { id } = await enqueued(this.telemetry.tracer, options.context, (trace) =>
       this.producer.submit(queueRequest(prepared, trace), {
         lane: options.lane,
         attachment,
@@ -154,19 +155,6 @@ export class InferenceService {
         );
       }
       await new Promise((resolve) => setTimeout(resolve, waitMs));
-    }
-  }
-
-  /** Runs `work` under the span of its enqueueing; the trace goes on in the worker from there. */
-  async #enqueued<T>(parent: Context, work: (trace: InferenceRequest['trace']) => Promise<T>): Promise<T> {
-    const span = this.telemetry.tracer.startSpan('sconce.enqueue', { kind: SpanKind.PRODUCER }, parent);
-    const { traceparent, tracestate } = injectContext(contextWithSpan(parent, span.spanContext()));
-    const trace =
-      traceparent === undefined ? undefined : { traceparent, ...(tracestate === undefined ? {} : { tracestate }) };
-    try {
-      return await work(span.isRecording() ? trace : undefined);
-    } finally {
-      span.end();
     }
   }
 }

@@ -13,11 +13,14 @@ import {
   type ModelResource,
 } from '@sconce/models';
 import { InferenceProducer } from '@sconce/queue';
+import type { Telemetry } from '@sconce/telemetry';
 import type { ApiConfig } from '../config.ts';
 import { DocumentModel, DocumentModels, DocumentRemoval } from '../docs/model-state.docs.ts';
 import { DocumentPush, DocumentVersion } from '../docs/models.docs.ts';
 import { STREAM_BODY } from '../http/body-parser.ts';
-import { CONFIG } from '../tokens.ts';
+import { enqueued } from '../http/enqueue-span.ts';
+import { nameModel, requestContext } from '../http/request-trace.ts';
+import { CONFIG, TELEMETRY } from '../tokens.ts';
 import { listModel, listVersions, type ListedModel, type ListedVersion } from './model-listing.ts';
 import { readPushBody } from './push-body.ts';
 import { VersionRemoval } from './version-removal.ts';
@@ -37,6 +40,7 @@ export class ModelsController {
     @Inject(ModelDirectory) private readonly directory: ModelDirectory,
     @Inject(InferenceProducer) private readonly producer: InferenceProducer,
     @Inject(VersionRemoval) private readonly removal: VersionRemoval,
+    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
   ) {}
 
   @Get()
@@ -116,9 +120,17 @@ export class ModelsController {
         ...(cases === undefined ? {} : { cases }),
       })
       .finally(close);
+    nameModel(request, manifest.name);
     this.directory.invalidate(manifest.name);
     try {
-      await this.producer.register({ v: 1, model: manifest.name, version: manifest.version });
+      await enqueued(this.telemetry.tracer, requestContext(request), (trace) =>
+        this.producer.register({
+          v: 1,
+          model: manifest.name,
+          version: manifest.version,
+          ...(trace === undefined ? {} : { trace }),
+        }),
+      );
     } catch (error) {
       // Nobody would ever examine it: better that the caller's retry finds the place free.
       await this.repository.remove(manifest.name, manifest.version);

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startRedisServer, type RedisServer } from '@sconce/redis-server';
+import { PROCESS_ENVIRONMENT } from '@sconce/runtime/process-environment';
 import type { CliConfig } from '../config.ts';
 import { failure } from '../output/failure.ts';
 import { lockData } from './data-lock.ts';
@@ -73,6 +74,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     });
     unwatch = watchRedis(redis, { onEvent, onGaveUp });
     const env = {
+      ...PROCESS_ENVIRONMENT,
       ...config.inherited,
       ...options.env,
       SCONCE_REDIS_URL: redis.url,

@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { SconceError, deserializeError } from '@sconce/errors';
+import { PROCESS_ENVIRONMENT } from '@sconce/runtime/process-environment';
 import type { RegistrationMessage, RegistrationTask } from './registration-task.ts';
 
 /** What a registration process may take. */
@@ -21,7 +22,7 @@ export interface IsolationOptions {
 }
 
 /** Serving comes first: the process gets what the threads leave. */
-const NICENESS = 10;
+const NICENESS = 19;
 const WATCH_INTERVAL_MS = 50;
 /** The last lines that a dying process writes. */
 const MAX_STDERR = 2_000;
@@ -37,6 +38,8 @@ export async function runIsolated(task: RegistrationTask, options: IsolationOpti
   const child = fork(new URL(`./registration.child.${fromSource ? 'ts' : 'js'}`, import.meta.url), {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'advanced',
+    // None of ours: it needs nothing of it, and is not to know its secrets.
+    env: { ...PROCESS_ENVIRONMENT },
     execArgv: fromSource ? ['--conditions=@sconce/source', '--no-warnings'] : ['--no-warnings'],
   });
   let reason: SconceError | undefined;

@@ -1,0 +1,19 @@
+import type { TraceContext } from '@sconce/queue';
+import { SpanKind, contextWithSpan, injectContext, type Context, type Telemetry } from '@sconce/telemetry';
+
+/** Runs `work` under the span of its enqueueing; the trace it is given goes on in the worker from there. */
+export async function enqueued<T>(
+  tracer: Telemetry['tracer'],
+  parent: Context,
+  work: (trace: TraceContext | undefined) => Promise<T>,
+): Promise<T> {
+  const span = tracer.startSpan('sconce.enqueue', { kind: SpanKind.PRODUCER }, parent);
+  const { traceparent, tracestate } = injectContext(contextWithSpan(parent, span.spanContext()));
+  const trace =
+    traceparent === undefined ? undefined : { traceparent, ...(tracestate === undefined ? {} : { tracestate }) };
+  try {
+    return await work(span.isRecording() ? trace : undefined);
+  } finally {
+    span.end();
+  }
+}
