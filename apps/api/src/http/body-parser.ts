@@ -17,18 +17,31 @@ export function installBodyParser(fastify: FastifyInstance, options: { maxBytes:
   });
 }
 
-async function collect(payload: Readable, maxBytes: number): Promise<Buffer> {
+function collect(payload: Readable, maxBytes: number): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of payload as AsyncIterable<Buffer>) {
+  // Listeners, not an async iterator: that costs several times as much as the rest of reading a small body (measured).
+  payload.on('data', (chunk: Buffer) => {
     bytes += chunk.byteLength;
-    if (bytes > maxBytes) {
-      throw new SconceError(
-        'payload_too_large',
-        `The body is larger than ${maxBytes} bytes; send fewer rows per request, or raise SCONCE_MAX_BODY_BYTES.`,
+    if (bytes <= maxBytes) chunks.push(chunk);
+    else {
+      payload.pause();
+      reject(
+        new SconceError(
+          'payload_too_large',
+          `The body is larger than ${maxBytes} bytes; send fewer rows per request, or raise SCONCE_MAX_BODY_BYTES.`,
+        ),
       );
     }
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes);
+  });
+  payload.once('end', () => {
+    resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes));
+  });
+  payload.once('error', reject);
+  payload.once('close', () => {
+    if (payload.readableEnded) return;
+    reject(new SconceError('invalid_request', 'The connection closed before the whole body had come.'));
+  });
+  return promise;
 }

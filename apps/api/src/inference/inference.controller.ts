@@ -56,7 +56,9 @@ export class InferenceController {
     }
     const gone = new AbortController();
     // 'close' before the answer is written: the caller has hung up, and its work need not be done.
-    reply.raw.once('close', () => gone.abort());
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished) gone.abort();
+    });
     sendResult(reply, await this.inference.infer(prepared, call, { context, signal: gone.signal }));
   }
 }
