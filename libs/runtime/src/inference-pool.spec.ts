@@ -149,7 +149,7 @@ describe('InferencePool', () => {
       writeFileSync(path, Buffer.concat([whole, Buffer.from([0])]));
       await expect(run(pool, file)).rejects.toMatchObject({ code: 'model_corrupt', message: /has changed/ });
       rmSync(path);
-      await expect(run(pool, file)).rejects.toMatchObject({ code: 'model_corrupt', message: /can't be read/ });
+      await expect(run(pool, file)).rejects.toMatchObject({ code: 'model_not_found', message: /is gone/ });
       writeFileSync(path, whole);
       await run(pool, file);
     });

@@ -1,10 +1,11 @@
 import { BroadcastChannel } from 'node:worker_threads';
-import { Piscina } from 'piscina';
+import { Piscina, queueOptionsSymbol } from 'piscina';
 import { SconceError, deserializeError } from '@sconce/errors';
 import { byteLength, padRows, type Tensor } from '@sconce/tensor';
 import type { RuntimeConfig } from './runtime-config.ts';
 import { disableRuntimeTelemetry } from './runtime-telemetry.ts';
 import { SharedArena } from './shared-arena.ts';
+import { ThreadPlacement, leastBusy, type PlacementThread } from './thread-placement.ts';
 import type {
   FileDigest,
   ModelFile,
@@ -51,12 +52,15 @@ export interface RunResult {
  * never ended while it may be inside native code: that aborts the process (measured).
  */
 export class InferencePool {
+  /** Session calls that can run at the same time. */
+  readonly threads: number;
   /** Session calls that keep every thread busy with the next one waiting inside it. */
   readonly capacity: number;
   readonly #piscina: Piscina<ThreadTask, ThreadReply>;
   readonly #arena: SharedArena;
   readonly #notices: BroadcastChannel;
   readonly #running = new Set<Promise<unknown>>();
+  readonly #placement = new ThreadPlacement();
   readonly #verified = new Set<string>();
   readonly #verifying = new Map<string, Promise<unknown>>();
   #closing: Promise<void> | undefined;
@@ -70,6 +74,7 @@ export class InferencePool {
       maxModels: config.maxModelsPerThread,
       maxModelBytes: config.maxModelBytesPerThread,
     };
+    this.threads = config.threads;
     this.capacity = config.threads * config.tasksPerThread;
     this.#arena = new SharedArena({ maxIdleBytes: config.maxIdleArenaBytes });
     this.#notices = new BroadcastChannel(noticeChannel);
@@ -85,6 +90,7 @@ export class InferencePool {
       atomics: 'disabled',
       workerData: options,
       recordTiming: false,
+      loadBalancer: (task, threads) => this.#place((task as PlacedTask)[queueOptionsSymbol], threads),
       ...(fromSource ? { execArgv: ['--conditions=@sconce/source', '--no-warnings'] } : {}),
     });
     // A thread that dies rejects its tasks (`thread_crashed`); the event itself must not end the process.
@@ -101,6 +107,7 @@ export class InferencePool {
   /** Asks every thread to let the model go; those that run it do so afterwards. */
   unload(fileId: string): void {
     const notice: ThreadNotice = { unload: fileId };
+    this.#placement.dropped(fileId);
     this.#notices.postMessage(notice);
   }
 
@@ -112,13 +119,8 @@ export class InferencePool {
     fill(new Uint8Array(buffer), layout);
     let reply: ThreadReply & { ok: true };
     try {
-      reply = await this.#send({
-        kind: 'run',
-        file: call.file,
-        buffer,
-        inputs: layout.inputs,
-        outputs: layout.outputs,
-      });
+      const task = { kind: 'run', file: call.file, buffer, inputs: layout.inputs, outputs: layout.outputs } as const;
+      reply = await this.#send(task, { file: call.file });
     } catch (error) {
       // A crashed thread may still be unwinding: only a buffer whose thread has answered is used again.
       if (!(error instanceof SconceError && error.code === 'thread_crashed')) this.#arena.release(buffer);
@@ -159,25 +161,70 @@ export class InferencePool {
     await this.#closing;
   }
 
-  async #send(task: ThreadTask): Promise<ThreadReply & { ok: true }> {
+  /** Where a task goes; one that needs no model, or that is for one thread, is told apart by what it says. */
+  #place<T extends PlacementThread>(wanted: Placed | undefined, threads: readonly T[]): T | null {
+    if (wanted?.file === undefined) return leastBusy(threads) ?? null;
+    const { file, thread } = wanted;
+    const chosen =
+      thread === undefined ? this.#placement.choose(file.id, threads) : threads.find(({ id }) => id === thread);
+    if (chosen === undefined) return null;
+    wanted.thread = chosen.id;
+    this.#placement.started(file.id, chosen.id);
+    if (thread === undefined) {
+      const other = this.#placement.spread(file.id, busyWith(threads, chosen));
+      if (other !== undefined) this.#loadOn(file, other.id);
+    }
+    return chosen;
+  }
+
+  /** In the background: those that hold the model serve it meanwhile. A failure shows where a request meets it. */
+  #loadOn(file: ModelFile, thread: number): void {
+    // Not from within the balancer, which is choosing for another task.
+    queueMicrotask(() => {
+      this.#send({ kind: 'load', file }, { file, thread }).catch(() => undefined);
+    });
+  }
+
+  async #send(task: ThreadTask, placed: Placed = {}): Promise<ThreadReply & { ok: true }> {
     if (this.#closing !== undefined) {
       throw new SconceError('shutting_down', 'This worker is shutting down; the work goes to another one.');
     }
-    const pending = this.#piscina.run(task);
+    const given: ThreadTask & PlacedTask = { ...task, [queueOptionsSymbol]: placed };
+    const pending = this.#piscina.run(given);
     this.#running.add(pending);
     let reply: ThreadReply;
     try {
       reply = await pending;
     } catch (cause) {
+      this.#placement.forgetThreads();
       throw new SconceError('thread_crashed', 'An inference thread ended while it ran this; it has been replaced.', {
         cause,
       });
     } finally {
       this.#running.delete(pending);
     }
+    const { file, thread } = placed;
+    if (file !== undefined && thread !== undefined) {
+      this.#placement.answered(file.id, thread, reply.ok || deserializeError(reply.error).code === 'inference_failed');
+    }
     if (!reply.ok) throw deserializeError(reply.error);
     return reply;
   }
+}
+
+/** Where a task belongs: a thread that holds the file, or one thread. `thread` is filled in when it is chosen. */
+interface Placed {
+  readonly file?: ModelFile;
+  thread?: number;
+}
+
+interface PlacedTask {
+  readonly [queueOptionsSymbol]?: Placed;
+}
+
+/** The threads as they are once the chosen one has its task. */
+function busyWith<T extends PlacementThread>(threads: readonly T[], chosen: T): PlacementThread[] {
+  return threads.map(({ id, currentUsage }) => ({ id, currentUsage: currentUsage + (id === chosen.id ? 1 : 0) }));
 }
 
 interface Layout {

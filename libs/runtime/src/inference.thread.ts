@@ -49,6 +49,9 @@ export default async function handleTask(task: ThreadTask): Promise<ThreadReply>
       case 'verify':
         await verifyFiles(task.files);
         return { ok: true, kind: 'verify' };
+      case 'load':
+        await sessions.use(task.file, () => Promise.resolve());
+        return { ok: true, kind: 'load' };
       case 'run':
         return await sessions.use(task.file, (session, loaded) => run(session, task, { receivedAtMs, loaded }));
     }

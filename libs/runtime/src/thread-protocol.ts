@@ -59,6 +59,12 @@ export interface InspectTask {
   readonly file: ModelFile;
 }
 
+/** Loads a file, to be run later. */
+export interface LoadTask {
+  readonly kind: 'load';
+  readonly file: ModelFile;
+}
+
 /** One session call on inputs in shared memory. */
 export interface RunTask {
   readonly kind: 'run';
@@ -68,7 +74,7 @@ export interface RunTask {
   readonly outputs: readonly WantedOutput[];
 }
 
-export type ThreadTask = InspectTask | RunTask | VerifyTask;
+export type ThreadTask = InspectTask | LoadTask | RunTask | VerifyTask;
 
 /** An output as the thread reports it: in its slot (`data` absent) or in memory handed over to the caller. */
 export interface ThreadOutput {
@@ -100,7 +106,7 @@ export interface HeldModels {
 
 export type ThreadReply =
   | { readonly ok: true; readonly kind: 'inspect'; readonly signature: Signature }
-  | { readonly ok: true; readonly kind: 'verify' }
+  | { readonly ok: true; readonly kind: 'verify' | 'load' }
   | {
       readonly ok: true;
       readonly kind: 'run';

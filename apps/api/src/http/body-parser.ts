@@ -43,5 +43,7 @@ function collect(payload: Readable, maxBytes: number): Promise<Buffer> {
     if (payload.readableEnded) return;
     reject(new SconceError('invalid_request', 'The connection closed before the whole body had come.'));
   });
+  // Decompression comes paused.
+  payload.resume();
   return promise;
 }

@@ -56,6 +56,7 @@ export class ServedModels {
     const axis = batch?.axis ?? 'none';
     const rowInputs = axis === 'none' ? [] : (batch?.inputs ?? signature.inputs.map((input) => input.name));
     const measured = config.max_batch_size ?? performance?.best_rows ?? this.config.runtime.maxBatchRows;
+    const delay = config.dynamic_batching?.max_queue_delay_microseconds;
     const instances = config.instance_group?.[0]?.count;
     return {
       name,
@@ -65,7 +66,9 @@ export class ServedModels {
       axis,
       rowInputs: new Set(rowInputs),
       maxBatchRows: axis === 'locked' ? (batch?.size ?? 1) : Math.max(1, measured),
+      measured: performance?.batch_sizes.map(({ rows, latency_ms: latencyMs }) => ({ rows, latencyMs })) ?? [],
       ...(instances === undefined ? {} : { maxConcurrentRuns: instances }),
+      ...(delay === undefined ? {} : { maxQueueDelayMs: delay / 1_000 }),
     };
   }
 

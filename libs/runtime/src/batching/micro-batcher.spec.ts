@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SconceError } from '@sconce/errors';
 import { concatRows, padRows, type Tensor } from '@sconce/tensor';
-import type { RunCall, RunResult } from './inference-pool.ts';
-import { MicroBatcher, type BatchRequest, type BatchableModel } from './micro-batcher.ts';
+import type { RunCall, RunResult } from '../inference-pool.ts';
+import type { BatchRequest, BatchableModel } from './batch-request.ts';
+import { MicroBatcher } from './micro-batcher.ts';
 
 const POISON = -1;
 
@@ -31,13 +32,15 @@ function model(over: Partial<BatchableModel> = {}): BatchableModel {
 
 /** Adds 1 to every row, in the order the test lets runs end; a poisoned row fails its whole run. */
 class TestRunner {
+  readonly threads: number;
   readonly capacity: number;
   readonly calls: RunCall[] = [];
   readonly #hold: boolean;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(options: { capacity: number; hold?: boolean }) {
+  constructor(options: { capacity: number; threads?: number; hold?: boolean }) {
     this.capacity = options.capacity;
+    this.threads = options.threads ?? options.capacity;
     this.#hold = options.hold ?? false;
   }
 
@@ -72,6 +75,10 @@ function request(values: readonly number[], over: Partial<BatchRequest> = {}): B
   return { model: own, inputs: [tensor(values)], outputs: own.signature.outputs, lane: 'online', ...over };
 }
 
+const fileOf = (id: string): BatchableModel['file'] => ({ id, path: '', sizeBytes: 1 });
+const rowsOf = (runner: TestRunner): number[] =>
+  runner.calls.map(({ parts }) => parts.reduce((sum, part) => sum + (part[0]?.shape[0] ?? 0), 0));
+
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('MicroBatcher', () => {
@@ -86,23 +93,28 @@ describe('MicroBatcher', () => {
             axis: fc.constantFrom('dynamic', 'locked', 'none'),
             scale: fc.integer({ min: 1, max: 2 }),
             lane: fc.constantFrom('online', 'batch'),
+            priority: fc.constantFrom(undefined, 1, 200),
             pause: fc.boolean(),
           }),
           { maxLength: 30 },
         ),
         fc.integer({ min: 1, max: 4 }),
-        async (arrivals, capacity) => {
-          const batcher = new MicroBatcher(new TestRunner({ capacity }), { maxWaiting: 10_000 });
+        fc.integer({ min: 1, max: 2 }),
+        fc.constantFrom(0, 5),
+        async (arrivals, threads, tasks, latencyMs) => {
+          const runner = new TestRunner({ threads, capacity: threads * tasks });
+          const batcher = new MicroBatcher(runner, { maxWaiting: 10_000 });
           const outcomes: Promise<void>[] = [];
-          for (const { rows, poisoned, cancelled, axis, scale, lane, pause } of arrivals) {
+          for (const { rows, poisoned, cancelled, axis, scale, lane, priority, pause } of arrivals) {
             const abort = new AbortController();
             const values = poisoned ? [...rows, POISON] : rows;
             const reply = batcher.submit(
               request(values, {
                 lane,
+                ...(priority === undefined ? {} : { priority }),
                 signal: abort.signal,
                 inputs: [tensor(values), { ...tensor([scale], 'scale'), shape: [1] }],
-                model: model({ axis, file: { id: axis, path: '', sizeBytes: 1 } }),
+                model: model({ axis, file: fileOf(axis), measured: [{ rows: 1, latencyMs }] }),
               }),
             );
             if (cancelled) abort.abort();
@@ -137,7 +149,16 @@ describe('MicroBatcher', () => {
   it('merges what waits while the threads are busy, up to maxBatchRows, and nothing before', async () => {
     const runner = new TestRunner({ capacity: 1, hold: true });
     const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
-    const replies = [[1], [2, 3], [4, 5, 6], [7, 8, 9, 10]].map((values) => batcher.submit(request(values)));
+    const first = batcher.submit(request([1]));
+    await turn();
+    const replies = [
+      first,
+      ...[
+        [2, 3],
+        [4, 5, 6],
+        [7, 8, 9, 10],
+      ].map((values) => batcher.submit(request(values))),
+    ];
     for (let run = 0; run < 3; run += 1) {
       runner.releaseOne();
       await turn();
@@ -173,7 +194,7 @@ describe('MicroBatcher', () => {
   it('answers with outputs of rank 0', async () => {
     const total: Tensor = { name: 'y', datatype: 'FP32', shape: [], data: new Uint8Array(4) };
     const timing = { threadId: 1, runStartMs: 0, runEndMs: 0, loadMs: 0 };
-    const runner = { capacity: 1, run: () => Promise.resolve({ outputs: [total], timing }) };
+    const runner = { threads: 1, capacity: 1, run: () => Promise.resolve({ outputs: [total], timing }) };
     const batcher = new MicroBatcher(runner, { maxWaiting: 10 });
     const { outputs } = await batcher.submit(request([1, 2], { model: model({ axis: 'none' }) }));
     expect(outputs).toEqual([total]);
@@ -185,18 +206,21 @@ describe('MicroBatcher', () => {
     const wide: Tensor = { ...tensor([1, 2]), shape: [1, 2] };
     const settled = Promise.allSettled([
       batcher.submit(request([0])),
-      batcher.submit(request([1])),
       batcher.submit({ ...request([]), inputs: [wide] }),
+      batcher.submit(request([1])),
     ]);
     for (let run = 0; run < 3; run += 1) {
+      await turn();
       runner.releaseOne();
       await turn();
       await turn();
     }
     await settled;
     expect(runner.calls.map((call) => call.parts.map((part) => part[0]?.shape))).toEqual([
-      [[1, 1]],
-      [[1, 1]],
+      [
+        [1, 1],
+        [1, 1],
+      ],
       [[1, 2]],
     ]);
   });
@@ -205,6 +229,7 @@ describe('MicroBatcher', () => {
     const runner = new TestRunner({ capacity: 1, hold: true });
     const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
     const first = batcher.submit(request([0], { lane: 'batch' }));
+    await turn();
     const bulk = batcher.submit(request([1], { lane: 'batch', model: model({ maxBatchRows: 1 }) }));
     const online = batcher.submit(request([2]));
     const order: string[] = [];
@@ -223,6 +248,7 @@ describe('MicroBatcher', () => {
     const runner = new TestRunner({ capacity: 1, hold: true });
     const batcher = new MicroBatcher(runner, { maxWaiting: 1 });
     const running = batcher.submit(request([0]));
+    await turn();
     const late = batcher.submit(request([1], { deadlineMs: Date.now() - 1 }));
     await expect(batcher.submit(request([2]))).rejects.toMatchObject({ code: 'queue_full' });
     runner.releaseOne();
@@ -233,6 +259,7 @@ describe('MicroBatcher', () => {
 
   it('fails a model that lost rows instead of answering with wrong ones', async () => {
     const runner = {
+      threads: 1,
       capacity: 1,
       run: async (): Promise<RunResult> => ({
         outputs: [tensor([1], 'y')],
@@ -241,5 +268,91 @@ describe('MicroBatcher', () => {
     };
     const batcher = new MicroBatcher(runner, { maxWaiting: 10 });
     await expect(batcher.submit(request([1, 2]))).rejects.toMatchObject({ code: 'inference_failed' });
+  });
+
+  it('spreads the rows of long runs over idle threads, and keeps those of short ones together', async () => {
+    for (const [latencyMs, runs] of [
+      [0.1, [6]],
+      [5, [3, 3]],
+    ] as const) {
+      const runner = new TestRunner({ capacity: 4, threads: 2 });
+      const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
+      const measured = [{ rows: 8, latencyMs }];
+      const { outputs } = await batcher.submit(request([1, 2, 3, 4, 5, 6], { model: model({ measured }) }));
+      expect(valuesOf(outputs)).toEqual([2, 3, 4, 5, 6, 7]);
+      expect(rowsOf(runner)).toEqual(runs);
+    }
+  });
+
+  it('lets rows gather while the threads are busy for longer, but not full runs, nor past the model’s delay', async () => {
+    const runner = new TestRunner({ capacity: 2, threads: 1, hold: true });
+    const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
+    const slow = { maxBatchRows: 4, measured: [1, 2, 4].map((rows) => ({ rows, latencyMs: 60_000 })) };
+    const submit = (values: readonly number[], over: Partial<BatchableModel> = {}): Promise<unknown> =>
+      batcher.submit(request(values, { model: model({ ...slow, ...over }) }));
+    const first = submit([1]);
+    await turn();
+    const held = submit([2]);
+    await turn();
+    expect(rowsOf(runner)).toEqual([1]);
+    const full = submit([3, 4, 5]);
+    await turn();
+    // Four rows are a full run: it waits in its thread.
+    expect(rowsOf(runner)).toEqual([1, 4]);
+    const delayed = submit([6], { maxQueueDelayMs: 20, file: fileOf('impatient') });
+    runner.releaseOne();
+    await first;
+    await turn();
+    expect(rowsOf(runner)).toEqual([1, 4]);
+    await expect.poll(() => rowsOf(runner)).toEqual([1, 4, 1]);
+    runner.releaseOne();
+    runner.releaseOne();
+    await Promise.all([held, full, delayed]);
+  });
+
+  it('gives models their share of the threads: a backlog of one does not hold up another', async () => {
+    const runner = new TestRunner({ capacity: 1 });
+    const batcher = new MicroBatcher(runner, { maxWaiting: 1000 });
+    const of = (id: string): BatchableModel =>
+      model({ file: fileOf(id), maxBatchRows: 1, measured: [{ rows: 1, latencyMs: 0.5 }] });
+    const order: string[] = [];
+    const submit = (id: string): Promise<unknown> =>
+      batcher.submit(request([1], { model: of(id) })).then(() => order.push(id));
+    const all = Array.from({ length: 50 }, () => submit('busy'));
+    await turn();
+    await turn();
+    all.push(submit('other'), submit('other'), submit('other'));
+    await Promise.all(all);
+    expect(order.lastIndexOf('other')).toBeLessThan(15);
+  });
+
+  it('serves lower priority numbers first', async () => {
+    const runner = new TestRunner({ capacity: 1, hold: true });
+    const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
+    const one = model({ maxBatchRows: 1 });
+    const order: (number | undefined)[] = [];
+    const all = [undefined, undefined, 200, 1, undefined, 1].map((priority) =>
+      batcher
+        .submit(request([1], { model: one, ...(priority === undefined ? {} : { priority }) }))
+        .then(() => order.push(priority)),
+    );
+    for (let run = 0; run < 6; run++) {
+      await turn();
+      runner.releaseOne();
+      await turn();
+    }
+    await Promise.all(all);
+    expect(order).toEqual([1, 1, undefined, undefined, undefined, 200]);
+  });
+
+  it('refuses at once what cannot be answered in time', async () => {
+    const runner = new TestRunner({ capacity: 1 });
+    const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
+    const slow = model({ measured: [{ rows: 1, latencyMs: 60_000 }] });
+    await expect(batcher.submit(request([1], { model: slow, deadlineMs: Date.now() + 5_000 }))).rejects.toMatchObject({
+      code: 'deadline_exceeded',
+      message: expect.stringMatching(/takes some 60000 ms/) as string,
+    });
+    expect(runner.calls).toEqual([]);
   });
 });

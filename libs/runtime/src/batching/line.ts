@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import type { BatchRequest } from './batch-request.ts';
+import type { Pending, Piece } from './pending.ts';
+
+const COMPACT_FROM = 1024;
+
+/** Requests that may share runs, by priority and then in the order they came. */
+export class Line {
+  readonly key: string;
+  #waiting: Pending[] = [];
+  #first = 0;
+  #rows = 0;
+
+  constructor(key: string) {
+    this.key = key;
+  }
+
+  get head(): Pending | undefined {
+    return this.#waiting[this.#first];
+  }
+
+  /** Requests with rows to hand out. */
+  get length(): number {
+    return this.#waiting.length - this.#first;
+  }
+
+  /** Rows to hand out. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  add(pending: Pending): void {
+    let at = this.#waiting.length;
+    while (at > this.#first && (this.#waiting[at - 1] as Pending).priority > pending.priority) at -= 1;
+    this.#waiting.splice(at, 0, pending);
+    this.#rows += pending.left;
+  }
+
+  /**
+   * The rows of a next run: at most `most`, at least the head's first. A request that would fit into a run of its own is not
+   * cut to fill one up. What `unwanted` says of (and settles) is dropped.
+   */
+  take(most: number, unwanted: (pending: Pending) => boolean): Piece[] {
+    const pieces: Piece[] = [];
+    let rows = 0;
+    for (let head = this.head; head !== undefined; head = this.head) {
+      if (unwanted(head)) {
+        this.#rows -= head.left;
+        this.#shift();
+        continue;
+      }
+      const { axis, maxBatchRows } = head.request.model;
+      const { left } = head;
+      const fits = rows + left <= most;
+      if (pieces.length > 0 && (axis === 'none' || (!fits && left <= maxBatchRows) || rows >= most)) break;
+      const piece = head.take(most - rows);
+      pieces.push(piece);
+      rows += piece.rows;
+      this.#rows -= piece.rows;
+      if (head.left > 0) break;
+      this.#shift();
+      if (axis === 'none') break;
+    }
+    return pieces;
+  }
+
+  #shift(): void {
+    this.#first += 1;
+    if (this.#first === this.#waiting.length) {
+      this.#waiting = [];
+      this.#first = 0;
+    } else if (this.#first >= COMPACT_FROM && this.#first * 2 > this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#first);
+      this.#first = 0;
+    }
+  }
+}
+
+/** Requests with one key may share a run: of one model, of one shape but for the rows, equal in all that carries no rows. */
+export function lineKey({ model, inputs }: BatchRequest): string {
+  const parts = inputs.map((input) =>
+    model.axis === 'none' || model.rowInputs.has(input.name)
+      ? input.shape.slice(model.axis === 'none' ? 0 : 1).join('x')
+      : `${input.shape.join('x')}=${contentKey(input.data)}`,
+  );
+  return `${model.file.id} ${parts.join(' ')}`;
+}
+
+/** Equal for equal bytes only. */
+function contentKey(data: Uint8Array): string {
+  if (data.byteLength <= 64) return Buffer.from(data).toString('base64');
+  return createHash('sha256').update(data).digest('base64');
+}

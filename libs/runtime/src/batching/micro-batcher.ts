@@ -1,0 +1,302 @@
+import { SconceError, toSconceError } from '@sconce/errors';
+import { sliceRows, type Tensor, type TensorSpec } from '@sconce/tensor';
+import type { RunResult } from '../inference-pool.ts';
+import type { BatchReply, BatchRequest, BatchRunner, BatchableModel, FinishedRun, Lane } from './batch-request.ts';
+import { Line, lineKey } from './line.ts';
+import { ModelShares, type ModelShare } from './model-share.ts';
+import { Pending, type Piece } from './pending.ts';
+
+const MAX_LABELS = 32;
+/** Rows of a run that takes longer than this are spread over idle threads. */
+const SPREAD_FROM_MS = 1;
+/** A run is handed to a busy thread when that is expected to be free in less than this: timers are not more exact. */
+const LEAD_MS = 2;
+/** Estimates are of the last dozen runs: only what would miss its deadline by a factor is refused before it has missed it. */
+const CERTAINTY = 0.5;
+/** What a run costs its model where nothing is known of its time, ms. */
+const LEAST_COST_MS = 0.05;
+
+const epochMs = (): number => performance.timeOrigin + performance.now();
+
+interface Run {
+  readonly model: BatchableModel;
+  readonly share: ModelShare;
+  readonly pieces: readonly Piece[];
+  /** Epoch ms at which it is expected to end. */
+  readonly endMs: number;
+}
+
+/**
+ * Merges waiting rows of one model and input shape into runs: one small actor per process, between the requests and the threads.
+ *
+ * A request is *waiting* in a line (one per lane, model and inner shape; by priority, then in order) → *out* in runs → *settled*,
+ * once: answered with its last row, failed with the first thing that went wrong, refused unrun when it is cancelled or cannot be
+ * answered by its deadline any more.
+ *
+ * The batcher is *idle* (nothing waits, or nothing can be handed over) → *scheduled* (something has come: what else comes in this turn of
+ * the event loop comes along) → *dispatching* (hands runs over while it may) → *idle* or *holding* (every thread is busy for longer, so
+ * rows are left to gather until shortly before one is free, at most `maxQueueDelayMs`; a full run is not held).
+ * Nothing ever waits while a thread is idle. Rows of long runs are spread over idle threads.
+ *
+ * Next is the lane's (online before batch) most urgent line, of the model that has had least of the threads' time: one model's
+ * backlog does not hold up another's requests.
+ *
+ * A run that fails with several requests in it is repeated for each alone, so that one bad row fails only its own.
+ */
+export class MicroBatcher {
+  readonly #runner: BatchRunner;
+  readonly #maxWaiting: number;
+  readonly #onRun: (run: FinishedRun) => void;
+  readonly #lines: Record<Lane, Map<string, Line>> = { online: new Map(), batch: new Map() };
+  readonly #shares = new ModelShares();
+  readonly #runs = new Set<Run>();
+  #waiting = 0;
+  #sequence = 0;
+  #scheduled = false;
+  #holding: NodeJS.Timeout | undefined;
+
+  constructor(runner: BatchRunner, options: { maxWaiting: number; onRun?: (run: FinishedRun) => void }) {
+    this.#runner = runner;
+    this.#maxWaiting = options.maxWaiting;
+    this.#onRun = options.onRun ?? (() => undefined);
+  }
+
+  /** Requests that wait for a thread. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Runs handed to threads and not answered yet. */
+  get running(): number {
+    return this.#runs.size;
+  }
+
+  /**
+   * Queues a request. Rejects with `queue_full`, `deadline_exceeded`, `job_cancelled`, `invalid_tensor` (no rows for a `locked`
+   * model), or what the run failed with.
+   */
+  submit(request: BatchRequest): Promise<BatchReply> {
+    const { model, lane } = request;
+    const pending = new Pending(request, { sequence: this.#sequence++, submittedAtMs: epochMs() });
+    if (model.axis === 'locked' && pending.rows === 0) {
+      pending.fail(
+        new SconceError(
+          'invalid_tensor',
+          `The request has no rows, and this model runs ${model.maxBatchRows} at a time: send one at least.`,
+        ),
+      );
+    } else if (this.#waiting >= this.#maxWaiting) {
+      pending.fail(
+        new SconceError('queue_full', `This worker already has ${this.#waiting} requests waiting; try again later.`),
+      );
+    } else {
+      const key = lineKey(request);
+      let line = this.#lines[lane].get(key);
+      if (line === undefined) {
+        line = new Line(key);
+        this.#lines[lane].set(key, line);
+        const share = this.#shares.of(model);
+        if (share.lines === 0 && share.running === 0) this.#shares.activate(share);
+        share.lines += 1;
+      }
+      line.add(pending);
+      this.#waiting += 1;
+      this.#schedule();
+    }
+    return pending.reply;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#dispatch();
+    });
+  }
+
+  #dispatch(): void {
+    clearTimeout(this.#holding);
+    this.#holding = undefined;
+    while (this.#runs.size < this.#runner.capacity) {
+      const next = this.#next();
+      if (next === undefined) return;
+      const holdMs = this.#holdMs(next.line);
+      if (holdMs > 0) {
+        this.#holding = setTimeout(() => {
+          this.#dispatch();
+        }, holdMs);
+        return;
+      }
+      this.#handOver(next.line, next.lane);
+    }
+  }
+
+  /** The line that is served next. */
+  #next(): { readonly line: Line; readonly lane: Lane } | undefined {
+    for (const lane of ['online', 'batch'] as const) {
+      let best: { readonly line: Line; readonly head: Pending; readonly share: ModelShare } | undefined;
+      for (const line of this.#lines[lane].values()) {
+        const head = line.head;
+        if (head === undefined) continue;
+        const { model } = head.request;
+        const share = this.#shares.of(model);
+        if (share.running >= (model.maxConcurrentRuns ?? Infinity)) continue;
+        if (best === undefined || isBefore({ head, share }, best)) best = { line, head, share };
+      }
+      if (best !== undefined) return { line: best.line, lane };
+    }
+    return undefined;
+  }
+
+  /** How long the line's rows should still gather, ms: while every thread is busy, until shortly before the first is free. */
+  #holdMs(line: Line): number {
+    const { threads } = this.#runner;
+    const head = line.head;
+    if (this.#runs.size < threads || head === undefined) return 0;
+    const { model } = head.request;
+    if (model.axis === 'none' || line.rows >= model.maxBatchRows) return 0;
+    const ends = [...this.#runs].map((run) => run.endMs).sort((a, b) => a - b);
+    // Those handed over beyond the threads' number wait for the first ones to end.
+    const freeMs = ends[this.#runs.size - threads] ?? 0;
+    const now = epochMs();
+    const latestMs = head.submittedAtMs + (model.maxQueueDelayMs ?? Infinity);
+    return Math.min(freeMs - LEAD_MS, latestMs) - now;
+  }
+
+  #handOver(line: Line, lane: Lane): void {
+    const model = line.head?.request.model;
+    if (model === undefined) return;
+    const share = this.#shares.of(model);
+    const before = line.length;
+    const pieces = line.take(this.#rowsOfRun(line, model, share), (pending) => this.#dropIfUnwanted(pending, share));
+    this.#waiting -= before - line.length;
+    if (line.length === 0) {
+      this.#lines[lane].delete(line.key);
+      share.lines -= 1;
+    }
+    if (pieces.length === 0) return;
+    const rows = pieces.reduce((sum, piece) => sum + piece.rows, 0);
+    const expectedMs = share.estimate.of(model.axis === 'locked' ? model.maxBatchRows : rows);
+    this.#shares.charge(share, Math.max(LEAST_COST_MS, expectedMs));
+    const startMs =
+      this.#runs.size < this.#runner.threads ? epochMs() : Math.min(...[...this.#runs].map((run) => run.endMs));
+    void this.#perform({ model, share, pieces, endMs: Math.max(startMs, epochMs()) + expectedMs });
+  }
+
+  /** Most rows of the line's next run. */
+  #rowsOfRun(line: Line, model: BatchableModel, share: ModelShare): number {
+    const most = model.maxBatchRows;
+    const idle = Math.min(this.#runner.threads, model.maxConcurrentRuns ?? Infinity) - this.#runs.size;
+    if (model.axis !== 'dynamic' || idle < 2 || line.rows < 2) return most;
+    const rows = Math.min(most, line.rows);
+    return share.estimate.of(rows) < SPREAD_FROM_MS ? most : Math.min(most, Math.ceil(line.rows / idle));
+  }
+
+  async #perform(run: Run): Promise<void> {
+    const { share, pieces } = run;
+    this.#runs.add(run);
+    share.running += 1;
+    try {
+      await this.#runPieces(run, pieces);
+    } catch (thrown) {
+      const error = toSconceError(thrown, 'internal');
+      if (pieces.length > 1 && error.code === 'inference_failed') {
+        for (const piece of pieces) {
+          await this.#runPieces(run, [piece]).catch((own: unknown) => piece.pending.fail(toSconceError(own)));
+        }
+      } else {
+        for (const { pending } of pieces) pending.fail(error);
+      }
+    } finally {
+      this.#runs.delete(run);
+      share.running -= 1;
+      this.#dispatch();
+    }
+  }
+
+  async #runPieces({ model, share }: Run, pieces: readonly Piece[]): Promise<void> {
+    const rows = pieces.reduce((sum, piece) => sum + piece.rows, 0);
+    const runRows = model.axis === 'locked' ? model.maxBatchRows : rows;
+    let result: RunResult;
+    try {
+      result = await this.#runner.run({
+        file: model.file,
+        parts: pieces.map((piece) => piece.inputs),
+        outputs: outputsOf(model, pieces),
+        ...(model.axis === 'none' ? {} : { rows: { inputs: model.rowInputs, count: runRows } }),
+      });
+    } catch (error) {
+      this.#onRun({ model, rows, requests: pieces.length, outcome: { error: toSconceError(error).code } });
+      throw error;
+    }
+    const { outputs, timing } = result;
+    share.estimate.record(runRows, timing.runEndMs - timing.runStartMs);
+    this.#onRun({ model, rows, requests: pieces.length, outcome: { timing } });
+    if (model.axis !== 'none') checkRows(outputs, runRows);
+    const shared = {
+      ...timing,
+      answeredAtMs: epochMs(),
+      batchRows: rows,
+      batchRequests: pieces.length,
+      labels: pieces.flatMap(({ pending }) => pending.request.label ?? []).slice(0, MAX_LABELS),
+    };
+    let start = 0;
+    for (const piece of pieces) {
+      const end = start + piece.rows;
+      const isWhole = piece.rows === runRows || model.axis === 'none';
+      const own = isWhole ? outputs : outputs.map((output) => sliceRows(output, start, end));
+      start = end;
+      piece.pending.runs.push({ ...shared, submittedAtMs: piece.pending.submittedAtMs });
+      piece.pending.complete(piece, own);
+    }
+  }
+
+  #dropIfUnwanted(pending: Pending, share: ModelShare): boolean {
+    if (pending.settled) return true;
+    const { signal, deadlineMs } = pending.request;
+    if (signal?.aborted === true) {
+      pending.fail(new SconceError('job_cancelled', 'The request was cancelled before it ran.'));
+    } else if (deadlineMs !== undefined) {
+      const now = Date.now();
+      const needsMs = share.estimate.of(Math.min(pending.rows, pending.request.model.maxBatchRows)) * CERTAINTY;
+      if (now > deadlineMs) {
+        const message = 'The request waited past its timeout and was dropped before it ran.';
+        pending.fail(new SconceError('deadline_exceeded', message));
+      } else if (now + needsMs > deadlineMs) {
+        const message = `The request was not run: it takes some ${Math.ceil(needsMs / CERTAINTY)} ms, and its timeout is over in ${deadlineMs - now} ms.`;
+        pending.fail(new SconceError('deadline_exceeded', message));
+      }
+    }
+    return pending.settled;
+  }
+}
+
+interface Candidate {
+  readonly head: Pending;
+  readonly share: ModelShare;
+}
+
+function isBefore(a: Candidate, b: Candidate): boolean {
+  if (a.head.priority !== b.head.priority) return a.head.priority < b.head.priority;
+  if (a.share.virtualMs !== b.share.virtualMs) return a.share.virtualMs < b.share.virtualMs;
+  return a.head.sequence < b.head.sequence;
+}
+
+/** Every output that some request of the run wants, in the signature's order. */
+function outputsOf(model: BatchableModel, pieces: readonly Piece[]): readonly TensorSpec[] {
+  const names = new Set(pieces.flatMap(({ pending }) => pending.request.outputs.map((output) => output.name)));
+  return model.signature.outputs.filter((output) => names.has(output.name));
+}
+
+function checkRows(outputs: readonly Tensor[], rows: number): void {
+  for (const output of outputs) {
+    if (output.shape[0] !== rows) {
+      throw new SconceError(
+        'inference_failed',
+        `Output "${output.name}" has shape [${output.shape.join(',')}] for ${rows} rows: the model does not keep its rows apart, though its batch axis was proved.`,
+        { details: { param: output.name } },
+      );
+    }
+  }
+}

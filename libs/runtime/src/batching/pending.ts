@@ -1,0 +1,88 @@
+import type { SconceError } from '@sconce/errors';
+import { concatRows, sliceRows, type Tensor } from '@sconce/tensor';
+import { DEFAULT_PRIORITY, type BatchReply, type BatchRequest, type RunRecord } from './batch-request.ts';
+
+/** Rows of one request that go into one run. */
+export interface Piece {
+  readonly pending: Pending;
+  /** First row of the request, and how many. */
+  readonly start: number;
+  readonly rows: number;
+  readonly inputs: readonly Tensor[];
+}
+
+/**
+ * A request between its arrival and its answer: *waiting* (rows left to hand out) → *out* (all rows handed out) → *settled*
+ * (answered with its last piece, or failed with the first thing that went wrong). It settles once; rows that are out then run
+ * for nobody.
+ */
+export class Pending {
+  readonly request: BatchRequest;
+  readonly rows: number;
+  readonly priority: number;
+  readonly submittedAtMs: number;
+  readonly sequence: number;
+  readonly runs: RunRecord[] = [];
+  readonly reply: Promise<BatchReply>;
+  readonly #resolve: (reply: BatchReply) => void;
+  readonly #reject: (error: SconceError) => void;
+  readonly #answers: { readonly start: number; readonly outputs: readonly Tensor[] }[] = [];
+  #handedOut = 0;
+  #answered = 0;
+  #settled = false;
+
+  constructor(request: BatchRequest, at: { readonly sequence: number; readonly submittedAtMs: number }) {
+    const { model, inputs } = request;
+    this.request = request;
+    this.rows = inputs.find(({ name }) => model.rowInputs.has(name))?.shape[0] ?? inputs[0]?.shape[0] ?? 0;
+    this.priority = request.priority ?? DEFAULT_PRIORITY;
+    this.sequence = at.sequence;
+    this.submittedAtMs = at.submittedAtMs;
+    const { promise, resolve, reject } = Promise.withResolvers<BatchReply>();
+    this.reply = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** Rows not handed out yet. */
+  get left(): number {
+    return this.rows - this.#handedOut;
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  /** The next rows, at most `most`. A request without rows, or of a model that has none, is one piece. */
+  take(most: number): Piece {
+    const { model, inputs } = this.request;
+    const start = this.#handedOut;
+    const rows = model.axis === 'none' ? this.rows : Math.min(most, this.left);
+    this.#handedOut += rows;
+    const part = (input: Tensor): Tensor =>
+      model.rowInputs.has(input.name) ? sliceRows(input, start, start + rows) : input;
+    return { pending: this, start, rows, inputs: rows === this.rows ? inputs : inputs.map(part) };
+  }
+
+  /** A piece's outputs, in the signature's order, among them all that the request wants. */
+  complete({ start, rows }: Piece, outputs: readonly Tensor[]): void {
+    if (this.#settled) return;
+    this.#answers.push({ start, outputs });
+    this.#answered += rows;
+    if (this.#answered < this.rows) return;
+    this.#settled = true;
+    const parts = this.#answers.toSorted((a, b) => a.start - b.start);
+    const merged = this.request.outputs.map(({ name }) => {
+      const own = parts.map((part) => part.outputs.find((output) => output.name === name) as Tensor);
+      // What was not cut has no rows to be joined by: it may be a single number.
+      return own.length === 1 ? (own[0] as Tensor) : concatRows(own);
+    });
+    this.#resolve({ outputs: merged, runs: this.runs });
+  }
+
+  fail(error: SconceError): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#reject(error);
+  }
+}

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { ThreadPlacement, type PlacementThread } from './thread-placement.ts';
+
+const threads = (...usage: readonly number[]): PlacementThread[] =>
+  usage.map((currentUsage, index) => ({ id: index + 1, currentUsage }));
+
+/** Two threads, of which the first holds `a`. */
+function holding(): ThreadPlacement {
+  const placement = new ThreadPlacement();
+  placement.started('a', 1);
+  placement.answered('a', 1, true);
+  return placement;
+}
+
+describe('ThreadPlacement', () => {
+  it('takes the thread with least to do for a model that nobody holds', () => {
+    expect(new ThreadPlacement().choose('a', threads(2, 1, 3))?.id).toBe(2);
+    expect(new ThreadPlacement().choose('a', [])).toBeUndefined();
+  });
+
+  it('stays with the threads that hold the model', () => {
+    expect(holding().choose('a', threads(2, 0))?.id).toBe(1);
+    expect(holding().choose('b', threads(1, 0))?.id).toBe(2);
+  });
+
+  it('loads on another thread too while all that hold it are busy, and one at a time', () => {
+    const placement = holding();
+    expect(placement.spread('a', threads(0, 0))).toBeUndefined();
+    expect(placement.spread('a', threads(1, 1))).toBeUndefined();
+    expect(placement.spread('a', threads(1, 0, 0))?.id).toBe(2);
+    placement.started('a', 2);
+    expect(placement.spread('a', threads(1, 1, 0))).toBeUndefined();
+    // What is loaded already goes on being served where it is.
+    expect(placement.choose('a', threads(1, 1, 0))?.id).toBe(1);
+    placement.answered('a', 2, true);
+    expect(placement.choose('a', threads(2, 1, 0))?.id).toBe(2);
+  });
+
+  it('never puts a run behind the loading of another model', () => {
+    const placement = holding();
+    placement.started('b', 2);
+    expect(placement.choose('c', threads(3, 1))?.id).toBe(1);
+    // But waits for a load of its own that is under way.
+    expect(placement.choose('b', threads(0, 1))?.id).toBe(2);
+  });
+
+  it('forgets what was dropped, failed to load, or went with its thread', () => {
+    for (const forget of [
+      (placement: ThreadPlacement) => placement.dropped('a'),
+      (placement: ThreadPlacement) => placement.answered('a', 1, false),
+      (placement: ThreadPlacement) => placement.forgetThreads(),
+    ]) {
+      const placement = holding();
+      forget(placement);
+      expect(placement.choose('a', threads(1, 0))?.id).toBe(2);
+    }
+  });
+});
