@@ -5,6 +5,9 @@ import type { Outcome, RequestTiming } from './job-contracts.ts';
 
 /** A reply stream outlives its reader by this much, seconds: then what nobody reads is gone. */
 const STREAM_TTL_SECONDS = 120;
+/** Entries that have been handed on and still lie in the stream, and for how long: trimming each by itself costs a command. */
+const TRIM_ENTRIES = 64;
+const TRIM_INTERVAL_MS = 1_000;
 const READ_BLOCK_MS = 5_000;
 const READ_COUNT = 256;
 const RETRY_MS = 100;
@@ -54,21 +57,27 @@ export class ReplyWriter {
   }
 
   async #send(stream: string, replies: readonly Reply[]): Promise<void> {
-    const added = this.#redis.xadd(stream, '*', 'f', encodeReplies(replies));
-    const kept = this.#redis.expire(stream, STREAM_TTL_SECONDS);
-    await Promise.all([added, kept]);
+    // In one write: each is a system call here and in Redis. What was removed meanwhile comes back with its expiry.
+    const results = await this.#redis
+      .pipeline()
+      .xadd(stream, '*', 'f', encodeReplies(replies))
+      .expire(stream, STREAM_TTL_SECONDS)
+      .exec();
+    for (const [error] of results ?? []) if (error !== null) throw error;
   }
 }
 
 /**
  * The producer's end. States: *reading* (`start`) → *stopped* (`stop`). While Redis is away it keeps trying; entries
- * are trimmed once their replies have been handed on, so an entry is delivered at least once.
+ * are trimmed, some at a time, once their replies have been handed on, so an entry is delivered at least once.
  */
 export class ReplyReader {
   readonly #redis: Redis;
   readonly #stream: string;
   readonly #onReply: (reply: Reply) => void;
   #lastId = '0-0';
+  #untrimmed = 0;
+  #trimmedAtMs = 0;
   #stopped = false;
   #loop: Promise<void> | undefined;
 
@@ -115,6 +124,11 @@ export class ReplyReader {
       const frame = fields[1];
       if (frame !== undefined) for (const reply of decodeReplies(frame)) this.#onReply(reply);
     }
+    this.#untrimmed += entries.length;
+    const now = performance.now();
+    if (this.#untrimmed < TRIM_ENTRIES && now - this.#trimmedAtMs < TRIM_INTERVAL_MS) return;
+    this.#untrimmed = 0;
+    this.#trimmedAtMs = now;
     // Everything up to lastId has been handed on. Not awaited: the next read goes down the same connection.
     this.#redis.xtrim(this.#stream, 'MINID', nextId(this.#lastId)).catch(() => undefined);
   }
