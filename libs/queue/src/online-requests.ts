@@ -11,7 +11,7 @@ import { RequestCoalescer } from './request-coalescer.ts';
 
 /** Tensors outlive their deadline by this much in Redis: clocks differ a little, and a late worker must see why. */
 const PAYLOAD_GRACE_SECONDS = 60;
-const MAX_JOBS_IN_FLIGHT = 4;
+const MAX_JOBS_IN_FLIGHT = 2;
 const MAX_REQUESTS_PER_JOB = 64;
 const MAX_BYTES_PER_JOB = 1024 ** 2;
 

@@ -17,16 +17,21 @@ interface RequestTrace {
   model: string;
 }
 
-const traces = new WeakMap<FastifyRequest, RequestTrace>();
+/** A property of the request and no WeakMap: that made the garbage collector keep what every request left behind (measured). */
+const TRACE = 'sconceTrace';
+
+type TracedRequest = FastifyRequest & { [TRACE]?: RequestTrace | undefined };
+
+const traceOf = (request: FastifyRequest): RequestTrace | undefined => (request as TracedRequest)[TRACE];
 
 /** The context of the request's server span: what the work it causes takes as parent. */
 export function requestContext(request: FastifyRequest): Context {
-  return traces.get(request)?.context ?? extractContext(request.headers);
+  return traceOf(request)?.context ?? extractContext(request.headers);
 }
 
 /** Names the model the request is about, for its span and the metrics. Only names of models that exist: labels are bounded. */
 export function nameModel(request: FastifyRequest, model: string): void {
-  const trace = traces.get(request);
+  const trace = traceOf(request);
   if (trace === undefined) return;
   trace.model = model;
   trace.span.setAttribute('sconce.model', model);
@@ -41,6 +46,7 @@ const UNTRACED = /^\/(v2\/health|metrics|docs)/;
  */
 export function installRequestTrace(fastify: FastifyInstance, telemetry: Telemetry): void {
   const { tracer, metrics } = telemetry;
+  fastify.decorateRequest(TRACE);
   fastify.addHook('onRequest', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
     if (UNTRACED.test(route)) {
@@ -61,13 +67,13 @@ export function installRequestTrace(fastify: FastifyInstance, telemetry: Telemet
       parent,
     );
     const context = contextWithSpan(parent, span.spanContext());
-    traces.set(request, { span, context, startedAtMs: performance.now(), model: '' });
+    (request as TracedRequest)[TRACE] = { span, context, startedAtMs: performance.now(), model: '' };
     const { traceparent } = injectContext(context);
     if (traceparent !== undefined) reply.header('traceparent', traceparent);
     done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {
-    const trace = traces.get(request);
+    const trace = traceOf(request);
     if (trace !== undefined) {
       const { span, startedAtMs, model } = trace;
       span.setAttribute('http.response.status_code', reply.statusCode);
@@ -81,7 +87,7 @@ export function installRequestTrace(fastify: FastifyInstance, telemetry: Telemet
   });
   // A caller that hangs up never sees a response: its span ends all the same.
   fastify.addHook('onRequestAbort', (request, done) => {
-    traces.get(request)?.span.setAttribute('sconce.caller_gone', true).end();
+    traceOf(request)?.span.setAttribute('sconce.caller_gone', true).end();
     done();
   });
 }

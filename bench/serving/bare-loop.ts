@@ -1,0 +1,61 @@
+/**
+ * The runtime's own limit: threads that do nothing but run the model, each with a session of its own and one ONNX Runtime thread.
+ *
+ * A process of its own: send a `BarePlan`, receive a `BareReport`.
+ */
+import { once } from 'node:events';
+import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { OnnxSession } from '@sconce/runtime';
+import type { Tensor } from '@sconce/tensor';
+
+export interface BarePlan {
+  readonly path: string;
+  /** One call's inputs. */
+  readonly inputs: readonly Tensor[];
+  /** Rows of that call. */
+  readonly rows: number;
+  readonly threads: number;
+  readonly seconds: number;
+}
+
+export interface BareReport {
+  readonly rowsPerSecond: number;
+  /** Mean of a call, ms. */
+  readonly latencyMs: number;
+}
+
+const WARMUP_SECONDS = 1;
+
+async function loop({ path, inputs, seconds }: BarePlan): Promise<number> {
+  const session = await OnnxSession.open(path, { intraOpThreads: 1 });
+  const outputs = session.signature.outputs.map(({ name }) => name);
+  let calls = 0;
+  const fromMs = performance.now() + WARMUP_SECONDS * 1e3;
+  for (let now = performance.now(); now < fromMs + seconds * 1e3; now = performance.now()) {
+    await session.run(inputs, outputs, new Map());
+    if (now >= fromMs) calls += 1;
+  }
+  await session.release();
+  return calls;
+}
+
+if (isMainThread) {
+  process.once('message', (plan: BarePlan) => {
+    const threads = Array.from({ length: plan.threads }, async () => {
+      const thread = new Worker(new URL(import.meta.url), { workerData: plan });
+      const [calls] = (await once(thread, 'message')) as [number];
+      await once(thread, 'exit');
+      return calls;
+    });
+    void Promise.all(threads).then((calls) => {
+      const total = calls.reduce((sum, own) => sum + own, 0);
+      const answer: BareReport = {
+        rowsPerSecond: (total * plan.rows) / plan.seconds,
+        latencyMs: (plan.seconds * plan.threads * 1e3) / total,
+      };
+      process.send?.(answer, () => process.exit(0));
+    });
+  });
+} else {
+  parentPort?.postMessage(await loop(workerData as BarePlan));
+}

@@ -1,0 +1,152 @@
+/**
+ * A load generator that costs little: it shares the machine with what it measures. Prepared bytes over keep-alive connections,
+ * one request at a time on each; of an answer only the status and the length are read.
+ *
+ * As a process of its own: `fork(this file)`, send a `LoadPlan`, receive a `LoadReport`.
+ */
+import { connect, type Socket } from 'node:net';
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+
+/** What to send. */
+export interface LoadPlan {
+  readonly url: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Base64; sent in turn. */
+  readonly bodies: readonly string[];
+  /** Connections. In an open loop the most requests outstanding at once. */
+  readonly inFlight: number;
+  /** Requests per second at fixed times, whatever became of those before; a closed loop without. */
+  readonly rate?: number;
+  readonly warmupSeconds: number;
+  readonly seconds: number;
+}
+
+/** What came of it. Latencies are of the measured seconds, in ms; in an open loop from when a request was due. */
+export interface LoadReport {
+  readonly requests: number;
+  readonly failed: number;
+  /** Requests that were due and never sent, since `inFlight` were outstanding. */
+  readonly unsent: number;
+  readonly perSecond: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+const HEAD_END = Buffer.from('\r\n\r\n');
+
+class Connection {
+  readonly #socket: Socket;
+  readonly #onAnswer: (connection: Connection, ok: boolean) => void;
+  dueMs = 0;
+  #head: Buffer | undefined;
+  #left = -1;
+  #ok = true;
+
+  constructor(url: URL, onAnswer: (connection: Connection, ok: boolean) => void) {
+    this.#onAnswer = onAnswer;
+    this.#socket = connect(Number(url.port), url.hostname);
+    this.#socket.setNoDelay(true);
+    this.#socket.on('data', (chunk) => this.#read(chunk));
+    this.#socket.on('error', () => this.#onAnswer(this, false));
+  }
+
+  send(request: Buffer, dueMs: number): void {
+    this.dueMs = dueMs;
+    this.#head = undefined;
+    this.#left = -1;
+    this.#socket.write(request);
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#left < 0) {
+      const bytes = this.#head === undefined ? chunk : Buffer.concat([this.#head, chunk]);
+      const end = bytes.indexOf(HEAD_END);
+      if (end < 0) {
+        this.#head = bytes;
+        return;
+      }
+      const head = bytes.toString('latin1', 0, end);
+      this.#ok = head.startsWith('HTTP/1.1 200');
+      const length = /content-length: *(\d+)/i.exec(head)?.[1];
+      if (length === undefined) throw new Error(`an answer without its length: ${head}`);
+      this.#left = Number(length) - (bytes.byteLength - end - HEAD_END.byteLength);
+    } else this.#left -= chunk.byteLength;
+    if (this.#left <= 0) this.#onAnswer(this, this.#ok);
+  }
+}
+
+async function run(plan: LoadPlan): Promise<LoadReport> {
+  const url = new URL(plan.url);
+  const requests = plan.bodies.map((body) => requestOf(url, plan, Buffer.from(body, 'base64')));
+  const histogram = createHistogram({ figures: 3 });
+  const [startMs, count] = [performance.now(), { requests: 0, failed: 0, unsent: 0, next: 0 }];
+  const [fromMs, toMs] = [startMs + plan.warmupSeconds * 1e3, startMs + (plan.warmupSeconds + plan.seconds) * 1e3];
+  const next = (): Buffer => requests[count.next++ % requests.length] as Buffer;
+  const idle: Connection[] = [];
+  const record = (connection: Connection, ok: boolean): void => {
+    const now = performance.now();
+    if (now < fromMs || now > toMs) return;
+    count.requests += 1;
+    if (!ok) count.failed += 1;
+    histogram.record(Math.max(1, Math.round((now - connection.dueMs) * 1e3)));
+  };
+  const closed = (connection: Connection, ok: boolean): void => {
+    record(connection, ok);
+    const now = performance.now();
+    if (now < toMs) connection.send(next(), now);
+  };
+  const open = (connection: Connection, ok: boolean): void => {
+    record(connection, ok);
+    idle.push(connection);
+  };
+  const connections = Array.from(
+    { length: plan.inFlight },
+    () => new Connection(url, plan.rate === undefined ? closed : open),
+  );
+  if (plan.rate === undefined) for (const connection of connections) connection.send(next(), performance.now());
+  else {
+    idle.push(...connections);
+    for (let n = 0; ; n++) {
+      const dueMs = startMs + (n * 1e3) / plan.rate;
+      if (dueMs > toMs) break;
+      // Timers are a millisecond coarse: what is due within one goes out together, its latency from its own time.
+      const waitMs = dueMs - performance.now();
+      if (waitMs > 0.5) await new Promise((resolve) => setTimeout(resolve, waitMs));
+      const connection = idle.pop();
+      if (connection !== undefined) connection.send(next(), dueMs);
+      else if (dueMs >= fromMs) count.unsent += 1;
+    }
+  }
+  await new Promise((resolve) => setTimeout(resolve, Math.max(0, toMs - performance.now())));
+  for (const connection of connections) connection.close();
+  return report(plan, histogram, count);
+}
+
+function requestOf(url: URL, { path, headers }: LoadPlan, body: Buffer): Buffer {
+  const lines = Object.entries({ host: url.host, ...headers, 'content-length': String(body.byteLength) });
+  const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  return Buffer.concat([Buffer.from(`POST ${path} HTTP/1.1\r\n${head}\r\n`), body]);
+}
+
+function report(
+  { seconds }: LoadPlan,
+  histogram: RecordableHistogram,
+  { requests, failed, unsent }: { requests: number; failed: number; unsent: number },
+): LoadReport {
+  const ms = (q: number): number => histogram.percentile(q) / 1e3;
+  const perSecond = (requests - failed) / seconds;
+  return { requests, failed, unsent, perSecond, p50: ms(50), p90: ms(90), p99: ms(99), max: histogram.max / 1e3 };
+}
+
+process.once('message', (plan: LoadPlan) => {
+  void run(plan).then((result) => {
+    process.send?.(result, () => process.exit(0));
+  });
+});
