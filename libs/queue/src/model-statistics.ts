@@ -39,6 +39,8 @@ export class ModelStatisticsWriter {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #pending = new Map<string, Map<string, number>>();
+  /** When each was last added to, epoch ms. */
+  readonly #lastMs = new Map<string, number>();
   readonly #onError: (error: Error) => void;
   #timer: NodeJS.Timeout | undefined;
   #flushedAtMs = 0;
@@ -86,6 +88,7 @@ export class ModelStatisticsWriter {
       fields = new Map();
       this.#pending.set(key, fields);
     }
+    this.#lastMs.set(key, Date.now());
     if (this.#timer === undefined) {
       const waitMs = Math.max(0, this.#flushedAtMs + FLUSH_INTERVAL_MS - performance.now());
       this.#timer = setTimeout(() => void this.#flush(), waitMs);
@@ -100,9 +103,11 @@ export class ModelStatisticsWriter {
     const pipeline = this.#redis.pipeline();
     for (const [key, fields] of this.#pending) {
       for (const [field, amount] of fields) pipeline.hincrby(key, field, Math.round(amount));
-      pipeline.hset(key, 'last_inference_ms', Date.now());
+      // When it was, not when it is told: a version of that number may have been removed and pushed again meanwhile.
+      pipeline.hset(key, 'last_inference_ms', this.#lastMs.get(key) ?? Date.now());
     }
     this.#pending.clear();
+    this.#lastMs.clear();
     await pipeline.exec().catch(this.#onError);
   }
 }

@@ -16,7 +16,8 @@ const NOTE_TTL_SECONDS = 3_600;
 interface Entry {
   /** Requests taken and not answered yet. */
   open: number;
-  /** Whether one was taken or answered since the last note. */
+  /** When one was last taken or answered, epoch ms, and whether since the last note. */
+  touchedAtMs: number;
   touched: boolean;
 }
 
@@ -44,18 +45,18 @@ export class UsageNotes {
     const key = this.#keys.lastRequest(model, version);
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      entry = { open: 0, touched: false };
+      entry = { open: 0, touched: false, touchedAtMs: Date.now() };
       this.#entries.set(key, entry);
-      void this.#note([key]);
+      void this.#note([[key, entry.touchedAtMs]]);
     } else {
-      entry.touched = true;
+      touch(entry);
     }
     this.#timer ??= setInterval(() => this.#tick(), NOTE_INTERVAL_MS).unref();
     const held = entry;
     held.open += 1;
     return () => {
       held.open -= 1;
-      held.touched = true;
+      touch(held);
     };
   }
 
@@ -66,28 +67,34 @@ export class UsageNotes {
   }
 
   #tick(): void {
-    const keys: string[] = [];
+    const used: (readonly [key: string, atMs: number])[] = [];
     for (const [key, entry] of this.#entries) {
-      if (entry.open > 0 || entry.touched) keys.push(key);
+      if (entry.open > 0) used.push([key, Date.now()]);
+      else if (entry.touched) used.push([key, entry.touchedAtMs]);
       else this.#entries.delete(key);
       entry.touched = false;
     }
-    if (keys.length > 0 && !this.#noting) {
+    if (used.length > 0 && !this.#noting) {
       this.#noting = true;
-      void this.#note(keys).finally(() => (this.#noting = false));
+      void this.#note(used).finally(() => (this.#noting = false));
     }
     if (this.#entries.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
-  async #note(keys: readonly string[]): Promise<void> {
+  async #note(used: readonly (readonly [key: string, atMs: number])[]): Promise<void> {
     // Else the notes would pile up and be of yesterday when Redis is back.
     if (this.#redis.status !== 'ready') return;
     const pipeline = this.#redis.pipeline();
-    for (const key of keys) pipeline.set(key, Date.now(), 'EX', NOTE_TTL_SECONDS);
+    for (const [key, atMs] of used) pipeline.set(key, atMs, 'EX', NOTE_TTL_SECONDS);
     await pipeline.exec().catch(this.#onError);
   }
+}
+
+function touch(entry: Entry): void {
+  entry.touched = true;
+  entry.touchedAtMs = Date.now();
 }
 
 /** Ids of unfinished jobs are scored with the second by which their record has expired: what has expired is not unfinished. */

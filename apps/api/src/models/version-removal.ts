@@ -33,16 +33,18 @@ export class VersionRemoval {
   }
 
   async #refuseWhileUsed(name: string, version: string): Promise<void> {
-    const [state, { unfinishedJobs, lastRequestAtMs }] = await Promise.all([
+    const [state, manifest, { unfinishedJobs, lastRequestAtMs = 0 }] = await Promise.all([
       this.repository.state(name),
+      this.repository.get(name, version),
       this.producer.usage(name, version),
     ]);
     const uses: string[] = [];
     if (state.default_version === version) uses.push('it is the default version of the model');
     if (unfinishedJobs > 0)
       uses.push(`${unfinishedJobs} of its jobs ${unfinishedJobs === 1 ? 'waits or runs' : 'wait or run'}`);
-    const idleMs = Date.now() - (lastRequestAtMs ?? 0);
-    if (idleMs < IDLE_MS) {
+    const idleMs = Date.now() - lastRequestAtMs;
+    // Requests from before it was pushed were of another version of that number.
+    if (idleMs < IDLE_MS && lastRequestAtMs >= Date.parse(manifest.created_at)) {
       uses.push(
         `it had a request ${Math.max(0, Math.round(idleMs / 1_000))} s ago (it counts as used for ${IDLE_MS / 1_000} s)`,
       );
