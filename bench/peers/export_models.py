@@ -11,7 +11,11 @@ import os
 
 import torch
 
-from peer_models import SERVED, Bert, image, vision
+from peer_models import SERVED, Bert, example, vision
+
+
+def image():
+    return (torch.randn(1, 3, 224, 224),)
 
 
 def text():
@@ -19,9 +23,9 @@ def text():
 
 
 COMPILED = {
-    "resnet18": (lambda: vision("resnet18"), lambda: (image(1),)),
-    "resnet50": (lambda: vision("resnet50"), lambda: (image(1),)),
-    "mobilenet_v3_small": (lambda: vision("mobilenet_v3_small"), lambda: (image(1),)),
+    "resnet18": (lambda: vision("resnet18"), image),
+    "resnet50": (lambda: vision("resnet50"), image),
+    "mobilenet_v3_small": (lambda: vision("mobilenet_v3_small"), image),
     "bert": (Bert, text),
 }
 # Rows of the calls in cases.safetensors.
@@ -36,30 +40,40 @@ def write(model, inputs, names, axes, pt, onnx):
 
 
 def export_compiled(out):
-    for name, (make, example) in COMPILED.items():
+    for name, (make, inputs_of) in COMPILED.items():
         torch.manual_seed(0)
-        model, inputs = make().eval(), example()
+        model, inputs = make().eval(), inputs_of()
         names = ["x"] if len(inputs) == 1 else ["ids", "mask"]
         axes = {n: {0: "batch"} if len(inputs) == 1 else {0: "batch", 1: "length"} for n in names}
         write(model, inputs, names, axes, f"{out}/{name}.pt", f"{out}/{name}.export.onnx")
         print(name)
 
 
+def settle(model, x):
+    """Batch-norm statistics from one batch, as training leaves them: with the initial ones activations fade to nothing."""
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None
+    if norms:
+        model.train()(x)
+    return model.eval()
+
+
 def export_served(out, only):
     from safetensors.torch import save_file
 
-    for name, (make, example) in SERVED.items():
+    for name, make in SERVED.items():
         if only and name not in only:
             continue
         torch.manual_seed(0)
-        model, place = make().eval(), f"{out}/{name}"
+        model, place = settle(make(), example(name, 4)), f"{out}/{name}"
         os.makedirs(place, exist_ok=True)
         axes = {"x": {0: "batch"}, "y": {0: "batch"}}
-        write(model, (example(2),), ["x"], axes, f"{place}/model.pt", f"{place}/model.onnx")
+        write(model, (example(name, 2),), ["x"], axes, f"{place}/model.pt", f"{place}/model.onnx")
         save_file(model.state_dict(), f"{place}/weights.safetensors")
         cases = {}
         for call, rows in enumerate(CASE_ROWS):
-            cases[f"{call}.in.0"] = x = example(rows)
+            cases[f"{call}.in.0"] = x = example(name, rows)
             cases[f"{call}.out.0"] = model(x).contiguous()
         save_file(cases, f"{place}/cases.safetensors")
         print(name)

@@ -6,11 +6,11 @@
 import { once } from 'node:events';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { OnnxSession } from '@sconce/runtime';
-import type { Tensor } from '@sconce/tensor';
+import { bindCall, type Tensor } from '@sconce/tensor';
 
 export interface BarePlan {
   readonly path: string;
-  /** One call's inputs. */
+  /** One call's inputs, in order. */
   readonly inputs: readonly Tensor[];
   /** Rows of that call. */
   readonly rows: number;
@@ -26,8 +26,9 @@ export interface BareReport {
 
 const WARMUP_SECONDS = 1;
 
-async function loop({ path, inputs, seconds }: BarePlan): Promise<number> {
+async function loop({ path, inputs: given, seconds }: BarePlan): Promise<number> {
   const session = await OnnxSession.open(path, { intraOpThreads: 1 });
+  const inputs = bindCall({ tensors: given, byName: false }, session.signature.inputs);
   const outputs = session.signature.outputs.map(({ name }) => name);
   let calls = 0;
   const fromMs = performance.now() + WARMUP_SECONDS * 1e3;

@@ -1,19 +1,18 @@
 /**
  * What serving costs over the runtime itself, on one machine: HTTP client → API → Redis → worker → thread → back, all of it sharing
- * the cores, against threads that do nothing but run the model; latencies in closed and open loops; cold start and memory; and
- * what people run otherwise (`bench/peers`). What is compared is run in turn, round after round; medians count.
+ * the cores, against threads that do nothing but run the model; latencies in closed and open loops; what is compared is run in turn, round after round; medians count.
  *
  *     npm run build
  *     python bench/peers/export_models.py MODELS --served        # optional: without it two perceptrons
  *     node --conditions=@sconce/source bench/serving/suite.bench.ts [--models MODELS] [--only mlp,resnet18] [--rounds 5] [--seconds 4]
- *         [--peers PYTHON] [--json OUT.json] > docs/performance.md
+ *         [--json OUT.json] > docs/performance.md
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SconceClient } from '@sconce/client';
-import { encodeInferRequest } from '@sconce/tensor';
+import { bindCall, encodeInferRequest } from '@sconce/tensor';
 import { inProcess, load, median } from '../support/in-process.ts';
 import type { LoadPlan, LoadReport } from '../support/load-client.ts';
 import { startBenchStack, type BenchStack } from '../support/stack.ts';
@@ -27,7 +26,6 @@ const { values: flags } = parseArgs({
     only: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '4' },
-    peers: { type: 'string' },
     json: { type: 'string' },
   },
 });
@@ -66,15 +64,16 @@ try {
 async function measureModel(model: BenchModel): Promise<ModelFigures> {
   const client = new SconceClient({ url: stack.url });
   await client.models.push(model.name, new Uint8Array(readFileSync(model.path)), { version: '1' });
-  const { performance: measured } = await client.models.waitUntilReady(model.name, '1');
+  const { performance: measured, signature } = await client.models.waitUntilReady(model.name, '1');
   const bestRows = measured?.best_rows ?? 1;
+  const row = bindCall({ tensors: model.row, byName: false }, signature?.inputs ?? []);
   const bare: number[] = [];
   const bareBest: number[] = [];
   const full: LoadReport[] = [];
   for (let round = 0; round < rounds; round++) {
     progress(`${model.name}: round ${round + 1} of ${rounds}`);
     bare.push((await bareLoop(model, 1)).rowsPerSecond);
-    full.push(await load(planOf(stack, model, { inFlight: 64 })));
+    full.push(await load(planOf(stack, { ...model, row }, { inFlight: 64 })));
     bareBest.push(bestRows === 1 ? (bare.at(-1) ?? 0) : (await bareLoop(model, bestRows)).rowsPerSecond);
   }
   return {
@@ -96,7 +95,9 @@ function bareLoop(model: BenchModel, rows: number): Promise<BareReport> {
 }
 
 /** Closed loops in turn, then open ones at shares of the most that came through. */
-async function measureLatency(model: BenchModel): Promise<SuiteFigures['latency']> {
+async function measureLatency(given: BenchModel): Promise<SuiteFigures['latency']> {
+  const { signature } = await new SconceClient({ url: stack.url }).models.get(given.name, '1');
+  const model = { ...given, row: bindCall({ tensors: given.row, byName: false }, signature?.inputs ?? []) };
   const closed = new Map<number, LoadReport[]>(IN_FLIGHT.map((inFlight) => [inFlight, []]));
   for (let round = 0; round < rounds; round++) {
     for (const [inFlight, reports] of closed) {

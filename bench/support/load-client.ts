@@ -74,7 +74,7 @@ class Connection {
       }
       const head = bytes.toString('latin1', 0, end);
       this.#ok = head.startsWith('HTTP/1.1 200');
-      const length = /content-length: *(\d+)/i.exec(head)?.[1];
+      const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
       if (length === undefined) throw new Error(`an answer without its length: ${head}`);
       this.#left = Number(length) - (bytes.byteLength - end - HEAD_END.byteLength);
     } else this.#left -= chunk.byteLength;

@@ -98,6 +98,7 @@ const CASES: [string, RequestInit, number, RegExp][] = [
   ['a body over the limit', raw(Buffer.alloc(1_000_001)), 413, /1000000/],
   ['a gzip bomb', raw(gzipSync(Buffer.alloc(20_000_000)), { 'content-encoding': 'gzip' }), 413, /1000000/],
   ['a bad timeout', json({ ...x({}), parameters: { timeout: -5 } }), 400, /timeout/],
+  ['a bad priority', json({ ...x({}), parameters: { priority: 256 } }), 400, /priority/],
 ];
 
 /** Queue jobs added since the start: BullMQ's event stream counts on even when it is trimmed. */

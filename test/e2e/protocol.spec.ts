@@ -51,6 +51,7 @@ describe('health and metadata', () => {
         'model_repository',
         'statistics',
         'model_configuration',
+        'schedule_policy',
       ]),
     });
   });

@@ -54,7 +54,19 @@ class Walk {
     if (SHAPE_INPUTS[opType]?.some((place) => has(inputs[place])) === true) this.#add(node, 'makes a shape from');
     const isData = inputs.some(has);
     if (isData && DATA_SIZED.has(opType)) this.#add(node, 'picks by');
-    if (isData || bodies(node).some((body) => this.#reads(body, data))) for (const name of outputs) data.add(name);
+    const makesData = bodies(node).map((body) => this.#body(body, data, isData));
+    if (isData || makesData.includes(true)) for (const name of outputs) mark(data, name);
+  }
+
+  /** A body of another operator (Scan); whether it makes data. It may take any of the node's inputs, and what it made before. */
+  #body(body: OnnxGraph, data: ReadonlySet<string>, isData: boolean): boolean {
+    const silent = new Walk();
+    const within = new Set([...data, ...(isData ? body.inputs.map(({ name }) => name) : [])]);
+    silent.graph(body, within);
+    const makesData = body.outputs.some(({ name }) => within.has(name));
+    if (makesData && !isData) return this.#body(body, data, true);
+    this.found.push(...silent.found);
+    return makesData;
   }
 
   #branch(node: OnnxNode, data: Set<string>): void {
@@ -66,7 +78,7 @@ class Walk {
       return body.outputs.map(({ name }) => within.has(name));
     });
     node.outputs.forEach((name, i) => {
-      if (isData || inner.some((outputs) => outputs[i] === true)) data.add(name);
+      if (isData || inner.some((outputs) => outputs[i] === true)) mark(data, name);
     });
   }
 
@@ -96,18 +108,18 @@ class Walk {
     }
     if (go || [count, first].some((name) => name !== undefined && data.has(name))) this.#add(node, 'loops by');
     node.outputs.forEach((name, i) => {
-      if (results[i] === true || isData[i] === true) data.add(name);
+      if (results[i] === true || isData[i] === true) mark(data, name);
     });
-  }
-
-  /** Whether a body of another operator (Scan) uses a value of the graph around it that is data. */
-  #reads(body: OnnxGraph, data: ReadonlySet<string>): boolean {
-    return body.nodes.some((node) => node.inputs.some((name) => data.has(name)));
   }
 
   #add({ opType, name }: OnnxNode, does: string): void {
     this.found.push({ opType, name, does });
   }
+}
+
+/** `''` is an output that is left out, and elsewhere an input that is. */
+function mark(data: Set<string>, name: string): void {
+  if (name !== '') data.add(name);
 }
 
 function bodies({ attributes }: OnnxNode): OnnxGraph[] {

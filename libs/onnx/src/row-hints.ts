@@ -1,4 +1,4 @@
-import type { OnnxGraph, OnnxModel, OnnxTensor } from './model.ts';
+import type { OnnxDim, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from './model.ts';
 
 /** What a graph tells of its batch axis, for somebody who is to find it out. */
 export interface RowHints {
@@ -18,25 +18,31 @@ const SHAPE_INPUT: Readonly<Record<string, number>> = { Reshape: 1, Expand: 1, T
 export function rowHints(model: OnnxModel): RowHints {
   const { inputs, outputs } = model.graph;
   const weights = new Set(model.graph.initializers.map(({ name }) => name));
-  const free = inputs.filter(({ name, shape }) => !weights.has(name) && typeof shape?.[0] === 'string');
-  const rows = new Set(outputs.map(({ shape }) => shape?.[0]));
-  const sets = [free, free.filter(({ shape }) => rows.has(shape?.[0]))].map((set) => set.map(({ name }) => name));
+  const free = inputs.filter(({ name, shape }) => !weights.has(name) && isFree(shape?.[0]));
+  // That two axes have no name does not make them one.
+  const rows = new Set(outputs.map(({ shape }) => shape?.[0]).filter((size) => typeof size === 'string'));
+  const ofRows = free.filter(({ shape }) => typeof shape?.[0] === 'string' && rows.has(shape[0]));
+  const sets = [free, ofRows].map((set) => set.map(({ name }) => name));
   return { inputs: sets.filter((set) => set.length > 0), sizes: shapeSizes(model.graph) };
 }
+
+const isFree = (size: OnnxDim | undefined): boolean => size === null || typeof size === 'string';
 
 /** First elements of the constant shapes in a graph. */
 function shapeSizes(graph: OnnxGraph): number[] {
   const counts = new Map<number, number>();
-  const walk = (inner: OnnxGraph, outer: ReadonlyMap<string, OnnxTensor>): void => {
-    const constants = new Map([...outer, ...inner.initializers.map((tensor) => [tensor.name, tensor] as const)]);
-    for (const { opType, inputs, outputs, attributes } of inner.nodes) {
-      const value = attributes['value'];
-      if (opType === 'Constant' && value !== undefined && 'tensor' in value)
-        constants.set(outputs[0] ?? '', value.tensor);
-      const shape = constants.get(inputs[SHAPE_INPUT[opType] ?? -1] ?? '');
-      const size = shape === undefined ? undefined : firstElement(shape);
+  const walk = (inner: OnnxGraph, outer: ReadonlyMap<string, number>): void => {
+    const firsts = new Map(outer);
+    const define = (name: string | undefined, first: number | undefined): void => {
+      if (name !== undefined && first !== undefined) firsts.set(name, first);
+    };
+    for (const tensor of inner.initializers) define(tensor.name, firstElement(tensor));
+    for (const node of inner.nodes) {
+      const { opType, inputs, outputs, attributes } = node;
+      if (opType === 'Constant') define(outputs[0], firstOfConstant(node));
+      const size = firsts.get(inputs[SHAPE_INPUT[opType] ?? -1] ?? '');
       if (size !== undefined && size > 0 && size <= MOST_ROWS) counts.set(size, (counts.get(size) ?? 0) + 1);
-      for (const attribute of Object.values(attributes)) if ('graph' in attribute) walk(attribute.graph, constants);
+      for (const attribute of Object.values(attributes)) if ('graph' in attribute) walk(attribute.graph, firsts);
     }
   };
   walk(graph, new Map());
@@ -44,6 +50,12 @@ function shapeSizes(graph: OnnxGraph): number[] {
     .sort(([, a], [, b]) => b - a)
     .slice(0, MOST_SIZES)
     .map(([size]) => size);
+}
+
+function firstOfConstant({ attributes: { value, value_ints: numbers } }: OnnxNode): number | undefined {
+  if (value !== undefined && 'tensor' in value) return firstElement(value.tensor);
+  const first = numbers !== undefined && 'ints' in numbers ? numbers.ints[0] : undefined;
+  return first === undefined ? undefined : Number(first);
 }
 
 function firstElement({ datatype, data }: OnnxTensor): number | undefined {

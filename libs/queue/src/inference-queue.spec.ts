@@ -94,6 +94,21 @@ describe('infer', () => {
     expect(producer.outstanding).toBe(0);
   });
 
+  it('tells the worker each request’s own priority', async () => {
+    const config = configFor();
+    const producer = startProducer(config);
+    const seen: (number | undefined)[] = [];
+    await startConsumer(config, async (delivered) => {
+      seen.push(delivered.request.priority);
+      return increment(delivered);
+    });
+    await Promise.all([
+      producer.infer({ ...request([tensor([1])]), priority: 3 }, soon()),
+      producer.infer(request([tensor([2])]), soon()),
+    ]);
+    expect(seen).toEqual([3, undefined]);
+  });
+
   it('carries tensors too large for the job beside it, and leaves nothing there', async () => {
     const config = configFor();
     const producer = startProducer(config);

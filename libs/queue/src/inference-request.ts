@@ -16,6 +16,8 @@ export interface InferenceRequest {
   readonly inputs: readonly Tensor[];
   /** Names of the outputs wanted, in order. */
   readonly outputs: readonly string[];
+  /** 1 (first) to 255 among those that wait in a worker. */
+  readonly priority?: number;
   readonly trace?: TraceContext;
 }
 
@@ -30,6 +32,13 @@ export function toQueuedRequest(
   request: InferenceRequest,
   own: Pick<QueuedRequest, 'acceptedAtMs' | 'deadlineMs' | 'durable'>,
 ): QueuedRequest {
-  const { inputs, outputs, trace } = request;
-  return { id, inputs: inputs.length, outputs: [...outputs], ...own, ...(trace ? { trace } : {}) };
+  const { inputs, outputs, priority, trace } = request;
+  return {
+    id,
+    inputs: inputs.length,
+    outputs: [...outputs],
+    ...own,
+    ...(priority === undefined ? {} : { priority }),
+    ...(trace ? { trace } : {}),
+  };
 }

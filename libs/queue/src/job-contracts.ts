@@ -14,6 +14,8 @@ const requestSchema = z.object({
   acceptedAtMs: z.number(),
   /** Epoch ms after which nobody wants the answer. */
   deadlineMs: z.number().optional(),
+  /** 1 (first) to 255; requests without one are in between. */
+  priority: z.int().min(1).max(255).optional(),
   /** True where the answer goes to a job record, not (only) to a waiting caller. */
   durable: z.boolean(),
   /** W3C trace context of the span that enqueued it. */

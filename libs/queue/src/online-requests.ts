@@ -11,7 +11,11 @@ import { RequestCoalescer } from './request-coalescer.ts';
 
 /** Tensors outlive their deadline by this much in Redis: clocks differ a little, and a late worker must see why. */
 const PAYLOAD_GRACE_SECONDS = 60;
-const MAX_JOBS_IN_FLIGHT = 2;
+/** While one is on its way the next one gathers. More make jobs smaller, and a job costs what twenty requests do (measured). */
+const MAX_FRESH_JOBS = 2;
+/** A few times what a job of a fast model takes: a slow one's threads must not wait for requests that wait for each other. */
+const FRESH_MS = 10;
+const MAX_JOBS_IN_FLIGHT = 64;
 const MAX_REQUESTS_PER_JOB = 64;
 const MAX_BYTES_PER_JOB = 1024 ** 2;
 
@@ -57,6 +61,8 @@ export class OnlineRequests {
   constructor(options: OnlineRequestsOptions) {
     this.#options = options;
     this.#coalescer = new RequestCoalescer({
+      maxFreshJobs: MAX_FRESH_JOBS,
+      freshMs: FRESH_MS,
       maxJobsInFlight: MAX_JOBS_IN_FLIGHT,
       maxRequestsPerJob: MAX_REQUESTS_PER_JOB,
       maxBytesPerJob: MAX_BYTES_PER_JOB,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { RequestCoalescer } from './request-coalescer.ts';
+import { RequestCoalescer, type CoalescerOptions } from './request-coalescer.ts';
 
 interface Item {
   readonly id: number;
@@ -9,12 +9,15 @@ interface Item {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-function setUp(bounds: { maxJobsInFlight?: number; maxRequestsPerJob?: number; maxBytesPerJob?: number } = {}) {
+function setUp(bounds: Partial<Omit<CoalescerOptions<Item>, 'send'>> = {}) {
   const jobs: { key: string; ids: number[]; done: () => void }[] = [];
   const coalescer = new RequestCoalescer<Item>({
-    maxJobsInFlight: bounds.maxJobsInFlight ?? 1,
-    maxRequestsPerJob: bounds.maxRequestsPerJob ?? 100,
-    maxBytesPerJob: bounds.maxBytesPerJob ?? 1_000,
+    maxFreshJobs: 1,
+    freshMs: 60_000,
+    maxJobsInFlight: 10,
+    maxRequestsPerJob: 100,
+    maxBytesPerJob: 1_000,
+    ...bounds,
     send: (key, items) =>
       new Promise((resolve) => jobs.push({ key, ids: items.map((item) => item.id), done: resolve })),
   });
@@ -49,6 +52,30 @@ describe('RequestCoalescer', () => {
       ['a', [1]],
       ['b', [3]],
     ]);
+  });
+
+  it('does not have full jobs wait for those before them, up to a bound', async () => {
+    const { coalescer, jobs } = setUp({ maxRequestsPerJob: 2, maxJobsInFlight: 3 });
+    for (const id of [1, 2, 3, 4, 5]) coalescer.add('a', { id, bytes: 1 });
+    await turn();
+    // The last one may still be joined by others.
+    expect(jobs.map((job) => job.ids)).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    for (const id of [6, 7, 8, 9]) coalescer.add('a', { id, bytes: 1 });
+    await turn();
+    expect(jobs.map((job) => job.ids).slice(2)).toEqual([[5, 6]]);
+  });
+
+  it('does not have requests wait for a job that takes long', async () => {
+    const { coalescer, jobs } = setUp({ freshMs: 5 });
+    coalescer.add('a', { id: 1, bytes: 1 });
+    await turn();
+    coalescer.add('a', { id: 2, bytes: 1 });
+    await turn();
+    expect(jobs).toHaveLength(1);
+    await expect.poll(() => jobs.map((job) => job.ids)).toEqual([[1], [2]]);
   });
 
   it('takes back only what has not been sent', async () => {

@@ -4,7 +4,11 @@ export interface Coalescable {
 }
 
 export interface CoalescerOptions<T> {
-  /** Jobs of one key that may be under way before the rest waits (and merges). */
+  /** Jobs of one key that may be on their way before the rest waits (and merges). */
+  readonly maxFreshJobs: number;
+  /** How long a job counts as on its way, ms: one that takes longer is being worked on, and waiting for it merges nothing more. */
+  readonly freshMs: number;
+  /** Jobs of one key under way in all; up to that full ones need not wait either. */
   readonly maxJobsInFlight: number;
   readonly maxRequestsPerJob: number;
   readonly maxBytesPerJob: number;
@@ -15,6 +19,8 @@ export interface CoalescerOptions<T> {
 interface Line<T> {
   waiting: T[];
   inFlight: number;
+  /** Those of them that count as on their way. */
+  fresh: number;
   scheduled: boolean;
 }
 
@@ -22,7 +28,8 @@ interface Line<T> {
  * Merges requests that wait together into one queue job.
  *
  * A line (one per model version) is *idle*, *scheduled* (a flush comes at the end of this turn of the event loop) or
- * *blocked* (as many jobs under way as allowed; whatever arrives waits and merges). There is no time window: waiting
+ * *blocked* (as many jobs on their way as allowed; whatever arrives waits and merges, and goes when one of them has been answered or
+ * is being worked on, or when it fills a job by itself). There is no time window: waiting
  * for company only costs latency, and under load the company comes by itself (measured).
  */
 export class RequestCoalescer<T extends Coalescable> {
@@ -36,7 +43,7 @@ export class RequestCoalescer<T extends Coalescable> {
   add(key: string, item: T): void {
     let line = this.#lines.get(key);
     if (line === undefined) {
-      line = { waiting: [], inFlight: 0, scheduled: false };
+      line = { waiting: [], inFlight: 0, fresh: 0, scheduled: false };
       this.#lines.set(key, line);
     }
     line.waiting.push(item);
@@ -53,7 +60,7 @@ export class RequestCoalescer<T extends Coalescable> {
   }
 
   #schedule(key: string, line: Line<T>): void {
-    if (line.scheduled || line.inFlight >= this.#options.maxJobsInFlight) return;
+    if (line.scheduled || !this.#mayGo(line)) return;
     line.scheduled = true;
     setImmediate(() => {
       line.scheduled = false;
@@ -62,10 +69,22 @@ export class RequestCoalescer<T extends Coalescable> {
   }
 
   #flush(key: string, line: Line<T>): void {
-    while (line.waiting.length > 0 && line.inFlight < this.#options.maxJobsInFlight) {
+    while (line.waiting.length > 0 && this.#mayGo(line)) {
       const items = take(line.waiting, this.#options);
       line.inFlight += 1;
+      line.fresh += 1;
+      let isFresh = true;
+      const age = (): void => {
+        if (isFresh) line.fresh -= 1;
+        isFresh = false;
+      };
+      const timer = setTimeout(() => {
+        age();
+        if (line.waiting.length > 0) this.#schedule(key, line);
+      }, this.#options.freshMs);
       void this.#options.send(key, items).then(() => {
+        clearTimeout(timer);
+        age();
         line.inFlight -= 1;
         if (line.waiting.length > 0) this.#schedule(key, line);
         else if (line.inFlight === 0 && !line.scheduled) this.#lines.delete(key);
@@ -73,18 +92,30 @@ export class RequestCoalescer<T extends Coalescable> {
     }
     if (line.waiting.length === 0 && line.inFlight === 0) this.#lines.delete(key);
   }
+
+  #mayGo({ waiting, inFlight, fresh }: Line<T>): boolean {
+    if (inFlight >= this.#options.maxJobsInFlight) return false;
+    return fresh < this.#options.maxFreshJobs || countOf(waiting, this.#options) < waiting.length;
+  }
 }
 
-function take<T extends Coalescable>(
-  waiting: T[],
-  bounds: { readonly maxRequestsPerJob: number; readonly maxBytesPerJob: number },
-): T[] {
+interface JobBounds {
+  readonly maxRequestsPerJob: number;
+  readonly maxBytesPerJob: number;
+}
+
+function take<T extends Coalescable>(waiting: T[], bounds: JobBounds): T[] {
+  return waiting.splice(0, countOf(waiting, bounds));
+}
+
+/** How many of those that wait go into the next job. */
+function countOf(waiting: readonly Coalescable[], { maxRequestsPerJob, maxBytesPerJob }: JobBounds): number {
   let bytes = 0;
   let count = 0;
   for (const item of waiting) {
     bytes += item.bytes;
-    if (count > 0 && (count >= bounds.maxRequestsPerJob || bytes > bounds.maxBytesPerJob)) break;
+    if (count > 0 && (count >= maxRequestsPerJob || bytes > maxBytesPerJob)) break;
     count += 1;
   }
-  return waiting.splice(0, count);
+  return count;
 }

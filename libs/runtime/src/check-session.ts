@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { SconceError } from '@sconce/errors';
 import {
@@ -12,13 +13,14 @@ import {
 import type { OnnxSession } from './onnx-session.ts';
 import type { ModelFile } from './thread-protocol.ts';
 import { tensorDeviation } from './proof/compare-rows.ts';
+import { modelGone } from './verify-files.ts';
 
 /** Other processors and layouts of the weights round otherwise. Relative to the output's magnitude. */
 const TOLERANCE: Partial<Record<Datatype, number>> = { FP16: 5e-2, FP32: 5e-3, FP64: 1e-6 };
 
 /**
  * Repeats the call of a check file: a session that gives other outputs than registration saw is not served.
- * @throws SconceError `model_corrupt`.
+ * @throws SconceError `model_corrupt`, `model_not_found` where the file is gone, `inference_failed` where the call does not run.
  */
 export async function checkSession(session: OnnxSession, path: string): Promise<void> {
   const { inputs, call } = await readCall(session, path);
@@ -51,12 +53,24 @@ async function readCall(
   session: OnnxSession,
   path: string,
 ): Promise<{ readonly inputs: readonly Tensor[]; readonly call: CallCase | undefined }> {
-  const [call] = casesOf(decodeSafetensors(await readFile(path)));
+  const [call] = await readCases(path);
   const inputs = session.signature.inputs.flatMap(({ name }, i) => {
     const tensor = call?.inputs[i];
     return tensor === undefined ? [] : [{ ...tensor, name }];
   });
   return { inputs, call };
+}
+
+async function readCases(path: string): Promise<readonly CallCase[]> {
+  try {
+    return casesOf(decodeSafetensors(await readFile(path)));
+  } catch (cause) {
+    if (!existsSync(path)) throw modelGone(path);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SconceError('model_corrupt', `The model's check call can't be read (${reason}): push it again.`, {
+      cause,
+    });
+  }
 }
 
 function runAll(session: OnnxSession, inputs: readonly Tensor[]): Promise<Tensor[]> {

@@ -166,6 +166,7 @@ function queueRequest({ manifest, request }: PreparedInference, trace: Inference
     pool: manifest.pool,
     inputs: request.inputs,
     outputs: request.outputs.map((output) => output.name),
+    ...priorityOf(request.parameters),
     ...(trace === undefined ? {} : { trace }),
   };
 }
@@ -205,6 +206,20 @@ function timeoutMs(parameters: InferRequest['parameters'], defaultMs: number): n
     });
   }
   return Math.min(timeout / 1_000, defaultMs);
+}
+
+const MAX_PRIORITY = 255;
+
+/** The `priority` request parameter: 1 comes first; 0 is the same as none. */
+function priorityOf(parameters: InferRequest['parameters']): { readonly priority?: number } {
+  const priority = parameters['priority'];
+  if (priority === undefined || priority === 0) return {};
+  if (typeof priority !== 'number' || !Number.isInteger(priority) || priority < 0 || priority > MAX_PRIORITY) {
+    throw new SconceError('invalid_request', `Parameter "priority" must be a whole number from 0 to ${MAX_PRIORITY}.`, {
+      details: { param: 'priority' },
+    });
+  }
+  return { priority };
 }
 
 /** Two requests with one fingerprint are the same request: sent to the same path, with the same bytes. */

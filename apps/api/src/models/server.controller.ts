@@ -2,7 +2,7 @@ import { Controller, Get } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { VERSION } from '../version.ts';
 
-/** What this server speaks beyond the protocol's core. `timeout` works too; `schedule_policy` would promise `priority`. */
+/** What this server speaks beyond the protocol's core. */
 const EXTENSIONS = [
   'binary_tensor_data',
   'classification',
@@ -10,6 +10,7 @@ const EXTENSIONS = [
   'model_repository',
   'model_repository(unload_dependents)',
   'parameters',
+  'schedule_policy',
   'statistics',
 ] as const;
 

@@ -40,6 +40,7 @@ export class InferenceProcessor {
         signal: delivered.signal,
         ...(request.trace === undefined ? {} : { label: request.trace.traceparent }),
         ...(request.deadlineMs === undefined ? {} : { deadlineMs: request.deadlineMs }),
+        ...(request.priority === undefined ? {} : { priority: request.priority }),
       });
       runs = reply.runs;
       return { outputs: reply.outputs, timing: timingOf(delivered, runs) };

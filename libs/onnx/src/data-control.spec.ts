@@ -1,0 +1,326 @@
+import { describe, expect, it } from 'vitest';
+import { GraphBuilder, IR_VERSION, OPSET, checkGraph, dataControl, type OnnxModel, type OnnxTensor } from './index.ts';
+
+const ROWS = { datatype: 'FLOAT', shape: ['batch', 4] } as const;
+const SCALAR = { datatype: 'FLOAT', shape: [] } as const;
+const FLAG = { datatype: 'BOOL', shape: [] } as const;
+const COUNT = { datatype: 'INT64', shape: [] } as const;
+
+const int64 = (name: string, ...values: number[]): OnnxTensor => ({
+  name,
+  datatype: 'INT64',
+  dims: [values.length],
+  data: new Uint8Array(BigInt64Array.from(values, BigInt).buffer),
+});
+const yes: OnnxTensor = { name: 'yes', datatype: 'BOOL', dims: [], data: Uint8Array.of(1) };
+
+/** A graph with the inputs `x`, whose rows are the requests', and `k`, which is the same for all. */
+function graph(build: (graph: GraphBuilder) => string): OnnxModel {
+  const builder = new GraphBuilder();
+  builder.input({ name: 'x', ...ROWS });
+  builder.input({ name: 'k', ...COUNT });
+  builder.output({ name: build(builder), datatype: 'FLOAT', shape: undefined });
+  const built = builder.build('g');
+  checkGraph(built);
+  return { irVersion: IR_VERSION, opsets: { '': OPSET }, producer: 'spec', graph: built, metadata: {} };
+}
+
+const found = (build: (graph: GraphBuilder) => string, inputs: readonly string[] = ['x']): string[] =>
+  dataControl(graph(build), new Set(inputs)).map(({ opType, does }) => `${opType} ${does}`);
+
+/** An If whose branches are made by `build`. */
+function branch(g: GraphBuilder, condition: string, build: (body: GraphBuilder) => string = identityOf('x')): string {
+  const body = (): { graph: ReturnType<GraphBuilder['build']> } => {
+    const inner = g.subgraph();
+    inner.output({ name: build(inner), ...ROWS });
+    return { graph: inner.build('branch') };
+  };
+  return g.node('If', [condition], { attributes: { then_branch: body(), else_branch: body() } });
+}
+
+const identityOf =
+  (name: string) =>
+  (body: GraphBuilder): string =>
+    body.node('Identity', [name]);
+
+interface LoopParts {
+  readonly count?: string;
+  readonly first?: string;
+  readonly carried: readonly string[];
+  /** Given the round's number and what is carried: whether to go on, and the next of each. */
+  readonly body: (body: GraphBuilder, round: string, carried: readonly string[]) => readonly string[];
+}
+
+/** A Loop; its first result. */
+function loop(g: GraphBuilder, { count = '', first = '', carried, body }: LoopParts): string {
+  const inner = g.subgraph();
+  const round = inner.bodyInput('round', COUNT);
+  inner.bodyInput('go_on', FLAG);
+  const names = carried.map((name) => inner.bodyInput(`${name}_in`, ROWS));
+  for (const [i, name] of body(inner, round, names).entries()) inner.output({ name, ...(i === 0 ? FLAG : ROWS) });
+  const attributes = { body: { graph: inner.build('body') } };
+  const [result = ''] = g.nodes('Loop', [count, first, ...carried], { attributes, outputs: carried.length });
+  return result;
+}
+
+const isLarge = (g: GraphBuilder, name: string): string =>
+  g.node('Greater', [g.node('ReduceMax', [name], { attributes: { keepdims: { int: 0 } } }), g.node('Cast', ['k'])]);
+const always = (body: GraphBuilder): string => body.node('Identity', [body.initializer(yes)]);
+
+describe('dataControl', () => {
+  it.each<[what: string, build: (g: GraphBuilder) => string, expected: string[]]>([
+    ['nothing but arithmetic', (g) => g.node('Relu', ['x']), []],
+    ['a shape made of constants', (g) => g.node('Reshape', ['x', g.initializer(int64('shape', -1, 2))]), []],
+    ['a shape made of shapes', (g) => g.node('Reshape', ['x', g.node('Shape', [g.node('Exp', ['x'])])]), []],
+    ['a size of data, which is a shape', (g) => g.node('Range', ['k', g.node('Size', ['x']), 'k']), []],
+    ['a shape of what is no row', (g) => g.node('Expand', ['x', 'k']), []],
+    ['data that are given a shape', (g) => g.node('Reshape', [g.node('Exp', ['x']), 'k']), []],
+    ['a branch by what is no row', (g) => branch(g, g.node('Equal', ['k', 'k'])), []],
+    ['a branch by a shape', (g) => branch(g, g.node('Greater', [g.node('Size', ['x']), 'k'])), []],
+    ['a branch', (g) => branch(g, isLarge(g, 'x')), ['If branches on']],
+    [
+      'a branch by what lies far behind',
+      (g) => branch(g, isLarge(g, g.node('Abs', [g.node('Add', ['x', 'k'])]))),
+      ['If branches on'],
+    ],
+    [
+      'a branch within a branch by no row',
+      (g) => branch(g, g.node('Equal', ['k', 'k']), (body) => branch(body, isLarge(body, 'x'))),
+      ['If branches on', 'If branches on'],
+    ],
+    [
+      'a branch by what one branch made of data',
+      (g) => branch(g, isLarge(g, branch(g, g.node('Equal', ['k', 'k'])))),
+      ['If branches on'],
+    ],
+    [
+      'a branch by what both branches make of no data',
+      (g) => branch(g, g.node('Equal', [branch(g, g.node('Equal', ['k', 'k']), identityOf('k')), 'k'])),
+      [],
+    ],
+    [
+      'a branch by what a branch on data picked',
+      (g) => branch(g, g.node('Equal', [branch(g, isLarge(g, 'x'), identityOf('k')), 'k'])),
+      ['If branches on', 'If branches on'],
+    ],
+  ])('%s', (_, build, expected) => {
+    expect(found(build)).toEqual(expected);
+  });
+
+  it.each<[opType: string, place: number]>([
+    ['Reshape', 1],
+    ['Expand', 1],
+    ['Tile', 1],
+    ['ConstantOfShape', 0],
+    ['Range', 0],
+    ['Range', 1],
+    ['Range', 2],
+    ['Slice', 1],
+    ['Slice', 2],
+    ['Slice', 4],
+    ['Resize', 2],
+    ['Resize', 3],
+    ['Pad', 1],
+    ['TopK', 1],
+    ['Split', 1],
+    ['OneHot', 1],
+  ])('%s makes a shape from its input %i, and of no other', (opType, place) => {
+    const inputs = (data: number): string[] => Array.from({ length: 5 }, (_, i) => (i === data ? 'n' : 'k'));
+    const withData = (data: number): string[] =>
+      found((g) => {
+        const n = g.node('ReduceMax', ['x'], { hint: 'n' });
+        return g.node(
+          opType,
+          inputs(data).map((name) => (name === 'n' ? n : name)),
+        );
+      });
+    expect(withData(place)).toEqual([`${opType} makes a shape from`]);
+    // Data that are resized, sliced, padded: only what says how counts.
+    if (place !== 0) expect(opType === 'Range' ? [] : withData(0)).toEqual([]);
+  });
+
+  it.each(['NonZero', 'Unique', 'Compress', 'NonMaxSuppression'])('%s picks by data', (opType) => {
+    expect(found((g) => g.node(opType, ['x']))).toEqual([`${opType} picks by`]);
+    expect(found((g) => g.node(opType, ['k']))).toEqual([]);
+  });
+
+  describe('a Loop', () => {
+    it.each<[what: string, build: (g: GraphBuilder) => string, expected: string[]]>([
+      [
+        'of so many rounds as k says',
+        (g) => loop(g, { count: 'k', carried: ['x'], body: (b, _, [v]) => [always(b), b.node('Exp', [v ?? ''])] }),
+        [],
+      ],
+      [
+        'of so many rounds as data say',
+        (g) =>
+          loop(g, {
+            count: g.node('ReduceMax', ['x']),
+            carried: ['x'],
+            body: (b, _, [v]) => [always(b), b.node('Exp', [v ?? ''])],
+          }),
+        ['Loop loops by'],
+      ],
+      [
+        'that data may keep from starting',
+        (g) =>
+          loop(g, {
+            count: 'k',
+            first: isLarge(g, 'x'),
+            carried: ['x'],
+            body: (b, _, [v]) => [always(b), b.node('Exp', [v ?? ''])],
+          }),
+        ['Loop loops by'],
+      ],
+      [
+        'until data say so',
+        (g) => loop(g, { carried: ['x'], body: (b, _, [v]) => [isLarge(b, v ?? ''), b.node('Exp', [v ?? ''])] }),
+        ['Loop loops by'],
+      ],
+      [
+        'until data from around it say so',
+        (g) => loop(g, { carried: ['k'], body: (b, _, [v]) => [isLarge(b, 'x'), b.node('Neg', [v ?? ''])] }),
+        ['Loop loops by'],
+      ],
+      [
+        'until what becomes data in its second round says so',
+        (g) =>
+          loop(g, {
+            carried: ['k', 'x'],
+            body: (b, _, [k, x]) => [isLarge(b, k ?? ''), b.node('Neg', [x ?? '']), b.node('Neg', [x ?? ''])],
+          }),
+        ['Loop loops by'],
+      ],
+      [
+        'that branches on data, which counts once',
+        (g) =>
+          loop(g, {
+            count: 'k',
+            carried: ['k', 'k'],
+            body: (b, _, [first, second]) => [
+              always(b),
+              b.node('Neg', [second ?? '']),
+              branch(b, isLarge(b, first ?? '')),
+            ],
+          }),
+        ['If branches on'],
+      ],
+      [
+        'by the number of the round',
+        (g) =>
+          loop(g, {
+            carried: ['x'],
+            body: (b, round, [v]) => [b.node('Less', [round, 'k']), b.node('Exp', [v ?? ''])],
+          }),
+        [],
+      ],
+      [
+        'whose result makes a shape',
+        (g) =>
+          g.node('Expand', [
+            'x',
+            loop(g, { count: 'k', carried: ['k'], body: (b, _, [v]) => [always(b), b.node('Add', [v ?? '', 'x'])] }),
+          ]),
+        ['Expand makes a shape from'],
+      ],
+      [
+        'that only counts, whose result makes a shape',
+        (g) =>
+          g.node('Expand', [
+            'x',
+            loop(g, { count: 'k', carried: ['k'], body: (b, _, [v]) => [always(b), b.node('Neg', [v ?? ''])] }),
+          ]),
+        [],
+      ],
+    ])('%s', (_, build, expected) => {
+      expect(found(build)).toEqual(expected);
+    });
+  });
+
+  describe('a Scan', () => {
+    const scan = (
+      g: GraphBuilder,
+      inputs: readonly string[],
+      build: (b: GraphBuilder, v: string) => string,
+    ): string => {
+      const body = g.subgraph();
+      const [state = ''] = inputs.map((name) => body.bodyInput(`${name}_in`, SCALAR));
+      body.output({ name: build(body, state), ...SCALAR });
+      const attributes = { body: { graph: body.build('body') }, num_scan_inputs: { int: inputs.length - 1 } };
+      return g.node('Scan', inputs, { attributes });
+    };
+
+    it.each<[what: string, build: (g: GraphBuilder) => string, expected: string[]]>([
+      ['of arithmetic', (g) => scan(g, ['x', 'k'], (b, v) => b.node('Exp', [v])), []],
+      [
+        'whose result makes a shape',
+        (g) => g.node('Expand', ['x', scan(g, ['x', 'k'], (b, v) => b.node('Exp', [v]))]),
+        ['Expand makes a shape from'],
+      ],
+      [
+        'of no data whose result makes a shape',
+        (g) => g.node('Expand', ['x', scan(g, ['k', 'k'], (b, v) => b.node('Neg', [v]))]),
+        [],
+      ],
+      [
+        'that reads data from around it',
+        (g) => g.node('Expand', ['x', scan(g, ['k', 'k'], (b, v) => b.node('Add', [v, 'x']))]),
+        ['Expand makes a shape from'],
+      ],
+      [
+        'that reads data from around it in a branch',
+        (g) => g.node('Expand', ['x', scan(g, ['k', 'k'], (b) => branch(b, b.node('Equal', ['k', 'k'])))]),
+        ['Expand makes a shape from'],
+      ],
+      [
+        'that branches on what it scans',
+        (g) => scan(g, ['x', 'k'], (b, v) => branch(b, isLarge(b, v))),
+        ['If branches on'],
+      ],
+      [
+        'that branches on what becomes data in its second round',
+        (g) =>
+          scan(g, ['k', 'k'], (b, v) => {
+            branch(b, isLarge(b, v));
+            return b.node('Neg', ['x']);
+          }),
+        ['If branches on'],
+      ],
+    ])('%s', (_, build, expected) => {
+      expect(found(build)).toEqual(expected);
+    });
+  });
+
+  it('does not take an input that is left out for an output that is left out', () => {
+    const omitting = (g: GraphBuilder): string[] => {
+      const names = ['', g.uniqueName('h')];
+      return g.nodes('LSTM', ['x', 'k', 'k'], { names });
+    };
+    expect(
+      found((g) => {
+        omitting(g);
+        return g.node('Resize', ['x', '', '', 'k']);
+      }),
+    ).toEqual([]);
+    expect(
+      found((g) => {
+        omitting(g);
+        return loop(g, { count: 'k', carried: ['x'], body: (b, _, [v]) => [always(b), b.node('Exp', [v ?? ''])] });
+      }),
+    ).toEqual([]);
+  });
+
+  it('says which node, by name', () => {
+    const [first] = dataControl(
+      graph((g) => g.node('Expand', ['x', g.node('ReduceMax', ['x'])], { hint: 'wide' })),
+      new Set(['x']),
+    );
+    expect(first).toEqual({ opType: 'Expand', name: 'Expand:wide', does: 'makes a shape from' });
+  });
+
+  it('goes by the inputs it is told of', () => {
+    const build = (g: GraphBuilder): string => g.node('Expand', ['x', 'k']);
+    expect(found(build, ['k'])).toEqual(['Expand makes a shape from']);
+    expect(found(build, [])).toEqual([]);
+  });
+});
