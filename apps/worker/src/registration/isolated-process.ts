@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
-import { SconceError, deserializeError } from '@sconce/errors';
+import { SconceError, deserializeError, toSconceError } from '@sconce/errors';
 import { PROCESS_ENVIRONMENT } from '@sconce/runtime/process-environment';
 import type { RegistrationMessage, RegistrationTask } from './registration-task.ts';
 
@@ -19,6 +19,8 @@ export interface IsolationOptions {
   readonly signal: AbortSignal;
   /** Told of every message but `failed`, one after the other. What it throws ends the process. */
   readonly onMessage: (message: Exclude<RegistrationMessage, { kind: 'failed' }>) => Promise<void>;
+  /** What runs in the process: `registration.child` unless said. */
+  readonly childModule?: URL;
 }
 
 /** Serving comes first: the process gets what the threads leave. */
@@ -33,9 +35,11 @@ const MAX_STDERR = 2_000;
  */
 export async function runIsolated(task: RegistrationTask, options: IsolationOptions): Promise<void> {
   const { limits, signal, onMessage } = options;
-  signal.throwIfAborted();
+  // Between two tasks of one registration too: what is thrown then decides whether another worker goes on.
+  if (signal.aborted) throw shuttingDown();
   const fromSource = import.meta.url.endsWith('.ts');
-  const child = fork(new URL(`./registration.child.${fromSource ? 'ts' : 'js'}`, import.meta.url), {
+  const own = new URL(`./registration.child.${fromSource ? 'ts' : 'js'}`, import.meta.url);
+  const child = fork(options.childModule ?? own, {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'advanced',
     // None of ours: it needs nothing of it, and is not to know its secrets.
@@ -59,7 +63,7 @@ export async function runIsolated(task: RegistrationTask, options: IsolationOpti
       isDone = said.kind === (task.kind === 'register' ? 'proved' : 'optimised');
       stage = STAGE_AFTER[said.kind];
       handled = handled.then(() => onMessage(said));
-      handled.catch((error: unknown) => end(error as SconceError));
+      handled.catch((error: unknown) => end(toSconceError(error)));
     }
   });
   const watch = setInterval(() => {
@@ -69,14 +73,16 @@ export async function runIsolated(task: RegistrationTask, options: IsolationOpti
   const timer = setTimeout(() => {
     end(tooMuch(`took more than ${limits.timeoutMs / 1000} s; it was ${stage}`));
   }, limits.timeoutMs);
-  const onAbort = (): void =>
-    end(new SconceError('shutting_down', 'This worker is shutting down; another one registers the model.'));
+  const onAbort = (): void => end(shuttingDown());
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     const ended = exitOf(child);
     child.send(task);
     if (child.pid !== undefined) lowerPriority(child.pid);
     const how = await ended;
+    // What is still to be done with its messages is no business of the process and its limits.
+    clearInterval(watch);
+    clearTimeout(timer);
     await handled.catch(() => undefined);
     if (reason !== undefined) throw reason;
     if (!isDone) throw tooMuch(`ended the process that was ${stage} it (${how})${lastWords(stderr)}`);
@@ -85,6 +91,7 @@ export async function runIsolated(task: RegistrationTask, options: IsolationOpti
     clearInterval(watch);
     clearTimeout(timer);
     signal.removeEventListener('abort', onAbort);
+    child.kill('SIGKILL');
   }
 }
 
@@ -92,7 +99,8 @@ const STAGE_AFTER = { compiled: 'proving', proved: 'proving', optimised: 'optimi
 
 function exitOf(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
-    child.once('error', (cause) => {
+    // Every one: a process that could not be started cannot be told its task either, and an error nobody hears ends the worker.
+    child.on('error', (cause) => {
       // It could not be started, or not be told its task; in the latter case it exits.
       if (child.pid === undefined)
         reject(new SconceError('internal', 'no process for the registration could be started', { cause }));
@@ -118,6 +126,10 @@ function lowerPriority(pid: number): void {
   } catch {
     // It has ended already, or may not be told: only a courtesy to the others.
   }
+}
+
+function shuttingDown(): SconceError {
+  return new SconceError('shutting_down', 'This worker is shutting down; another one registers the model.');
 }
 
 function tooMuch(what: string): SconceError {
