@@ -150,10 +150,41 @@ function compileOptions(archive: TorchScriptArchive, config: ModelConfig): Compi
     const param = params.find((one) => one.name === name);
     if (param === undefined)
       throw configError('arguments', `names "${name}", which the model has not: it takes ${namesOf(params)}`);
-    const type = param.type?.name === 'Optional' ? param.type.args[0]?.name : param.type?.name;
-    args.set(name, typeof value === 'number' && type === 'int' && Number.isInteger(value) ? BigInt(value) : value);
+    const isOptional = param.type?.name === 'Optional';
+    const type = isOptional ? param.type.args[0]?.name : param.type?.name;
+    if (!isOfType(value, type ?? 'Tensor') && !(value === null && isOptional)) {
+      const given = `gives ${JSON.stringify(value)} for "${name}", which takes ${isOptional ? 'None or ' : ''}`;
+      throw configError('arguments', `${given}${TYPE_TEXT[type ?? 'Tensor'] ?? type}`);
+    }
+    args.set(name, typeof value === 'number' && type === 'int' ? BigInt(value) : value);
   }
   return { inputs, args, ...(method === undefined ? {} : { method }) };
+}
+
+type ArgumentValue = NonNullable<ModelConfig['arguments']>[string];
+
+/** Types of parameters that are refused other values here; the compiler has a word in the others. */
+const TYPE_TEXT: Readonly<Record<string, string>> = {
+  int: 'a whole number',
+  float: 'a number',
+  bool: 'true or false',
+  str: 'a text',
+  Tensor: 'a tensor: that is sent with each request, and described in "input"',
+};
+
+function isOfType(value: ArgumentValue, type: string): boolean {
+  switch (type) {
+    case 'int':
+      return Number.isInteger(value);
+    case 'float':
+      return typeof value === 'number';
+    case 'bool':
+      return typeof value === 'boolean';
+    case 'str':
+      return typeof value === 'string';
+    default:
+      return type !== 'Tensor';
+  }
 }
 
 const namesOf = (params: readonly { readonly name: string }[]): string =>
@@ -190,7 +221,7 @@ async function initialState(
 function hintsOf(graph: OnnxModel | undefined, compiled?: CompiledModel): BatchHints {
   if (graph === undefined) return {};
   const { inputs, sizes } = rowHints(graph);
-  const [control] = dataControl(graph, new Set(inputs[0]));
+  const [control] = dataControl(graph, new Set(inputs[0] ?? inputsWithAxes(graph)));
   const where = compiled?.runtimeControl[0];
   return {
     rowInputs: inputs,
@@ -200,6 +231,12 @@ function hintsOf(graph: OnnxModel | undefined, compiled?: CompiledModel): BatchH
         ? undefined
         : `${control.opType} "${control.name}" ${control.does} the data of all rows${where === undefined ? '' : ` (${where})`}, so one row may change what happens to others`,
   };
+}
+
+/** Where no axis 0 is free, rows may be baked in: any input but a number may carry them. */
+function inputsWithAxes({ graph }: OnnxModel): string[] {
+  const weights = new Set(graph.initializers.map(({ name }) => name));
+  return graph.inputs.flatMap(({ name, shape }) => (weights.has(name) || shape?.length === 0 ? [] : [name]));
 }
 
 /** The config's inputs and outputs against what the session takes and gives. */
