@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, truncateSync, writeF
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { SconceError } from '@sconce/errors';
 import { PROCESS_ENVIRONMENT } from '@sconce/runtime/process-environment';
 import { encodeSafetensors, type Tensor } from '@sconce/tensor';
@@ -11,6 +11,8 @@ import { runIsolated, type IsolationLimits, type IsolationOptions } from './isol
 import { digestOf } from './optimise-model.ts';
 import type { Proved, RegistrationMessage, RegistrationTask } from './registration-task.ts';
 
+// The processes get what others leave of the processors: where those are busy, next to nothing.
+vi.setConfig({ testTimeout: 120_000 });
 failOnLeaks();
 
 const folder = temporaryFolder('isolated');
@@ -21,7 +23,7 @@ const emptyFolder = (): string => {
   return path;
 };
 
-const ENOUGH: IsolationLimits = { memoryBytes: 2 * 1024 ** 3, timeoutMs: 60_000 };
+const ENOUGH: IsolationLimits = { memoryBytes: 2 * 1024 ** 3, timeoutMs: 110_000 };
 type Message = Exclude<RegistrationMessage, { kind: 'failed' }>;
 
 const register = (path: string, sha256 = ''): RegistrationTask => ({
@@ -243,8 +245,10 @@ describe('what a registration process does to itself', () => {
   ])('is bounded in time where it %s', async (_, code) => {
     const limits = { timeoutMs: 1_500 };
     const { error, pid, ms } = await run(await affine(), { limits, childModule: child(code) });
-    expect(error).toMatchObject(saying('model_invalid', /registering the model took more than 1\.5 s; it was proving/));
-    expect(ms).toBeLessThan(10_000);
+    expect(error).toMatchObject(
+      saying('model_invalid', /registering the model took more than 1\.5 s; it was (compiling|proving)/),
+    );
+    expect(ms).toBeLessThan(60_000);
     expect(isRunning(pid)).toBe(false);
   });
 
@@ -268,7 +272,7 @@ describe('an abort', () => {
     expect(error).toMatchObject(saying('shutting_down', /another one registers/));
     expect(messages).toHaveLength(1);
     expect(isRunning(pid)).toBe(false);
-    expect(ms).toBeLessThan(10_000);
+    expect(ms).toBeLessThan(60_000);
   });
 
   it('that came before starts nothing', async () => {
@@ -330,10 +334,14 @@ describe('what is done with messages', () => {
   });
 
   it('may take longer than the process may', async () => {
+    const timeoutMs = 4_000;
+    const startMs = performance.now();
     const { error, messages } = await run(await affine(), {
-      limits: { timeoutMs: 2_500 },
+      limits: { timeoutMs },
       childModule: child(`await say('proved'); process.exit(0);`),
-      onMessage: () => delay(1_500),
+      onMessage: async ({ kind }) => {
+        if (kind === 'proved') await delay(startMs + timeoutMs + 500 - performance.now());
+      },
     });
     expect(error).toBeUndefined();
     expect(messages.map(({ kind }) => kind)).toEqual(['compiled', 'proved']);
@@ -427,7 +435,6 @@ it.runIf(process.platform === 'linux')(
     const started = await startProcess({ command: process.execPath, args: [parent], readyLine: 'child ' });
     const pid = Number(started.readyLine.split(' ')[1]);
     expect(await started.exited).toMatchObject({ signal: 'SIGKILL' });
-    await eventually(() => !isRunning(pid), { timeoutMs: 10_000 });
+    await eventually(() => !isRunning(pid), { timeoutMs: 30_000 });
   },
-  60_000,
 );
