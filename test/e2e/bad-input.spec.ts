@@ -96,6 +96,7 @@ const CASES: [string, RequestInit, number, RegExp][] = [
   ['corrupt gzip', raw('not gzip at all', { 'content-encoding': 'gzip' }), 400, /./],
   ['an unknown encoding', raw('{}', { 'content-encoding': 'snappy' }), 415, /./],
   ['a body over the limit', raw(Buffer.alloc(1_000_001)), 413, /1000000/],
+  ['a body far over the limit', raw(Buffer.alloc(30_000_000)), 413, /1000000/],
   ['a gzip bomb', raw(gzipSync(Buffer.alloc(20_000_000)), { 'content-encoding': 'gzip' }), 413, /1000000/],
   ['a bad timeout', json({ ...x({}), parameters: { timeout: -5 } }), 400, /timeout/],
   ['a bad priority', json({ ...x({}), parameters: { priority: 256 } }), 400, /priority/],

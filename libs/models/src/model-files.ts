@@ -102,11 +102,6 @@ export class ModelFiles {
     if (other.id !== folder) await this.#store.deletePrefix(`${formPrefix(manifest, target)}${folder}/`);
     return other;
   }
-
-  /** Forgets a saved form that turned out to be damaged, so that it is made again. */
-  async dropForm(manifest: ModelManifest, target: string): Promise<void> {
-    await this.#store.deletePrefix(formPrefix(manifest, target));
-  }
 }
 
 const folderOf = ({ name, version, upload_id: uploadId }: ModelManifest): string =>

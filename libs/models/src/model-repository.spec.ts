@@ -102,7 +102,7 @@ describe('ModelRepository', () => {
       });
       expect(await repository.get('m', '3')).toEqual(manifest);
       await only('m', '3');
-      expect(await readFile(await repository.artifactPath(manifest))).toEqual(bytes);
+      expect(await readFile((await store.localPath(manifest.artifact.key)) ?? '')).toEqual(bytes);
     });
 
     it('keeps config and cases with the artifact', async () => {
@@ -406,7 +406,7 @@ describe('ModelRepository', () => {
     });
   });
 
-  describe('remove, artifactPath', () => {
+  describe('remove', () => {
     it('removes a version, and with the last one everything', async () => {
       const manifest = await repository.receive('m', '1', onnx(), MAX);
       await repository.receive('m', '2', onnx(), MAX);
@@ -414,7 +414,7 @@ describe('ModelRepository', () => {
       await repository.setState('m', { loaded: false });
       await repository.remove('m', '1');
       expect(await repository.state('m')).toMatchObject({ loaded: false });
-      await expect(repository.artifactPath(manifest)).rejects.toMatchObject({ code: 'model_not_found' });
+      expect(await store.localPath(manifest.artifact.key)).toBeUndefined();
       await expect(repository.remove('m', '1')).rejects.toMatchObject({ code: 'model_not_found' });
       await repository.remove('m', '2');
       await only('mm', '1');

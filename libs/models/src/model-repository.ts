@@ -181,18 +181,6 @@ export class ModelRepository {
     return readDiskUsage(this.#store, name === undefined ? undefined : parseModelName(name));
   }
 
-  /** The artifact as a local file, read-only. @throws SconceError `model_not_found` where it is gone or not received yet. */
-  async artifactPath(manifest: ModelManifest): Promise<string> {
-    const path = manifest.artifact.sha256 === '' ? undefined : await this.#store.localPath(manifest.artifact.key);
-    if (path !== undefined) return path;
-    const { name, version } = manifest;
-    throw new SconceError(
-      'model_not_found',
-      `the artifact of version ${version} of model ${name} is not in the store (${manifest.artifact.key}): the version was removed or is still being uploaded; push it again`,
-      { details: { name, version } },
-    );
-  }
-
   async #getDefault(name: string): Promise<ModelManifest> {
     const { default_version: version } = await this.#states.get(name);
     return version === LATEST ? this.#getLatest(name) : this.#getPinned({ name, version });

@@ -165,8 +165,9 @@ export class InferencePool {
   #place<T extends PlacementThread>(wanted: Placed | undefined, threads: readonly T[]): T | null {
     if (wanted?.file === undefined) return leastBusy(threads) ?? null;
     const { file, thread } = wanted;
-    const chosen =
-      thread === undefined ? this.#placement.choose(file.id, threads) : threads.find(({ id }) => id === thread);
+    // The thread it is for may have been replaced: then any will do, since what no thread takes would wait for good.
+    const own = threads.find(({ id }) => id === thread);
+    const chosen = own ?? this.#placement.choose(file.id, threads);
     if (chosen === undefined) return null;
     wanted.thread = chosen.id;
     this.#placement.started(file.id, chosen.id);

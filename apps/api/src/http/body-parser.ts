@@ -13,11 +13,20 @@ export function installBodyParser(fastify: FastifyInstance, options: { maxBytes:
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) => {
     const config = request.routeOptions.config as Partial<typeof STREAM_BODY>;
-    return config.sconceStreamBody === true ? payload : collect(payload, options.maxBytes);
+    if (config.sconceStreamBody === true) return payload;
+    return collect(payload, { maxBytes: options.maxBytes, isInflated: payload !== request.raw });
   });
 }
 
-function collect(payload: Readable, maxBytes: number): Promise<Buffer> {
+/**
+ * What is too large is read on and thrown away, so that a client that sends all before it listens gets its answer; but a bomb is
+ * not inflated to its end.
+ */
+function collect(
+  payload: Readable,
+  bound: { readonly maxBytes: number; readonly isInflated: boolean },
+): Promise<Buffer> {
+  const { maxBytes, isInflated } = bound;
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -26,7 +35,8 @@ function collect(payload: Readable, maxBytes: number): Promise<Buffer> {
     bytes += chunk.byteLength;
     if (bytes <= maxBytes) chunks.push(chunk);
     else {
-      payload.pause();
+      chunks.length = 0;
+      if (isInflated && bytes > 2 * maxBytes) payload.destroy();
       reject(
         new SconceError(
           'payload_too_large',

@@ -259,11 +259,13 @@ export class MicroBatcher {
       pending.fail(new SconceError('job_cancelled', 'The request was cancelled before it ran.'));
     } else if (deadlineMs !== undefined) {
       const now = Date.now();
-      const needsMs = share.estimate.of(Math.min(pending.rows, pending.request.model.maxBatchRows)) * CERTAINTY;
+      const rows = Math.min(pending.rows, pending.request.model.maxBatchRows);
+      const needsMs = share.estimate.of(rows) * CERTAINTY;
       if (now > deadlineMs) {
         const message = 'The request waited past its timeout and was dropped before it ran.';
         pending.fail(new SconceError('deadline_exceeded', message));
       } else if (now + needsMs > deadlineMs) {
+        share.estimate.doubt(rows);
         const message = `The request was not run: it takes some ${Math.ceil(needsMs / CERTAINTY)} ms, and its timeout is over in ${deadlineMs - now} ms.`;
         pending.fail(new SconceError('deadline_exceeded', message));
       }

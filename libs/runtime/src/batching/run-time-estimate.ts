@@ -2,6 +2,7 @@ import type { MeasuredRun } from './batch-request.ts';
 
 /** Weight of the newest run: the last dozen count. */
 const ALPHA = 0.15;
+const DOUBT = 0.9;
 /** One run cannot move an estimate further than this: a page fault or a stolen core says nothing of the next run. */
 const MAX_STEP = 4;
 
@@ -29,6 +30,14 @@ export class RunTimeEstimate {
       if (more !== undefined) return more;
     }
     return 0;
+  }
+
+  /**
+   * A run was refused for what it was expected to take. An expectation that is too high would never be put right, since nothing
+   * runs: each refusal lowers it, until one is tried.
+   */
+  doubt(rows: number): void {
+    this.#classes[classOf(rows)] = this.of(rows) * DOUBT;
   }
 
   record(rows: number, ms: number): void {
