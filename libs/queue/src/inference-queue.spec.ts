@@ -116,6 +116,19 @@ describe('infer', () => {
     const large = tensor(Array.from({ length: 300_000 }, (_, n) => n % 200));
     const { outputs } = await producer.infer(request([large]), soon());
     expect(Buffer.from(outputs[0]!.data)).toEqual(Buffer.from(large.data.map((byte) => byte + 1)));
+    // Written in pieces, among other commands on the same connection.
+    const sizes = [1, 100_000, 20_000, 3, 700_001, 16_400];
+    const answers = await Promise.all(
+      sizes.map(async (size, n) => {
+        const values = tensor(Array.from({ length: size }, (_, i) => (i + n) % 200));
+        const answer = await producer.infer({ ...request([values, values]), model: `m${n}` }, soon());
+        return Buffer.compare(
+          answer.outputs[0]!.data,
+          values.data.map((byte) => byte + 1),
+        );
+      }),
+    );
+    expect(answers).toEqual(sizes.map(() => 0));
     const redis = new Redis(url);
     try {
       await eventually(async () => {

@@ -7,6 +7,7 @@ import type { Keys } from './keys.ts';
 import type { StoredPayload } from './payload-store.ts';
 import { QUEUE_OPTIONS, REGISTRATION_QUEUE, laneQueueName, type Lane, type QueueKind } from './queue-names.ts';
 import { onRedis } from './redis-connection.ts';
+import { setPieces } from './set-pieces.ts';
 
 /** A queue job ready to be added. */
 export interface PackedJob {
@@ -47,7 +48,7 @@ export class LaneQueues {
     const { queue, backlog } = this.#get(laneQueueName(pool, lane));
     const { beside } = job.payload;
     // One connection keeps the order: the tensors are there before the job is.
-    const stored = beside && this.#redis.set(beside.key, beside.bytes, 'EX', job.ttlSeconds);
+    const stored = beside && setPieces(this.#redis, { ...beside, ttlSeconds: job.ttlSeconds });
     await Promise.all([stored, queue.add('infer', job.data, { ...jobOptions(lane), jobId: job.id })]);
     backlog.noteAdded();
   }

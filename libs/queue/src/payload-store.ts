@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { SconceError } from '@sconce/errors';
-import { decodeFrame, encodeFrame, type Tensor } from '@sconce/tensor';
+import { decodeFrame, framePieces, type Tensor } from '@sconce/tensor';
 import type { InferJob } from './job-contracts.ts';
 import type { Keys } from './keys.ts';
 
@@ -11,15 +11,15 @@ const MAX_INLINE_BYTES = 16 * 1024;
 export interface StoredPayload {
   readonly reference: InferJob['payload'];
   /** To be SET under `key` before the job is added. */
-  readonly beside?: { readonly key: string; readonly bytes: Buffer };
+  readonly beside?: { readonly key: string; readonly pieces: readonly Uint8Array[] };
 }
 
-/** Packs the tensors of a job's requests, in order. */
+/** Packs the tensors of a job's requests, in order. What lies beside the job is the tensors' own memory: it must stay as it is. */
 export function packPayload(keys: Keys, queueJobId: string, tensors: readonly Tensor[]): StoredPayload {
-  const bytes = encodeFrame({ meta: null, tensors });
-  if (bytes.byteLength <= MAX_INLINE_BYTES) return { reference: { inline: bytes.toString('base64') } };
+  const { pieces, byteLength } = framePieces({ meta: null, tensors });
+  if (byteLength <= MAX_INLINE_BYTES) return { reference: { inline: Buffer.concat(pieces).toString('base64') } };
   const key = keys.payload(queueJobId);
-  return { reference: { key }, beside: { key, bytes } };
+  return { reference: { key }, beside: { key, pieces } };
 }
 
 /** Reads a job's tensors back. `deadline_exceeded` where they have outlived their time in Redis. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeFrame, encodeBytes, encodeFrame, viewOf, type Tensor } from './index.ts';
+import { decodeFrame, encodeBytes, encodeFrame, framePieces, viewOf, type Tensor } from './index.ts';
 
 const tensors: Tensor[] = [
   { name: 's', datatype: 'BYTES', shape: [1], data: encodeBytes(['abc']) },
@@ -38,6 +38,13 @@ describe('frame', () => {
     const [, second] = back.tensors;
     if (second?.datatype !== 'FP64') throw new Error('the second tensor is missing');
     expect(viewOf({ ...second, datatype: 'FP64' }).buffer).toBe(bytes.buffer);
+  });
+
+  it('comes in pieces too, with the tensors’ own memory among them', () => {
+    const { pieces, byteLength } = framePieces({ meta: { job: 7 }, tensors });
+    expect(Buffer.concat(pieces)).toEqual(frame());
+    expect(byteLength).toBe(frame().length);
+    for (const { data } of tensors) expect(pieces.some((piece) => piece === data)).toBe(true);
   });
 
   it('crosses shared memory and carries no tensors at all', () => {

@@ -14,6 +14,7 @@ const MAGIC = Buffer.from('SCNF', 'latin1');
 const VERSION = 1;
 const PREFIX_BYTES = 12;
 const ALIGNMENT = 8;
+const ZEROS = new Uint8Array(ALIGNMENT);
 
 /** What a frame carries: a JSON value of the caller's and tensors. */
 export interface Frame {
@@ -31,27 +32,38 @@ interface FrameTensor extends TensorSpec {
  * tensor whose data do not fit its shape, 'internal' for a `meta` that JSON cannot carry.
  */
 export function encodeFrame(frame: Frame): Buffer {
+  const { pieces, byteLength } = framePieces(frame);
+  const bytes = Buffer.allocUnsafeSlow(byteLength);
+  let offset = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, offset);
+    offset += piece.byteLength;
+  }
+  return bytes;
+}
+
+/** The bytes of a frame as they follow each other; the tensors' own memory is among them, not a copy. Throws as `encodeFrame`. */
+export function framePieces(frame: Frame): { readonly pieces: readonly Uint8Array[]; readonly byteLength: number } {
   const tensors = frame.tensors.map((tensor): FrameTensor => {
     checkTensor(tensor);
     const { name, datatype, shape, data } = tensor;
     return { name, datatype, shape, bytes: data.length };
   });
   const header = Buffer.from(stringify({ meta: frame.meta, tensors }));
-  let end = PREFIX_BYTES + header.length;
-  for (const tensor of tensors) end = align(end) + tensor.bytes;
-  const bytes = Buffer.allocUnsafeSlow(end);
-  bytes.set(MAGIC);
-  bytes.writeUInt32LE(VERSION, 4);
-  bytes.writeUInt32LE(header.length, 8);
-  bytes.set(header, PREFIX_BYTES);
-  let offset = PREFIX_BYTES + header.length;
+  const head = Buffer.allocUnsafe(PREFIX_BYTES + header.length);
+  head.set(MAGIC);
+  head.writeUInt32LE(VERSION, 4);
+  head.writeUInt32LE(header.length, 8);
+  head.set(header, PREFIX_BYTES);
+  const pieces: Uint8Array[] = [head];
+  let byteLength = head.length;
   for (const { data } of frame.tensors) {
-    const start = align(offset);
-    bytes.fill(0, offset, start);
-    bytes.set(data, start);
-    offset = start + data.length;
+    const gap = align(byteLength) - byteLength;
+    if (gap > 0) pieces.push(ZEROS.subarray(0, gap));
+    pieces.push(data);
+    byteLength += gap + data.length;
   }
-  return bytes;
+  return { pieces, byteLength };
 }
 
 /**

@@ -14,7 +14,7 @@ export { fromBfloat16Bits, toBfloat16Bits } from './bfloat16.ts';
 export { viewOf, type ViewByDatatype } from './typed-view.ts';
 export { bytesElements, checkTensor, encodeBytes } from './bytes-elements.ts';
 export { concatRows, padRows, rowCount, sliceRows, splitRows, writeRows } from './rows.ts';
-export { decodeFrame, encodeFrame, type Frame } from './frame.ts';
+export { decodeFrame, encodeFrame, framePieces, type Frame } from './frame.ts';
 export { decodeJsonData, encodeJsonData, type NonFinite } from './oip-json.ts';
 export { HEADER_LENGTH_HEADER } from './oip-binary.ts';
 export { parseInferHead, type InferHead, type OipParameters, type OutputHead, type TensorHead } from './oip-head.ts';

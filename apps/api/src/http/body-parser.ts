@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { SconceError } from '@sconce/errors';
 
@@ -18,6 +19,9 @@ export function installBodyParser(fastify: FastifyInstance, options: { maxBytes:
   });
 }
 
+/** From here on a body whose length is known is read into memory of that size at once, instead of being joined at its end. */
+const LARGE_BYTES = 64 * 1024;
+
 /**
  * What is too large is read on and thrown away, so that a client that sends all before it listens gets its answer; but a bomb is
  * not inflated to its end.
@@ -28,13 +32,19 @@ function collect(
 ): Promise<Buffer> {
   const { maxBytes, isInflated } = bound;
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const expectedBytes = isInflated ? 0 : declaredBytes(payload);
+  const whole =
+    expectedBytes >= LARGE_BYTES && expectedBytes <= maxBytes ? Buffer.allocUnsafeSlow(expectedBytes) : undefined;
   const chunks: Buffer[] = [];
   let bytes = 0;
   // Listeners, not an async iterator: that costs several times as much as the rest of reading a small body (measured).
   payload.on('data', (chunk: Buffer) => {
+    const start = bytes;
     bytes += chunk.byteLength;
-    if (bytes <= maxBytes) chunks.push(chunk);
-    else {
+    if (bytes <= maxBytes) {
+      if (whole === undefined) chunks.push(chunk);
+      else whole.set(chunk, start);
+    } else {
       chunks.length = 0;
       if (isInflated && bytes > 2 * maxBytes) payload.destroy();
       reject(
@@ -46,7 +56,7 @@ function collect(
     }
   });
   payload.once('end', () => {
-    resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes));
+    resolve(whole ?? (chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes)));
   });
   payload.once('error', reject);
   payload.once('close', () => {
@@ -56,4 +66,9 @@ function collect(
   // Decompression comes paused.
   payload.resume();
   return promise;
+}
+
+/** `Content-Length`: node's parser sees to it that exactly as many bytes come. 0 where it is not said. */
+function declaredBytes(payload: Readable): number {
+  return payload instanceof IncomingMessage ? Number(payload.headers['content-length'] ?? 0) : 0;
 }
