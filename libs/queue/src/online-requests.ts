@@ -21,6 +21,8 @@ const MAX_BYTES_PER_JOB = 1024 ** 2;
 
 interface Outstanding {
   readonly id: string;
+  /** The coalescer's line it waits or has waited in. */
+  readonly line: string;
   readonly request: InferenceRequest;
   readonly acceptedAtMs: number;
   readonly deadlineMs: number;
@@ -91,7 +93,7 @@ export class OnlineRequests {
       this.#bytes -= bytes;
       resolve(outcome);
     };
-    const outstanding: Outstanding = { id, request, acceptedAtMs, deadlineMs: options.deadlineMs, bytes, settle };
+    const outstanding: Outstanding = { id, line, request, acceptedAtMs, deadlineMs: options.deadlineMs, bytes, settle };
     const giveUp = (error: SconceError): void => {
       this.#coalescer.remove(line, outstanding);
       settle({ ok: false, error: error.toJSON() });
@@ -124,8 +126,16 @@ export class OnlineRequests {
   /** An answer has come. */
   onReply(reply: Reply): void {
     const outstanding = this.#outstanding.get(reply.id);
-    if (outstanding === undefined) this.#options.onLateReply();
-    else outstanding.settle(reply.outcome);
+    if (outstanding === undefined) {
+      this.#options.onLateReply();
+      return;
+    }
+    const { outcome } = reply;
+    // By this process's own clock: the worker's may differ.
+    if (outcome.ok) {
+      this.#coalescer.noteWait(outstanding.line, Date.now() - outstanding.acceptedAtMs - outcome.timing.runMs);
+    }
+    outstanding.settle(outcome);
   }
 
   /** Adds every unanswered job again: after a reconnect nobody knows what Redis still has. */

@@ -78,6 +78,36 @@ describe('RequestCoalescer', () => {
     await expect.poll(() => jobs.map((job) => job.ids)).toEqual([[1], [2]]);
   });
 
+  it('holds requests back a little where answers wait for a thread, but no full job and not with nothing under way', async () => {
+    const { coalescer, jobs } = setUp({ maxFreshJobs: 10, maxRequestsPerJob: 3 });
+    const add = (...ids: number[]): void => {
+      for (const id of ids) coalescer.add('a', { id, bytes: 1 });
+    };
+    add(1);
+    await turn();
+    for (let answers = 0; answers < 20; answers++) coalescer.noteWait('a', 400);
+    add(2);
+    await turn();
+    add(3);
+    await turn();
+    expect(jobs.map((job) => job.ids)).toEqual([[1]]);
+    await expect.poll(() => jobs.map((job) => job.ids)).toEqual([[1], [2, 3]]);
+    add(4, 5, 6, 7);
+    await turn();
+    expect(jobs.map((job) => job.ids).slice(2)).toEqual([[4, 5, 6]]);
+    await expect.poll(() => jobs.length).toBe(4);
+    for (const job of jobs) job.done();
+    await turn();
+    add(8);
+    await turn();
+    expect(jobs.map((job) => job.ids).slice(4)).toEqual([[8]]);
+    // Long ago: what counts is what answers wait now.
+    for (let answers = 0; answers < 20; answers++) coalescer.noteWait('a', 1);
+    add(9);
+    await turn();
+    expect(jobs.map((job) => job.ids).slice(5)).toEqual([[9]]);
+  });
+
   it('takes back only what has not been sent', async () => {
     const { coalescer, jobs } = setUp();
     const [sent, waiting] = [

@@ -16,21 +16,32 @@ export interface CoalescerOptions<T> {
   readonly send: (key: string, items: readonly T[]) => Promise<void>;
 }
 
+/** Requests of a line whose answers wait long for a thread are held back for this part of it: bounded, ms. */
+const HOLD_SHARE = 1 / 8;
+const LEAST_HOLD_MS = 5;
+const MOST_HOLD_MS = 50;
+
 interface Line<T> {
   waiting: T[];
   inFlight: number;
   /** Those of them that count as on their way. */
   fresh: number;
-  scheduled: boolean;
+  /** The flush that will come, and whether it is only held back for company. */
+  flush: { readonly isHeld: boolean; readonly cancel: () => void } | undefined;
+  /** What answers have lately waited in the queue and for a thread, ms. */
+  waitMs: number;
 }
 
 /**
  * Merges requests that wait together into one queue job.
  *
- * A line (one per model version) is *idle*, *scheduled* (a flush comes at the end of this turn of the event loop) or
- * *blocked* (as many jobs on their way as allowed; whatever arrives waits and merges, and goes when one of them has been answered or
- * is being worked on, or when it fills a job by itself). There is no time window: waiting
- * for company only costs latency, and under load the company comes by itself (measured).
+ * A line (one per model version) is *idle*, *scheduled* (a flush comes at the end of this turn of the event loop), *held* (it comes a
+ * little later) or *blocked* (as many jobs on their way as allowed; whatever arrives waits and merges, and goes when one of them has
+ * been answered or is being worked on, or when it fills a job by itself).
+ *
+ * There is no time window while threads are free: waiting for company only costs latency, and under load the company comes by
+ * itself (measured). Where answers wait for a thread anyway, requests are held back for a small part of that wait, since a job costs
+ * the machine more than a request does.
  */
 export class RequestCoalescer<T extends Coalescable> {
   readonly #options: CoalescerOptions<T>;
@@ -43,7 +54,7 @@ export class RequestCoalescer<T extends Coalescable> {
   add(key: string, item: T): void {
     let line = this.#lines.get(key);
     if (line === undefined) {
-      line = { waiting: [], inFlight: 0, fresh: 0, scheduled: false };
+      line = { waiting: [], inFlight: 0, fresh: 0, flush: undefined, waitMs: 0 };
       this.#lines.set(key, line);
     }
     line.waiting.push(item);
@@ -59,13 +70,35 @@ export class RequestCoalescer<T extends Coalescable> {
     return true;
   }
 
+  /** An answer has come that waited so long, ms, before it was run. */
+  noteWait(key: string, waitMs: number): void {
+    const line = this.#lines.get(key);
+    if (line !== undefined) line.waitMs = (line.waitMs + waitMs) / 2;
+  }
+
   #schedule(key: string, line: Line<T>): void {
-    if (line.scheduled || !this.#mayGo(line)) return;
-    line.scheduled = true;
-    setImmediate(() => {
-      line.scheduled = false;
+    const holdMs = this.#holdMs(line);
+    if (line.flush !== undefined && (holdMs > 0 || !line.flush.isHeld)) return;
+    if (!this.#mayGo(line)) return;
+    line.flush?.cancel();
+    const flush = (): void => {
+      line.flush = undefined;
       this.#flush(key, line);
-    });
+    };
+    if (holdMs > 0) {
+      const timer = setTimeout(flush, holdMs);
+      line.flush = { isHeld: true, cancel: () => clearTimeout(timer) };
+    } else {
+      const immediate = setImmediate(flush);
+      line.flush = { isHeld: false, cancel: () => clearImmediate(immediate) };
+    }
+  }
+
+  /** How long the next flush may be held back: not at all with nothing under way or a job full. */
+  #holdMs({ waiting, inFlight, waitMs }: Line<T>): number {
+    const holdMs = waitMs * HOLD_SHARE;
+    if (inFlight === 0 || holdMs < LEAST_HOLD_MS || countOf(waiting, this.#options) < waiting.length) return 0;
+    return Math.min(MOST_HOLD_MS, holdMs);
   }
 
   #flush(key: string, line: Line<T>): void {
@@ -87,8 +120,12 @@ export class RequestCoalescer<T extends Coalescable> {
         age();
         line.inFlight -= 1;
         if (line.waiting.length > 0) this.#schedule(key, line);
-        else if (line.inFlight === 0 && !line.scheduled) this.#lines.delete(key);
+        else if (line.inFlight === 0 && line.flush === undefined) this.#lines.delete(key);
       });
+      if (line.waiting.length > 0 && this.#holdMs(line) > 0) {
+        this.#schedule(key, line);
+        return;
+      }
     }
     if (line.waiting.length === 0 && line.inFlight === 0) this.#lines.delete(key);
   }
