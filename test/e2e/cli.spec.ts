@@ -53,6 +53,13 @@ describe('sconce up', () => {
     });
     const binary = await run('infer', 'affine', '--input', 'x=[[1, 2, 3, 4]]', '--binary');
     expect(binary.stdout).toMatch(/y FP32\[1,4\]\n +3 +5 +7 +9/);
+    const benched = ['bench', 'affine', '--duration', '0.5', '--warmup', '0', '--concurrency'];
+    const load = JSON.parse((await run(...benched, '4', '--rows', '2', '--json')).stdout) as { steps: object[] };
+    expect(load.steps).toEqual([expect.objectContaining({ inFlight: 4, failed: {}, unsent: 0 })]);
+    expect(load.steps).toMatchObject([{ succeeded: expect.any(Number), server: { rowsPerRun: expect.any(Number) } }]);
+    const table = await run(...benched, '1,2');
+    expect(table.stdout).toMatch(/IN FLIGHT +.*P99 MS.*\n +1 +[\d.]+.*\n +2 +[\d.]+/);
+    expect(await run(...benched, '1', '--version', '9')).toMatchObject({ code: 1, stderr: expect.stringMatching(/9/) });
     const used = await run('models', 'remove', 'affine');
     expect([used.code, used.stderr]).toEqual([1, expect.stringMatching(/in use: it had a request .*\n.*--force/)]);
     expect((await run('models', 'remove', 'affine', '--force')).code).toBe(0);
@@ -155,6 +162,8 @@ describe('bad usage', () => {
     [['infer', 'm', '--input', 'x'], /name=JSON/],
     [['infer', 'm', '--input', 'x=[1,'], /not JSON/],
     [['infer', 'm', '--in', '/does/not/exist.json'], /can’t be read/],
+    [['bench', 'm', '--concurrency', '1,none'], /--concurrency .*"none"/],
+    [['bench', 'm', '--rate', '0'], /--rate .*above 0/],
   ])('%j exits 2 with what and what to do', async (args, what) => {
     const { code, stdout, stderr } = await sconce(args);
     expect([code, stdout]).toEqual([2, '']);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../output/failure.ts';
-import { collect, parseArgument, parseInput, type FixedArgument } from './input-options.ts';
+import { collect } from '../output/options.ts';
+import { parseArgument, parseInput, type FixedArgument } from './input-options.ts';
 
 describe('--input', () => {
   it.each([

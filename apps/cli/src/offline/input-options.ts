@@ -42,10 +42,3 @@ function valueOf(text: string): FixedArgument {
   const quoted = /^"(.*)"$|^'(.*)'$/s.exec(text);
   return quoted?.[1] ?? quoted?.[2] ?? text;
 }
-
-/** Adds up the values of an option that may be repeated. */
-export function collect<T>(
-  parse: (text: string) => readonly [string, T],
-): (text: string, all: ReadonlyMap<string, T>) => Map<string, T> {
-  return (text, all) => new Map([...all, parse(text)]);
-}

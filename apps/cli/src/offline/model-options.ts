@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { isPartOf } from '@sconce/tensor';
 import { Program, type CompileOptions, type TensorInput, type TorchScriptArchive } from '@sconce/torchscript';
 import { UsageError } from '../output/failure.ts';
-import { collect, parseArgument, parseInput, type FixedArgument } from './input-options.ts';
+import { collect } from '../output/options.ts';
+import { parseArgument, parseInput, type FixedArgument } from './input-options.ts';
 
 /** What commands that compile take: how the model's inputs look, and arguments fixed at compile time. */
 export interface ModelOptions {

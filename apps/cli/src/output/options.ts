@@ -21,3 +21,10 @@ export function numberOption(name: string): (text: string) => number {
     return value;
   };
 }
+
+/** Adds up the values of an option that may be repeated. */
+export function collect<T>(
+  parse: (text: string) => readonly [string, T],
+): (text: string, all: ReadonlyMap<string, T>) => Map<string, T> {
+  return (text, all) => new Map([...all, parse(text)]);
+}
