@@ -109,6 +109,67 @@ describe('infer', () => {
     expect(seen).toEqual([3, undefined]);
   });
 
+  it('refuses what would be answered too late at the pace of its model, and nothing else', async () => {
+    const config = configFor();
+    const producer = startProducer(config);
+    let turn = Promise.resolve();
+    await startConsumer(config, async (delivered) => {
+      // One after the other, 100 a second.
+      if (delivered.model === 'm') await (turn = turn.then(() => new Promise((resolve) => setTimeout(resolve, 10))));
+      return increment(delivered);
+    });
+    const waiting = Array.from({ length: 200 }, () => producer.infer(request([tensor([1])]), soon(20_000)));
+    await Promise.all(waiting.slice(0, 40));
+    const late = producer.infer(request([tensor([1])]), soon(200));
+    await expect(late).rejects.toMatchObject({
+      code: 'queue_full',
+      message: expect.stringMatching(/after the request's timeout.*Try again/) as string,
+    });
+    await expect(late).rejects.toSatisfy((error: SconceError) => Number(error.details['retryAfterSeconds']) >= 1);
+    await producer.infer(request([tensor([1])]), soon(20_000));
+    await producer.infer({ ...request([tensor([1])]), model: 'other' }, soon(2_000));
+    await Promise.all(waiting);
+    await producer.infer(request([tensor([1])]), soon(2_000));
+  });
+
+  it('costs Redis a bounded number of commands: some dozens for a request alone, a few for one among many', async () => {
+    const server = await startRedisServer({});
+    closers.push(() => server.stop());
+    const config = configFor({ redisUrl: server.url });
+    const producer = startProducer(config);
+    await startConsumer(config, increment);
+    const redis = new Redis(server.url);
+    closers.push(async () => {
+      redis.disconnect();
+    });
+    /** Commands, those within scripts too, and scripts that `work` led to, per request. */
+    const cost = async (requests: number, work: () => Promise<unknown>) => {
+      await redis.config('RESETSTAT');
+      await work();
+      // What follows an answer: the job's completion, the consumer's look for another one.
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      const stats = await redis.info('stats');
+      const calls = /cmdstat_evalsha:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1];
+      const commands = /total_commands_processed:(\d+)/.exec(stats)?.[1];
+      return { commands: Number(commands) / requests, scripts: Number(calls) / requests };
+    };
+    const one = (): Promise<unknown> => producer.infer(request([tensor([1])]), soon());
+    await one();
+    const alone = await cost(20, async () => {
+      for (let n = 0; n < 20; n++) await one();
+    });
+    console.log(alone);
+    expect(alone.scripts).toBeLessThanOrEqual(6);
+    expect(alone.commands).toBeLessThanOrEqual(70);
+    const lane = async (): Promise<void> => {
+      for (let n = 0; n < 20; n++) await one();
+    };
+    const together = await cost(64 * 20, () => Promise.all(Array.from({ length: 64 }, lane)));
+    console.log(together);
+    expect(together.scripts).toBeLessThanOrEqual(0.25);
+    expect(together.commands).toBeLessThanOrEqual(3);
+  });
+
   it('carries tensors too large for the job beside it, and leaves nothing there', async () => {
     const config = configFor();
     const producer = startProducer(config);

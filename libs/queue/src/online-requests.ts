@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { SconceError, deserializeError, toSconceError } from '@sconce/errors';
+import { SconceError, deserializeError, toSconceError, type ErrorCode } from '@sconce/errors';
+import { AnswerRate } from './answer-rate.ts';
 import { toQueuedRequest, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
 import type { InferJob, Outcome } from './job-contracts.ts';
 import type { Keys } from './keys.ts';
@@ -18,6 +19,16 @@ const FRESH_MS = 10;
 const MAX_JOBS_IN_FLIGHT = 64;
 const MAX_REQUESTS_PER_JOB = 64;
 const MAX_BYTES_PER_JOB = 1024 ** 2;
+const MAX_RETRY_AFTER_SECONDS = 60;
+/** Lines whose pace is remembered. */
+const MAX_RATES = 1_024;
+/** Ends that say nothing of the workers' pace. */
+const GIVEN_UP: ReadonlySet<ErrorCode> = new Set([
+  'job_cancelled',
+  'deadline_exceeded',
+  'redis_unavailable',
+  'shutting_down',
+]);
 
 interface Outstanding {
   readonly id: string;
@@ -58,6 +69,8 @@ export class OnlineRequests {
   readonly #inFlight = new Map<string, InFlightJob>();
   /** Request id → the queue job it went into. */
   readonly #jobOf = new Map<string, string>();
+  /** By line. */
+  readonly #rates = new Map<string, AnswerRate>();
   #bytes = 0;
 
   constructor(options: OnlineRequestsOptions) {
@@ -83,9 +96,10 @@ export class OnlineRequests {
     options: { deadlineMs: number; signal?: AbortSignal },
   ): Promise<InferenceAnswer> {
     const bytes = request.inputs.reduce((sum, input) => sum + input.data.byteLength, 0);
-    await this.#admit(request.pool, bytes);
-    const { promise, resolve } = Promise.withResolvers<Outcome>();
     const line = `${request.pool}/${request.model}/${request.version}`;
+    const rate = this.#rateOf(line);
+    await this.#admit(request.pool, { bytes, rate, deadlineMs: options.deadlineMs });
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
     const id = randomUUID();
     const acceptedAtMs = Date.now();
     const settle = (outcome: Outcome): void => {
@@ -109,14 +123,18 @@ export class OnlineRequests {
     };
     this.#outstanding.set(id, outstanding);
     this.#bytes += bytes;
+    rate.begin(acceptedAtMs);
+    let answered = false;
     options.signal?.addEventListener('abort', onAbort, { once: true });
     if (options.signal?.aborted === true) onAbort();
     else this.#coalescer.add(line, outstanding);
     try {
       const outcome = await promise;
+      answered = outcome.ok || !GIVEN_UP.has(outcome.error.code);
       if (!outcome.ok) throw deserializeError(outcome.error);
       return outcome;
     } finally {
+      rate.end(Date.now(), answered);
       clearTimeout(timer);
       options.signal?.removeEventListener('abort', onAbort);
       this.#leaveJob(id);
@@ -148,8 +166,32 @@ export class OnlineRequests {
     for (const outstanding of [...this.#outstanding.values()]) outstanding.settle({ ok: false, error: error.toJSON() });
   }
 
-  async #admit(pool: string, bytes: number): Promise<void> {
+  #rateOf(line: string): AnswerRate {
+    const known = this.#rates.get(line);
+    if (known !== undefined) return known;
+    const rate = new AnswerRate();
+    this.#rates.set(line, rate);
+    if (this.#rates.size > MAX_RATES) {
+      for (const [old, { outstanding }] of this.#rates) {
+        if (outstanding > 0) continue;
+        this.#rates.delete(old);
+        break;
+      }
+    }
+    return rate;
+  }
+
+  /** Throws `queue_full` for what may not wait, or would wait past its deadline. */
+  async #admit(
+    pool: string,
+    { bytes, rate, deadlineMs }: { bytes: number; rate: AnswerRate; deadlineMs: number },
+  ): Promise<void> {
     const { queues, maxOutstanding, maxOutstandingBytes } = this.#options;
+    const lateMs = (rate.expectedWaitMs() ?? 0) - Math.max(0, deadlineMs - Date.now());
+    if (lateMs > 0) {
+      const why = `${rate.outstanding} requests to this model are waiting, so an answer would come ${seconds(lateMs)} s after the request's timeout`;
+      throw queueFull(why, Math.min(MAX_RETRY_AFTER_SECONDS, seconds(lateMs)));
+    }
     if (this.#outstanding.size >= maxOutstanding) {
       throw queueFull(`${maxOutstanding} requests are already waiting for an answer`, 1);
     }
@@ -211,4 +253,9 @@ export class OnlineRequests {
     this.#inFlight.delete(jobId);
     job.freed();
   }
+}
+
+/** Whole seconds, at least one. */
+function seconds(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1_000));
 }
