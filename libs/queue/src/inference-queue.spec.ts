@@ -158,14 +158,12 @@ describe('infer', () => {
     const alone = await cost(20, async () => {
       for (let n = 0; n < 20; n++) await one();
     });
-    console.log(alone);
     expect(alone.scripts).toBeLessThanOrEqual(6);
     expect(alone.commands).toBeLessThanOrEqual(70);
     const lane = async (): Promise<void> => {
       for (let n = 0; n < 20; n++) await one();
     };
     const together = await cost(64 * 20, () => Promise.all(Array.from({ length: 64 }, lane)));
-    console.log(together);
     expect(together.scripts).toBeLessThanOrEqual(0.25);
     expect(together.commands).toBeLessThanOrEqual(3);
   });
