@@ -27,6 +27,8 @@ const envSchema = z.object({
   SCONCE_INTRA_OP_THREADS: positive.optional(),
   /** Most rows in one session call. */
   SCONCE_MAX_BATCH_ROWS: positive.optional(),
+  /** Longest that a run, or the loading of a model, may take: a worker in which one takes longer ends itself. */
+  SCONCE_MAX_RUN_MS: positive.optional(),
   /** Models and bytes of model files that each thread keeps loaded. */
   SCONCE_MAX_MODELS_PER_THREAD: positive.optional(),
   SCONCE_MAX_MODEL_BYTES_PER_THREAD: positive.optional(),
@@ -82,6 +84,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
       threads: vars.SCONCE_THREADS,
       intraOpThreads: vars.SCONCE_INTRA_OP_THREADS,
       maxBatchRows: vars.SCONCE_MAX_BATCH_ROWS,
+      maxRunMs: vars.SCONCE_MAX_RUN_MS,
       maxModelsPerThread: vars.SCONCE_MAX_MODELS_PER_THREAD,
       maxModelBytesPerThread: vars.SCONCE_MAX_MODEL_BYTES_PER_THREAD,
     }),

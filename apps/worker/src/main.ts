@@ -45,14 +45,16 @@ function isStopping(): boolean {
 }
 
 /**
- * Ends the process with exit code 0. Nothing is left to do; a handle that some library forgot must not keep it.
+ * Ends the process. Nothing is left to do; a handle that some library forgot must not keep it.
  *
  * While a thread is inside a native run, `process.exit` would wait for that run and then abort (measured). Becoming
  * another program ends all threads at once; the work they had is delivered to another worker.
  */
-function leave(drained: boolean): never {
-  if (!drained && process.execve !== undefined) process.execve(process.execPath, [process.execPath, '--eval', '0']);
-  process.exit(0);
+function leave(drained: boolean, exitCode = 0): never {
+  if (!drained && process.execve !== undefined) {
+    process.execve(process.execPath, [process.execPath, '--eval', `process.exit(${exitCode})`]);
+  }
+  process.exit(exitCode);
 }
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => (stopping ??= stop(signal)));
@@ -63,6 +65,10 @@ const metricsUrl = await health.listen(config.host, config.metricsPort);
 await worker.start().catch((error: unknown) => {
   // A worker that is told to stop while it waits for Redis gives up its connections: that is no failure to start.
   if (!isStopping()) throw error;
+});
+void worker.hung().then(() => {
+  logger.flush();
+  leave(false, 1);
 });
 logger.info({ pool: config.pool, threads: config.runtime.threads, metricsUrl }, 'taking jobs');
 process.send?.({ type: 'ready', metricsUrl });

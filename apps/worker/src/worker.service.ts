@@ -7,7 +7,7 @@ import {
   type Lane,
   type Notice,
 } from '@sconce/queue';
-import { InferencePool } from '@sconce/runtime';
+import { InferencePool, type HungRun } from '@sconce/runtime';
 import type { Logger } from '@sconce/telemetry';
 import type { WorkerConfig } from './config.ts';
 import { InferenceProcessor } from './inference/inference.processor.ts';
@@ -17,6 +17,10 @@ import { RegistrationProcessor } from './registration/registration.processor.ts'
 import { CONFIG, LOGGER } from './tokens.ts';
 
 const LANES: readonly Lane[] = ['online', 'batch'];
+/** Deliveries of a job after which a model whose run hangs again is not run any more. */
+const MAX_HUNG_DELIVERIES = 2;
+/** How long handing back may take before the process ends. */
+const GIVE_UP_MS = 5_000;
 
 /**
  * The worker's life: *stopped* → `start` → *running* → `stop` → *stopped*.
@@ -85,6 +89,32 @@ export class WorkerService {
     if (drained) await this.pool.close();
     await Promise.all([this.statistics.close(), this.#notices?.close()]);
     return drained;
+  }
+
+  /**
+   * Resolves when a run has taken so long that it counts as hung, after this worker's jobs have been handed back. The process must
+   * end now: the thread cannot. The first time the run gets another chance, elsewhere; then the version is put in quarantine.
+   */
+  async hung(): Promise<void> {
+    const run = await this.pool.hung;
+    this.#running = false;
+    // A Redis or a store that does not answer holds nothing up: locks run out by themselves.
+    await Promise.race([this.#giveUp(run), new Promise((resolve) => setTimeout(resolve, GIVE_UP_MS))]);
+  }
+
+  async #giveUp({ fileId, runMs }: HungRun): Promise<void> {
+    const { name, version } = this.models.versionOf(fileId);
+    const deliveries = Math.max(...this.#consumers.map((consumer) => consumer.deliveries(name, version)));
+    const about = { model: name, version, runMs: Math.round(runMs), deliveries };
+    this.logger.error(about, 'a run does not end: this worker ends, and its jobs go to others');
+    const seconds = this.config.runtime.maxRunMs / 1_000;
+    if (deliveries >= MAX_HUNG_DELIVERIES) {
+      await this.models
+        .quarantine(name, version, `${deliveries} runs in a row did not end within ${seconds} s`)
+        .then(() => this.#consumers[0]?.notify({ kind: 'unload', model: name, version }))
+        .catch((error: unknown) => this.logger.error({ err: error, ...about }, 'no quarantine'));
+    }
+    await Promise.all(this.#consumers.map((consumer) => consumer.handBack()));
   }
 
   #onNotice(notice: Notice): void {

@@ -57,6 +57,8 @@ export interface ModelVersion {
   readonly name: string;
   readonly version: string;
   readonly status: ModelStatus;
+  /** Why it is not run any more: it made workers hang. Loading the model lets it run again. */
+  readonly quarantined?: string;
   readonly error?: { readonly code: string; readonly message: string };
   readonly platform: string;
   readonly signature?: { readonly inputs: readonly TensorSpec[]; readonly outputs: readonly TensorSpec[] };

@@ -3,6 +3,7 @@ export type { ModelId } from './manifest-store.ts';
 export {
   ModelDirectory,
   modelDirectoryConfigSchema,
+  requireRunnable,
   type ModelDirectoryConfigInput,
   type ModelDirectoryOptions,
   type ResolvedModel,

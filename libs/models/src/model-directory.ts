@@ -1,7 +1,7 @@
 import { SconceError } from '@sconce/errors';
 import { z } from 'zod';
 import { LruMap } from './lru-map.ts';
-import type { ModelManifest } from './model-manifest.ts';
+import { requireReady, type ModelManifest, type ReadyManifest } from './model-manifest.ts';
 import { parseModelName, parseModelVersion } from './model-name.ts';
 import type { ModelRepository } from './model-repository.ts';
 
@@ -27,6 +27,16 @@ export interface ResolvedModel {
   readonly loaded: boolean;
   /** Whether threads keep it when others need room. */
   readonly keepLoaded: boolean;
+  /** Why this version is not run any more. */
+  readonly quarantined?: string;
+}
+
+/** The version where it may be run. Throws `model_not_ready`. */
+export function requireRunnable({ manifest, quarantined }: ResolvedModel): ReadyManifest {
+  const { name, version } = manifest;
+  if (quarantined === undefined) return requireReady(manifest);
+  const message = `version ${version} of model ${name} is in quarantine: ${quarantined}; POST /v2/repository/models/${name}/load lets it run again`;
+  throw new SconceError('model_not_ready', message, { details: { name, version } });
 }
 
 /** What a directory needs. */
@@ -161,11 +171,12 @@ export class ModelDirectory {
   }
 
   async #read(name: string, version: string | undefined): Promise<ResolvedModel> {
-    const [manifest, { loaded, keep_loaded: keepLoaded }] = await Promise.all([
+    const [manifest, { loaded, keep_loaded: keepLoaded, quarantined }] = await Promise.all([
       this.#repository.get(name, version),
       this.#repository.state(name),
     ]);
-    return { manifest, loaded, keepLoaded };
+    const why = quarantined?.[manifest.version];
+    return { manifest, loaded, keepLoaded, ...(why === undefined ? {} : { quarantined: why }) };
   }
 }
 

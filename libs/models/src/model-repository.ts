@@ -11,6 +11,8 @@ import { LATEST, ModelStates, type ModelState } from './model-state.ts';
 import { checkTransition } from './model-status.ts';
 import { ModelUploads, type ReceiveOptions } from './model-uploads.ts';
 
+/** Versions of one model in quarantine that are remembered: its state is bounded. */
+const MAX_QUARANTINED = 16;
 const MANIFESTS_AT_ONCE = 16;
 const SUGGESTIONS_TTL_MS = 5_000;
 
@@ -146,6 +148,9 @@ export class ModelRepository {
         await this.#states.set(name, { ...state, default_version: LATEST });
       }
       await this.#store.deletePrefix(prefix);
+      if (state.quarantined?.[version] !== undefined) {
+        await this.#states.set(name, withoutQuarantine(await this.#states.get(name), version));
+      }
       // Not the model's whole prefix: another process may be uploading a new version beneath it.
       if ((await this.#manifests.ids(name)).length === 0) await this.#states.delete(name);
     });
@@ -157,7 +162,8 @@ export class ModelRepository {
   }
 
   /**
-   * Changes what holds for all versions of a model, in one step: whoever reads it sees it before or after.
+   * Changes what holds for all versions of a model, in one step: whoever reads it sees it before or after. Loading a model ends
+   * the quarantine of its versions.
    * @throws SconceError `model_not_found`; `invalid_request`, `model_not_ready` for a default version that can't be one.
    */
   async setState(name: string, patch: Partial<ModelState>): Promise<ModelState> {
@@ -170,9 +176,20 @@ export class ModelRepository {
         const manifest = await this.get(name, version);
         if (manifest.status !== 'ready') throw notReady(manifest, 'only a version that is ready can be the default');
       }
-      const after = { ...(await this.#states.get(name)), ...patch };
+      const before = await this.#states.get(name);
+      const after = { ...(patch.loaded === true ? withoutQuarantine(before) : before), ...patch };
       await this.#states.set(name, after);
       return after;
+    });
+  }
+
+  /** Has a version run no more, until its model is loaded again: `why` is what callers are told. @throws SconceError `model_not_found`. */
+  async quarantine(name: string, version: string, why: string): Promise<void> {
+    await this.#locks.run(name, async () => {
+      await this.get(name, version);
+      const state = await this.#states.get(name);
+      const others = Object.entries(state.quarantined ?? {}).slice(1 - MAX_QUARANTINED);
+      await this.#states.set(name, { ...state, quarantined: { ...Object.fromEntries(others), [version]: why } });
     });
   }
 
@@ -253,6 +270,12 @@ export class ModelRepository {
     }
     return this.#suggestions.names;
   }
+}
+
+/** The state with one version, or all, out of quarantine. */
+function withoutQuarantine({ quarantined, ...state }: ModelState, version?: string): ModelState {
+  const left = Object.entries(quarantined ?? {}).filter(([other]) => version !== undefined && other !== version);
+  return left.length === 0 ? state : { ...state, quarantined: Object.fromEntries(left) };
 }
 
 function isDefaultVersion(name: string, version: string): SconceError {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FolderStore } from '@sconce/storage';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ModelRepository } from './index.ts';
+import { ModelDirectory, ModelRepository, requireRunnable } from './index.ts';
 
 const MAX = { maxBytes: 1_000_000 };
 const signature = { inputs: [], outputs: [] } as const;
@@ -51,6 +51,40 @@ describe('state of a model', () => {
     expect(await new ModelRepository({ store }).state('m')).toEqual(state);
     expect(await repository.setState('m', { loaded: true })).toEqual({ ...state, loaded: true });
     await expect(repository.setState('n', { loaded: false })).rejects.toMatchObject({ code: 'model_not_found' });
+  });
+
+  it('keeps versions in quarantine, each with its reason, until the model is loaded again', async () => {
+    await push('1');
+    await push('2');
+    await repository.quarantine('m', '1', 'it hung');
+    await repository.quarantine('m', '2', 'it hung too');
+    await repository.setState('m', { keep_loaded: true });
+    expect(await new ModelRepository({ store }).state('m')).toMatchObject({
+      loaded: true,
+      quarantined: { 1: 'it hung', 2: 'it hung too' },
+    });
+    const directory = new ModelDirectory({ repository });
+    const [first] = await Promise.all([directory.resolve('m', '1'), directory.resolve('m')]);
+    expect(() => requireRunnable(first)).toThrow(/version 1 of model m is in quarantine: it hung; .*models\/m\/load/);
+    await repository.setState('m', { loaded: true });
+    expect(await repository.state('m')).not.toHaveProperty('quarantined');
+    directory.invalidate('m');
+    expect(requireRunnable(await directory.resolve('m', '1')).version).toBe('1');
+    await expect(repository.quarantine('m', '3', '')).rejects.toMatchObject({ code: 'model_not_found' });
+  });
+
+  it('forgets the quarantine of a version that is removed, and of the first of very many', async () => {
+    const versions = Array.from({ length: 17 }, (_, index) => String(index + 1));
+    for (const version of versions) {
+      await push(version);
+      await repository.quarantine('m', version, 'x'.repeat(100));
+    }
+    expect(Object.keys((await repository.state('m')).quarantined ?? {})).toEqual(versions.slice(1));
+    await repository.remove('m', '5');
+    expect((await repository.state('m')).quarantined).not.toHaveProperty('5');
+    for (const version of versions.filter((other) => other !== '5' && other !== '1'))
+      await repository.remove('m', version);
+    expect(await repository.state('m')).not.toHaveProperty('quarantined');
   });
 
   it('loses nothing of parallel changes', async () => {

@@ -17,6 +17,8 @@ export interface ModelState {
   readonly default_version: string;
   /** Whether threads that hold the model keep it when others need room. */
   readonly keep_loaded: boolean;
+  /** Versions that are not run any more, and why: they made workers hang. Loading the model lets them run again. */
+  readonly quarantined?: Readonly<Record<string, string>>;
 }
 
 /** A model nobody has said anything about. */
@@ -31,6 +33,7 @@ const modelStateSchema = z.strictObject({
     .refine((text) => text === LATEST || (/^[1-9][0-9]*$/.test(text) && Number(text) <= MAX_MODEL_VERSION))
     .default(INITIAL.default_version),
   keep_loaded: z.boolean().default(INITIAL.keep_loaded),
+  quarantined: z.record(z.string(), z.string()).optional(),
 });
 
 /**
@@ -52,10 +55,10 @@ export class ModelStates {
     try {
       // One byte too many is enough to make it no JSON of ours.
       const bytes = await source.read(0, Math.min(source.size, MAX_STATE_BYTES));
-      const { loaded, default_version, keep_loaded } = modelStateSchema.parse(
+      const { loaded, default_version, keep_loaded, quarantined } = modelStateSchema.parse(
         JSON.parse(new TextDecoder().decode(bytes)),
       );
-      return { loaded, default_version, keep_loaded };
+      return { loaded, default_version, keep_loaded, ...(quarantined === undefined ? {} : { quarantined }) };
     } catch (error) {
       if (error instanceof SconceError) throw error;
       const message =

@@ -11,10 +11,11 @@ import {
 } from './job-contracts.ts';
 import { JobRecords } from './job-records.ts';
 import { Keys } from './keys.ts';
+import { publishNotice, type Notice } from './notices.ts';
 import { dropPayload, readPayload } from './payload-store.ts';
 import type { QueueConfig } from './queue-config.ts';
 import { MAX_DELIVERIES, QUEUE_OPTIONS, laneQueueName, type Lane } from './queue-names.ts';
-import { connectRedis } from './redis-connection.ts';
+import { connectRedis, disconnectCopies } from './redis-connection.ts';
 import { closeWorker } from './worker-close.ts';
 import { ReplyWriter } from './reply-channel.ts';
 
@@ -67,7 +68,7 @@ export class LaneConsumer {
   readonly #records: JobRecords;
   readonly #replies: ReplyWriter;
   readonly #cancels = new Map<string, AbortController>();
-  #activeJobs = 0;
+  readonly #active = new Set<Job<InferJob>>();
 
   constructor(options: LaneConsumerOptions) {
     const { config, pool, lane } = options;
@@ -107,11 +108,30 @@ export class LaneConsumer {
    * lock has run out. Answers whether everything was finished.
    */
   async close(graceMs: number): Promise<boolean> {
-    return closeWorker(this.#worker, { redis: this.#redis, graceMs, activeJobs: () => this.#activeJobs });
+    return closeWorker(this.#worker, { redis: this.#redis, graceMs, activeJobs: () => this.#active.size });
+  }
+
+  /** How often the job of this model that was delivered most often, of those under way here, has been; 0 where there is none. */
+  deliveries(model: string, version: string): number {
+    const own = [...this.#active].filter(({ data }) => data.model === model && data.version === version);
+    return Math.max(0, ...own.map((job) => job.attemptsStarted));
+  }
+
+  /** Puts every job under way back into the queue: this process is about to end, and others need not wait for its locks. */
+  async handBack(): Promise<void> {
+    await this.#worker.pause(true);
+    // It may be waiting for a job: the first one handed back would come to it again.
+    await disconnectCopies(this.#redis);
+    await Promise.all([...this.#active].map((job) => job.moveToWait(job.token).catch(this.#options.onError)));
+  }
+
+  /** Tells every worker, this one too. */
+  async notify(notice: Notice): Promise<void> {
+    await publishNotice(this.#redis, this.#keys, notice);
   }
 
   async #take(job: Job<InferJob>): Promise<void> {
-    this.#activeJobs += 1;
+    this.#active.add(job);
     this.#options.onJob?.('taken');
     try {
       await this.#process(job);
@@ -120,7 +140,7 @@ export class LaneConsumer {
       this.#options.onJob?.('retried');
       throw error;
     } finally {
-      this.#activeJobs -= 1;
+      this.#active.delete(job);
     }
   }
 

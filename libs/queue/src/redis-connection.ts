@@ -28,6 +28,13 @@ class EndableRedis extends Redis {
     if (!reconnect) for (const copy of this.#copies) copy.disconnect();
   }
 
+  async disconnectCopies(): Promise<void> {
+    const copies = this.#copies.filter(({ status }) => status !== 'end');
+    const ended = copies.map((copy) => new Promise((resolve) => copy.once('end', resolve)));
+    for (const copy of copies) copy.disconnect();
+    await Promise.all(ended);
+  }
+
   override duplicate(override: Partial<RedisOptions> = {}): Redis {
     const copy = new EndableRedis({ ...this.options, ...override, replyMapping: 'legacy' });
     this.#copies.push(copy);
@@ -51,6 +58,11 @@ export function connectRedis(url: string, role: ConnectionRole, onError: (error:
   });
   redis.on('error', onError);
   return redis;
+}
+
+/** Ends the copies of a connection, on which BullMQ blocks for jobs, and not the connection itself; resolves when they have ended. */
+export async function disconnectCopies(redis: Redis): Promise<void> {
+  if (redis instanceof EndableRedis) await redis.disconnectCopies();
 }
 
 /** Closes politely, or at once where Redis does not answer. */

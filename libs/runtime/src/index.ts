@@ -18,6 +18,7 @@ export type {
   MeasuredRun,
   RunRecord,
 } from './batching/batch-request.ts';
+export type { HungRun } from './run-watch.ts';
 export { MicroBatcher } from './batching/micro-batcher.ts';
 export { checkSession } from './check-session.ts';
 export { OnnxSession, type ModelSource } from './onnx-session.ts';

@@ -4,6 +4,7 @@ import { SconceError, deserializeError } from '@sconce/errors';
 import { byteLength, padRows, type Tensor } from '@sconce/tensor';
 import type { RuntimeConfig } from './runtime-config.ts';
 import { disableRuntimeTelemetry } from './runtime-telemetry.ts';
+import { RunWatch, type HungRun } from './run-watch.ts';
 import { SharedArena } from './shared-arena.ts';
 import { ThreadPlacement, leastBusy, type PlacementThread } from './thread-placement.ts';
 import type {
@@ -21,6 +22,9 @@ import type {
 
 /** Keeps every tensor in a task's buffer aligned for any element type and for SIMD loads. */
 const ALIGNMENT = 64;
+
+/** How often hung runs are looked for, at least. */
+const MAX_LOOK_MS = 1_000;
 
 /** Models remembered as verified. */
 const MAX_VERIFIED = 4096;
@@ -63,6 +67,9 @@ export class InferencePool {
   readonly #placement = new ThreadPlacement();
   readonly #verified = new Set<string>();
   readonly #verifying = new Map<string, Promise<unknown>>();
+  readonly #watch: RunWatch;
+  readonly #watchTimer: NodeJS.Timeout;
+  readonly #hung = Promise.withResolvers<HungRun>();
   #closing: Promise<void> | undefined;
 
   constructor(config: RuntimeConfig) {
@@ -93,8 +100,24 @@ export class InferencePool {
       loadBalancer: (task, threads) => this.#place((task as PlacedTask)[queueOptionsSymbol], threads),
       ...(fromSource ? { execArgv: ['--conditions=@sconce/source', '--no-warnings'] } : {}),
     });
+    this.#watch = new RunWatch({ maxRunMs: config.maxRunMs });
+    this.#watchTimer = setInterval(
+      () => {
+        const hung = this.#watch.look(performance.now());
+        if (hung !== undefined) this.#hung.resolve(hung);
+      },
+      Math.min(MAX_LOOK_MS, Math.ceil(config.maxRunMs / 4)),
+    ).unref();
     // A thread that dies rejects its tasks (`thread_crashed`); the event itself must not end the process.
     this.#piscina.on('error', () => undefined);
+  }
+
+  /**
+   * Resolves with the first run that takes longer than `maxRunMs`. Nothing can end it but the end of the process: the thread cannot
+   * be ended while it is inside native code.
+   */
+  get hung(): Promise<HungRun> {
+    return this.#hung.promise;
   }
 
   /** Opens the file in a thread and reports its signature; keeps nothing. Throws `model_invalid`. */
@@ -155,6 +178,7 @@ export class InferencePool {
   async close(): Promise<void> {
     this.#closing ??= (async () => {
       await Promise.allSettled(this.#running);
+      clearInterval(this.#watchTimer);
       this.#notices.close();
       await this.#piscina.destroy();
     })();
@@ -163,12 +187,17 @@ export class InferencePool {
 
   /** Where a task goes; one that needs no model, or that is for one thread, is told apart by what it says. */
   #place<T extends PlacementThread>(wanted: Placed | undefined, threads: readonly T[]): T | null {
-    if (wanted?.file === undefined) return leastBusy(threads) ?? null;
-    const { file, thread } = wanted;
+    const chosen = wanted?.file === undefined ? leastBusy(threads) : this.#placeModel(wanted, wanted.file, threads);
+    if (wanted !== undefined && chosen !== undefined) this.#watch.started(wanted, chosen.id, performance.now());
+    return chosen ?? null;
+  }
+
+  #placeModel<T extends PlacementThread>(wanted: Placed, file: ModelFile, threads: readonly T[]): T | undefined {
+    const { thread } = wanted;
     // The thread it is for may have been replaced: then any will do, since what no thread takes would wait for good.
     const own = threads.find(({ id }) => id === thread);
     const chosen = own ?? this.#placement.choose(file.id, threads);
-    if (chosen === undefined) return null;
+    if (chosen === undefined) return undefined;
     wanted.thread = chosen.id;
     this.#placement.started(file.id, chosen.id);
     if (thread === undefined) {
@@ -203,6 +232,7 @@ export class InferencePool {
       });
     } finally {
       this.#running.delete(pending);
+      this.#watch.ended(placed, performance.now());
     }
     const { file, thread } = placed;
     if (file !== undefined && thread !== undefined) {

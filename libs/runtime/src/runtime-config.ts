@@ -24,6 +24,8 @@ export const runtimeConfigSchema = z.object({
   maxBatchRows: z.int().min(1).max(65_536).default(64),
   /** Row ranges waiting for a thread; more are refused. */
   maxWaiting: z.int().min(1).default(65_536),
+  /** Longest that a run, or the loading of a model, may take, ms: what takes longer counts as hung. */
+  maxRunMs: z.int().min(100).default(120_000),
   /** Shared memory kept for reuse, bytes. */
   maxIdleArenaBytes: z
     .int()

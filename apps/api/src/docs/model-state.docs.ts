@@ -24,6 +24,10 @@ const LISTED_VERSION: SchemaObject = {
     ...MODEL_VERSION_SCHEMA.properties,
     serving: { type: 'boolean', description: 'Whether requests without a version get it' },
     disk_bytes: { type: 'integer', description: 'All its files' },
+    quarantined: {
+      type: 'string',
+      description: 'Why it is not run any more: it made workers hang. `loaded: true` for the model lets it run again',
+    },
   },
 };
 

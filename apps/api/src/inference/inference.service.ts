@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { SconceError } from '@sconce/errors';
-import { ModelDirectory, requireReady, type ModelBatch, type ReadyManifest } from '@sconce/models';
+import { ModelDirectory, requireRunnable, type ModelBatch, type ReadyManifest } from '@sconce/models';
 import { InferenceProducer, type InferenceRequest, type JobRecord, type Lane, type RequestTiming } from '@sconce/queue';
 import type { Context, Telemetry } from '@sconce/telemetry';
 import {
@@ -62,9 +62,9 @@ export class InferenceService {
 
   /** A model that takes requests now. Throws `model_not_found`, `model_not_ready`. */
   async servedModel(model: string, version: string | undefined): Promise<ReadyManifest> {
-    const { manifest, loaded } = await this.directory.resolve(model, version);
-    const ready = requireReady(manifest);
-    if (!loaded) {
+    const resolved = await this.directory.resolve(model, version);
+    const ready = requireRunnable(resolved);
+    if (!resolved.loaded) {
       throw new SconceError(
         'model_not_ready',
         `Model "${model}" has been unloaded; POST /v2/repository/models/${model}/load brings it back.`,

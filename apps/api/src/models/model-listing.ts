@@ -13,10 +13,12 @@ export interface ListedVersion extends ModelResource {
   readonly serving: boolean;
   /** All its files: artifact, what was made of it, manifest. */
   readonly disk_bytes: number;
+  /** Why it is not run any more: it made workers hang. Loading the model lets it run again. */
+  readonly quarantined?: string;
 }
 
 /** What `/v1/models/{name}` answers. */
-export interface ListedModel extends ModelState {
+export interface ListedModel extends Omit<ModelState, 'quarantined'> {
   readonly name: string;
   /** The version that requests without a version get now; null where they are refused. */
   readonly serving: string | null;
@@ -35,12 +37,15 @@ export async function listModel(repository: ModelRepository, name: string): Prom
   if (manifests.length === 0) await repository.get(name);
   const serving = servingVersion(state, manifests);
   const { bytes = 0, versions } = usage.get(name) ?? {};
+  const { quarantined = {}, ...settings } = state;
   return {
     name,
-    ...state,
+    ...settings,
     serving: serving ?? null,
     disk_bytes: bytes,
-    versions: manifests.map((manifest) => listed(manifest, serving, versions?.get(manifest.version))),
+    versions: manifests.map((manifest) =>
+      listed(manifest, { serving, quarantined, diskBytes: versions?.get(manifest.version) }),
+    ),
   };
 }
 
@@ -49,8 +54,13 @@ export async function listVersions(repository: ModelRepository): Promise<readonl
   const [manifests, usage] = await Promise.all([repository.list(), repository.diskUsage()]);
   const byName = Map.groupBy(manifests, (manifest) => manifest.name);
   const models = [...byName].map(async ([name, versions]) => {
-    const serving = servingVersion(await repository.state(name), versions);
-    return versions.map((manifest) => listed(manifest, serving, usage.get(name)?.versions.get(manifest.version)));
+    const state = await repository.state(name);
+    const { quarantined = {} } = state;
+    const serving = servingVersion(state, versions);
+    const bytes = usage.get(name)?.versions;
+    return versions.map((manifest) =>
+      listed(manifest, { serving, quarantined, diskBytes: bytes?.get(manifest.version) }),
+    );
   });
   return (await Promise.all(models)).flat();
 }
@@ -63,6 +73,20 @@ function servingVersion(state: ModelState, manifests: readonly ModelManifest[]):
     ?.version;
 }
 
-function listed(manifest: ModelManifest, serving: string | undefined, diskBytes = 0): ListedVersion {
-  return { ...toModelResource(manifest), serving: manifest.version === serving, disk_bytes: diskBytes };
+function listed(
+  manifest: ModelManifest,
+  given: {
+    readonly serving: string | undefined;
+    readonly quarantined: Readonly<Record<string, string>>;
+    readonly diskBytes: number | undefined;
+  },
+): ListedVersion {
+  const { version } = manifest;
+  const why = given.quarantined[version];
+  return {
+    ...toModelResource(manifest),
+    serving: version === given.serving,
+    disk_bytes: given.diskBytes ?? 0,
+    ...(why === undefined ? {} : { quarantined: why }),
+  };
 }

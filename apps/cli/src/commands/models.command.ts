@@ -85,7 +85,7 @@ function toRow(model: ListedVersion): string[] {
   return [
     model.name,
     model.version,
-    model.status,
+    model.quarantined === undefined ? model.status : 'quarantined',
     model.serving ? 'yes' : '',
     model.batch?.axis ?? '',
     formatBytes(model.disk_bytes),

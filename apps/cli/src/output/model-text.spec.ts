@@ -47,6 +47,12 @@ const ready: ModelVersion = {
 };
 
 describe('a version for people', () => {
+  it('says that a version is in quarantine, why, and what ends it', () => {
+    expect(describeModel({ ...ready, quarantined: '2 runs hung' })).toMatch(
+      /^digits version 2: quarantined, .*\n  why     2 runs hung; `sconce models load digits` lets it run again\n/,
+    );
+  });
+
   it('has all that registration found out', () => {
     expect(describeModel(ready)).toBe(
       `digits version 2: ready, pytorch_torchscript, 61.5 KiB

@@ -7,9 +7,12 @@ const LABEL_WIDTH = 8;
 
 /** All that registration found out about a version: signature, batch proof, parity, remarks, sizes, speed. */
 export function describeModel(model: ModelVersion): string {
-  const { signature, batch, parity, warnings, performance, error } = model;
+  const { signature, batch, parity, warnings, performance, error, quarantined } = model;
   return [
-    `${model.name} version ${model.version}: ${model.status}, ${model.platform}, ${formatBytes(model.size_bytes)}`,
+    `${model.name} version ${model.version}: ${quarantined === undefined ? model.status : 'quarantined'}, ${model.platform}, ${formatBytes(model.size_bytes)}`,
+    ...(quarantined === undefined
+      ? []
+      : entry('why', `${quarantined}; \`sconce models load ${model.name}\` lets it run again`)),
     ...(signature?.inputs ?? []).flatMap((spec) => entry('input', `${spec.name}  ${formatSpec(spec)}`)),
     ...(signature?.outputs ?? []).flatMap((spec) => entry('output', `${spec.name}  ${formatSpec(spec)}`)),
     ...(batch === undefined ? [] : entry('batch', ...batchLines(batch))),

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { ModelDirectory, ModelFiles, ModelRepository, requireReady, type ResolvedModel } from '@sconce/models';
+import { ModelDirectory, ModelFiles, ModelRepository, requireRunnable, type ResolvedModel } from '@sconce/models';
 import { FORM_FILES, InferencePool, formTarget, type BatchableModel, type ModelFile } from '@sconce/runtime';
 import type { Logger } from '@sconce/telemetry';
 import { RegistrationProcessor, targetOf } from '../registration/registration.processor.ts';
@@ -39,6 +39,18 @@ export class ServedModels {
     return served;
   }
 
+  /** The version that a file of the threads' belongs to. */
+  versionOf(fileId: string): { readonly name: string; readonly version: string } {
+    const [, name = '', version = ''] = /^(.+)\/([^@]+)@/.exec(fileId) ?? [];
+    return { name, version };
+  }
+
+  /** Has a version run no more: `why` is what callers are told. */
+  async quarantine(name: string, version: string, why: string): Promise<void> {
+    await this.repository.quarantine(name, version, why);
+    this.directory.invalidate(name);
+  }
+
   /** Frees a model's sessions in every thread. */
   async unload(name: string, version?: string): Promise<void> {
     this.directory.invalidate(name);
@@ -51,7 +63,7 @@ export class ServedModels {
   }
 
   async #serve(resolved: ResolvedModel): Promise<BatchableModel> {
-    const manifest = requireReady(resolved.manifest);
+    const manifest = requireRunnable(resolved);
     const { name, version, signature, batch, config, performance } = manifest;
     const axis = batch?.axis ?? 'none';
     const rowInputs = axis === 'none' ? [] : (batch?.inputs ?? signature.inputs.map((input) => input.name));

@@ -1,0 +1,70 @@
+/** What a thread was given to do. */
+export interface WatchedTask {
+  /** The model it runs; tasks without one are not watched. */
+  readonly file?: { readonly id: string };
+}
+
+/** A run that does not end. */
+export interface HungRun {
+  readonly fileId: string;
+  /** How long it has run. */
+  readonly runMs: number;
+}
+
+interface WatchedThread {
+  /** In the order in which they were handed over: the first one runs. */
+  readonly tasks: WatchedTask[];
+  /** When the first one began, ms of `performance.now`. */
+  sinceMs: number;
+  /** It was over its time when last looked at. */
+  wasOverdue: boolean;
+}
+
+/**
+ * Watches for runs that do not end. A thread runs its tasks one after the other, so the first has run since the one before it was
+ * answered. A run counts as hung when two looks in a row find it over its time: an event loop that stood still itself hears the
+ * answers that wait for it in between.
+ */
+export class RunWatch {
+  readonly #maxRunMs: number;
+  readonly #threads = new Map<number, WatchedThread>();
+  readonly #threadOf = new Map<WatchedTask, number>();
+
+  constructor(options: { readonly maxRunMs: number }) {
+    this.#maxRunMs = options.maxRunMs;
+  }
+
+  /** A task was handed to a thread. */
+  started(task: WatchedTask, thread: number, nowMs: number): void {
+    const watched = this.#threads.get(thread) ?? { tasks: [], sinceMs: nowMs, wasOverdue: false };
+    if (watched.tasks.length === 0) watched.sinceMs = nowMs;
+    watched.tasks.push(task);
+    this.#threads.set(thread, watched);
+    this.#threadOf.set(task, thread);
+  }
+
+  /** It has been answered, or its thread is gone. */
+  ended(task: WatchedTask, nowMs: number): void {
+    const thread = this.#threadOf.get(task);
+    if (thread === undefined) return;
+    this.#threadOf.delete(task);
+    const watched = this.#threads.get(thread);
+    if (watched === undefined) return;
+    const at = watched.tasks.indexOf(task);
+    watched.tasks.splice(at, 1);
+    if (at === 0) [watched.sinceMs, watched.wasOverdue] = [nowMs, false];
+    if (watched.tasks.length === 0) this.#threads.delete(thread);
+  }
+
+  /** To be called from time to time: a run that hangs. */
+  look(nowMs: number): HungRun | undefined {
+    for (const watched of this.#threads.values()) {
+      const runMs = nowMs - watched.sinceMs;
+      const fileId = watched.tasks[0]?.file?.id;
+      if (runMs <= this.#maxRunMs || fileId === undefined) continue;
+      if (watched.wasOverdue) return { fileId, runMs };
+      watched.wasOverdue = true;
+    }
+    return undefined;
+  }
+}
