@@ -1,5 +1,5 @@
 /**
- * The runtime's own limit: threads that do nothing but run the model, each with a session of its own and one ONNX Runtime thread.
+ * The runtime's own limit: threads that do nothing but run the model, each with a session of its own.
  *
  * A process of its own: send a `BarePlan`, receive a `BareReport`.
  */
@@ -15,6 +15,8 @@ export interface BarePlan {
   /** Rows of that call. */
   readonly rows: number;
   readonly threads: number;
+  /** ONNX Runtime's own threads in each; default 1. */
+  readonly intraOp?: number;
   readonly seconds: number;
 }
 
@@ -26,8 +28,8 @@ export interface BareReport {
 
 const WARMUP_SECONDS = 1;
 
-async function loop({ path, inputs: given, seconds }: BarePlan): Promise<number> {
-  const session = await OnnxSession.open(path, { intraOpThreads: 1 });
+async function loop({ path, inputs: given, intraOp = 1, seconds }: BarePlan): Promise<number> {
+  const session = await OnnxSession.open(path, { intraOpThreads: intraOp });
   const inputs = bindCall({ tensors: given, byName: false }, session.signature.inputs);
   const outputs = session.signature.outputs.map(({ name }) => name);
   let calls = 0;

@@ -1,4 +1,8 @@
 import type { LoadReport } from '../support/load-client.ts';
+import type { PeerFigures } from './peers.ts';
+import type { OverloadFigures, SoakFigures } from './pressure.ts';
+import type { ThreadFigures } from './threads.ts';
+import type { TorchFigures } from './torch.ts';
 
 /** One model: rows per second of the bare loop (one row a call, and at its best number of rows) and of the full path. */
 export interface ModelFigures {
@@ -9,12 +13,15 @@ export interface ModelFigures {
   readonly full: number;
   /** Full path over the better bare loop, median of the rounds' own ratios. */
   readonly ratio: number;
+  /** The least and the most of them. */
+  readonly ratioSpread: readonly [number, number];
   readonly p50: number;
   readonly p99: number;
   readonly failed: number;
 }
 
-type Latency = Omit<LoadReport, 'requests'>;
+/** Of one kind of load, medians over the rounds. */
+export type Latency = Omit<LoadReport, 'requests' | 'byStatus'>;
 
 export interface SuiteFigures {
   readonly machine: string;
@@ -29,13 +36,37 @@ export interface SuiteFigures {
     readonly closed: readonly (Latency & { readonly inFlight: number })[];
     readonly open: readonly (Latency & { readonly share: number })[];
   };
+  readonly threads?: { readonly model: string; readonly figures: readonly ThreadFigures[] };
+  readonly overload?: { readonly model: string; readonly seconds: number; readonly figures: OverloadFigures };
+  readonly soak?: { readonly model: string; readonly figures: SoakFigures };
+  readonly peers?: { readonly model: string; readonly figures: readonly PeerFigures[] };
+  readonly torch?: readonly TorchFigures[];
+}
+
+/** The least and the most. */
+export function spreadOf(values: readonly number[]): readonly [number, number] {
+  return [Math.min(...values), Math.max(...values)];
 }
 
 /** docs/performance.md. */
-export function markdown({ machine, node, rounds, seconds, models, latency }: SuiteFigures): string {
+export function markdown(suite: SuiteFigures): string {
+  const { machine, node, rounds, seconds, models, latency, threads, overload, soak, peers, torch } = suite;
   const sections = [
     '# Performance\n\n<!-- Written by bench/serving/suite.bench.ts. -->',
-    `${machine}, Node ${node.slice(1)}; client, API, Redis and worker on the same cores. Medians of ${rounds} interleaved rounds of ${seconds} s.`,
+    `${machine}, Node ${node.slice(1)}; client, API, Redis and worker on the same cores. Medians of ${rounds} interleaved rounds of ${seconds} s; ratios are medians of the rounds' own, with the least and the most.`,
+    ...(models.length === 0 ? [] : ratioSection(models)),
+    ...(latency === undefined ? [] : latencySection(latency)),
+    ...(peers === undefined ? [] : peerSection(peers)),
+    ...(torch === undefined ? [] : torchSection(torch)),
+    ...(threads === undefined ? [] : threadSection(threads)),
+    ...(overload === undefined ? [] : overloadSection(overload)),
+    ...(soak === undefined ? [] : soakSection(soak)),
+  ];
+  return `${sections.join('\n\n')}\n`;
+}
+
+function ratioSection(models: readonly ModelFigures[]): readonly string[] {
+  return [
     '## The full path against the runtime itself\n\nRequests of one row, 64 in flight, over HTTP; _bare_ is a loop in one thread per core that only runs the model, one row a call and at the\nnumber of rows that registration measured as best. The ratio is to the better of the two.',
     table(
       ['model', 'bare rows/s', 'best rows', 'bare rows/s at best', 'full path rows/s', 'ratio', 'p50 ms', 'p99 ms'],
@@ -45,32 +76,122 @@ export function markdown({ machine, node, rounds, seconds, models, latency }: Su
         String(model.bestRows),
         figure(model.bareBest),
         figure(model.full),
-        model.ratio.toFixed(2),
+        withSpread(model.ratio, model.ratioSpread),
         figure(model.p50),
         figure(model.p99),
       ]),
     ),
   ];
-  if (latency !== undefined) {
-    const cells = ({ perSecond, p50, p90, p99, max, failed }: Latency): string[] => [
-      figure(perSecond),
-      ...[p50, p90, p99, max].map(figure),
-      String(failed),
-    ];
-    sections.push(
-      `## Latency\n\n${latency.model}, whose own run takes some hundredths of a millisecond: what is measured is everything else.`,
-      table(
-        ['in flight', 'requests/s', 'p50 ms', 'p90 ms', 'p99 ms', 'max ms', 'failed'],
-        latency.closed.map((row) => [String(row.inFlight), ...cells(row)]),
-      ),
-      'Open loop, requests at fixed times, latency from when each was due:',
-      table(
-        ['of saturation', 'requests/s', 'p50 ms', 'p90 ms', 'p99 ms', 'max ms', 'failed', 'unsent'],
-        latency.open.map((row) => [`${row.share * 100} %`, ...cells(row), String(row.unsent)]),
-      ),
-    );
-  }
-  return `${sections.join('\n\n')}\n`;
+}
+
+function latencySection(latency: NonNullable<SuiteFigures['latency']>): readonly string[] {
+  const cells = ({ perSecond, p50, p90, p99, max, failed }: Latency): string[] => [
+    figure(perSecond),
+    ...[p50, p90, p99, max].map(figure),
+    String(failed),
+  ];
+  return [
+    `## Latency\n\n${latency.model}, whose own run takes some hundredths of a millisecond: what is measured is everything else.`,
+    table(
+      ['in flight', 'requests/s', 'p50 ms', 'p90 ms', 'p99 ms', 'max ms', 'failed'],
+      latency.closed.map((row) => [String(row.inFlight), ...cells(row)]),
+    ),
+    'Open loop, requests at fixed times, latency from when each was due:',
+    table(
+      ['of saturation', 'requests/s', 'p50 ms', 'p90 ms', 'p99 ms', 'max ms', 'failed', 'unsent'],
+      latency.open.map((row) => [`${row.share * 100} %`, ...cells(row), String(row.unsent)]),
+    ),
+  ];
+}
+
+function peerSection({ model, figures }: NonNullable<SuiteFigures['peers']>): readonly string[] {
+  return [
+    `## Against what one would run instead\n\n${model}, one row a request, 64 in flight. Each is started anew in every round, loaded alone by the same client, and ended. Memory is that of\nall its processes under load, what they share counted once; Sconce's includes Redis, API and worker. Cold start is from the start of the\nprocess to the first answer.`,
+    table(
+      ['', 'requests/s', 'Sconce over it', 'p50 ms', 'p99 ms', 'failed', 'cold start ms', 'memory MiB'],
+      figures.map((peer) => [
+        peer.name,
+        figure(peer.perSecond),
+        withSpread(peer.ratio, peer.ratioSpread),
+        figure(peer.p50),
+        figure(peer.p99),
+        String(peer.failed),
+        figure(peer.coldStartMs),
+        figure(peer.memoryMiB),
+      ]),
+    ),
+  ];
+}
+
+function torchSection(figures: readonly TorchFigures[]): readonly string[] {
+  const mean = (values: readonly number[]): string =>
+    Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length).toFixed(2);
+  return [
+    '## The runtime against PyTorch\n\nRows per second of the model alone, no server, each at the settings that a sweep found best: sessions (or processes) × threads in each,\nrows a run; PyTorch in the faster of its forms.',
+    table(
+      ['model', 'ours', 'eager', 'TorchScript', 'over eager', 'over TorchScript'],
+      [
+        ...figures.map(({ name, ours, eager, torchscript, settings, overEager, overTorchscript }) => [
+          name,
+          `${figure(ours)} (${settings.ours})`,
+          `${figure(eager)} (${settings.eager})`,
+          `${figure(torchscript)} (${settings.torchscript})`,
+          overEager.toFixed(2),
+          overTorchscript.toFixed(2),
+        ]),
+        [
+          'geometric mean',
+          '',
+          '',
+          '',
+          mean(figures.map(({ overEager }) => overEager)),
+          mean(figures.map(({ overTorchscript }) => overTorchscript)),
+        ],
+      ],
+    ),
+  ];
+}
+
+function threadSection({ model, figures }: NonNullable<SuiteFigures['threads']>): readonly string[] {
+  const one = figures[0]?.memoryMiB ?? NaN;
+  return [
+    `## Threads\n\nA worker whose threads all hold ${model} (100 MB of weights), one row a run, four requests in flight per thread: one copy of the weights.`,
+    table(
+      ['threads', 'worker MiB', 'to one thread', 'requests/s'],
+      figures.map(({ threads, memoryMiB, perSecond }) => [
+        String(threads),
+        figure(memoryMiB),
+        (memoryMiB / one).toFixed(2),
+        figure(perSecond),
+      ]),
+    ),
+  ];
+}
+
+function overloadSection({ model, seconds, figures }: NonNullable<SuiteFigures['overload']>): readonly string[] {
+  const { before, offered, answered, refused, otherFailures, after, apiMiB, workerMiB } = figures;
+  return [
+    `## Overload\n\n${model}: ${figure(offered)} requests a second for ${seconds} s, where ${figure(before)} can be answered. ${figure(answered)} a second were answered, ${figure(refused)} refused with 429, ${otherFailures}\nfailed otherwise; right after it ${figure(after)} a second were answered again. At most the API had ${figure(apiMiB)} MiB resident, the worker ${figure(workerMiB)}.`,
+  ];
+}
+
+function soakSection({ model, figures }: NonNullable<SuiteFigures['soak']>): readonly string[] {
+  const { minutes, perSecond, failed, api, worker, apiLagMs, workerLagMs } = figures;
+  const row = (name: string, memory: SoakFigures['api'], lag: SoakFigures['apiLagMs']): string[] => [
+    name,
+    ...[...memory.rss, ...memory.heap, lag.p99, lag.worst].map(figure),
+  ];
+  return [
+    `## Soak\n\n${model}, 64 in flight for ${minutes} minutes: ${figure(perSecond)} requests/s, ${failed} failed. Memory in MiB, in the third tenth and in the last; event loop lag is the p99 of\ntwo seconds each, their median and the worst.`,
+    table(
+      ['', 'RSS early', 'RSS late', 'heap early', 'heap late', 'lag p99 ms', 'worst'],
+      [row('API', api, apiLagMs), row('worker', worker, workerLagMs)],
+    ),
+  ];
+}
+
+function withSpread(value: number, [least, most]: readonly [number, number]): string {
+  return `${value.toFixed(2)} (${least.toFixed(2)}-${most.toFixed(2)})`;
 }
 
 function figure(value: number): string {

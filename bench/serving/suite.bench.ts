@@ -1,57 +1,141 @@
 /**
  * What serving costs over the runtime itself, on one machine: HTTP client → API → Redis → worker → thread → back, all of it sharing
- * the cores, against threads that do nothing but run the model; latencies in closed and open loops; what is compared is run in turn, round after round; medians count.
+ * the cores, against threads that do nothing but run the model; latencies in closed and open loops; threads' memory; overload; and
+ * against what one would run instead. What is compared is run in turn, round after round; medians count.
  *
  *     npm run build
  *     python bench/peers/export_models.py MODELS --served        # optional: without it two perceptrons
- *     node --conditions=@sconce/source bench/serving/suite.bench.ts [--models MODELS] [--only mlp,resnet18] [--rounds 5] [--seconds 4]
- *         [--json OUT.json] > docs/performance.md
+ *     node --conditions=@sconce/source bench/serving/suite.bench.ts [--models MODELS] [--python PYTHON] [--only mlp,resnet18]
+ *         [--parts ratio,latency,threads,overload,peers,torch,soak] [--rounds 3] [--seconds 4] [--minutes 10] [--json OUT.json]
+ *         > docs/performance.md
+ *
+ * `--python` is one that has `bench/peers/requirements.txt`: with it, and MODELS, PyTorch and what serves it are measured too. The soak
+ * is left out unless it is named.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SconceClient } from '@sconce/client';
-import { bindCall, encodeInferRequest } from '@sconce/tensor';
+import { bindCall } from '@sconce/tensor';
 import { inProcess, load, median } from '../support/in-process.ts';
 import type { LoadPlan, LoadReport } from '../support/load-client.ts';
-import { startBenchStack, type BenchStack } from '../support/stack.ts';
+import { sconceRequest, startBenchStack, type BenchStack } from '../support/stack.ts';
 import type { BarePlan, BareReport } from './bare-loop.ts';
-import { markdown, type ModelFigures, type SuiteFigures } from './report.ts';
 import { benchModels, repeatRow, type BenchModel } from './models.ts';
+import { measurePeers } from './peers.ts';
+import { measureOverload, soak } from './pressure.ts';
+import { markdown, spreadOf, type Latency, type ModelFigures, type SuiteFigures } from './report.ts';
+import { measureThreads } from './threads.ts';
+import { measureTorch } from './torch.ts';
 
+const PARTS = ['ratio', 'latency', 'threads', 'overload', 'peers', 'torch'] as const;
 const { values: flags } = parseArgs({
   options: {
     models: { type: 'string' },
+    python: { type: 'string' },
     only: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
+    parts: { type: 'string', default: PARTS.join(',') },
+    rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '4' },
+    minutes: { type: 'string', default: '10' },
     json: { type: 'string' },
   },
 });
 const rounds = Number(flags.rounds);
 const seconds = Number(flags.seconds);
+const parts = new Set(flags.parts.split(','));
 const threads = availableParallelism();
 const IN_FLIGHT = [1, 8, 64, 256] as const;
 const SHARES = [0.3, 0.6, 0.8] as const;
 /** The model whose own run costs next to nothing: what is measured with it is us. */
 const TINY = 'mlp';
+/** A model with so much to do that ten times as many requests as it can answer are no trouble for the client. */
+const HEAVY = ['encoder', 'big_mlp'];
+const LARGE = 'big_mlp';
+const OVERLOAD_SECONDS = 30;
 
 const folder = mkdtempSync(join(tmpdir(), 'sconce-bench-'));
-const stack = await startBenchStack({ data: join(folder, 'data') });
+const data = join(folder, 'data');
+const onProgress = progress;
+const stack = await startBenchStack({ data });
 try {
   const only = flags.only?.split(',');
   const models = benchModels(flags.models, folder).filter(({ name }) => only?.includes(name) ?? true);
+  const pushed: BenchModel[] = [];
+  const bestRows = new Map<string, number>();
+  for (const model of models) {
+    progress(`pushing ${model.name}`);
+    const registered = await push(model);
+    pushed.push(registered.model);
+    bestRows.set(model.name, registered.bestRows);
+  }
+  const find = (...names: string[]): BenchModel | undefined => pushed.find(({ name }) => names.includes(name));
   const figures: ModelFigures[] = [];
-  for (const model of models) figures.push(await measureModel(model));
-  const tiny = models.find(({ name }) => name === TINY);
+  if (parts.has('ratio')) {
+    for (const model of pushed) figures.push(await measureModel(model, bestRows.get(model.name) ?? 1));
+  }
+  const [tiny, heavy, large] = [find(TINY), find(...HEAVY), find(LARGE)];
+  const latency = tiny && parts.has('latency') ? await measureLatency(tiny) : undefined;
+  progress('overload');
+  const overload =
+    heavy && parts.has('overload')
+      ? await measureOverload(
+          stack,
+          { ...sconceRequest(stack.url, heavy), warmupSeconds: 2 },
+          { seconds: OVERLOAD_SECONDS, calmSeconds: seconds },
+        )
+      : undefined;
+  progress('soak');
+  const soaked =
+    tiny && parts.has('soak')
+      ? await soak(stack, { ...sconceRequest(stack.url, tiny), warmupSeconds: 2 }, { minutes: Number(flags.minutes) })
+      : undefined;
+  // What follows starts stacks of its own on what this one has stored.
+  await stack.stop();
+  const byThreads =
+    large && parts.has('threads')
+      ? await measureThreads({ model: large, data, rounds, seconds, onProgress })
+      : undefined;
+  const peers =
+    tiny && flags.models !== undefined && parts.has('peers')
+      ? await measurePeers({
+          models: flags.models,
+          model: tiny,
+          data,
+          scratch: folder,
+          python: flags.python,
+          rounds,
+          seconds,
+          onProgress,
+        })
+      : undefined;
+  const torch =
+    flags.python !== undefined && flags.models !== undefined && parts.has('torch')
+      ? await measureTorch({
+          python: flags.python,
+          models: flags.models,
+          list: models,
+          cores: threads,
+          rounds,
+          seconds: 1,
+          onProgress,
+        })
+      : undefined;
   const suite: SuiteFigures = {
     machine: `${threads} × ${cpus()[0]?.model ?? '?'}`,
     node: process.version,
     rounds,
     seconds,
     models: figures,
-    ...(tiny === undefined ? {} : { latency: await measureLatency(tiny) }),
+    ...(latency === undefined ? {} : { latency }),
+    ...(byThreads === undefined || large === undefined ? {} : { threads: { model: large.name, figures: byThreads } }),
+    ...(overload === undefined || heavy === undefined
+      ? {}
+      : { overload: { model: heavy.name, seconds: OVERLOAD_SECONDS, figures: overload } }),
+    ...(soaked === undefined || tiny === undefined ? {} : { soak: { model: tiny.name, figures: soaked } }),
+    ...(peers === undefined || tiny === undefined ? {} : { peers: { model: tiny.name, figures: peers } }),
+    ...(torch === undefined ? {} : { torch }),
   };
   console.log(markdown(suite));
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(suite, undefined, 2)}\n`);
@@ -60,29 +144,35 @@ try {
   rmSync(folder, { recursive: true });
 }
 
-/** Bare loops and the full path in turn. */
-async function measureModel(model: BenchModel): Promise<ModelFigures> {
-  const client = new SconceClient({ url: stack.url });
-  await client.models.push(model.name, new Uint8Array(readFileSync(model.path)), { version: '1' });
-  const { performance: measured, signature } = await client.models.waitUntilReady(model.name, '1');
-  const bestRows = measured?.best_rows ?? 1;
+/** The model with its inputs' names as it has them, and the number of rows that registration found best. */
+async function push(model: BenchModel): Promise<{ readonly model: BenchModel; readonly bestRows: number }> {
+  const { models: client } = new SconceClient({ url: stack.url });
+  await client.push(model.name, new Uint8Array(readFileSync(model.path)), { version: '1' });
+  const { performance: measured, signature } = await client.waitUntilReady(model.name, '1');
   const row = bindCall({ tensors: model.row, byName: false }, signature?.inputs ?? []);
+  return { model: { ...model, row }, bestRows: measured?.best_rows ?? 1 };
+}
+
+/** Bare loops and the full path in turn. */
+async function measureModel(model: BenchModel, bestRows: number): Promise<ModelFigures> {
   const bare: number[] = [];
   const bareBest: number[] = [];
   const full: LoadReport[] = [];
   for (let round = 0; round < rounds; round++) {
     progress(`${model.name}: round ${round + 1} of ${rounds}`);
     bare.push((await bareLoop(model, 1)).rowsPerSecond);
-    full.push(await load(planOf(stack, { ...model, row }, { inFlight: 64 })));
+    full.push(await load(planOf(stack, model, { inFlight: 64 })));
     bareBest.push(bestRows === 1 ? (bare.at(-1) ?? 0) : (await bareLoop(model, bestRows)).rowsPerSecond);
   }
+  const ratios = full.map(({ perSecond }, round) => perSecond / Math.max(bare[round] ?? 0, bareBest[round] ?? 0));
   return {
     name: model.name,
     bestRows,
     bare: median(bare),
     bareBest: median(bareBest),
     full: median(full.map(({ perSecond }) => perSecond)),
-    ratio: median(full.map(({ perSecond }, round) => perSecond / Math.max(bare[round] ?? 0, bareBest[round] ?? 0))),
+    ratio: median(ratios),
+    ratioSpread: spreadOf(ratios),
     p50: median(full.map(({ p50 }) => p50)),
     p99: median(full.map(({ p99 }) => p99)),
     failed: full.reduce((sum, { failed }) => sum + failed, 0),
@@ -95,9 +185,7 @@ function bareLoop(model: BenchModel, rows: number): Promise<BareReport> {
 }
 
 /** Closed loops in turn, then open ones at shares of the most that came through. */
-async function measureLatency(given: BenchModel): Promise<SuiteFigures['latency']> {
-  const { signature } = await new SconceClient({ url: stack.url }).models.get(given.name, '1');
-  const model = { ...given, row: bindCall({ tensors: given.row, byName: false }, signature?.inputs ?? []) };
+async function measureLatency(model: BenchModel): Promise<SuiteFigures['latency']> {
   const closed = new Map<number, LoadReport[]>(IN_FLIGHT.map((inFlight) => [inFlight, []]));
   for (let round = 0; round < rounds; round++) {
     for (const [inFlight, reports] of closed) {
@@ -115,7 +203,7 @@ async function measureLatency(given: BenchModel): Promise<SuiteFigures['latency'
       reports.push(await load(planOf(stack, model, { inFlight: 512, rate: saturation * share })));
     }
   }
-  const summary = (reports: readonly LoadReport[]): Omit<LoadReport, 'requests'> => ({
+  const summary = (reports: readonly LoadReport[]): Latency => ({
     failed: reports.reduce((sum, report) => sum + report.failed, 0),
     unsent: reports.reduce((sum, report) => sum + report.unsent, 0),
     perSecond: median(reports.map((report) => report.perSecond)),
@@ -132,20 +220,8 @@ async function measureLatency(given: BenchModel): Promise<SuiteFigures['latency'
   };
 }
 
-function planOf({ url }: BenchStack, { name, row }: BenchModel, shape: Pick<LoadPlan, 'inFlight' | 'rate'>): LoadPlan {
-  const { body, headerLength } = encodeInferRequest({ inputs: row, binary: true });
-  return {
-    url,
-    path: `/v2/models/${name}/infer`,
-    headers: {
-      'content-type': 'application/octet-stream',
-      'inference-header-content-length': String(headerLength),
-    },
-    bodies: [Buffer.from(body).toString('base64')],
-    warmupSeconds: 1,
-    seconds,
-    ...shape,
-  };
+function planOf({ url }: BenchStack, model: BenchModel, shape: Pick<LoadPlan, 'inFlight' | 'rate'>): LoadPlan {
+  return { ...sconceRequest(url, model), warmupSeconds: 1, seconds, ...shape };
 }
 
 function progress(text: string): void {

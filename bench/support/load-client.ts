@@ -22,10 +22,12 @@ export interface LoadPlan {
   readonly seconds: number;
 }
 
-/** What came of it. Latencies are of the measured seconds, in ms; in an open loop from when a request was due. */
+/** What came of it. Latencies are of the measured seconds' successful answers, in ms; in an open loop from when a request was due. */
 export interface LoadReport {
   readonly requests: number;
   readonly failed: number;
+  /** Those that failed by HTTP status; 0 where the connection did. */
+  readonly byStatus: Readonly<Record<string, number>>;
   /** Requests that were due and never sent, since `inFlight` were outstanding. */
   readonly unsent: number;
   readonly perSecond: number;
@@ -39,18 +41,18 @@ const HEAD_END = Buffer.from('\r\n\r\n');
 
 class Connection {
   readonly #socket: Socket;
-  readonly #onAnswer: (connection: Connection, ok: boolean) => void;
+  readonly #onAnswer: (connection: Connection, status: number) => void;
   dueMs = 0;
   #head: Buffer | undefined;
   #left = -1;
-  #ok = true;
+  #status = 0;
 
-  constructor(url: URL, onAnswer: (connection: Connection, ok: boolean) => void) {
+  constructor(url: URL, onAnswer: (connection: Connection, status: number) => void) {
     this.#onAnswer = onAnswer;
     this.#socket = connect(Number(url.port), url.hostname);
     this.#socket.setNoDelay(true);
     this.#socket.on('data', (chunk) => this.#read(chunk));
-    this.#socket.on('error', () => this.#onAnswer(this, false));
+    this.#socket.on('error', () => this.#onAnswer(this, 0));
   }
 
   send(request: Buffer, dueMs: number): void {
@@ -73,12 +75,12 @@ class Connection {
         return;
       }
       const head = bytes.toString('latin1', 0, end);
-      this.#ok = head.startsWith('HTTP/1.1 200');
+      this.#status = Number(head.slice(9, 12));
       const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
       if (length === undefined) throw new Error(`an answer without its length: ${head}`);
       this.#left = Number(length) - (bytes.byteLength - end - HEAD_END.byteLength);
     } else this.#left -= chunk.byteLength;
-    if (this.#left <= 0) this.#onAnswer(this, this.#ok);
+    if (this.#left <= 0) this.#onAnswer(this, this.#status);
   }
 }
 
@@ -86,24 +88,29 @@ async function run(plan: LoadPlan): Promise<LoadReport> {
   const url = new URL(plan.url);
   const requests = plan.bodies.map((body) => requestOf(url, plan, Buffer.from(body, 'base64')));
   const histogram = createHistogram({ figures: 3 });
-  const [startMs, count] = [performance.now(), { requests: 0, failed: 0, unsent: 0, next: 0 }];
+  const startMs = performance.now();
+  const count = { requests: 0, failed: 0, byStatus: {} as Record<string, number>, unsent: 0, next: 0 };
   const [fromMs, toMs] = [startMs + plan.warmupSeconds * 1e3, startMs + (plan.warmupSeconds + plan.seconds) * 1e3];
   const next = (): Buffer => requests[count.next++ % requests.length] as Buffer;
   const idle: Connection[] = [];
-  const record = (connection: Connection, ok: boolean): void => {
+  const record = (connection: Connection, status: number): void => {
     const now = performance.now();
     if (now < fromMs || now > toMs) return;
     count.requests += 1;
-    if (!ok) count.failed += 1;
+    if (status !== 200) {
+      count.failed += 1;
+      count.byStatus[status] = (count.byStatus[status] ?? 0) + 1;
+      return;
+    }
     histogram.record(Math.max(1, Math.round((now - connection.dueMs) * 1e3)));
   };
-  const closed = (connection: Connection, ok: boolean): void => {
-    record(connection, ok);
+  const closed = (connection: Connection, status: number): void => {
+    record(connection, status);
     const now = performance.now();
     if (now < toMs) connection.send(next(), now);
   };
-  const open = (connection: Connection, ok: boolean): void => {
-    record(connection, ok);
+  const open = (connection: Connection, status: number): void => {
+    record(connection, status);
     idle.push(connection);
   };
   const connections = Array.from(
@@ -138,11 +145,21 @@ function requestOf(url: URL, { path, headers }: LoadPlan, body: Buffer): Buffer 
 function report(
   { seconds }: LoadPlan,
   histogram: RecordableHistogram,
-  { requests, failed, unsent }: { requests: number; failed: number; unsent: number },
+  { requests, failed, byStatus, unsent }: Pick<LoadReport, 'requests' | 'failed' | 'byStatus' | 'unsent'>,
 ): LoadReport {
   const ms = (q: number): number => histogram.percentile(q) / 1e3;
   const perSecond = (requests - failed) / seconds;
-  return { requests, failed, unsent, perSecond, p50: ms(50), p90: ms(90), p99: ms(99), max: histogram.max / 1e3 };
+  return {
+    requests,
+    failed,
+    byStatus,
+    unsent,
+    perSecond,
+    p50: ms(50),
+    p90: ms(90),
+    p99: ms(99),
+    max: histogram.max / 1e3,
+  };
 }
 
 process.once('message', (plan: LoadPlan) => {

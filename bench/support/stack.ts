@@ -3,14 +3,42 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { encodeInferRequest, type Tensor } from '@sconce/tensor';
+import type { LoadPlan } from './load-client.ts';
 
-const SCONCE = fileURLToPath(new URL('../../apps/cli/bin/sconce.mjs', import.meta.url));
+/** The command line's launcher. */
+export const SCONCE = fileURLToPath(new URL('../../apps/cli/bin/sconce.mjs', import.meta.url));
 
 /** The whole system on this machine, as built. */
 export interface BenchStack {
   readonly url: string;
+  readonly metricsUrl: string;
+  readonly workerMetricsUrls: readonly string[];
   readonly pids: { readonly redis: number; readonly api: number; readonly workers: readonly number[] };
   stop(): Promise<void>;
+}
+
+/** What `sconce up --json` prints. */
+interface UpLine extends Pick<BenchStack, 'url' | 'pids'> {
+  readonly metrics_url: string;
+  readonly worker_metrics_urls: readonly string[];
+}
+
+/** A request for the model: one row, binary. Its tensors have the names of the model's inputs. */
+export function sconceRequest(
+  url: string,
+  { name, row }: { readonly name: string; readonly row: readonly Tensor[] },
+): Pick<LoadPlan, 'url' | 'path' | 'headers' | 'bodies'> {
+  const { body, headerLength } = encodeInferRequest({ inputs: row, binary: true });
+  return {
+    url,
+    path: `/v2/models/${name}/infer`,
+    headers: {
+      'content-type': 'application/octet-stream',
+      'inference-header-content-length': String(headerLength),
+    },
+    bodies: [Buffer.from(body).toString('base64')],
+  };
 }
 
 /** Starts `sconce up` on a free port; `env` is given to the API and the workers. */
@@ -29,9 +57,11 @@ export async function startBenchStack(options: {
   // However this process ends, it leaves nothing behind.
   process.once('exit', () => child.kill('SIGTERM'));
   for await (const line of createInterface(child.stdout)) {
-    const { url, pids } = JSON.parse(line) as BenchStack;
+    const { url, metrics_url, worker_metrics_urls, pids } = JSON.parse(line) as UpLine;
     return {
       url,
+      metricsUrl: metrics_url,
+      workerMetricsUrls: worker_metrics_urls,
       pids,
       stop: async () => {
         child.kill('SIGTERM');

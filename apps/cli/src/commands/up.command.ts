@@ -70,6 +70,7 @@ function announce(terminal: Terminal, stack: LocalStack, options: UpOptions): vo
     url: stack.url,
     redis_url: stack.redisUrl,
     metrics_url: stack.metricsUrl,
+    worker_metrics_urls: stack.workerMetricsUrls,
     data: options.data,
     logs: stack.logs,
     pids: stack.pids(),

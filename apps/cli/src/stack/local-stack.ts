@@ -32,6 +32,8 @@ export interface LocalStack {
   readonly url: string;
   readonly redisUrl: string;
   readonly metricsUrl: string;
+  /** Of the workers as they were started; one that is started again has another. */
+  readonly workerMetricsUrls: readonly string[];
   readonly logs: string;
   pids(): { redis: number; api: number | undefined; workers: (number | undefined)[] };
   /** Drains everything: the API first, then the workers, then Redis. */
@@ -95,12 +97,13 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     };
     const workers = Array.from({ length: options.workers }, (_, index) => prepare(`worker ${index + 1}`, 'worker'));
     const api = prepare('api', 'api');
-    const [ready] = await Promise.all([api.start(), ...workers.map((worker) => worker.start())]);
+    const [ready, ...others] = await Promise.all([api.start(), ...workers.map((worker) => worker.start())]);
     const server = redis;
     return {
       url: ready.url ?? '',
       redisUrl: server.url,
       metricsUrl: ready.metricsUrl,
+      workerMetricsUrls: others.map(({ metricsUrl }) => metricsUrl),
       logs,
       pids: () => ({ redis: server.pid, api: api.pid, workers: workers.map((worker) => worker.pid) }),
       stop,

@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { load, median } from '../support/in-process.ts';
+import type { LoadPlan, LoadReport } from '../support/load-client.ts';
+import { residentMiB, type BenchStack } from '../support/stack.ts';
+
+/** Overload, and what is left of it. */
+export interface OverloadFigures {
+  /** Requests per second before, during (answered and refused) and right after ten times as many. */
+  readonly before: number;
+  readonly offered: number;
+  readonly answered: number;
+  readonly refused: number;
+  readonly otherFailures: number;
+  readonly after: number;
+  /** Resident memory at most, MiB. */
+  readonly apiMiB: number;
+  readonly workerMiB: number;
+}
+
+/** A long steady load. */
+export interface SoakFigures {
+  readonly minutes: number;
+  readonly perSecond: number;
+  readonly failed: number;
+  /** Resident memory and V8's used heap after the first fifth and at the end, medians over a tenth of the time, MiB. */
+  readonly api: Memory;
+  readonly worker: Memory;
+  /** Event loop lag, p99 of the time between two looks: the median and the worst of them, ms. */
+  readonly apiLagMs: Lag;
+  readonly workerLagMs: Lag;
+}
+
+interface Memory {
+  readonly rss: readonly [number, number];
+  readonly heap: readonly [number, number];
+}
+
+interface Lag {
+  readonly p99: number;
+  readonly worst: number;
+}
+
+interface Look {
+  readonly rss: number;
+  readonly heap: number;
+  readonly lagMs: number;
+}
+
+const OVERLOAD = 10;
+const LOOK_MS = 2_000;
+
+/** Ten times what the system can take, then what it could take before. */
+export async function measureOverload(
+  stack: BenchStack,
+  plan: Omit<LoadPlan, 'inFlight' | 'rate' | 'seconds'>,
+  options: { readonly seconds: number; readonly calmSeconds: number },
+): Promise<OverloadFigures> {
+  const calm = { ...plan, inFlight: 64, seconds: options.calmSeconds };
+  const before = await load(calm);
+  const memory = { api: 0, worker: 0 };
+  const timer = setInterval(() => {
+    memory.api = Math.max(memory.api, residentMiB(stack.pids.api));
+    memory.worker = Math.max(memory.worker, residentMiB(stack.pids.workers[0] ?? 0));
+  }, 500);
+  // As many connections as it takes for requests to be refused rather than to wait with the client.
+  const during = await load({
+    ...plan,
+    inFlight: 12_000,
+    rate: before.perSecond * OVERLOAD,
+    warmupSeconds: 0,
+    seconds: options.seconds,
+  });
+  clearInterval(timer);
+  const after = await load(calm);
+  const refused = during.byStatus['429'] ?? 0;
+  return {
+    before: before.perSecond,
+    offered: before.perSecond * OVERLOAD,
+    answered: during.perSecond,
+    refused,
+    otherFailures: during.failed - refused,
+    after: after.perSecond,
+    apiMiB: memory.api,
+    workerMiB: memory.worker,
+  };
+}
+
+/** A closed loop for some minutes, watched. */
+export async function soak(
+  stack: BenchStack,
+  plan: Omit<LoadPlan, 'seconds' | 'inFlight'>,
+  options: { readonly minutes: number },
+): Promise<SoakFigures> {
+  const { minutes } = options;
+  const looks: Record<'api' | 'worker', Look[]> = { api: [], worker: [] };
+  let over = false;
+  const watch = (async () => {
+    while (!over) {
+      await sleep(LOOK_MS);
+      for (const [who, url] of [
+        ['api', stack.metricsUrl],
+        ['worker', stack.workerMetricsUrls[0] ?? ''],
+      ] as const) {
+        looks[who].push(await look(url));
+      }
+    }
+  })();
+  const report: LoadReport = await load({ ...plan, inFlight: 64, seconds: minutes * 60 });
+  over = true;
+  await watch;
+  const memory = (who: 'api' | 'worker'): Memory => ({
+    rss: ends(looks[who].map(({ rss }) => rss)),
+    heap: ends(looks[who].map(({ heap }) => heap)),
+  });
+  const lag = (who: 'api' | 'worker'): Lag => {
+    const values = looks[who].map(({ lagMs }) => lagMs);
+    return { p99: median(values), worst: Math.max(...values) };
+  };
+  return {
+    minutes,
+    perSecond: report.perSecond,
+    failed: report.failed,
+    api: memory('api'),
+    worker: memory('worker'),
+    apiLagMs: lag('api'),
+    workerLagMs: lag('worker'),
+  };
+}
+
+/** Medians of the tenth after the first fifth, and of the last tenth. */
+function ends(values: readonly number[]): readonly [number, number] {
+  const tenth = Math.max(1, Math.floor(values.length / 10));
+  return [median(values.slice(2 * tenth, 3 * tenth)), median(values.slice(-tenth))];
+}
+
+async function look(metricsUrl: string): Promise<Look> {
+  const text = await (await fetch(`${metricsUrl}/metrics`)).text();
+  const of = (pattern: RegExp): number => Number(pattern.exec(text)?.[1] ?? NaN);
+  return {
+    rss: of(/^sconce_process_memory_bytes\{[^}]*kind="rss"[^}]*\} (\S+)/m) / 1024 ** 2,
+    heap: of(/^sconce_process_memory_bytes\{[^}]*kind="heap_used"[^}]*\} (\S+)/m) / 1024 ** 2,
+    lagMs: of(/^sconce_event_loop_lag_seconds\{[^}]*quantile="p99"[^}]*\} (\S+)/m) * 1e3,
+  };
+}
