@@ -28,6 +28,8 @@ interface Setting {
 }
 
 const BATCHES = [1, 8, 32, 128] as const;
+/** Images are heavy, and no form gains from more of them at once. */
+const IMAGE_BATCHES = [1, 4, 16] as const;
 const SWEEP_SECONDS = 0.4;
 const IMAGES = /resnet|mobilenet/;
 
@@ -66,7 +68,7 @@ async function measureModel(
     let winner: { setting: Setting; rate: number } | undefined;
     for (const form of forms) {
       for (const [threads, intraOp] of splits) {
-        for (const batch of BATCHES) {
+        for (const batch of IMAGES.test(model.name) ? IMAGE_BATCHES : BATCHES) {
           onProgress(`${model.name}: ${form}, ${threads} × ${intraOp}, ${batch} rows`);
           const setting = { form, threads, intraOp, batch };
           const rate = await run(setting, SWEEP_SECONDS);

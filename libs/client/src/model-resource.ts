@@ -50,6 +50,14 @@ export interface ModelPerformance {
   /** Median time of one run of so many rows. */
   readonly batch_sizes: readonly { readonly rows: number; readonly latency_ms: number; readonly rows_per_s: number }[];
   readonly best_rows: number;
+  /** One run on all cores, and whether the model is run so: where it gives more than runs side by side. */
+  readonly spread?: {
+    readonly threads: number;
+    readonly rows: number;
+    readonly latency_ms: number;
+    readonly rows_per_s: number;
+    readonly chosen: boolean;
+  };
 }
 
 /** One version of a model, as the API shows it. */

@@ -15,6 +15,7 @@ const FULL = {
   output: [tensor({ name: 'y' })],
   dynamic_batching: { max_queue_delay_microseconds: 500 },
   instance_group: [{ name: 'g', count: 2, kind: 'KIND_CPU' }],
+  parameters: { intra_op_thread_count: { string_value: '2' } },
   model_warmup: [{ name: 'w', batch_size: 8, count: 3 }],
   method: 'encode',
   arguments: { n: 3, flag: true, mode: 'fast', none: null },
@@ -62,7 +63,17 @@ const REFUSED: [unknown, string, RegExp][] = [
   [{ sequence_batching: {} }, 'sequence_batching', /is not supported: /],
   [{ ensemble_scheduling: {} }, 'ensemble_scheduling', /is not supported: /],
   [{ optimization: {} }, 'optimization', /is not supported: /],
-  [{ parameters: {} }, 'parameters', /is not supported: .*"arguments"/],
+  [{ parameters: { n: 1 } }, 'parameters.n', /allowed here are intra_op_thread_count/],
+  [
+    { parameters: { inter_op_thread_count: { string_value: '2' } } },
+    'parameters.inter_op_thread_count',
+    /is not supported: operators of a run follow one another/,
+  ],
+  [
+    { parameters: { intra_op_thread_count: { string_value: '0' } } },
+    'parameters.intra_op_thread_count.string_value',
+    /is "0"/,
+  ],
   [{ dynamic_batching: { preferred_batch_size: [4] } }, 'dynamic_batching.preferred_batch_size', /is not supported: /],
   [{ input: [tensor({ reshape: {} })] }, 'input[0].reshape', /is not supported: /],
 ];

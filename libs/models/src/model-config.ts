@@ -96,6 +96,15 @@ export const modelConfigSchema = z
       .optional()
       .describe('How rows of several requests come to share a run.'),
     instance_group: z.array(instanceGroupSchema).length(1).optional().describe('Where the model runs: one group.'),
+    parameters: z
+      .strictObject({
+        intra_op_thread_count: z
+          .strictObject({ string_value: z.string().regex(/^[1-9][0-9]{0,2}$/) })
+          .optional()
+          .describe('Threads that one run is spread over; what registration measured unless said.'),
+      })
+      .optional()
+      .describe('Settings of the runtime.'),
     model_warmup: z.array(warmupSchema).max(16).optional().describe('Runs after a worker has loaded the model.'),
     method: z.string().min(1).max(256).optional().describe('TorchScript: the method to compile; forward unless said.'),
     arguments: z

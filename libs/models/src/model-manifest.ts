@@ -96,6 +96,17 @@ export interface ModelPerformance {
   }[];
   /** Rows of a run beyond which the speed per row hardly grows. */
   readonly best_rows: number;
+  /** One run on all cores of the machine that measured it; not there for a model too quick to be spread. */
+  readonly spread?:
+    | {
+        readonly threads: number;
+        readonly rows: number;
+        readonly latency_ms: number;
+        readonly rows_per_s: number;
+        /** Whether that is more than runs side by side give, one thread each: then it is how the model is run. */
+        readonly chosen: boolean;
+      }
+    | undefined;
 }
 
 /** Why registration failed. */
@@ -248,6 +259,15 @@ const performanceSchema: z.ZodType<ModelPerformance> = z.strictObject({
   memory_bytes: figure,
   batch_sizes: z.array(z.strictObject({ rows: z.int().positive(), latency_ms: figure, rows_per_s: figure })),
   best_rows: z.int().positive(),
+  spread: z
+    .strictObject({
+      threads: z.int().positive(),
+      rows: z.int().positive(),
+      latency_ms: z.number().nonnegative(),
+      rows_per_s: z.number().nonnegative(),
+      chosen: z.boolean(),
+    })
+    .optional(),
 });
 
 /** Of `manifest.json`. Unknown fields are refused: another layout has another `schema` number. */

@@ -168,6 +168,23 @@ describe('infer', () => {
     expect(together.commands).toBeLessThanOrEqual(3);
   });
 
+  it('answers over a stream that expires by itself, also one that was lost', async () => {
+    const config = configFor();
+    const producer = startProducer(config);
+    await startConsumer(config, increment);
+    const redis = new Redis(url);
+    closers.push(async () => {
+      redis.disconnect();
+    });
+    for (let times = 0; times < 3; times++) {
+      for (let n = 0; n < 3; n++) await producer.infer(request([tensor([n])]), soon());
+      const [stream = ''] = await redis.keys(`${config.keyPrefix}*replies*`);
+      const ttl = await redis.ttl(stream);
+      expect([stream === '', ttl > 0, ttl <= 120]).toEqual([false, true, true]);
+      await redis.del(stream);
+    }
+  });
+
   it('carries tensors too large for the job beside it, and leaves nothing there', async () => {
     const config = configFor();
     const producer = startProducer(config);

@@ -5,6 +5,8 @@ import type { Outcome, RequestTiming } from './job-contracts.ts';
 
 /** A reply stream outlives its reader by this much, seconds: then what nobody reads is gone. */
 const STREAM_TTL_SECONDS = 120;
+/** How often a stream in use has its expiry set anew. */
+const RENEW_MS = 30_000;
 /** Entries that have been handed on and still lie in the stream, and for how long: trimming each by itself costs a command. */
 const TRIM_ENTRIES = 64;
 const TRIM_INTERVAL_MS = 1_000;
@@ -33,6 +35,8 @@ export interface Reply {
 export class ReplyWriter {
   readonly #redis: Redis;
   readonly #waiting = new Map<string, { replies: Reply[]; written: Promise<void> }>();
+  /** Stream → when its expiry was last set. */
+  readonly #renewed = new Map<string, number>();
 
   constructor(redis: Redis) {
     this.#redis = redis;
@@ -57,13 +61,19 @@ export class ReplyWriter {
   }
 
   async #send(stream: string, replies: readonly Reply[]): Promise<void> {
-    // In one write: each is a system call here and in Redis. What was removed meanwhile comes back with its expiry.
-    const results = await this.#redis
-      .pipeline()
-      .xadd(stream, '*', 'f', encodeReplies(replies))
-      .expire(stream, STREAM_TTL_SECONDS)
-      .exec();
-    for (const [error] of results ?? []) if (error !== null) throw error;
+    const frame = encodeReplies(replies);
+    const now = performance.now();
+    const renewedAtMs = this.#renewed.get(stream) ?? -Infinity;
+    // A stream that is there is not made anew, so it has its expiry: one command less for nearly every reply.
+    if (now - renewedAtMs < RENEW_MS && (await this.#redis.xadd(stream, 'NOMKSTREAM', '*', 'f', frame)) !== null)
+      return;
+    await Promise.all([
+      this.#redis.xadd(stream, '*', 'f', frame),
+      // Down the same connection: it comes after.
+      this.#redis.expire(stream, STREAM_TTL_SECONDS),
+    ]);
+    this.#renewed.set(stream, now);
+    for (const [other, atMs] of this.#renewed) if (now - atMs > 2 * RENEW_MS) this.#renewed.delete(other);
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { byteLength, encodeBytes, encodeSafetensors, type Tensor } from '@sconce/tensor';
@@ -52,6 +52,24 @@ describe('InferencePool', () => {
     expect(numbers(outputs[0])).toEqual([1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23]);
     expect(timing.runEndMs).toBeGreaterThanOrEqual(timing.runStartMs);
     expect(Math.abs(timing.runStartMs - Date.now())).toBeLessThan(10_000);
+  });
+
+  it.runIf(process.platform === 'linux')('spreads a model’s runs over as many threads as it says', async () => {
+    const threads = (): number => readdirSync('/proc/self/task').length;
+    const run = async (file: ModelFile): Promise<unknown> =>
+      pool.run({
+        file,
+        parts: [[floats('x', [[0, 1, 2, 3]])]],
+        outputs: signatures.get('affine')!.outputs,
+        rows: { inputs: new Set(['x']), count: 1 },
+      });
+    await run(fixture('affine'));
+    const before = threads();
+    await run({ ...fixture('affine'), id: 'alone', intraOpThreads: 1 });
+    expect(threads() - before).toBeLessThan(4);
+    await run({ ...fixture('affine'), id: 'spread', intraOpThreads: 9 });
+    expect(threads() - before).toBeGreaterThanOrEqual(8);
+    for (const id of ['alone', 'spread']) pool.unload(id);
   });
 
   it('keeps concurrent calls apart', async () => {

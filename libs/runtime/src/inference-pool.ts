@@ -77,7 +77,7 @@ export class InferencePool {
     const noticeChannel = `sconce-runtime-${crypto.randomUUID()}`;
     const options: ThreadOptions = {
       noticeChannel,
-      intraOpThreads: config.intraOpThreads,
+      intraOpThreads: config.intraOpThreads ?? 1,
       maxModels: config.maxModelsPerThread,
       maxModelBytes: config.maxModelBytesPerThread,
     };

@@ -61,11 +61,10 @@ export default async function handleTask(task: ThreadTask): Promise<ThreadReply>
 }
 
 async function openChecked(file: ModelFile): Promise<OnnxSession> {
-  const session = await OnnxSession.open(file.path, { intraOpThreads: options.intraOpThreads }).catch(
-    (error: unknown) => {
-      throw existsSync(file.path) ? error : modelGone(file.path);
-    },
-  );
+  const intraOpThreads = file.intraOpThreads ?? options.intraOpThreads;
+  const session = await OnnxSession.open(file.path, { intraOpThreads }).catch((error: unknown) => {
+    throw existsSync(file.path) ? error : modelGone(file.path);
+  });
   try {
     if (file.check !== undefined) await checkSession(session, file.check);
     await warmUp(session, file);

@@ -11,8 +11,8 @@ export const runtimeConfigSchema = z.object({
     .default(() => availableParallelism()),
   /** Tasks handed to a thread before the first has come back, so that it never waits for the event loop. */
   tasksPerThread: z.int().min(1).max(16).default(2),
-  /** ONNX Runtime's own threads per session. */
-  intraOpThreads: z.int().min(1).max(256).default(1),
+  /** ONNX Runtime's own threads per session, for models that do not say; else what registration measured, 1 as a rule. */
+  intraOpThreads: z.int().min(1).max(256).optional(),
   /** Models a thread keeps loaded. */
   maxModelsPerThread: z.int().min(1).max(1024).default(16),
   /** Total size of the model files a thread keeps loaded, bytes. */

@@ -9,6 +9,8 @@ export interface ModelFile {
   readonly sizeBytes: number;
   /** What a session was measured to keep in memory; counts against the thread's cache budget. */
   readonly memoryBytes?: number;
+  /** ONNX Runtime's threads within one run; the pool's own number unless said. */
+  readonly intraOpThreads?: number;
   /** Never let go to make room for other models. */
   readonly keepLoaded?: boolean;
   /** What the model and the files it names must hold; compared once per process before the first load. */

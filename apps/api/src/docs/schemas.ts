@@ -167,6 +167,18 @@ const PERFORMANCE: SchemaObject = {
       },
     },
     best_rows: { type: 'integer', description: 'Rows of a run beyond which the speed per row hardly grows' },
+    spread: {
+      type: 'object',
+      description:
+        'One run on all cores; `chosen` where that gives more than runs side by side, and is how the model is run',
+      properties: {
+        threads: { type: 'integer' },
+        rows: { type: 'integer' },
+        latency_ms: { type: 'number' },
+        rows_per_s: { type: 'number' },
+        chosen: { type: 'boolean' },
+      },
+    },
   },
 };
 

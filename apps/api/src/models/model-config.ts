@@ -46,6 +46,7 @@ export function toModelConfig({ name, signature, batch, config }: ReadyManifest)
     output: signature.outputs.map(tensor),
     ...(isBatched ? { dynamic_batching: delay === undefined ? {} : { max_queue_delay_microseconds: delay } } : {}),
     instance_group: [{ name, kind: 'KIND_CPU', count: config.instance_group?.[0]?.count ?? 1 }],
+    ...(config.parameters === undefined ? {} : { parameters: config.parameters }),
     ...(config.model_warmup === undefined ? {} : { model_warmup: config.model_warmup }),
   };
 }

@@ -80,7 +80,7 @@ function formLines({ optimised, performance, size_bytes }: ModelVersion): string
   return [...saved, ...entry('load', `${formatMs(load_ms)} ms, ${formatBytes(memory_bytes)} per thread`)];
 }
 
-function speedLines({ batch_sizes, best_rows }: ModelPerformance): string[] {
+function speedLines({ batch_sizes, best_rows, spread }: ModelPerformance): string[] {
   if (batch_sizes.length === 0) return [];
   const rows = batch_sizes.map(({ rows, latency_ms, rows_per_s }) => [
     String(rows),
@@ -88,7 +88,15 @@ function speedLines({ batch_sizes, best_rows }: ModelPerformance): string[] {
     Math.round(rows_per_s).toLocaleString('en'),
     rows === best_rows ? 'best' : '',
   ]);
-  return entry('speed', 'one thread', table(['ROWS', 'MS', 'ROWS/S', ''], rows, [0, 1, 2]));
+  const all =
+    spread &&
+    `${spread.threads} threads in one run: ${count(spread.rows, 'row')} in ${formatMs(spread.latency_ms)} ms, ${Math.round(spread.rows_per_s).toLocaleString('en')} rows/s${spread.chosen ? '; it is run so' : ''}`;
+  return entry(
+    'speed',
+    'one thread',
+    table(['ROWS', 'MS', 'ROWS/S', ''], rows, [0, 1, 2]),
+    ...(all === undefined ? [] : [all]),
+  );
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[], numbers: readonly number[] = []): string {

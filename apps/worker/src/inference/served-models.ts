@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { Inject, Injectable } from '@nestjs/common';
 import { ModelDirectory, ModelFiles, ModelRepository, requireRunnable, type ResolvedModel } from '@sconce/models';
 import { FORM_FILES, InferencePool, formTarget, type BatchableModel, type ModelFile } from '@sconce/runtime';
@@ -69,7 +70,11 @@ export class ServedModels {
     const rowInputs = axis === 'none' ? [] : (batch?.inputs ?? signature.inputs.map((input) => input.name));
     const measured = config.max_batch_size ?? performance?.best_rows ?? this.config.runtime.maxBatchRows;
     const delay = config.dynamic_batching?.max_queue_delay_microseconds;
-    const instances = config.instance_group?.[0]?.count;
+    // Runs that are spread over threads take so many of the cores.
+    const intraOp = this.#intraOpThreads(manifest);
+    const { threads } = this.config.runtime;
+    const instances =
+      config.instance_group?.[0]?.count ?? (intraOp > 1 ? Math.max(1, Math.floor(threads / intraOp)) : undefined);
     return {
       name,
       version,
@@ -82,6 +87,14 @@ export class ServedModels {
       ...(instances === undefined ? {} : { maxConcurrentRuns: instances }),
       ...(delay === undefined ? {} : { maxQueueDelayMs: delay / 1_000 }),
     };
+  }
+
+  /** What its owner says, else this worker's setting, else what was measured (on a machine that may have had more cores). */
+  #intraOpThreads({ config, performance }: ResolvedModel['manifest']): number {
+    const said = config.parameters?.intra_op_thread_count?.string_value;
+    const { spread } = performance ?? {};
+    const measured = spread?.chosen === true ? Math.min(spread.threads, availableParallelism()) : 1;
+    return said === undefined ? (this.config.runtime.intraOpThreads ?? measured) : Number(said);
   }
 
   /** The saved form for this kind of machine; until there is one, the model as it was compiled. */
@@ -108,6 +121,7 @@ export class ServedModels {
       sizeBytes,
       digests,
       keepLoaded: resolved.keepLoaded,
+      intraOpThreads: this.#intraOpThreads(manifest),
       memoryBytes: shared + (performance?.memory_bytes ?? 0),
       ...(check === undefined ? {} : { check: await this.files.path(manifest, check) }),
       ...(warmup === undefined ? {} : { warmup: { rowInputs, runs: warmup } }),

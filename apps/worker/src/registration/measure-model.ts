@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import type { ModelBatch, ModelPerformance } from '@sconce/models';
 import { OnnxSession } from '@sconce/runtime';
 import { concatRows, rowCount, sliceRows, type Tensor } from '@sconce/tensor';
@@ -13,6 +14,10 @@ const MAX_RUNS = 200;
 const BUDGET_MS = 15_000;
 /** Fewer rows that are as fast but for this are better: they wait for fewer others. */
 const GOOD_ENOUGH = 0.95;
+/** Runs that are shorter lose more to waking threads than they gain, ms. */
+const SPREAD_FROM_MS = 1;
+/** Spread runs keep other models and the process itself from the cores: they must give so much more than runs side by side. */
+const SPREAD_GAIN = 1.1;
 
 /**
  * Measures loading, memory and speed with one thread: what one of a worker's threads will do. Calls of any number of rows are
@@ -51,10 +56,47 @@ export async function measureModel(
     }
     const best = Math.max(...measured.map(({ rows_per_s: speed }) => speed));
     const good = measured.find(({ rows_per_s: speed }) => speed >= GOOD_ENOUGH * best);
-    return { load_ms: round(loadMs), memory_bytes: memory, batch_sizes: measured, best_rows: good?.rows ?? 1 };
+    const spread = good && (await measureSpread(path, { call, batch, alone: good, cores: availableParallelism() }));
+    return {
+      load_ms: round(loadMs),
+      memory_bytes: memory,
+      batch_sizes: measured,
+      best_rows: good?.rows ?? 1,
+      ...(spread === undefined ? {} : { spread }),
+    };
   } finally {
     await session.release();
     await before.release();
+  }
+}
+
+/** One run on all cores, of as many rows as is best on one. */
+async function measureSpread(
+  path: string,
+  given: {
+    readonly call: readonly Tensor[];
+    readonly batch: ModelBatch;
+    readonly alone: ModelPerformance['batch_sizes'][number];
+    readonly cores: number;
+  },
+): Promise<ModelPerformance['spread']> {
+  const { call, batch, alone, cores } = given;
+  const { rows } = alone;
+  if (cores < 2 || alone.latency_ms < SPREAD_FROM_MS) return undefined;
+  const session = await OnnxSession.open(path, { intraOpThreads: cores });
+  try {
+    const inputs = batch.axis === 'none' ? call : withRows(call, batch, rows);
+    const latency = await medianMs(session, inputs, performance.now() + BUDGET_MS);
+    const speed = (rows * 1000) / latency;
+    return {
+      threads: cores,
+      rows,
+      latency_ms: round(latency),
+      rows_per_s: round(speed),
+      chosen: speed >= SPREAD_GAIN * cores * alone.rows_per_s,
+    };
+  } finally {
+    await session.release();
   }
 }
 
