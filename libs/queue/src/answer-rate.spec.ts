@@ -14,14 +14,16 @@ describe('AnswerRate', () => {
     expect(rate.expectedWaitMs()).toBeCloseTo(1_010);
   });
 
-  it('does not take a line with little to do for a slow one', () => {
+  it('does not take a line with little to do for a slow one, nor one whose first answer takes long', () => {
     const rate = new AnswerRate();
     for (let second = 0; second < 60; second++) {
       rate.begin(second * 1_000);
-      rate.end(second * 1_000 + 5, true);
+      rate.end(second * 1_000 + 500, true);
     }
-    waiting(rate, 99, 60_000);
-    expect(rate.expectedWaitMs()).toBeCloseTo(500);
+    waiting(rate, 200, 60_000);
+    expect(rate.expectedWaitMs()).toBeUndefined();
+    for (let n = 0; n < 100; n++) rate.end(70_000 + 5 * n, true);
+    expect(rate.expectedWaitMs()).toBeCloseTo(505);
   });
 
   it('knows nothing before answers have come, nor while few wait', () => {
@@ -30,6 +32,8 @@ describe('AnswerRate', () => {
     rate.end(500, false);
     expect(rate.expectedWaitMs()).toBeUndefined();
     rate.end(510, true);
+    expect(rate.expectedWaitMs()).toBeUndefined();
+    rate.end(620, true);
     expect(rate.expectedWaitMs()).toBeGreaterThan(0);
     for (let n = 0; n < 5; n++) rate.end(600, true);
     expect(rate.expectedWaitMs()).toBeUndefined();

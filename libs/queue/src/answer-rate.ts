@@ -6,14 +6,17 @@ const LEAST_OUTSTANDING = 64;
 const LEAST_BUSY_MS = 100;
 
 /**
- * How fast the answers of one line (a model version) come back to this process, counted over the time in which any were awaited:
- * a line with little to do is not a slow one. With several API processes it is this one's share of the workers.
+ * How fast the answers of one line (a model version) come back to this process while any are awaited, counted from one answer to the
+ * next: a line with little to do is not a slow one, nor is one whose model is still being loaded. With several API processes it is
+ * this one's share of the workers.
  */
 export class AnswerRate {
   #outstanding = 0;
   #answers = 0;
   #busyMs = 0;
   #sinceMs = 0;
+  /** Whether an answer has come since all had been answered. */
+  #flows = false;
 
   /** Requests whose answers are awaited. */
   get outstanding(): number {
@@ -30,7 +33,8 @@ export class AnswerRate {
   end(nowMs: number, answered: boolean): void {
     this.#advance(nowMs);
     this.#outstanding -= 1;
-    if (answered) this.#answers += 1;
+    if (answered && this.#flows) this.#answers += 1;
+    this.#flows = this.#outstanding > 0 && (this.#flows || answered);
     if (this.#busyMs < HALF_LIFE_MS) return;
     this.#busyMs /= 2;
     this.#answers /= 2;
@@ -43,7 +47,7 @@ export class AnswerRate {
   }
 
   #advance(nowMs: number): void {
-    if (this.#outstanding > 0) this.#busyMs += nowMs - this.#sinceMs;
+    if (this.#flows) this.#busyMs += nowMs - this.#sinceMs;
     this.#sinceMs = nowMs;
   }
 }
