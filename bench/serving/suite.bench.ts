@@ -7,9 +7,10 @@
  *     python bench/peers/export_models.py MODELS --served        # optional: without it two perceptrons
  *     node --conditions=@sconce/source bench/serving/suite.bench.ts [--models MODELS] [--python PYTHON] [--only mlp,resnet18]
  *         [--parts ratio,latency,threads,overload,peers,torch,soak] [--rounds 3] [--seconds 4] [--minutes 10] [--json OUT.json]
+ *         [--with EARLIER.json]
  *         > docs/performance.md
  *
- * `--python` is one that has `bench/peers/requirements.txt`: with it, and MODELS, PyTorch and what serves it are measured too. The soak
+ * `--with` takes what is not measured now from the JSON of an earlier run. `--python` is one that has `bench/peers/requirements.txt`: with it, and MODELS, PyTorch and what serves it are measured too. The soak
  * is left out unless it is named.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -40,6 +41,7 @@ const { values: flags } = parseArgs({
     seconds: { type: 'string', default: '4' },
     minutes: { type: 'string', default: '10' },
     json: { type: 'string' },
+    with: { type: 'string' },
   },
 });
 const rounds = Number(flags.rounds);
@@ -122,12 +124,14 @@ try {
           onProgress,
         })
       : undefined;
+  const earlier = flags.with === undefined ? {} : (JSON.parse(readFileSync(flags.with, 'utf8')) as SuiteFigures);
   const suite: SuiteFigures = {
+    ...earlier,
     machine: `${threads} × ${cpus()[0]?.model ?? '?'}`,
     node: process.version,
     rounds,
     seconds,
-    models: figures,
+    models: figures.length === 0 && 'models' in earlier ? earlier.models : figures,
     ...(latency === undefined ? {} : { latency }),
     ...(byThreads === undefined || large === undefined ? {} : { threads: { model: large.name, figures: byThreads } }),
     ...(overload === undefined || heavy === undefined
