@@ -7,11 +7,10 @@
  *     python bench/peers/export_models.py MODELS --served        # optional: without it two perceptrons
  *     node --conditions=@sconce/source bench/serving/suite.bench.ts [--models MODELS] [--python PYTHON] [--only mlp,resnet18]
  *         [--parts ratio,latency,threads,overload,peers,torch,soak] [--rounds 3] [--seconds 4] [--minutes 10] [--json OUT.json]
- *         [--with EARLIER.json]
- *         > docs/performance.md
+ *         [--with EARLIER.json] > docs/performance.md
  *
- * `--with` takes what is not measured now from the JSON of an earlier run. `--python` is one that has `bench/peers/requirements.txt`: with it, and MODELS, PyTorch and what serves it are measured too. The soak
- * is left out unless it is named.
+ * `--python` is one that has `bench/peers/requirements.txt`: with it, and MODELS, PyTorch and what serves it are measured too. The soak
+ * is left out unless it is named. `--with` takes what is not measured now from the JSON of an earlier run.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
@@ -124,14 +123,15 @@ try {
           onProgress,
         })
       : undefined;
-  const earlier = flags.with === undefined ? {} : (JSON.parse(readFileSync(flags.with, 'utf8')) as SuiteFigures);
+  const earlier: Partial<SuiteFigures> =
+    flags.with === undefined ? {} : (JSON.parse(readFileSync(flags.with, 'utf8')) as SuiteFigures);
   const suite: SuiteFigures = {
     ...earlier,
     machine: `${threads} × ${cpus()[0]?.model ?? '?'}`,
     node: process.version,
     rounds,
     seconds,
-    models: figures.length === 0 && 'models' in earlier ? earlier.models : figures,
+    models: figures.length === 0 ? (earlier.models ?? []) : figures,
     ...(latency === undefined ? {} : { latency }),
     ...(byThreads === undefined || large === undefined ? {} : { threads: { model: large.name, figures: byThreads } }),
     ...(overload === undefined || heavy === undefined
