@@ -33,8 +33,8 @@ const envSchema = z.object({
   SCONCE_MAX_MODELS_PER_THREAD: positive.optional(),
   SCONCE_MAX_MODEL_BYTES_PER_THREAD: positive.optional(),
   /** Queue jobs of each lane under way at once. */
-  SCONCE_ONLINE_CONCURRENCY: positive.default(32),
-  SCONCE_BATCH_CONCURRENCY: positive.default(8),
+  SCONCE_ONLINE_CONCURRENCY: positive.optional(),
+  SCONCE_BATCH_CONCURRENCY: positive.optional(),
   SCONCE_RESULT_TTL_SECONDS: positive.optional(),
   /** Memory that the process of a registration may take, files not counted; default half of the machine's (or container's). */
   SCONCE_REGISTRATION_MEMORY_BYTES: positive.optional(),
@@ -43,6 +43,9 @@ const envSchema = z.object({
   /** How long a shutdown waits for work under way; what is left then goes to another worker. */
   SCONCE_SHUTDOWN_GRACE_MS: positive.default(25_000),
 });
+
+/** Queue jobs under way per thread: enough that none waits for the queue, and few enough that other workers get theirs. */
+const JOBS_PER_THREAD = 4;
 
 /** The worker's settings, read from the environment once. */
 export interface WorkerConfig {
@@ -69,25 +72,27 @@ function availableMemory(): number {
 /** Reads and checks the environment; throws a ZodError that names the variable. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
   const vars = envSchema.parse(env);
+  const runtime = runtimeConfigSchema.parse({
+    threads: vars.SCONCE_THREADS,
+    intraOpThreads: vars.SCONCE_INTRA_OP_THREADS,
+    maxBatchRows: vars.SCONCE_MAX_BATCH_ROWS,
+    maxRunMs: vars.SCONCE_MAX_RUN_MS,
+    maxModelsPerThread: vars.SCONCE_MAX_MODELS_PER_THREAD,
+    maxModelBytesPerThread: vars.SCONCE_MAX_MODEL_BYTES_PER_THREAD,
+  });
+  const jobs = JOBS_PER_THREAD * runtime.threads;
   return Object.freeze({
     host: vars.SCONCE_HOST,
     metricsPort: vars.SCONCE_METRICS_PORT,
     pool: vars.SCONCE_POOL,
-    concurrency: { online: vars.SCONCE_ONLINE_CONCURRENCY, batch: vars.SCONCE_BATCH_CONCURRENCY },
+    concurrency: { online: vars.SCONCE_ONLINE_CONCURRENCY ?? jobs, batch: vars.SCONCE_BATCH_CONCURRENCY ?? jobs },
     shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,
     registration: {
       memoryBytes: vars.SCONCE_REGISTRATION_MEMORY_BYTES ?? Math.floor(availableMemory() / 2),
       timeoutMs: vars.SCONCE_REGISTRATION_TIMEOUT_MS,
     },
     storage: storageConfigSchema.parse({ root: vars.SCONCE_DATA }),
-    runtime: runtimeConfigSchema.parse({
-      threads: vars.SCONCE_THREADS,
-      intraOpThreads: vars.SCONCE_INTRA_OP_THREADS,
-      maxBatchRows: vars.SCONCE_MAX_BATCH_ROWS,
-      maxRunMs: vars.SCONCE_MAX_RUN_MS,
-      maxModelsPerThread: vars.SCONCE_MAX_MODELS_PER_THREAD,
-      maxModelBytesPerThread: vars.SCONCE_MAX_MODEL_BYTES_PER_THREAD,
-    }),
+    runtime,
     queue: queueConfigSchema.parse({
       redisUrl: vars.SCONCE_REDIS_URL,
       keyPrefix: vars.SCONCE_KEY_PREFIX,

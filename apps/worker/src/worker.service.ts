@@ -7,7 +7,7 @@ import {
   type Lane,
   type Notice,
 } from '@sconce/queue';
-import { InferencePool, type HungRun } from '@sconce/runtime';
+import { InferencePool, MicroBatcher, type HungRun } from '@sconce/runtime';
 import type { Logger } from '@sconce/telemetry';
 import type { WorkerConfig } from './config.ts';
 import { InferenceProcessor } from './inference/inference.processor.ts';
@@ -17,6 +17,8 @@ import { RegistrationProcessor } from './registration/registration.processor.ts'
 import { CONFIG, LOGGER } from './tokens.ts';
 
 const LANES: readonly Lane[] = ['online', 'batch'];
+/** Work that keeps the threads busy until more has been fetched, with room for runs of many rows. */
+const ENOUGH_WORK_MS = 50;
 /** Deliveries of a job after which a model whose run hangs again is not run any more. */
 const MAX_HUNG_DELIVERIES = 2;
 /** How long handing back may take before the process ends. */
@@ -39,6 +41,7 @@ export class WorkerService {
     @Inject(CONFIG) private readonly config: WorkerConfig,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(InferencePool) private readonly pool: InferencePool,
+    @Inject(MicroBatcher) private readonly batcher: MicroBatcher,
     @Inject(InferenceProcessor) private readonly inference: InferenceProcessor,
     @Inject(RegistrationProcessor) private readonly registration: RegistrationProcessor,
     @Inject(ServedModels) private readonly models: ServedModels,
@@ -62,6 +65,7 @@ export class WorkerService {
           pool,
           lane,
           concurrency: concurrency[lane],
+          hasRoom: () => this.batcher.backlogMs < ENOUGH_WORK_MS,
           handle: (delivered) => this.inference.handle(delivered),
           onJob: (event) => this.statistics.recordJob(laneQueueName(pool, lane), event),
           onError,
@@ -119,6 +123,7 @@ export class WorkerService {
 
   #onNotice(notice: Notice): void {
     if (notice.kind === 'cancel') for (const consumer of this.#consumers) consumer.cancel(notice.jobId);
+    else if (notice.kind === 'give_up') for (const consumer of this.#consumers) consumer.giveUp(notice.requestIds);
     else void this.models.unload(notice.model, notice.version);
   }
 }

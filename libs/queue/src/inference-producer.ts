@@ -73,6 +73,10 @@ export class InferenceProducer {
       maxOutstanding,
       maxOutstandingBytes,
       onLateReply: options.onLateReply ?? (() => undefined),
+      onGivenUp: (requestIds) => {
+        if (this.#redis.status !== 'ready') return;
+        publishNotice(this.#redis, this.#keys, { kind: 'give_up', requestIds: [...requestIds] }).catch(onError);
+      },
     });
     this.#usage = new UsageNotes({ redis: this.#redis, keys: this.#keys, onError });
     this.#replies = new ReplyReader({

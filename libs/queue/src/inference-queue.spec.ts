@@ -7,6 +7,7 @@ import { eventually, failOnLeaks, testRedis } from '@sconce/testing';
 import { InferenceProducer } from './inference-producer.ts';
 import type { InferenceRequest } from './inference-request.ts';
 import { LaneConsumer, type DeliveredRequest, type RequestHandler } from './lane-consumer.ts';
+import { NoticeListener } from './notices.ts';
 import { MAX_DELIVERIES, type Lane } from './queue-names.ts';
 import { queueConfigSchema, type QueueConfig } from './queue-config.ts';
 
@@ -35,6 +36,7 @@ async function startConsumer(
   config: QueueConfig,
   handle: RequestHandler,
   lane: Lane = 'online',
+  givenUp: readonly string[] = [],
 ): Promise<LaneConsumer> {
   const consumer = new LaneConsumer({
     config,
@@ -47,6 +49,7 @@ async function startConsumer(
   closers.push(async () => {
     await consumer.close(5_000);
   });
+  consumer.giveUp(givenUp);
   await consumer.ready();
   return consumer;
 }
@@ -166,6 +169,122 @@ describe('infer', () => {
     const together = await cost(64 * 20, () => Promise.all(Array.from({ length: 64 }, lane)));
     expect(together.scripts).toBeLessThanOrEqual(0.25);
     expect(together.commands).toBeLessThanOrEqual(3);
+  });
+
+  it('takes no more jobs than it has room for: another consumer gets them', async () => {
+    const config = configFor();
+    const producer = startProducer(config);
+    const taken = { busy: 0, idle: 0 };
+    const { promise: gate, resolve: open } = Promise.withResolvers<undefined>();
+    const consumer = async (who: 'busy' | 'idle', hasRoom: () => boolean): Promise<void> => {
+      const own = new LaneConsumer({
+        config,
+        pool: 'default',
+        lane: 'online',
+        concurrency: 4,
+        hasRoom,
+        handle: async (delivered) => {
+          taken[who] += 1;
+          if (who === 'busy') await gate;
+          return increment(delivered);
+        },
+        onError: () => undefined,
+      });
+      closers.push(async () => {
+        await own.close(5_000);
+      });
+      await own.ready();
+    };
+    await consumer('busy', () => taken.busy < 2);
+    const ask = (n: number): Promise<unknown> =>
+      producer.infer({ ...request([tensor([n])]), model: `m${n}` }, soon(20_000));
+    const first = Array.from({ length: 12 }, (_, n) => ask(n));
+    await eventually(() => {
+      expect(taken.busy).toBeGreaterThanOrEqual(2);
+    });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    // What it may take at once, before it is known what that is, and nothing more.
+    expect(taken.busy).toBeLessThanOrEqual(4);
+    await consumer('idle', () => true);
+    await eventually(() => {
+      expect(taken.busy + taken.idle).toBe(12);
+    });
+    open(undefined);
+    await Promise.all(first);
+    // One at a time it always takes, room or not.
+    await Promise.all([ask(20), ask(21)]);
+  });
+
+  it('tells the workers of callers that have gone: what has begun is cancelled', async () => {
+    const config = configFor();
+    const producer = startProducer(config);
+    const handled: string[] = [];
+    const { promise: gate, resolve: open } = Promise.withResolvers<undefined>();
+    const { promise: cancelled, resolve: cancel } = Promise.withResolvers<undefined>();
+    const consumer = await startConsumer(config, async (delivered) => {
+      handled.push(delivered.model);
+      if (delivered.model === 'begun') {
+        delivered.signal.addEventListener('abort', () => cancel(undefined));
+        await gate;
+      }
+      return increment(delivered);
+    });
+    const listener = new NoticeListener(config, {
+      onNotice: (notice) => {
+        if (notice.kind === 'give_up') consumer.giveUp(notice.requestIds);
+      },
+      onError: () => undefined,
+    });
+    closers.push(() => listener.close());
+    await producer.infer({ ...request([tensor([1])]), model: 'first' }, soon());
+    const caller = new AbortController();
+    const begun = producer.infer({ ...request([tensor([1])]), model: 'begun' }, { ...soon(), signal: caller.signal });
+    const gone = expect(begun).rejects.toMatchObject({ code: 'job_cancelled' });
+    await eventually(() => {
+      expect(handled).toContain('begun');
+    });
+    caller.abort();
+    await gone;
+    await cancelled;
+    open(undefined);
+    consumer.giveUp(Array.from({ length: 20_000 }, (_, n) => `never-came-${n}`));
+    await producer.infer({ ...request([tensor([1])]), model: 'last' }, soon());
+    expect(handled).toEqual(['first', 'begun', 'last']);
+  });
+
+  it('does not begin a request whose caller had gone before it came', async () => {
+    const config = configFor();
+    const producer = startProducer(config);
+    const given: string[] = [];
+    const listener = new NoticeListener(config, {
+      onNotice: (notice) => {
+        if (notice.kind === 'give_up') given.push(...notice.requestIds);
+      },
+      onError: () => undefined,
+    });
+    closers.push(() => listener.close());
+    const caller = new AbortController();
+    const gone = expect(producer.infer(request([tensor([1])]), { ...soon(), signal: caller.signal })).rejects.toThrow();
+    const stays = producer.infer({ ...request([tensor([2])]), model: 'stays' }, soon());
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    caller.abort();
+    await gone;
+    await eventually(() => {
+      expect(given).toHaveLength(1);
+    });
+    const handled: string[] = [];
+    const consumer = startConsumer(
+      config,
+      async (delivered) => {
+        handled.push(delivered.model);
+        return increment(delivered);
+      },
+      'online',
+      given,
+    );
+    await consumer;
+    await stays;
+    expect(handled).toEqual(['stays']);
   });
 
   it('answers over a stream that expires by itself, also one that was lost', async () => {

@@ -19,6 +19,9 @@ import { connectRedis, disconnectCopies } from './redis-connection.ts';
 import { closeWorker } from './worker-close.ts';
 import { ReplyWriter } from './reply-channel.ts';
 
+/** Requests that are remembered to have nobody waiting for them. */
+const MAX_GONE = 10_000;
+
 /** A request as a worker gets it. */
 export interface DeliveredRequest {
   readonly model: string;
@@ -49,6 +52,8 @@ export interface LaneConsumerOptions {
   readonly concurrency: number;
   readonly handle: RequestHandler;
   readonly onError: (error: Error) => void;
+  /** Whether more jobs should be taken beside those under way; one is at any time. Asked whenever one is taken or has ended. */
+  readonly hasRoom?: () => boolean;
   /** Told when a queue job is taken, and when it has ended (answered, or left to another delivery). */
   readonly onJob?: (event: 'taken' | 'answered' | 'retried') => void;
 }
@@ -68,6 +73,8 @@ export class LaneConsumer {
   readonly #records: JobRecords;
   readonly #replies: ReplyWriter;
   readonly #cancels = new Map<string, AbortController>();
+  /** Requests that nobody waits for and that have not come here, the latest ones. */
+  readonly #gone = new Set<string>();
   readonly #active = new Set<Job<InferJob>>();
 
   constructor(options: LaneConsumerOptions) {
@@ -111,6 +118,19 @@ export class LaneConsumer {
     return closeWorker(this.#worker, { redis: this.#redis, graceMs, activeJobs: () => this.#active.size });
   }
 
+  /** The callers of these requests have gone: those here are dropped unrun, those that come later are not begun. */
+  giveUp(requestIds: readonly string[]): void {
+    for (const id of requestIds) {
+      const cancel = this.#cancels.get(id);
+      if (cancel === undefined) this.#gone.add(id);
+      else cancel.abort();
+    }
+    for (const id of this.#gone) {
+      if (this.#gone.size <= MAX_GONE) break;
+      this.#gone.delete(id);
+    }
+  }
+
   /** How often the job of this model that was delivered most often, of those under way here, has been; 0 where there is none. */
   deliveries(model: string, version: string): number {
     const own = [...this.#active].filter(({ data }) => data.model === model && data.version === version);
@@ -141,7 +161,14 @@ export class LaneConsumer {
       throw error;
     } finally {
       this.#active.delete(job);
+      this.#adjust();
     }
+  }
+
+  /** What a busy worker takes, an idle one elsewhere cannot: it takes no more than keeps its threads busy. */
+  #adjust(): void {
+    const { concurrency, hasRoom } = this.#options;
+    this.#worker.concurrency = (hasRoom?.() ?? true) ? concurrency : Math.max(1, this.#active.size);
   }
 
   async #process(job: Job<InferJob>): Promise<void> {
@@ -172,6 +199,10 @@ export class LaneConsumer {
       await this.#settleAll(data, toSconceError(error));
       return;
     }
+    // By then its requests have been handed over, where their model is known.
+    setImmediate(() => {
+      this.#adjust();
+    });
     let next = 0;
     const again: SconceError[] = [];
     await Promise.all(
@@ -193,9 +224,10 @@ export class LaneConsumer {
     inputs: readonly Tensor[],
     context: { takenAtMs: number; delivery: number },
   ): Promise<SconceError | undefined> {
+    if (this.#gone.delete(request.id)) return undefined;
     const abort = new AbortController();
+    this.#cancels.set(request.id, abort);
     if (request.durable) {
-      this.#cancels.set(request.id, abort);
       if (!(await this.#records.start(request.id))) {
         this.#cancels.delete(request.id);
         return undefined;

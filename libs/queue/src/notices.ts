@@ -9,6 +9,8 @@ const noticeSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('unload'), model: z.string(), version: z.string().optional() }),
   /** Nobody wants this job's answer any more. */
   z.object({ kind: z.literal('cancel'), jobId: z.string() }),
+  /** Nor these requests': their callers have gone. */
+  z.object({ kind: z.literal('give_up'), requestIds: z.array(z.string()) }),
 ]);
 
 /** News for every worker. Best effort: whoever misses one frees memory later or computes in vain, nothing worse. */

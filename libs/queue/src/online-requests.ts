@@ -56,6 +56,8 @@ export interface OnlineRequestsOptions {
   readonly maxOutstanding: number;
   readonly maxOutstandingBytes: number;
   readonly onLateReply: () => void;
+  /** Told of requests on their way whose answers nobody waits for any more. */
+  readonly onGivenUp: (requestIds: readonly string[]) => void;
 }
 
 /**
@@ -69,6 +71,8 @@ export class OnlineRequests {
   readonly #inFlight = new Map<string, InFlightJob>();
   /** Request id → the queue job it went into. */
   readonly #jobOf = new Map<string, string>();
+  /** Those given up in this turn of the event loop. */
+  #givenUp: string[] = [];
   /** By line. */
   readonly #rates = new Map<string, AnswerRate>();
   #bytes = 0;
@@ -109,7 +113,7 @@ export class OnlineRequests {
     };
     const outstanding: Outstanding = { id, line, request, acceptedAtMs, deadlineMs: options.deadlineMs, bytes, settle };
     const giveUp = (error: SconceError): void => {
-      this.#coalescer.remove(line, outstanding);
+      if (!this.#coalescer.remove(line, outstanding) && this.#outstanding.has(id)) this.#giveUp(id);
       settle({ ok: false, error: error.toJSON() });
     };
     const timer = setTimeout(
@@ -164,6 +168,16 @@ export class OnlineRequests {
   /** Refuses whatever still waits. */
   refuseAll(error: SconceError): void {
     for (const outstanding of [...this.#outstanding.values()]) outstanding.settle({ ok: false, error: error.toJSON() });
+  }
+
+  #giveUp(id: string): void {
+    this.#givenUp.push(id);
+    if (this.#givenUp.length > 1) return;
+    setImmediate(() => {
+      const ids = this.#givenUp;
+      this.#givenUp = [];
+      this.#options.onGivenUp(ids);
+    });
   }
 
   #rateOf(line: string): AnswerRate {

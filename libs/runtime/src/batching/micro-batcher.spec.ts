@@ -82,6 +82,30 @@ const rowsOf = (runner: TestRunner): number[] =>
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('MicroBatcher', () => {
+  it('knows how long its threads need for what is there', async () => {
+    const runner = new TestRunner({ capacity: 2, hold: true });
+    const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
+    expect(batcher.backlogMs).toBe(0);
+    const measured = [1, 2, 4, 8].map((rows) => ({ rows, latencyMs: 1_000 * rows }));
+    const slow = model({ measured });
+    const alone = model({ file: { id: 'n', path: '', sizeBytes: 1 }, axis: 'none', measured });
+    const replies = [
+      ...Array.from({ length: 11 }, () => batcher.submit(request([1, 2], { model: slow }))),
+      ...Array.from({ length: 3 }, () => batcher.submit(request([1, 2], { model: alone }))),
+    ];
+    // 22 rows in runs of 8 and 6, and three runs of 2: 28 s of work for two threads, whether it waits or runs.
+    expect(batcher.backlogMs).toBeCloseTo(14_000, -3.5);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(runner.calls).toHaveLength(2);
+    expect(batcher.backlogMs).toBeCloseTo(14_000, -3.5);
+    for (let n = 0; n < 40; n++) {
+      runner.releaseOne();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all(replies);
+    expect(batcher.backlogMs).toBe(0);
+  });
+
   it('answers every row of every request once, in order, whatever arrives and fails (property)', async () => {
     await fc.assert(
       fc.asyncProperty(

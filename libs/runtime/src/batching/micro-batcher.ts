@@ -22,7 +22,8 @@ interface Run {
   readonly model: BatchableModel;
   readonly share: ModelShare;
   readonly pieces: readonly Piece[];
-  /** Epoch ms at which it is expected to end. */
+  /** Epoch ms at which it is expected to begin and to end. */
+  readonly startMs: number;
   readonly endMs: number;
 }
 
@@ -64,6 +65,28 @@ export class MicroBatcher {
   /** Requests that wait for a thread. */
   get waiting(): number {
     return this.#waiting;
+  }
+
+  /** How long the threads are expected to need for all that is here, ms. */
+  get backlogMs(): number {
+    const now = epochMs();
+    let workMs = 0;
+    for (const { startMs, endMs } of this.#runs) workMs += Math.max(0, endMs - Math.max(now, startMs));
+    for (const lines of Object.values(this.#lines)) {
+      for (const line of lines.values()) workMs += this.#workMs(line);
+    }
+    return workMs / this.#runner.threads;
+  }
+
+  #workMs(line: Line): number {
+    const model = line.head?.request.model;
+    if (model === undefined) return 0;
+    const { estimate } = this.#shares.of(model);
+    const { maxBatchRows } = model;
+    if (model.axis === 'none') return line.length * estimate.of(Math.ceil(line.rows / line.length));
+    const rest = line.rows % maxBatchRows;
+    const full = Math.floor(line.rows / maxBatchRows) * estimate.of(maxBatchRows);
+    return full + (rest === 0 ? 0 : estimate.of(model.axis === 'locked' ? maxBatchRows : rest));
   }
 
   /** Runs handed to threads and not answered yet. */
@@ -179,9 +202,9 @@ export class MicroBatcher {
     const rows = pieces.reduce((sum, piece) => sum + piece.rows, 0);
     const expectedMs = share.estimate.of(model.axis === 'locked' ? model.maxBatchRows : rows);
     this.#shares.charge(share, Math.max(LEAST_COST_MS, expectedMs));
-    const startMs =
-      this.#runs.size < this.#runner.threads ? epochMs() : Math.min(...[...this.#runs].map((run) => run.endMs));
-    void this.#perform({ model, share, pieces, endMs: Math.max(startMs, epochMs()) + expectedMs });
+    const freeMs = this.#runs.size < this.#runner.threads ? 0 : Math.min(...[...this.#runs].map((run) => run.endMs));
+    const startMs = Math.max(freeMs, epochMs());
+    void this.#perform({ model, share, pieces, startMs, endMs: startMs + expectedMs });
   }
 
   /** Most rows of the line's next run. */
