@@ -47,6 +47,15 @@ describe('a run that does not end', () => {
 
     expect((await stack.fetch('/v2/models/slow/infer', slow(1))).status).toBe(503);
     expect((await stack.fetch('/v2/models/slow/ready')).status).toBe(503);
+    expect(await (await stack.fetch('/v2/repository/index', json({}))).json()).toEqual([
+      { name: 'affine', version: '1', state: 'READY', reason: '' },
+      {
+        name: 'slow',
+        version: '1',
+        state: 'UNAVAILABLE',
+        reason: expect.stringMatching(/^quarantine: 2 runs/) as string,
+      },
+    ]);
     expect(await (await stack.fetch('/v1/models/slow')).json()).toMatchObject({
       versions: [{ version: '1', quarantined: expect.stringMatching(/did not end/) as string }],
     });

@@ -68,7 +68,8 @@ await worker.start().catch((error: unknown) => {
 });
 void worker.hung().then(() => {
   logger.flush();
-  leave(false, 1);
+  // Told to stop, it ends as told: what it had is back in the queue.
+  leave(false, isStopping() ? 0 : 1);
 });
 logger.info({ pool: config.pool, threads: config.runtime.threads, metricsUrl }, 'taking jobs');
 process.send?.({ type: 'ready', metricsUrl });

@@ -12,7 +12,7 @@ export interface InferenceRequest {
   readonly model: string;
   readonly version: string;
   readonly pool: string;
-  /** In the signature's order. */
+  /** In the signature's order. Their memory is written to Redis as it is, again after a lost connection: it must stay so until the answer. */
   readonly inputs: readonly Tensor[];
   /** Names of the outputs wanted, in order. */
   readonly outputs: readonly string[];

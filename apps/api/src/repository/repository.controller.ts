@@ -3,7 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { SconceError } from '@sconce/errors';
-import { ModelDirectory, ModelRepository, type ModelManifest } from '@sconce/models';
+import { ModelDirectory, ModelRepository, type ModelManifest, type ModelState } from '@sconce/models';
 import { InferenceProducer } from '@sconce/queue';
 import { parseJsonBody } from '../http/json-body.ts';
 
@@ -32,11 +32,11 @@ export class RepositoryController {
   async index(@Req() request: FastifyRequest): Promise<IndexEntry[]> {
     const { ready } = parseJsonBody(request.body, indexRequestSchema);
     const manifests = await this.repository.list();
-    const loaded = new Map<string, boolean>();
+    const states = new Map<string, ModelState>();
     for (const { name } of manifests) {
-      if (!loaded.has(name)) loaded.set(name, (await this.repository.state(name)).loaded);
+      if (!states.has(name)) states.set(name, await this.repository.state(name));
     }
-    const entries = manifests.map((manifest) => toIndexEntry(manifest, loaded.get(manifest.name) ?? true));
+    const entries = manifests.map((manifest) => toIndexEntry(manifest, states.get(manifest.name)));
     return ready ? entries.filter((entry) => entry.state === 'READY') : entries;
   }
 
@@ -68,10 +68,12 @@ export class RepositoryController {
   }
 }
 
-function toIndexEntry({ name, version, status, error }: ModelManifest, loaded: boolean): IndexEntry {
+function toIndexEntry({ name, version, status, error }: ModelManifest, state: ModelState | undefined): IndexEntry {
   if (status === 'failed') return { name, version, state: 'UNAVAILABLE', reason: error?.message ?? 'failed' };
   if (status !== 'ready') return { name, version, state: 'LOADING', reason: status };
-  return loaded
-    ? { name, version, state: 'READY', reason: '' }
-    : { name, version, state: 'UNAVAILABLE', reason: 'unloaded' };
+  const quarantined = state?.quarantined?.[version];
+  if (quarantined !== undefined) return { name, version, state: 'UNAVAILABLE', reason: `quarantine: ${quarantined}` };
+  return state?.loaded === false
+    ? { name, version, state: 'UNAVAILABLE', reason: 'unloaded' }
+    : { name, version, state: 'READY', reason: '' };
 }

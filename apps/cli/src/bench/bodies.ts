@@ -7,6 +7,7 @@ import {
   elementCount,
   encodeInferRequest,
   type Datatype,
+  type InferCall,
   type OipBody,
   type Tensor,
   type TensorSpec,
@@ -15,6 +16,8 @@ import { UsageError } from '../output/failure.ts';
 
 /** What a load generator sends. */
 export interface BenchBodies {
+  /** The first of them, not encoded. */
+  readonly first: InferCall;
   readonly bodies: readonly OipBody[];
   /** Rows of a request: the mean where they differ. */
   readonly rows: number;
@@ -27,7 +30,7 @@ const MAX_TOTAL_BYTES = 32 * 1024 ** 2;
 /** Whole numbers are indices more often than not: small ones exist in most vocabularies. */
 const INTEGERS_BELOW = 10;
 
-/** Requests with random values: uniform in [0, 1), whole numbers from 0 to 9. `sizes`: whole shapes by input, for free axes. */
+/** Requests with random values: uniform in [0, 1), whole numbers from 0 to 9. `shapes`: whole ones by input, for free axes. */
 export function randomBodies(
   specs: readonly TensorSpec[],
   options: {
@@ -45,10 +48,11 @@ export function randomBodies(
     );
   }
   const call = (): Tensor[] => specs.map((spec) => randomTensor(spec, shapeOf(spec, rows, shapes.get(spec.name))));
-  const first = encodeInferRequest({ inputs: call(), binary });
-  const count = Math.max(1, Math.min(MAX_BODIES, Math.floor(MAX_TOTAL_BYTES / first.body.byteLength)));
+  const first = { inputs: call(), binary };
+  const body = encodeInferRequest(first);
+  const count = Math.max(1, Math.min(MAX_BODIES, Math.floor(MAX_TOTAL_BYTES / body.body.byteLength)));
   const more = Array.from({ length: count - 1 }, () => encodeInferRequest({ inputs: call(), binary }));
-  return { bodies: [first, ...more], rows };
+  return { first, bodies: [body, ...more], rows };
 }
 
 /** The calls of a safetensors file: one, or each of a cases file (`k.in.i`). */
@@ -65,9 +69,10 @@ export async function bodiesOfFile(
   const calls = isCases
     ? casesOf(tensors).map(({ inputs }) => ({ tensors: inputs, byName: false }))
     : [checkNames(callOf(tensors), names)];
-  const bound = calls.map((call) => bindCall(call, specs));
-  const rows = bound.reduce((sum, inputs) => sum + (inputs[0]?.shape[0] ?? 1), 0) / bound.length;
-  return { bodies: bound.map((inputs) => encodeInferRequest({ inputs, binary: options.binary })), rows };
+  const bound = calls.map((call): InferCall => ({ inputs: bindCall(call, specs), binary: options.binary }));
+  const rows = bound.reduce((sum, { inputs }) => sum + (inputs[0]?.shape[0] ?? 1), 0) / bound.length;
+  const first = bound[0] ?? { inputs: [], binary: options.binary };
+  return { first, bodies: bound.map((call) => encodeInferRequest(call)), rows };
 }
 
 /** `--shape x:1,3,224,224`. */

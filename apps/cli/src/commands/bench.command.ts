@@ -80,7 +80,8 @@ async function bench(config: CliConfig, model: string, options: BenchOptions): P
   const requests = await bodiesFor(inputs, options);
   const version = options.version === undefined ? '' : `/versions/${encodeURIComponent(options.version)}`;
   const url = new URL(`${client.url}/v2/models/${encodeURIComponent(model)}${version}/infer`);
-  await tryOnce(url, requests);
+  // So that what cannot be answered is refused in the server's own words, once.
+  await client.infer(model, requests.first, options.version === undefined ? {} : { version: options.version });
   const plans =
     options.rate?.map((rate) => ({ rate, inFlight: OPEN_IN_FLIGHT })) ??
     options.concurrency.map((inFlight) => ({ inFlight }));
@@ -133,26 +134,6 @@ async function bodiesFor(inputs: Parameters<typeof randomBodies>[0], options: Be
     throw new UsageError('--in goes with neither --rows nor --shape.', 'The file says what is sent.');
   }
   return bodiesOfFile(options.in, inputs, { binary });
-}
-
-/** So that a request that cannot be answered is refused in the server's own words, once. */
-async function tryOnce(url: URL, { bodies: [body] }: BenchBodies): Promise<void> {
-  if (body === undefined) return;
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: {
-      'content-type': body.contentType,
-      ...(body.headerLength === undefined ? {} : { 'inference-header-content-length': String(body.headerLength) }),
-    },
-    body: new Uint8Array(body.body),
-  });
-  const text = await response.text();
-  if (response.ok) return;
-  throw failure(
-    'invalid_request',
-    `The server answers ${response.status}: ${text.slice(0, 500)}`,
-    'Give inputs the model takes with --in FILE or --shape.',
-  );
 }
 
 function print(terminal: Terminal, steps: readonly Step[]): void {
