@@ -89,12 +89,13 @@ export class ServedModels {
     };
   }
 
-  /** What its owner says, else this worker's setting, else what was measured (on a machine that may have had more cores). */
+  /** What its owner says, else what was measured (both at most the cores here); between them this worker's own setting. */
   #intraOpThreads({ config, performance }: ResolvedModel['manifest']): number {
     const said = config.parameters?.intra_op_thread_count?.string_value;
     const { spread } = performance ?? {};
-    const measured = spread?.chosen === true ? Math.min(spread.threads, availableParallelism()) : 1;
-    return said === undefined ? (this.config.runtime.intraOpThreads ?? measured) : Number(said);
+    const cores = availableParallelism();
+    if (said !== undefined) return Math.min(Number(said), cores);
+    return this.config.runtime.intraOpThreads ?? (spread?.chosen === true ? Math.min(spread.threads, cores) : 1);
   }
 
   /** The saved form for this kind of machine; until there is one, the model as it was compiled. */
