@@ -21,6 +21,7 @@ const OWNED: readonly { readonly packages: readonly string[]; readonly owner: st
   { packages: ['onnxruntime-node', 'onnxruntime-common', 'piscina'], owner: 'libs/runtime' },
   { packages: ['pino', '@opentelemetry/*'], owner: 'libs/telemetry' },
   { packages: ['@nestjs/*', 'fastify', '@fastify/*'], owner: 'apps' },
+  { packages: ['@aws-sdk/*'], owner: 'libs/storage' },
 ];
 
 const SPECS = ['**/*.spec.ts', '**/*.conformance.ts', 'test/**/*.ts'];
@@ -34,7 +35,7 @@ function restrictedImports(place: string): Linter.RuleEntry {
   return ['error', { patterns }];
 }
 
-const PLACES = ['libs/queue', 'libs/runtime', 'libs/telemetry', 'apps'];
+const PLACES = ['libs/queue', 'libs/runtime', 'libs/telemetry', 'libs/storage', 'apps'];
 
 export default defineConfig(
   { ignores: ['**/*.generated.ts', '**/dist/**', '**/node_modules/**', '.nx/**', '.sconce/**', 'bench/peers/**'] },

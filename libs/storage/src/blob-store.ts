@@ -34,7 +34,7 @@ export interface ByteRange {
 }
 
 /**
- * Named byte sequences: a folder, later a bucket.
+ * Named byte sequences: a folder (`FolderStore`) or a bucket (`S3Store`).
  *
  * Keys are `/`-separated segments (`parseBlobKey`); a prefix ends with `/` (`parseBlobPrefix`). A blob is visible under
  * its key only when it is complete, and is replaced whole. Portable callers do not use one key as a prefix of another.
@@ -63,7 +63,10 @@ export interface BlobStore {
   ): Promise<StoredBlob & { readonly key: string }>;
   /** The bytes of a small blob. @throws SconceError `payload_too_large` where it is longer than `maxBytes`. */
   get(key: string, options: { readonly maxBytes: number }): Promise<Uint8Array | undefined>;
-  /** Random access to the blob as it is now, whatever is put or deleted later. Close it. */
+  /**
+   * Random access to the blob as it is now, whatever is put or deleted later. Close it. A store that cannot keep a large
+   * blob that is replaced or deleted meanwhile fails with `storage_unavailable`; it never mixes the bytes of two.
+   */
   open(key: string): Promise<OpenByteSource | undefined>;
   /**
    * The blob, or `range` of it, in bounded pieces. Consume or destroy it.
@@ -76,6 +79,10 @@ export interface BlobStore {
   delete(key: string): Promise<void>;
   /** Deletes every blob beneath `prefix`, which may not be empty. */
   deletePrefix(prefix: string): Promise<void>;
-  /** A file a native runtime can map, read-only: the blob as it is now. */
+  /**
+   * A file a native runtime can map, read-only: the blob as it is now, named as the key ends, beside the files of its
+   * prefix. A store elsewhere keeps copies, and may take them away once they have not been asked for in a minute: open
+   * the file soon, and ask again before opening it anew. What is open or mapped stays.
+   */
   localPath(key: string): Promise<string | undefined>;
 }

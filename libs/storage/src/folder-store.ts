@@ -9,6 +9,7 @@ import type { BlobBody } from './body-chunks.ts';
 import { checkRange, type OpenByteSource } from './byte-source.ts';
 import { FileByteSource, streamOf } from './folder-reader.ts';
 import { moveAside, publish, writeTemp } from './folder-writer.ts';
+import { isS3Url } from './s3-url.ts';
 import { storageConfigSchema, type StorageConfigInput } from './storage.config.ts';
 import { isMissing, storageError } from './storage-error.ts';
 import { TempFolder } from './temp-folder.ts';
@@ -32,6 +33,9 @@ export class FolderStore implements BlobStore {
   /** Makes the folder where it is missing and removes stale unfinished uploads. @throws SconceError `storage_unavailable`. */
   static async open(config: StorageConfigInput): Promise<FolderStore> {
     const { root, staleTempMs } = storageConfigSchema.parse(config);
+    if (isS3Url(root)) {
+      throw new SconceError('internal', `${root} is a bucket and no folder: open it with openBlobStore`);
+    }
     try {
       await mkdir(root, { recursive: true, mode: 0o700 });
       const realRoot = await realpath(root);

@@ -4,4 +4,6 @@ export { chunksOf, type BlobBody } from './body-chunks.ts';
 export { MemoryByteSource, type ByteSource, type OpenByteSource } from './byte-source.ts';
 export { openFile } from './open-file.ts';
 export { FolderStore } from './folder-store.ts';
+export { openBlobStore } from './open-blob-store.ts';
+export { S3Store } from './s3-store.ts';
 export { storageConfigSchema, type StorageConfig, type StorageConfigInput } from './storage.config.ts';
