@@ -1,10 +1,16 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { ModelDirectory, ModelRepository } from '@sconce/models';
-import { InferenceProducer } from '@sconce/queue';
-import { FolderStore } from '@sconce/storage';
+import { BatchProducer, InferenceProducer } from '@sconce/queue';
+import { openBlobStore, type BlobStore } from '@sconce/storage';
 import type { Logger, Telemetry } from '@sconce/telemetry';
+import { BatchEvents } from './batches/batch-events.ts';
+import { BatchOutput } from './batches/batch-output.ts';
+import { checkDatasetUrl } from './batches/dataset-url.ts';
+import { BatchesController } from './batches/batches.controller.ts';
 import type { ApiConfig } from './config.ts';
+import { FileContents } from './files/file-contents.ts';
+import { FilesController } from './files/files.controller.ts';
 import { HealthController } from './health/health.controller.ts';
 import { ErrorFilter } from './http/error.filter.ts';
 import { InferenceController } from './inference/inference.controller.ts';
@@ -18,7 +24,7 @@ import { RegistrationRecovery } from './models/registration-recovery.ts';
 import { ServerController } from './models/server.controller.ts';
 import { VersionRemoval } from './models/version-removal.ts';
 import { RepositoryController } from './repository/repository.controller.ts';
-import { CONFIG, LOGGER, TELEMETRY } from './tokens.ts';
+import { BLOB_STORE, CONFIG, LOGGER, TELEMETRY } from './tokens.ts';
 
 /** Composes the libs into the API. Tokens are explicit: nothing rests on emitted type metadata. */
 @Module({})
@@ -37,17 +43,20 @@ export class ApiModule {
         ModelConfigSchemaController,
         ModelStateController,
         JobsController,
+        FilesController,
+        BatchesController,
       ],
       providers: [
         { provide: CONFIG, useValue: config },
         { provide: LOGGER, useValue: logger },
         { provide: TELEMETRY, useValue: telemetry },
         { provide: APP_FILTER, useFactory: () => new ErrorFilter(logger) },
+        { provide: BLOB_STORE, useFactory: () => openBlobStore(config.storage) },
         {
           provide: ModelRepository,
-          useFactory: async () => {
+          useFactory: (store: BlobStore) => {
             const repository = new ModelRepository({
-              store: await FolderStore.open(config.storage),
+              store,
               onCorrupt: (error, id) => logger.error({ err: error, ...id }, 'damaged model passed over'),
             });
             telemetry.metrics.modelDiskBytes.observe(async () =>
@@ -55,6 +64,7 @@ export class ApiModule {
             );
             return repository;
           },
+          inject: [BLOB_STORE],
         },
         {
           provide: ModelDirectory,
@@ -74,7 +84,23 @@ export class ApiModule {
             return producer;
           },
         },
+        {
+          provide: BatchProducer,
+          useFactory: (store: BlobStore, inference: InferenceService) =>
+            new BatchProducer({
+              config: config.queue,
+              store,
+              models: async (name, version) => inference.servedModel(name, version),
+              checkInputUrl: (url) => checkDatasetUrl(url, config.datasetRoots),
+              maxFileBytes: config.maxFileBytes,
+              onError: (error) => logger.warn({ err: error }, 'batch connection'),
+            }),
+          inject: [BLOB_STORE, InferenceService],
+        },
         InferenceService,
+        FileContents,
+        BatchOutput,
+        BatchEvents,
         RegistrationRecovery,
         VersionRemoval,
       ],

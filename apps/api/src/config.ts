@@ -19,6 +19,14 @@ const envSchema = z.object({
   SCONCE_DATA: z.string().default('.sconce/blobs'),
   /** Largest request body, after decompression. */
   SCONCE_MAX_BODY_BYTES: positive.default(64 * 1024 ** 2),
+  /** Largest file that may be uploaded. */
+  SCONCE_MAX_FILE_BYTES: positive.default(100 * 1024 ** 3),
+  /** Folders, and `s3://bucket/prefix`, from which datasets may be read where they are; separated by commas. */
+  SCONCE_DATASET_ROOTS: z.string().default(''),
+  /** Batches that have not ended, beyond which more are refused. */
+  SCONCE_MAX_BATCHES: positive.optional(),
+  /** How long an ended batch and its results are kept. */
+  SCONCE_BATCH_TTL_SECONDS: positive.optional(),
   /** Largest model artifact. */
   SCONCE_MAX_ARTIFACT_BYTES: positive.default(16 * 1024 ** 3),
   /** Jobs waiting in one queue beyond which requests are refused. */
@@ -40,6 +48,9 @@ export interface ApiConfig {
   readonly metricsPort: number;
   readonly maxBodyBytes: number;
   readonly maxArtifactBytes: number;
+  readonly maxFileBytes: number;
+  /** Places from which datasets may be read where they are. */
+  readonly datasetRoots: readonly string[];
   readonly requestTimeoutMs: number;
   readonly shutdownGraceMs: number;
   readonly storage: StorageConfig;
@@ -56,6 +67,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
     metricsPort: vars.SCONCE_METRICS_PORT,
     maxBodyBytes: vars.SCONCE_MAX_BODY_BYTES,
     maxArtifactBytes: vars.SCONCE_MAX_ARTIFACT_BYTES,
+    maxFileBytes: vars.SCONCE_MAX_FILE_BYTES,
+    datasetRoots: vars.SCONCE_DATASET_ROOTS.split(',').filter((root) => root !== ''),
     requestTimeoutMs: vars.SCONCE_REQUEST_TIMEOUT_MS,
     shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,
     storage: storageConfigSchema.parse({ root: vars.SCONCE_DATA }),
@@ -63,6 +76,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
       redisUrl: vars.SCONCE_REDIS_URL,
       keyPrefix: vars.SCONCE_KEY_PREFIX,
       maxBacklog: vars.SCONCE_MAX_BACKLOG,
+      maxBatches: vars.SCONCE_MAX_BATCHES,
+      batchTtlSeconds: vars.SCONCE_BATCH_TTL_SECONDS,
       maxOutstanding: vars.SCONCE_MAX_OUTSTANDING,
       jobTtlSeconds: vars.SCONCE_JOB_TTL_SECONDS,
       resultTtlSeconds: vars.SCONCE_RESULT_TTL_SECONDS,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
-import { InferenceProducer } from '@sconce/queue';
+import { BatchProducer, InferenceProducer } from '@sconce/queue';
 import { readConfig } from './config.ts';
 import { createApi } from './server.ts';
 import { VERSION } from './version.ts';
@@ -33,7 +33,7 @@ async function stop(reason: string): Promise<void> {
   const timer = setTimeout(resolve, config.shutdownGraceMs);
   await Promise.race([app.close(), late]);
   clearTimeout(timer);
-  await producer.close();
+  await Promise.all([producer.close(), app.get(BatchProducer).close()]);
   await health.close();
   await telemetry.shutdown();
   logger.info('stopped');

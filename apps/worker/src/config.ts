@@ -16,6 +16,9 @@ const envSchema = z.object({
   SCONCE_KEY_PREFIX: z.string().optional(),
   /** Folder of the blob store: the API's. */
   SCONCE_DATA: z.string().default('.sconce/blobs'),
+  /** Folders, and `s3://bucket/prefix`, from which datasets may be read where they are; separated by commas. */
+  SCONCE_DATASET_ROOTS: z.string().default(''),
+  SCONCE_BATCH_TTL_SECONDS: positive.optional(),
   /** The pool whose lanes this worker consumes. */
   SCONCE_POOL: z
     .string()
@@ -58,6 +61,8 @@ export interface WorkerConfig {
   /** What the process of a registration may take. */
   readonly registration: { readonly memoryBytes: number; readonly timeoutMs: number };
   readonly storage: StorageConfig;
+  /** Places from which datasets may be read where they are. */
+  readonly datasetRoots: readonly string[];
   readonly runtime: RuntimeConfig;
   readonly queue: QueueConfig;
   readonly telemetry: TelemetryConfig;
@@ -92,11 +97,13 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
       timeoutMs: vars.SCONCE_REGISTRATION_TIMEOUT_MS,
     },
     storage: storageConfigSchema.parse({ root: vars.SCONCE_DATA }),
+    datasetRoots: vars.SCONCE_DATASET_ROOTS.split(',').filter((root) => root !== ''),
     runtime,
     queue: queueConfigSchema.parse({
       redisUrl: vars.SCONCE_REDIS_URL,
       keyPrefix: vars.SCONCE_KEY_PREFIX,
       resultTtlSeconds: vars.SCONCE_RESULT_TTL_SECONDS,
+      batchTtlSeconds: vars.SCONCE_BATCH_TTL_SECONDS,
     }),
     telemetry: telemetryConfigFromEnv(env),
   });

@@ -1,8 +1,14 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ModelDirectory, ModelFiles, ModelRepository } from '@sconce/models';
+import { BatchWork } from '@sconce/queue';
 import { InferencePool, MicroBatcher } from '@sconce/runtime';
-import { FolderStore, type BlobStore } from '@sconce/storage';
+import { openBlobStore, type BlobStore } from '@sconce/storage';
 import type { Logger, Telemetry } from '@sconce/telemetry';
+import { BatchMaintenance } from './batches/batch-maintenance.ts';
+import { BatchPlanner } from './batches/batch-planner.ts';
+import { BatchResults } from './batches/batch-results.ts';
+import { ChunkProcessor, chunkSlots } from './batches/chunk.processor.ts';
+import { DatasetThreads } from './batches/dataset-threads.ts';
 import type { WorkerConfig } from './config.ts';
 import { InferenceProcessor } from './inference/inference.processor.ts';
 import { RunStatistics } from './inference/run-statistics.ts';
@@ -22,7 +28,7 @@ export class WorkerModule {
         { provide: CONFIG, useValue: config },
         { provide: LOGGER, useValue: logger },
         { provide: TELEMETRY, useValue: given.telemetry },
-        { provide: BLOB_STORE, useFactory: () => FolderStore.open(config.storage) },
+        { provide: BLOB_STORE, useFactory: () => openBlobStore(config.storage) },
         {
           provide: ModelRepository,
           useFactory: (store: BlobStore) =>
@@ -48,10 +54,24 @@ export class WorkerModule {
             }),
           inject: [InferencePool, RunStatistics],
         },
+        {
+          provide: BatchWork,
+          useFactory: () => new BatchWork(config.queue, (error) => logger.warn({ err: error }, 'batch connection')),
+        },
+        {
+          provide: DatasetThreads,
+          // One for each chunk, and one more for planning.
+          useFactory: () =>
+            new DatasetThreads({ storage: config.storage, datasetRoots: config.datasetRoots }, chunkSlots() + 1),
+        },
         RunStatistics,
         ServedModels,
         InferenceProcessor,
         RegistrationProcessor,
+        ChunkProcessor,
+        BatchResults,
+        BatchPlanner,
+        BatchMaintenance,
         WorkerService,
       ],
     };

@@ -1,7 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import {
+  BatchWork,
   LaneConsumer,
   NoticeListener,
+  PlannerConsumer,
   RegistrationConsumer,
   laneQueueName,
   type Lane,
@@ -9,6 +11,10 @@ import {
 } from '@sconce/queue';
 import { InferencePool, MicroBatcher, type HungRun } from '@sconce/runtime';
 import type { Logger } from '@sconce/telemetry';
+import { BatchMaintenance } from './batches/batch-maintenance.ts';
+import { BatchPlanner } from './batches/batch-planner.ts';
+import { ChunkProcessor } from './batches/chunk.processor.ts';
+import { DatasetThreads } from './batches/dataset-threads.ts';
 import type { WorkerConfig } from './config.ts';
 import { InferenceProcessor } from './inference/inference.processor.ts';
 import { RunStatistics } from './inference/run-statistics.ts';
@@ -34,6 +40,7 @@ const GIVE_UP_MS = 5_000;
 export class WorkerService {
   #consumers: LaneConsumer[] = [];
   #registrations: RegistrationConsumer | undefined;
+  #planners: PlannerConsumer | undefined;
   #notices: NoticeListener | undefined;
   #running = false;
 
@@ -46,6 +53,11 @@ export class WorkerService {
     @Inject(RegistrationProcessor) private readonly registration: RegistrationProcessor,
     @Inject(ServedModels) private readonly models: ServedModels,
     @Inject(RunStatistics) private readonly statistics: RunStatistics,
+    @Inject(ChunkProcessor) private readonly chunks: ChunkProcessor,
+    @Inject(BatchPlanner) private readonly planner: BatchPlanner,
+    @Inject(BatchMaintenance) private readonly maintenance: BatchMaintenance,
+    @Inject(DatasetThreads) private readonly datasets: DatasetThreads,
+    @Inject(BatchWork) private readonly batches: BatchWork,
   ) {}
 
   /** True while the worker takes jobs. */
@@ -65,8 +77,9 @@ export class WorkerService {
           pool,
           lane,
           concurrency: concurrency[lane],
-          hasRoom: () => this.batcher.backlogMs < ENOUGH_WORK_MS,
+          hasRoom: () => this.#hasRoom(lane),
           handle: (delivered) => this.inference.handle(delivered),
+          ...(lane === 'batch' ? { handleChunk: (delivered) => this.chunks.handle(delivered) } : {}),
           onJob: (event) => this.statistics.recordJob(laneQueueName(pool, lane), event),
           onError,
         }),
@@ -77,7 +90,14 @@ export class WorkerService {
       onFailed: (job, error) => this.registration.fail(job, error),
       onError,
     });
-    await Promise.all([...this.#consumers, this.#registrations].map((consumer) => consumer.ready()));
+    this.#planners = new PlannerConsumer({
+      config,
+      handle: (job, signal) => this.planner.handle(job, signal),
+      onError,
+    });
+    const consumers = [...this.#consumers, this.#registrations, this.#planners];
+    await Promise.all(consumers.map((consumer) => consumer.ready()));
+    this.maintenance.start();
     this.#running = true;
   }
 
@@ -85,13 +105,15 @@ export class WorkerService {
   async stop(): Promise<boolean> {
     this.#running = false;
     const graceMs = this.config.shutdownGraceMs;
-    const consumers = [...this.#consumers, this.#registrations];
+    const consumers = [...this.#consumers, this.#registrations, this.#planners];
+    await this.maintenance.stop();
     // A registration may take minutes: it begins anew elsewhere rather than hold the shutdown up.
     this.registration.stop();
     const finished = await Promise.all(consumers.map((consumer) => consumer?.close(graceMs)));
     const drained = !finished.includes(false);
+    await this.datasets.close();
     if (drained) await this.pool.close();
-    await Promise.all([this.statistics.close(), this.#notices?.close()]);
+    await Promise.all([this.statistics.close(), this.#notices?.close(), this.batches.close()]);
     return drained;
   }
 
@@ -124,6 +146,16 @@ export class WorkerService {
   #onNotice(notice: Notice): void {
     if (notice.kind === 'cancel') for (const consumer of this.#consumers) consumer.cancel(notice.jobId);
     else if (notice.kind === 'give_up') for (const consumer of this.#consumers) consumer.giveUp(notice.requestIds);
-    else void this.models.unload(notice.model, notice.version);
+    else if (notice.kind === 'unload') void this.models.unload(notice.model, notice.version);
+    else {
+      if (notice.cancelled === true) this.chunks.cancel(notice.batchId);
+      this.planner.notices.notify(notice.batchId);
+    }
+  }
+
+  /** More jobs are taken as long as the threads could run out of work; of chunks only as many as there are slots. */
+  #hasRoom(lane: Lane): boolean {
+    if (lane === 'batch' && this.chunks.active >= this.chunks.slots) return false;
+    return this.batcher.backlogMs < ENOUGH_WORK_MS;
   }
 }

@@ -3,16 +3,20 @@ export type ErrorCode =
   // input: the caller can mend it
   | 'invalid_request'
   | 'invalid_tensor'
+  | 'invalid_dataset'
   | 'payload_too_large'
   | 'unsupported_media_type'
   | 'unsupported'
   | 'not_found'
   | 'model_not_found'
   | 'job_not_found'
+  | 'batch_not_found'
+  | 'file_not_found'
   | 'version_exists'
   | 'version_in_use'
   | 'idempotency_conflict'
   | 'job_not_finished'
+  | 'batch_not_finished'
   | 'job_cancelled'
   // model: the file is at fault
   | 'model_invalid'
@@ -48,16 +52,20 @@ const caller = (http: number): ErrorPolicy => ({ http, retry: 'never', logLevel:
 export const ERROR_POLICY: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   invalid_request: caller(400),
   invalid_tensor: caller(400),
+  invalid_dataset: caller(422),
   payload_too_large: caller(413),
   unsupported_media_type: caller(415),
   unsupported: caller(501),
   not_found: caller(404),
   model_not_found: caller(404),
   job_not_found: caller(404),
+  batch_not_found: caller(404),
+  file_not_found: caller(404),
   version_exists: caller(409),
   version_in_use: caller(409),
   idempotency_conflict: caller(422),
   job_not_finished: caller(409),
+  batch_not_finished: caller(409),
   job_cancelled: caller(409),
   model_invalid: { http: 422, retry: 'never', logLevel: 'warn' },
   model_not_ready: { http: 503, retry: 'never', logLevel: 'info' },

@@ -1,10 +1,32 @@
+export {
+  BATCH_FORMATS,
+  BATCH_STATUSES,
+  FINAL_STATUSES,
+  batchRequestSchema,
+  type BatchRequestInput,
+  type BatchSpec,
+  type BatchStatus,
+  type ChunkJob,
+  type ChunkPart,
+  type ChunkRange,
+  type DatasetLocation,
+  type PlannerJob,
+  type TableOptions,
+} from './batches/batch-contracts.ts';
+export { BatchProducer, fingerprintOf } from './batches/batch-producer.ts';
+export type { BatchProducerOptions, NewFile, SubmitBatchOptions } from './batches/batch-producer.ts';
+export { batchErrorOf, type BatchCursor, type BatchError, type BatchRecord } from './batches/batch-record.ts';
+export { BatchWork } from './batches/batch-work.ts';
+export type { ModelLookup, SubmittableModel } from './batches/model-lookup.ts';
+export { PlannerConsumer } from './batches/planner-consumer.ts';
+export type { FileContent, FilePurpose, FileRecord, Removal } from './files/file-records.ts';
 export { InferenceProducer } from './inference-producer.ts';
 export type { ProducerOptions, SubmitOptions } from './inference-producer.ts';
 export type { InferenceAnswer, InferenceRequest, TraceContext } from './inference-request.ts';
 export type { RegistrationJob, RequestTiming } from './job-contracts.ts';
 export type { IdempotencyClaim, JobRecord, JobStatus } from './job-records.ts';
 export { LaneConsumer } from './lane-consumer.ts';
-export type { DeliveredRequest, LaneConsumerOptions, RequestHandler } from './lane-consumer.ts';
+export type { DeliveredChunk, DeliveredRequest, LaneConsumerOptions, RequestHandler } from './lane-consumer.ts';
 export { ModelStatisticsWriter, type CountAndTime, type ModelStatistics } from './model-statistics.ts';
 export { NoticeListener, type Notice } from './notices.ts';
 export { queueConfigSchema, type QueueConfig } from './queue-config.ts';

@@ -50,6 +50,36 @@ export class Keys {
     return `${this.#base}:unfinished:${model}:${version}`;
   }
 
+  /** Hash: a batch of rows; what `of` names belongs to it. */
+  batch(batchId: string, of?: 'chunks' | 'parts' | 'tokens'): string {
+    return `${this.#base}:batch:${batchId}${of === undefined ? '' : `:${of}`}`;
+  }
+
+  /** Sorted set: batches by the ms at which they were created, all of them or those that have not ended. */
+  batches(which: 'all' | 'unfinished'): string {
+    return `${this.#base}:batches:${which}`;
+  }
+
+  /** Hash: a file. */
+  file(fileId: string): string {
+    return `${this.#base}:file:${fileId}`;
+  }
+
+  /** Sorted set: files by the ms at which they were created. */
+  files(): string {
+    return `${this.#base}:files`;
+  }
+
+  /** Sorted set: what is to be removed from the store, by the ms from which on. */
+  removals(): string {
+    return `${this.#base}:removals`;
+  }
+
+  /** Sorted set: workers of a pool by the ms at which they last said how many chunks they run at once, which is in the member. */
+  slots(pool: string): string {
+    return `${this.#base}:slots:${pool}`;
+  }
+
   /** Pub/sub channel: notices to every worker. */
   notices(): string {
     return `${this.#base}:notices`;

@@ -2,6 +2,7 @@ import { Worker, UnrecoverableError, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
+import { chunkJobSchema, type ChunkJob } from './batches/batch-contracts.ts';
 import {
   inferJobSchema,
   type InferJob,
@@ -44,6 +45,15 @@ export type RequestHandler = (
   delivered: DeliveredRequest,
 ) => Promise<{ outputs: readonly Tensor[]; timing: RequestTiming }>;
 
+/** A chunk as a worker gets it. */
+export interface DeliveredChunk {
+  readonly job: ChunkJob;
+  /** Epoch ms at which the job was taken from the queue. */
+  readonly takenAtMs: number;
+  /** 1 for the first delivery. */
+  readonly delivery: number;
+}
+
 export interface LaneConsumerOptions {
   readonly config: QueueConfig;
   readonly pool: string;
@@ -51,6 +61,8 @@ export interface LaneConsumerOptions {
   /** Queue jobs under way at once. */
   readonly concurrency: number;
   readonly handle: RequestHandler;
+  /** Scores a chunk, and sees to it that its results count; what it throws has the chunk delivered again. Of the batch lane only. */
+  readonly handleChunk?: (delivered: DeliveredChunk) => Promise<void>;
   readonly onError: (error: Error) => void;
   /** Whether more jobs should be taken beside those under way; one is at any time. Asked whenever one is taken or has ended. */
   readonly hasRoom?: () => boolean;
@@ -69,13 +81,13 @@ export class LaneConsumer {
   readonly #options: LaneConsumerOptions;
   readonly #keys: Keys;
   readonly #redis: Redis;
-  readonly #worker: Worker<InferJob>;
+  readonly #worker: Worker<InferJob | ChunkJob>;
   readonly #records: JobRecords;
   readonly #replies: ReplyWriter;
   readonly #cancels = new Map<string, AbortController>();
   /** Requests that nobody waits for and that have not come here, the latest ones. */
   readonly #gone = new Set<string>();
-  readonly #active = new Set<Job<InferJob>>();
+  readonly #active = new Set<Job<InferJob | ChunkJob>>();
 
   constructor(options: LaneConsumerOptions) {
     const { config, pool, lane } = options;
@@ -86,7 +98,7 @@ export class LaneConsumer {
     this.#redis = connectRedis(config.redisUrl, 'patient', options.onError);
     this.#records = new JobRecords({ redis: this.#redis, keys: this.#keys, resultTtlSeconds: config.resultTtlSeconds });
     this.#replies = new ReplyWriter(this.#redis);
-    this.#worker = new Worker<InferJob>(laneQueueName(pool, lane), (job) => this.#take(job), {
+    this.#worker = new Worker<InferJob | ChunkJob>(laneQueueName(pool, lane), (job) => this.#take(job), {
       connection: this.#redis,
       prefix: this.#keys.bullmq,
       concurrency: options.concurrency,
@@ -150,7 +162,7 @@ export class LaneConsumer {
     await publishNotice(this.#redis, this.#keys, notice);
   }
 
-  async #take(job: Job<InferJob>): Promise<void> {
+  async #take(job: Job<InferJob | ChunkJob>): Promise<void> {
     this.#active.add(job);
     this.#options.onJob?.('taken');
     try {
@@ -171,8 +183,12 @@ export class LaneConsumer {
     this.#worker.concurrency = (hasRoom?.() ?? true) ? concurrency : Math.max(1, this.#active.size);
   }
 
-  async #process(job: Job<InferJob>): Promise<void> {
+  async #process(job: Job<InferJob | ChunkJob>): Promise<void> {
     const takenAtMs = performance.timeOrigin + performance.now();
+    if (job.name === 'chunk') {
+      await this.#processChunk(job, takenAtMs);
+      return;
+    }
     const parsed = inferJobSchema.safeParse(job.data);
     if (!parsed.success) {
       throw new UnrecoverableError(`The job does not keep the contract: ${parsed.error.message}`);
@@ -189,6 +205,16 @@ export class LaneConsumer {
       await this.#run(data, { takenAtMs, delivery });
     }
     await dropPayload(this.#redis, data.payload);
+  }
+
+  async #processChunk(job: Job, takenAtMs: number): Promise<void> {
+    const { handleChunk } = this.#options;
+    const parsed = chunkJobSchema.safeParse(job.data);
+    if (!parsed.success || handleChunk === undefined) {
+      throw new UnrecoverableError(`The job does not keep the contract: ${parsed.error?.message ?? 'no chunks here'}`);
+    }
+    this.#adjust();
+    await handleChunk({ job: parsed.data, takenAtMs, delivery: job.attemptsStarted });
   }
 
   async #run(data: InferJob, context: { takenAtMs: number; delivery: number }): Promise<void> {

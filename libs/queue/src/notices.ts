@@ -9,7 +9,9 @@ const noticeSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('unload'), model: z.string(), version: z.string().optional() }),
   /** Nobody wants this job's answer any more. */
   z.object({ kind: z.literal('cancel'), jobId: z.string() }),
-  /** Nor these requests': their callers have gone. */
+  /** A chunk of this batch has been counted, or its state has changed. */
+  z.object({ kind: z.literal('batch'), batchId: z.string(), cancelled: z.boolean().optional() }),
+  /** Nobody wants these requests' answers any more: their callers have gone. */
   z.object({ kind: z.literal('give_up'), requestIds: z.array(z.string()) }),
 ]);
 

@@ -18,6 +18,13 @@ export const queueConfigSchema = z.object({
     .default(256 * 1024 ** 2),
   /** Jobs waiting in one queue; more are refused. */
   maxBacklog: z.int().min(1).default(10_000),
+  /** Batches that have not ended; more are refused. */
+  maxBatches: z.int().min(1).default(1_000),
+  /** How long an ended batch is remembered, seconds. */
+  batchTtlSeconds: z
+    .int()
+    .min(1)
+    .default(30 * 86_400),
   /** How long an accepted job may wait before it runs, seconds. */
   jobTtlSeconds: z.int().min(1).default(86_400),
   /** How long a finished job's result can be fetched, seconds. */

@@ -11,8 +11,11 @@ export function laneQueueName(pool: string, lane: Lane): string {
 /** The queue of models to prove. */
 export const REGISTRATION_QUEUE = 'sconce.registration';
 
+/** The queue of batches to see through. */
+export const PLANNER_QUEUE = 'sconce.planner';
+
 /** Kinds of queues: each has its own options. */
-export type QueueKind = Lane | 'registration';
+export type QueueKind = Lane | 'registration' | 'planner';
 
 type QueueOptions = Required<Pick<JobsOptions, 'attempts' | 'backoff' | 'removeOnComplete' | 'removeOnFail'>> &
   Required<Pick<WorkerOptions, 'lockDuration' | 'stalledInterval' | 'maxStalledCount' | 'drainDelay'>>;
@@ -42,9 +45,20 @@ export const QUEUE_OPTIONS: Readonly<Record<QueueKind, QueueOptions>> = {
     backoff: { type: 'exponential', delay: 1_000 },
     removeOnComplete: true,
     removeOnFail: { count: 1_000, age: 86_400 },
-    lockDuration: 15_000,
-    stalledInterval: 5_000,
+    lockDuration: 8_000,
+    stalledInterval: 4_000,
     maxStalledCount: 1_000,
+    drainDelay: 5,
+  },
+  planner: {
+    // A batch is seen through whatever happens: it ends by its own deadline, not by a number of tries.
+    attempts: 1_000_000,
+    backoff: { type: 'exponential', delay: 1_000 },
+    removeOnComplete: true,
+    removeOnFail: true,
+    lockDuration: 8_000,
+    stalledInterval: 4_000,
+    maxStalledCount: 1_000_000,
     drainDelay: 5,
   },
   registration: {

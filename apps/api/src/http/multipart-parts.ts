@@ -6,6 +6,9 @@ import { DelimitedReader } from './delimited-reader.ts';
 export interface FormPart {
   /** Empty where its headers give none. */
   readonly name: string;
+  /** Where the part is a file: as its sender calls it, and of which type. */
+  readonly filename?: string;
+  readonly contentType?: string;
   /** To be read before the next part; what is left then is passed over. */
   readonly body: AsyncIterable<Uint8Array>;
 }
@@ -36,13 +39,13 @@ export async function* readParts(payload: Readable, contentType: string): AsyncG
   try {
     await skip(reader.until(delimiter));
     while ((await reader.peek(2)).toString('latin1') !== '--') {
-      const name = nameOf(await readHeaders(reader));
+      const headers = headersOf(await readHeaders(reader));
       let isRead = false;
       const body = async function* (): AsyncGenerator<Uint8Array> {
         yield* reader.until(delimiter);
         isRead = true;
       };
-      yield { name, body: body() };
+      yield { ...headers, body: body() };
       if (!isRead) await skip(reader.until(delimiter));
     }
   } finally {
@@ -82,12 +85,18 @@ async function readHeaders(reader: DelimitedReader): Promise<readonly string[]> 
   return lines;
 }
 
-function nameOf(headers: readonly string[]): string {
+function headersOf(headers: readonly string[]): Omit<FormPart, 'body'> {
+  let part: Omit<FormPart, 'body'> = { name: '' };
   for (const header of headers) {
     const [, parameters] = /^content-disposition\s*:\s*form-data\s*(;.*)$/i.exec(header) ?? [];
-    if (parameters !== undefined) return parameterOf(parameters, 'name') ?? '';
+    if (parameters !== undefined) {
+      const filename = parameterOf(parameters, 'filename');
+      part = { ...part, name: parameterOf(parameters, 'name') ?? '', ...(filename === undefined ? {} : { filename }) };
+    }
+    const [, contentType] = /^content-type\s*:\s*(\S.*)$/i.exec(header) ?? [];
+    if (contentType !== undefined) part = { ...part, contentType: contentType.trim() };
   }
-  return '';
+  return part;
 }
 
 /** The value of one of `; a=b; c="d"`. */

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { SconceError } from '@sconce/errors';
-import { discard, isMultipart } from './multipart-parts.ts';
+import { discard, isMultipart } from '../http/multipart-parts.ts';
 import { readPushForm, type PushBody } from './push-form.ts';
 
 /**

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { SconceError } from '@sconce/errors';
 import { parseModelConfig, type ModelConfig } from '@sconce/models';
 import { casesOf, decodeSafetensors } from '@sconce/tensor';
-import { discard, readParts, type FormPart } from './multipart-parts.ts';
+import { discard, readParts, type FormPart } from '../http/multipart-parts.ts';
 
 /** What a push consists of, checked as far as it can be before the artifact is there. */
 export interface PushBody {

@@ -42,6 +42,11 @@ export interface BatchRequest {
   /** Outputs wanted. */
   readonly outputs: readonly TensorSpec[];
   readonly lane: Lane;
+  /**
+   * Rows of each run, counted from the request's first: its runs are then shared with no other request and cut nowhere else, so that the
+   * same request always gives the same bytes. At most the model's `maxBatchRows`. Without it rows run as suits all that wait.
+   */
+  readonly runRows?: number;
   /** 1 (first) to 255; within a lane lower ones come first. */
   readonly priority?: number;
   /** Epoch ms after which the answer is of no use: what cannot be answered by then is refused unrun. */

@@ -76,8 +76,11 @@ export class Line {
   }
 }
 
+let exact = 0;
+
 /** Requests with one key may share a run: of one model, of one shape but for the rows, equal in all that carries no rows. */
-export function lineKey({ model, inputs }: BatchRequest): string {
+export function lineKey({ model, inputs, runRows }: BatchRequest): string {
+  if (runRows !== undefined) return `${model.file.id} alone ${exact++}`;
   const parts = inputs.map((input) =>
     model.axis === 'none' || model.rowInputs.has(input.name)
       ? input.shape.slice(model.axis === 'none' ? 0 : 1).join('x')

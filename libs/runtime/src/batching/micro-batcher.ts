@@ -144,7 +144,7 @@ export class MicroBatcher {
     while (this.#runs.size < this.#runner.capacity) {
       const next = this.#next();
       if (next === undefined) return;
-      const holdMs = this.#holdMs(next.line);
+      const holdMs = this.#holdMs(next.line, next.lane);
       if (holdMs > 0) {
         this.#holding = setTimeout(() => {
           this.#dispatch();
@@ -173,17 +173,19 @@ export class MicroBatcher {
   }
 
   /** How long the line's rows should still gather, ms: while every thread is busy, until shortly before the first is free. */
-  #holdMs(line: Line): number {
+  #holdMs(line: Line, lane: Lane): number {
     const { threads } = this.#runner;
     const head = line.head;
     if (this.#runs.size < threads || head === undefined) return 0;
     const { model } = head.request;
-    if (model.axis === 'none' || line.rows >= model.maxBatchRows) return 0;
+    const gathers = model.axis !== 'none' && line.rows < model.maxBatchRows && head.request.runRows === undefined;
+    // A run of the batch lane that waits inside a thread would go before an online request that comes meanwhile.
+    if (!gathers && lane === 'online') return 0;
     const ends = [...this.#runs].map((run) => run.endMs).sort((a, b) => a - b);
     // Those handed over beyond the threads' number wait for the first ones to end.
     const freeMs = ends[this.#runs.size - threads] ?? 0;
     const now = epochMs();
-    const latestMs = head.submittedAtMs + (model.maxQueueDelayMs ?? Infinity);
+    const latestMs = gathers ? head.submittedAtMs + (model.maxQueueDelayMs ?? Infinity) : Infinity;
     return Math.min(freeMs - LEAD_MS, latestMs) - now;
   }
 
@@ -210,6 +212,8 @@ export class MicroBatcher {
   /** Most rows of the line's next run. */
   #rowsOfRun(line: Line, model: BatchableModel, share: ModelShare): number {
     const most = model.maxBatchRows;
+    const own = line.head?.request.runRows;
+    if (own !== undefined) return Math.min(own, most);
     const idle = Math.min(this.#runner.threads, model.maxConcurrentRuns ?? Infinity) - this.#runs.size;
     if (model.axis !== 'dynamic' || idle < 2 || line.rows < 2) return most;
     const rows = Math.min(most, line.rows);

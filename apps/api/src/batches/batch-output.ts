@@ -1,0 +1,69 @@
+import { Inject, Injectable } from '@nestjs/common';
+import {
+  MEDIA_TYPES,
+  assembleFile,
+  createWriter,
+  type CsvOptions,
+  type DatasetFormat,
+  type OutputColumn,
+} from '@sconce/datasets';
+import { SconceError } from '@sconce/errors';
+import { BatchProducer, type BatchRecord, type ChunkPart } from '@sconce/queue';
+import type { BlobStore } from '@sconce/storage';
+import { FileContents, type Content } from '../files/file-contents.ts';
+import { BLOB_STORE } from '../tokens.ts';
+
+/** What the worker notes of how a batch is written. */
+interface WrittenPlan {
+  readonly kind: 'table' | 'requests';
+  readonly outputFormat: DatasetFormat;
+  readonly columns: readonly OutputColumn[];
+  readonly csv: CsvOptions;
+}
+
+/** Results as a file, before the batch has ended or after. */
+export interface PartialFile {
+  readonly content: Content;
+  readonly filename: string;
+  readonly mediaType: string;
+}
+
+/** The results of a batch so far: of the rows from the first one to the first that has not been scored. */
+@Injectable()
+export class BatchOutput {
+  constructor(
+    @Inject(BatchProducer) private readonly producer: BatchProducer,
+    @Inject(FileContents) private readonly contents: FileContents,
+    @Inject(BLOB_STORE) private readonly store: BlobStore,
+  ) {}
+
+  /** @throws SconceError `batch_not_finished` where nothing has been read yet, `file_not_found` where results were removed. */
+  async open(batch: BatchRecord, which: 'output' | 'errors'): Promise<PartialFile> {
+    const fileId = which === 'output' ? batch.outputFileId : batch.errorFileId;
+    if (fileId !== undefined && batch.status !== 'in_progress') {
+      const file = await this.producer.file(fileId);
+      return { content: await this.contents.open(file), filename: file.filename, mediaType: file.mediaType };
+    }
+    const plan = batch.plan as WrittenPlan | undefined;
+    if (plan === undefined) {
+      throw new SconceError('batch_not_finished', `Batch "${batch.id}" is ${batch.status}: it has no results yet.`, {
+        details: { retryAfterSeconds: 1 },
+      });
+    }
+    const parts = withoutGaps(await this.producer.parts(batch.id));
+    if (which === 'errors' || plan.kind === 'requests') {
+      const blobs = parts.flatMap((part) => (which === 'errors' ? part.errors : part.output) ?? []);
+      const content = this.contents.openParts({ v: 1, begin: '', end: '', parts: blobs });
+      return { content, filename: `${batch.id}_${which}.jsonl`, mediaType: MEDIA_TYPES.jsonl };
+    }
+    const outputs = parts.flatMap(({ output, rows }) => (output === undefined ? [] : [{ ...output, rows }]));
+    const writer = await createWriter(plan.columns, plan.outputFormat, { csv: plan.csv });
+    const content = this.contents.openParts(await assembleFile(writer, outputs, this.store));
+    return { content, filename: `${batch.id}_output.${plan.outputFormat}`, mediaType: MEDIA_TYPES[plan.outputFormat] };
+  }
+}
+
+function withoutGaps(parts: readonly ChunkPart[]): readonly ChunkPart[] {
+  const gap = parts.findIndex(({ index }, place) => index !== place);
+  return gap < 0 ? parts : parts.slice(0, gap);
+}

@@ -1,0 +1,138 @@
+import type { Readable } from 'node:stream';
+import type { FastifyRequest } from 'fastify';
+import { SconceError } from '@sconce/errors';
+import type { BatchProducer, BatchRequestInput, FileRecord } from '@sconce/queue';
+import { fileName } from '../files/file-upload.ts';
+import { discard, isMultipart, readParts, type FormPart } from '../http/multipart-parts.ts';
+
+const MAX_REQUEST_BYTES = 8 * 1024 ** 2;
+/** Query parameters that are JSON; all others are text or numbers. */
+const JSON_PARAMETERS = new Set(['inputs', 'outputs', 'csv', 'metadata', 'webhook', 'output_expires_after']);
+const LIST_PARAMETERS = new Set(['pass_through']);
+const NUMBER_PARAMETERS = new Set(['max_error_rate', 'priority']);
+const BOOLEAN_PARAMETERS = new Set(['allow_non_finite']);
+const EXTENSIONS: Readonly<Record<string, string>> = {
+  'text/csv': 'csv',
+  'text/tab-separated-values': 'tsv',
+  'application/jsonl': 'jsonl',
+  'application/x-ndjson': 'jsonl',
+  'application/vnd.apache.parquet': 'parquet',
+  'application/vnd.apache.arrow.file': 'arrow',
+  'application/vnd.apache.arrow.stream': 'arrow',
+  'application/x-npy': 'npy',
+};
+
+/** A request for a batch as it came: its JSON, and the bytes that an idempotency key stands for. */
+export interface ReceivedRequest {
+  readonly request: unknown;
+  readonly fingerprint: string;
+}
+
+/**
+ * Reads a request for a batch: JSON that names its dataset; or the dataset itself as the body, with the request in the query; or a form
+ * of "request" (JSON) and "file". A dataset that comes along is stored as a file first, which the request then names.
+ * @throws SconceError `invalid_request`, `payload_too_large`; before the dataset is read where the request is wrong.
+ */
+export async function receiveBatch(request: FastifyRequest, producer: BatchProducer): Promise<ReceivedRequest> {
+  const payload = request.body as Readable | undefined;
+  if (payload === undefined || payload === null)
+    throw invalid('body', 'The body is empty; expected a request for a batch.');
+  const contentType = request.headers['content-type'] ?? '';
+  const mediaType = contentType.split(';')[0]?.trim().toLowerCase() ?? '';
+  try {
+    if (mediaType === 'application/json') {
+      const text = await collect(payload);
+      return { request: parse(text, 'body'), fingerprint: text };
+    }
+    if (isMultipart(contentType)) return await receiveForm(payload, contentType, producer);
+    const asked = { ...readParameters(request.query), input_file_id: undefined };
+    const extension = EXTENSIONS[mediaType];
+    const named = readName(request.headers['content-disposition']) ?? `upload.${extension ?? 'bin'}`;
+    await producer.check(asked as BatchRequestInput);
+    const file = await store(payload.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>, {
+      producer,
+      filename: named,
+      contentType: mediaType,
+    });
+    return { request: { ...asked, input_file_id: file.id }, fingerprint: JSON.stringify(asked) };
+  } finally {
+    // Not awaited: the answer need not wait for it.
+    void discard(payload);
+  }
+}
+
+async function receiveForm(payload: Readable, contentType: string, producer: BatchProducer): Promise<ReceivedRequest> {
+  const parts = readParts(payload, contentType);
+  try {
+    const first = (await parts.next()).value as FormPart | undefined;
+    if (first?.name !== 'request') throw invalid('request', 'The form takes "request" (JSON) and then "file".');
+    const text = await collect(first.body);
+    const asked = parse(text, 'request') as BatchRequestInput;
+    await producer.check(asked);
+    const second = (await parts.next()).value as FormPart | undefined;
+    if (second?.name !== 'file') throw invalid('file', 'The form takes "request" (JSON) and then "file".');
+    const file = await store(second.body, {
+      producer,
+      filename: fileName(second.filename),
+      contentType: second.contentType ?? 'application/octet-stream',
+    });
+    return { request: { ...asked, input_file_id: file.id }, fingerprint: text };
+  } finally {
+    await parts.return();
+  }
+}
+
+function store(
+  body: AsyncIterable<Uint8Array>,
+  { producer, filename, contentType }: { producer: BatchProducer; filename: string; contentType: string },
+): Promise<FileRecord> {
+  return producer.createFile(body, () => ({ filename, purpose: 'batch', mediaType: contentType.slice(0, 255) }));
+}
+
+/** The request out of the query string. */
+function readParameters(query: unknown): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(query as Record<string, string | string[]>).map(([name, value]) => {
+      const text = [value].flat().at(-1) ?? '';
+      if (JSON_PARAMETERS.has(name)) return [name, parse(text, name)];
+      if (LIST_PARAMETERS.has(name)) return [name, text.split(',')];
+      if (NUMBER_PARAMETERS.has(name)) return [name, Number(text)];
+      if (BOOLEAN_PARAMETERS.has(name)) return [name, text === 'true' ? true : text === 'false' ? false : text];
+      return [name, text];
+    }),
+  );
+}
+
+function readName(disposition: string | undefined): string | undefined {
+  const [, quoted, plain] = /filename\s*=\s*(?:"([^"]*)"|([^\s;]+))/i.exec(disposition ?? '') ?? [];
+  const name = quoted ?? plain;
+  return name === undefined ? undefined : fileName(name);
+}
+
+async function collect(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_REQUEST_BYTES) {
+      throw new SconceError(
+        'payload_too_large',
+        `The request is larger than ${MAX_REQUEST_BYTES} bytes; upload a dataset as a file.`,
+      );
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parse(text: string, param: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw invalid(param, `${param} is not JSON: ${(error as Error).message}.`);
+  }
+}
+
+function invalid(param: string, message: string): SconceError {
+  return new SconceError('invalid_request', message, { details: { param } });
+}

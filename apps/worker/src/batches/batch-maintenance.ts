@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import type { BlobStore } from '@sconce/storage';
+import { BatchWork, type Removal } from '@sconce/queue';
+import type { Logger } from '@sconce/telemetry';
+import type { WorkerConfig } from '../config.ts';
+import { BLOB_STORE, CONFIG, LOGGER } from '../tokens.ts';
+import { ChunkProcessor } from './chunk.processor.ts';
+import type { FileParts } from '@sconce/datasets';
+
+const ANNOUNCE_MS = 5_000;
+const SWEEP_MS = 10_000;
+const REMOVE_MS = 60_000;
+const REMOVALS_AT_ONCE = 100;
+const MAX_LIST_BYTES = 256 * 1024 ** 2;
+
+/** What has to be done from time to time for batches, by whichever worker: doing it twice does no harm. */
+@Injectable()
+export class BatchMaintenance {
+  readonly #id = randomUUID();
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(
+    @Inject(CONFIG) private readonly config: WorkerConfig,
+    @Inject(BatchWork) private readonly work: BatchWork,
+    @Inject(ChunkProcessor) private readonly chunks: ChunkProcessor,
+    @Inject(BLOB_STORE) private readonly store: BlobStore,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  start(): void {
+    const slots = { id: this.#id, slots: this.chunks.slots };
+    this.#every(ANNOUNCE_MS, () => this.work.announceSlots(this.config.pool, slots));
+    this.#every(SWEEP_MS, () => this.#sweep());
+    this.#every(REMOVE_MS, () => this.#remove());
+  }
+
+  async stop(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await Promise.all(this.#running);
+    await this.work.withdrawSlots(this.config.pool, { id: this.#id, slots: this.chunks.slots }).catch(() => undefined);
+  }
+
+  #every(ms: number, work: () => Promise<void>): void {
+    let busy = false;
+    const once = (): void => {
+      if (busy) return;
+      busy = true;
+      const running = work()
+        .catch((error: unknown) => this.logger.warn({ err: error }, 'batch maintenance'))
+        .finally(() => {
+          busy = false;
+          this.#running.delete(running);
+        });
+      this.#running.add(running);
+    };
+    once();
+    this.#timers.push(setInterval(once, ms).unref());
+  }
+
+  /** A batch whose planner job is gone (its producer died before it was added, or Redis forgot it) gets another. */
+  async #sweep(): Promise<void> {
+    for (const id of await this.work.records.unfinished()) {
+      const record = await this.work.records.get(id);
+      if (record === undefined) await this.work.records.dropUnfinished(id);
+      else if (!(await this.work.queues.hasPlanner(id, record.run))) await this.work.queues.addPlanner(id, record.run);
+    }
+  }
+
+  /** Removes from the store what was deleted or has expired. */
+  async #remove(): Promise<void> {
+    for (const content of await this.work.files.dueRemovals(REMOVALS_AT_ONCE)) {
+      await this.#removeContent(content);
+      await this.work.files.removed(content);
+    }
+  }
+
+  async #removeContent(content: Removal): Promise<void> {
+    if (content.kind === 'batch') {
+      await this.store.deletePrefix(`batches/${content.batchId}/`);
+      return;
+    }
+    if (content.kind === 'blob') {
+      await this.store.delete(content.key);
+      return;
+    }
+    const list = await this.store.get(content.key, { maxBytes: MAX_LIST_BYTES });
+    if (list === undefined) return;
+    const { parts } = JSON.parse(Buffer.from(list).toString('utf8')) as FileParts;
+    for (const { key } of parts) await this.store.delete(key);
+    await this.store.delete(content.key);
+  }
+}

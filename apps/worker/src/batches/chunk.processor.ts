@@ -1,0 +1,191 @@
+import { availableParallelism } from 'node:os';
+import { Inject, Injectable } from '@nestjs/common';
+import { ERROR_POLICY, SconceError, toSconceError, type SerializedError } from '@sconce/errors';
+import { BatchWork, type BatchRecord, type ChunkJob, type ChunkPart, type DeliveredChunk } from '@sconce/queue';
+import { MicroBatcher } from '@sconce/runtime';
+import { SpanKind, extractContext, spanAt, type Logger, type Telemetry } from '@sconce/telemetry';
+import { ServedModels } from '../inference/served-models.ts';
+import { LOGGER, TELEMETRY } from '../tokens.ts';
+import { DatasetThreads } from './dataset-threads.ts';
+import { runRows } from './row-runs.ts';
+import type { ScoringPlan } from './scoring-plan.ts';
+
+/** Deliveries of a chunk: more than of a request, as one is long and many workers may come and go meanwhile. */
+export const MAX_CHUNK_DELIVERIES = 12;
+/** Batches whose plans are kept at hand. */
+const MAX_PLANS = 64;
+
+const epochMs = (): number => performance.timeOrigin + performance.now();
+
+/** Chunks that a worker scores at once: enough that one is read or written while another runs. */
+export function chunkSlots(): number {
+  return Math.max(2, availableParallelism());
+}
+
+interface KnownBatch {
+  readonly record: BatchRecord;
+  readonly plan: ScoringPlan;
+}
+
+/**
+ * Scores chunks: a dataset thread reads and writes, the batcher runs the rows, and the batch's record decides whose results count. A
+ * delivery that was overtaken writes blobs that nobody reads.
+ */
+@Injectable()
+export class ChunkProcessor {
+  readonly slots = chunkSlots();
+  readonly #active = new Map<AbortController, string>();
+  readonly #batches = new Map<string, Promise<KnownBatch | undefined>>();
+
+  constructor(
+    @Inject(BatchWork) private readonly work: BatchWork,
+    @Inject(DatasetThreads) private readonly threads: DatasetThreads,
+    @Inject(ServedModels) private readonly models: ServedModels,
+    @Inject(MicroBatcher) private readonly batcher: MicroBatcher,
+    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  /** Chunks under way. */
+  get active(): number {
+    return this.#active.size;
+  }
+
+  /** Scores a chunk and has it counted. What it throws has the chunk delivered again. */
+  async handle({ job, delivery, takenAtMs }: DeliveredChunk): Promise<void> {
+    const token = await this.work.records.beginChunk(job.batchId, job.run, job.index);
+    if (typeof token !== 'number') return;
+    const batch = await this.#batch(job);
+    if (batch === undefined) return;
+    const abort = new AbortController();
+    this.#active.set(abort, job.batchId);
+    const { telemetry } = this;
+    let failure: SconceError | undefined;
+    let part: ChunkPart | undefined;
+    try {
+      part = await this.#score(job, { batch, token, delivery, signal: abort.signal });
+      const outcome = await this.work.records.commitChunk(job.batchId, {
+        run: job.run,
+        token,
+        part,
+        tookMs: epochMs() - takenAtMs,
+      });
+      if (outcome === 'ok') this.#count(job, part);
+      else
+        this.logger.info(
+          { batch: job.batchId, chunk: job.index, outcome },
+          'results of a chunk were not wanted any more',
+        );
+    } catch (thrown) {
+      failure = toSconceError(thrown);
+      // Nobody wants it: the batch was cancelled, or has ended.
+      if (abort.signal.aborted) return;
+      throw failure;
+    } finally {
+      this.#active.delete(abort);
+      spanAt({
+        tracer: telemetry.tracer,
+        name: 'sconce.chunk',
+        kind: SpanKind.CONSUMER,
+        parent: extractContext(batch.record.spec.trace ?? {}),
+        startMs: takenAtMs,
+        endMs: epochMs(),
+        attributes: {
+          'sconce.model': job.model,
+          'sconce.version': job.version,
+          'sconce.batch.id': job.batchId,
+          'sconce.chunk.index': job.index,
+          'sconce.chunk.first_row': job.range.firstRow,
+          'sconce.chunk.rows': job.range.rows,
+          'sconce.chunk.failed_rows': part?.failed ?? 0,
+          'sconce.delivery': delivery,
+        },
+        ...(failure === undefined ? {} : { error: failure }),
+      });
+    }
+  }
+
+  /** The batch takes no more results: what is under way for it ends at the next block. */
+  cancel(batchId: string): void {
+    this.#batches.delete(batchId);
+    for (const [abort, own] of this.#active) if (own === batchId) abort.abort();
+  }
+
+  async #score(
+    job: ChunkJob,
+    given: { batch: KnownBatch; token: number; delivery: number; signal: AbortSignal },
+  ): Promise<ChunkPart> {
+    const { batch, token, delivery, signal } = given;
+    if (delivery > MAX_CHUNK_DELIVERIES) {
+      const error = new SconceError(
+        'worker_lost',
+        `${MAX_CHUNK_DELIVERIES} workers ended while they scored this row's chunk.`,
+      );
+      return this.#giveUp(job, { ...given, error: error.toJSON() });
+    }
+    try {
+      const model = await this.models.find(job.model, job.version);
+      const { spec } = batch.record;
+      const label = spec.trace?.traceparent;
+      const { part } = await this.threads.do(
+        'score',
+        { batchId: job.batchId, plan: batch.plan, index: job.index, range: job.range, attempt: `${job.run}-${token}` },
+        {
+          signal,
+          run: (request) =>
+            runRows(this.batcher, request, {
+              model,
+              runRows: batch.plan.runRows,
+              priority: spec.priority,
+              signal,
+              ...(label === undefined ? {} : { label }),
+            }),
+        },
+      );
+      return part;
+    } catch (thrown) {
+      const error = toSconceError(thrown);
+      const again = ERROR_POLICY[error.code].retry === 'backoff' || error.code === 'queue_full';
+      if (signal.aborted || (again && delivery < MAX_CHUNK_DELIVERIES)) throw error;
+      this.logger.warn({ err: error, batch: job.batchId, chunk: job.index }, 'a chunk was given up');
+      return this.#giveUp(job, { ...given, error: error.toJSON() });
+    }
+  }
+
+  /** Every row of the chunk goes to the error file. Where not even its rows can be read, that is the batch's error. */
+  async #giveUp(
+    job: ChunkJob,
+    { batch, token, signal, error }: { batch: KnownBatch; token: number; signal: AbortSignal; error: SerializedError },
+  ): Promise<ChunkPart> {
+    const attempt = `${job.run}-${token}`;
+    const { plan } = batch;
+    const { part } = await this.threads.do(
+      'score',
+      { batchId: job.batchId, plan, index: job.index, range: job.range, attempt, giveUp: error },
+      { signal },
+    );
+    return part;
+  }
+
+  #count({ model }: ChunkJob, { rows, failed }: ChunkPart): void {
+    const { metrics } = this.telemetry;
+    if (rows > 0) metrics.rows.add(rows, { lane: 'batch', model, outcome: 'ok' });
+    if (failed > 0) metrics.rows.add(failed, { lane: 'batch', model, outcome: 'invalid_row' });
+  }
+
+  /** A batch and its plan, which never change. undefined where it is gone, or was never validated. */
+  async #batch({ batchId }: ChunkJob): Promise<KnownBatch | undefined> {
+    let known = this.#batches.get(batchId);
+    if (known === undefined) {
+      known = this.work.records.get(batchId).then((record) => {
+        const plan = record?.plan as ScoringPlan | undefined;
+        return record === undefined || plan === undefined ? undefined : { record, plan };
+      });
+      this.#batches.set(batchId, known);
+      known.catch(() => this.#batches.delete(batchId));
+      const oldest = this.#batches.keys().next().value;
+      if (this.#batches.size > MAX_PLANS && oldest !== undefined) this.#batches.delete(oldest);
+    }
+    return known;
+  }
+}

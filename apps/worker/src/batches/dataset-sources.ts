@@ -1,0 +1,91 @@
+import { realpath, stat } from 'node:fs/promises';
+import { sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { datasetError } from '@sconce/datasets';
+import { openBlobStore, openFile, type BlobStore, type OpenByteSource } from '@sconce/storage';
+import type { DatasetLocation } from '@sconce/queue';
+import type { PinnedDataset } from './scoring-plan.ts';
+
+/** Opens datasets: those that were uploaded, and those that lie where the operator allows to read. */
+export class DatasetSources {
+  readonly #store: BlobStore;
+  readonly #roots: readonly string[];
+  readonly #buckets = new Map<string, Promise<BlobStore>>();
+
+  constructor(store: BlobStore, roots: readonly string[]) {
+    this.#store = store;
+    this.#roots = roots;
+  }
+
+  /** A dataset as it is now. @throws SconceError `invalid_dataset` where it is not there or not allowed, `storage_unavailable`. */
+  async pin(location: DatasetLocation): Promise<PinnedDataset> {
+    if (location.kind === 'url' && location.url.startsWith('file:')) {
+      const path = await this.#allowedPath(location.url);
+      const { size, mtimeMs } = await stat(path);
+      return { location, sizeBytes: size, modifiedAtMs: mtimeMs };
+    }
+    const { store, key } = await this.#blob(location);
+    const found = await store.stat(key);
+    if (found === undefined) throw gone(location);
+    return { location, sizeBytes: found.sizeBytes, modifiedAtMs: found.modifiedAtMs };
+  }
+
+  /** Opens a dataset that was pinned. @throws SconceError `invalid_dataset` where it has changed since or is gone. */
+  async open(pinned: PinnedDataset): Promise<OpenByteSource> {
+    const { location } = pinned;
+    const now = await this.pin(location);
+    if (now.sizeBytes !== pinned.sizeBytes || now.modifiedAtMs !== pinned.modifiedAtMs) {
+      throw datasetError(`${nameOf(location)} has changed since the batch began: submit it anew.`, { param: 'input' });
+    }
+    if (location.kind === 'url' && location.url.startsWith('file:'))
+      return openFile(await this.#allowedPath(location.url));
+    const { store, key } = await this.#blob(location);
+    const source = await store.open(key);
+    if (source === undefined) throw gone(location);
+    return source;
+  }
+
+  async #blob(location: DatasetLocation): Promise<{ store: BlobStore; key: string }> {
+    if (location.kind === 'blob') return { store: this.#store, key: location.key };
+    const { url } = location;
+    const root = this.#roots.find(
+      (own) => own.startsWith('s3://') && url.startsWith(own.endsWith('/') ? own : `${own}/`),
+    );
+    if (root === undefined) throw notAllowed(url);
+    let bucket = this.#buckets.get(root);
+    if (bucket === undefined) {
+      bucket = openBlobStore({ root });
+      this.#buckets.set(root, bucket);
+    }
+    return { store: await bucket, key: decodeURIComponent(url.slice(root.length).replace(/^\//, '')) };
+  }
+
+  /** The real path of a file, which has to lie beneath a root: links that lead out of it are not followed. */
+  async #allowedPath(url: string): Promise<string> {
+    const path = await realpath(fileURLToPath(url)).catch(() => undefined);
+    if (path === undefined) throw gone({ kind: 'url', url });
+    for (const root of this.#roots) {
+      if (root.startsWith('s3://')) continue;
+      const real = await realpath(root).catch(() => undefined);
+      if (real !== undefined && path.startsWith(real.endsWith(sep) ? real : real + sep)) return path;
+    }
+    throw notAllowed(url);
+  }
+}
+
+function nameOf(location: DatasetLocation): string {
+  return location.kind === 'url' ? location.url : 'The dataset';
+}
+
+function gone(location: DatasetLocation): Error {
+  return datasetError(`${nameOf(location)} is not there (any more).`, { param: 'input' });
+}
+
+function notAllowed(url: string): Error {
+  return datasetError(
+    `${url} is not beneath a folder or bucket from which datasets may be read (SCONCE_DATASET_ROOTS).`,
+    {
+      param: 'input_url',
+    },
+  );
+}

@@ -1,0 +1,92 @@
+import { setPriority } from 'node:os';
+import { parentPort, workerData } from 'node:worker_threads';
+import { SconceError, deserializeError, toSconceError } from '@sconce/errors';
+import { openBlobStore } from '@sconce/storage';
+import type { FromThread, RunPiece, RunRequest, ToThread } from './dataset-protocol.ts';
+import { DatasetSources } from './dataset-sources.ts';
+import type { DatasetThreadOptions } from './scoring-plan.ts';
+import { assembleResults } from './tasks/assemble-results.ts';
+import { planChunks } from './tasks/plan-chunks.ts';
+import { scoreChunk } from './tasks/score-chunk.ts';
+import type { TaskContext } from './tasks/task-context.ts';
+import { validateDataset } from './tasks/validate-dataset.ts';
+
+/** Niceness: behind the event loop and the inference threads, which answer online requests. */
+const NICENESS = 5;
+
+const port = parentPort;
+if (port === null) throw new Error('This is a thread.');
+try {
+  // Of this thread alone: Linux gives each its own.
+  setPriority(0, NICENESS);
+} catch {
+  // Not allowed here: then it is as fast as the others.
+}
+
+const options = workerData as DatasetThreadOptions;
+const store = await openBlobStore(options.storage);
+const sources = new DatasetSources(store, options.datasetRoots);
+const running = new Map<number, AbortController>();
+const runs = new Map<number, { resolve: (pieces: readonly RunPiece[]) => void; reject: (error: Error) => void }>();
+let nextRun = 1;
+
+function send(message: FromThread): void {
+  port?.postMessage(message);
+}
+
+function run(id: number, request: RunRequest): Promise<readonly RunPiece[]> {
+  const number = nextRun++;
+  const { promise, resolve, reject } = Promise.withResolvers<readonly RunPiece[]>();
+  runs.set(number, { resolve, reject });
+  // Where another block failed first nobody waits for this one.
+  promise.catch(() => undefined);
+  send({ kind: 'run', id, run: number, request });
+  return promise;
+}
+
+type Task = Exclude<ToThread, { kind: 'ran' | 'failed' | 'abort' }>;
+
+async function perform(message: Task, context: TaskContext): Promise<unknown> {
+  switch (message.kind) {
+    case 'validate':
+      return validateDataset(message.task, context);
+    case 'plan':
+      return planChunks(message.task, context);
+    case 'score':
+      return scoreChunk(message.task, context);
+    case 'assemble':
+      return assembleResults(message.task, context);
+  }
+}
+
+async function take(message: Task): Promise<void> {
+  const { id } = message;
+  const abort = new AbortController();
+  running.set(id, abort);
+  try {
+    const context: TaskContext = { store, sources, signal: abort.signal, run: (request) => run(id, request) };
+    send({ kind: 'reply', id, reply: await perform(message, context) });
+  } catch (error) {
+    send({ kind: 'error', id, error: toSconceError(error).toJSON() });
+  } finally {
+    running.delete(id);
+  }
+}
+
+port.on('message', (message: ToThread) => {
+  switch (message.kind) {
+    case 'ran':
+      runs.get(message.run)?.resolve(message.pieces);
+      runs.delete(message.run);
+      return;
+    case 'failed':
+      runs.get(message.run)?.reject(deserializeError(message.error));
+      runs.delete(message.run);
+      return;
+    case 'abort':
+      running.get(message.id)?.abort(new SconceError('job_cancelled', 'The batch takes no more results.'));
+      return;
+    default:
+      void take(message);
+  }
+});

@@ -1,0 +1,173 @@
+import { PassThrough } from 'node:stream';
+import { once } from 'node:events';
+import { openDataset, type RowBlock } from '@sconce/datasets';
+import type { BlobBody } from '@sconce/storage';
+import type { ChunkPart } from '@sconce/queue';
+import type { DatasetTasks, ScoreTask } from '../dataset-protocol.ts';
+import { requestScoring } from './request-scoring.ts';
+import { tableScoring } from './table-scoring.ts';
+import type { TaskContext } from './task-context.ts';
+
+/** Bytes of inputs that are read ahead of the results. */
+const AHEAD_BYTES = 8 * 1024 ** 2;
+const MAX_BLOCKS_AHEAD = 6;
+const MIN_BLOCKS_AHEAD = 2;
+const MAX_PART_BYTES = 2 ** 40;
+
+/** One way to score rows: a table's, or request lines'. */
+export interface Scoring {
+  /** Columns to read. */
+  readonly columns: readonly string[];
+  /** Has a block's rows run. */
+  begin(block: RowBlock, context: TaskContext): Promise<ScoredBlock>;
+  /** What comes behind the last block in the body, and the trailer. */
+  end(): { readonly body: readonly Uint8Array[]; readonly trailer: Uint8Array };
+  /** Lines of the error file for rows that are given up unrun. */
+  giveUp(block: RowBlock): readonly string[];
+}
+
+/** A block that has run. */
+export interface ScoredBlock {
+  readonly rows: number;
+  readonly failed: number;
+  /** Bytes of its inputs. */
+  readonly inputBytes: number;
+  /** Encodes the results; to be called in the blocks' order. */
+  write(): { readonly body: readonly Uint8Array[]; readonly errors: readonly string[] };
+}
+
+/**
+ * Scores a chunk: reads it block by block, has the blocks run (a few at a time), writes results and errors in the rows' order into blobs
+ * of this delivery's own. They become the chunk's results when the batch's record says so.
+ */
+export async function scoreChunk(task: ScoreTask, context: TaskContext): Promise<DatasetTasks['score']['reply']> {
+  const { plan, index, range, batchId, attempt } = task;
+  const { store, signal } = context;
+  const scoring = plan.kind === 'table' ? await tableScoring(task) : requestScoring(task);
+  const name = `batches/${batchId}/parts/${String(index).padStart(8, '0')}-${attempt}`;
+  const errors = new ErrorLines((body) => store.put(`${name}.err`, body, { maxBytes: MAX_PART_BYTES }));
+  let rows = 0;
+  let failed = 0;
+  let bytes = 0;
+  let trailer = 0;
+  await using reader = await openDataset(await context.sources.open(plan.dataset), plan.format, { csv: plan.csv });
+  const blocks = reader.read({ range, columns: scoring.columns, blockRows: plan.blockRows });
+
+  async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const block of inOrder(blocks, (own) => scoring.begin(own, context), signal)) {
+      const { body: pieces, errors: lines } = block.write();
+      rows += block.rows;
+      failed += block.failed;
+      await errors.write(lines);
+      for (const piece of pieces) {
+        bytes += piece.byteLength;
+        if (piece.byteLength > 0) yield piece;
+      }
+    }
+    const end = scoring.end();
+    for (const piece of end.body) {
+      bytes += piece.byteLength;
+      yield piece;
+    }
+    trailer = end.trailer.byteLength;
+    if (trailer > 0) yield end.trailer;
+  }
+
+  try {
+    if (task.giveUp === undefined) {
+      await store.put(`${name}.out`, body(), { maxBytes: MAX_PART_BYTES, signal });
+    } else {
+      for await (const block of blocks) {
+        failed += block.rows;
+        await errors.write(scoring.giveUp(block));
+      }
+    }
+    const errorBytes = await errors.end();
+    if (rows + failed !== range.rows) throw new Error(`${rows + failed} rows came of a chunk of ${range.rows}`);
+    const part: ChunkPart = {
+      index,
+      rows,
+      failed,
+      ...(rows > 0 ? { output: { key: `${name}.out`, bytes, trailer } } : {}),
+      ...(errorBytes > 0 ? { errors: { key: `${name}.err`, bytes: errorBytes } } : {}),
+    };
+    if (rows === 0 && task.giveUp === undefined) await store.delete(`${name}.out`);
+    return { part };
+  } catch (error) {
+    await errors.abandon(error);
+    throw error;
+  }
+}
+
+/** Begins blocks ahead of the one whose turn it is, within bounds; what a block throws comes in its turn. */
+async function* inOrder(
+  blocks: AsyncIterable<RowBlock>,
+  begin: (block: RowBlock) => Promise<ScoredBlock>,
+  signal: AbortSignal,
+): AsyncGenerator<ScoredBlock, void, undefined> {
+  const iterator = blocks[Symbol.asyncIterator]();
+  const begun: Promise<ScoredBlock>[] = [];
+  let ahead = MIN_BLOCKS_AHEAD;
+  let ended = false;
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      while (!ended && begun.length < ahead) {
+        const step = await iterator.next();
+        if (step.done === true) {
+          ended = true;
+          break;
+        }
+        const block = begin(step.value);
+        // Looked at in its turn; until then its failure is no unhandled one.
+        block.catch(() => undefined);
+        begun.push(block);
+      }
+      const next = await begun.shift();
+      if (next === undefined) return;
+      const fits = Math.floor(AHEAD_BYTES / Math.max(1, next.inputBytes));
+      ahead = Math.max(MIN_BLOCKS_AHEAD, Math.min(MAX_BLOCKS_AHEAD, fits));
+      yield next;
+    }
+  } finally {
+    await Promise.allSettled(begun);
+    await iterator.return?.();
+  }
+}
+
+/** The chunk's part of the error file: a blob that exists only where there are errors. */
+class ErrorLines {
+  readonly #put: (body: BlobBody) => Promise<unknown>;
+  #stream: PassThrough | undefined;
+  #stored: Promise<unknown> | undefined;
+  #bytes = 0;
+
+  constructor(put: (body: BlobBody) => Promise<unknown>) {
+    this.#put = put;
+  }
+
+  async write(lines: readonly string[]): Promise<void> {
+    if (lines.length === 0) return;
+    if (this.#stream === undefined) {
+      this.#stream = new PassThrough();
+      this.#stored = this.#put(this.#stream);
+      this.#stored.catch((error: unknown) => this.#stream?.destroy(error as Error));
+    }
+    const bytes = Buffer.from(lines.join(''));
+    this.#bytes += bytes.byteLength;
+    if (!this.#stream.write(bytes)) await once(this.#stream, 'drain');
+  }
+
+  /** Bytes written. */
+  async end(): Promise<number> {
+    this.#stream?.end();
+    await this.#stored;
+    return this.#bytes;
+  }
+
+  async abandon(error: unknown): Promise<void> {
+    this.#stream?.on('error', () => undefined);
+    this.#stream?.destroy(error instanceof Error ? error : new Error(String(error)));
+    await this.#stored?.catch(() => undefined);
+  }
+}

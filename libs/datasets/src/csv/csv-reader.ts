@@ -1,0 +1,146 @@
+import Papa from 'papaparse';
+import type { OpenByteSource } from '@sconce/storage';
+import { datasetError, listed, shown } from '../dataset-error.ts';
+import type { DatasetReader } from '../dataset-reader.ts';
+import { MAX_RECORD_BYTES } from '../limits.ts';
+import type { RecordSpan, RecordSyntax } from '../text/record-scanner.ts';
+import { recordWindows } from '../text/record-windows.ts';
+import { planText } from '../text/text-plan.ts';
+import { readText, type ParsedRows, type RecordParser } from '../text/text-rows.ts';
+
+/** How a CSV file is written. Quotes are `"`, doubled within a quoted field (RFC 4180); lines end with LF or CRLF. */
+export interface CsvOptions {
+  /** One ASCII character between fields; default a comma. */
+  readonly delimiter?: string;
+  /** Whether the first record names the columns; default true. Without, they are named `0`, `1`, …. */
+  readonly header?: boolean;
+}
+
+const BOM = [0xef, 0xbb, 0xbf];
+const QUOTE = 34;
+const RETURN = 13;
+
+/** Opens a CSV file. @throws SconceError `invalid_dataset` where its header can't be read or names a column twice. */
+export async function openCsv(source: OpenByteSource, options: CsvOptions): Promise<DatasetReader> {
+  const { delimiter = ',', header = true } = options;
+  if (!/^[\x01-\x09\x0b\x0c\x0e-\x21\x23-\x7f]$/.test(delimiter)) {
+    throw datasetError(
+      `The delimiter is ${shown(delimiter)}: give one ASCII character that is no quote and no newline.`,
+    );
+  }
+  const syntax: RecordSyntax = { delimiter: delimiter.charCodeAt(0), maxRecordBytes: MAX_RECORD_BYTES };
+  const begin = await bomLength(source);
+  const first = await firstRecord(source, begin, syntax);
+  const width = parseRecord(first.text, delimiter).cells;
+  const names = header ? width.map((name) => name.trim()) : width.map((_, index) => String(index));
+  const twice = names.filter((name, index) => names.indexOf(name) !== index);
+  if (twice.length > 0) {
+    throw datasetError(
+      `The header names ${listed([...new Set(twice)])} more than once: give each column its own name.`,
+    );
+  }
+  return {
+    columns: names.map((name) => ({ name })),
+    closed: true,
+    start: { row: 0, offset: header ? first.next : begin },
+    plan: (from, size) => planText(source, from, { size, syntax }),
+    read: (read) => readText(source, read, { syntax, parser: new CsvParser(names, read.columns, delimiter) }),
+    [Symbol.asyncDispose]: () => source.close(),
+  };
+}
+
+/** Length of a UTF-8 byte order mark, if there is one. */
+async function bomLength(source: OpenByteSource): Promise<number> {
+  if (source.size < BOM.length) return 0;
+  const bytes = await source.read(0, BOM.length);
+  return BOM.every((byte, index) => bytes[index] === byte) ? BOM.length : 0;
+}
+
+async function firstRecord(
+  source: OpenByteSource,
+  from: number,
+  syntax: RecordSyntax,
+): Promise<{ readonly text: string; readonly next: number }> {
+  for await (const { bytes, offset, spans, next } of recordWindows(source, { from, to: source.size }, syntax)) {
+    const span = spans.find(({ blank }) => !blank);
+    if (span === undefined) continue;
+    if (span.fault !== undefined) {
+      throw datasetError(
+        span.fault === 'too_long'
+          ? `The first line is longer than ${syntax.maxRecordBytes} bytes: this is no CSV file, or its lines end in an unknown way.`
+          : 'The first line opens a quoted field that nothing closes.',
+      );
+    }
+    return { text: bytes.toString('utf8', span.start, span.end), next: span.next < 0 ? next : offset + span.next };
+  }
+  throw datasetError('The file is empty: a CSV file begins with a line that names its columns.');
+}
+
+class CsvParser implements RecordParser {
+  readonly at: readonly number[];
+  readonly #names: readonly string[];
+  readonly #delimiter: string;
+
+  constructor(names: readonly string[], wanted: readonly string[], delimiter: string) {
+    this.#names = names;
+    this.#delimiter = delimiter;
+    this.at = wanted.map((name) => names.indexOf(name));
+  }
+
+  parse(bytes: Buffer, spans: readonly RecordSpan[], into: ParsedRows): void {
+    const first = spans[0];
+    const last = spans.at(-1);
+    if (first === undefined || last === undefined) return;
+    const region = bytes.subarray(first.start, last.end);
+    const rows = region.includes(QUOTE) ? undefined : this.#parsePlain(region, spans.length);
+    if (rows !== undefined) {
+      for (const cells of rows) this.#add(cells, into);
+      return;
+    }
+    for (const { start, end } of spans) {
+      const { cells, problem } = parseRecord(bytes.toString('utf8', start, end), this.#delimiter);
+      if (problem !== undefined) into.problems.set(into.rows.length, { message: problem });
+      this.#add(cells, into);
+    }
+  }
+
+  /** Many records at once where none has a quote; undefined where there are blank lines between them. */
+  #parsePlain(region: Buffer, records: number): readonly string[][] | undefined {
+    const text = region.toString('utf8');
+    const { data } = Papa.parse<string[]>(text, { delimiter: this.#delimiter, newline: '\n', fastMode: true });
+    if (data.length !== records) return undefined;
+    if (region.includes(RETURN)) {
+      for (const cells of data) {
+        const end = cells.length - 1;
+        const cell = cells[end];
+        if (cell?.endsWith('\r') === true) cells[end] = cell.slice(0, -1);
+      }
+    }
+    return data;
+  }
+
+  #add(cells: readonly string[], into: ParsedRows): void {
+    const expected = this.#names.length;
+    if (cells.length !== expected && !into.problems.has(into.rows.length)) {
+      const missing = this.#names[cells.length];
+      const message =
+        missing === undefined
+          ? `the row has ${cells.length} fields; the header names ${expected} columns`
+          : `the row has ${cells.length} fields; the header names ${expected} columns, and ${shown(missing)} is the first without a field`;
+      into.problems.set(into.rows.length, { message, ...(missing === undefined ? {} : { column: missing }) });
+    }
+    into.rows.push(cells);
+  }
+}
+
+function parseRecord(
+  text: string,
+  delimiter: string,
+): { readonly cells: readonly string[]; readonly problem?: string } {
+  const { data, errors } = Papa.parse<string[]>(text, { delimiter, newline: '\n' });
+  const [error] = errors;
+  // A record holds no newline outside quotes; more than one means that a quote inside a field misled the parser.
+  const cells = data.length === 1 ? (data[0] ?? []) : data.flat();
+  if (error === undefined && data.length <= 1) return { cells };
+  return { cells, problem: 'a quoted field is not well-formed: a quote within it has to be doubled' };
+}

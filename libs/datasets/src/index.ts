@@ -1,0 +1,35 @@
+export { datasetError, type RowProblem } from './dataset-error.ts';
+export { DATASET_FORMATS, MEDIA_TYPES, formatOfName, type DatasetFormat } from './dataset-format.ts';
+export type {
+  ChunkRange,
+  ChunkSize,
+  DatasetColumn,
+  DatasetPosition,
+  DatasetReader,
+  PlannedChunk,
+} from './dataset-reader.ts';
+export type { Cells, ColumnValues, RowBlock } from './row-block.ts';
+export type { CsvOptions } from './csv/csv-reader.ts';
+export { InputEncoder, type EncodedInputs, type InputGroup } from './mapping/encode-inputs.ts';
+export { mapInputs, type InputSource, type MappableModel, type MappedInput } from './mapping/input-mapping.ts';
+export type { DatasetWriter, FinishedPart, PartWriter } from './output/dataset-writer.ts';
+export { assembleFile, bytesOfParts, streamParts, type FileParts, type StoredPart } from './output/file-parts.ts';
+export { OutputEncoder, type GroupResult, type OutputBlock, type OutputValues } from './output/output-encoder.ts';
+export {
+  OUTPUT_TRANSFORMS,
+  mapOutputs,
+  type OutputColumn,
+  type OutputSelection,
+  type OutputTransform,
+} from './output/output-mapping.ts';
+export {
+  REQUEST_COLUMNS,
+  groupRequests,
+  readCustomId,
+  readRequests,
+  type RequestGroup,
+  type RequestLine,
+  type RequestModel,
+} from './requests/request-lines.ts';
+export { answerLine, failureLine, type AnsweringModel } from './requests/request-results.ts';
+export { createWriter, openDataset, type FormatOptions } from './open-dataset.ts';

@@ -1,0 +1,73 @@
+import { isUtf8 } from 'node:buffer';
+import type { OpenByteSource } from '@sconce/storage';
+import type { DatasetReader } from '../dataset-reader.ts';
+import { MAX_RECORD_BYTES } from '../limits.ts';
+import type { RecordSpan, RecordSyntax } from '../text/record-scanner.ts';
+import { recordWindows } from '../text/record-windows.ts';
+import { planText } from '../text/text-plan.ts';
+import { readText, type ParsedRows, type RecordParser } from '../text/text-rows.ts';
+import { parseLine } from './parse-line.ts';
+
+/** Rows at the beginning of the file that are looked at for its columns. */
+const SAMPLE_ROWS = 100;
+const BOM_LENGTH = 3;
+
+const SYNTAX: RecordSyntax = { maxRecordBytes: MAX_RECORD_BYTES };
+
+/** Opens a file of JSON objects, one a line. A field that a row lacks is missing there; other fields are passed over. */
+export async function openJsonl(source: OpenByteSource): Promise<DatasetReader> {
+  const begin = source.size >= BOM_LENGTH && isBom(await source.read(0, BOM_LENGTH)) ? BOM_LENGTH : 0;
+  const names = await sampleNames(source, begin);
+  return {
+    columns: names.map((name) => ({ name })),
+    closed: false,
+    start: { row: 0, offset: begin },
+    plan: (from, size) => planText(source, from, { size, syntax: SYNTAX }),
+    read: (read) => readText(source, read, { syntax: SYNTAX, parser: new JsonlParser(read.columns) }),
+    [Symbol.asyncDispose]: () => source.close(),
+  };
+}
+
+function isBom(bytes: Uint8Array): boolean {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+}
+
+async function sampleNames(source: OpenByteSource, from: number): Promise<string[]> {
+  const names = new Set<string>();
+  let left = SAMPLE_ROWS;
+  for await (const { bytes, spans } of recordWindows(source, { from, to: source.size }, SYNTAX)) {
+    for (const span of spans) {
+      if (span.blank || span.fault !== undefined) continue;
+      const { value } = parseLine(bytes.toString('utf8', span.start, span.end));
+      for (const name of Object.keys(value ?? {})) names.add(name);
+      left -= 1;
+      if (left === 0) return [...names];
+    }
+  }
+  return [...names];
+}
+
+class JsonlParser implements RecordParser {
+  readonly at: readonly number[];
+  readonly #names: readonly string[];
+
+  constructor(names: readonly string[]) {
+    this.#names = names;
+    this.at = names.map((_, index) => index);
+  }
+
+  parse(bytes: Buffer, spans: readonly RecordSpan[], into: ParsedRows): void {
+    for (const { start, end } of spans) {
+      const line = bytes.subarray(start, end);
+      const { value, problem } = isUtf8(line)
+        ? parseLine(line.toString('utf8'))
+        : { value: undefined, problem: 'the row is not valid UTF-8' };
+      if (problem !== undefined) into.problems.set(into.rows.length, { message: problem });
+      into.rows.push(value === undefined ? [] : this.#names.map((name) => own(value, name)));
+    }
+  }
+}
+
+function own(value: Readonly<Record<string, unknown>>, name: string): unknown {
+  return Object.hasOwn(value, name) ? value[name] : undefined;
+}

@@ -1,0 +1,37 @@
+/** An integer of 16 or more digits standing as a value: only these can lose precision as a double. */
+const LONG_INTEGER = /[[,:\s]-?\d{16,}(?![\d.eE])/;
+const MAX_INTEGER_CHARS = 20;
+
+type SourceReviver = (this: unknown, key: string, value: unknown, context: { readonly source?: string }) => unknown;
+// Node passes the source text of primitives to revivers; TypeScript's library does not declare it yet.
+const parseWithSource = JSON.parse as (text: string, reviver: SourceReviver) => unknown;
+
+/** A line's JSON object, integers beyond 2^53 as bigint; or what is wrong with the line. */
+export function parseLine(text: string): {
+  readonly value?: Readonly<Record<string, unknown>>;
+  readonly problem?: string;
+} {
+  let value: unknown;
+  try {
+    value = LONG_INTEGER.test(text) ? parseWithSource(text, reviveLongInteger) : JSON.parse(text);
+  } catch (error) {
+    return {
+      problem: `the row is not JSON: ${error instanceof SyntaxError ? error.message : 'it is nested too deeply'}`,
+    };
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return { value: value as Record<string, unknown> };
+  }
+  return { problem: 'the row is not a JSON object' };
+}
+
+function reviveLongInteger(
+  this: unknown,
+  _key: string,
+  value: unknown,
+  context: { readonly source?: string },
+): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
+  const { source } = context;
+  return source !== undefined && source.length <= MAX_INTEGER_CHARS && /^-?\d+$/.test(source) ? BigInt(source) : value;
+}

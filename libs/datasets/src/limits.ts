@@ -1,0 +1,5 @@
+/** Longest row of a text file, bytes: what is longer becomes a bad row, unread. */
+export const MAX_RECORD_BYTES = 16 * 1024 ** 2;
+
+/** Most columns that a dataset may have. */
+export const MAX_COLUMNS = 1_000_000;

@@ -1,0 +1,186 @@
+import { toBfloat16Bits, type FixedDatatype } from '@sconce/tensor';
+import { shown } from '../dataset-error.ts';
+
+/** Any typed array that holds elements of a tensor. */
+export type ElementArray =
+  | Uint8Array
+  | Uint16Array
+  | Uint32Array
+  | BigUint64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | BigInt64Array
+  | Float16Array
+  | Float32Array
+  | Float64Array;
+
+const ARRAYS = {
+  BOOL: Uint8Array,
+  UINT8: Uint8Array,
+  UINT16: Uint16Array,
+  UINT32: Uint32Array,
+  UINT64: BigUint64Array,
+  INT8: Int8Array,
+  INT16: Int16Array,
+  INT32: Int32Array,
+  INT64: BigInt64Array,
+  FP16: Float16Array,
+  BF16: Uint16Array,
+  FP32: Float32Array,
+  FP64: Float64Array,
+} as const satisfies Record<FixedDatatype, unknown>;
+
+const RANGES: Readonly<Partial<Record<FixedDatatype, readonly [number, number]>>> = {
+  UINT8: [0, 0xff],
+  UINT16: [0, 0xffff],
+  UINT32: [0, 0xffff_ffff],
+  INT8: [-0x80, 0x7f],
+  INT16: [-0x8000, 0x7fff],
+  INT32: [-0x8000_0000, 0x7fff_ffff],
+};
+
+const BIG_RANGES = {
+  UINT64: [0n, 2n ** 64n - 1n],
+  INT64: [-(2n ** 63n), 2n ** 63n - 1n],
+} as const;
+
+/** How cells become elements. */
+export interface ElementOptions {
+  /** Whether NaN and infinities are values; else a row that has one is a bad row. */
+  readonly allowNonFinite: boolean;
+}
+
+/** Zeroed elements. */
+export function elementsOf(datatype: FixedDatatype, count: number): ElementArray {
+  return new ARRAYS[datatype](count);
+}
+
+/**
+ * Writes one value as an element: numbers, and text that is one. Returns what is wrong with it, or nothing.
+ * Text is read as JavaScript reads numbers, but for `0x…` and the like; spaces around it do not matter.
+ */
+export function writeElement(
+  target: { readonly datatype: FixedDatatype; readonly out: ElementArray; readonly options: ElementOptions },
+  at: number,
+  value: unknown,
+): string | undefined {
+  const { datatype, out, options } = target;
+  switch (datatype) {
+    case 'BOOL': {
+      const bit = toBoolean(value);
+      if (bit === undefined) return wrong(value, 'true or false');
+      out[at] = bit;
+      return undefined;
+    }
+    case 'INT64':
+    case 'UINT64': {
+      const big = toBigInt(value);
+      const [min, max] = BIG_RANGES[datatype];
+      if (big === undefined || big < min || big > max) return wrong(value, `a whole number that fits ${datatype}`);
+      (out as BigInt64Array)[at] = big;
+      return undefined;
+    }
+    case 'FP16':
+    case 'FP32':
+    case 'FP64':
+    case 'BF16':
+      return writeFloat(out as Float32Array, at, value, { datatype, options });
+    default: {
+      const number = toNumber(value);
+      const [min, max] = RANGES[datatype] ?? [0, 0];
+      if (number === undefined || !Number.isInteger(number) || number < min || number > max) {
+        return wrong(value, `a whole number from ${min} to ${max}`);
+      }
+      out[at] = number;
+      return undefined;
+    }
+  }
+}
+
+function writeFloat(
+  out: Float32Array,
+  at: number,
+  value: unknown,
+  { datatype, options }: { readonly datatype: FixedDatatype; readonly options: ElementOptions },
+): string | undefined {
+  const number = toNumber(value) ?? (options.allowNonFinite ? nonFinite(value) : undefined);
+  if (number === undefined) {
+    const special = nonFinite(value);
+    return special === undefined ? wrong(value, `a number (${datatype})`) : `${shown(value)} is not a finite number`;
+  }
+  if (!Number.isFinite(number)) {
+    if (!options.allowNonFinite) return `${number} is not a finite number`;
+    out[at] = datatype === 'BF16' ? toBfloat16Bits(number) : number;
+    return undefined;
+  }
+  if (datatype === 'BF16') {
+    const bits = toBfloat16Bits(number);
+    if ((bits & 0x7f80) === 0x7f80) return `${shown(value)} is beyond what BF16 can hold`;
+    out[at] = bits;
+    return undefined;
+  }
+  out[at] = number;
+  return Number.isFinite(out[at]) ? undefined : `${shown(value)} is beyond what ${datatype} can hold`;
+}
+
+/** The number that a value is, infinities and NaN of typed columns among them; undefined for what is none. */
+function toNumber(value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
+  if (typeof value === 'string') return numberOf(value);
+  if (typeof value === 'bigint') return Number(value);
+  return undefined;
+}
+
+/** A decimal number's value. */
+export function numberOf(text: string): number | undefined {
+  const number = +text;
+  if (number === 0) {
+    if (isBlank(text)) return undefined;
+  } else if (!Number.isFinite(number)) {
+    return undefined;
+  }
+  return isRadix(text) ? undefined : number;
+}
+
+/** `0x10`, `0b1`, `0o7`: numbers to JavaScript, and most likely ids here. */
+function isRadix(text: string): boolean {
+  return text.length > 2 && text.charCodeAt(0) === 48 && text.charCodeAt(1) > 57 && /^0[xob]/i.test(text);
+}
+
+function isBlank(text: string): boolean {
+  return text.length === 0 || (text.charCodeAt(0) <= 32 && text.trim() === '');
+}
+
+function nonFinite(value: unknown): number | undefined {
+  if (typeof value !== 'string') return undefined;
+  const match = /^\s*([+-]?)(nan|inf(?:inity)?)\s*$/i.exec(value);
+  if (match === null) return undefined;
+  if (match[2]?.toLowerCase() === 'nan') return NaN;
+  return match[1] === '-' ? -Infinity : Infinity;
+}
+
+function toBoolean(value: unknown): 0 | 1 | undefined {
+  if (value === true || value === 1 || value === 1n) return 1;
+  if (value === false || value === 0 || value === 0n) return 0;
+  if (typeof value !== 'string') return undefined;
+  const text = value.trim().toLowerCase();
+  if (text === 'true' || text === '1') return 1;
+  if (text === 'false' || text === '0') return 0;
+  return undefined;
+}
+
+function toBigInt(value: unknown): bigint | undefined {
+  if (typeof value === 'bigint') return value;
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : undefined;
+  if (typeof value !== 'string') return undefined;
+  const text = value.trim();
+  if (/^[+-]?\d{1,20}$/.test(text)) return BigInt(text.startsWith('+') ? text.slice(1) : text);
+  const number = numberOf(text);
+  return number !== undefined && Number.isSafeInteger(number) ? BigInt(number) : undefined;
+}
+
+function wrong(value: unknown, expected: string): string {
+  const missing = value === undefined || value === null || (typeof value === 'string' && isBlank(value));
+  return missing ? `no value; expected ${expected}` : `${shown(value)}; expected ${expected}`;
+}

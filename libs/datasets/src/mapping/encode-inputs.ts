@@ -1,0 +1,278 @@
+import { encodeBytes, type FixedDatatype, type Tensor } from '@sconce/tensor';
+import { datasetError, shown, type RowProblem } from '../dataset-error.ts';
+import { cellOf, type Cells, type RowBlock } from '../row-block.ts';
+import { elementsOf, numberOf, writeElement, type ElementArray, type ElementOptions } from './element-writers.ts';
+import { columnsOf, sizeOf, type MappedInput } from './input-mapping.ts';
+import { flatten } from './list-values.ts';
+
+/** Rows of a block that can run together: all of one shape. */
+export interface InputGroup {
+  /** Their places in the block, ascending. */
+  readonly rows: readonly number[];
+  /** In the model's order; axis 0 has one entry per row, but for what is the same in all of them. */
+  readonly inputs: readonly Tensor[];
+}
+
+/** A block as a model takes it. */
+export interface EncodedInputs {
+  readonly groups: readonly InputGroup[];
+  /** Rows that cannot run, by their place in the block. */
+  readonly problems: ReadonlyMap<number, RowProblem>;
+}
+
+/** Turns the rows of blocks into tensors. Rows that do not fit become problems; the others lose nothing by them. */
+export class InputEncoder {
+  /** Columns that have to be read, in the order in which blocks have them. */
+  readonly columns: readonly string[];
+  readonly #inputs: readonly MappedInput[];
+  readonly #options: ElementOptions;
+  readonly #constants: ReadonlyMap<string, Tensor>;
+
+  /** @throws SconceError `invalid_dataset` for a constant that does not fit its input. */
+  constructor(inputs: readonly MappedInput[], options: ElementOptions) {
+    this.#inputs = inputs;
+    this.#options = options;
+    this.columns = columnsOf(inputs);
+    this.#constants = new Map(
+      inputs.flatMap((input) =>
+        input.source.kind === 'constant' ? [[input.name, constantTensor(input, input.source.value, options)]] : [],
+      ),
+    );
+  }
+
+  /** The block's tensors. Its cells hold `columns`, in order; there may be others behind them. */
+  encode(block: RowBlock): EncodedInputs {
+    const problems = new Map(block.problems);
+    const encoded = this.#inputs.map((input) => this.#encodeInput(block, input, problems));
+    const groups = new Map<string, { rows: number[]; shapes: readonly (readonly number[])[] }>();
+    // Of inputs of fixed shape every row has the same: one group, without a key made for each row.
+    const free = encoded.some((input) => input.kind === 'free');
+    for (let row = 0; row < block.rows; row++) {
+      if (problems.size > 0 && problems.has(row)) continue;
+      const key = free
+        ? encoded.map((input) => (input.kind === 'free' ? input.shapes[row]?.join('x') : '')).join('|')
+        : '';
+      let group = groups.get(key);
+      if (group === undefined) {
+        group = { rows: [], shapes: encoded.map((input) => (input.kind === 'free' ? (input.shapes[row] ?? []) : [])) };
+        groups.set(key, group);
+      }
+      group.rows.push(row);
+    }
+    return {
+      groups: [...groups.values()].map(({ rows, shapes }) => ({
+        rows,
+        inputs: encoded.map((input, index) => input.tensor(rows, shapes[index] ?? [])),
+      })),
+      problems,
+    };
+  }
+
+  #encodeInput(block: RowBlock, input: MappedInput, problems: Map<number, RowProblem>): EncodedInput {
+    const { source, name } = input;
+    const constant = this.#constants.get(name);
+    if (constant !== undefined)
+      return { kind: 'fixed', tensor: (rows) => repeatConstant(input, constant, rows.length) };
+    const options = this.#options;
+    if (source.kind === 'constant') throw new Error('a constant has its tensor');
+    const names = source.kind === 'list' ? [source.column] : source.columns;
+    const at = names.map((column) => this.columns.indexOf(column));
+    const fill: Fill = { block, input, names, at, problems, options };
+    if (input.datatype === 'BYTES') return encodeText(fill);
+    const size = sizeOf(input.rowShape, name);
+    if (size === undefined) return encodeFree(fill, input.datatype);
+    return encodeFixed(fill, input.datatype, size);
+  }
+}
+
+interface Fill {
+  readonly block: RowBlock;
+  readonly input: MappedInput;
+  readonly names: readonly string[];
+  readonly at: readonly number[];
+  readonly problems: Map<number, RowProblem>;
+  readonly options: ElementOptions;
+}
+
+type EncodedInput =
+  | { readonly kind: 'fixed'; tensor(rows: readonly number[], shape: readonly number[]): Tensor }
+  | {
+      readonly kind: 'free';
+      readonly shapes: readonly (readonly number[])[];
+      tensor(rows: readonly number[], shape: readonly number[]): Tensor;
+    };
+
+/** Rows of one size: one array for the block, from which bad rows are left out at the end. */
+function encodeFixed(fill: Fill, datatype: FixedDatatype, size: number): EncodedInput {
+  const { block, input, problems, names, at, options } = fill;
+  const out = elementsOf(datatype, block.rows * size);
+  const [only = ''] = names;
+  const lists = input.source.kind === 'list' && !(size === 1 && input.rowShape.length === 0);
+  if (lists) {
+    const bytes = out.BYTES_PER_ELEMENT;
+    for (let row = 0; row < block.rows; row++) {
+      if (problems.has(row)) continue;
+      const value = cellOf(block.cells, row, at[0] ?? -1);
+      const target = { datatype, out: view(out, row * size * bytes, size), options };
+      const problem = writeList(target, value, input.rowShape);
+      if (problem !== undefined) problems.set(row, { column: only, message: problem });
+    }
+  } else if (!(datatype === 'FP32' && fillText(out as Float32Array, block.cells, at))) {
+    const target = { datatype, out, options };
+    for (let row = 0; row < block.rows; row++) {
+      if (problems.has(row)) continue;
+      for (let index = 0; index < size; index++) {
+        const problem = writeElement(target, row * size + index, cellOf(block.cells, row, at[index] ?? -1));
+        if (problem === undefined) continue;
+        problems.set(row, { column: names[index] ?? only, message: problem });
+        break;
+      }
+    }
+  }
+  return {
+    kind: 'fixed',
+    tensor: (rows) => {
+      const { name, rowShape, hasRows } = input;
+      const all = new Uint8Array(out.buffer, out.byteOffset, out.byteLength);
+      const data = rows.length === block.rows ? all : pick(all, rows, size * out.BYTES_PER_ELEMENT);
+      return { name, datatype, shape: hasRows ? [rows.length, ...rowShape] : rowShape, data };
+    },
+  };
+}
+
+/** The common case, in one tight loop: text of numbers. False where something is in it that needs a closer look. */
+function fillText(out: Float32Array, cells: Cells, at: readonly number[]): boolean {
+  if (cells.by !== 'row') return false;
+  let next = 0;
+  for (const row of cells.rows) {
+    for (const column of at) {
+      const cell = row[column];
+      if (typeof cell !== 'string') return false;
+      const value = numberOf(cell);
+      if (value === undefined) return false;
+      out[next] = value;
+      next += 1;
+    }
+  }
+  for (const value of out) if (!Number.isFinite(value)) return false;
+  return true;
+}
+
+/** Rows whose lists differ in length. */
+function encodeFree(fill: Fill, datatype: FixedDatatype): EncodedInput {
+  const { block, input, problems, names, at, options } = fill;
+  const shapes: (readonly number[])[] = [];
+  const values: ElementArray[] = [];
+  for (let row = 0; row < block.rows; row++) {
+    if (problems.has(row)) continue;
+    const flat = flatten(cellOf(block.cells, row, at[0] ?? -1), input.rowShape);
+    if ('problem' in flat) {
+      problems.set(row, { column: names[0] ?? '', message: flat.problem });
+      continue;
+    }
+    const out = elementsOf(datatype, flat.values.length);
+    const problem = writeAll({ datatype, out, options }, flat.values);
+    if (problem !== undefined) problems.set(row, { column: names[0] ?? '', message: problem });
+    shapes[row] = flat.shape;
+    values[row] = out;
+  }
+  return {
+    kind: 'free',
+    shapes,
+    tensor: (rows, shape) => {
+      const { name, hasRows } = input;
+      const parts = rows.flatMap((row) => values[row] ?? []);
+      const data = Buffer.concat(parts.map((part) => new Uint8Array(part.buffer, part.byteOffset, part.byteLength)));
+      return { name, datatype, shape: hasRows ? [rows.length, ...shape] : shape, data };
+    },
+  };
+}
+
+function encodeText(fill: Fill): EncodedInput {
+  const { block, input, problems, names, at } = fill;
+  const shapes: (readonly number[])[] = [];
+  const texts: (readonly string[])[] = [];
+  for (let row = 0; row < block.rows; row++) {
+    if (problems.has(row)) continue;
+    const cells = at.map((column) => cellOf(block.cells, row, column));
+    const scalar = input.rowShape.length === 0 || input.source.kind === 'scalars';
+    const flat = scalar ? { values: cells, shape: input.rowShape } : flatten(cells[0], input.rowShape);
+    if ('problem' in flat) {
+      problems.set(row, { column: names[0] ?? '', message: flat.problem });
+      continue;
+    }
+    const wrong = Array.from(flat.values).findIndex((value) => typeof value !== 'string' || !value.isWellFormed());
+    if (wrong >= 0)
+      problems.set(row, { column: names[wrong] ?? names[0] ?? '', message: 'no text; expected text (BYTES)' });
+    shapes[row] = flat.shape;
+    texts[row] = flat.values as readonly string[];
+  }
+  return {
+    kind: 'free',
+    shapes,
+    tensor: (rows, shape) => {
+      const { name, hasRows } = input;
+      const data = encodeBytes(rows.flatMap((row) => texts[row] ?? []));
+      return { name, datatype: 'BYTES', shape: hasRows ? [rows.length, ...shape] : shape, data };
+    },
+  };
+}
+
+interface Target {
+  readonly datatype: FixedDatatype;
+  readonly out: ElementArray;
+  readonly options: ElementOptions;
+}
+
+function writeList(target: Target, value: unknown, rowShape: readonly number[]): string | undefined {
+  const flat = flatten(value, rowShape);
+  return 'problem' in flat ? flat.problem : writeAll(target, flat.values);
+}
+
+function writeAll(target: Target, values: ArrayLike<unknown>): string | undefined {
+  for (let index = 0; index < values.length; index++) {
+    const problem = writeElement(target, index, values[index]);
+    if (problem !== undefined) return `element ${index} is ${problem}`;
+  }
+  return undefined;
+}
+
+function view(array: ElementArray, byteOffset: number, length: number): ElementArray {
+  const View = array.constructor as new (buffer: ArrayBufferLike, byteOffset: number, length: number) => ElementArray;
+  return new View(array.buffer, array.byteOffset + byteOffset, length);
+}
+
+function pick(all: Uint8Array, rows: readonly number[], rowBytes: number): Uint8Array {
+  const data = new Uint8Array(rows.length * rowBytes);
+  let next = 0;
+  for (const row of rows) {
+    data.set(all.subarray(row * rowBytes, (row + 1) * rowBytes), next);
+    next += rowBytes;
+  }
+  return data;
+}
+
+function constantTensor(input: MappedInput, value: unknown, options: ElementOptions): Tensor {
+  const { name, datatype, rowShape } = input;
+  const scalar = rowShape.length === 0 && !Array.isArray(value);
+  const flat = scalar ? { values: [value], shape: [] } : flatten(value, rowShape);
+  const refuse = (why: string): Error =>
+    datasetError(`The value of input ${shown(name)} is ${why}.`, { param: `inputs.${name}` });
+  if ('problem' in flat) throw refuse(flat.problem);
+  if (datatype === 'BYTES') {
+    const texts = Array.from(flat.values);
+    if (!texts.every((text) => typeof text === 'string')) throw refuse('not text');
+    return { name, datatype, shape: flat.shape, data: encodeBytes(texts) };
+  }
+  const out = elementsOf(datatype, flat.values.length);
+  const problem = writeAll({ datatype, out, options }, flat.values);
+  if (problem !== undefined) throw refuse(problem);
+  return { name, datatype, shape: flat.shape, data: new Uint8Array(out.buffer, out.byteOffset, out.byteLength) };
+}
+
+/** The constant as it is, or once for every row where the input has rows. */
+function repeatConstant({ hasRows }: MappedInput, constant: Tensor, rows: number): Tensor {
+  if (!hasRows) return constant;
+  const data = Buffer.concat(Array.from({ length: rows }, () => constant.data));
+  return { ...constant, shape: [rows, ...constant.shape], data };
+}

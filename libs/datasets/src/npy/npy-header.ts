@@ -1,0 +1,95 @@
+import type { ByteSource } from '@sconce/storage';
+import { DATATYPE_BYTES, type FixedDatatype } from '@sconce/tensor';
+import { datasetError, shown } from '../dataset-error.ts';
+
+const MAGIC = Buffer.from('\x93NUMPY', 'latin1');
+const MAX_HEADER_BYTES = 64 * 1024;
+/** Data begin at a multiple of this. */
+const ALIGNMENT = 64;
+
+/** NumPy's name of each datatype; BF16 has none. Elements wider than a byte are little-endian. */
+const DESCR: Readonly<Partial<Record<FixedDatatype, string>>> = {
+  BOOL: '|b1',
+  UINT8: '|u1',
+  INT8: '|i1',
+  UINT16: '<u2',
+  UINT32: '<u4',
+  UINT64: '<u8',
+  INT16: '<i2',
+  INT32: '<i4',
+  INT64: '<i8',
+  FP16: '<f2',
+  FP32: '<f4',
+  FP64: '<f8',
+};
+
+/** What a `.npy` file holds. */
+export interface NpyHeader {
+  readonly datatype: FixedDatatype;
+  readonly shape: readonly number[];
+  /** Where its data begin. */
+  readonly dataOffset: number;
+}
+
+/**
+ * Reads the header of a `.npy` file, versions 1 to 3: one array, row-major, little-endian.
+ * @throws SconceError `invalid_dataset` for what is none, is cut off, or holds what no tensor has.
+ */
+export async function readNpyHeader(source: ByteSource): Promise<NpyHeader> {
+  const start = Buffer.from(await source.read(0, Math.min(12, source.size)));
+  if (start.length < 12 || !start.subarray(0, MAGIC.length).equals(MAGIC)) {
+    throw datasetError('The file is no .npy file: it does not begin with \\x93NUMPY.');
+  }
+  const version = start[6] ?? 0;
+  if (version < 1 || version > 3)
+    throw datasetError(`The .npy file is of version ${version}; versions 1 to 3 can be read.`);
+  const lengthBytes = version === 1 ? 2 : 4;
+  const length = start.readUIntLE(8, lengthBytes);
+  const dataOffset = 8 + lengthBytes + length;
+  if (length > MAX_HEADER_BYTES || dataOffset > source.size) {
+    throw datasetError(`The .npy file is cut off or damaged: its header claims ${length} bytes.`);
+  }
+  const text = Buffer.from(await source.read(8 + lengthBytes, length)).toString('utf8');
+  const descr = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1];
+  const fortran = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
+  const dimensions = /'shape'\s*:\s*\(([\d,\s]*)\)/.exec(text)?.[1];
+  if (descr === undefined || fortran === undefined || dimensions === undefined) {
+    throw datasetError(`The .npy file holds no plain array: its header is ${shown(text.trim())}.`);
+  }
+  if (fortran === 'True') throw datasetError('The .npy file is in Fortran order: save numpy.ascontiguousarray(x).');
+  const datatype = datatypeOf(descr);
+  const shape = dimensions.split(',').flatMap((part) => (part.trim() === '' ? [] : [Number(part)]));
+  const bytes = shape.reduce((product, size) => product * size, DATATYPE_BYTES[datatype]);
+  if (source.size - dataOffset !== bytes) {
+    throw datasetError(
+      `The .npy file is cut off or damaged: shape (${shape.join(', ')}) of ${descr} takes ${bytes} bytes, and there are ${source.size - dataOffset}.`,
+    );
+  }
+  return { datatype, shape, dataOffset };
+}
+
+/** A header of a fixed size for its number of dimensions, so that it can be written again when the rows are known. */
+export function npyHeader(datatype: FixedDatatype, shape: readonly number[]): Buffer {
+  const descr = DESCR[datatype];
+  if (descr === undefined) throw datasetError(`.npy has no type for ${datatype}.`);
+  const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
+  const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${tuple}), }`;
+  // NumPy pads with spaces and ends the header with a newline.
+  const prefix = MAGIC.length + 4;
+  const padded = Math.ceil((prefix + text.length + 1) / ALIGNMENT) * ALIGNMENT;
+  const header = Buffer.alloc(padded, ' ');
+  MAGIC.copy(header);
+  header[6] = 1;
+  header[7] = 0;
+  header.writeUInt16LE(padded - prefix, 8);
+  header.write(text, prefix, 'latin1');
+  header[padded - 1] = 10;
+  return header;
+}
+
+function datatypeOf(descr: string): FixedDatatype {
+  const known = Object.entries(DESCR).find(([, own]) => own === descr || own === `|${descr.slice(1)}`);
+  if (known !== undefined) return known[0] as FixedDatatype;
+  const big = descr.startsWith('>') ? ': it is big-endian; save x.astype(x.dtype.newbyteorder("<"))' : '';
+  throw datasetError(`The .npy file holds elements of type ${shown(descr)}, which no tensor has${big}.`);
+}

@@ -1,0 +1,66 @@
+import type { OpenByteSource } from '@sconce/storage';
+import { openCsv, type CsvOptions } from './csv/csv-reader.ts';
+import { csvWriter } from './csv/csv-writer.ts';
+import type { DatasetFormat } from './dataset-format.ts';
+import type { DatasetReader } from './dataset-reader.ts';
+import { openJsonl } from './jsonl/jsonl-reader.ts';
+import { jsonlWriter } from './jsonl/jsonl-writer.ts';
+import { openNpy } from './npy/npy-reader.ts';
+import { npyWriter } from './npy/npy-writer.ts';
+import type { DatasetWriter } from './output/dataset-writer.ts';
+import type { OutputColumn } from './output/output-mapping.ts';
+
+/** What a format's own way needs to be told. */
+export interface FormatOptions {
+  readonly csv?: CsvOptions;
+}
+
+// The libraries of Parquet and Arrow are loaded when they are first needed: a process that never reads either does not pay for them.
+
+/**
+ * Opens a dataset; the reader owns the source, also where opening fails.
+ * @throws SconceError `invalid_dataset` for what is not of the format, is cut off or damaged; `storage_unavailable`.
+ */
+export async function openDataset(
+  source: OpenByteSource,
+  format: DatasetFormat,
+  options: FormatOptions = {},
+): Promise<DatasetReader> {
+  try {
+    switch (format) {
+      case 'csv':
+        return await openCsv(source, options.csv ?? {});
+      case 'jsonl':
+        return await openJsonl(source);
+      case 'parquet':
+        return await (await import('./parquet/parquet-reader.ts')).openParquet(source);
+      case 'arrow':
+        return await (await import('./arrow/arrow-reader.ts')).openArrow(source);
+      case 'npy':
+        return await openNpy(source);
+    }
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+/** A writer of results. @throws SconceError `invalid_dataset` where the format cannot hold such columns. */
+export async function createWriter(
+  columns: readonly OutputColumn[],
+  format: DatasetFormat,
+  options: FormatOptions = {},
+): Promise<DatasetWriter> {
+  switch (format) {
+    case 'csv':
+      return csvWriter(columns, options.csv ?? {});
+    case 'jsonl':
+      return jsonlWriter(columns);
+    case 'parquet':
+      return (await import('./parquet/parquet-writer.ts')).parquetWriter(columns);
+    case 'arrow':
+      return (await import('./arrow/arrow-writer.ts')).arrowWriter(columns);
+    case 'npy':
+      return npyWriter(columns);
+  }
+}

@@ -1,0 +1,70 @@
+import { Readable } from 'node:stream';
+import { SconceError } from '@sconce/errors';
+import type { BlobStore } from '@sconce/storage';
+import type { DatasetWriter, FinishedPart } from './dataset-writer.ts';
+
+/** Results of a chunk, as a part of a file: `bytes` of the blob's beginning, behind which `trailer` bytes stand. */
+export interface StoredPart {
+  readonly key: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly trailer: number;
+}
+
+/** A file that lies in parts: what stands in front of them and behind is base64. JSON. */
+export interface FileParts {
+  readonly v: 1;
+  readonly begin: string;
+  readonly parts: readonly { readonly key: string; readonly bytes: number }[];
+  readonly end: string;
+}
+
+/** The file that these parts make, in their order. Nothing is copied. @throws SconceError `storage_unavailable` where a part is gone. */
+export async function assembleFile(
+  writer: DatasetWriter,
+  stored: readonly StoredPart[],
+  store: BlobStore,
+): Promise<FileParts> {
+  const rows = stored.reduce((sum, part) => sum + part.rows, 0);
+  const begin = writer.begin({ rows });
+  const parts: FinishedPart[] = [];
+  for (const part of stored) parts.push({ rows: part.rows, bytes: part.bytes, trailer: await trailerOf(part, store) });
+  const end = writer.end({ rows, beginBytes: begin.byteLength, parts });
+  return { v: 1, begin: base64(begin), parts: stored.map(({ key, bytes }) => ({ key, bytes })), end: base64(end) };
+}
+
+/** Length of a file in parts. */
+export function bytesOfParts({ begin, parts, end }: FileParts): number {
+  const around = Buffer.byteLength(begin, 'base64') + Buffer.byteLength(end, 'base64');
+  return parts.reduce((sum, part) => sum + part.bytes, around);
+}
+
+/** The bytes of a file in parts. @throws (on the stream) SconceError `storage_unavailable` where a part is gone. */
+export function streamParts(file: FileParts, store: BlobStore): Readable {
+  async function* pieces(): AsyncGenerator<Uint8Array, void, undefined> {
+    if (file.begin !== '') yield Buffer.from(file.begin, 'base64');
+    for (const { key, bytes } of file.parts) {
+      if (bytes === 0) continue;
+      const part = await store.stream(key, { offset: 0, length: bytes });
+      if (part === undefined) throw gone(key);
+      yield* part;
+    }
+    if (file.end !== '') yield Buffer.from(file.end, 'base64');
+  }
+  return Readable.from(pieces(), { objectMode: false });
+}
+
+async function trailerOf({ key, bytes, trailer }: StoredPart, store: BlobStore): Promise<Uint8Array> {
+  if (trailer === 0) return new Uint8Array(0);
+  await using source = await store.open(key);
+  if (source === undefined) throw gone(key);
+  return Uint8Array.from(await source.read(bytes, trailer));
+}
+
+function gone(key: string): SconceError {
+  return new SconceError('storage_unavailable', `A part of the results (${key}) is gone from the store.`);
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}

@@ -1,0 +1,26 @@
+import { float32Text } from './number-text.ts';
+
+/** A float as JSON can say it: NaN is null, ±Infinity a number too large for any float. */
+export function floatText(value: number, single: boolean): string {
+  if (Number.isNaN(value)) return 'null';
+  if (!Number.isFinite(value)) return value > 0 ? '1e999' : '-1e999';
+  if (single) return float32Text(value);
+  return Object.is(value, -0) ? '-0' : String(value);
+}
+
+/** JSON of a value that may hold typed arrays, dates and bigints. */
+export function jsonText(value: unknown): string {
+  if (value === undefined || value === null) return 'null';
+  if (typeof value === 'bigint') return String(value);
+  if (value instanceof Date) return JSON.stringify(value);
+  if (value instanceof Float32Array || value instanceof Float64Array) {
+    const single = value instanceof Float32Array;
+    return `[${Array.from(value, (element) => floatText(element, single)).join(',')}]`;
+  }
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return `[${(value as Uint8Array).join(',')}]`;
+  if (Array.isArray(value)) return `[${value.map(jsonText).join(',')}]`;
+  if (typeof value !== 'object') return JSON.stringify(value);
+  return `{${Object.entries(value)
+    .map(([key, member]) => `${JSON.stringify(key)}:${jsonText(member)}`)
+    .join(',')}}`;
+}

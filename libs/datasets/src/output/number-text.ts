@@ -1,0 +1,22 @@
+/** Up to here FP32 holds every whole number. */
+const MAX_WHOLE = 2 ** 24;
+
+/** The shortest of 7 to 9 digits that reads as the same FP32, without trailing zeros. */
+export function float32Text(value: number): string {
+  if (Number.isInteger(value) && value < MAX_WHOLE && value > -MAX_WHOLE)
+    return Object.is(value, -0) ? '-0' : String(value);
+  if (!Number.isFinite(value)) return String(value);
+  let text = value.toPrecision(7);
+  if (Math.fround(+text) !== value) {
+    text = value.toPrecision(8);
+    if (Math.fround(+text) !== value) text = value.toPrecision(9);
+  }
+  return withoutZeros(text);
+}
+
+function withoutZeros(text: string): string {
+  let end = text.length;
+  if (text.charCodeAt(end - 1) !== 48 || text.includes('e')) return text;
+  while (text.charCodeAt(end - 1) === 48) end -= 1;
+  return text.slice(0, text.charCodeAt(end - 1) === 46 ? end - 1 : end);
+}

@@ -1,0 +1,129 @@
+import { bytesElements, fromBfloat16Bits, viewOf, type Tensor } from '@sconce/tensor';
+import { SconceError } from '@sconce/errors';
+import { cellOf, type RowBlock } from '../row-block.ts';
+import type { ElementArray } from '../mapping/element-writers.ts';
+import { widthOf, type OutputColumn } from './output-mapping.ts';
+import { argmax, gather, softmax, topK } from './transforms.ts';
+
+/** What a model gave for some rows of a block. */
+export interface GroupResult {
+  /** Places in the block, ascending. */
+  readonly rows: readonly number[];
+  /** Axis 0 of each has one entry per row, unless the model takes one row a call. */
+  readonly outputs: readonly Tensor[];
+}
+
+/** Values of one column of results: `width` elements a row in one array, or a value a row. */
+export type OutputValues =
+  | { readonly kind: 'elements'; readonly elements: ElementArray; readonly width: number }
+  | { readonly kind: 'values'; readonly values: readonly unknown[] };
+
+/** Results as they are written: the block's good rows, in order. */
+export interface OutputBlock {
+  readonly rows: number;
+  /** In the order of the columns. */
+  readonly columns: readonly OutputValues[];
+}
+
+/** Puts a block's results, which may come in groups, back into the rows' order, one column of results after the other. */
+export class OutputEncoder {
+  /** Outputs of the model that are needed. */
+  readonly outputs: readonly string[];
+  /** Columns of the input that are passed through; a block has them behind those of the inputs. */
+  readonly passThrough: readonly string[];
+  readonly #columns: readonly OutputColumn[];
+
+  constructor(columns: readonly OutputColumn[]) {
+    this.#columns = columns;
+    this.outputs = [...new Set(columns.flatMap(({ source }) => (source.kind === 'output' ? [source.output] : [])))];
+    this.passThrough = columns.flatMap(({ source }) => (source.kind === 'column' ? [source.column] : []));
+  }
+
+  /** @param cellsAt where in the block's cells the columns passed through stand. */
+  encode(block: RowBlock, results: readonly GroupResult[], cellsAt: readonly number[]): OutputBlock {
+    const rows = results.flatMap((result) => result.rows).sort((a, b) => a - b);
+    const placeOf = new Map(rows.map((row, place) => [row, place]));
+    let passed = 0;
+    const columns = this.#columns.map((column): OutputValues => {
+      if (column.source.kind === 'column') {
+        const at = cellsAt[passed++] ?? -1;
+        return { kind: 'values', values: rows.map((row) => cellOf(block.cells, row, at)) };
+      }
+      const parts = results.map((result) => ({ rows: result.rows, elements: elementsOf(column, result) }));
+      const width = widthOf(column);
+      const [only] = parts;
+      if (column.datatype === 'BYTES' || width < 0) {
+        const values: unknown[] = [];
+        for (const part of parts) {
+          part.rows.forEach((row, index) => (values[placeOf.get(row) ?? 0] = rowValue(column, part, index)));
+        }
+        return { kind: 'values', values };
+      }
+      // One group, or none: BYTES, whose elements are no typed array, have been dealt with.
+      if (parts.length === 1 && only !== undefined) {
+        return { kind: 'elements', elements: only.elements as ElementArray, width };
+      }
+      return { kind: 'elements', elements: inOrder(parts, placeOf, width), width };
+    });
+    return { rows: rows.length, columns };
+  }
+}
+
+interface Part {
+  readonly rows: readonly number[];
+  readonly elements: ElementArray | readonly string[];
+}
+
+function elementsOf({ source }: OutputColumn, { outputs }: GroupResult): ElementArray | readonly string[] {
+  if (source.kind !== 'output') throw new SconceError('internal', 'Only outputs have elements');
+  const tensor = outputs.find(({ name }) => name === source.output);
+  if (tensor === undefined) throw new SconceError('internal', `The run gave no output "${source.output}"`);
+  const { datatype } = tensor;
+  if (datatype === 'BYTES') {
+    return Array.from(bytesElements(tensor), (element) => Buffer.from(element).toString('utf8'));
+  }
+  const own = viewOf({ ...tensor, datatype }) as ElementArray;
+  const values =
+    datatype === 'BF16'
+      ? Float32Array.from(own as Uint16Array, fromBfloat16Bits)
+      : datatype === 'FP16'
+        ? new Float32Array(own as Float16Array)
+        : own;
+  const width = tensor.shape.at(-1) ?? 1;
+  const { transform, k, part } = source;
+  switch (transform) {
+    case 'none':
+      return values;
+    case 'argmax':
+      return argmax(values, width);
+    case 'softmax':
+      return softmax(values, width);
+    case 'top_k': {
+      const indices = topK(values, width, k);
+      return part === 'indices' ? indices : gather(values, indices, { width, k });
+    }
+  }
+}
+
+/** One row's elements, as a list or the single value. */
+function rowValue(column: OutputColumn, { rows, elements }: Part, index: number): unknown {
+  const width = elements.length / rows.length;
+  const own = elements.slice(index * width, (index + 1) * width);
+  return column.rowShape.length === 0 ? own[0] : own;
+}
+
+function inOrder(parts: readonly Part[], placeOf: ReadonlyMap<number, number>, width: number): ElementArray {
+  const first = parts.find(({ elements }) => !Array.isArray(elements))?.elements as ElementArray | undefined;
+  const Elements = (first?.constructor ?? Float32Array) as new (length: number) => ElementArray;
+  const out = new Elements(placeOf.size * width);
+  for (const { rows, elements } of parts) {
+    rows.forEach((row, index) => {
+      const place = placeOf.get(row) ?? 0;
+      for (let at = 0; at < width; at++) {
+        const value = (elements as ElementArray)[index * width + at];
+        if (value !== undefined) out[place * width + at] = value;
+      }
+    });
+  }
+  return out;
+}

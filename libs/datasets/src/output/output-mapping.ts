@@ -1,0 +1,144 @@
+import { formatSpec, type Datatype, type TensorSpec } from '@sconce/tensor';
+import { datasetError, listed, shown } from '../dataset-error.ts';
+import type { DatasetColumn } from '../dataset-reader.ts';
+
+/** What may be made of an output before it is written. */
+export const OUTPUT_TRANSFORMS = ['none', 'argmax', 'softmax', 'top_k'] as const;
+
+export type OutputTransform = (typeof OUTPUT_TRANSFORMS)[number];
+
+/** An output column as it is asked for. */
+export interface OutputSelection {
+  /** The model's output; may be left out where it has one. */
+  readonly from?: string | undefined;
+  /** Name of the column; default the output's. */
+  readonly name?: string | undefined;
+  /**
+   * Along the output's last axis: `argmax` is the index of the largest value (INT64), `softmax` the values as probabilities, `top_k` the
+   * indices of the `k` largest, best first, with the values themselves in a second column `<name>_values`.
+   */
+  readonly transform?: OutputTransform | undefined;
+  readonly k?: number | undefined;
+}
+
+/** What a column of results holds: `BYTES` is text; `JSON` is whatever the input row had there. */
+export type ColumnDatatype = Exclude<Datatype, 'FP16' | 'BF16'> | 'JSON';
+
+/** A column of results. */
+export interface OutputColumn {
+  readonly name: string;
+  readonly datatype: ColumnDatatype;
+  /** Shape of one row's value: `[]` is a single value; -1 where rows differ. */
+  readonly rowShape: readonly number[];
+  readonly source:
+    | { readonly kind: 'column'; readonly column: string }
+    | {
+        readonly kind: 'output';
+        readonly output: string;
+        readonly transform: OutputTransform;
+        readonly k: number;
+        /** Which of the transform's results: `top_k` has two. */
+        readonly part: 'values' | 'indices';
+      };
+}
+
+/** Elements of a row's value; -1 where rows differ. */
+export function widthOf({ rowShape }: Pick<OutputColumn, 'rowShape'>): number {
+  return rowShape.some((size) => size < 0) ? -1 : rowShape.reduce((product, size) => product * size, 1);
+}
+
+/**
+ * The columns of the results: those passed through from the input, then what is asked for of the model's outputs (without a word:
+ * every output as it is).
+ *
+ * @throws SconceError `invalid_dataset` with the field as `details.param`: unknown outputs or columns, a transform that does not fit, two
+ * columns of one name.
+ */
+export function mapOutputs(options: {
+  readonly outputs: readonly TensorSpec[];
+  /** Whether axis 0 of the outputs is the rows. */
+  readonly hasRows: boolean;
+  readonly selection?: readonly OutputSelection[] | undefined;
+  readonly passThrough?: readonly string[] | undefined;
+  readonly dataset: { readonly columns: readonly DatasetColumn[]; readonly closed: boolean };
+}): readonly OutputColumn[] {
+  const { outputs, hasRows, passThrough = [], dataset } = options;
+  const selection: readonly OutputSelection[] = options.selection ?? outputs.map(({ name }) => ({ from: name }));
+  const columns = [
+    ...passThrough.map((name) => passedColumn(dataset, name)),
+    ...selection.flatMap((chosen, index) => outputColumns(outputs, { chosen, index, hasRows })),
+  ];
+  const names = columns.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) {
+    throw datasetError(`Two columns of the results would be named ${shown(twice)}: give one of them another name.`, {
+      param: 'outputs',
+    });
+  }
+  if (columns.length === 0) throw datasetError('The results would have no columns.', { param: 'outputs' });
+  return columns;
+}
+
+function passedColumn(
+  { columns, closed }: { columns: readonly DatasetColumn[]; closed: boolean },
+  name: string,
+): OutputColumn {
+  const column = columns.find((own) => own.name === name);
+  if (column === undefined && closed) {
+    const there = listed(columns.map((own) => own.name));
+    throw datasetError(`pass_through names ${shown(name)}; the file has ${there}.`, { param: 'pass_through' });
+  }
+  const { datatype, list } = column ?? {};
+  return {
+    name,
+    datatype: datatype === undefined ? (closed ? 'BYTES' : 'JSON') : widen(datatype),
+    rowShape: list === undefined ? [] : [list],
+    source: { kind: 'column', column: name },
+  };
+}
+
+function outputColumns(
+  outputs: readonly TensorSpec[],
+  { chosen, index, hasRows }: { chosen: OutputSelection; index: number; hasRows: boolean },
+): OutputColumn[] {
+  const { transform = 'none', k = 5 } = chosen;
+  const from = chosen.from ?? (outputs.length === 1 ? outputs[0]?.name : undefined);
+  const output = outputs.find(({ name }) => name === from);
+  const param = `outputs[${index}]`;
+  if (output === undefined || from === undefined) {
+    throw datasetError(
+      `${param} is of ${shown(from)}; the model's outputs are ${listed(outputs.map(({ name }) => name))}.`,
+      {
+        param,
+      },
+    );
+  }
+  const rowShape = hasRows ? output.shape.slice(1) : output.shape;
+  const name = chosen.name ?? from;
+  const source = { kind: 'output', output: from, transform, k, part: 'values' } as const;
+  if (transform === 'none') return [{ name, datatype: widen(output.datatype), rowShape, source }];
+  const classes = rowShape.at(-1);
+  if (classes === undefined || output.datatype === 'BYTES' || output.datatype === 'BOOL') {
+    throw datasetError(
+      `${param}: ${transform} needs numbers along a last axis; output ${shown(from)} is ${formatSpec(output)}.`,
+      {
+        param,
+      },
+    );
+  }
+  const outer = rowShape.slice(0, -1);
+  const indices = { ...source, part: 'indices' } as const;
+  if (transform === 'argmax') return [{ name, datatype: 'INT64', rowShape: outer, source: indices }];
+  if (transform === 'softmax') return [{ name, datatype: 'FP32', rowShape, source }];
+  if (!Number.isInteger(k) || k < 1 || (classes >= 0 && k > classes)) {
+    throw datasetError(`${param}: k is ${k}; output ${shown(from)} has ${classes} values to choose from.`, { param });
+  }
+  return [
+    { name, datatype: 'INT64', rowShape: [...outer, k], source: indices },
+    { name: `${name}_values`, datatype: widen(output.datatype), rowShape: [...outer, k], source },
+  ];
+}
+
+function widen(datatype: Datatype): ColumnDatatype {
+  return datatype === 'FP16' || datatype === 'BF16' ? 'FP32' : datatype;
+}

@@ -1,0 +1,318 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { basename } from 'node:path';
+import type { Redis } from 'ioredis';
+import { SconceError } from '@sconce/errors';
+import type { BlobBody, BlobStore } from '@sconce/storage';
+import { FileRecords, fileNotFound, type FilePurpose, type FileRecord } from '../files/file-records.ts';
+import type { TraceContext } from '../inference-request.ts';
+import { JobRecords, type IdempotencyClaim } from '../job-records.ts';
+import { Keys } from '../keys.ts';
+import { queueFull } from '../lane-queues.ts';
+import { publishNotice } from '../notices.ts';
+import type { QueueConfig } from '../queue-config.ts';
+import { closeRedis, connectRedis, onRedis } from '../redis-connection.ts';
+import { formatOf, readBatchRequest, windowMs } from './batch-admission.ts';
+import {
+  FINAL_STATUSES,
+  type BatchRequestInput,
+  type BatchSpec,
+  type ChunkPart,
+  type DatasetLocation,
+} from './batch-contracts.ts';
+import { BatchQueues } from './batch-queues.ts';
+import type { BatchRecord } from './batch-record.ts';
+import { BatchRecords, batchNotFound } from './batch-records.ts';
+import type { ModelLookup } from './model-lookup.ts';
+
+export interface BatchProducerOptions {
+  readonly config: QueueConfig;
+  readonly store: BlobStore;
+  readonly models: ModelLookup;
+  /** Checks a webhook's address and a dataset's, as the operator allows them; throws `invalid_request`. */
+  readonly checkWebhookUrl?: (url: string) => void;
+  readonly checkInputUrl?: (url: string) => void;
+  /** Largest file that may be uploaded, bytes. */
+  readonly maxFileBytes: number;
+  readonly onError?: (error: Error) => void;
+}
+
+/** How a batch is to be accepted. */
+export interface SubmitBatchOptions {
+  readonly trace?: TraceContext;
+  /** The same key and request give the same batch. */
+  readonly idempotency?: IdempotencyClaim;
+}
+
+/** A file to be kept. */
+export interface NewFile {
+  readonly filename: string;
+  readonly purpose: FilePurpose;
+  readonly mediaType?: string;
+  /** Seconds from now after which it is removed. */
+  readonly expiresAfterSeconds?: number;
+}
+
+/** Requests waiting to be seen through, beyond which more are refused. */
+const RETRY_AFTER_SECONDS = 30;
+
+/**
+ * Files and batches, without HTTP: what the API is made of, and any other service of the house can use. A batch that was accepted is in
+ * Redis, and is seen through by the workers whatever becomes of this process.
+ *
+ * Errors of every method: `redis_unavailable`, `storage_unavailable`.
+ */
+export class BatchProducer {
+  readonly #options: BatchProducerOptions;
+  readonly #keys: Keys;
+  readonly #redis: Redis;
+  readonly #batches: BatchRecords;
+  readonly #files: FileRecords;
+  readonly #queues: BatchQueues;
+  readonly #claims: JobRecords;
+
+  constructor(options: BatchProducerOptions) {
+    const { redisUrl, keyPrefix, batchTtlSeconds, resultTtlSeconds } = options.config;
+    const onError = options.onError ?? (() => undefined);
+    this.#options = options;
+    this.#keys = new Keys(keyPrefix);
+    this.#redis = connectRedis(redisUrl, 'command', onError);
+    const on = { redis: this.#redis, keys: this.#keys };
+    this.#batches = new BatchRecords({ ...on, ttlSeconds: batchTtlSeconds });
+    this.#files = new FileRecords(on);
+    this.#queues = new BatchQueues({ ...on, onError });
+    this.#claims = new JobRecords({ ...on, resultTtlSeconds });
+  }
+
+  /**
+   * Streams a file into the store; its record is written when it is complete. `describe` is asked then: of a form, the fields may come
+   * behind the file.
+   * @throws SconceError `payload_too_large`; what `body` and `describe` throw is thrown on as it is, and nothing is kept.
+   */
+  async createFile(
+    body: BlobBody,
+    describe: () => NewFile | Promise<NewFile>,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<FileRecord> {
+    const id = `file-${randomBytes(12).toString('hex')}`;
+    const key = `files/${id}`;
+    const { maxFileBytes: maxBytes, store } = this.#options;
+    const { sizeBytes } = await store.put(key, body, { maxBytes, ...options });
+    try {
+      const createdAtMs = Date.now();
+      const { filename, purpose, mediaType = 'application/octet-stream', expiresAfterSeconds } = await describe();
+      const record: FileRecord = {
+        id,
+        filename,
+        purpose,
+        bytes: sizeBytes,
+        createdAtMs,
+        ...(expiresAfterSeconds === undefined ? {} : { expiresAtMs: createdAtMs + expiresAfterSeconds * 1_000 }),
+        mediaType,
+        content: { kind: 'blob', key },
+      };
+      await onRedis('keep the file', () => this.#files.create(record));
+      return record;
+    } catch (error) {
+      await store.delete(key);
+      throw error;
+    }
+  }
+
+  /** @throws SconceError `file_not_found`. */
+  async file(id: string): Promise<FileRecord> {
+    const file = await onRedis('look the file up', () => this.#files.get(id));
+    if (file === undefined) throw fileNotFound(id);
+    return file;
+  }
+
+  /** @throws SconceError `file_not_found` for an unknown `after`. */
+  async files(options: Parameters<FileRecords['list']>[0]): Promise<{ files: FileRecord[]; more: boolean }> {
+    return onRedis('list the files', () => this.#files.list(options));
+  }
+
+  /** Forgets a file. Batches that read it fail. @throws SconceError `file_not_found`. */
+  async deleteFile(id: string): Promise<void> {
+    if (!(await onRedis('remove the file', () => this.#files.delete(id)))) throw fileNotFound(id);
+  }
+
+  /**
+   * Accepts a batch. Its dataset is looked at by a worker: what is wrong with it makes the batch fail, and is told there.
+   * @throws SconceError `invalid_request`, `model_not_found`, `model_not_ready`, `file_not_found`, `queue_full`, `idempotency_conflict`.
+   */
+  async submit(input: unknown, options: SubmitBatchOptions = {}): Promise<BatchRecord> {
+    const { idempotency } = options;
+    return onRedis('accept the batch', async () => {
+      const known = idempotency && (await this.#claims.claimed(idempotency));
+      const spec = known === undefined ? await this.#admit(input, options) : undefined;
+      const fresh = `batch_${randomBytes(12).toString('hex')}`;
+      const ttl = this.#options.config.batchTtlSeconds;
+      const id = known ?? (idempotency === undefined ? fresh : await this.#claims.claim(idempotency, fresh, ttl));
+      if ((await this.#batches.get(id)) === undefined) {
+        const nowMs = Date.now();
+        // A claim whose process died before it wrote the batch: this repetition completes it.
+        const accepted = spec ?? (await this.#admit(input, options));
+        await this.#batches.create(id, accepted, { nowMs, expiresAtMs: nowMs + windowMs(accepted.completionWindow) });
+      }
+      const record = await this.batch(id);
+      await this.#queues.addPlanner(id, record.run);
+      return record;
+    });
+  }
+
+  /**
+   * Whether a request that is still without its dataset would be accepted: to be asked before the dataset is uploaded.
+   * @throws SconceError as `submit`.
+   */
+  async check(input: BatchRequestInput): Promise<void> {
+    await onRedis('accept the batch', async () => {
+      const { model, version } = readBatchRequest(input);
+      await this.#checkRoom();
+      await this.#options.models(model, version);
+    });
+  }
+
+  /** @throws SconceError `batch_not_found`. */
+  async batch(id: string): Promise<BatchRecord> {
+    const record = await onRedis('look the batch up', () => this.#batches.get(id));
+    if (record === undefined) throw batchNotFound(id);
+    return record;
+  }
+
+  /** Newest first. @throws SconceError `batch_not_found` for an unknown `after`. */
+  async batches(options: { after?: string; limit: number }): Promise<{ batches: BatchRecord[]; more: boolean }> {
+    return onRedis('list the batches', () => this.#batches.list(options));
+  }
+
+  /** Results there are so far, in order. */
+  async parts(id: string): Promise<ChunkPart[]> {
+    return onRedis('look the results up', () => this.#batches.parts(id));
+  }
+
+  /** Has no more chunks of a batch run; what has been scored can be fetched. One that has ended stays as it is. */
+  async cancel(id: string): Promise<BatchRecord> {
+    return onRedis('cancel the batch', async () => {
+      const from = ['validating', 'in_progress', 'finalizing'] as const;
+      const status = await this.#batches.enter(id, 'cancelling', { from });
+      if (status === undefined) throw batchNotFound(id);
+      if (status === 'cancelling') {
+        await publishNotice(this.#redis, this.#keys, { kind: 'batch', batchId: id, cancelled: true });
+      }
+      return this.batch(id);
+    });
+  }
+
+  /**
+   * Runs again what failed, was cancelled or not reached: chunks without results, and those with bad rows.
+   * @throws SconceError `batch_not_finished` while it runs, `invalid_request` where nothing failed or nothing was ever planned.
+   */
+  async retry(id: string): Promise<BatchRecord> {
+    return onRedis('retry the batch', async () => {
+      const record = await this.batch(id);
+      const parts = await this.#batches.parts(id);
+      const again = parts.filter(({ failed }) => failed > 0).map(({ index }) => index);
+      const complete = record.inputEnded && record.chunksDone === record.chunksPlanned;
+      if (isFinal(record) && record.plan === undefined) {
+        throw new SconceError('invalid_request', `Batch "${id}" failed before any row was read: submit it anew.`, {
+          details: { param: 'batch_id' },
+        });
+      }
+      if (isFinal(record) && complete && again.length === 0) {
+        throw new SconceError('invalid_request', `Batch "${id}" has nothing to retry: every row has a result.`, {
+          details: { param: 'batch_id' },
+        });
+      }
+      if (record.outputFileId !== undefined && (await this.#files.get(record.outputFileId)) === undefined) {
+        throw new SconceError('invalid_request', `Batch "${id}" cannot be retried: its results have been removed.`, {
+          details: { param: 'batch_id' },
+        });
+      }
+      const expiresAtMs = Date.now() + windowMs(record.spec.completionWindow);
+      const run = await this.#batches.retry(id, again, expiresAtMs);
+      if (typeof run !== 'number') {
+        throw new SconceError('batch_not_finished', `Batch "${id}" is ${run}: it can be retried when it has ended.`, {
+          details: { param: 'batch_id' },
+        });
+      }
+      await this.#queues.addPlanner(id, run);
+      return this.batch(id);
+    });
+  }
+
+  /** Closes the connection. */
+  async close(): Promise<void> {
+    await this.#queues.close();
+    await closeRedis(this.#redis);
+  }
+
+  async #admit(input: unknown, { trace }: SubmitBatchOptions): Promise<BatchSpec> {
+    const { request, kind, model, version, endpoint, table } = readBatchRequest(input);
+    await this.#checkRoom();
+    if (request.webhook !== undefined) this.#options.checkWebhookUrl?.(request.webhook.url);
+    const found = await this.#options.models(model, version);
+    const { input: location, name } = await this.#locate(request);
+    const { output_expires_after: expires, input_file_id: inputFileId } = request;
+    return {
+      model: found.name,
+      version: found.version,
+      pool: found.pool,
+      kind,
+      endpoint,
+      ...(inputFileId === undefined ? {} : { inputFileId }),
+      input: location,
+      inputName: name,
+      format: kind === 'requests' ? 'jsonl' : formatOf(request, name),
+      table,
+      maxErrorRate: request.max_error_rate ?? 1,
+      priority: request.priority ?? 128,
+      completionWindow: request.completion_window,
+      ...(request.metadata ? { metadata: request.metadata } : {}),
+      ...(expires === undefined ? {} : { outputTtlSeconds: expires.seconds }),
+      ...(request.webhook === undefined ? {} : { webhook: request.webhook }),
+      ...(trace === undefined ? {} : { trace }),
+    };
+  }
+
+  async #checkRoom(): Promise<void> {
+    const { maxBatches } = this.#options.config;
+    if ((await this.#batches.countUnfinished()) < maxBatches) return;
+    throw queueFull(`${maxBatches} batches have not ended yet`, RETRY_AFTER_SECONDS);
+  }
+
+  async #locate(request: {
+    input_file_id?: string | undefined;
+    input_url?: string | undefined;
+  }): Promise<{ input: DatasetLocation; name: string }> {
+    const { input_file_id: fileId, input_url: url } = request;
+    if ((fileId === undefined) === (url === undefined)) {
+      throw new SconceError('invalid_request', 'Give the dataset as one of input_file_id and input_url.', {
+        details: { param: 'input_file_id' },
+      });
+    }
+    if (url !== undefined) {
+      this.#options.checkInputUrl?.(url);
+      return { input: { kind: 'url', url }, name: basename(new URL(url).pathname) };
+    }
+    const file = await this.#files.get(fileId ?? '');
+    if (file === undefined) throw fileNotFound(fileId ?? '', 'input_file_id');
+    if (file.content.kind !== 'blob') {
+      throw new SconceError(
+        'invalid_request',
+        `File "${fileId}" is the output of a batch: download it and upload it again.`,
+        { details: { param: 'input_file_id' } },
+      );
+    }
+    return { input: { kind: 'blob', key: file.content.key }, name: file.filename };
+  }
+}
+
+function isFinal({ status }: BatchRecord): boolean {
+  return (FINAL_STATUSES as readonly string[]).includes(status);
+}
+
+/** What an idempotency key stands for: the request's bytes. */
+export function fingerprintOf(body: Uint8Array | string): string {
+  return createHash('sha256').update(body).digest('base64url');
+}
+
+/** A request for a batch, for callers in TypeScript. */
+export type { BatchRequestInput };

@@ -1,0 +1,63 @@
+import { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Keys } from '../keys.ts';
+import { PLANNER_QUEUE, QUEUE_OPTIONS, laneQueueName, type QueueKind } from '../queue-names.ts';
+import type { ChunkJob } from './batch-contracts.ts';
+
+/** The producing side of batches: planner jobs, and the chunks that planners add. Adding what is there already changes nothing. */
+export class BatchQueues {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #onError: (error: Error) => void;
+  readonly #queues = new Map<string, Queue>();
+
+  constructor(options: { redis: Redis; keys: Keys; onError: (error: Error) => void }) {
+    this.#redis = options.redis;
+    this.#keys = options.keys;
+    this.#onError = options.onError;
+  }
+
+  /** Has a run of a batch seen through. */
+  async addPlanner(batchId: string, run: number): Promise<void> {
+    const data = { v: 1, batchId, run };
+    await this.#get(PLANNER_QUEUE).add('plan', data, { ...jobOptions('planner'), jobId: `${batchId}-${run}` });
+  }
+
+  /** Whether a run of a batch waits for a planner, or has one. */
+  async hasPlanner(batchId: string, run: number): Promise<boolean> {
+    return (await this.#get(PLANNER_QUEUE).getJob(`${batchId}-${run}`)) !== undefined;
+  }
+
+  /** Adds chunks of one batch, first to last. */
+  async addChunks(pool: string, chunks: readonly ChunkJob[], priority: number): Promise<void> {
+    if (chunks.length === 0) return;
+    await this.#get(laneQueueName(pool, 'batch')).addBulk(
+      chunks.map((data) => ({
+        name: 'chunk',
+        data,
+        opts: { ...jobOptions('batch'), priority, jobId: `${data.batchId}-${data.run}-${data.index}` },
+      })),
+    );
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#queues.values()].map((queue) => queue.close().catch(this.#onError)));
+  }
+
+  #get(name: string): Queue {
+    let queue = this.#queues.get(name);
+    if (queue === undefined) {
+      queue = new Queue(name, { connection: this.#redis, prefix: this.#keys.bullmq, skipWaitingForReady: true });
+      queue.on('error', this.#onError);
+      this.#queues.set(name, queue);
+    }
+    return queue;
+  }
+}
+
+type JobOptions = Pick<(typeof QUEUE_OPTIONS)[QueueKind], 'attempts' | 'backoff' | 'removeOnComplete' | 'removeOnFail'>;
+
+function jobOptions(kind: QueueKind): JobOptions {
+  const { attempts, backoff, removeOnComplete, removeOnFail } = QUEUE_OPTIONS[kind];
+  return { attempts, backoff, removeOnComplete, removeOnFail };
+}

@@ -1,0 +1,117 @@
+import type { SerializedError } from '@sconce/errors';
+import type { BatchSpec, BatchStatus } from './batch-contracts.ts';
+
+/** What was wrong with a batch as a whole; `line` is the row at fault where there is one, from 1. */
+export interface BatchError {
+  readonly code: string;
+  readonly message: string;
+  readonly param?: string | null;
+  readonly line?: number | null;
+}
+
+/** How the batch is read, run and written: found when it was validated, and the same for all its chunks. JSON of the worker's own. */
+export type BatchPlan = Readonly<Record<string, unknown>>;
+
+/** Where the planning of a batch has come to. */
+export interface BatchCursor {
+  readonly row: number;
+  readonly offset: number;
+}
+
+/** A batch as it is now. */
+export interface BatchRecord {
+  readonly id: string;
+  readonly spec: BatchSpec;
+  readonly status: BatchStatus;
+  /** Epoch ms at which it entered each state (again, after a retry). */
+  readonly at: Readonly<Partial<Record<BatchStatus, number>>>;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  /** 1, and one more with every retry. */
+  readonly run: number;
+  readonly plan?: BatchPlan;
+  readonly cursor?: BatchCursor;
+  /** Whether `cursor` is the end of the input: then `rowsPlanned` is all. */
+  readonly inputEnded: boolean;
+  /** Rows of the input, where they are known before they have been planned. */
+  readonly rowsTotal?: number;
+  readonly rowsPlanned: number;
+  readonly rowsDone: number;
+  readonly rowsFailed: number;
+  readonly chunksPlanned: number;
+  readonly chunksDone: number;
+  /** Share of the input that has been planned, by bytes, where the rows are not known; 0 to 1. */
+  readonly inputShare?: number;
+  /** Rows per ms of one chunk, of late. */
+  readonly pace?: number;
+  /** Rows per second over all workers, of the last seconds. */
+  readonly rate?: number;
+  readonly errors: readonly BatchError[];
+  /** While `finalizing`: the state that comes next. */
+  readonly endsAs: 'completed' | 'failed' | 'expired';
+  readonly outputFileId?: string;
+  readonly errorFileId?: string;
+}
+
+/** Reads what `HGETALL` answers. */
+export function readBatchRecord(id: string, fields: Readonly<Record<string, string>>): BatchRecord | undefined {
+  const { status, spec } = fields;
+  if (status === undefined || spec === undefined) return undefined;
+  const number = (name: string): number => Number(fields[name] ?? 0);
+  const json = <T>(name: string): T | undefined => {
+    const text = fields[name];
+    return text === undefined || text === '' ? undefined : (JSON.parse(text) as T);
+  };
+  const at = Object.fromEntries(
+    Object.entries(fields).flatMap(([name, value]) =>
+      name.endsWith('_at') && name !== 'created_at' && name !== 'expires_at'
+        ? [[name.slice(0, -3), Number(value)]]
+        : [],
+    ),
+  );
+  const plan = json<BatchPlan>('plan');
+  const cursor = json<BatchCursor>('cursor');
+  const rate = rateOf(fields);
+  const rowsTotal = fields['rows_total'];
+  return {
+    id,
+    spec: JSON.parse(spec) as BatchSpec,
+    status: status as BatchStatus,
+    at,
+    createdAtMs: number('created_at'),
+    expiresAtMs: number('expires_at'),
+    run: number('run'),
+    ...(plan === undefined ? {} : { plan }),
+    ...(cursor === undefined ? {} : { cursor }),
+    inputEnded: fields['input_ended'] === '1',
+    ...(rowsTotal === undefined ? {} : { rowsTotal: Number(rowsTotal) }),
+    rowsPlanned: number('rows_planned'),
+    rowsDone: number('rows_done'),
+    rowsFailed: number('rows_failed'),
+    chunksPlanned: number('chunks_planned'),
+    chunksDone: number('chunks_done'),
+    ...(fields['input_share'] === undefined ? {} : { inputShare: number('input_share') }),
+    ...(fields['pace'] === undefined ? {} : { pace: number('pace') }),
+    ...(rate === undefined ? {} : { rate }),
+    errors: json<BatchError[]>('errors') ?? [],
+    endsAs: (fields['ends_as'] ?? 'completed') as BatchRecord['endsAs'],
+    ...(fields['output_file_id'] ? { outputFileId: fields['output_file_id'] } : {}),
+    ...(fields['error_file_id'] ? { errorFileId: fields['error_file_id'] } : {}),
+  };
+}
+
+/** Rows per second over this window and the one before it: some ten to twenty seconds. */
+function rateOf(fields: Readonly<Record<string, string>>): number | undefined {
+  const { window_at: at, in_progress_at: begun } = fields;
+  if (at === undefined || begun === undefined || fields['status'] !== 'in_progress') return undefined;
+  const since = Number(fields['last_window_at'] ?? begun);
+  const rows = Number(fields['window_rows'] ?? 0) + Number(fields['last_window_rows'] ?? 0);
+  const seconds = (Date.now() - since) / 1_000;
+  return seconds > 0 ? rows / seconds : undefined;
+}
+
+/** An error as a batch shows it. */
+export function batchErrorOf(error: SerializedError, line?: number): BatchError {
+  const { code, message, details } = error;
+  return { code, message, param: typeof details?.param === 'string' ? details.param : null, line: line ?? null };
+}

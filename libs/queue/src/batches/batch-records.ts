@@ -1,0 +1,244 @@
+import type { Redis } from 'ioredis';
+import { SconceError } from '@sconce/errors';
+import type { Removal } from '../files/file-records.ts';
+import type { Keys } from '../keys.ts';
+import {
+  FINAL_STATUSES,
+  type BatchSpec,
+  type BatchStatus,
+  type ChunkPart,
+  type ChunkRange,
+} from './batch-contracts.ts';
+import { readBatchRecord, type BatchCursor, type BatchRecord } from './batch-record.ts';
+import { BEGIN_CHUNK, COMMIT_CHUNK, CREATE, ENTER, FINISH, PLAN, RETRY, TAKE_OVER } from './batch-scripts.ts';
+
+/** Fields that a state is entered with; undefined ones are left as they are. */
+export type BatchFields = Readonly<Record<string, string | number | undefined>>;
+
+/** What became of an attempt to change a batch: done, or why not. */
+export type Outcome = 'ok' | 'stale' | 'gone' | 'done';
+
+/** A chunk that has been planned. */
+export interface PlannedChunkRecord {
+  readonly index: number;
+  readonly range: ChunkRange;
+}
+
+const ENDED = 60;
+
+/** The durable state of batches. See `batch-scripts.ts` for what each change guarantees. */
+export class BatchRecords {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #ttlSeconds: number;
+
+  /** @param options.ttlSeconds how long a batch is remembered after its last change. */
+  constructor(options: { redis: Redis; keys: Keys; ttlSeconds: number }) {
+    this.#redis = options.redis;
+    this.#keys = options.keys;
+    this.#ttlSeconds = options.ttlSeconds;
+  }
+
+  /** Writes a new batch; one that is there stays as it is. */
+  async create(id: string, spec: BatchSpec, at: { nowMs: number; expiresAtMs: number }): Promise<void> {
+    const { nowMs, expiresAtMs } = at;
+    const ttl = Math.ceil((expiresAtMs - nowMs) / 1_000) + this.#ttlSeconds;
+    const fields = { spec: JSON.stringify(spec), expires_at: expiresAtMs };
+    await this.#redis.eval(
+      CREATE,
+      3,
+      this.#keys.batch(id),
+      this.#keys.batches('all'),
+      this.#keys.batches('unfinished'),
+      id,
+      nowMs,
+      ttl,
+      ...flat(fields),
+    );
+  }
+
+  async get(id: string): Promise<BatchRecord | undefined> {
+    return readBatchRecord(id, await this.#redis.hgetall(this.#keys.batch(id)));
+  }
+
+  /** Batches, newest first, after the one named. */
+  async list(options: { after?: string; limit: number }): Promise<{ batches: BatchRecord[]; more: boolean }> {
+    const all = this.#keys.batches('all');
+    const rank = options.after === undefined ? -1 : Number((await this.#redis.zrevrank(all, options.after)) ?? NaN);
+    if (Number.isNaN(rank)) throw batchNotFound(options.after ?? '', 'after');
+    const ids = await this.#redis.zrevrange(all, String(rank + 1), String(rank + 1 + options.limit));
+    const found = await Promise.all(ids.map(async (id) => [id, await this.get(id)] as const));
+    const expired = found.flatMap(([id, record]) => (record === undefined ? [id] : []));
+    if (expired.length > 0) await this.#redis.zrem(all, ...expired);
+    const batches = found.flatMap(([, record]) => (record === undefined ? [] : [record]));
+    return { batches: batches.slice(0, options.limit), more: ids.length > options.limit };
+  }
+
+  /** Batches that have not ended, oldest first. */
+  async unfinished(): Promise<string[]> {
+    return this.#redis.zrange(this.#keys.batches('unfinished'), '0', '-1');
+  }
+
+  async countUnfinished(): Promise<number> {
+    return this.#redis.zcard(this.#keys.batches('unfinished'));
+  }
+
+  /** Forgets that a batch has not ended, of which nothing is left. */
+  async dropUnfinished(id: string): Promise<void> {
+    await this.#redis.zrem(this.#keys.batches('unfinished'), id);
+  }
+
+  /** Takes the planning over from whoever had it. undefined where the batch is gone, or in another run. */
+  async takeOver(id: string, run: number): Promise<number | undefined> {
+    const epoch = await this.#redis.eval(TAKE_OVER, 1, this.#keys.batch(id), run);
+    return typeof epoch === 'number' ? epoch : undefined;
+  }
+
+  /** Enters a state from one of `from`. Answers the state the batch then has; undefined where there is none or the epoch is not current. */
+  async enter(
+    id: string,
+    to: BatchStatus,
+    options: { from: readonly BatchStatus[]; epoch?: number; fields?: BatchFields },
+  ): Promise<BatchStatus | undefined> {
+    const { from, epoch, fields = {} } = options;
+    const key = this.#keys.batch(id);
+    const status = await this.#redis.eval(ENTER, 1, key, epoch ?? '', Date.now(), from.join(' '), to, ...flat(fields));
+    return typeof status === 'string' && status !== 'stale' ? (status as BatchStatus) : undefined;
+  }
+
+  /** Enters a final state; nothing more is then done for the batch, but for a retry. */
+  async finish(
+    id: string,
+    to: BatchStatus,
+    options: { from: readonly BatchStatus[]; epoch: number; fields?: BatchFields },
+  ): Promise<BatchStatus | undefined> {
+    const keys = [this.#keys.batch(id), this.#keys.batches('unfinished')] as const;
+    const { from, epoch, fields = {} } = options;
+    const own = [epoch, Date.now(), from.join(' '), to, id, this.#ttlSeconds, ...flat(fields)];
+    const status = await this.#redis.eval(FINISH, 2, ...keys, ...own);
+    if (typeof status !== 'string' || status === 'stale') return undefined;
+    const expiring = this.#redis.pipeline();
+    // What it has in the store goes when it is forgotten.
+    const removal = JSON.stringify({ kind: 'batch', batchId: id } satisfies Removal);
+    expiring.zadd(this.#keys.removals(), Date.now() + this.#ttlSeconds * 1_000, removal);
+    for (const of of ['chunks', 'parts', 'tokens'] as const) {
+      // A little longer than the batch: whoever reads it finds them.
+      expiring.expire(this.#keys.batch(id, of), this.#ttlSeconds + ENDED);
+    }
+    await expiring.exec();
+    return status as BatchStatus;
+  }
+
+  /** Notes the next chunks and where planning goes on. */
+  async plan(
+    id: string,
+    epoch: number,
+    planned: { chunks: readonly PlannedChunkRecord[]; cursor: BatchCursor; ended: boolean; share?: number },
+  ): Promise<Outcome> {
+    const { chunks, cursor, ended, share } = planned;
+    const rows = chunks.reduce((sum, { range }) => sum + range.rows, 0);
+    const pairs = chunks.flatMap(({ index, range }) => [String(index), JSON.stringify(range)]);
+    const keys = [this.#keys.batch(id), this.#keys.batch(id, 'chunks')] as const;
+    const answer = await this.#redis.eval(
+      PLAN,
+      2,
+      ...keys,
+      epoch,
+      JSON.stringify(cursor),
+      ended ? 1 : 0,
+      rows,
+      ...pairs,
+    );
+    if (share !== undefined) await this.#redis.hset(this.#keys.batch(id), 'input_share', share);
+    return answer === 'ok' || answer === 'stale' ? answer : 'gone';
+  }
+
+  /** Chunks whose results are not there. */
+  async openChunks(id: string): Promise<PlannedChunkRecord[]> {
+    const [chunks, done] = await Promise.all([
+      this.#redis.hgetall(this.#keys.batch(id, 'chunks')),
+      this.#redis.hkeys(this.#keys.batch(id, 'parts')),
+    ]);
+    const finished = new Set(done);
+    return Object.entries(chunks)
+      .filter(([index]) => !finished.has(index))
+      .map(([index, range]) => ({ index: Number(index), range: JSON.parse(range) as ChunkRange }))
+      .sort((a, b) => a.index - b.index);
+  }
+
+  /** Results there are, in the input's order. */
+  async parts(id: string): Promise<ChunkPart[]> {
+    const parts = await this.#redis.hvals(this.#keys.batch(id, 'parts'));
+    return parts.map((part) => JSON.parse(part) as ChunkPart).sort((a, b) => a.index - b.index);
+  }
+
+  /** A delivery of a chunk begins: its token, or why it need not run. */
+  async beginChunk(id: string, run: number, index: number): Promise<number | 'gone' | 'done'> {
+    const keys = [this.#keys.batch(id), this.#keys.batch(id, 'parts'), this.#keys.batch(id, 'tokens')] as const;
+    const [what, token] = (await this.#redis.eval(BEGIN_CHUNK, 3, ...keys, run, index)) as [
+      'run' | 'gone' | 'done',
+      number?,
+    ];
+    return what === 'run' ? Number(token) : what;
+  }
+
+  /** A chunk's results count from here on, if they are the ones to count. */
+  async commitChunk(
+    id: string,
+    chunk: { run: number; token: number; part: ChunkPart; tookMs: number },
+  ): Promise<Outcome> {
+    const { run, token, part, tookMs } = chunk;
+    const keys = [this.#keys.batch(id), this.#keys.batch(id, 'parts'), this.#keys.batch(id, 'tokens')] as const;
+    const notice = JSON.stringify({ kind: 'batch', batchId: id });
+    return (await this.#redis.eval(
+      COMMIT_CHUNK,
+      3,
+      ...keys,
+      run,
+      part.index,
+      token,
+      JSON.stringify(part),
+      part.rows,
+      part.failed,
+      tookMs,
+      Date.now(),
+      this.#keys.notices(),
+      notice,
+    )) as Outcome;
+  }
+
+  /** Begins a new run, for which these chunks' results are given up. The run's number; the state where there is nothing to retry from. */
+  async retry(id: string, again: readonly number[], expiresAtMs: number): Promise<number | BatchStatus> {
+    const keys = [this.#keys.batch(id), this.#keys.batch(id, 'parts'), this.#keys.batches('unfinished')] as const;
+    const ttl = Math.ceil((expiresAtMs - Date.now()) / 1_000) + this.#ttlSeconds;
+    const answer = await this.#redis.eval(
+      RETRY,
+      3,
+      ...keys,
+      id,
+      Date.now(),
+      FINAL_STATUSES.join(' '),
+      expiresAtMs,
+      ttl,
+      ...again,
+    );
+    if (answer === null) throw batchNotFound(id);
+    if (typeof answer === 'number') {
+      await Promise.all(
+        (['chunks', 'parts', 'tokens'] as const).map((of) => this.#redis.expire(this.#keys.batch(id, of), ttl + ENDED)),
+      );
+    }
+    return answer as number | BatchStatus;
+  }
+}
+
+/** The error for a batch that does not exist or has expired. */
+export function batchNotFound(id: string, param = 'batch_id'): SconceError {
+  return new SconceError('batch_not_found', `There is no batch "${id}" (ended batches are forgotten in time).`, {
+    details: { param },
+  });
+}
+
+function flat(fields: BatchFields): (string | number)[] {
+  return Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
+}

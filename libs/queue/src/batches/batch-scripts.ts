@@ -1,0 +1,120 @@
+// Every change of a batch is one script: of two processes that would make it, exactly one does, and whoever reads sees it before or
+// after. KEYS[1] is the batch's hash. Times are epoch ms.
+
+/** KEYS: batch, index of all, unfinished. ARGV: id, now, ttl s, field, value, …. 0 where it exists. */
+export const CREATE = `
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], 'status', 'validating', 'created_at', ARGV[2], 'epoch', 0, 'run', 1, unpack(ARGV, 4))
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
+redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
+return 1`;
+
+/** ARGV: epoch, now, states it may be in (space-separated), new state, field, value, …. The state it then has; nil where there is none. */
+export const ENTER = `
+local status = redis.call('HGET', KEYS[1], 'status')
+if not status then return nil end
+if ARGV[1] ~= '' and redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'stale' end
+if not string.find(' ' .. ARGV[3] .. ' ', ' ' .. status .. ' ', 1, true) then return status end
+redis.call('HSET', KEYS[1], 'status', ARGV[4], ARGV[4] .. '_at', ARGV[2], unpack(ARGV, 5))
+return ARGV[4]`;
+
+/**
+ * A planner takes the batch over: whoever planned it before can do nothing to it any more.
+ * The epoch; nil where there is no such batch, or it has gone on to another run.
+ */
+export const TAKE_OVER = `
+if redis.call('HGET', KEYS[1], 'run') ~= ARGV[1] then return nil end
+return redis.call('HINCRBY', KEYS[1], 'epoch', 1)`;
+
+/**
+ * KEYS: batch, chunks. ARGV: epoch, cursor, whether the input has ended, rows planned, index, chunk, index, chunk, ….
+ * Chunks are known before their jobs are: a planner that dies in between leaves them to be queued by the next.
+ */
+export const PLAN = `
+if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'stale' end
+local status = redis.call('HGET', KEYS[1], 'status')
+if status ~= 'in_progress' then return status end
+redis.call('HSET', KEYS[1], 'cursor', ARGV[2], 'input_ended', ARGV[3])
+redis.call('HINCRBY', KEYS[1], 'rows_planned', ARGV[4])
+if #ARGV > 4 then
+  redis.call('HSET', KEYS[2], unpack(ARGV, 5))
+  redis.call('HINCRBY', KEYS[1], 'chunks_planned', (#ARGV - 4) / 2)
+end
+return 'ok'`;
+
+/**
+ * KEYS: batch, parts, tokens. ARGV: run, index. A delivery of the chunk begins; the number it gets fences off all deliveries before it.
+ * {'run', token}, or {why it need not be run}.
+ */
+export const BEGIN_CHUNK = `
+if redis.call('HGET', KEYS[1], 'status') ~= 'in_progress' then return {'gone'} end
+if redis.call('HGET', KEYS[1], 'run') ~= ARGV[1] then return {'gone'} end
+if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 then return {'done'} end
+return {'run', redis.call('HINCRBY', KEYS[3], ARGV[2], 1)}`;
+
+/**
+ * KEYS: batch, parts, tokens. ARGV: run, index, token, part, rows, failed, ms it took, now, notices' channel, notice.
+ * The chunk's results count from here on, once: 'ok'; 'stale' where a later delivery has begun, 'done' where one has been counted, 'gone'
+ * where the batch takes no results any more.
+ */
+export const COMMIT_CHUNK = `
+if redis.call('HGET', KEYS[1], 'status') ~= 'in_progress' then return 'gone' end
+if redis.call('HGET', KEYS[1], 'run') ~= ARGV[1] then return 'gone' end
+if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 then return 'done' end
+if redis.call('HGET', KEYS[3], ARGV[2]) ~= ARGV[3] then return 'stale' end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[4])
+redis.call('HINCRBY', KEYS[1], 'chunks_done', 1)
+redis.call('HINCRBY', KEYS[1], 'rows_done', ARGV[5])
+redis.call('HINCRBY', KEYS[1], 'rows_failed', ARGV[6])
+local rows = tonumber(ARGV[5]) + tonumber(ARGV[6])
+local pace = rows / math.max(1, tonumber(ARGV[7]))
+local before = tonumber(redis.call('HGET', KEYS[1], 'pace') or pace)
+redis.call('HSET', KEYS[1], 'pace', tostring(before * 0.6 + pace * 0.4))
+local now = tonumber(ARGV[8])
+local since = tonumber(redis.call('HGET', KEYS[1], 'window_at') or now)
+local window = tonumber(redis.call('HGET', KEYS[1], 'window_rows') or 0) + rows
+if now - since > 10000 then
+  redis.call('HSET', KEYS[1], 'last_window_at', since, 'last_window_rows', window, 'window_at', now, 'window_rows', 0)
+else
+  redis.call('HSET', KEYS[1], 'window_at', since, 'window_rows', window)
+end
+redis.call('PUBLISH', ARGV[9], ARGV[10])
+return 'ok'`;
+
+/**
+ * KEYS: batch, unfinished. ARGV: epoch, now, states it may be in, new state, id, ttl s, field, value, …. A final state.
+ */
+export const FINISH = `
+local status = redis.call('HGET', KEYS[1], 'status')
+if not status then return nil end
+if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'stale' end
+if not string.find(' ' .. ARGV[3] .. ' ', ' ' .. status .. ' ', 1, true) then return status end
+redis.call('HSET', KEYS[1], 'status', ARGV[4], ARGV[4] .. '_at', ARGV[2], unpack(ARGV, 7))
+redis.call('ZREM', KEYS[2], ARGV[5])
+redis.call('EXPIRE', KEYS[1], ARGV[6])
+return ARGV[4]`;
+
+/**
+ * KEYS: batch, parts, unfinished. ARGV: id, now, final states, expires_at, ttl s, index, index, … of chunks whose results are given up.
+ * The new run's number; the state where it is none to retry from.
+ */
+export const RETRY = `
+local status = redis.call('HGET', KEYS[1], 'status')
+if not status then return nil end
+if not string.find(' ' .. ARGV[3] .. ' ', ' ' .. status .. ' ', 1, true) then return status end
+for at = 6, #ARGV do
+  local part = redis.call('HGET', KEYS[2], ARGV[at])
+  if part then
+    part = cjson.decode(part)
+    redis.call('HDEL', KEYS[2], ARGV[at])
+    redis.call('HINCRBY', KEYS[1], 'chunks_done', -1)
+    redis.call('HINCRBY', KEYS[1], 'rows_done', -part.rows)
+    redis.call('HINCRBY', KEYS[1], 'rows_failed', -part.failed)
+  end
+end
+redis.call('HDEL', KEYS[1], 'errors', 'ends_as', 'window_at', 'window_rows', 'last_window_at', 'last_window_rows')
+redis.call('HSET', KEYS[1], 'status', 'in_progress', 'in_progress_at', ARGV[2], 'expires_at', ARGV[4])
+redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+return redis.call('HINCRBY', KEYS[1], 'run', 1)`;
