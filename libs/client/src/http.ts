@@ -39,6 +39,26 @@ export class Http {
     return this.read<T>(await this.request(path, init), init);
   }
 
+  /** One call whose answer is read as it comes. Throws as `request`; the stream, `server_unreachable` when the connection ends within it. */
+  async stream(path: string, init: RequestOptions = {}): Promise<ReadableStream<Uint8Array>> {
+    const response = await this.request(path, init);
+    const reader = (response.body ?? new Response(new Uint8Array(0)).body)?.getReader();
+    return new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        try {
+          const step = await reader?.read();
+          if (step === undefined || step.done) controller.close();
+          else controller.enqueue(step.value);
+        } catch (cause) {
+          if (init.signal?.aborted === true) throw cause;
+          const message = `The connection to ${this.url} ended within an answer${reasonOf(cause)}.`;
+          throw new SconceError('server_unreachable', message, { details: { url: this.url }, cause });
+        }
+      },
+      cancel: (reason) => reader?.cancel(reason),
+    });
+  }
+
   /** A response's body as JSON. Throws `server_unreachable` where what answered is no Sconce server. */
   async read<T>(response: Response, init: RequestOptions = {}): Promise<T> {
     const text = await this.text(response, init);

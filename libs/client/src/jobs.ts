@@ -1,8 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { SconceError, deserializeError } from '@sconce/errors';
 import type { InferCall } from '@sconce/tensor';
 import type { Http } from './http.ts';
 import { postInference, readInference, type InferResult } from './inference.ts';
+import { pause } from './pause.ts';
 
 /** queued → running → succeeded | failed | cancelled. */
 export type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
@@ -87,7 +87,7 @@ export class JobsClient {
       if (job.status === 'succeeded') return job;
       if (job.status === 'failed') throw deserializeError(job.error);
       if (job.status === 'cancelled') throw new SconceError('job_cancelled', `Job "${id}" was cancelled.`);
-      await delay(waitMs, undefined, signal);
+      await pause(waitMs, options.signal);
     }
   }
 }
@@ -101,7 +101,7 @@ async function whileFull<T>(call: () => Promise<T>, attempts: number, signal: Ab
       if (!(error instanceof SconceError) || error.details['status'] !== 429 || attempt >= attempts) throw error;
       const seconds = error.details['retryAfterSeconds'];
       const waitMs = typeof seconds === 'number' ? Math.max(0, seconds) * 1_000 : RETRY_DEFAULT_MS;
-      await delay(Math.min(RETRY_MAX_MS, waitMs), undefined, signal === undefined ? {} : { signal });
+      await pause(Math.min(RETRY_MAX_MS, waitMs), signal);
     }
   }
 }

@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { SconceError } from '@sconce/errors';
 import type { Http, RequestOptions } from './http.ts';
 import type { ModelStatus, ModelVersion } from './model-resource.ts';
+import { pause } from './pause.ts';
 import { pushBody, type ArtifactBody, type PushParts } from './push-body.ts';
 
 export type { ModelStatus, ModelVersion } from './model-resource.ts';
@@ -78,7 +78,7 @@ export class ModelsClient {
           details: { reason: model.error?.code, model },
         });
       }
-      await delay(waitMs, undefined, signal);
+      await pause(waitMs, options.signal);
     }
   }
 

@@ -1,5 +1,7 @@
 import { SconceError } from '@sconce/errors';
 import type { InferCall, TensorSpec } from '@sconce/tensor';
+import { BatchesClient } from './batches.ts';
+import { FilesClient } from './files.ts';
 import { Http, type HttpOptions } from './http.ts';
 import { postInference, readInference, type InferResult } from './inference.ts';
 import { JobsClient } from './jobs.ts';
@@ -29,6 +31,8 @@ export class SconceClient {
   readonly models: ModelsClient;
   readonly modelStates: ModelStatesClient;
   readonly jobs: JobsClient;
+  readonly files: FilesClient;
+  readonly batches: BatchesClient;
   readonly #http: Http;
 
   constructor(options: HttpOptions) {
@@ -37,6 +41,8 @@ export class SconceClient {
     this.models = new ModelsClient(this.#http);
     this.modelStates = new ModelStatesClient(this.#http);
     this.jobs = new JobsClient(this.#http);
+    this.files = new FilesClient(this.#http);
+    this.batches = new BatchesClient(this.#http);
   }
 
   /**

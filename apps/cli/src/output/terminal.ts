@@ -59,6 +59,79 @@ export class Terminal {
       },
     };
   }
+
+  /** A progress bar over the rows of a batch; does nothing where nobody watches. */
+  rowProgress(label: string): RowProgress {
+    if (!this.#watched)
+      return { update: () => undefined, pause: () => undefined, resume: () => undefined, stop: () => undefined };
+    const bar = new SingleBar({
+      format: `${label} {bar} {share} % | {rows} rows | {rate} rows/s | {left} left | {failed} failed`,
+      stream: process.stderr,
+      hideCursor: false,
+      clearOnComplete: true,
+      fps: 8,
+    });
+    let last = payloadOf({ share: 0, rows: 0, failed: 0, rate: null, eta: null });
+    bar.start(1_000, 0, last);
+    return {
+      update: (progress) => {
+        last = payloadOf(progress);
+        bar.update(Math.round(progress.share * 1_000), last);
+      },
+      pause: () => {
+        bar.stop();
+      },
+      resume: () => {
+        bar.start(1_000, Math.round(Number(last.share) * 10), last);
+      },
+      stop: () => {
+        bar.stop();
+      },
+    };
+  }
+}
+
+/** How far a batch has come. */
+export interface RowsDone {
+  /** Of the input, 0 to 1. */
+  readonly share: number;
+  readonly rows: number;
+  readonly failed: number;
+  /** Rows per second. */
+  readonly rate: number | null;
+  /** Seconds left. */
+  readonly eta: number | null;
+}
+
+export interface RowProgress {
+  update(progress: RowsDone): void;
+  /** Takes the bar away for a while. */
+  pause(): void;
+  resume(): void;
+  stop(): void;
+}
+
+function payloadOf({
+  share,
+  rows,
+  failed,
+  rate,
+  eta,
+}: RowsDone): Record<'share' | 'rows' | 'failed' | 'rate' | 'left', string> {
+  return {
+    share: (share * 100).toFixed(1),
+    rows: rows.toLocaleString('en'),
+    failed: failed.toLocaleString('en'),
+    rate: rate === null ? '-' : Math.round(rate).toLocaleString('en'),
+    left:
+      eta === null
+        ? '-'
+        : eta >= 3_600
+          ? `${(eta / 3_600).toFixed(1)} h`
+          : eta >= 60
+            ? `${Math.ceil(eta / 60)} min`
+            : `${eta} s`,
+  };
 }
 
 /** Columns without rules: easy on the eye and on `awk`. */

@@ -38,7 +38,7 @@ function nested(list: ArrayLike<unknown>, rowShape: readonly number[]): FlatList
       if (!isArrayLike(part) || part.length !== length || (size >= 0 && length !== size)) {
         return { problem: `a nested list that is not of shape ${formatShape(rowShape)} at level ${axis + 1}` };
       }
-      next.push(...Array.from(part));
+      for (const value of Array.from(part)) next.push(value);
     }
     shape.push(length);
     level = next;

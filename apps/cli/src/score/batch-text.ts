@@ -1,0 +1,70 @@
+import type { Batch } from '@sconce/client';
+import { failure } from '../output/failure.ts';
+
+/** One line on a batch. */
+export function batchLine(batch: Batch): string {
+  const { completed, failed, total } = batch.request_counts;
+  const bad = failed === 0 ? '' : `, ${failed} failed`;
+  const of = batch.status === 'completed' ? '' : ` of ${total}${batch.progress < 1 ? '+' : ''}`;
+  return `${batch.id}  ${batch.status}  ${completed}${of} rows${bad}  ${batch.model} version ${batch.version}`;
+}
+
+/** Everything a person may want to know of a batch. */
+export function batchText(batch: Batch): string {
+  const { completed, failed, total } = batch.request_counts;
+  const times = (
+    [
+      'created_at',
+      'in_progress_at',
+      'finalizing_at',
+      'completed_at',
+      'failed_at',
+      'expired_at',
+      'cancelled_at',
+    ] as const
+  )
+    .flatMap((name) => (batch[name] === null ? [] : [`${name.slice(0, -3).replace('_', ' ')} ${isoTime(batch[name])}`]))
+    .join(', ');
+  return [
+    `${batch.id}: ${batch.status}`,
+    `  model      ${batch.model} version ${batch.version}`,
+    `  input      ${batch.input_url ?? batch.input_file_id ?? ''} (${batch.format}), results ${batch.output_format}`,
+    `  rows       ${completed} scored, ${failed} failed, ${total} read (${(batch.progress * 100).toFixed(1)} % of the input)`,
+    ...(batch.rate === null
+      ? []
+      : [
+          `  rate       ${Math.round(batch.rate).toLocaleString('en')} rows/s${batch.eta === null ? '' : `, ${batch.eta} s left`}`,
+        ]),
+    `  times      ${times}`,
+    ...(batch.errors?.data ?? []).map(({ message }) => `  error      ${message}`),
+  ].join('\n');
+}
+
+/** The error for a batch that has not completed. */
+export function batchFailure(batch: Batch): Error {
+  const reason = batch.errors?.data[0]?.message;
+  switch (batch.status) {
+    case 'cancelled':
+      return failure(
+        'job_cancelled',
+        `Batch ${batch.id} was cancelled.`,
+        `\`sconce batches retry ${batch.id}\` runs what is left.`,
+      );
+    case 'expired':
+      return failure(
+        'deadline_exceeded',
+        `Batch ${batch.id} was not done within ${batch.completion_window}.`,
+        `\`sconce batches retry ${batch.id}\` runs what is left.`,
+      );
+    default:
+      return failure(
+        'invalid_dataset',
+        reason ?? `Batch ${batch.id} is ${batch.status}.`,
+        `\`sconce batches show ${batch.id}\` has all of it.`,
+      );
+  }
+}
+
+function isoTime(seconds: number): string {
+  return new Date(seconds * 1_000).toISOString().replace('.000Z', 'Z');
+}

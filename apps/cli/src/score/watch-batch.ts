@@ -1,0 +1,60 @@
+import { createInterface } from 'node:readline/promises';
+import type { Batch, SconceClient } from '@sconce/client';
+import type { Terminal } from '../output/terminal.ts';
+
+/** How watching a batch ended. */
+export type Watched = { readonly kind: 'ended'; readonly batch: Batch } | { readonly kind: 'detached' };
+
+/**
+ * Watches a batch with a progress bar until it has ended. Ctrl-C asks, where somebody sits there, whether to let it run on without us or
+ * to cancel it; where nobody does, the first one lets it run on and a second one cancels.
+ */
+export async function watchBatch(client: SconceClient, id: string, terminal: Terminal): Promise<Watched> {
+  const stop = new AbortController();
+  let asking = false;
+  const bar = terminal.rowProgress('scoring');
+  const onSignal = (): void => {
+    if (asking) return;
+    asking = true;
+    bar.pause();
+    void ask(id).then(async (answer) => {
+      asking = false;
+      if (answer === 'detach') stop.abort();
+      else {
+        if (answer === 'cancel') await client.batches.cancel(id).catch(() => undefined);
+        bar.resume();
+      }
+    });
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  try {
+    const batch = await client.batches.wait(id, {
+      signal: stop.signal,
+      onProgress: (current) => {
+        const { completed, failed } = current.request_counts;
+        bar.update({ share: current.progress, rows: completed + failed, failed, rate: current.rate, eta: current.eta });
+      },
+    });
+    return { kind: 'ended', batch };
+  } catch (error) {
+    if (stop.signal.aborted) return { kind: 'detached' };
+    throw error;
+  } finally {
+    bar.stop();
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  }
+}
+
+async function ask(id: string): Promise<'detach' | 'cancel' | 'go on'> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return 'detach';
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  // A second Ctrl-C at the question is an answer too.
+  const interrupted = new Promise<string>((resolve) => lines.once('SIGINT', () => resolve('c')));
+  const question = `\nBatch ${id} runs on the server. [d]etach and let it run, [c]ancel it, or Enter to go on watching? `;
+  const answer = await Promise.race([lines.question(question).catch(() => 'd'), interrupted]);
+  lines.close();
+  const first = answer.trim().toLowerCase()[0];
+  return first === 'd' ? 'detach' : first === 'c' ? 'cancel' : 'go on';
+}

@@ -1,0 +1,76 @@
+import { formBody, type FileBody } from './form-body.ts';
+import type { Http } from './http.ts';
+import { pages, type Page } from './pages.ts';
+
+/** A file as the API shows it; times are epoch seconds. */
+export interface StoredFile {
+  readonly id: string;
+  readonly object: 'file';
+  readonly bytes: number;
+  readonly created_at: number;
+  readonly expires_at?: number;
+  readonly filename: string;
+  readonly purpose: 'batch' | 'batch_output';
+  readonly status: 'processed';
+}
+
+/** What may be said about an upload. */
+export interface UploadOptions {
+  /** The format of a dataset may be told by it: `rows.csv`. */
+  readonly filename: string;
+  /** Seconds after which the file is removed. */
+  readonly expiresAfterSeconds?: number;
+  readonly onProgress?: (bytes: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Files: datasets for batches, and what batches leave. */
+export class FilesClient {
+  readonly #http: Http;
+
+  constructor(http: Http) {
+    this.#http = http;
+  }
+
+  /** Uploads a file; a stream or a Blob is never held in memory. Throws `payload_too_large`. */
+  async create(file: FileBody, options: UploadOptions): Promise<StoredFile> {
+    const { filename, expiresAfterSeconds, onProgress, signal } = options;
+    const expiry: Record<string, string> =
+      expiresAfterSeconds === undefined
+        ? {}
+        : { 'expires_after[anchor]': 'created_at', 'expires_after[seconds]': String(expiresAfterSeconds) };
+    const { body, headers } = formBody(file, { fields: { purpose: 'batch', ...expiry }, filename, onProgress });
+    return this.#http.json<StoredFile>('/v1/files', {
+      method: 'POST',
+      headers,
+      body,
+      duplex: 'half',
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  /** Throws `file_not_found`. */
+  async get(id: string): Promise<StoredFile> {
+    return this.#http.json<StoredFile>(pathOf(id));
+  }
+
+  /** All files, newest first, page by page as they are asked for. */
+  list(options: { readonly purpose?: StoredFile['purpose'] } = {}): AsyncGenerator<StoredFile> {
+    const purpose = options.purpose === undefined ? '' : `&purpose=${options.purpose}`;
+    return pages((after) => this.#http.json<Page<StoredFile>>(`/v1/files?limit=100${purpose}${after}`));
+  }
+
+  /** A file's bytes as they come. Throws `file_not_found`. */
+  async content(id: string, options: { readonly signal?: AbortSignal } = {}): Promise<ReadableStream<Uint8Array>> {
+    return this.#http.stream(`${pathOf(id)}/content`, options);
+  }
+
+  /** Throws `file_not_found`. */
+  async delete(id: string): Promise<void> {
+    await this.#http.request(pathOf(id), { method: 'DELETE' });
+  }
+}
+
+function pathOf(id: string): string {
+  return `/v1/files/${encodeURIComponent(id)}`;
+}
