@@ -17,6 +17,8 @@ export interface Process {
   readonly child: ChildProcess;
   /** What it sent when it was up. */
   readonly ready: { readonly url?: string; readonly metricsUrl: string };
+  /** Resolves when it has ended, with the exit code. */
+  readonly exited: Promise<number | null>;
   /** SIGTERM; answers the exit code. */
   stop(): Promise<number | null>;
 }
@@ -30,7 +32,11 @@ export interface Stack {
   readonly workers: Process[];
   /** Folder of the blob store. */
   readonly data: string;
-  startWorker(env?: Record<string, string>): Promise<Process>;
+  startWorker(env?: Record<string, string>, execArgv?: readonly string[]): Promise<Process>;
+  /** Kills the API with -9 and starts it again on the same port. */
+  restartApi(): Promise<void>;
+  /** Pushes a model file and waits until it is ready. */
+  pushFile(path: string, name: string): Promise<void>;
   /** Pushes a fixture model and waits until it is ready. */
   push(model: FixtureModel, options?: { name?: string; version?: string }): Promise<void>;
   fetch(path: string, init?: RequestInit): Promise<Response>;
@@ -55,46 +61,67 @@ export async function startStack(
     ...options.env,
   };
   const workers: Process[] = [];
-  const startWorker = async (extra: Record<string, string> = {}): Promise<Process> => {
-    const worker = await startProcess('worker', { ...env, ...extra });
+  const startWorker = async (extra: Record<string, string> = {}, execArgv?: readonly string[]): Promise<Process> => {
+    const worker = await startProcess('worker', { ...env, ...extra }, execArgv);
     workers.push(worker);
     return worker;
   };
-  const [api] = await Promise.all([
+  const [firstApi] = await Promise.all([
     startProcess('api', env),
     ...Array.from({ length: options.workers ?? 1 }, () => startWorker()),
   ]);
+  let api = firstApi;
   const url = api.ready.url ?? '';
   const request = (path: string, init?: RequestInit): Promise<Response> => fetch(`${url}${path}`, init);
   return {
     url,
     redis,
     collector,
-    api,
+    get api() {
+      return api;
+    },
     workers,
+    restartApi: async () => {
+      api.child.kill('SIGKILL');
+      await api.exited;
+      api = await startProcess('api', { ...env, SCONCE_PORT: new URL(url).port });
+    },
+    pushFile: (path, name) => pushFile(request, { path, name, version: '1' }),
     data: env.SCONCE_DATA,
     startWorker,
     fetch: request,
-    push: async (model, { name = model, version = '1' } = {}) => {
-      const path = `/v1/models/${name}/versions/${version}`;
-      const pushed = await request(path, { method: 'PUT', body: readFileSync(fixturePath(model)) });
-      if (pushed.status !== 202) throw new Error(`push of ${name}: ${pushed.status} ${await pushed.text()}`);
-      await eventually(
-        async () => {
-          const { status, error } = (await (await request(path)).json()) as { status: string; error?: unknown };
-          if (status !== 'ready') throw new Error(`${name} is ${status} ${JSON.stringify(error ?? '')}`);
-        },
-        { timeoutMs: 20_000 },
-      );
-    },
+    push: (model, { name = model, version = '1' } = {}) =>
+      pushFile(request, { path: fixturePath(model), name, version }),
   };
 }
 
-async function startProcess(app: 'api' | 'worker', env: Record<string, string>): Promise<Process> {
+async function pushFile(
+  request: Stack['fetch'],
+  { path: file, name, version }: { path: string; name: string; version: string },
+): Promise<void> {
+  const path = `/v1/models/${name}/versions/${version}`;
+  const pushed = await request(path, { method: 'PUT', body: readFileSync(file) });
+  if (pushed.status !== 202) throw new Error(`push of ${name}: ${pushed.status} ${await pushed.text()}`);
+  await eventually(
+    async () => {
+      const { status, error } = (await (await request(path)).json()) as { status: string; error?: unknown };
+      if (status !== 'ready') throw new Error(`${name} is ${status} ${JSON.stringify(error ?? '')}`);
+    },
+    { timeoutMs: 20_000 },
+  );
+}
+
+async function startProcess(
+  app: 'api' | 'worker',
+  env: Record<string, string>,
+  execArgv: readonly string[] = [],
+): Promise<Process> {
   // Output goes nowhere unless the test is being debugged: a full pipe must never stop a process.
   const child = fork(join(ROOT, `apps/${app}/dist/main.js`), {
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    // As built: not on the sources, as the specs themselves.
+    execArgv: [...execArgv],
   });
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
   let stopping: Promise<number | null> | undefined;
@@ -118,7 +145,7 @@ async function startProcess(app: 'api' | 'worker', env: Record<string, string>):
     });
     void exited.then((code) => reject(new Error(`the ${app} ended with ${code} before it was up`)));
   });
-  return { pid: child.pid ?? 0, child, ready, stop: () => (stopping ??= stop()) };
+  return { pid: child.pid ?? 0, child, ready, exited, stop: () => (stopping ??= stop()) };
 }
 
 /** Body of a JSON infer request for the `affine` fixture. */

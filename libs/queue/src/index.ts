@@ -16,6 +16,7 @@ export {
 export { BatchProducer, fingerprintOf } from './batches/batch-producer.ts';
 export type { BatchProducerOptions, NewFile, SubmitBatchOptions } from './batches/batch-producer.ts';
 export { batchErrorOf, type BatchCursor, type BatchError, type BatchRecord } from './batches/batch-record.ts';
+export { BatchRecords } from './batches/batch-records.ts';
 export { BatchWork } from './batches/batch-work.ts';
 export type { ModelLookup, SubmittableModel } from './batches/model-lookup.ts';
 export { PlannerConsumer } from './batches/planner-consumer.ts';

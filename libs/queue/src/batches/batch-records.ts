@@ -121,9 +121,9 @@ export class BatchRecords {
     // What it has in the store goes when it is forgotten.
     const removal = JSON.stringify({ kind: 'batch', batchId: id } satisfies Removal);
     expiring.zadd(this.#keys.removals(), Date.now() + this.#ttlSeconds * 1_000, removal);
-    for (const of of ['chunks', 'parts', 'tokens'] as const) {
+    for (const part of ['chunks', 'parts', 'tokens'] as const) {
       // A little longer than the batch: whoever reads it finds them.
-      expiring.expire(this.#keys.batch(id, of), this.#ttlSeconds + ENDED);
+      expiring.expire(this.#keys.batch(id, part), this.#ttlSeconds + ENDED);
     }
     await expiring.exec();
     return status as BatchStatus;
@@ -225,7 +225,9 @@ export class BatchRecords {
     if (answer === null) throw batchNotFound(id);
     if (typeof answer === 'number') {
       await Promise.all(
-        (['chunks', 'parts', 'tokens'] as const).map((of) => this.#redis.expire(this.#keys.batch(id, of), ttl + ENDED)),
+        (['chunks', 'parts', 'tokens'] as const).map((part) =>
+          this.#redis.expire(this.#keys.batch(id, part), ttl + ENDED),
+        ),
       );
     }
     return answer as number | BatchStatus;

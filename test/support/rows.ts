@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto';
+import { SconceClient, type Batch, type TableRequest } from '@sconce/client';
+
+/** A generator of numbers from 0 (included) to 1 that always gives the same ones for a seed. */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** CSV rows for the digits model: an id and 64 pixels, the same for the same seed. */
+export function digitRows(rows: number, seed = 1): Uint8Array<ArrayBuffer> {
+  const random = seeded(seed);
+  const lines = [`id,${Array.from({ length: 64 }, (_, pixel) => `p${pixel}`).join(',')}`];
+  for (let row = 0; row < rows; row++) {
+    const pixels = Array.from({ length: 64 }, () => Math.floor(random() * 17));
+    lines.push(`${row},${pixels.join(',')}`);
+  }
+  return new Uint8Array(Buffer.from(`${lines.join('\n')}\n`));
+}
+
+/** How the digits model scores such rows. */
+export const DIGITS_TABLE: TableRequest = {
+  model: 'digits',
+  format: 'csv',
+  inputs: { pixels: 'p*' },
+  pass_through: ['id'],
+  output_format: 'jsonl',
+};
+
+/** Scores a dataset and waits for its end. */
+export async function scoreAll(
+  url: string,
+  request: TableRequest,
+  dataset: Uint8Array<ArrayBuffer>,
+  filename = 'rows.csv',
+): Promise<Batch> {
+  const client = new SconceClient({ url });
+  const { id } = await client.batches.score(request, dataset, { filename });
+  return client.batches.wait(id);
+}
+
+/** The bytes of a stream. */
+export async function bytesOf(stream: ReadableStream<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
