@@ -1,7 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { ModelDirectory, ModelRepository } from '@sconce/models';
-import { BatchProducer, InferenceProducer } from '@sconce/queue';
+import { BatchProducer, InferenceProducer, checkWebhookUrl } from '@sconce/queue';
 import { openBlobStore, type BlobStore } from '@sconce/storage';
 import type { Logger, Telemetry } from '@sconce/telemetry';
 import { BatchEvents } from './batches/batch-events.ts';
@@ -91,6 +91,7 @@ export class ApiModule {
               config: config.queue,
               store,
               models: async (name, version) => inference.servedModel(name, version),
+              checkWebhookUrl: (url) => checkWebhookUrl(url, { allowPrivate: config.webhookAllowPrivate }),
               checkInputUrl: (url) => checkDatasetUrl(url, config.datasetRoots),
               maxFileBytes: config.maxFileBytes,
               onError: (error) => logger.warn({ err: error }, 'batch connection'),

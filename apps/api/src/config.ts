@@ -23,6 +23,8 @@ const envSchema = z.object({
   SCONCE_MAX_FILE_BYTES: positive.default(100 * 1024 ** 3),
   /** Folders, and `s3://bucket/prefix`, from which datasets may be read where they are; separated by commas. */
   SCONCE_DATASET_ROOTS: z.string().default(''),
+  /** Whether webhooks may go to private addresses, and without TLS. */
+  SCONCE_WEBHOOK_ALLOW_PRIVATE: z.stringbool().default(false),
   /** Batches that have not ended, beyond which more are refused. */
   SCONCE_MAX_BATCHES: positive.optional(),
   /** How long an ended batch and its results are kept. */
@@ -49,6 +51,7 @@ export interface ApiConfig {
   readonly maxBodyBytes: number;
   readonly maxArtifactBytes: number;
   readonly maxFileBytes: number;
+  readonly webhookAllowPrivate: boolean;
   /** Places from which datasets may be read where they are. */
   readonly datasetRoots: readonly string[];
   readonly requestTimeoutMs: number;
@@ -68,6 +71,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
     maxBodyBytes: vars.SCONCE_MAX_BODY_BYTES,
     maxArtifactBytes: vars.SCONCE_MAX_ARTIFACT_BYTES,
     maxFileBytes: vars.SCONCE_MAX_FILE_BYTES,
+    webhookAllowPrivate: vars.SCONCE_WEBHOOK_ALLOW_PRIVATE,
     datasetRoots: vars.SCONCE_DATASET_ROOTS.split(',').filter((root) => root !== ''),
     requestTimeoutMs: vars.SCONCE_REQUEST_TIMEOUT_MS,
     shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,

@@ -43,7 +43,7 @@ export async function createApi(given: {
     encodings: ['gzip', 'deflate'],
     requestEncodings: ['gzip', 'deflate', 'identity'],
     threshold: COMPRESS_THRESHOLD_BYTES,
-    customTypes: /^application\/(json|octet-stream)/,
+    customTypes: /^application\/(json|octet-stream)(;|$)/,
   });
   installBodyParser(fastify, { maxBytes: config.maxBodyBytes });
   fastify.get('/metrics', async (_request, reply) => {

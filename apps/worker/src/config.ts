@@ -4,6 +4,7 @@ import { queueConfigSchema, type Lane, type QueueConfig } from '@sconce/queue';
 import { runtimeConfigSchema, type RuntimeConfig } from '@sconce/runtime';
 import { storageConfigSchema, type StorageConfig } from '@sconce/storage';
 import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';
+import type { WebhookConfig } from './webhooks/webhook.processor.ts';
 
 const positive = z.coerce.number().int().positive();
 
@@ -19,6 +20,8 @@ const envSchema = z.object({
   /** Folders, and `s3://bucket/prefix`, from which datasets may be read where they are; separated by commas. */
   SCONCE_DATASET_ROOTS: z.string().default(''),
   SCONCE_BATCH_TTL_SECONDS: positive.optional(),
+  /** Whether webhooks may go to private addresses, and without TLS. */
+  SCONCE_WEBHOOK_ALLOW_PRIVATE: z.stringbool().default(false),
   /** The pool whose lanes this worker consumes. */
   SCONCE_POOL: z
     .string()
@@ -60,6 +63,7 @@ export interface WorkerConfig {
   readonly shutdownGraceMs: number;
   /** What the process of a registration may take. */
   readonly registration: { readonly memoryBytes: number; readonly timeoutMs: number };
+  readonly webhooks: WebhookConfig;
   readonly storage: StorageConfig;
   /** Places from which datasets may be read where they are. */
   readonly datasetRoots: readonly string[];
@@ -96,6 +100,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
       memoryBytes: vars.SCONCE_REGISTRATION_MEMORY_BYTES ?? Math.floor(availableMemory() / 2),
       timeoutMs: vars.SCONCE_REGISTRATION_TIMEOUT_MS,
     },
+    webhooks: { allowPrivate: vars.SCONCE_WEBHOOK_ALLOW_PRIVATE },
     storage: storageConfigSchema.parse({ root: vars.SCONCE_DATA }),
     datasetRoots: vars.SCONCE_DATASET_ROOTS.split(',').filter((root) => root !== ''),
     runtime,

@@ -4,10 +4,9 @@ import { setFlagsFromString } from 'node:v8';
 import { NestFactory } from '@nestjs/core';
 import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
 import { readConfig } from './config.ts';
+import { VERSION } from './version.ts';
 import { WorkerModule } from './worker.module.ts';
 import { WorkerService } from './worker.service.ts';
-
-const VERSION = '0.1.0';
 
 // V8 counts the bytes of requests as growth of its heap, and by itself collects all of that for every 8 MB more of them: with inputs of
 // 600 KB half of this process's time (measured). Now it waits until the heap has doubled.

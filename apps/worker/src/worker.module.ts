@@ -15,6 +15,7 @@ import { RunStatistics } from './inference/run-statistics.ts';
 import { ServedModels } from './inference/served-models.ts';
 import { RegistrationProcessor } from './registration/registration.processor.ts';
 import { BLOB_STORE, CONFIG, LOGGER, TELEMETRY } from './tokens.ts';
+import { WebhookProcessor } from './webhooks/webhook.processor.ts';
 import { WorkerService } from './worker.service.ts';
 
 /** Composes the libs into a worker. Tokens are explicit: nothing rests on emitted type metadata. */
@@ -72,6 +73,7 @@ export class WorkerModule {
         BatchResults,
         BatchPlanner,
         BatchMaintenance,
+        WebhookProcessor,
         WorkerService,
       ],
     };

@@ -5,6 +5,7 @@ import {
   NoticeListener,
   PlannerConsumer,
   RegistrationConsumer,
+  WebhookConsumer,
   laneQueueName,
   type Lane,
   type Notice,
@@ -21,6 +22,7 @@ import { RunStatistics } from './inference/run-statistics.ts';
 import { ServedModels } from './inference/served-models.ts';
 import { RegistrationProcessor } from './registration/registration.processor.ts';
 import { CONFIG, LOGGER } from './tokens.ts';
+import { WebhookProcessor } from './webhooks/webhook.processor.ts';
 
 const LANES: readonly Lane[] = ['online', 'batch'];
 /** Work that keeps the threads busy until more has been fetched, with room for runs of many rows. */
@@ -41,6 +43,7 @@ export class WorkerService {
   #consumers: LaneConsumer[] = [];
   #registrations: RegistrationConsumer | undefined;
   #planners: PlannerConsumer | undefined;
+  #webhooks: WebhookConsumer | undefined;
   #notices: NoticeListener | undefined;
   #running = false;
 
@@ -58,6 +61,7 @@ export class WorkerService {
     @Inject(BatchMaintenance) private readonly maintenance: BatchMaintenance,
     @Inject(DatasetThreads) private readonly datasets: DatasetThreads,
     @Inject(BatchWork) private readonly batches: BatchWork,
+    @Inject(WebhookProcessor) private readonly webhooks: WebhookProcessor,
   ) {}
 
   /** True while the worker takes jobs. */
@@ -95,7 +99,13 @@ export class WorkerService {
       handle: (job, signal) => this.planner.handle(job, signal),
       onError,
     });
-    const consumers = [...this.#consumers, this.#registrations, this.#planners];
+    this.#webhooks = new WebhookConsumer({
+      config,
+      handle: (job, attempt) => this.webhooks.handle(job, attempt),
+      onGivenUp: (job, reason, attempts) => this.webhooks.giveUp(job, reason, attempts),
+      onError,
+    });
+    const consumers = [...this.#consumers, this.#registrations, this.#planners, this.#webhooks];
     await Promise.all(consumers.map((consumer) => consumer.ready()));
     this.maintenance.start();
     this.#running = true;
@@ -105,7 +115,7 @@ export class WorkerService {
   async stop(): Promise<boolean> {
     this.#running = false;
     const graceMs = this.config.shutdownGraceMs;
-    const consumers = [...this.#consumers, this.#registrations, this.#planners];
+    const consumers = [...this.#consumers, this.#registrations, this.#planners, this.#webhooks];
     await this.maintenance.stop();
     // A registration may take minutes: it begins anew elsewhere rather than hold the shutdown up.
     this.registration.stop();

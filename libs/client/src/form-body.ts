@@ -74,5 +74,5 @@ function streamOf(pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array
 
 /** A name as it may stand in quotes. */
 function escape(name: string): string {
-  return name.replace(/[\\"]/g, '\\$&').replace(/[\r\n]/g, ' ');
+  return name.replaceAll('"', '%22').replace(/[\r\n]/g, ' ');
 }

@@ -34,3 +34,13 @@ export { queueConfigSchema, type QueueConfig } from './queue-config.ts';
 export { MAX_DELIVERIES, REGISTRATION_QUEUE, laneQueueName, type Lane } from './queue-names.ts';
 export type { VersionUsage } from './version-usage.ts';
 export { RegistrationConsumer, type RegistrationConsumerOptions } from './registration-consumer.ts';
+export { WebhookConsumer, type WebhookConsumerOptions } from './webhooks/webhook-consumer.ts';
+export {
+  webhookBody,
+  webhookSecretSchema,
+  type WebhookEventType,
+  type WebhookJob,
+  type WebhookOutcome,
+} from './webhooks/webhook-contracts.ts';
+export { WebhookQueue } from './webhooks/webhook-queue.ts';
+export { addressOfHost, checkWebhookUrl, specialPurposeOf, type WebhookUrlPolicy } from './webhooks/webhook-url.ts';

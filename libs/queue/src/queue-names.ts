@@ -14,8 +14,11 @@ export const REGISTRATION_QUEUE = 'sconce.registration';
 /** The queue of batches to see through. */
 export const PLANNER_QUEUE = 'sconce.planner';
 
+/** The queue of webhooks to deliver. */
+export const WEBHOOK_QUEUE = 'sconce.webhooks';
+
 /** Kinds of queues: each has its own options. */
-export type QueueKind = Lane | 'registration' | 'planner';
+export type QueueKind = Lane | 'registration' | 'planner' | 'webhooks';
 
 type QueueOptions = Required<Pick<JobsOptions, 'attempts' | 'backoff' | 'removeOnComplete' | 'removeOnFail'>> &
   Required<Pick<WorkerOptions, 'lockDuration' | 'stalledInterval' | 'maxStalledCount' | 'drainDelay'>>;
@@ -25,6 +28,24 @@ type QueueOptions = Required<Pick<JobsOptions, 'attempts' | 'backoff' | 'removeO
  * one's failure is the caller's answer, so a model that kills its worker can't take the pool down for good.
  */
 export const MAX_DELIVERIES = 4;
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+
+/**
+ * How long the delivery of a webhook waits after each attempt that failed, ms: eight attempts within some 28 hours, so that a receiver
+ * may be away for a night and a working day. The jitter comes on top.
+ */
+export const WEBHOOK_RETRY_DELAYS_MS: readonly number[] = [
+  5 * SECOND_MS,
+  5 * MINUTE_MS,
+  30 * MINUTE_MS,
+  2 * HOUR_MS,
+  5 * HOUR_MS,
+  10 * HOUR_MS,
+  10 * HOUR_MS,
+];
 
 /** Every queue's behaviour; nothing rests on BullMQ's defaults. */
 export const QUEUE_OPTIONS: Readonly<Record<QueueKind, QueueOptions>> = {
@@ -69,6 +90,19 @@ export const QUEUE_OPTIONS: Readonly<Record<QueueKind, QueueOptions>> = {
     removeOnFail: true,
     lockDuration: 30_000,
     stalledInterval: 10_000,
+    maxStalledCount: 1_000,
+    drainDelay: 5,
+  },
+  webhooks: {
+    attempts: WEBHOOK_RETRY_DELAYS_MS.length + 1,
+    // WebhookConsumer's own: the schedule above.
+    backoff: { type: 'schedule' },
+    // Jobs are named after their event: one that stays behind keeps the same event from being delivered again.
+    removeOnComplete: { count: 10_000, age: 86_400 },
+    // Kept to be looked at.
+    removeOnFail: { count: 1_000, age: 7 * 86_400 },
+    lockDuration: 8_000,
+    stalledInterval: 4_000,
     maxStalledCount: 1_000,
     drainDelay: 5,
   },

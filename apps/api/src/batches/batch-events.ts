@@ -4,7 +4,9 @@ import { SconceError } from '@sconce/errors';
 import { BatchProducer, type BatchRecord } from '@sconce/queue';
 import { hasEnded, toBatchResource } from './batch-resource.ts';
 
-const LOOK_MS = 500;
+/** A batch is looked at again after these times: soon at first, as small ones end soon. */
+const FIRST_LOOK_MS = 25;
+const MAX_LOOK_MS = 500;
 /** Proxies close connections on which nothing comes. */
 const COMMENT_MS = 15_000;
 const MAX_WATCHERS = 1_000;
@@ -42,6 +44,7 @@ export class BatchEvents {
     try {
       let before = '';
       let wroteAtMs = 0;
+      let lookMs = FIRST_LOOK_MS;
       for (let current = batch; ; current = await this.producer.batch(batch.id)) {
         const data = JSON.stringify(toBatchResource(current));
         if (data !== before) {
@@ -53,7 +56,8 @@ export class BatchEvents {
           wroteAtMs = Date.now();
         }
         if (hasEnded(current) || gone.signal.aborted || this.#closing) break;
-        await pause(LOOK_MS, gone.signal);
+        await pause(lookMs, gone.signal);
+        lookMs = Math.min(MAX_LOOK_MS, lookMs * 1.25);
       }
     } finally {
       this.#watchers -= 1;

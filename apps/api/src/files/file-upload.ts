@@ -47,7 +47,8 @@ export async function receiveFile(request: FastifyRequest, producer: BatchProduc
 
 /** A name without folders and of bounded length. */
 export function fileName(name: string | undefined): string {
-  const base = (name ?? '').split(/[\\/]/).at(-1) ?? '';
+  // So browsers write what would end the name (WHATWG's form encoding).
+  const base = (name ?? '').replaceAll('%22', '"').split(/[\\/]/).at(-1) ?? '';
   return base === '' ? 'file' : base.slice(-MAX_NAME_LENGTH);
 }
 

@@ -7,6 +7,7 @@ import {
   type BatchRecord,
   type ChunkJob,
   type PlannerJob,
+  type WebhookEventType,
 } from '@sconce/queue';
 import type { BatchableModel } from '@sconce/runtime';
 import type { Logger } from '@sconce/telemetry';
@@ -22,8 +23,8 @@ import type { ScoredModel, ScoringPlan } from './scoring-plan.ts';
 /** How often a batch is looked at where no notice comes. */
 const LOOK_MS = 1_000;
 /** Chunks of a batch in the queue beyond those that can be scored at once. */
-const SPARE_CHUNKS = 2;
-const MIN_WINDOW = 4;
+const SPARE_CHUNKS = 1;
+const MIN_WINDOW = 2;
 /** Rows before a share of bad ones means anything. */
 const MIN_ROWS_FOR_RATE = 100;
 const CHUNKS_AT_ONCE = 16;
@@ -80,8 +81,25 @@ export class BatchPlanner {
         this.chunks.cancel(record.id);
         return this.results.finish(record, { ...hold, to: 'cancelled', from: 'cancelling' });
       default:
+        await this.#announce(record);
         return false;
     }
+  }
+
+  /** Tells whoever is to hear of the batch's end; then nothing is left to do for it. */
+  async #announce({ id, run, spec, status, at }: BatchRecord): Promise<void> {
+    if (spec.webhook !== undefined) {
+      await this.work.webhooks.add({
+        v: 1,
+        eventId: `evt_${id}_${run}`,
+        type: `batch.${status}` as WebhookEventType,
+        createdAt: Math.floor((at[status] ?? Date.now()) / 1_000),
+        data: { id },
+        ...spec.webhook,
+        ...(spec.trace === undefined ? {} : { trace: spec.trace }),
+      });
+    }
+    await this.work.records.dropUnfinished(id);
   }
 
   async #validate(record: BatchRecord, hold: Hold): Promise<boolean> {

@@ -28,7 +28,7 @@ export class BatchResults {
     @Inject(CONFIG) private readonly config: WorkerConfig,
   ) {}
 
-  /** Ends a batch with the results there are. False where that is done; true where its state has changed meanwhile. */
+  /** Ends a batch with the results there are. False where another planner has it now. */
   async finish(record: BatchRecord, end: BatchEnd): Promise<boolean> {
     const { id } = record;
     const plan = record.plan as ScoringPlan | undefined;
@@ -57,7 +57,7 @@ export class BatchResults {
       if (fileId !== undefined) await this.work.files.forget(fileId);
     }
     await this.#clear(record, new Set(parts.flatMap((part) => [part.output?.key ?? '', part.errors?.key ?? ''])));
-    return false;
+    return true;
   }
 
   async #file({ id, spec }: BatchRecord, file: AssembledFile, name: 'output' | 'error'): Promise<string> {

@@ -4,8 +4,9 @@ import type { ScoringPlan } from './scoring-plan.ts';
 
 /** How long a chunk should take: long against what a chunk costs beside its rows, short against the wait for others. */
 const TARGET_MS = 3_000;
-/** Of the first chunks, whose pace is a guess. */
+/** Of the first chunks, whose pace is a guess: what a run takes may depend on what is in it. */
 const FIRST_MS = 1_000;
+const FIRST_BLOCKS = 1;
 const MAX_BYTES = 64 * 1024 ** 2;
 const MIN_BYTES = 64 * 1024;
 /** Chunks of a batch: each leaves some hundred bytes in Redis until the batch is forgotten. */
@@ -25,7 +26,8 @@ export interface PaceKnowledge {
  */
 export function chunkSize(record: BatchRecord, plan: ScoringPlan, known: PaceKnowledge): ChunkSize {
   const { blockRows } = plan;
-  const byPace = record.pace === undefined ? (known.measuredPace ?? 0) * FIRST_MS : record.pace * TARGET_MS;
+  const guess = Math.min((known.measuredPace ?? 0) * FIRST_MS, FIRST_BLOCKS * blockRows);
+  const byPace = record.pace === undefined ? guess : record.pace * TARGET_MS;
   const slots = Math.max(1, known.slots);
   const { sizeBytes } = plan.dataset;
   const done = record.cursor?.offset ?? 0;

@@ -143,9 +143,10 @@ function encodeFixed(fill: Fill, datatype: FixedDatatype, size: number): Encoded
 /** The common case, in one tight loop: text of numbers. False where something is in it that needs a closer look. */
 function fillText(out: Float32Array, cells: Cells, at: readonly number[]): boolean {
   if (cells.by !== 'row') return false;
+  const places = at.map((column) => cells.at[column] ?? -1);
   let next = 0;
   for (const row of cells.rows) {
-    for (const column of at) {
+    for (const column of places) {
       const cell = row[column];
       if (typeof cell !== 'string') return false;
       const value = numberOf(cell);

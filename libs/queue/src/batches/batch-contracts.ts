@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { webhookSecretSchema } from '../webhooks/webhook-contracts.ts';
 
 /**
  * A batch's life: `validating` → `in_progress` → `finalizing` → `completed`; to `failed` from the first three, to `expired` and (by way
@@ -70,14 +71,7 @@ const common = {
   output_expires_after: z
     .strictObject({ anchor: z.literal('created_at'), seconds: z.int().min(3_600).max(31_536_000) })
     .optional(),
-  webhook: z
-    .strictObject({
-      url: z.string().max(2_048),
-      secret: z
-        .string()
-        .regex(/^whsec_[A-Za-z0-9+/]{16,128}={0,2}$/, '"whsec_" and base64, as Standard Webhooks has it'),
-    })
-    .optional(),
+  webhook: z.strictObject({ url: z.string().max(2_048), secret: webhookSecretSchema }).optional(),
 };
 
 /**

@@ -83,7 +83,7 @@ export class BatchRecords {
     return this.#redis.zcard(this.#keys.batches('unfinished'));
   }
 
-  /** Forgets that a batch has not ended, of which nothing is left. */
+  /** Nothing is to be done for a batch any more: it has ended and that was told, or nothing is left of it. */
   async dropUnfinished(id: string): Promise<void> {
     await this.#redis.zrem(this.#keys.batches('unfinished'), id);
   }
@@ -112,10 +112,9 @@ export class BatchRecords {
     to: BatchStatus,
     options: { from: readonly BatchStatus[]; epoch: number; fields?: BatchFields },
   ): Promise<BatchStatus | undefined> {
-    const keys = [this.#keys.batch(id), this.#keys.batches('unfinished')] as const;
     const { from, epoch, fields = {} } = options;
-    const own = [epoch, Date.now(), from.join(' '), to, id, this.#ttlSeconds, ...flat(fields)];
-    const status = await this.#redis.eval(FINISH, 2, ...keys, ...own);
+    const own = [epoch, Date.now(), from.join(' '), to, this.#ttlSeconds, ...flat(fields)];
+    const status = await this.#redis.eval(FINISH, 1, this.#keys.batch(id), ...own);
     if (typeof status !== 'string' || status === 'stale') return undefined;
     const expiring = this.#redis.pipeline();
     // What it has in the store goes when it is forgotten.

@@ -83,16 +83,16 @@ redis.call('PUBLISH', ARGV[9], ARGV[10])
 return 'ok'`;
 
 /**
- * KEYS: batch, unfinished. ARGV: epoch, now, states it may be in, new state, id, ttl s, field, value, …. A final state.
+ * ARGV: epoch, now, states it may be in, new state, ttl s, field, value, …. A final state. The batch stays among the unfinished until
+ * whoever is to hear of its end has been seen to.
  */
 export const FINISH = `
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status then return nil end
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'stale' end
 if not string.find(' ' .. ARGV[3] .. ' ', ' ' .. status .. ' ', 1, true) then return status end
-redis.call('HSET', KEYS[1], 'status', ARGV[4], ARGV[4] .. '_at', ARGV[2], unpack(ARGV, 7))
-redis.call('ZREM', KEYS[2], ARGV[5])
-redis.call('EXPIRE', KEYS[1], ARGV[6])
+redis.call('HSET', KEYS[1], 'status', ARGV[4], ARGV[4] .. '_at', ARGV[2], unpack(ARGV, 6))
+redis.call('EXPIRE', KEYS[1], ARGV[5])
 return ARGV[4]`;
 
 /**

@@ -4,6 +4,7 @@ import { Keys } from '../keys.ts';
 import { publishNotice } from '../notices.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { closeRedis, connectRedis } from '../redis-connection.ts';
+import { WebhookQueue } from '../webhooks/webhook-queue.ts';
 import { BatchQueues } from './batch-queues.ts';
 import { BatchRecords } from './batch-records.ts';
 
@@ -15,6 +16,7 @@ export class BatchWork {
   readonly records: BatchRecords;
   readonly files: FileRecords;
   readonly queues: BatchQueues;
+  readonly webhooks: WebhookQueue;
   readonly #keys: Keys;
   readonly #redis: Redis;
 
@@ -25,6 +27,7 @@ export class BatchWork {
     this.records = new BatchRecords({ ...on, ttlSeconds: config.batchTtlSeconds });
     this.files = new FileRecords(on);
     this.queues = new BatchQueues({ ...on, onError });
+    this.webhooks = new WebhookQueue({ redis: this.#redis, keyPrefix: config.keyPrefix, onError });
   }
 
   /** Tells every worker that a batch takes no more results. */
@@ -58,7 +61,7 @@ export class BatchWork {
 
   /** Closes the connection. */
   async close(): Promise<void> {
-    await this.queues.close();
+    await Promise.all([this.queues.close(), this.webhooks.close()]);
     await closeRedis(this.#redis);
   }
 }

@@ -20,7 +20,8 @@ import type { TaskContext } from './task-context.ts';
 
 /** Bytes of inputs that a block should hold. */
 const BLOCK_BYTES = 512 * 1024;
-const MAX_BLOCK_ROWS = 8_192;
+/** Runs of a block: where rows are small it would hold thousands, and a chunk cannot be less than a block. */
+const MAX_BLOCK_RUNS = 16;
 /** Largest dataset after decompression. */
 const MAX_UNPACKED_BYTES = 2 ** 40;
 /** Errors that a batch tells of. */
@@ -176,8 +177,8 @@ function blockRows({ signature, rowInputs }: ScoredModel, runRows: number): numb
     // A free axis is taken for a middling one.
     return sum + own.reduce((product, size) => product * (size < 0 ? 128 : size), DATATYPE_BYTES[datatype] ?? 32);
   }, 0);
-  const runs = Math.floor(Math.min(BLOCK_BYTES / Math.max(1, rowBytes), MAX_BLOCK_ROWS) / runRows);
-  return runRows * Math.max(1, runs);
+  const runs = Math.floor(BLOCK_BYTES / Math.max(1, rowBytes) / runRows);
+  return runRows * Math.max(1, Math.min(MAX_BLOCK_RUNS, runs));
 }
 
 function csvOf({ table, inputName }: BatchSpec): ScoringPlan['csv'] {
