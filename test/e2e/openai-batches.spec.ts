@@ -167,7 +167,10 @@ describe('the OpenAI SDK', () => {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
-        received.resolve({ headers: request.headers as Record<string, string>, body: Buffer.concat(chunks).toString() });
+        received.resolve({
+          headers: request.headers as Record<string, string>,
+          body: Buffer.concat(chunks).toString(),
+        });
         response.writeHead(204).end();
       });
     });

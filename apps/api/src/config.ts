@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { queueConfigSchema, type QueueConfig } from '@sconce/queue';
-import { storageConfigSchema, type StorageConfig } from '@sconce/storage';
+import { storageFromEnv, type StorageConfig } from '@sconce/storage';
 import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';
 
 const port = z.coerce.number().int().min(0).max(65_535);
@@ -15,7 +15,7 @@ const envSchema = z.object({
   SCONCE_METRICS_PORT: port.default(8002),
   SCONCE_REDIS_URL: z.string().optional(),
   SCONCE_KEY_PREFIX: z.string().optional(),
-  /** Folder of the blob store. */
+  /** Folder (or `s3://bucket/prefix`) of the blob store. */
   SCONCE_DATA: z.string().default('.sconce/blobs'),
   /** Largest request body, after decompression. */
   SCONCE_MAX_BODY_BYTES: positive.default(64 * 1024 ** 2),
@@ -75,7 +75,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
     datasetRoots: vars.SCONCE_DATASET_ROOTS.split(',').filter((root) => root !== ''),
     requestTimeoutMs: vars.SCONCE_REQUEST_TIMEOUT_MS,
     shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,
-    storage: storageConfigSchema.parse({ root: vars.SCONCE_DATA }),
+    storage: storageFromEnv(env, vars.SCONCE_DATA).storage,
     queue: queueConfigSchema.parse({
       redisUrl: vars.SCONCE_REDIS_URL,
       keyPrefix: vars.SCONCE_KEY_PREFIX,

@@ -2,7 +2,7 @@ import { totalmem } from 'node:os';
 import { z } from 'zod';
 import { queueConfigSchema, type Lane, type QueueConfig } from '@sconce/queue';
 import { runtimeConfigSchema, type RuntimeConfig } from '@sconce/runtime';
-import { storageConfigSchema, type StorageConfig } from '@sconce/storage';
+import { storageFromEnv, type S3Settings, type StorageConfig } from '@sconce/storage';
 import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';
 import type { WebhookConfig } from './webhooks/webhook.processor.ts';
 
@@ -15,7 +15,7 @@ const envSchema = z.object({
   SCONCE_METRICS_PORT: z.coerce.number().int().min(0).max(65_535).default(8002),
   SCONCE_REDIS_URL: z.string().optional(),
   SCONCE_KEY_PREFIX: z.string().optional(),
-  /** Folder of the blob store: the API's. */
+  /** Folder (or `s3://bucket/prefix`) of the blob store: the API's. */
   SCONCE_DATA: z.string().default('.sconce/blobs'),
   /** Folders, and `s3://bucket/prefix`, from which datasets may be read where they are; separated by commas. */
   SCONCE_DATASET_ROOTS: z.string().default(''),
@@ -65,6 +65,8 @@ export interface WorkerConfig {
   readonly registration: { readonly memoryBytes: number; readonly timeoutMs: number };
   readonly webhooks: WebhookConfig;
   readonly storage: StorageConfig;
+  /** How buckets of datasets are reached. */
+  readonly s3: S3Settings;
   /** Places from which datasets may be read where they are. */
   readonly datasetRoots: readonly string[];
   readonly runtime: RuntimeConfig;
@@ -101,7 +103,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
       timeoutMs: vars.SCONCE_REGISTRATION_TIMEOUT_MS,
     },
     webhooks: { allowPrivate: vars.SCONCE_WEBHOOK_ALLOW_PRIVATE },
-    storage: storageConfigSchema.parse({ root: vars.SCONCE_DATA }),
+    ...storageFromEnv(env, vars.SCONCE_DATA),
     datasetRoots: vars.SCONCE_DATASET_ROOTS.split(',').filter((root) => root !== ''),
     runtime,
     queue: queueConfigSchema.parse({

@@ -63,7 +63,10 @@ export class WorkerModule {
           provide: DatasetThreads,
           // One for each chunk, and one more for planning.
           useFactory: () =>
-            new DatasetThreads({ storage: config.storage, datasetRoots: config.datasetRoots }, chunkSlots() + 1),
+            new DatasetThreads(
+              { storage: config.storage, s3: config.s3, datasetRoots: config.datasetRoots },
+              chunkSlots() + 1,
+            ),
         },
         RunStatistics,
         ServedModels,

@@ -5,5 +5,7 @@ export { MemoryByteSource, type ByteSource, type OpenByteSource } from './byte-s
 export { openFile } from './open-file.ts';
 export { FolderStore } from './folder-store.ts';
 export { openBlobStore } from './open-blob-store.ts';
+export { S3Objects } from './s3-objects.ts';
+export { storageFromEnv, type S3Settings } from './s3-settings.ts';
 export { S3Store } from './s3-store.ts';
 export { storageConfigSchema, type StorageConfig, type StorageConfigInput } from './storage.config.ts';

@@ -2,7 +2,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { datasetError } from '@sconce/datasets';
-import { openBlobStore, openFile, type BlobStore, type OpenByteSource } from '@sconce/storage';
+import { S3Objects, openFile, type BlobStore, type OpenByteSource, type S3Settings } from '@sconce/storage';
 import type { DatasetLocation } from '@sconce/queue';
 import type { PinnedDataset } from './scoring-plan.ts';
 
@@ -10,11 +10,13 @@ import type { PinnedDataset } from './scoring-plan.ts';
 export class DatasetSources {
   readonly #store: BlobStore;
   readonly #roots: readonly string[];
-  readonly #buckets = new Map<string, Promise<BlobStore>>();
+  readonly #s3: S3Settings;
+  readonly #buckets = new Map<string, Promise<S3Objects>>();
 
-  constructor(store: BlobStore, roots: readonly string[]) {
+  constructor(store: BlobStore, places: { readonly roots: readonly string[]; readonly s3: S3Settings }) {
     this.#store = store;
-    this.#roots = roots;
+    this.#roots = places.roots;
+    this.#s3 = places.s3;
   }
 
   /** A dataset as it is now. @throws SconceError `invalid_dataset` where it is not there or not allowed, `storage_unavailable`. */
@@ -45,7 +47,7 @@ export class DatasetSources {
     return source;
   }
 
-  async #blob(location: DatasetLocation): Promise<{ store: BlobStore; key: string }> {
+  async #blob(location: DatasetLocation): Promise<{ store: Pick<BlobStore, 'stat' | 'open'>; key: string }> {
     if (location.kind === 'blob') return { store: this.#store, key: location.key };
     const { url } = location;
     const root = this.#roots.find(
@@ -54,7 +56,7 @@ export class DatasetSources {
     if (root === undefined) throw notAllowed(url);
     let bucket = this.#buckets.get(root);
     if (bucket === undefined) {
-      bucket = openBlobStore({ root });
+      bucket = S3Objects.connect({ ...this.#s3, root });
       this.#buckets.set(root, bucket);
     }
     return { store: await bucket, key: decodeURIComponent(url.slice(root.length).replace(/^\//, '')) };

@@ -25,7 +25,7 @@ try {
 
 const options = workerData as DatasetThreadOptions;
 const store = await openBlobStore(options.storage);
-const sources = new DatasetSources(store, options.datasetRoots);
+const sources = new DatasetSources(store, { roots: options.datasetRoots, s3: options.s3 });
 const running = new Map<number, AbortController>();
 const runs = new Map<number, { resolve: (pieces: readonly RunPiece[]) => void; reject: (error: Error) => void }>();
 let nextRun = 1;

@@ -1,6 +1,6 @@
 import type { CsvOptions, DatasetFormat, DatasetPosition, MappedInput, OutputColumn } from '@sconce/datasets';
 import type { BatchSpec, DatasetLocation } from '@sconce/queue';
-import type { StorageConfig } from '@sconce/storage';
+import type { S3Settings, StorageConfig } from '@sconce/storage';
 import type { InferSignature } from '@sconce/tensor';
 
 /** The dataset as it was when the batch was validated: one that has changed since is not read any further. */
@@ -53,6 +53,8 @@ export interface ValidatedDataset {
 /** What dataset threads are started with. */
 export interface DatasetThreadOptions {
   readonly storage: StorageConfig;
+  /** How the buckets among the roots are reached. */
+  readonly s3: S3Settings;
   /** Folders (and `s3://bucket/prefix`) from which datasets may be read where they are. */
   readonly datasetRoots: readonly string[];
 }
