@@ -28,6 +28,7 @@ export type { RegistrationJob, RequestTiming } from './job-contracts.ts';
 export type { IdempotencyClaim, JobRecord, JobStatus } from './job-records.ts';
 export { LaneConsumer } from './lane-consumer.ts';
 export type { DeliveredChunk, DeliveredRequest, LaneConsumerOptions, RequestHandler } from './lane-consumer.ts';
+export { checkRowsAgree, priorityOf, requestFor, type ModelRequest, type RequestableModel } from './model-request.ts';
 export { ModelStatisticsWriter, type CountAndTime, type ModelStatistics } from './model-statistics.ts';
 export { NoticeListener, type Notice } from './notices.ts';
 export { queueConfigSchema, type QueueConfig } from './queue-config.ts';

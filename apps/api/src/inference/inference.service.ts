@@ -1,8 +1,16 @@
 import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { SconceError } from '@sconce/errors';
-import { ModelDirectory, requireRunnable, type ModelBatch, type ReadyManifest } from '@sconce/models';
-import { InferenceProducer, type InferenceRequest, type JobRecord, type Lane, type RequestTiming } from '@sconce/queue';
+import { ModelDirectory, requireRunnable, type ReadyManifest } from '@sconce/models';
+import {
+  InferenceProducer,
+  checkRowsAgree,
+  priorityOf,
+  type InferenceRequest,
+  type JobRecord,
+  type Lane,
+  type RequestTiming,
+} from '@sconce/queue';
 import type { Context, Telemetry } from '@sconce/telemetry';
 import {
   encodeInferResponse,
@@ -166,7 +174,7 @@ function queueRequest({ manifest, request }: PreparedInference, trace: Inference
     pool: manifest.pool,
     inputs: request.inputs,
     outputs: request.outputs.map((output) => output.name),
-    ...priorityOf(request.parameters),
+    ...priorityOf(request.parameters['priority']),
     ...(trace === undefined ? {} : { trace }),
   };
 }
@@ -181,21 +189,6 @@ function encode(manifest: ReadyManifest, request: InferRequest, outputs: readonl
   });
 }
 
-/** Rows of all inputs that carry some belong together: their axis 0 must be the same. */
-function checkRowsAgree(inputs: readonly Tensor[], batch: ModelBatch | undefined): void {
-  if (batch === undefined || batch.axis === 'none') return;
-  const [first, ...rest] = inputs.filter(({ name }) => batch.inputs?.includes(name) ?? true);
-  for (const input of rest) {
-    if (input.shape[0] !== first?.shape[0]) {
-      throw new SconceError(
-        'invalid_tensor',
-        `Input "${input.name}" has ${input.shape[0]} rows (axis 0), but input "${first?.name}" has ${first?.shape[0]}; they must be equal.`,
-        { details: { param: input.name } },
-      );
-    }
-  }
-}
-
 /** The `timeout` request parameter (microseconds, as Triton's schedule policy says), else the default. */
 function timeoutMs(parameters: InferRequest['parameters'], defaultMs: number): number {
   const timeout = parameters['timeout'];
@@ -206,20 +199,6 @@ function timeoutMs(parameters: InferRequest['parameters'], defaultMs: number): n
     });
   }
   return Math.min(timeout / 1_000, defaultMs);
-}
-
-const MAX_PRIORITY = 255;
-
-/** The `priority` request parameter: 1 comes first; 0 is the same as none. */
-function priorityOf(parameters: InferRequest['parameters']): { readonly priority?: number } {
-  const priority = parameters['priority'];
-  if (priority === undefined || priority === 0) return {};
-  if (typeof priority !== 'number' || !Number.isInteger(priority) || priority < 0 || priority > MAX_PRIORITY) {
-    throw new SconceError('invalid_request', `Parameter "priority" must be a whole number from 0 to ${MAX_PRIORITY}.`, {
-      details: { param: 'priority' },
-    });
-  }
-  return { priority };
 }
 
 /** Two requests with one fingerprint are the same request: sent to the same path, with the same bytes. */

@@ -1,0 +1,86 @@
+import { SconceError } from '@sconce/errors';
+import { checkInputs, checkTensor, type InferSignature, type Tensor } from '@sconce/tensor';
+import type { InferenceRequest, TraceContext } from './inference-request.ts';
+
+const MAX_PRIORITY = 255;
+
+/** What of a model's batch axis a request is checked by. */
+export interface RequestBatch {
+  readonly axis: 'dynamic' | 'locked' | 'none';
+  /** Inputs whose axis 0 is the rows; all of them where it is not said. */
+  readonly inputs?: readonly string[] | undefined;
+}
+
+/** A served model, as requests for it are checked. What the model repository's manifests hold. */
+export interface RequestableModel {
+  readonly name: string;
+  readonly version: string;
+  readonly pool: string;
+  readonly signature: InferSignature;
+  readonly batch?: RequestBatch | undefined;
+}
+
+/** One call of a model. */
+export interface ModelRequest {
+  /** By name, in any order. */
+  readonly inputs: readonly Tensor[];
+  /** Names of the outputs wanted, in order; default all. */
+  readonly outputs?: readonly string[];
+  /** 1 (first) to 255; default in between. */
+  readonly priority?: number;
+  readonly trace?: TraceContext;
+}
+
+/**
+ * A request checked against the model's signature, as the API checks those that come over HTTP: what `InferenceProducer` takes.
+ * @throws SconceError `invalid_tensor`, `invalid_request`, with the input or field as `details.param`.
+ */
+export function requestFor(model: RequestableModel, request: ModelRequest): InferenceRequest {
+  const { name, version, pool, signature, batch } = model;
+  for (const input of request.inputs) checkTensor(input);
+  checkInputs(request.inputs, signature.inputs);
+  checkRowsAgree(request.inputs, batch);
+  const outputs = request.outputs ?? signature.outputs.map((output) => output.name);
+  const unknown = outputs.find((output) => !signature.outputs.some((own) => own.name === output));
+  if (unknown !== undefined) {
+    throw new SconceError('invalid_request', `Model "${name}" has no output "${unknown}".`, {
+      details: { param: unknown },
+    });
+  }
+  const byName = new Map(request.inputs.map((input) => [input.name, input]));
+  return {
+    model: name,
+    version,
+    pool,
+    inputs: signature.inputs.flatMap((input) => byName.get(input.name) ?? []),
+    outputs,
+    ...priorityOf(request.priority),
+    ...(request.trace === undefined ? {} : { trace: request.trace }),
+  };
+}
+
+/** Rows of all inputs that carry some belong together: their axis 0 must be the same. @throws SconceError `invalid_tensor`. */
+export function checkRowsAgree(inputs: readonly Tensor[], batch: RequestBatch | undefined): void {
+  if (batch === undefined || batch.axis === 'none') return;
+  const [first, ...rest] = inputs.filter(({ name }) => batch.inputs?.includes(name) ?? true);
+  for (const input of rest) {
+    if (input.shape[0] !== first?.shape[0]) {
+      throw new SconceError(
+        'invalid_tensor',
+        `Input "${input.name}" has ${input.shape[0]} rows (axis 0), but input "${first?.name}" has ${first?.shape[0]}; they must be equal.`,
+        { details: { param: input.name } },
+      );
+    }
+  }
+}
+
+/** The `priority` request parameter: 1 comes first; 0 is the same as none. @throws SconceError `invalid_request`. */
+export function priorityOf(priority: unknown): { readonly priority?: number } {
+  if (priority === undefined || priority === 0) return {};
+  if (typeof priority !== 'number' || !Number.isInteger(priority) || priority < 0 || priority > MAX_PRIORITY) {
+    throw new SconceError('invalid_request', `Parameter "priority" must be a whole number from 0 to ${MAX_PRIORITY}.`, {
+      details: { param: 'priority' },
+    });
+  }
+  return { priority };
+}
