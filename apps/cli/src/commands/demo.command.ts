@@ -9,7 +9,7 @@ import { SconceClient } from '@sconce/client';
 import { startOtlpCollector } from '@sconce/telemetry';
 import type { CliConfig } from '../config.ts';
 import { readHeldout, type Heldout } from '../demo/heldout.ts';
-import { MINIMUM_JOBS, ROWS_PER_JOB, scoreHeldout, type Score } from '../demo/score.ts';
+import { scoreHeldout, timedRows, type Score } from '../demo/score.ts';
 import { traceOneRequest, type TracedRequest } from '../demo/trace-request.ts';
 import { failure } from '../output/failure.ts';
 import { interruptible } from '../output/interruption.ts';
@@ -90,7 +90,7 @@ async function scoreAndTrace({ config, terminal, examples, data, signal, killSig
     });
     const measured = (async (): Promise<void> => {
       signal.throwIfAborted();
-      const score = await pushAndScore(new SconceClient({ url: stack.url }), { terminal, examples, heldout });
+      const score = await pushAndScore(new SconceClient({ url: stack.url }), { terminal, examples, heldout, signal });
       const traced = await traceOneRequest(new SconceClient({ url: stack.url }), collector, heldout);
       report(terminal, score, traced);
       checkAccuracy(score);
@@ -107,15 +107,19 @@ async function scoreAndTrace({ config, terminal, examples, data, signal, killSig
 
 async function pushAndScore(
   client: SconceClient,
-  { terminal, examples, heldout }: { terminal: Terminal; examples: string; heldout: Heldout },
+  given: { terminal: Terminal; examples: string; heldout: Heldout; signal: AbortSignal },
 ): Promise<Score> {
-  terminal.note('pushing examples/digits/digits.onnx …');
-  const body = Readable.toWeb(createReadStream(join(examples, 'digits.onnx'))) as ReadableStream<Uint8Array>;
+  const { terminal, examples, heldout, signal } = given;
+  terminal.note('pushing examples/digits/digits.pt, a TorchScript archive …');
+  const body = Readable.toWeb(createReadStream(join(examples, 'digits.pt'))) as ReadableStream<Uint8Array>;
   const { name, version } = await client.models.push('digits', body, { version: '1' });
   await client.models.waitUntilReady(name, version);
-  terminal.note(`scoring ${heldout.labels.length} held-out rows as jobs of many rows …`);
-  const bar = terminal.progress('scoring', MINIMUM_JOBS * ROWS_PER_JOB, 'rows');
-  return scoreHeldout(client, heldout, bar.update).finally(bar.stop);
+  terminal.note(
+    `scoring ${heldout.labels.length} held-out rows as a batch, then ${timedRows(heldout)} for their speed …`,
+  );
+  const bar = terminal.progress('scoring', timedRows(heldout), 'rows');
+  const path = join(examples, 'heldout.csv');
+  return scoreHeldout(client, { path, heldout, signal, onProgress: bar.update }).finally(bar.stop);
 }
 
 function checkAccuracy({ accuracy }: Score): void {
@@ -133,7 +137,7 @@ async function aborted(signal: AbortSignal): Promise<never> {
 }
 
 function report(terminal: Terminal, score: Score, traced: TracedRequest): void {
-  const { accuracy, rows, rowsScored, jobs, rowsPerSecond, p50Ms, p99Ms } = score;
+  const { accuracy, rows, rowsScored, batchId, rowsPerSecond, p50Ms, p99Ms } = score;
   terminal.result({
     accuracy,
     rows,
@@ -141,15 +145,15 @@ function report(terminal: Terminal, score: Score, traced: TracedRequest): void {
     p50_ms: round(p50Ms),
     p99_ms: round(p99Ms),
     trace_id: traced.traceId,
-    jobs,
+    batch_id: batchId,
     rows_scored: rowsScored,
   });
   terminal.print(
     [
       '',
       `accuracy   ${(accuracy * 100).toFixed(1)} % of ${rows} held-out rows`,
-      `speed      ${Math.round(rowsPerSecond).toLocaleString('en')} rows/s over ${jobs} jobs (${rowsScored} rows)`,
-      `latency    p50 ${round(p50Ms)} ms, p99 ${round(p99Ms)} ms per job, submitted to result in hand`,
+      `speed      ${Math.round(rowsPerSecond).toLocaleString('en')} rows/s over a batch of ${rowsScored.toLocaleString('en')} rows, from upload to last result`,
+      `latency    p50 ${round(p50Ms)} ms, p99 ${round(p99Ms)} ms per single request`,
       '',
       `one request's trace, ${traced.traceId}:`,
       traced.tree,
@@ -161,7 +165,7 @@ function report(terminal: Terminal, score: Score, traced: TracedRequest): void {
 
 function findExamples(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'examples', 'digits', 'digits.onnx'))) {
+  while (!existsSync(join(folder, 'examples', 'digits', 'digits.pt'))) {
     if (dirname(folder) === folder) {
       throw failure('not_found', 'examples/digits is not there.', 'Run the demo from a checkout of the project.');
     }

@@ -1,67 +1,65 @@
-import type { SconceClient } from '@sconce/client';
-import { viewOf, type Tensor } from '@sconce/tensor';
+import { readFile } from 'node:fs/promises';
+import type { Batch, SconceClient, TableRequest } from '@sconce/client';
+import type { Tensor } from '@sconce/tensor';
+import { failure } from '../output/failure.ts';
+import { batchFailure } from '../score/batch-text.ts';
 import { PIXELS, type Heldout } from './heldout.ts';
 
-/** Rows in one job; jobs scored at least. */
-export const ROWS_PER_JOB = 50;
-const JOBS_IN_FLIGHT = 8;
-export const MINIMUM_JOBS = 300;
-const MAXIMUM_MS = 10_000;
+/** How often the rows are in the dataset that is timed: once would be over too soon. */
+const COPIES = 200;
+/** Single requests whose latency is taken. */
+const REQUESTS = 200;
+
+const REQUEST: TableRequest = {
+  model: 'digits',
+  format: 'csv',
+  inputs: { pixels: 'p*' },
+  outputs: [{ name: 'digit', transform: 'argmax' }],
+  pass_through: ['label'],
+  output_format: 'jsonl',
+};
 
 export interface Score {
-  /** Share of the rows, each counted once, whose digit was found. */
+  /** Share of the rows whose digit was found. */
   readonly accuracy: number;
-  /** Distinct rows / rows scored in all passes. */
+  /** Distinct rows; rows of the dataset that was timed, and rows per second from its upload to its last result. */
   readonly rows: number;
   readonly rowsScored: number;
-  readonly jobs: number;
   readonly rowsPerSecond: number;
-  /** Submission to result in hand, per job. */
+  readonly batchId: string;
+  /** Of single online requests, sent one after the other. */
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
-/**
- * Scores the rows as asynchronous jobs of 50 rows each, eight in flight, over and over until 300 jobs are done (10 s at
- * most): one pass would be too short to time. The first pass gives the accuracy; a warm-up job before is not counted.
- */
+/** Scores the held-out rows as a batch, then two hundred times as many for their speed; and some rows as single requests. */
 export async function scoreHeldout(
   client: SconceClient,
-  heldout: Heldout,
-  onProgress: (rows: number) => void,
+  given: {
+    readonly path: string;
+    readonly heldout: Heldout;
+    readonly signal: AbortSignal;
+    readonly onProgress: (rows: number) => void;
+  },
 ): Promise<Score> {
-  const { labels } = heldout;
-  const starts = Array.from({ length: Math.ceil(labels.length / ROWS_PER_JOB) }, (_, job) => job * ROWS_PER_JOB);
-  await runJob(client, heldout, 0);
-  const predictions = new Map<number, number>();
-  const latencies: number[] = [];
+  const { path, heldout, signal, onProgress } = given;
+  const csv = await readFile(path);
+  const batch = await scoreCsv(client, new Uint8Array(csv), { signal });
+  let right = 0;
+  for await (const { label, digit } of client.batches.rows<{ label: string; digit: number }>(batch.id)) {
+    if (Number(label) === digit) right += 1;
+  }
+  const large = repeated(csv);
   const beganMs = performance.now();
-  let next = 0;
-  let rowsScored = 0;
-  const lane = async (): Promise<void> => {
-    for (;;) {
-      const job = next++;
-      const late = performance.now() - beganMs > MAXIMUM_MS;
-      if (job >= starts.length && (late || job >= MINIMUM_JOBS)) return;
-      const start = starts[job % starts.length] ?? 0;
-      const jobBeganMs = performance.now();
-      const digits = await runJob(client, heldout, start);
-      latencies.push(performance.now() - jobBeganMs);
-      rowsScored += digits.length;
-      onProgress(rowsScored);
-      if (job < starts.length) digits.forEach((digit, row) => predictions.set(start + row, digit));
-    }
-  };
-  await Promise.all(Array.from({ length: JOBS_IN_FLIGHT }, lane));
+  const timed = await scoreCsv(client, large, { signal, onProgress });
   const seconds = (performance.now() - beganMs) / 1_000;
-  const right = labels.filter((label, row) => predictions.get(row) === label).length;
-  latencies.sort((left, other) => left - other);
+  const latencies = await requestLatencies(client, heldout);
   return {
-    accuracy: right / labels.length,
-    rows: labels.length,
-    rowsScored,
-    jobs: latencies.length,
-    rowsPerSecond: rowsScored / seconds,
+    accuracy: right / heldout.labels.length,
+    rows: heldout.labels.length,
+    rowsScored: timed.request_counts.completed,
+    rowsPerSecond: timed.request_counts.completed / seconds,
+    batchId: timed.id,
     p50Ms: quantile(latencies, 0.5),
     p99Ms: quantile(latencies, 0.99),
   };
@@ -79,25 +77,48 @@ export function pixelTensor({ labels, pixels }: Heldout, start: number, rows: nu
   };
 }
 
-async function runJob(client: SconceClient, heldout: Heldout, start: number): Promise<number[]> {
-  const inputs = [pixelTensor(heldout, start, ROWS_PER_JOB)];
-  const { id } = await client.jobs.submit('digits', { inputs, binary: true });
-  await client.jobs.wait(id);
-  const { outputs } = await client.jobs.result(id);
-  return digitsOf(outputs[0] as Tensor);
+/** Rows of the dataset that is timed. */
+export function timedRows({ labels }: Heldout): number {
+  return labels.length * COPIES;
 }
 
-/** The most likely digit of each row of FP32 [rows, 10] logits. */
-function digitsOf(logits: Tensor): number[] {
-  const values = viewOf({ ...logits, datatype: 'FP32' });
-  const classes = logits.shape[1] ?? 1;
-  return Array.from({ length: logits.shape[0] ?? 0 }, (_, row) => {
-    let best = 0;
-    for (let digit = 1; digit < classes; digit += 1) {
-      if ((values[row * classes + digit] ?? 0) > (values[row * classes + best] ?? 0)) best = digit;
-    }
-    return best;
+async function scoreCsv(
+  client: SconceClient,
+  csv: Uint8Array<ArrayBuffer>,
+  options: { readonly signal: AbortSignal; readonly onProgress?: (rows: number) => void },
+): Promise<Batch> {
+  const { signal, onProgress } = options;
+  const { id } = await client.batches.score(REQUEST, csv, { filename: 'heldout.csv', signal });
+  const batch = await client.batches.wait(id, {
+    signal,
+    onProgress: (now) => onProgress?.(now.request_counts.completed),
   });
+  if (batch.status !== 'completed') throw batchFailure(batch);
+  if (batch.request_counts.failed > 0) {
+    throw failure('internal', `${batch.request_counts.failed} rows of ${batch.id} failed.`, 'Please report it.');
+  }
+  return batch;
+}
+
+/** The file's rows many times, its first line once. */
+function repeated(csv: Buffer): Uint8Array<ArrayBuffer> {
+  const header = csv.indexOf('\n') + 1;
+  const rows = csv.subarray(header);
+  const all = new Uint8Array(header + rows.byteLength * COPIES);
+  all.set(csv.subarray(0, header));
+  for (let copy = 0; copy < COPIES; copy++) all.set(rows, header + copy * rows.byteLength);
+  return all;
+}
+
+async function requestLatencies(client: SconceClient, heldout: Heldout): Promise<number[]> {
+  const latencies: number[] = [];
+  for (let request = 0; request < REQUESTS; request++) {
+    const inputs = [pixelTensor(heldout, request % heldout.labels.length, 1)];
+    const beganMs = performance.now();
+    await client.infer('digits', { inputs, binary: true });
+    latencies.push(performance.now() - beganMs);
+  }
+  return latencies.sort((left, other) => left - other);
 }
 
 function quantile(sorted: readonly number[], share: number): number {
