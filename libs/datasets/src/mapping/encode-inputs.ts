@@ -47,11 +47,10 @@ export class InputEncoder {
     const groups = new Map<string, { rows: number[]; shapes: readonly (readonly number[])[] }>();
     // Of inputs of fixed shape every row has the same: one group, without a key made for each row.
     const free = encoded.some((input) => input.kind === 'free');
+    const alone = !this.#inputs.some(({ hasRows }) => hasRows);
     for (let row = 0; row < block.rows; row++) {
       if (problems.size > 0 && problems.has(row)) continue;
-      const key = free
-        ? encoded.map((input) => (input.kind === 'free' ? input.shapes[row]?.join('x') : '')).join('|')
-        : '';
+      const key = alone ? String(row) : free ? keyOf(encoded, row) : '';
       let group = groups.get(key);
       if (group === undefined) {
         group = { rows: [], shapes: encoded.map((input) => (input.kind === 'free' ? (input.shapes[row] ?? []) : [])) };
@@ -83,6 +82,10 @@ export class InputEncoder {
     if (size === undefined) return encodeFree(fill, input.datatype);
     return encodeFixed(fill, input.datatype, size);
   }
+}
+
+function keyOf(encoded: readonly EncodedInput[], row: number): string {
+  return encoded.map((input) => (input.kind === 'free' ? input.shapes[row]?.join('x') : '')).join('|');
 }
 
 interface Fill {

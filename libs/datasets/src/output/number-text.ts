@@ -15,8 +15,9 @@ export function float32Text(value: number): string {
 }
 
 function withoutZeros(text: string): string {
+  if (text.includes('e')) return String(Number(text));
   let end = text.length;
-  if (text.charCodeAt(end - 1) !== 48 || text.includes('e')) return text;
+  if (text.charCodeAt(end - 1) !== 48) return text;
   while (text.charCodeAt(end - 1) === 48) end -= 1;
   return text.slice(0, text.charCodeAt(end - 1) === 46 ? end - 1 : end);
 }

@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import type { TensorSpec } from '@sconce/tensor';
+import { mapInputs, type InputSource } from './input-mapping.ts';
+
+const x = (shape: readonly number[]): TensorSpec => ({ name: 'x', datatype: 'FP32', shape });
+const file = (...names: string[]): { columns: { name: string }[]; closed: boolean } => ({
+  columns: names.map((name) => ({ name })),
+  closed: true,
+});
+
+function map(input: TensorSpec, columns: readonly string[], source?: InputSource): unknown {
+  const model = { inputs: [input], rowInputs: new Set(['x']) };
+  const [mapped] = mapInputs(file(...columns), model, source === undefined ? {} : { x: source });
+  return mapped;
+}
+
+describe('columns of an input', () => {
+  it.each<[string, TensorSpec, string[], InputSource | undefined, object]>([
+    [
+      'the column of its name',
+      x([-1, 3]),
+      ['id', 'x'],
+      undefined,
+      { source: { kind: 'list', column: 'x' }, rowShape: [3] },
+    ],
+    [
+      'numbered from 0',
+      x([-1, 2]),
+      ['x_1', 'x_0'],
+      undefined,
+      { source: { kind: 'scalars', columns: ['x_0', 'x_1'] } },
+    ],
+    [
+      'numbered from 1',
+      x([-1, 2]),
+      ['x1', 'x2', 'x3'],
+      undefined,
+      { source: { kind: 'scalars', columns: ['x1', 'x2'] } },
+    ],
+    ['as many as there are', x([-1, -1]), ['x.0', 'x.1', 'x.2'], undefined, { rowShape: [3] }],
+    [
+      'a pattern, in the file’s order',
+      x([-1, 3]),
+      ['p1', 'id', 'p0', 'q', 'p9'],
+      'p*',
+      { source: { kind: 'scalars', columns: ['p1', 'p0', 'p9'] } },
+    ],
+    [
+      'a pattern with characters of expressions',
+      x([-1, 1]),
+      ['a(b)', 'ab'],
+      'a(*)',
+      { source: { kind: 'list', column: 'a(b)' } },
+    ],
+    [
+      'columns in order',
+      x([-1, 2, 2]),
+      ['a', 'b', 'c', 'd'],
+      ['d', 'a', 'b', 'c'],
+      { source: { kind: 'scalars', columns: ['d', 'a', 'b', 'c'] }, rowShape: [2, 2] },
+    ],
+    ['columns that say a free axis', x([-1, -1, 2]), ['a', 'b', 'c', 'd'], '*', { rowShape: [2, 2] }],
+    ['a value', x([-1, 2]), [], { value: [1, 2] }, { source: { kind: 'constant', value: [1, 2] } }],
+  ])('%s', (_, input, columns, source, expected) => {
+    expect(map(input, columns, source)).toMatchObject(expected);
+  });
+
+  it.each<[string, TensorSpec, string[], InputSource | undefined, RegExp]>([
+    ['none of its name', x([-1, 2]), ['a'], undefined, /No column is named "x".*the file has "a"/],
+    ['one that is not there', x([-1, 2]), ['a'], ['a', 'b'], /There is no column "b"/],
+    ['a pattern that fits none', x([-1, 2]), ['a'], 'q*', /No column fits "q\*"/],
+    ['too many', x([-1, 2]), ['a', 'b', 'c'], '*', /takes 2 values a row; 3 columns/],
+    ['not a multiple', x([-1, -1, 2]), ['a', 'b', 'c'], '*', /rows of shape \[-1,2\]; 3 columns/],
+  ])('%s: says so', (_, input, columns, source, message) => {
+    expect(() => map(input, columns, source)).toThrow(
+      expect.objectContaining({ code: 'invalid_dataset', message: expect.stringMatching(message) }),
+    );
+  });
+});
