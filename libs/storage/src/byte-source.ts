@@ -10,6 +10,16 @@ export interface ByteSource {
    * where the bytes cannot be read.
    */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * As `read`, into memory of the caller's: whoever reads a whole file piece by piece leaves no garbage behind. Not every source can.
+   */
+  readInto?(offset: number, target: Uint8Array): Promise<void>;
+}
+
+/** Fills `target` from `offset`, without a copy where the source can. Throws as `read`. */
+export async function readInto(source: ByteSource, offset: number, target: Uint8Array): Promise<void> {
+  if (source.readInto !== undefined) await source.readInto(offset, target);
+  else target.set(await source.read(offset, target.byteLength));
 }
 
 /** A ByteSource that holds something open; close it when done. Reads after that throw. */

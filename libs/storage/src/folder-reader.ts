@@ -14,20 +14,29 @@ export async function readExactly(
 ): Promise<Uint8Array> {
   // allocUnsafeSlow: the caller may hand the buffer to a thread, so it must not be a slice of Node's shared pool.
   const bytes = Buffer.allocUnsafeSlow(range.length);
-  for (let done = 0; done < range.length;) {
-    const { bytesRead } = await handle.read(bytes, done, range.length - done, range.offset + done).catch((error) => {
+  await fillExactly(handle, key, { offset: range.offset, target: bytes });
+  return bytes;
+}
+
+async function fillExactly(
+  handle: FileHandle,
+  key: string,
+  { offset, target }: { offset: number; target: Uint8Array },
+): Promise<void> {
+  const { byteLength: length } = target;
+  for (let done = 0; done < length;) {
+    const { bytesRead } = await handle.read(target, done, length - done, offset + done).catch((error) => {
       throw storageError(error, `reading ${key} failed`);
     });
     if (bytesRead === 0) {
       throw new SconceError(
         'storage_unavailable',
-        `${key} ends at byte ${range.offset + done}, before byte ${range.offset + range.length}: ` +
+        `${key} ends at byte ${offset + done}, before byte ${offset + length}: ` +
           'something else shortened it while it was read; only Sconce may write to its storage folder',
       );
     }
     done += bytesRead;
   }
-  return bytes;
 }
 
 /** Random access to an open file; owns the handle. */
@@ -47,6 +56,12 @@ export class FileByteSource implements OpenByteSource {
     checkRange(this.size, offset, length);
     if (this.#closing !== undefined) throw new SconceError('internal', `${this.#key} was read after it was closed`);
     return readExactly(this.#handle, this.#key, { offset, length });
+  }
+
+  async readInto(offset: number, target: Uint8Array): Promise<void> {
+    checkRange(this.size, offset, target.byteLength);
+    if (this.#closing !== undefined) throw new SconceError('internal', `${this.#key} was read after it was closed`);
+    await fillExactly(this.#handle, this.#key, { offset, target });
   }
 
   close(): Promise<void> {

@@ -2,9 +2,12 @@ import { Worker } from 'node:worker_threads';
 import { SconceError, deserializeError, toSconceError } from '@sconce/errors';
 import type { DatasetTaskKind, DatasetTasks, FromThread, RunPiece, RunRequest, ToThread } from './dataset-protocol.ts';
 import type { DatasetThreadOptions } from './scoring-plan.ts';
+import { freeTensors, transferList } from './transfer-list.ts';
 
 /** A thread that has had nothing to do for so long ends: an idle worker is small. */
 const IDLE_MS = 30_000;
+/** What parsing leaves behind lives for one block: more room makes nothing faster. */
+const YOUNG_GENERATION_MB = 12;
 
 /** How a task is to be done. */
 export interface TaskOptions {
@@ -99,6 +102,7 @@ export class DatasetThreads {
     const fromSource = import.meta.url.endsWith('.ts');
     const worker = new Worker(new URL(`./dataset.thread.${fromSource ? 'ts' : 'js'}`, import.meta.url), {
       workerData: this.#options,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       ...(fromSource ? { execArgv: ['--conditions=@sconce/source', '--no-warnings'] } : {}),
     });
     const thread: Thread = { worker, task: undefined, idleTimer: undefined };
@@ -147,7 +151,10 @@ export class DatasetThreads {
     } catch (error) {
       answer = { kind: 'failed', run, error: toSconceError(error).toJSON() };
     }
-    thread.worker.postMessage(answer);
+    freeTensors(request.inputs);
+    const outputs =
+      answer.kind === 'ran' ? answer.pieces.flatMap((piece) => ('outputs' in piece ? piece.outputs : [])) : [];
+    thread.worker.postMessage(answer, transferList(outputs));
   }
 
   /** A waiting task is dropped; one that runs is told, and answers with an error as soon as it can. */

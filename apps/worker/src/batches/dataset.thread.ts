@@ -5,6 +5,7 @@ import { openBlobStore } from '@sconce/storage';
 import type { FromThread, RunPiece, RunRequest, ToThread } from './dataset-protocol.ts';
 import { DatasetSources } from './dataset-sources.ts';
 import type { DatasetThreadOptions } from './scoring-plan.ts';
+import { transferList } from './transfer-list.ts';
 import { assembleResults } from './tasks/assemble-results.ts';
 import { planChunks } from './tasks/plan-chunks.ts';
 import { scoreChunk } from './tasks/score-chunk.ts';
@@ -30,8 +31,8 @@ const running = new Map<number, AbortController>();
 const runs = new Map<number, { resolve: (pieces: readonly RunPiece[]) => void; reject: (error: Error) => void }>();
 let nextRun = 1;
 
-function send(message: FromThread): void {
-  port?.postMessage(message);
+function send(message: FromThread, transfer: ArrayBuffer[] = []): void {
+  port?.postMessage(message, transfer);
 }
 
 function run(id: number, request: RunRequest): Promise<readonly RunPiece[]> {
@@ -40,7 +41,7 @@ function run(id: number, request: RunRequest): Promise<readonly RunPiece[]> {
   runs.set(number, { resolve, reject });
   // Where another block failed first nobody waits for this one.
   promise.catch(() => undefined);
-  send({ kind: 'run', id, run: number, request });
+  send({ kind: 'run', id, run: number, request }, transferList(request.inputs));
   return promise;
 }
 

@@ -274,9 +274,9 @@ function constantTensor(input: MappedInput, value: unknown, options: ElementOpti
   return { name, datatype, shape: flat.shape, data: new Uint8Array(out.buffer, out.byteOffset, out.byteLength) };
 }
 
-/** The constant as it is, or once for every row where the input has rows. */
+/** A copy of the constant, or once for every row where the input has rows: whoever gets the tensors may hand their memory on. */
 function repeatConstant({ hasRows }: MappedInput, constant: Tensor, rows: number): Tensor {
-  if (!hasRows) return constant;
+  if (!hasRows) return { ...constant, data: Uint8Array.from(constant.data) };
   const data = Buffer.concat(Array.from({ length: rows }, () => constant.data));
   return { ...constant, shape: [rows, ...constant.shape], data };
 }

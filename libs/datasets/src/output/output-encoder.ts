@@ -1,6 +1,6 @@
 import { bytesElements, fromBfloat16Bits, viewOf, type Tensor } from '@sconce/tensor';
 import { SconceError } from '@sconce/errors';
-import { cellOf, type RowBlock } from '../row-block.ts';
+import { cellOf, type ColumnValues, type RowBlock } from '../row-block.ts';
 import type { ElementArray } from '../mapping/element-writers.ts';
 import { widthOf, type OutputColumn } from './output-mapping.ts';
 import { argmax, gather, softmax, topK } from './transforms.ts';
@@ -39,15 +39,24 @@ export class OutputEncoder {
     this.passThrough = columns.flatMap(({ source }) => (source.kind === 'column' ? [source.column] : []));
   }
 
-  /** @param cellsAt where in the block's cells the columns passed through stand. */
-  encode(block: RowBlock, results: readonly GroupResult[], cellsAt: readonly number[]): OutputBlock {
+  /**
+   * The values of a block that are passed through, one column after the other: to be taken before the rows run, so that the block itself
+   * can go.
+   * @param cellsAt where in the block's cells those columns stand.
+   */
+  take({ cells, rows }: RowBlock, cellsAt: readonly number[]): readonly ColumnValues[] {
+    return cellsAt.map((at) => Array.from({ length: rows }, (_, row) => cellOf(cells, row, at)));
+  }
+
+  /** @param passed what `take` took of the block. */
+  encode(results: readonly GroupResult[], passed: readonly ColumnValues[]): OutputBlock {
     const rows = results.flatMap((result) => result.rows).sort((a, b) => a - b);
     const placeOf = new Map(rows.map((row, place) => [row, place]));
-    let passed = 0;
+    let next = 0;
     const columns = this.#columns.map((column): OutputValues => {
       if (column.source.kind === 'column') {
-        const at = cellsAt[passed++] ?? -1;
-        return { kind: 'values', values: rows.map((row) => cellOf(block.cells, row, at)) };
+        const values = passed[next++] ?? [];
+        return { kind: 'values', values: rows.map((row) => values[row]) };
       }
       const parts = results.map((result) => ({ rows: result.rows, elements: elementsOf(column, result) }));
       const width = widthOf(column);

@@ -39,7 +39,7 @@ async function written(
   };
   const writer = await createWriter(columns, format);
   const part = writer.part();
-  const encoded = encoder.encode(block, results, [0]);
+  const encoded = encoder.encode(results, encoder.take(block, [0]));
   const body = [...part.write(encoded), ...part.end().body];
   const begin = writer.begin({ rows: encoded.rows });
   return Buffer.concat([begin, ...body, writer.end({ rows: encoded.rows, beginBytes: begin.length, parts: [] })]);

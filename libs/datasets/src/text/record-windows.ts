@@ -1,10 +1,10 @@
-import type { ByteSource } from '@sconce/storage';
+import { readInto, type ByteSource } from '@sconce/storage';
 import { scanRecords, type RecordSpan, type RecordSyntax } from './record-scanner.ts';
 
 const WINDOW_BYTES = 1024 * 1024;
 const NEWLINE = 10;
 
-/** Records that follow each other, and the bytes that hold them. */
+/** Records that follow each other, and the bytes that hold them: as long as no other window is asked for, whose memory they share. */
 export interface RecordWindow {
   readonly bytes: Buffer;
   /** Place of `bytes` in the source. */
@@ -26,12 +26,15 @@ export async function* recordWindows(
 ): AsyncGenerator<RecordWindow, void, undefined> {
   let offset = range.from;
   let read = range.from;
-  let rest: Buffer = Buffer.alloc(0);
+  // One buffer for all windows: what is left of one moves to its front.
+  let memory: Buffer = Buffer.allocUnsafeSlow(Math.min(2 * WINDOW_BYTES, Math.max(1, range.to - range.from)));
+  let rest = 0;
   while (offset < range.to) {
     const length = Math.min(WINDOW_BYTES, range.to - read);
-    const more = length > 0 ? await source.read(read, length) : new Uint8Array(0);
+    if (rest + length > memory.length) memory = grown(memory, rest + length);
+    if (length > 0) await readInto(source, read, memory.subarray(rest, rest + length));
     read += length;
-    const bytes = rest.length === 0 ? asBuffer(more) : Buffer.concat([rest, more]);
+    const bytes = memory.subarray(0, rest + length);
     const atEnd = read === range.to;
     const spans = scanRecords(bytes, { syntax, atEnd });
     const end = spans.at(-1)?.next ?? 0;
@@ -39,14 +42,22 @@ export async function* recordWindows(
     const skip = end < 0;
     const at = skip ? bytes.length : end;
     offset += at;
-    rest = bytes.subarray(at);
+    rest = bytes.length - at;
+    const begin = offset - at;
     if (skip) {
       offset = await endOfLine(source, offset, range.to);
       read = offset;
-      rest = Buffer.alloc(0);
+      rest = 0;
     }
-    if (spans.length > 0) yield { bytes, offset: offset - at, spans, next: offset };
+    if (spans.length > 0) yield { bytes, offset: begin, spans, next: offset };
+    memory.copyWithin(0, at, at + rest);
   }
+}
+
+function grown(memory: Buffer, needed: number): Buffer {
+  const larger = Buffer.allocUnsafeSlow(Math.max(needed, memory.length * 2));
+  memory.copy(larger);
+  return larger;
 }
 
 /** Where the line ends that `from` is in. */

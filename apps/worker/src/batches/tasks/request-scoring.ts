@@ -56,6 +56,7 @@ export function requestScoring({ plan, batchId, giveUp }: ScoreTask): Scoring {
       failed: failures.length,
       inputBytes,
       write: () => ({ body: [Buffer.from(written.filter((line) => line !== undefined).join(''))], errors: failures }),
+      free: () => undefined,
     };
   }
 

@@ -34,6 +34,8 @@ export interface ScoredBlock {
   readonly inputBytes: number;
   /** Encodes the results; to be called in the blocks' order. */
   write(): { readonly body: readonly Uint8Array[]; readonly errors: readonly string[] };
+  /** To be called when what `write` gave has been written: it may be the results' own memory. */
+  free(): void;
 }
 
 /**
@@ -63,6 +65,7 @@ export async function scoreChunk(task: ScoreTask, context: TaskContext): Promise
         bytes += piece.byteLength;
         if (piece.byteLength > 0) yield piece;
       }
+      block.free();
     }
     const end = scoring.end();
     for (const piece of end.body) {

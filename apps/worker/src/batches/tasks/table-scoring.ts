@@ -2,6 +2,8 @@ import {
   InputEncoder,
   OutputEncoder,
   createWriter,
+  type ColumnValues,
+  type EncodedInputs,
   type GroupResult,
   type RowBlock,
   type RowProblem,
@@ -9,6 +11,7 @@ import {
 import { deserializeError } from '@sconce/errors';
 import type { ScoreTask } from '../dataset-protocol.ts';
 import { checkPieces } from '../run-pieces.ts';
+import { freeTensors } from '../transfer-list.ts';
 import type { ScoredBlock, Scoring } from './score-chunk.ts';
 import type { TaskContext } from './task-context.ts';
 
@@ -20,8 +23,17 @@ export async function tableScoring({ plan, giveUp }: ScoreTask): Promise<Scoring
   const passedAt = outputs.passThrough.map((name) => columns.indexOf(name));
   const writer = (await createWriter(plan.columns, plan.outputFormat, { csv: plan.csv })).part();
 
-  async function begin(block: RowBlock, context: TaskContext): Promise<ScoredBlock> {
-    const encoded = inputs.encode(block);
+  // Not async itself: a block is thousands of values, which should not live until its rows have run.
+  function begin(block: RowBlock, context: TaskContext): Promise<ScoredBlock> {
+    const { firstRow, rows } = block;
+    return run(inputs.encode(block), { firstRow, blockRows: rows, passed: outputs.take(block, passedAt) }, context);
+  }
+
+  async function run(
+    encoded: EncodedInputs,
+    { firstRow, blockRows, passed }: { firstRow: number; blockRows: number; passed: readonly ColumnValues[] },
+    context: TaskContext,
+  ): Promise<ScoredBlock> {
     const problems = new Map<number, RowProblem & { code?: string }>(encoded.problems);
     const results: GroupResult[] = [];
     const inputBytes = encoded.groups.reduce(
@@ -46,17 +58,18 @@ export async function tableScoring({ plan, giveUp }: ScoreTask): Promise<Scoring
       }),
     );
     results.sort((a, b) => (a.rows[0] ?? 0) - (b.rows[0] ?? 0));
-    const rows = block.rows - problems.size;
+    const rows = blockRows - problems.size;
     return {
       rows,
       failed: problems.size,
       inputBytes,
       write: () => ({
-        body: rows === 0 ? [] : writer.write(outputs.encode(block, results, passedAt)),
-        errors: [...problems]
-          .sort(([a], [b]) => a - b)
-          .map(([row, problem]) => errorLine(block.firstRow + row, problem)),
+        body: rows === 0 ? [] : writer.write(outputs.encode(results, passed)),
+        errors: [...problems].sort(([a], [b]) => a - b).map(([row, problem]) => errorLine(firstRow + row, problem)),
       }),
+      free: () => {
+        for (const result of results) freeTensors(result.outputs);
+      },
     };
   }
 

@@ -12,7 +12,8 @@ import {
 } from '@sconce/datasets';
 import { SconceError, toSconceError } from '@sconce/errors';
 import { DATATYPE_BYTES } from '@sconce/tensor';
-import { batchErrorOf, type BatchError, type BatchSpec } from '@sconce/queue';
+// Types alone: the queue's libraries would take some 15 MB in every dataset thread.
+import type { BatchError, BatchSpec } from '@sconce/queue';
 import type { DatasetTasks } from '../dataset-protocol.ts';
 import type { PinnedDataset, ScoredModel, ScoringPlan } from '../scoring-plan.ts';
 import { IdSet } from './id-set.ts';
@@ -39,7 +40,8 @@ export async function validateDataset(task: DatasetTasks['validate']['task'], co
   } catch (thrown) {
     const error = toSconceError(thrown);
     if (error.code !== 'invalid_dataset' && error.code !== 'invalid_request') throw error;
-    return { errors: [batchErrorOf(error.toJSON())] };
+    const { code, message, details } = error;
+    return { errors: [{ code, message, param: details.param ?? null, line: null }] };
   }
 }
 
