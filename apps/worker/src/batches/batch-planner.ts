@@ -242,9 +242,9 @@ function scoredModel({ name, version, signature, rowInputs }: BatchableModel, en
   return { name, version, endpoint, signature: { inputs, outputs }, rowInputs: [...rowInputs] };
 }
 
-/** Rows of a run: what registration found best, the very number of a `locked` model, one row where rows cannot share a run. */
-function runRowsOf({ axis, maxBatchRows }: BatchableModel): number {
-  return axis === 'none' ? 1 : maxBatchRows;
+/** Rows of a run: those that give the best throughput, the very number of a `locked` model, one row where rows cannot share a run. */
+function runRowsOf({ axis, maxBatchRows, bulkRows = maxBatchRows }: BatchableModel): number {
+  return axis === 'none' ? 1 : bulkRows;
 }
 
 function measuredPace({ measured = [] }: BatchableModel, runRows: number): number | undefined {

@@ -15,6 +15,11 @@ export interface BatchableModel {
   readonly rowInputs: ReadonlySet<string>;
   /** Most rows in one run; the very number of a `locked` model, whose runs are filled up by repeating the last row. */
   readonly maxBatchRows: number;
+  /**
+   * Rows of a run where throughput is all that counts, as when a dataset is scored: as many as make a run of some milliseconds, and
+   * `maxBatchRows` where those take longer or its owner has bounded them. Default `maxBatchRows`.
+   */
+  readonly bulkRows?: number;
   /** Runs of the model at once; as many as there are threads unless said. */
   readonly maxConcurrentRuns?: number;
   /** How long runs took when the model was registered: what is known before the first run here. */
@@ -44,7 +49,7 @@ export interface BatchRequest {
   readonly lane: Lane;
   /**
    * Rows of each run, counted from the request's first: its runs are then shared with no other request and cut nowhere else, so that the
-   * same request always gives the same bytes. At most the model's `maxBatchRows`. Without it rows run as suits all that wait.
+   * same request always gives the same bytes. Without it rows run as suits all that wait.
    */
   readonly runRows?: number;
   /** 1 (first) to 255; within a lane lower ones come first. */

@@ -213,7 +213,7 @@ export class MicroBatcher {
   #rowsOfRun(line: Line, model: BatchableModel, share: ModelShare): number {
     const most = model.maxBatchRows;
     const own = line.head?.request.runRows;
-    if (own !== undefined) return Math.min(own, most);
+    if (own !== undefined) return own;
     const idle = Math.min(this.#runner.threads, model.maxConcurrentRuns ?? Infinity) - this.#runs.size;
     if (model.axis !== 'dynamic' || idle < 2 || line.rows < 2) return most;
     const rows = Math.min(most, line.rows);
