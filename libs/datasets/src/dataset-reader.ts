@@ -52,6 +52,8 @@ export interface ReadOptions {
   readonly range: ChunkRange;
   /** Columns wanted, by name. */
   readonly columns: readonly string[];
+  /** Those of `columns` that become an FP32 tensor, one element each, in order: a reader may give them as such (`RowBlock.numbers`). */
+  readonly numbers?: readonly string[] | undefined;
   /** Rows of a block, but for the chunk's last one. Blocks of one dataset always begin at multiples of it. */
   readonly blockRows: number;
 }

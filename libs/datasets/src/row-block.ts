@@ -17,6 +17,11 @@ export interface RowBlock {
   readonly firstRow: number;
   readonly rows: number;
   readonly cells: Cells;
+  /**
+   * Where the reader read the numbers that were asked for: row by row. Cells then have those columns only in the rows that `rest` names,
+   * whose numbers are not among these.
+   */
+  readonly numbers?: { readonly values: Float32Array; readonly rest: readonly number[] };
   /** Rows that could not be read, by their place in the block; their cells mean nothing. */
   readonly problems: ReadonlyMap<number, RowProblem>;
 }

@@ -19,7 +19,6 @@ const MAX_LIST_BYTES = 256 * 1024 ** 2;
 export class BatchMaintenance {
   readonly #id = randomUUID();
   readonly #timers: NodeJS.Timeout[] = [];
-  readonly #running = new Set<Promise<void>>();
 
   constructor(
     @Inject(CONFIG) private readonly config: WorkerConfig,
@@ -36,10 +35,10 @@ export class BatchMaintenance {
     this.#every(REMOVE_MS, () => this.#remove());
   }
 
+  /** Does not wait for what is under way: while Redis is away that takes as long as it is. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    await Promise.all(this.#running);
-    await this.work.withdrawSlots(this.config.pool, { id: this.#id, slots: this.chunks.slots }).catch(() => undefined);
+    await this.work.withdrawSlots(this.config.pool, { id: this.#id, slots: this.chunks.slots });
   }
 
   #every(ms: number, work: () => Promise<void>): void {
@@ -47,13 +46,11 @@ export class BatchMaintenance {
     const once = (): void => {
       if (busy) return;
       busy = true;
-      const running = work()
+      void work()
         .catch((error: unknown) => this.logger.warn({ err: error }, 'batch maintenance'))
         .finally(() => {
           busy = false;
-          this.#running.delete(running);
         });
-      this.#running.add(running);
     };
     once();
     this.#timers.push(setInterval(once, ms).unref());

@@ -1,12 +1,13 @@
 import Papa from 'papaparse';
 import type { OpenByteSource } from '@sconce/storage';
 import { datasetError, listed, shown } from '../dataset-error.ts';
-import type { DatasetReader } from '../dataset-reader.ts';
+import type { DatasetReader, ReadOptions } from '../dataset-reader.ts';
 import { MAX_RECORD_BYTES } from '../limits.ts';
 import type { RecordSpan, RecordSyntax } from '../text/record-scanner.ts';
 import { recordWindows } from '../text/record-windows.ts';
 import { planText } from '../text/text-plan.ts';
 import { readText, type ParsedRows, type RecordParser } from '../text/text-rows.ts';
+import { SKIPPED, readNumberFields, textPlace, type FieldPlan } from './number-fields.ts';
 
 /** How a CSV file is written. Quotes are `"`, doubled within a quoted field (RFC 4180); lines end with LF or CRLF. */
 export interface CsvOptions {
@@ -44,7 +45,7 @@ export async function openCsv(source: OpenByteSource, options: CsvOptions): Prom
     closed: true,
     start: { row: 0, offset: header ? first.next : begin },
     plan: (from, size) => planText(source, from, { size, syntax }),
-    read: (read) => readText(source, read, { syntax, parser: new CsvParser(names, read.columns, delimiter) }),
+    read: (read) => readText(source, read, { syntax, parser: new CsvParser(names, read, delimiter) }),
     [Symbol.asyncDispose]: () => source.close(),
   };
 }
@@ -78,13 +79,24 @@ async function firstRecord(
 
 class CsvParser implements RecordParser {
   readonly at: readonly number[];
+  readonly numbers: number;
   readonly #names: readonly string[];
   readonly #delimiter: string;
+  /** Columns in the order in which rows have them: those that are no numbers first. */
+  readonly #order: readonly number[];
+  readonly #plan: FieldPlan;
 
-  constructor(names: readonly string[], wanted: readonly string[], delimiter: string) {
+  constructor(names: readonly string[], { columns, numbers = [] }: ReadOptions, delimiter: string) {
     this.#names = names;
     this.#delimiter = delimiter;
-    this.at = wanted.map((name) => names.indexOf(name));
+    this.numbers = numbers.length;
+    const texts = columns.filter((name) => !numbers.includes(name));
+    const order = [...texts, ...numbers];
+    this.#order = order.map((name) => names.indexOf(name));
+    this.at = columns.map((name) => order.indexOf(name));
+    this.#plan = new Int32Array(names.length).fill(SKIPPED);
+    for (const [place, name] of texts.entries()) this.#plan[names.indexOf(name)] = textPlace(place);
+    for (const [place, name] of numbers.entries()) this.#plan[names.indexOf(name)] = place;
   }
 
   parse(bytes: Buffer, spans: readonly RecordSpan[], into: ParsedRows): void {
@@ -92,16 +104,39 @@ class CsvParser implements RecordParser {
     const last = spans.at(-1);
     if (first === undefined || last === undefined) return;
     const region = bytes.subarray(first.start, last.end);
-    const rows = region.includes(QUOTE) ? undefined : this.#parsePlain(region, spans.length);
+    const hasQuotes = region.includes(QUOTE);
+    if (into.numbers !== undefined && !hasQuotes) {
+      for (const span of spans) this.#addNumbers(bytes, span, into);
+      return;
+    }
+    const rows = hasQuotes ? undefined : this.#parsePlain(region, spans.length);
     if (rows !== undefined) {
       for (const cells of rows) this.#add(cells, into);
       return;
     }
-    for (const { start, end } of spans) {
-      const { cells, problem } = parseRecord(bytes.toString('utf8', start, end), this.#delimiter);
-      if (problem !== undefined) into.problems.set(into.rows.length, { message: problem });
-      this.#add(cells, into);
-    }
+    for (const span of spans) this.#addRecord(bytes, span, into);
+  }
+
+  #addNumbers(bytes: Buffer, span: RecordSpan, into: ParsedRows): void {
+    const row = into.rows.length;
+    const texts: string[] = [];
+    const isRead =
+      into.numbers !== undefined &&
+      readNumberFields(bytes, span, {
+        plan: this.#plan,
+        delimiter: this.#delimiter.charCodeAt(0),
+        numbers: into.numbers.values,
+        at: row * this.numbers,
+        texts,
+      });
+    if (isRead) into.rows.push(texts);
+    else this.#addRecord(bytes, span, into);
+  }
+
+  #addRecord(bytes: Buffer, { start, end }: RecordSpan, into: ParsedRows): void {
+    const { cells, problem } = parseRecord(bytes.toString('utf8', start, end), this.#delimiter);
+    if (problem !== undefined) into.problems.set(into.rows.length, { message: problem });
+    this.#add(cells, into);
   }
 
   /** Many records at once where none has a quote; undefined where there are blank lines between them. */
@@ -129,7 +164,8 @@ class CsvParser implements RecordParser {
           : `the row has ${cells.length} fields; the header names ${expected} columns, and ${shown(missing)} is the first without a field`;
       into.problems.set(into.rows.length, { message, ...(missing === undefined ? {} : { column: missing }) });
     }
-    into.rows.push(cells);
+    into.numbers?.rest.push(into.rows.length);
+    into.rows.push(this.#order.map((column) => cells[column]));
   }
 }
 

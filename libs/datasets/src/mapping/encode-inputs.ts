@@ -24,6 +24,8 @@ export interface EncodedInputs {
 export class InputEncoder {
   /** Columns that have to be read, in the order in which blocks have them. */
   readonly columns: readonly string[];
+  /** Those that make an FP32 tensor, one element each: worth reading as numbers at once. */
+  readonly numbers: readonly string[] | undefined;
   readonly #inputs: readonly MappedInput[];
   readonly #options: ElementOptions;
   readonly #constants: ReadonlyMap<string, Tensor>;
@@ -33,6 +35,7 @@ export class InputEncoder {
     this.#inputs = inputs;
     this.#options = options;
     this.columns = columnsOf(inputs);
+    this.numbers = numbersOf(inputs);
     this.#constants = new Map(
       inputs.flatMap((input) =>
         input.source.kind === 'constant' ? [[input.name, constantTensor(input, input.source.value, options)]] : [],
@@ -76,12 +79,27 @@ export class InputEncoder {
     if (source.kind === 'constant') throw new Error('a constant has its tensor');
     const names = source.kind === 'list' ? [source.column] : source.columns;
     const at = names.map((column) => this.columns.indexOf(column));
-    const fill: Fill = { block, input, names, at, problems, options };
+    const numbers = isSame(names, this.numbers) ? block.numbers : undefined;
+    const fill: Fill = { block, input, names, at, problems, options, numbers };
     if (input.datatype === 'BYTES') return encodeText(fill);
     const size = sizeOf(input.rowShape, name);
     if (size === undefined) return encodeFree(fill, input.datatype);
     return encodeFixed(fill, input.datatype, size);
   }
+}
+
+/** The first input whose elements are FP32 with a column each. */
+function numbersOf(inputs: readonly MappedInput[]): readonly string[] | undefined {
+  for (const { source, datatype, rowShape } of inputs) {
+    if (datatype !== 'FP32') continue;
+    if (source.kind === 'scalars' && new Set(source.columns).size === source.columns.length) return source.columns;
+    if (source.kind === 'list' && rowShape.length === 0) return [source.column];
+  }
+  return undefined;
+}
+
+function isSame(names: readonly string[], others: readonly string[] | undefined): boolean {
+  return others?.length === names.length && names.every((name, index) => others[index] === name);
 }
 
 function keyOf(encoded: readonly EncodedInput[], row: number): string {
@@ -95,6 +113,8 @@ interface Fill {
   readonly at: readonly number[];
   readonly problems: Map<number, RowProblem>;
   readonly options: ElementOptions;
+  /** What the reader read of the input as numbers already. */
+  readonly numbers: RowBlock['numbers'];
 }
 
 type EncodedInput =
@@ -107,8 +127,8 @@ type EncodedInput =
 
 /** Rows of one size: one array for the block, from which bad rows are left out at the end. */
 function encodeFixed(fill: Fill, datatype: FixedDatatype, size: number): EncodedInput {
-  const { block, input, problems, names, at, options } = fill;
-  const out = elementsOf(datatype, block.rows * size);
+  const { block, input, problems, names, at, options, numbers } = fill;
+  const out = numbers?.values ?? elementsOf(datatype, block.rows * size);
   const [only = ''] = names;
   const lists = input.source.kind === 'list' && !(size === 1 && input.rowShape.length === 0);
   if (lists) {
@@ -120,9 +140,9 @@ function encodeFixed(fill: Fill, datatype: FixedDatatype, size: number): Encoded
       const problem = writeList(target, value, input.rowShape);
       if (problem !== undefined) problems.set(row, { column: only, message: problem });
     }
-  } else if (!(datatype === 'FP32' && fillText(out as Float32Array, block.cells, at))) {
+  } else if (numbers !== undefined || !(datatype === 'FP32' && fillText(out as Float32Array, block.cells, at))) {
     const target = { datatype, out, options };
-    for (let row = 0; row < block.rows; row++) {
+    for (const row of numbers?.rest ?? Array.from({ length: block.rows }, (_, index) => index)) {
       if (problems.has(row)) continue;
       for (let index = 0; index < size; index++) {
         const problem = writeElement(target, row * size + index, cellOf(block.cells, row, at[index] ?? -1));

@@ -9,6 +9,8 @@ import { recordWindows } from './record-windows.ts';
 export interface RecordParser {
   /** Where the columns asked for stand in the rows that `parse` makes. */
   readonly at: readonly number[];
+  /** Numbers of a row that it reads as such. */
+  readonly numbers?: number;
   /** Appends one row per span to `rows`, whatever is in it, and a problem for each that is no row. */
   parse(bytes: Buffer, spans: readonly RecordSpan[], into: ParsedRows): void;
 }
@@ -17,6 +19,8 @@ export interface RecordParser {
 export interface ParsedRows {
   readonly rows: (readonly unknown[])[];
   readonly problems: Map<number, RowProblem>;
+  /** Where the parser reads numbers: of all the block's rows, and which rows have them among their cells instead. */
+  readonly numbers?: { readonly values: Float32Array; readonly rest: number[] };
 }
 
 const NO_ROW: readonly unknown[] = [];
@@ -31,12 +35,23 @@ export async function* readText(
   const { syntax, parser } = format;
   const end = range.offset + range.length;
   let firstRow = range.firstRow;
-  let block: ParsedRows = { rows: [], problems: new Map() };
+  const empty = (): ParsedRows => {
+    const count = Math.min(blockRows, range.firstRow + range.rows - firstRow) * (parser.numbers ?? 0);
+    const numbers = count === 0 ? undefined : { values: new Float32Array(count), rest: [] };
+    return { rows: [], problems: new Map(), ...(numbers === undefined ? {} : { numbers }) };
+  };
+  let block = empty();
   const finish = (): RowBlock => {
-    const { rows, problems } = block;
-    const done = { firstRow, rows: rows.length, cells: { by: 'row' as const, rows, at: parser.at }, problems };
+    const { rows, problems, numbers } = block;
+    const done = {
+      firstRow,
+      rows: rows.length,
+      cells: { by: 'row' as const, rows, at: parser.at },
+      ...(numbers === undefined ? {} : { numbers }),
+      problems,
+    };
     firstRow += rows.length;
-    block = { rows: [], problems: new Map() };
+    block = empty();
     return done;
   };
   for await (const { bytes, spans } of recordWindows(source, { from: range.offset, to: end }, syntax)) {

@@ -3,7 +3,7 @@ import { FileRecords } from '../files/file-records.ts';
 import { Keys } from '../keys.ts';
 import { publishNotice } from '../notices.ts';
 import type { QueueConfig } from '../queue-config.ts';
-import { closeRedis, connectRedis } from '../redis-connection.ts';
+import { closeRedis, connectRedis, farewell } from '../redis-connection.ts';
 import { WebhookQueue } from '../webhooks/webhook-queue.ts';
 import { BatchQueues } from './batch-queues.ts';
 import { BatchRecords } from './batch-records.ts';
@@ -50,7 +50,7 @@ export class BatchWork {
   /** Takes this worker's word back. */
   async withdrawSlots(pool: string, worker: { readonly id: string; readonly slots: number }): Promise<void> {
     if (this.#redis.status !== 'ready') return;
-    await this.#redis.zrem(this.#keys.slots(pool), `${worker.id} ${worker.slots}`);
+    await farewell(this.#redis.zrem(this.#keys.slots(pool), `${worker.id} ${worker.slots}`));
   }
 
   /** Chunks that the workers of a pool run at once, all together. */
@@ -61,7 +61,7 @@ export class BatchWork {
 
   /** Closes the connection. */
   async close(): Promise<void> {
-    await Promise.all([this.queues.close(), this.webhooks.close()]);
+    await farewell(Promise.all([this.queues.close(), this.webhooks.close()]));
     await closeRedis(this.#redis);
   }
 }

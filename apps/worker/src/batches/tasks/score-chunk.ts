@@ -18,6 +18,8 @@ const MAX_PART_BYTES = 2 ** 40;
 export interface Scoring {
   /** Columns to read. */
   readonly columns: readonly string[];
+  /** Those of them that are best read as numbers. */
+  readonly numbers?: readonly string[] | undefined;
   /** Has a block's rows run. */
   begin(block: RowBlock, context: TaskContext): Promise<ScoredBlock>;
   /** What comes behind the last block in the body, and the trailer. */
@@ -53,7 +55,12 @@ export async function scoreChunk(task: ScoreTask, context: TaskContext): Promise
   let bytes = 0;
   let trailer = 0;
   await using reader = await openDataset(await context.sources.open(plan.dataset), plan.format, { csv: plan.csv });
-  const blocks = reader.read({ range, columns: scoring.columns, blockRows: plan.blockRows });
+  const blocks = reader.read({
+    range,
+    columns: scoring.columns,
+    numbers: scoring.numbers,
+    blockRows: plan.blockRows,
+  });
 
   async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
     for await (const block of inOrder(blocks, (own) => scoring.begin(own, context), signal)) {

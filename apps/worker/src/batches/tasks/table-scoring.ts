@@ -75,6 +75,8 @@ export async function tableScoring({ plan, giveUp }: ScoreTask): Promise<Scoring
 
   return {
     columns,
+    // A column that is passed through has to come as text too.
+    numbers: inputs.numbers?.some((name) => outputs.passThrough.includes(name)) === true ? undefined : inputs.numbers,
     begin,
     end: () => writer.end(),
     giveUp: (block) => {
