@@ -21,8 +21,8 @@ import type { TaskContext } from './task-context.ts';
 
 /** Bytes of inputs that a block should hold. */
 const BLOCK_BYTES = 512 * 1024;
-/** Runs of a block: where rows are small it would hold thousands, and a chunk cannot be less than a block. */
-const MAX_BLOCK_RUNS = 16;
+/** Runs of a block: a chunk cannot be less than one, and a run may take seconds. */
+const MAX_BLOCK_RUNS = 4;
 /** Largest dataset after decompression. */
 const MAX_UNPACKED_BYTES = 2 ** 40;
 /** Errors that a batch tells of. */
