@@ -1,0 +1,149 @@
+import type { ByteSource } from '@sconce/storage';
+import { damagedAt, MessageSource } from './message-source.ts';
+
+/** Messages of a file that are looked at at the same time. */
+const AT_ONCE = 16;
+
+/** Where a batch of rows lies. */
+export interface Batch {
+  /** Where its message begins. */
+  readonly offset: number;
+  readonly firstRow: number;
+  readonly rows: number;
+  /** Dictionaries of the index that stand before it. */
+  readonly dictionaries: number;
+}
+
+/** Where values of a dictionary lie. */
+export interface PlacedDictionary {
+  readonly offset: number;
+  readonly id: number;
+  /** They come behind those that there are, in place of taking their place. */
+  readonly isDelta: boolean;
+}
+
+/** Where the batches and dictionaries of a file lie; of a stream as far as it has been walked. A batch takes some 24 bytes. */
+export class BatchIndex {
+  readonly dictionaries: PlacedDictionary[] = [];
+  readonly #offsets: number[] = [];
+  readonly #firstRows: number[] = [];
+  readonly #dictionaryCounts: number[] = [];
+  #rows: number;
+
+  constructor(firstRow = 0) {
+    this.#rows = firstRow;
+  }
+
+  /** The number of the row behind the last batch. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Adds a batch behind the others. */
+  add(offset: number, rows: number): void {
+    if (rows === 0) return;
+    this.#offsets.push(offset);
+    this.#firstRows.push(this.#rows);
+    this.#dictionaryCounts.push(this.dictionaries.length);
+    this.#rows += rows;
+  }
+
+  /** The batch in which a row is, of those that are known. */
+  find(row: number): Batch | undefined {
+    let low = 0;
+    let high = this.#firstRows.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#firstRows[middle] ?? 0) <= row) low = middle;
+      else high = middle - 1;
+    }
+    const offset = this.#offsets[low];
+    const firstRow = this.#firstRows[low];
+    const dictionaries = this.#dictionaryCounts[low];
+    if (offset === undefined || firstRow === undefined || dictionaries === undefined) return undefined;
+    const rows = (this.#firstRows[low + 1] ?? this.#rows) - firstRow;
+    return row >= firstRow && row < firstRow + rows ? { offset, firstRow, rows, dictionaries } : undefined;
+  }
+}
+
+/** The index of a file, out of the places that its footer names. @throws SconceError `invalid_dataset`. */
+export async function indexFile(
+  source: ByteSource,
+  offsets: { readonly batches: readonly number[]; readonly dictionaries: readonly number[] },
+): Promise<BatchIndex> {
+  const index = new BatchIndex();
+  await eachMessage(source, offsets.dictionaries, (messages, offset) => readDictionary(messages, offset)).then((all) =>
+    index.dictionaries.push(...all),
+  );
+  const rows = await eachMessage(source, offsets.batches, async (messages, offset) => {
+    const placed = await messages.at(offset);
+    if (placed?.message.kind !== 'batch') throw damagedAt(offset, 'there is no batch of rows');
+    return placed.message.rows;
+  });
+  for (const [at, offset] of offsets.batches.entries()) index.add(offset, rows[at] ?? 0);
+  return index;
+}
+
+async function readDictionary(messages: MessageSource, offset: number): Promise<PlacedDictionary> {
+  const placed = await messages.at(offset);
+  if (placed?.message.kind !== 'dictionary') throw damagedAt(offset, 'there is no dictionary');
+  return { offset, id: placed.message.id, isDelta: placed.message.isDelta };
+}
+
+/** Several readers, each of a part of the file, in order: small messages then share what is read ahead. */
+async function eachMessage<Result>(
+  source: ByteSource,
+  offsets: readonly number[],
+  look: (messages: MessageSource, offset: number) => Promise<Result>,
+): Promise<Result[]> {
+  const share = Math.max(1, Math.ceil(offsets.length / AT_ONCE));
+  const parts = Array.from({ length: Math.ceil(offsets.length / share) }, async (_, part) => {
+    const messages = new MessageSource(source);
+    const results: Result[] = [];
+    for (const offset of offsets.slice(part * share, (part + 1) * share)) results.push(await look(messages, offset));
+    return results;
+  });
+  return (await Promise.all(parts)).flat();
+}
+
+/** The index of a stream, walked from one message to the next as far as it is asked for. */
+export class StreamWalk {
+  readonly index: BatchIndex;
+  /** Whether there is nothing more. */
+  ended = false;
+  /** Where it has come to. */
+  next: number;
+  readonly #messages: MessageSource;
+
+  /** @param from a message, and the number of the next row there. */
+  constructor(source: ByteSource, from: { readonly offset: number; readonly row: number }) {
+    this.index = new BatchIndex(from.row);
+    this.next = from.offset;
+    this.#messages = new MessageSource(source);
+  }
+
+  /** Walks on until all rows below `rows` are known, or to the end. @throws SconceError `invalid_dataset`. */
+  async toRow(rows: number): Promise<void> {
+    while (!this.ended && this.index.rows < rows) await this.#step();
+  }
+
+  /** Walks on to the message at `offset`. @throws SconceError `invalid_dataset`. */
+  async toMessage(offset: number): Promise<void> {
+    while (!this.ended && this.next < offset) await this.#step();
+  }
+
+  async #step(): Promise<void> {
+    const placed = await this.#messages.at(this.next);
+    if (placed === undefined) {
+      this.ended = true;
+      return;
+    }
+    const { message, offset, end } = placed;
+    if (message.kind === 'schema') throw damagedAt(offset, 'a second schema follows, as if files had been joined');
+    if (message.kind === 'dictionary') {
+      this.index.dictionaries.push({ offset, id: message.id, isDelta: message.isDelta });
+    }
+    if (message.kind === 'batch') this.index.add(offset, message.rows);
+    this.next = end;
+  }
+}

@@ -1,0 +1,76 @@
+import type { BatchLayout } from './arrow-messages.ts';
+import type { ArrowField, ArrowType } from './arrow-schema.ts';
+
+/** Where a column, or a member of one, lies in a batch. */
+export interface ColumnLayout {
+  readonly field: ArrowField;
+  readonly length: number;
+  readonly nulls: number;
+  /** Number of its first buffer. */
+  readonly buffer: number;
+  /** Buffers that views point into. */
+  readonly variadic: number;
+  readonly children: readonly ColumnLayout[];
+}
+
+/** Lays the columns of a schema over the nodes and buffers of a batch. @throws RangeError where they do not fit. */
+export function layColumns(fields: readonly ArrowField[], layout: BatchLayout): readonly ColumnLayout[] {
+  const at = { node: 0, buffer: 0, variadic: 0 };
+  const columns = fields.map((field) => layColumn(field, layout, at));
+  if (at.buffer > layout.buffers.length) {
+    throw new RangeError(`a batch has ${layout.buffers.length} buffers, and its columns need ${at.buffer}`);
+  }
+  for (const { field, length } of columns) {
+    if (length !== layout.rows) throw new RangeError(`column ${field.name} has ${length} of ${layout.rows} rows`);
+  }
+  return columns;
+}
+
+/** All buffers of a column, its members' among them. */
+export function buffersOf(column: ColumnLayout): number[] {
+  const own = Array.from(
+    { length: buffersOfType(typeOf(column.field)) + column.variadic },
+    (_, i) => column.buffer + i,
+  );
+  return [...own, ...column.children.flatMap(buffersOf)];
+}
+
+/** What lies in the batch: for values in a dictionary the integers that stand for them. */
+export function typeOf({ type, dictionary }: ArrowField): ArrowType {
+  return dictionary?.index ?? type;
+}
+
+function layColumn(
+  field: ArrowField,
+  layout: BatchLayout,
+  at: { node: number; buffer: number; variadic: number },
+): ColumnLayout {
+  const node = layout.nodes[at.node];
+  if (node === undefined) throw new RangeError('a batch has fewer columns than the schema');
+  if (node.length < 0) throw new RangeError(`a column has ${node.length} values`);
+  at.node += 1;
+  const type = typeOf(field);
+  const { buffer } = at;
+  const variadic = type.kind === 'bytes' && type.layout === 'view' ? (layout.variadic[at.variadic++] ?? 0) : 0;
+  at.buffer += buffersOfType(type) + variadic;
+  // The members of a dictionary's values lie in the dictionary.
+  const members = field.dictionary === undefined ? field.children : [];
+  const children = members.map((child) => layColumn(child, layout, at));
+  return { field, length: node.length, nulls: node.nulls, buffer, variadic, children };
+}
+
+function buffersOfType(type: ArrowType): number {
+  switch (type.kind) {
+    case 'null':
+      return 0;
+    case 'fixed_list':
+    case 'struct':
+      return 1;
+    case 'bytes':
+      return type.layout === 'view' ? 2 : 3;
+    case 'other':
+      return type.buffers;
+    default:
+      return 2;
+  }
+}

@@ -1,0 +1,57 @@
+import type { Encoding, SchemaElement } from './hyparquet-parts.ts';
+import type { ColumnDatatype, OutputColumn } from '../output/output-mapping.ts';
+
+/** A column of results as Parquet stores it. */
+export interface StoredColumn {
+  readonly name: string;
+  readonly datatype: ColumnDatatype;
+  /** Values, lists and elements of lists may be null. */
+  readonly optional: boolean;
+  readonly isList: boolean;
+  /** The column, and what is below it: the last one holds the values. */
+  readonly elements: readonly SchemaElement[];
+  /** Where it is not left to the writer. */
+  readonly encoding?: Encoding;
+}
+
+const TYPES: Readonly<Record<ColumnDatatype, Partial<SchemaElement>>> = {
+  BOOL: { type: 'BOOLEAN' },
+  INT8: integer(8, true),
+  INT16: integer(16, true),
+  INT32: { type: 'INT32' },
+  INT64: { type: 'INT64' },
+  UINT8: integer(8, false),
+  UINT16: integer(16, false),
+  UINT32: integer(32, false),
+  UINT64: integer(64, false),
+  FP32: { type: 'FLOAT' },
+  FP64: { type: 'DOUBLE' },
+  BYTES: { type: 'BYTE_ARRAY', converted_type: 'UTF8', logical_type: { type: 'STRING' } },
+  JSON: { type: 'BYTE_ARRAY', converted_type: 'UTF8', logical_type: { type: 'STRING' } },
+};
+
+/** How a column is stored: outputs required, what is passed through optional; shapes as lists of all their elements. */
+export function storedColumn({ name, datatype, rowShape, source }: OutputColumn): StoredColumn {
+  const optional = source.kind === 'column';
+  const repetition_type = optional ? 'OPTIONAL' : 'REQUIRED';
+  const isList = rowShape.length > 0;
+  const type = TYPES[datatype];
+  const elements: SchemaElement[] = isList
+    ? [
+        { name, repetition_type, num_children: 1, converted_type: 'LIST', logical_type: { type: 'LIST' } },
+        { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+        { ...type, name: 'element', repetition_type },
+      ]
+    : [{ ...type, name, repetition_type }];
+  // A dictionary takes 0 and -0 for one, and of floats hardly any come twice.
+  const plain = datatype === 'FP32' || datatype === 'FP64';
+  return { name, datatype, optional, isList, elements, ...(plain ? { encoding: 'PLAIN' } : {}) };
+}
+
+/** By the older annotation alone: hyparquet-writer writes the width of the newer one as another type than the format has. */
+function integer(bitWidth: 8 | 16 | 32 | 64, isSigned: boolean): Partial<SchemaElement> {
+  return {
+    type: bitWidth === 64 ? 'INT64' : 'INT32',
+    converted_type: `${isSigned ? 'INT' : 'UINT'}_${bitWidth}`,
+  };
+}
