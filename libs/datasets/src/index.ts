@@ -1,5 +1,5 @@
 export { datasetError, type RowProblem } from './dataset-error.ts';
-export { DATASET_FORMATS, MEDIA_TYPES, formatOfName, type DatasetFormat } from './dataset-format.ts';
+export { DATASET_FORMATS, MEDIA_TYPES, type DatasetFormat } from './dataset-format.ts';
 export type {
   ChunkRange,
   ChunkSize,

@@ -1,4 +1,4 @@
-import { toBfloat16Bits, type FixedDatatype } from '@sconce/tensor';
+import { allocateView, toBfloat16Bits, type FixedDatatype } from '@sconce/tensor';
 import { shown } from '../dataset-error.ts';
 
 /** Any typed array that holds elements of a tensor. */
@@ -14,22 +14,6 @@ export type ElementArray =
   | Float16Array
   | Float32Array
   | Float64Array;
-
-const ARRAYS = {
-  BOOL: Uint8Array,
-  UINT8: Uint8Array,
-  UINT16: Uint16Array,
-  UINT32: Uint32Array,
-  UINT64: BigUint64Array,
-  INT8: Int8Array,
-  INT16: Int16Array,
-  INT32: Int32Array,
-  INT64: BigInt64Array,
-  FP16: Float16Array,
-  BF16: Uint16Array,
-  FP32: Float32Array,
-  FP64: Float64Array,
-} as const satisfies Record<FixedDatatype, unknown>;
 
 const RANGES: Readonly<Partial<Record<FixedDatatype, readonly [number, number]>>> = {
   UINT8: [0, 0xff],
@@ -53,7 +37,7 @@ export interface ElementOptions {
 
 /** Zeroed elements. */
 export function elementsOf(datatype: FixedDatatype, count: number): ElementArray {
-  return new ARRAYS[datatype](count);
+  return allocateView(datatype, count);
 }
 
 /**

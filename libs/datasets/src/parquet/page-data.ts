@@ -102,7 +102,8 @@ function split(
       start: 0,
     };
   }
-  if (header.bitPackedLevels && maxRepetition + maxDefinition > 0) {
+  const { bitPacked } = header;
+  if ((bitPacked.definition && maxDefinition > 0) || (bitPacked.repetition && maxRepetition > 0)) {
     throw new PageProblem(
       'its levels are in the BIT_PACKED encoding, given up long ago',
       'Write the file with a newer writer.',

@@ -6,6 +6,10 @@ const MAX_PAGE_BYTES = 256 * 1024 ** 2;
 /** Most values of a page that is decoded: runs of one value take hardly any bytes. */
 const MAX_PAGE_VALUES = 2 ** 25;
 
+/** BIT_PACKED. */
+const OLD_LEVELS = 4;
+const NO_LEVELS = { definition: false, repetition: false } as const;
+
 const KINDS = ['data', 'index', 'dictionary', 'data_v2'] as const;
 
 const ENCODINGS: readonly Encoding[] = [
@@ -42,8 +46,8 @@ export interface PageHeader {
     readonly repetitionBytes: number;
     readonly compressed: boolean;
   };
-  /** Version 1 only: levels are in the encoding given up long ago. */
-  readonly bitPackedLevels: boolean;
+  /** Version 1 only: which levels, where there are any, are in the encoding given up long ago. */
+  readonly bitPacked: { readonly definition: boolean; readonly repetition: boolean };
 }
 
 /** What makes a page unreadable, and what can be done about it. */
@@ -78,7 +82,7 @@ export function readPageHeader(bytes: Uint8Array): PageHeader {
     uncompressedBytes,
     ...(typeof crc === 'number' ? { crc: crc >>> 0 } : {}),
   };
-  if (kind === 'index') return { ...common, encoding: 'PLAIN', values: 0, bitPackedLevels: false };
+  if (kind === 'index') return { ...common, encoding: 'PLAIN', values: 0, bitPacked: NO_LEVELS };
   const own = header.get({ data: 5, dictionary: 7, data_v2: 8 }[kind]);
   if (!(own instanceof Map)) throw new PageProblem('the header of a page is incomplete');
   const fields: ThriftStruct = own;
@@ -87,8 +91,8 @@ export function readPageHeader(bytes: Uint8Array): PageHeader {
   const encoding = ENCODINGS[count(fields.get(kind === 'data_v2' ? 4 : 2))];
   if (encoding === undefined) throw new PageProblem('a page is in no known encoding');
   if (kind !== 'data_v2') {
-    const bitPackedLevels = kind === 'data' && (fields.get(3) === 4 || fields.get(4) === 4);
-    return { ...common, encoding, values, bitPackedLevels };
+    const bitPacked = { definition: fields.get(3) === OLD_LEVELS, repetition: fields.get(4) === OLD_LEVELS };
+    return { ...common, encoding, values, bitPacked };
   }
   const v2 = {
     rows: count(fields.get(3)),
@@ -101,7 +105,7 @@ export function readPageHeader(bytes: Uint8Array): PageHeader {
   if (v2.nulls > values || v2.rows > values || levels > compressedBytes || levels > uncompressedBytes) {
     throw new PageProblem('the header of a page contradicts itself');
   }
-  return { ...common, encoding, values, v2, bitPackedLevels: false };
+  return { ...common, encoding, values, v2, bitPacked: NO_LEVELS };
 }
 
 function count(value: ThriftValue | undefined): number {

@@ -1,0 +1,115 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { SconceClient, type Batch } from '@sconce/client';
+import { eventually, temporaryFolder } from '@sconce/testing';
+import { sconce, startSconce } from '../support/cli.ts';
+import { startStack, type Stack } from '../support/stack.ts';
+
+// `sconce score` and `sconce batches`, as a person runs them.
+
+const EXAMPLES = fileURLToPath(new URL('../../examples/digits/', import.meta.url));
+
+let stack: Stack;
+let folder: string;
+let env: Record<string, string>;
+
+beforeAll(async () => {
+  stack = await startStack();
+  await Promise.all([stack.pushFile(join(EXAMPLES, 'digits.onnx'), 'digits'), stack.push('slow')]);
+  folder = temporaryFolder('score');
+  env = { SCONCE_URL: stack.url };
+});
+
+const path = (name: string): string => join(folder, name);
+
+describe('sconce score', () => {
+  it('scores the held-out rows with PyTorch’s accuracy', async () => {
+    const args = ['score', 'digits', join(EXAMPLES, 'heldout.csv'), '-o', path('scored.csv')];
+    const { code, stdout } = await sconce(
+      [...args, '--input', 'pixels=p*', '--output', 'digit=argmax(logits)', '--keep', 'label'],
+      env,
+    );
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^500 rows scored in .* rows\/s\): .*scored\.csv$/m);
+    const [header, ...rows] = readFileSync(path('scored.csv'), 'utf8').trimEnd().split('\n');
+    expect([header, rows.length]).toEqual(['label,digit', 500]);
+    expect(rows.filter((row) => row.split(',')[0] === row.split(',')[1]).length).toBe(490);
+  });
+
+  it('writes rows that fail beside the results, and says so', async () => {
+    writeFileSync(
+      path('some.csv'),
+      `id,${Array.from({ length: 64 }, (_, p) => `p${p}`).join(',')}\n1,${'1,'.repeat(63)}1\n2,x${',1'.repeat(63)}\n`,
+    );
+    const { code, stdout } = await sconce(
+      ['score', 'digits', path('some.csv'), '-o', path('some.jsonl'), '--input', 'pixels=p*', '--json'],
+      env,
+    );
+    expect([code, JSON.parse(stdout)]).toMatchObject([
+      0,
+      { status: 'completed', request_counts: { completed: 1, failed: 1 }, output: path('some.jsonl') },
+    ]);
+    expect(JSON.parse(readFileSync(`${path('some.jsonl')}.errors.jsonl`, 'utf8'))).toMatchObject({
+      row: 2,
+      error: { param: 'p0' },
+    });
+  });
+
+  it.each<[string, string[], 1 | 2, RegExp]>([
+    ['no model', ['score', 'none', join(EXAMPLES, 'heldout.csv'), '-o', 'x.csv'], 1, /no model|none/i],
+    ['no file', ['score', 'digits', 'nothing.csv', '-o', 'x.csv'], 2, /There is no file nothing\.csv/],
+    ['no format', ['score', 'digits', join(EXAMPLES, 'README.md'), '-o', 'x.csv'], 2, /tells no format/],
+    ['nowhere to go', ['score', 'digits', join(EXAMPLES, 'heldout.csv')], 2, /nowhere/],
+    [
+      'columns it does not find',
+      ['score', 'digits', join(EXAMPLES, 'heldout.csv'), '-o', 'x.csv'],
+      1,
+      /No column is named "pixels"/,
+    ],
+    [
+      'an output it cannot read',
+      ['score', 'digits', join(EXAMPLES, 'heldout.csv'), '-o', 'x.csv', '--output', 'y=median(x)'],
+      2,
+      /--output takes/,
+    ],
+  ])('says what is wrong: %s', async (_, args, code, message) => {
+    const result = await sconce(args, env);
+    expect(result.code).toBe(code);
+    expect(result.stderr).toMatch(message);
+    expect(result.stderr.trimEnd().split('\n').length).toBeLessThanOrEqual(3);
+    expect(existsSync('x.csv')).toBe(false);
+  });
+
+  it('interrupted where nobody sits, lets the batch run on; `batches` finds, cancels, retries and fetches it', async () => {
+    writeFileSync(path('slow.csv'), `steps\n${'3000\n'.repeat(200)}`);
+    const { child, ended } = startSconce(['score', 'slow', path('slow.csv'), '-o', path('slow.out.csv')], env);
+    const client = new SconceClient({ url: stack.url });
+    const batch = await eventually(
+      async () => {
+        for await (const each of client.batches.list())
+          if (each.model === 'slow' && each.status === 'in_progress') return each;
+        throw new Error('not yet');
+      },
+      { timeoutMs: 20_000 },
+    );
+    child.kill('SIGINT');
+    const { code, stderr } = await ended;
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(new RegExp(`${batch.id} runs on without you.*download`, 's')),
+    ]);
+    const listed = JSON.parse((await sconce(['batches', '--json'], env)).stdout) as Batch[];
+    expect(listed[0]).toMatchObject({ id: batch.id, status: 'in_progress' });
+    expect((await sconce(['batches', 'cancel', batch.id], env)).stdout).toMatch(/cancelling/);
+    expect((await sconce(['batches', 'watch', batch.id], env)).stdout).toMatch(/cancelled/);
+    expect((await sconce(['batches', 'show', batch.id], env)).stdout).toMatch(/slow version 1/);
+    const fetched = await sconce(['batches', 'download', batch.id, '-o', path('part.csv')], env);
+    expect([fetched.code, fetched.stderr]).toEqual([1, expect.stringMatching(/was cancelled/)]);
+    expect(readFileSync(path('part.csv'), 'utf8')).toMatch(/^y/);
+    expect((await sconce(['batches', 'retry', batch.id], env)).stdout).toMatch(/in_progress/);
+    await client.batches.cancel(batch.id);
+    await client.batches.wait(batch.id);
+  });
+});
