@@ -61,11 +61,10 @@ export class WorkerModule {
         },
         {
           provide: DatasetThreads,
-          // One for each chunk, and one more for planning.
           useFactory: () =>
             new DatasetThreads(
               { storage: config.storage, s3: config.s3, datasetRoots: config.datasetRoots },
-              chunkSlots() + 1,
+              chunkSlots(),
             ),
         },
         RunStatistics,

@@ -133,7 +133,6 @@ export class BatchesClient {
       method: 'POST',
       headers: { ...headers, ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }) },
       body,
-      duplex: 'half',
       ...(signal === undefined ? {} : { signal }),
     });
   }

@@ -44,7 +44,6 @@ export class FilesClient {
       method: 'POST',
       headers,
       body,
-      duplex: 'half',
       ...(signal === undefined ? {} : { signal }),
     });
   }

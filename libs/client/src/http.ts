@@ -8,7 +8,13 @@ export interface HttpOptions {
 }
 
 /** What a call may add to a request. */
-export type RequestOptions = RequestInit & { readonly duplex?: 'half' };
+export type RequestOptions = RequestInit;
+
+/**
+ * What fetch needs to send a body that is a stream. It could not be sent again after a redirect; and unless both of the others are said,
+ * Node's fetch keeps all that was sent in memory for that.
+ */
+const STREAM = { duplex: 'half', redirect: 'error', window: null } as const;
 
 /** One HTTP call to the API: its failures come out as SconceError. */
 export class Http {
@@ -24,7 +30,8 @@ export class Http {
   async request(path: string, init: RequestOptions = {}): Promise<Response> {
     let response: Response;
     try {
-      response = await this.#fetch(`${this.url}${path}`, init as RequestInit);
+      const request = init.body instanceof ReadableStream ? { ...init, ...STREAM } : init;
+      response = await this.#fetch(`${this.url}${path}`, request);
     } catch (cause) {
       if (init.signal?.aborted === true) throw cause;
       const message = `No Sconce server answers at ${this.url}${reasonOf(cause)}.`;

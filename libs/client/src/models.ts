@@ -51,7 +51,6 @@ export class ModelsClient {
       method: options.version === undefined ? 'POST' : 'PUT',
       headers: { 'content-type': contentType },
       body,
-      duplex: 'half',
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     };
     return this.#http.json<ModelVersion>(`${path}${query}`, init);

@@ -28,6 +28,8 @@ const MAX_LOOK_MS = 1_000;
 
 /** Models remembered as verified. */
 const MAX_VERIFIED = 4096;
+/** Of a thread, in V8: without it each grows to 32 MB. */
+const YOUNG_GENERATION_MB = 6;
 
 /** One session call: parts (each a full set of inputs in the same order) are joined along axis 0 on the way in. */
 export interface RunCall {
@@ -96,6 +98,8 @@ export class InferencePool {
       // Threads wait in their event loop, not in Atomics.wait: they must hear notices while idle.
       atomics: 'disabled',
       workerData: options,
+      // Tensors lie outside the heap: what a run leaves in it is little.
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       recordTiming: false,
       loadBalancer: (task, threads) => this.#place((task as PlacedTask)[queueOptionsSymbol], threads),
       ...(fromSource ? { execArgv: ['--conditions=@sconce/source', '--no-warnings'] } : {}),

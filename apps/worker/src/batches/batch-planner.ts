@@ -28,6 +28,8 @@ const MIN_WINDOW = 2;
 /** Rows before a share of bad ones means anything. */
 const MIN_ROWS_FOR_RATE = 100;
 const CHUNKS_AT_ONCE = 16;
+/** Planners of a batch after which a crash of the thread that reads its dataset fails it. */
+const MAX_CRASHES = 8;
 
 /** One planner's hold on a batch. */
 interface Hold {
@@ -60,11 +62,16 @@ export class BatchPlanner {
     const epoch = await this.work.records.takeOver(id, run);
     if (epoch === undefined) return;
     const hold: Hold = { id, epoch, signal };
-    await this.#addAgain(hold);
-    for (;;) {
-      if (signal.aborted) return;
-      const record = await this.work.records.get(id);
-      if (record === undefined || record.run !== run || !(await this.#step(record, hold))) return;
+    try {
+      await this.#addAgain(hold);
+      for (;;) {
+        if (signal.aborted) return;
+        const record = await this.work.records.get(id);
+        if (record === undefined || record.run !== run || !(await this.#step(record, hold))) return;
+      }
+    } catch (error) {
+      if (!signal.aborted) this.logger.warn({ batch: id, epoch, err: error }, 'batch not planned, for now');
+      throw error;
     }
   }
 
@@ -111,7 +118,7 @@ export class BatchPlanner {
       reply = await this.threads.do('validate', task, { signal: hold.signal });
     } catch (thrown) {
       const error = toSconceError(thrown);
-      if (hold.signal.aborted || !FATAL.has(error.code)) throw error;
+      if (hold.signal.aborted || !(FATAL.has(error.code) || isGivenUp(error, hold))) throw error;
       reply = { errors: [batchErrorOf(error.toJSON())] };
     }
     if ('errors' in reply) {
@@ -161,7 +168,7 @@ export class BatchPlanner {
       planned = await this.threads.do('plan', { plan, from, size, count }, { signal: hold.signal });
     } catch (thrown) {
       const error = toSconceError(thrown);
-      if (hold.signal.aborted || error.code !== 'invalid_dataset') throw error;
+      if (hold.signal.aborted || !(error.code === 'invalid_dataset' || isGivenUp(error, hold))) throw error;
       return batchErrorOf(error.toJSON(), from.row + 1);
     }
     const chunks = planned.chunks.map((range, index) => ({ index: record.chunksPlanned + index, range }));
@@ -216,6 +223,11 @@ const FATAL: ReadonlySet<SconceError['code']> = new Set([
   'model_not_ready',
   'model_invalid',
 ]);
+
+/** Whether a dataset has ended the threads that read it so often that it will again. */
+function isGivenUp({ code }: SconceError, { epoch }: Hold): boolean {
+  return code === 'thread_crashed' && epoch >= MAX_CRASHES;
+}
 
 function jobOf(
   { id, run, spec }: BatchRecord,

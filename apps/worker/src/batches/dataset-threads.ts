@@ -7,7 +7,7 @@ import { freeTensors, transferList } from './transfer-list.ts';
 /** A thread that has had nothing to do for so long ends: an idle worker is small. */
 const IDLE_MS = 30_000;
 /** What parsing leaves behind lives for one block: more room makes nothing faster. */
-const YOUNG_GENERATION_MB = 12;
+const YOUNG_GENERATION_MB = 9;
 
 /** How a task is to be done. */
 export interface TaskOptions {
@@ -19,20 +19,24 @@ export interface TaskOptions {
 
 interface Pending {
   readonly id: number;
+  readonly role: Role;
   readonly options: TaskOptions;
   readonly resolve: (reply: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
+/** What a thread does at the same time: it scores a chunk, and does one thing beside, mostly waiting for files. */
+type Role = 'score' | 'other';
+
 interface Thread {
   readonly worker: Worker;
-  task: Pending | undefined;
+  readonly tasks: Map<Role, Pending>;
   idleTimer: NodeJS.Timeout | undefined;
 }
 
 /**
- * The threads that read, parse and write datasets, so that the event loop does none of it. Each does one task at a time; they are started
- * when there is something to do.
+ * The threads that read, parse and write datasets, so that the event loop does none of it. Each scores a chunk at a time, and plans,
+ * validates or assembles beside it (a thread of its own for that would cost 30 MB). They are started when there is something to do.
  *
  * States: *open* → *closing* (`close`: takes nothing new, ends the threads whatever they do) → *closed*.
  */
@@ -44,6 +48,7 @@ export class DatasetThreads {
   #nextId = 1;
   #closed = false;
 
+  /** @param size threads at most. */
   constructor(options: DatasetThreadOptions, size: number) {
     this.#options = options;
     this.#size = size;
@@ -59,7 +64,7 @@ export class DatasetThreads {
     options.signal?.throwIfAborted();
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const pending: Pending = { id, options, resolve, reject };
+    const pending: Pending = { id, role: kind === 'score' ? 'score' : 'other', options, resolve, reject };
     this.#waiting.push({ message: { kind, id, task } as ToThread & { id: number }, pending });
     this.#dispatch();
     const onAbort = (): void => this.#abort(pending);
@@ -77,23 +82,32 @@ export class DatasetThreads {
     for (const { pending } of this.#waiting.splice(0)) pending.reject(shuttingDown());
     await Promise.all(
       [...this.#threads].map(async (thread) => {
-        thread.task?.reject(shuttingDown());
-        thread.task = undefined;
+        failAll(thread, shuttingDown());
         await thread.worker.terminate();
       }),
     );
   }
 
   #dispatch(): void {
-    while (this.#waiting.length > 0) {
-      const thread = [...this.#threads].find(({ task }) => task === undefined) ?? this.#start();
-      const next = thread === undefined ? undefined : this.#waiting.shift();
-      if (thread === undefined || next === undefined) return;
+    for (let at = 0; at < this.#waiting.length;) {
+      const next = this.#waiting[at];
+      const thread = next === undefined ? undefined : this.#threadFor(next.pending.role);
+      if (next === undefined || thread === undefined) {
+        at += 1;
+        continue;
+      }
+      this.#waiting.splice(at, 1);
       clearTimeout(thread.idleTimer);
-      thread.task = next.pending;
+      thread.tasks.set(next.pending.role, next.pending);
       thread.worker.ref();
       thread.worker.postMessage(next.message);
     }
+  }
+
+  /** The one that does least of those that can do it; a new one rather than one that is busy. */
+  #threadFor(role: Role): Thread | undefined {
+    const able = [...this.#threads].filter(({ tasks }) => !tasks.has(role));
+    return able.find(({ tasks }) => tasks.size === 0) ?? this.#start() ?? able[0];
   }
 
   #start(): Thread | undefined {
@@ -105,19 +119,17 @@ export class DatasetThreads {
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       ...(fromSource ? { execArgv: ['--conditions=@sconce/source', '--no-warnings'] } : {}),
     });
-    const thread: Thread = { worker, task: undefined, idleTimer: undefined };
+    const thread: Thread = { worker, tasks: new Map(), idleTimer: undefined };
     worker.on('message', (message: FromThread) => {
       this.#onMessage(thread, message);
     });
     worker.on('error', (cause) => {
-      thread.task?.reject(new SconceError('thread_crashed', `A dataset thread ended: ${cause.message}`, { cause }));
-      thread.task = undefined;
+      failAll(thread, new SconceError('thread_crashed', `A dataset thread ended: ${cause.message}`, { cause }));
     });
     worker.on('exit', () => {
       this.#threads.delete(thread);
       clearTimeout(thread.idleTimer);
-      thread.task?.reject(new SconceError('thread_crashed', 'A dataset thread ended while it had something to do.'));
-      thread.task = undefined;
+      failAll(thread, new SconceError('thread_crashed', 'A dataset thread ended while it had something to do.'));
       if (!this.#closed) this.#dispatch();
     });
     this.#threads.add(thread);
@@ -125,21 +137,21 @@ export class DatasetThreads {
   }
 
   #onMessage(thread: Thread, message: FromThread): void {
-    const { task } = thread;
     // What comes of a task that has ended already (its signal was aborted) is nobody's.
+    const task = [...thread.tasks.values()].find(({ id }) => id === message.id);
     if (message.kind === 'run') {
-      void this.#run(thread, message, task?.id === message.id ? task : undefined);
+      void this.#run(thread, message, task);
       return;
     }
-    if (task?.id !== message.id) return;
+    if (task === undefined) return;
     if (message.kind === 'reply') task.resolve(message.reply);
     else task.reject(deserializeError(message.error));
-    thread.task = undefined;
+    thread.tasks.delete(task.role);
     this.#dispatch();
-    if (thread.task !== undefined) return;
+    if (thread.tasks.size > 0) return;
     thread.worker.unref();
     thread.idleTimer = setTimeout(() => {
-      if (thread.task === undefined) void thread.worker.terminate();
+      if (thread.tasks.size === 0) void thread.worker.terminate();
     }, IDLE_MS).unref();
   }
 
@@ -165,10 +177,15 @@ export class DatasetThreads {
       pending.reject(reasonOf(pending));
       return;
     }
-    for (const { worker, task } of this.#threads) {
-      if (task === pending) worker.postMessage({ kind: 'abort', id: pending.id } satisfies ToThread);
+    for (const { worker, tasks } of this.#threads) {
+      if (tasks.get(pending.role) === pending) worker.postMessage({ kind: 'abort', id: pending.id } satisfies ToThread);
     }
   }
+}
+
+function failAll({ tasks }: Thread, error: Error): void {
+  for (const { reject } of tasks.values()) reject(error);
+  tasks.clear();
 }
 
 function reasonOf({ options }: Pending): Error {

@@ -40,16 +40,22 @@ export function elementsOf(datatype: FixedDatatype, count: number): ElementArray
   return allocateView(datatype, count);
 }
 
+/** Where elements go. */
+export interface ElementTarget {
+  readonly datatype: FixedDatatype;
+  readonly out: ElementArray;
+  readonly options: ElementOptions;
+}
+
 /**
  * Writes one value as an element: numbers, and text that is one. Returns what is wrong with it, or nothing.
  * Text is read as JavaScript reads numbers, but for `0x…` and the like; spaces around it do not matter.
  */
 export function writeElement(
-  target: { readonly datatype: FixedDatatype; readonly out: ElementArray; readonly options: ElementOptions },
+  { datatype, out, options }: ElementTarget,
   at: number,
   value: unknown,
 ): string | undefined {
-  const { datatype, out, options } = target;
   switch (datatype) {
     case 'BOOL': {
       const bit = toBoolean(value);
@@ -80,6 +86,27 @@ export function writeElement(
       return undefined;
     }
   }
+}
+
+/**
+ * Writes all values at once, where they are elements already: of the same kind, or numbers for a tensor of floats. False where that is
+ * not so, or where there is one that needs a closer look.
+ */
+export function copyElements({ datatype, out, options }: ElementTarget, values: ArrayLike<unknown>): boolean {
+  if (!ArrayBuffer.isView(values) || datatype === 'BOOL' || datatype === 'BF16') return false;
+  const floats = out instanceof Float32Array || out instanceof Float64Array || out instanceof Float16Array;
+  const numbers = !(values instanceof BigInt64Array || values instanceof BigUint64Array);
+  const same = values.constructor === out.constructor;
+  if (!same && !(floats && numbers)) return false;
+  (out as Float32Array).set(values as unknown as Float32Array);
+  return !floats || (same && options.allowNonFinite) || allFinite(out);
+}
+
+function allFinite(values: ArrayLike<number>): boolean {
+  // A number times 0 is 0, but for NaN and infinities: they give NaN, which stays in the sum.
+  let sum = 0;
+  for (let left = values.length; left > 0; left--) sum += (values[left - 1] ?? 0) * 0;
+  return sum === 0;
 }
 
 function writeFloat(

@@ -131,6 +131,36 @@ describe('rows as tensors', () => {
     else expect(valuesOf(groups[0]?.inputs[0])).toEqual([expected]);
   });
 
+  it('takes typed lists as they are, and looks closer at what does not fit', () => {
+    const lists = [
+      new Float32Array([1, 2]),
+      new Float64Array([0.1, 3]),
+      new Int32Array([-4, 5]),
+      new Float32Array([NaN, 1]),
+      new Float64Array([1e300, 1]),
+      new BigInt64Array([6n, 7n]),
+      new Uint16Array([1, 2, 3]),
+    ];
+    const block = { rows: lists.length, cells: { by: 'column', columns: [lists] } } as const;
+    const spec = (datatype: Datatype): TensorSpec[] => [{ name: 'x', datatype, shape: [-1, 2] }];
+    const floats = encode(spec('FP32'), block, { columns: ['x'] });
+    expect(valuesOf(floats.groups[0]?.inputs[0])).toEqual([1, 2, Math.fround(0.1), 3, -4, 5, 6, 7]);
+    expect([...floats.problems].map(([row, { message }]) => [row, message])).toEqual([
+      [3, 'element 0 is NaN is not a finite number'],
+      [4, expect.stringContaining('beyond what FP32 can hold') as string],
+      [6, 'a list of 3; expected shape [2]'],
+    ]);
+    // Where infinities are values, a number that is too large still is none.
+    const allowed = encode(spec('FP32'), block, { columns: ['x'], nan: true });
+    expect([...allowed.problems.keys()]).toEqual([4, 6]);
+    const bools = encode(
+      spec('BOOL'),
+      { rows: 1, cells: { by: 'column', columns: [[new Uint8Array([1, 2])]] } },
+      { columns: ['x'] },
+    );
+    expect([...bools.problems.keys()]).toEqual([0]);
+  });
+
   it('takes NaN and infinities where they are allowed', () => {
     const rows = [['nan'], ['-Inf'], ['Infinity'], ['x']];
     const { groups, problems } = encode([{ name: 'x', datatype: 'FP32', shape: [-1] }], byRow(rows), {

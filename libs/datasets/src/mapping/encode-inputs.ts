@@ -1,7 +1,15 @@
 import { encodeBytes, type FixedDatatype, type Tensor } from '@sconce/tensor';
 import { datasetError, shown, type RowProblem } from '../dataset-error.ts';
 import { cellOf, type Cells, type RowBlock } from '../row-block.ts';
-import { elementsOf, numberOf, writeElement, type ElementArray, type ElementOptions } from './element-writers.ts';
+import {
+  copyElements,
+  elementsOf,
+  numberOf,
+  writeElement,
+  type ElementArray,
+  type ElementOptions,
+  type ElementTarget,
+} from './element-writers.ts';
 import { columnsOf, sizeOf, type MappedInput } from './input-mapping.ts';
 import { flatten } from './list-values.ts';
 
@@ -242,18 +250,13 @@ function encodeText(fill: Fill): EncodedInput {
   };
 }
 
-interface Target {
-  readonly datatype: FixedDatatype;
-  readonly out: ElementArray;
-  readonly options: ElementOptions;
-}
-
-function writeList(target: Target, value: unknown, rowShape: readonly number[]): string | undefined {
+function writeList(target: ElementTarget, value: unknown, rowShape: readonly number[]): string | undefined {
   const flat = flatten(value, rowShape);
   return 'problem' in flat ? flat.problem : writeAll(target, flat.values);
 }
 
-function writeAll(target: Target, values: ArrayLike<unknown>): string | undefined {
+function writeAll(target: ElementTarget, values: ArrayLike<unknown>): string | undefined {
+  if (copyElements(target, values)) return undefined;
   for (let index = 0; index < values.length; index++) {
     const problem = writeElement(target, index, values[index]);
     if (problem !== undefined) return `element ${index} is ${problem}`;

@@ -10,9 +10,9 @@ import type { ParquetColumn } from './parquet-schema.ts';
 import { piece } from './value-runs.ts';
 
 /** Values of all columns that are held at a time, decoded. */
-const SPAN_BYTES = 16 * 1024 ** 2;
+const SPAN_BYTES = 4 * 1024 ** 2;
 /** What columns may hold between spans: bytes read ahead, dictionaries, rows that are not wanted yet. */
-const HELD_BYTES = 16 * 1024 ** 2;
+const HELD_BYTES = 4 * 1024 ** 2;
 /** Columns that are read at the same time. */
 const AT_ONCE = 4;
 /** A value that is no number, beside its own bytes; a list. */
