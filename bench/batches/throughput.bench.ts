@@ -116,7 +116,7 @@ function table(
 
 /** 224 × 224 pixels a row, as NumPy saves them. */
 function images(name: string, folder: string): Case {
-  const rows = 300;
+  const rows = 1_200;
   const shape = [3, 224, 224];
   const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${[rows, ...shape].join(', ')}), }`;
   const header = Buffer.alloc(128, ' ');

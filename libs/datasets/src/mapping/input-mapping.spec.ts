@@ -37,6 +37,13 @@ describe('columns of an input', () => {
       undefined,
       { source: { kind: 'scalars', columns: ['x1', 'x2'] } },
     ],
+    [
+      'the only column, whatever its name',
+      x([-1, 2]),
+      ['data'],
+      undefined,
+      { source: { kind: 'list', column: 'data' } },
+    ],
     ['as many as there are', x([-1, -1]), ['x.0', 'x.1', 'x.2'], undefined, { rowShape: [3] }],
     [
       'a pattern, in the file’s order',
@@ -66,7 +73,7 @@ describe('columns of an input', () => {
   });
 
   it.each<[string, TensorSpec, string[], InputSource | undefined, RegExp]>([
-    ['none of its name', x([-1, 2]), ['a'], undefined, /No column is named "x".*the file has "a"/],
+    ['none of its name', x([-1, 2]), ['a', 'b'], undefined, /No column is named "x".*the file has "a", "b"/],
     ['one that is not there', x([-1, 2]), ['a'], ['a', 'b'], /There is no column "b"/],
     ['a pattern that fits none', x([-1, 2]), ['a'], 'q*', /No column fits "q\*"/],
     ['too many', x([-1, 2]), ['a', 'b', 'c'], '*', /takes 2 values a row; 3 columns/],

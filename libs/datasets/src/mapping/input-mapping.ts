@@ -33,7 +33,8 @@ const NUMBERED = ['_', '', '.', '-'] as const;
 
 /**
  * Finds every input's columns: as `selection` says; without a word there, the column of the input's name, or the columns numbered
- * after it (`x_0, x_1, …`, also `x0` and `x.0`, from 0 or 1), as many as a row of the input has elements.
+ * after it (`x_0, x_1, …`, also `x0` and `x.0`, from 0 or 1), as many as a row of the input has elements; a file's only column, whatever
+ * its name, is a model's only input.
  *
  * @param columns of the file; `closed` tells whether rows can have others.
  * @throws SconceError `invalid_dataset` with the input as `details.param`: what is missing or does not fit, and what there is.
@@ -54,7 +55,8 @@ export function mapInputs(
     const hasRows = model.rowInputs.has(input.name);
     const rowShape = hasRows ? input.shape.slice(1) : input.shape;
     const given = selection[input.name];
-    const source = given === undefined ? findSource(dataset, input, rowShape) : readSource(dataset, input, given);
+    const source =
+      given === undefined ? findSource(dataset, { input, rowShape, model }) : readSource(dataset, input, given);
     const fixed = source.kind === 'scalars' ? shapeOfColumns(input, rowShape, source.columns) : rowShape;
     return { name: input.name, datatype: input.datatype, rowShape: fixed, hasRows, source };
   });
@@ -91,7 +93,10 @@ function readSource(dataset: Dataset, input: TensorSpec, given: InputSource): Ma
   return { kind: 'constant', value: given.value };
 }
 
-function findSource(dataset: Dataset, input: TensorSpec, rowShape: readonly number[]): MappedInput['source'] {
+function findSource(
+  dataset: Dataset,
+  { input, rowShape, model }: { input: TensorSpec; rowShape: readonly number[]; model: MappableModel },
+): MappedInput['source'] {
   const names = new Set(dataset.columns.map(({ name }) => name));
   if (names.has(input.name)) return single(dataset, input, input.name);
   const size = sizeOf(rowShape, input.name);
@@ -104,6 +109,10 @@ function findSource(dataset: Dataset, input: TensorSpec, rowShape: readonly numb
       if (count === 0 || (size !== undefined && count < size)) continue;
       return { kind: 'scalars', columns: Array.from({ length: count }, (_, index) => nameOf(index)) };
     }
+  }
+  const [only, ...others] = dataset.columns;
+  if (dataset.closed && only !== undefined && others.length === 0 && model.inputs.length === 1) {
+    return single(dataset, input, only.name);
   }
   const what = `No column is named ${shown(input.name)}, as the model's input ${formatSpec(input)} is`;
   throw noColumn(dataset, what, `inputs.${input.name}`);
