@@ -5,10 +5,10 @@ import { DIGITS_TABLE, bytesOf, digitRows, scoreAll, seeded, sha256 } from '../s
 import { startStack } from '../support/stack.ts';
 
 // Workers, the API and Redis are killed with -9 at random while a batch runs; its results are those of a run that nobody disturbed.
-// SCONCE_CHAOS_ROWS=1000000 SCONCE_CHAOS_SEED=7 npx vitest run --project system test/chaos/batch-exactly-once.spec.ts
+// CHAOS_ROWS=1000000 CHAOS_SEED=7 npx vitest run --project system test/chaos/batch-exactly-once.spec.ts
 
-const ROWS = Number(process.env['SCONCE_CHAOS_ROWS'] ?? 120_000);
-const SEED = Number(process.env['SCONCE_CHAOS_SEED'] ?? 1);
+const ROWS = Number(process.env['CHAOS_ROWS'] ?? 120_000);
+const SEED = Number(process.env['CHAOS_SEED'] ?? 1);
 const WORKERS = 3;
 /** Time between two kills, ms. */
 const CALM_MS = [500, 2_500] as const;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
+import { exitOnBadSettings, releaseStartupMemory } from '@sconce/process';
 import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
 import { BatchProducer, InferenceProducer } from '@sconce/queue';
 import { readConfig } from './config.ts';
@@ -10,7 +11,7 @@ import { VERSION } from './version.ts';
 // 600 KB half of this process's time (measured). Now it waits until the heap has doubled.
 setFlagsFromString('--heap-growing-percent=100');
 
-const config = readConfig();
+const config = exitOnBadSettings(() => readConfig());
 const logger = createLogger({ service: 'api', level: config.telemetry.logLevel });
 const telemetry = await startTelemetry({
   service: config.telemetry.service ?? 'sconce-api',
@@ -48,5 +49,6 @@ const metricsUrl = await health.listen(config.host, config.metricsPort);
 await app.listen(config.port, config.host);
 const { port } = app.getHttpServer().address() as { port: number };
 const url = `http://${config.host}:${port}`;
+releaseStartupMemory();
 logger.info({ url, metricsUrl }, 'listening');
 process.send?.({ type: 'ready', url, metricsUrl });

@@ -1,17 +1,10 @@
-import { z } from 'zod';
-
-const envSchema = z.object({
-  /** The server that client commands talk to. */
-  SCONCE_URL: z
-    .string()
-    .default('')
-    .transform((url) => url.trim() || 'http://127.0.0.1:8000'),
-  PATH: z.string().optional(),
-});
+import { readSettings } from '@sconce/process';
 
 /** What the CLI takes from the environment. */
 export interface CliConfig {
   readonly url: string;
+  /** Sent with every request. */
+  readonly apiKey: string | undefined;
   /** Where executables are looked for. */
   readonly path: string | undefined;
   /** What the local stack's processes inherit: theirs to read (`SCONCE_THREADS`, `OTEL_…`). */
@@ -19,6 +12,11 @@ export interface CliConfig {
 }
 
 export function readConfig(env: NodeJS.ProcessEnv = process.env): CliConfig {
-  const vars = envSchema.parse(env);
-  return Object.freeze({ url: vars.SCONCE_URL, path: vars.PATH, inherited: { ...env } });
+  const vars = readSettings('cli', env);
+  return Object.freeze({
+    url: vars.SCONCE_URL ?? 'http://127.0.0.1:8000',
+    apiKey: vars.SCONCE_API_KEY,
+    path: env['PATH'],
+    inherited: { ...env },
+  });
 }

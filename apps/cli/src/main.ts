@@ -1,3 +1,4 @@
+import { exitOnBadSettings } from '@sconce/process';
 import { readConfig } from './config.ts';
 import { runProgram } from './program.ts';
 
@@ -11,4 +12,7 @@ process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
 // Listening must not keep a finished command alive.
 process.channel?.unref();
 
-process.exitCode = await runProgram(process.argv.slice(2), readConfig());
+process.exitCode = await runProgram(
+  process.argv.slice(2),
+  exitOnBadSettings(() => readConfig(), 2),
+);

@@ -1,54 +1,14 @@
-import { totalmem } from 'node:os';
-import { z } from 'zod';
+import { machineLimits, readSettings, threadsFor } from '@sconce/process';
 import { queueConfigSchema, type Lane, type QueueConfig } from '@sconce/queue';
 import { runtimeConfigSchema, type RuntimeConfig } from '@sconce/runtime';
-import { storageFromEnv, type S3Settings, type StorageConfig } from '@sconce/storage';
+import { storageFromSettings, type S3Settings, type StorageConfig } from '@sconce/storage';
 import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';
 import type { WebhookConfig } from './webhooks/webhook.processor.ts';
 
-const positive = z.coerce.number().int().positive();
-
-const envSchema = z.object({
-  /** Address of the metrics and health port; containers set 0.0.0.0. */
-  SCONCE_HOST: z.string().default('127.0.0.1'),
-  /** Port of /metrics and /health; 0 takes a free one. */
-  SCONCE_METRICS_PORT: z.coerce.number().int().min(0).max(65_535).default(8002),
-  SCONCE_REDIS_URL: z.string().optional(),
-  SCONCE_KEY_PREFIX: z.string().optional(),
-  /** Folder (or `s3://bucket/prefix`) of the blob store: the API's. */
-  SCONCE_DATA: z.string().default('.sconce/blobs'),
-  /** Folders, and `s3://bucket/prefix`, from which datasets may be read where they are; separated by commas. */
-  SCONCE_DATASET_ROOTS: z.string().default(''),
-  SCONCE_BATCH_TTL_SECONDS: positive.optional(),
-  /** Whether webhooks may go to private addresses, and without TLS. */
-  SCONCE_WEBHOOK_ALLOW_PRIVATE: z.stringbool().default(false),
-  /** The pool whose lanes this worker consumes. */
-  SCONCE_POOL: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/)
-    .default('default'),
-  /** Inference threads. */
-  SCONCE_THREADS: positive.optional(),
-  /** ONNX Runtime's own threads per session. */
-  SCONCE_INTRA_OP_THREADS: positive.optional(),
-  /** Most rows in one session call. */
-  SCONCE_MAX_BATCH_ROWS: positive.optional(),
-  /** Longest that a run, or the loading of a model, may take: a worker in which one takes longer ends itself. */
-  SCONCE_MAX_RUN_MS: positive.optional(),
-  /** Models and bytes of model files that each thread keeps loaded. */
-  SCONCE_MAX_MODELS_PER_THREAD: positive.optional(),
-  SCONCE_MAX_MODEL_BYTES_PER_THREAD: positive.optional(),
-  /** Queue jobs of each lane under way at once. */
-  SCONCE_ONLINE_CONCURRENCY: positive.optional(),
-  SCONCE_BATCH_CONCURRENCY: positive.optional(),
-  SCONCE_RESULT_TTL_SECONDS: positive.optional(),
-  /** Memory that the process of a registration may take, files not counted; default half of the machine's (or container's). */
-  SCONCE_REGISTRATION_MEMORY_BYTES: positive.optional(),
-  /** How long a registration may take. */
-  SCONCE_REGISTRATION_TIMEOUT_MS: positive.default(600_000),
-  /** How long a shutdown waits for work under way; what is left then goes to another worker. */
-  SCONCE_SHUTDOWN_GRACE_MS: positive.default(25_000),
-});
+/** Memory of a worker without models: itself (measured, under a batch), and half of a registration's. */
+const OWN_BYTES = 512 * 1024 ** 2;
+/** A thread's share where memory is plenty. */
+const MAX_MODEL_BYTES = 2 * 1024 ** 3;
 
 /** Queue jobs under way per thread: enough that none waits for the queue, and few enough that other workers get theirs. */
 const JOBS_PER_THREAD = 4;
@@ -74,37 +34,33 @@ export interface WorkerConfig {
   readonly telemetry: TelemetryConfig;
 }
 
-/** The container's limit where there is one, else the machine's memory. */
-function availableMemory(): number {
-  const constrained = process.constrainedMemory();
-  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
-}
-
-/** Reads and checks the environment; throws a ZodError that names the variable. */
+/** Reads and checks the environment. @throws SconceError `invalid_request` with every variable that is wrong, and why. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
-  const vars = envSchema.parse(env);
+  const vars = readSettings('worker', env);
+  const limits = machineLimits();
+  const threads = vars.SCONCE_THREADS ?? threadsFor(limits);
   const runtime = runtimeConfigSchema.parse({
-    threads: vars.SCONCE_THREADS,
+    threads,
     intraOpThreads: vars.SCONCE_INTRA_OP_THREADS,
     maxBatchRows: vars.SCONCE_MAX_BATCH_ROWS,
     maxRunMs: vars.SCONCE_MAX_RUN_MS,
     maxModelsPerThread: vars.SCONCE_MAX_MODELS_PER_THREAD,
-    maxModelBytesPerThread: vars.SCONCE_MAX_MODEL_BYTES_PER_THREAD,
+    ...modelBudget(vars.SCONCE_MAX_MODEL_BYTES_PER_THREAD, { threads, memoryBytes: limits.memoryBytes }),
   });
   const jobs = JOBS_PER_THREAD * runtime.threads;
   return Object.freeze({
-    host: vars.SCONCE_HOST,
-    metricsPort: vars.SCONCE_METRICS_PORT,
-    pool: vars.SCONCE_POOL,
+    host: vars.SCONCE_HOST ?? '127.0.0.1',
+    metricsPort: vars.SCONCE_METRICS_PORT ?? 8_002,
+    pool: vars.SCONCE_POOL ?? 'default',
     concurrency: { online: vars.SCONCE_ONLINE_CONCURRENCY ?? jobs, batch: vars.SCONCE_BATCH_CONCURRENCY ?? jobs },
-    shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,
+    shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS ?? 25_000,
     registration: {
-      memoryBytes: vars.SCONCE_REGISTRATION_MEMORY_BYTES ?? Math.floor(availableMemory() / 2),
-      timeoutMs: vars.SCONCE_REGISTRATION_TIMEOUT_MS,
+      memoryBytes: vars.SCONCE_REGISTRATION_MEMORY_BYTES ?? Math.floor(limits.memoryBytes / 2),
+      timeoutMs: vars.SCONCE_REGISTRATION_TIMEOUT_MS ?? 600_000,
     },
-    webhooks: { allowPrivate: vars.SCONCE_WEBHOOK_ALLOW_PRIVATE },
-    ...storageFromEnv(env, vars.SCONCE_DATA),
-    datasetRoots: vars.SCONCE_DATASET_ROOTS.split(',').filter((root) => root !== ''),
+    webhooks: { allowPrivate: vars.SCONCE_WEBHOOK_ALLOW_PRIVATE ?? false },
+    ...storageFromSettings(vars),
+    datasetRoots: vars.SCONCE_DATASET_ROOTS,
     runtime,
     queue: queueConfigSchema.parse({
       redisUrl: vars.SCONCE_REDIS_URL,
@@ -114,4 +70,19 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
     }),
     telemetry: telemetryConfigFromEnv(env),
   });
+}
+
+/** What models may take in each thread: what was said, else a share of what the container leaves beside the worker itself. */
+export function modelBudget(
+  given: number | undefined,
+  { threads, memoryBytes }: { readonly threads: number; readonly memoryBytes: number },
+): { readonly maxModelBytesPerThread: number; readonly modelBudgetFrom?: string } {
+  if (given !== undefined) return { maxModelBytesPerThread: given };
+  const share = Math.max(1, Math.floor((memoryBytes - OWN_BYTES) / threads));
+  if (share >= MAX_MODEL_BYTES) return { maxModelBytesPerThread: MAX_MODEL_BYTES };
+  const mib = (bytes: number): string => `${Math.floor(bytes / 1024 ** 2)} MiB`;
+  return {
+    maxModelBytesPerThread: share,
+    modelBudgetFrom: `(${mib(memoryBytes)} of memory − ${mib(OWN_BYTES)} of the worker’s own) / ${threads} threads = ${mib(share)}`,
+  };
 }

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { NestFactory } from '@nestjs/core';
+import { exitOnBadSettings, releaseStartupMemory } from '@sconce/process';
 import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
 import { readConfig } from './config.ts';
 import { VERSION } from './version.ts';
@@ -14,7 +15,7 @@ setFlagsFromString('--heap-growing-percent=100');
 // This thread's young generation has its size by now. As long as the flag holds, threads get the same, whatever their own limits say.
 setFlagsFromString('--max-semi-space-size=0');
 
-const config = readConfig();
+const config = exitOnBadSettings(() => readConfig());
 const logger = createLogger({ service: 'worker', level: config.telemetry.logLevel });
 const telemetry = await startTelemetry({
   service: config.telemetry.service ?? 'sconce-worker',
@@ -72,5 +73,6 @@ void worker.hung().then(() => {
   // Told to stop, it ends as told: what it had is back in the queue.
   leave(false, isStopping() ? 0 : 1);
 });
+releaseStartupMemory();
 logger.info({ pool: config.pool, threads: config.runtime.threads, metricsUrl }, 'taking jobs');
 process.send?.({ type: 'ready', metricsUrl });

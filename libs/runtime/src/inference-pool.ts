@@ -82,6 +82,7 @@ export class InferencePool {
       intraOpThreads: config.intraOpThreads ?? 1,
       maxModels: config.maxModelsPerThread,
       maxModelBytes: config.maxModelBytesPerThread,
+      modelBudgetFrom: config.modelBudgetFrom,
     };
     this.threads = config.threads;
     this.capacity = config.threads * config.tasksPerThread;

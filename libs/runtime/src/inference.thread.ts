@@ -25,6 +25,7 @@ const sessions = new SessionCache<OnnxSession>({
   open: openChecked,
   maxModels: options.maxModels,
   maxBytes: options.maxModelBytes,
+  budgetFrom: options.modelBudgetFrom,
 });
 
 const notices = new BroadcastChannel(options.noticeChannel);

@@ -20,6 +20,8 @@ export const runtimeConfigSchema = z.object({
     .int()
     .min(1)
     .default(2 * 1024 ** 3),
+  /** How that came about, where nobody chose it: for the message of a model that is refused. */
+  modelBudgetFrom: z.string().optional(),
   /** Rows in one session call, where the model does not say otherwise. */
   maxBatchRows: z.int().min(1).max(65_536).default(64),
   /** Row ranges waiting for a thread; more are refused. */

@@ -30,9 +30,17 @@ export class SessionCache<S extends CachedSession> {
   readonly #open: (file: ModelFile) => Promise<S>;
   readonly #maxModels: number;
   readonly #maxBytes: number;
+  readonly #budgetFrom: string | undefined;
   #evictions = 0;
 
-  constructor(options: { open: (file: ModelFile) => Promise<S>; maxModels: number; maxBytes: number }) {
+  /** @param options `budgetFrom`: how `maxBytes` came about, where it follows from the machine's memory. */
+  constructor(options: {
+    open: (file: ModelFile) => Promise<S>;
+    maxModels: number;
+    maxBytes: number;
+    budgetFrom?: string | undefined;
+  }) {
+    this.#budgetFrom = options.budgetFrom;
     this.#open = options.open;
     this.#maxModels = options.maxModels;
     this.#maxBytes = options.maxBytes;
@@ -108,12 +116,15 @@ export class SessionCache<S extends CachedSession> {
     const why =
       kept.length < this.#maxModels
         ? `it needs ${needed} bytes of the ${this.#maxBytes} that a thread may use` +
+          (this.#budgetFrom === undefined ? '' : ` (${this.#budgetFrom})`) +
           (kept.length === 0 ? '' : `, of which ${keptBytes} are kept for others (${names})`)
         : `of the models that a thread may hold (${this.#maxModels}) all are kept for others (${names})`;
     throw new SconceError(
       'model_not_ready',
       `Model ${nameOf(file)} has no room in this worker: ${why}. ` +
-        'Raise SCONCE_MAX_MODEL_BYTES_PER_THREAD or SCONCE_MAX_MODELS_PER_THREAD, or keep fewer models.',
+        (this.#budgetFrom === undefined
+          ? 'Raise SCONCE_MAX_MODEL_BYTES_PER_THREAD or SCONCE_MAX_MODELS_PER_THREAD, or keep fewer models.'
+          : 'Give the worker more memory or fewer threads (SCONCE_THREADS), or keep fewer models.'),
       { details: { neededBytes: needed, keptBytes, maxBytes: this.#maxBytes, maxModels: this.#maxModels } },
     );
   }

@@ -128,4 +128,6 @@ export interface ThreadOptions {
   readonly intraOpThreads: number;
   readonly maxModels: number;
   readonly maxModelBytes: number;
+  /** How `maxModelBytes` came about, where nobody chose it. */
+  readonly modelBudgetFrom?: string | undefined;
 }

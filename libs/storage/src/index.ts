@@ -6,6 +6,6 @@ export { openFile } from './open-file.ts';
 export { FolderStore } from './folder-store.ts';
 export { openBlobStore } from './open-blob-store.ts';
 export { S3Objects } from './s3-objects.ts';
-export { storageFromEnv, type S3Settings } from './s3-settings.ts';
+export { storageFromSettings, type S3Settings, type StorageSettings } from './s3-settings.ts';
 export { S3Store } from './s3-store.ts';
 export { storageConfigSchema, type StorageConfig, type StorageConfigInput } from './storage.config.ts';

@@ -1,30 +1,27 @@
-import { z } from 'zod';
 import { isS3Url } from './s3-url.ts';
 import { storageConfigSchema, type StorageConfig } from './storage.config.ts';
 
-/** Environment variables that say how to reach S3; for the store, and for datasets that lie in buckets. */
-export const s3EnvSchema = z.object({
-  /** `http(s)://host:port` of a server that is not AWS. */
-  SCONCE_S3_ENDPOINT: z.string().optional(),
-  SCONCE_S3_REGION: z.string().optional(),
-  SCONCE_S3_FORCE_PATH_STYLE: z.stringbool().optional(),
-  /** Default: what the AWS SDK finds in the environment, its files, or the machine's role. */
-  SCONCE_S3_ACCESS_KEY_ID: z.string().optional(),
-  SCONCE_S3_SECRET_ACCESS_KEY: z.string().optional(),
-  /** Folder for copies of blobs on this machine, and how many bytes they may take. */
-  SCONCE_S3_CACHE: z.string().optional(),
-  SCONCE_S3_CACHE_BYTES: z.coerce.number().int().positive().optional(),
-});
+/** The settings that say where the store is and how S3 is reached: for the store, and for datasets that lie in buckets. */
+export interface StorageSettings {
+  readonly SCONCE_DATA?: string | undefined;
+  readonly SCONCE_S3_ENDPOINT?: string | undefined;
+  readonly SCONCE_S3_REGION?: string | undefined;
+  readonly SCONCE_S3_FORCE_PATH_STYLE?: boolean | undefined;
+  readonly SCONCE_S3_ACCESS_KEY_ID?: string | undefined;
+  readonly SCONCE_S3_SECRET_ACCESS_KEY?: string | undefined;
+  readonly SCONCE_S3_CACHE?: string | undefined;
+  readonly SCONCE_S3_CACHE_BYTES?: number | undefined;
+}
 
 /** How S3 is reached. */
 export type S3Settings = Omit<StorageConfig, 'root' | 'staleTempMs'>;
 
-/** The store and S3's settings as the environment has them. Throws a ZodError that names what is wrong. */
-export function storageFromEnv(
-  env: NodeJS.ProcessEnv,
-  root: string,
-): { readonly storage: StorageConfig; readonly s3: S3Settings } {
-  const vars = s3EnvSchema.parse(env);
+/** The store and S3's settings. Throws a ZodError that names what is wrong. */
+export function storageFromSettings(vars: StorageSettings): {
+  readonly storage: StorageConfig;
+  readonly s3: S3Settings;
+} {
+  const root = vars.SCONCE_DATA ?? '.sconce/blobs';
   const given = {
     endpoint: vars.SCONCE_S3_ENDPOINT,
     region: vars.SCONCE_S3_REGION,

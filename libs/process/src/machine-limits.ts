@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
+
+/** What this process may use. */
+export interface MachineLimits {
+  /** CPUs, as the container's quota allows: 0.5 and up. */
+  readonly cpus: number;
+  readonly memoryBytes: number;
+}
+
+type ReadText = (path: string) => string | undefined;
+
+/** Where control groups are mounted: version 2, then version 1. */
+const QUOTA_V2 = '/sys/fs/cgroup/cpu.max';
+const QUOTA_V1 = ['/sys/fs/cgroup/cpu/cpu.cfs_quota_us', '/sys/fs/cgroup/cpu/cpu.cfs_period_us'] as const;
+
+/**
+ * The container's limits where there are any, else the machine's. Node's own `availableParallelism` knows which CPUs a process may run
+ * on and not how much of them: in a container of half a CPU it says all.
+ */
+export function machineLimits(
+  machine: { readonly cpus: number; readonly memoryBytes: number; readonly constrainedBytes: number } = {
+    cpus: availableParallelism(),
+    memoryBytes: totalmem(),
+    constrainedBytes: process.constrainedMemory(),
+  },
+  read: ReadText = readOwn,
+): MachineLimits {
+  const { cpus, memoryBytes, constrainedBytes } = machine;
+  const quota = cpuQuota(read);
+  return {
+    cpus: quota === undefined ? cpus : Math.min(cpus, quota),
+    memoryBytes: constrainedBytes > 0 ? Math.min(constrainedBytes, memoryBytes) : memoryBytes,
+  };
+}
+
+/** Threads that keep those CPUs busy and leave none of them waiting for its share: what is left of one is for the event loop. */
+export function threadsFor({ cpus }: Pick<MachineLimits, 'cpus'>): number {
+  return Math.max(1, Math.floor(cpus));
+}
+
+function cpuQuota(read: ReadText): number | undefined {
+  const [quota, period] = read(QUOTA_V2)?.trim().split(/\s+/) ?? QUOTA_V1.map((path) => read(path)?.trim());
+  const share = Number(quota) / Number(period);
+  return Number.isFinite(share) && share > 0 ? share : undefined;
+}
+
+function readOwn(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
