@@ -1,4 +1,5 @@
-import { readSettings } from '@sconce/process';
+import { SconceError } from '@sconce/errors';
+import { readSettings, type Settings } from '@sconce/process';
 import { queueConfigSchema, type QueueConfig } from '@sconce/queue';
 import { storageFromSettings, type StorageConfig } from '@sconce/storage';
 import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';
@@ -8,6 +9,8 @@ export interface ApiConfig {
   readonly host: string;
   readonly port: number;
   readonly metricsPort: number;
+  /** The file of API keys; undefined where callers need none. */
+  readonly keysFile: string | undefined;
   readonly maxBodyBytes: number;
   readonly maxArtifactBytes: number;
   readonly maxFileBytes: number;
@@ -28,6 +31,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
     host: vars.SCONCE_HOST ?? '127.0.0.1',
     port: vars.SCONCE_PORT ?? 8_000,
     metricsPort: vars.SCONCE_METRICS_PORT ?? 8_002,
+    keysFile: keysFileOf(vars),
     maxBodyBytes: vars.SCONCE_MAX_BODY_BYTES ?? 64 * 1024 ** 2,
     maxArtifactBytes: vars.SCONCE_MAX_ARTIFACT_BYTES ?? 16 * 1024 ** 3,
     maxFileBytes: vars.SCONCE_MAX_FILE_BYTES ?? 100 * 1024 ** 3,
@@ -48,4 +52,25 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
     }),
     telemetry: telemetryConfigFromEnv(env),
   });
+}
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;
+
+/** Whoever can reach the port can use it: beyond this machine that wants a decision. */
+function keysFileOf({ SCONCE_AUTH, SCONCE_KEYS_FILE, SCONCE_HOST }: Settings<'api'>): string | undefined {
+  const refuse = (param: string, message: string): SconceError =>
+    new SconceError('invalid_request', message, { details: { param } });
+  if (SCONCE_AUTH === 'off') return undefined;
+  if (SCONCE_KEYS_FILE !== undefined) return SCONCE_KEYS_FILE;
+  if (SCONCE_AUTH === 'keys') {
+    throw refuse(
+      'SCONCE_KEYS_FILE',
+      'SCONCE_KEYS_FILE: SCONCE_AUTH=keys wants it; `sconce keys create` makes keys for it.',
+    );
+  }
+  if (SCONCE_HOST === undefined || LOOPBACK.test(SCONCE_HOST)) return undefined;
+  throw refuse(
+    'SCONCE_HOST',
+    `SCONCE_HOST: ${SCONCE_HOST} is no loopback address, and callers need no key. Set SCONCE_KEYS_FILE, or SCONCE_AUTH=off where something in front of the API sees to that.`,
+  );
 }

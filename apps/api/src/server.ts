@@ -6,6 +6,8 @@ import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
 import type { Logger, Telemetry } from '@sconce/telemetry';
 import { ApiModule } from './api.module.ts';
+import { installAccess } from './access/install-access.ts';
+import { KeyRing } from './access/key-ring.ts';
 import type { ApiConfig } from './config.ts';
 import { installBodyParser } from './http/body-parser.ts';
 import { installRequestTrace } from './http/request-trace.ts';
@@ -22,7 +24,7 @@ export async function createApi(given: {
   logger: Logger;
   telemetry: Telemetry;
 }): Promise<NestFastifyApplication> {
-  const { config, telemetry } = given;
+  const { config, logger, telemetry } = given;
   const adapter = new FastifyAdapter({
     // Our body parser bounds requests; uploads are bounded where they are stored.
     bodyLimit: Number.MAX_SAFE_INTEGER,
@@ -33,6 +35,8 @@ export async function createApi(given: {
   });
   const fastify = adapter.getInstance();
   installRequestTrace(fastify, telemetry);
+  const ring = config.keysFile === undefined ? undefined : await KeyRing.open(config.keysFile, logger);
+  installAccess(fastify, { ring, logger });
   closeConnectionsWhenDraining(fastify);
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule.register(given), adapter, {
     bodyParser: false,

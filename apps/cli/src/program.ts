@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { batchesCommand } from './commands/batches.command.ts';
 import { benchCommand } from './commands/bench.command.ts';
 import { demoCommand } from './commands/demo.command.ts';
+import { keysCommand } from './commands/keys.command.ts';
 import { inferCommand } from './commands/infer.command.ts';
 import { modelsCommand } from './commands/models.command.ts';
 import { pushCommand } from './commands/push.command.ts';
@@ -12,7 +13,15 @@ import { reportFailure } from './output/failure.ts';
 
 const VERSION = '0.1.0';
 
-const CLIENT_COMMANDS = [pushCommand, modelsCommand, inferCommand, scoreCommand, batchesCommand, benchCommand];
+const CLIENT_COMMANDS = [
+  pushCommand,
+  modelsCommand,
+  inferCommand,
+  scoreCommand,
+  batchesCommand,
+  benchCommand,
+  keysCommand,
+];
 
 /** Runs the command line; answers the exit code: 0, 1 (the work failed) or 2 (bad usage). */
 export async function runProgram(argv: readonly string[], config: CliConfig): Promise<0 | 1 | 2> {
@@ -47,7 +56,7 @@ export async function runProgram(argv: readonly string[], config: CliConfig): Pr
 
 /** The commands that need the compiler, which takes as long to load as some others take to run: only where they may be meant. */
 async function offlineCommands([first]: readonly string[]): Promise<(() => Command)[]> {
-  if (['--version', 'demo', 'up', 'push', 'models', 'infer', 'score', 'batches', 'bench'].includes(first ?? ''))
+  if (['--version', 'demo', 'up', 'push', 'models', 'infer', 'score', 'batches', 'bench', 'keys'].includes(first ?? ''))
     return [];
   return (await import('./commands/offline-commands.ts')).OFFLINE_COMMANDS;
 }

@@ -3,6 +3,8 @@ import { ERROR_POLICY, SconceError, type ErrorCode } from '@sconce/errors';
 export interface HttpOptions {
   /** The API's address, e.g. `http://127.0.0.1:8000`. */
   readonly url: string;
+  /** Sent with every request, where the server wants one. */
+  readonly apiKey?: string | undefined;
   /** Replaces the global fetch. */
   readonly fetch?: typeof fetch;
 }
@@ -20,18 +22,19 @@ const STREAM = { duplex: 'half', redirect: 'error', window: null } as const;
 export class Http {
   readonly url: string;
   readonly #fetch: typeof fetch;
+  readonly #apiKey: string | undefined;
 
   constructor(options: HttpOptions) {
     this.url = options.url.replace(/\/+$/, '');
     this.#fetch = options.fetch ?? fetch;
+    this.#apiKey = options.apiKey;
   }
 
   /** Answers a successful response; throws the error the server reported, or `server_unreachable`. */
   async request(path: string, init: RequestOptions = {}): Promise<Response> {
     let response: Response;
     try {
-      const request = init.body instanceof ReadableStream ? { ...init, ...STREAM } : init;
-      response = await this.#fetch(`${this.url}${path}`, request);
+      response = await this.#fetch(`${this.url}${path}`, this.#initOf(init));
     } catch (cause) {
       if (init.signal?.aborted === true) throw cause;
       const message = `No Sconce server answers at ${this.url}${reasonOf(cause)}.`;
@@ -39,6 +42,14 @@ export class Http {
     }
     if (response.ok) return response;
     throw errorOf(response, await this.text(response, init));
+  }
+
+  #initOf(init: RequestOptions): RequestInit {
+    const own = init.body instanceof ReadableStream ? { ...init, ...STREAM } : init;
+    if (this.#apiKey === undefined) return own;
+    const headers = new Headers(init.headers);
+    headers.set('authorization', `Bearer ${this.#apiKey}`);
+    return { ...own, headers };
   }
 
   /** One call whose answer is JSON. Throws as `request` and `read` do. */
@@ -101,6 +112,8 @@ function reasonOf(thrown: unknown): string {
 
 const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   400: 'invalid_request',
+  401: 'unauthenticated',
+  403: 'forbidden',
   404: 'not_found',
   413: 'payload_too_large',
   415: 'unsupported_media_type',

@@ -2,6 +2,8 @@
 export type ErrorCode =
   // input: the caller can mend it
   | 'invalid_request'
+  | 'unauthenticated'
+  | 'forbidden'
   | 'invalid_tensor'
   | 'invalid_dataset'
   | 'payload_too_large'
@@ -24,6 +26,7 @@ export type ErrorCode =
   | 'parity_failed'
   | 'model_corrupt'
   // capacity: try later
+  | 'rate_limited'
   | 'queue_full'
   | 'deadline_exceeded'
   | 'shutting_down'
@@ -51,6 +54,8 @@ const caller = (http: number): ErrorPolicy => ({ http, retry: 'never', logLevel:
 
 export const ERROR_POLICY: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   invalid_request: caller(400),
+  unauthenticated: caller(401),
+  forbidden: caller(403),
   invalid_tensor: caller(400),
   invalid_dataset: caller(422),
   payload_too_large: caller(413),
@@ -71,6 +76,7 @@ export const ERROR_POLICY: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   model_not_ready: { http: 503, retry: 'never', logLevel: 'info' },
   parity_failed: { http: 422, retry: 'never', logLevel: 'warn' },
   model_corrupt: { http: 503, retry: 'never', logLevel: 'error' },
+  rate_limited: { http: 429, retry: 'never', logLevel: 'info' },
   queue_full: { http: 429, retry: 'never', logLevel: 'info' },
   deadline_exceeded: { http: 504, retry: 'never', logLevel: 'info' },
   shutting_down: { http: 503, retry: 'backoff', logLevel: 'info' },

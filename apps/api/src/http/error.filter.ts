@@ -44,12 +44,19 @@ export class ErrorFilter implements ExceptionFilter {
   }
 }
 
+/** OpenAI's names of kinds of errors. */
+const TYPE_BY_STATUS: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  429: 'rate_limit_error',
+};
+
 /** The body for a failed request to `url`. */
 export function errorBody(url: string, error: SconceError, status: number): string {
   // A 5xx of ours may quote internals; the log has it all.
   const message = error.code === 'internal' ? 'Internal error; the log has the details.' : error.message;
   if (/^\/v2(\/|\?|$)/.test(url)) return JSON.stringify({ error: message });
-  const type = status === 429 ? 'rate_limit_error' : status < 500 ? 'invalid_request_error' : 'server_error';
+  const type = TYPE_BY_STATUS[status] ?? (status < 500 ? 'invalid_request_error' : 'server_error');
   return JSON.stringify({ error: { message, type, code: error.code, param: error.details.param ?? null } });
 }
 

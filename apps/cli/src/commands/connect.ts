@@ -3,9 +3,9 @@ import type { CliConfig } from '../config.ts';
 import { UsageError } from '../output/failure.ts';
 
 /** A client of the server that SCONCE_URL names. Throws UsageError where that is no address. */
-export function connect({ url }: CliConfig): SconceClient {
+export function connect({ url, apiKey }: CliConfig): SconceClient {
   const protocol = URL.canParse(url) ? new URL(url).protocol : '';
-  if (protocol === 'http:' || protocol === 'https:') return new SconceClient({ url });
+  if (protocol === 'http:' || protocol === 'https:') return new SconceClient({ url, apiKey });
   throw new UsageError(
     `SCONCE_URL is not an HTTP address: "${url}".`,
     'Set it like http://127.0.0.1:8000, or unset it.',

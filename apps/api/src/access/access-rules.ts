@@ -1,0 +1,27 @@
+import type { Scope } from '@sconce/keys';
+
+/** What a request needs: nothing, any key, or a key with a scope. */
+export type Need = 'nothing' | 'key' | Scope;
+
+/** The first that fits holds. Routes as they are declared, without what stands for a model or an id. */
+const RULES: readonly (readonly [method: RegExp, route: RegExp, need: Need])[] = [
+  [/./, /^\/v2\/health\//, 'nothing'],
+  [/./, /^\/docs/, 'nothing'],
+  [/./, /^\/metrics/, 'admin'],
+  [/./, /^\/v1\/jobs/, 'infer'],
+  [/./, /^\/v2\/models\/.*\/infer$/, 'infer'],
+  [/./, /^\/v1\/(files|batches)/, 'batch'],
+  [/./, /^\/v2\/repository\/index/, 'key'],
+  [/./, /^\/v2\/repository\//, 'models'],
+  [/^(POST|PUT|PATCH|DELETE)$/, /^\/v1\/models/, 'models'],
+];
+
+/** What a request for a route (`/v2/models/:model/infer`) needs. What no rule names is only read, or not there: any key will do. */
+export function needOf(method: string, route: string): Need {
+  return RULES.find(([methods, routes]) => methods.test(method) && routes.test(route))?.[2] ?? 'key';
+}
+
+/** Whether a key with these scopes meets a need. */
+export function meets(scopes: readonly Scope[], need: Need): boolean {
+  return need === 'nothing' || need === 'key' || scopes.includes('admin') || scopes.includes(need);
+}

@@ -1,0 +1,105 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { ERROR_POLICY, SconceError } from '@sconce/errors';
+import type { ApiKey } from '@sconce/keys';
+import type { Logger } from '@sconce/telemetry';
+import { errorBody } from '../http/error.filter.ts';
+import { meets, needOf } from './access-rules.ts';
+import { KeyLimits } from './key-limits.ts';
+import type { KeyRing } from './key-ring.ts';
+
+const KEY = 'sconceKey';
+
+/** `counted`: the key's limits count this request. */
+type KeyedRequest = FastifyRequest & { [KEY]?: { readonly key: ApiKey; readonly counted: boolean } | undefined };
+
+/**
+ * Lets in who has a key that may do what the request asks (`Authorization: Bearer …` or `X-API-Key`), within the key's limits; everybody,
+ * without a ring. Every act that changes models leaves an audit line in the log, also one that was refused.
+ */
+export function installAccess(
+  fastify: FastifyInstance,
+  { ring, logger }: { readonly ring: KeyRing | undefined; readonly logger: Logger },
+): void {
+  const limits = new KeyLimits();
+  fastify.decorateRequest(KEY);
+  fastify.addHook('onRequest', (request, reply, done) => {
+    const refusal = ring === undefined ? undefined : admit(request, ring, limits);
+    if (refusal === undefined) done();
+    else refuse(request, reply, refusal);
+  });
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const key = (request as KeyedRequest)[KEY]?.key;
+    if (isAct(request)) {
+      const { method, url } = request;
+      const caller = key?.id ?? (ring === undefined ? 'anyone' : 'unknown');
+      logger.info({ audit: true, act: method, target: url, key: caller, status: reply.statusCode }, 'audit');
+    }
+    release(request, limits);
+    done();
+  });
+  fastify.addHook('onRequestAbort', (request, done) => {
+    release(request, limits);
+    done();
+  });
+  fastify.addHook('onClose', (_instance, done) => {
+    ring?.close();
+    done();
+  });
+}
+
+function admit(request: FastifyRequest, ring: KeyRing, limits: KeyLimits): SconceError | undefined {
+  const need = needOf(request.method, routeOf(request));
+  if (need === 'nothing') return undefined;
+  const secret = secretOf(request);
+  const key = secret === undefined ? undefined : ring.find(secret);
+  if (key === undefined) {
+    const message =
+      secret === undefined
+        ? 'This server wants an API key: send it as "Authorization: Bearer KEY".'
+        : 'The API key is not known here, or has expired.';
+    return new SconceError('unauthenticated', message);
+  }
+  if (!meets(key.scopes, need)) {
+    (request as KeyedRequest)[KEY] = { key, counted: false };
+    const message = `Key ${key.id} may not do this: it needs the scope "${need}" and has ${key.scopes.join(', ')}.`;
+    return new SconceError('forbidden', message);
+  }
+  const refused = limits.begin(key);
+  (request as KeyedRequest)[KEY] = { key, counted: refused === undefined };
+  if (refused === undefined) return undefined;
+  const { retryAfterSeconds } = refused;
+  return new SconceError('rate_limited', `Too many requests: ${refused.refused}.`, { details: { retryAfterSeconds } });
+}
+
+function refuse(request: FastifyRequest, reply: FastifyReply, error: SconceError): void {
+  const { http } = ERROR_POLICY[error.code];
+  const retryAfter = error.details['retryAfterSeconds'];
+  if (typeof retryAfter === 'number') reply.header('retry-after', String(retryAfter));
+  if (http === 401) reply.header('www-authenticate', 'Bearer');
+  void reply
+    .status(http)
+    .header('content-type', 'application/json; charset=utf-8')
+    .send(errorBody(request.url, error, http));
+}
+
+/** Ends what the key's limits count, once. */
+function release(request: FastifyRequest, limits: KeyLimits): void {
+  const keyed = request as KeyedRequest;
+  if (keyed[KEY]?.counted === true) limits.end(keyed[KEY].key);
+  keyed[KEY] = undefined;
+}
+
+function isAct(request: FastifyRequest): boolean {
+  return needOf(request.method, routeOf(request)) === 'models';
+}
+
+/** Of what is not there, the path: it is asked for a key before it is said not to be there. */
+function routeOf(request: FastifyRequest): string {
+  return request.routeOptions.url ?? request.url.split('?')[0] ?? '';
+}
+
+function secretOf({ headers }: FastifyRequest): string | undefined {
+  const bearer = /^Bearer\s+(\S+)$/i.exec(headers.authorization ?? '')?.[1];
+  const own = headers['x-api-key'];
+  return bearer ?? (typeof own === 'string' ? own : undefined);
+}

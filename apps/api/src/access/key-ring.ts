@@ -1,0 +1,59 @@
+import { readFile } from 'node:fs/promises';
+import { hashSecret, parseKeyFile, type ApiKey } from '@sconce/keys';
+import type { Logger } from '@sconce/telemetry';
+
+/** How often the file is looked at: mounted secrets are replaced by renaming links, which no watcher of a file sees. */
+const LOOK_MS = 2_000;
+
+/**
+ * The keys in force: those of a file, read again whenever its text changes. A text that is wrong changes nothing.
+ *
+ * States: *open* (looks at the file) → *closed*.
+ */
+export class KeyRing {
+  readonly #path: string;
+  readonly #logger: Logger;
+  readonly #timer: NodeJS.Timeout;
+  #text: string;
+  #byHash: ReadonlyMap<string, ApiKey>;
+
+  private constructor(path: string, text: string, logger: Logger) {
+    this.#path = path;
+    this.#logger = logger;
+    this.#text = text;
+    this.#byHash = indexed(parseKeyFile(text));
+    this.#timer = setInterval(() => void this.#look(), LOOK_MS).unref();
+  }
+
+  /** @throws SconceError `invalid_request` where the file is wrong; the system's error where it cannot be read. */
+  static async open(path: string, logger: Logger): Promise<KeyRing> {
+    return new KeyRing(path, await readFile(path, 'utf8'), logger);
+  }
+
+  /** The key that a secret belongs to, unless it has expired. */
+  find(secret: string): ApiKey | undefined {
+    const key = this.#byHash.get(hashSecret(secret));
+    if (key?.expires_at !== undefined && Date.parse(key.expires_at) <= Date.now()) return undefined;
+    return key;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    try {
+      const text = await readFile(this.#path, 'utf8');
+      if (text === this.#text) return;
+      this.#text = text;
+      this.#byHash = indexed(parseKeyFile(text));
+      this.#logger.info({ audit: true, act: 'keys changed', keys: this.#byHash.size }, 'audit');
+    } catch (error) {
+      this.#logger.error({ err: error }, 'the file of API keys cannot be used: those read before stay in force');
+    }
+  }
+}
+
+function indexed(keys: readonly ApiKey[]): ReadonlyMap<string, ApiKey> {
+  return new Map(keys.map((key) => [key.sha256, key]));
+}

@@ -1,0 +1,1 @@
+export { SCOPES, hashSecret, newSecret, parseKeyFile, type ApiKey, type Scope } from './key-file.ts';

@@ -1,0 +1,28 @@
+import { expect, it } from 'vitest';
+import { hashSecret, newSecret, parseKeyFile } from './key-file.ts';
+
+const key = (id: string, more: object = {}): object => ({ id, sha256: hashSecret(id), scopes: ['infer'], ...more });
+
+it('secrets are long, and no two the same', () => {
+  const [one, two] = [newSecret(), newSecret()];
+  expect(one).toMatch(/^sconce-[A-Za-z0-9_-]{43}$/);
+  expect(one).not.toBe(two);
+});
+
+it.each<[string, RegExp]>([
+  ['{', /it is no JSON/],
+  ['{"keys": [{"id": "a"}]}', /keys\.0\.sha256/],
+  [JSON.stringify({ keys: [key('a', { scopes: ['root'] })] }), /keys\.0\.scopes\.0/],
+  [JSON.stringify({ keys: [key('a', { scopes: [] })] }), /keys\.0\.scopes/],
+  [JSON.stringify({ keys: [key('a', { secret: 'x' })] }), /secret/],
+  [JSON.stringify({ keys: [key('a'), key('a')] }), /two keys have the id a/],
+  [JSON.stringify({ keys: [key('a'), { ...key('b'), sha256: hashSecret('a') }] }), /two keys have the sha256/],
+])('refuses %s', (text, message) => {
+  expect(() => parseKeyFile(text)).toThrow(message);
+});
+
+it('takes what is right', () => {
+  expect(parseKeyFile(JSON.stringify({ keys: [key('a', { requests_per_second: 0.5 })] }))).toMatchObject([
+    { id: 'a', requests_per_second: 0.5 },
+  ]);
+});
