@@ -4,6 +4,7 @@ import { exitOnBadSettings, releaseStartupMemory } from '@sconce/process';
 import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
 import { BatchProducer, InferenceProducer } from '@sconce/queue';
 import { readConfig } from './config.ts';
+import { readBacklog } from './health/backlog.ts';
 import { createApi } from './server.ts';
 import { VERSION } from './version.ts';
 
@@ -23,7 +24,12 @@ const telemetry = await startTelemetry({
 const app = await createApi({ config, logger, telemetry });
 const producer = app.get(InferenceProducer);
 let draining = false;
-const health = new HealthServer({ telemetry, ready: async () => !draining && (await producer.ping()) });
+const batches = app.get(BatchProducer);
+const health = new HealthServer({
+  telemetry,
+  ready: async () => !draining && (await producer.ping()),
+  backlog: (pool) => readBacklog(pool, { requests: producer, batches }),
+});
 
 let stopping: Promise<void> | undefined;
 async function stop(reason: string): Promise<void> {
@@ -34,7 +40,7 @@ async function stop(reason: string): Promise<void> {
   const timer = setTimeout(resolve, config.shutdownGraceMs);
   await Promise.race([app.close(), late]);
   clearTimeout(timer);
-  await Promise.all([producer.close(), app.get(BatchProducer).close()]);
+  await Promise.all([producer.close(), batches.close()]);
   await health.close();
   await telemetry.shutdown();
   logger.info('stopped');

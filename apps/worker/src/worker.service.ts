@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import {
   BatchWork,
   LaneConsumer,
   NoticeListener,
   PlannerConsumer,
+  PoolReporter,
   RegistrationConsumer,
   WebhookConsumer,
   laneQueueName,
@@ -45,6 +47,7 @@ export class WorkerService {
   #planners: PlannerConsumer | undefined;
   #webhooks: WebhookConsumer | undefined;
   #notices: NoticeListener | undefined;
+  #reporter: PoolReporter | undefined;
   #running = false;
 
   constructor(
@@ -74,6 +77,7 @@ export class WorkerService {
     const { pool, concurrency } = this.config;
     const onError = (error: Error): void => this.logger.warn({ err: error }, 'queue connection');
     this.#notices = new NoticeListener(config, { onNotice: (notice) => this.#onNotice(notice), onError });
+    this.#reporter = new PoolReporter(config, { pool, id: randomUUID() }, onError);
     this.#consumers = LANES.map(
       (lane) =>
         new LaneConsumer({
@@ -84,7 +88,10 @@ export class WorkerService {
           hasRoom: () => this.#hasRoom(lane),
           handle: (delivered) => this.inference.handle(delivered),
           ...(lane === 'batch' ? { handleChunk: (delivered) => this.chunks.handle(delivered) } : {}),
-          onJob: (event) => this.statistics.recordJob(laneQueueName(pool, lane), event),
+          onJob: (event) => {
+            this.statistics.recordJob(laneQueueName(pool, lane), event);
+            this.#reporter?.record(lane, event === 'taken' ? 'taken' : 'ended');
+          },
           onError,
         }),
     );
@@ -123,7 +130,7 @@ export class WorkerService {
     const drained = !finished.includes(false);
     await this.datasets.close();
     if (drained) await this.pool.close();
-    await Promise.all([this.statistics.close(), this.#notices?.close(), this.batches.close()]);
+    await Promise.all([this.statistics.close(), this.#notices?.close(), this.#reporter?.close(), this.batches.close()]);
     return drained;
   }
 

@@ -21,6 +21,7 @@ export { BatchWork } from './batches/batch-work.ts';
 export type { ModelLookup, SubmittableModel } from './batches/model-lookup.ts';
 export { PlannerConsumer } from './batches/planner-consumer.ts';
 export type { FileContent, FilePurpose, FileRecord, Removal } from './files/file-records.ts';
+export { PoolReporter, type PoolBacklog } from './pool-load.ts';
 export { InferenceProducer } from './inference-producer.ts';
 export type { ProducerOptions, SubmitOptions } from './inference-producer.ts';
 export type { InferenceAnswer, InferenceRequest, TraceContext } from './inference-request.ts';

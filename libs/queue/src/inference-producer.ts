@@ -13,6 +13,7 @@ import { OnlineRequests } from './online-requests.ts';
 import { packPayload } from './payload-store.ts';
 import type { QueueConfig } from './queue-config.ts';
 import { laneQueueName, type Lane } from './queue-names.ts';
+import { poolBacklog, type PoolBacklog } from './pool-load.ts';
 import { closeRedis, connectRedis, farewell, onRedis } from './redis-connection.ts';
 import { ReplyReader } from './reply-channel.ts';
 import { UsageNotes, readVersionUsage, type VersionUsage } from './version-usage.ts';
@@ -201,6 +202,11 @@ export class InferenceProducer {
   /** Jobs waiting in each queue this producer has used. */
   async backlogs(): Promise<readonly { readonly queue: string; readonly jobs: number }[]> {
     return onRedis('count the backlog', () => this.#queues.backlogs());
+  }
+
+  /** What a pool has before it. @throws SconceError `redis_unavailable`. */
+  async poolBacklog(pool: string): Promise<PoolBacklog> {
+    return poolBacklog(this.#redis, this.#keys, pool);
   }
 
   /** Whether Redis answers now. */

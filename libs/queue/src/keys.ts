@@ -75,6 +75,11 @@ export class Keys {
     return `${this.#base}:removals`;
   }
 
+  /** Hash: what each worker of a pool last said of how fast it is. */
+  poolRates(pool: string): string {
+    return `${this.#base}:rates:${pool}`;
+  }
+
   /** Sorted set: workers of a pool by the ms at which they last said how many chunks they run at once, which is in the member. */
   slots(pool: string): string {
     return `${this.#base}:slots:${pool}`;

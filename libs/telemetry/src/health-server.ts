@@ -2,13 +2,33 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Telemetry } from './telemetry.ts';
 
-/** The metrics and health port of a process: /metrics, /health/live, /health/ready. */
+/** What the port answers beside metrics. */
+export interface HealthServerOptions {
+  readonly telemetry: Telemetry;
+  /** Asked on every probe: whether work sent now can be taken. */
+  readonly ready: () => boolean | Promise<boolean>;
+  /** Answers /backlog/POOL: what the pool has before it; undefined where there is no such pool. */
+  readonly backlog?: (pool: string) => Promise<object | undefined>;
+}
+
+/**
+ * The metrics and health port of a process: /metrics; /health/live while it runs; /health/ready while it takes work; /health/started from
+ * the first time on that it was ready, so that starting and draining can be told apart.
+ */
 export class HealthServer {
   readonly #server: Server;
 
-  /** `ready` is asked on every probe. */
-  constructor(options: { telemetry: Telemetry; ready: () => boolean | Promise<boolean> }) {
-    this.#server = createServer((request, response) => void answer(request, response, options));
+  readonly #options: HealthServerOptions;
+  #started = false;
+
+  constructor(options: HealthServerOptions) {
+    this.#options = options;
+    this.#server = createServer((request, response) => {
+      this.#answer(request, response).catch((error: unknown) => {
+        if (!response.headersSent) response.writeHead(503);
+        response.end(JSON.stringify({ error: (error as Error).message }));
+      });
+    });
   }
 
   /** Listens; answers the URL. */
@@ -24,29 +44,43 @@ export class HealthServer {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
   }
-}
 
-async function answer(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { telemetry, ready }: { telemetry: Telemetry; ready: () => boolean | Promise<boolean> },
-): Promise<void> {
-  const json = (status: number, body: object): void => {
-    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-  };
-  switch (request.url?.split('?')[0]) {
-    case '/metrics':
-      await telemetry.handleMetricsRequest(request, response);
-      return;
-    case '/health/live':
-      json(200, { live: true });
-      return;
-    case '/health/ready': {
-      const isReady = await ready();
-      json(isReady ? 200 : 503, { ready: isReady });
-      return;
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const json = (status: number, body: object): void => {
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    };
+    const { telemetry, backlog } = this.#options;
+    const [, first, second] = request.url?.split('?')[0]?.split('/') ?? [];
+    switch (`${first ?? ''}/${first === 'backlog' ? '' : (second ?? '')}`) {
+      case 'metrics/':
+        await telemetry.handleMetricsRequest(request, response);
+        return;
+      case 'health/live':
+        json(200, { live: true });
+        return;
+      case 'health/started': {
+        const started = this.#started || (await this.#ready());
+        json(started ? 200 : 503, { started });
+        return;
+      }
+      case 'health/ready': {
+        const ready = await this.#ready();
+        json(ready ? 200 : 503, { ready });
+        return;
+      }
+      case 'backlog/': {
+        const found = await backlog?.(second ?? '');
+        json(found === undefined ? 404 : 200, found ?? { error: 'not found' });
+        return;
+      }
+      default:
+        json(404, { error: 'not found' });
     }
-    default:
-      json(404, { error: 'not found' });
+  }
+
+  async #ready(): Promise<boolean> {
+    const ready = await this.#options.ready();
+    this.#started ||= ready;
+    return ready;
   }
 }

@@ -83,7 +83,8 @@ export function hasEnded({ status }: Pick<BatchRecord, 'status'>): boolean {
   return (FINAL_STATUSES as readonly string[]).includes(status);
 }
 
-function progressOf(batch: BatchRecord): number {
+/** Share of a batch's rows that are scored, 0 to 1. */
+export function progressOf(batch: BatchRecord): number {
   if (batch.status === 'completed' || batch.status === 'finalizing') return 1;
   const scored = batch.rowsDone + batch.rowsFailed;
   const total = batch.inputEnded ? batch.rowsPlanned : batch.rowsTotal;
@@ -91,7 +92,8 @@ function progressOf(batch: BatchRecord): number {
   return batch.rowsPlanned === 0 ? 0 : (batch.inputShare ?? 0) * (scored / batch.rowsPlanned);
 }
 
-function etaOf({ rate, rowsDone, rowsFailed }: BatchRecord, progress: number): number | null {
+/** Seconds that a batch will take yet; null where nothing is known of it. */
+export function etaOf({ rate, rowsDone, rowsFailed }: BatchRecord, progress: number): number | null {
   if (rate === undefined || rate <= 0 || progress <= 0) return null;
   const scored = rowsDone + rowsFailed;
   return Math.round((scored / progress - scored) / rate);

@@ -183,6 +183,14 @@ export class BatchProducer {
     return onRedis('list the batches', () => this.#batches.list(options));
   }
 
+  /** Those that have not ended: as many as may be at once, at most. */
+  async unfinished(): Promise<BatchRecord[]> {
+    return onRedis('list the batches', async () => {
+      const records = await Promise.all((await this.#batches.unfinished()).map((id) => this.#batches.get(id)));
+      return records.filter((record) => record !== undefined);
+    });
+  }
+
   /** Results there are so far, in order. */
   async parts(id: string): Promise<ChunkPart[]> {
     return onRedis('look the results up', () => this.#batches.parts(id));

@@ -1,0 +1,81 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '@sconce/testing';
+import { startStack, type Stack } from '../support/stack.ts';
+
+let stack: Stack;
+
+beforeAll(async () => {
+  stack = await startStack();
+  await stack.push('affine');
+});
+
+interface Backlog {
+  readonly jobs: number;
+  readonly seconds: number;
+  readonly workers: number;
+}
+
+const metrics = (path: string): Promise<Response> => fetch(`${stack.api.ready.metricsUrl}${path}`);
+const backlog = async (): Promise<Backlog> => (await (await metrics('/backlog/default')).json()) as Backlog;
+const submit = (): Promise<Response> =>
+  stack.fetch('/v1/jobs', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      model: 'affine',
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 4], data: [1, 2, 3, 4] }],
+    }),
+  });
+
+describe('the port for probes', () => {
+  it('tells started from ready', async () => {
+    for (const process of [stack.api, stack.workers[0]!]) {
+      for (const path of ['/health/live', '/health/ready', '/health/started']) {
+        expect((await fetch(`${process.ready.metricsUrl}${path}`)).status, path).toBe(200);
+      }
+      expect((await fetch(`${process.ready.metricsUrl}/health/other`)).status).toBe(404);
+    }
+  });
+
+  it('says what a pool has before it, also while it has no workers', async () => {
+    expect((await submit()).status).toBe(202);
+    // Workers say every few seconds how fast they are.
+    await eventually(async () => expect(await backlog()).toMatchObject({ jobs: 0, seconds: 0, workers: 1 }), {
+      timeoutMs: 15_000,
+    });
+    expect(await stack.workers[0]!.stop()).toBe(0);
+    for (let count = 0; count < 20; count++) expect((await submit()).status).toBe(202);
+    const waiting = await backlog();
+    expect(waiting).toMatchObject({ waiting: 20, prioritized: 0, active: 0, jobs: 20 });
+    expect(waiting.seconds).toBeGreaterThan(0);
+    // One job of this model takes no second: known from the worker that was there.
+    expect(waiting.seconds).toBeLessThan(20);
+    await stack.startWorker();
+    await eventually(async () => expect((await backlog()).jobs).toBe(0), { timeoutMs: 15_000 });
+    expect((await metrics('/backlog/no%20pool')).status).toBe(404);
+  });
+});
+
+describe('a start that the settings forbid', () => {
+  const start = (app: string, env: Record<string, string>): { status: number | null; stderr: string } => {
+    const main = fileURLToPath(new URL(`../../apps/${app}/dist/main.js`, import.meta.url));
+    const { status, stderr } = spawnSync(process.execPath, [main], { env, encoding: 'utf8', timeout: 20_000 });
+    return { status, stderr };
+  };
+
+  it.each([
+    ['api', { SCONCE_HOST: '0.0.0.0' }, /^error: SCONCE_HOST: 0\.0\.0\.0 is no loopback address/],
+    [
+      'worker',
+      { SCONCE_THREDS: '2' },
+      /^error: SCONCE_THREDS: there is no such setting\. Did you mean SCONCE_THREADS\?/,
+    ],
+    ['worker', { SCONCE_MAX_RUN_MS: 'soon' }, /^error: SCONCE_MAX_RUN_MS: "soon"; expected a whole number of ms/],
+  ])('%s %j', (app, env, message) => {
+    const { status, stderr } = start(app, env);
+    expect(stderr).toMatch(message);
+    expect(status).toBe(78);
+  });
+});
