@@ -18,6 +18,8 @@ export interface WorkerConfig {
   readonly host: string;
   readonly metricsPort: number;
   readonly pool: string;
+  /** This pod, where there is one whose deletion cost is to be kept current. */
+  readonly pod: { readonly name: string; readonly namespace: string } | undefined;
   /** Queue jobs under way at once, per lane. */
   readonly concurrency: Readonly<Record<Lane, number>>;
   readonly shutdownGraceMs: number;
@@ -52,6 +54,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
     host: vars.SCONCE_HOST ?? '127.0.0.1',
     metricsPort: vars.SCONCE_METRICS_PORT ?? 8_002,
     pool: vars.SCONCE_POOL ?? 'default',
+    pod:
+      vars.SCONCE_POD_NAME === undefined || vars.SCONCE_POD_NAMESPACE === undefined
+        ? undefined
+        : { name: vars.SCONCE_POD_NAME, namespace: vars.SCONCE_POD_NAMESPACE },
     concurrency: { online: vars.SCONCE_ONLINE_CONCURRENCY ?? jobs, batch: vars.SCONCE_BATCH_CONCURRENCY ?? jobs },
     shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS ?? 25_000,
     registration: {

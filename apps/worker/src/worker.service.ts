@@ -22,6 +22,7 @@ import type { WorkerConfig } from './config.ts';
 import { InferenceProcessor } from './inference/inference.processor.ts';
 import { RunStatistics } from './inference/run-statistics.ts';
 import { ServedModels } from './inference/served-models.ts';
+import { PodDeletionCost } from './kubernetes/pod-deletion-cost.ts';
 import { RegistrationProcessor } from './registration/registration.processor.ts';
 import { CONFIG, LOGGER } from './tokens.ts';
 import { WebhookProcessor } from './webhooks/webhook.processor.ts';
@@ -48,6 +49,9 @@ export class WorkerService {
   #webhooks: WebhookConsumer | undefined;
   #notices: NoticeListener | undefined;
   #reporter: PoolReporter | undefined;
+  #podCost: PodDeletionCost | undefined;
+  /** Queue jobs under way, of both lanes. */
+  #jobs = 0;
   #running = false;
 
   constructor(
@@ -91,6 +95,7 @@ export class WorkerService {
           onJob: (event) => {
             this.statistics.recordJob(laneQueueName(pool, lane), event);
             this.#reporter?.record(lane, event === 'taken' ? 'taken' : 'ended');
+            this.#jobs += event === 'taken' ? 1 : -1;
           },
           onError,
         }),
@@ -115,6 +120,13 @@ export class WorkerService {
     const consumers = [...this.#consumers, this.#registrations, this.#planners, this.#webhooks];
     await Promise.all(consumers.map((consumer) => consumer.ready()));
     this.maintenance.start();
+    if (this.config.pod !== undefined) {
+      this.#podCost = new PodDeletionCost({
+        pod: this.config.pod,
+        load: () => ({ requests: this.#jobs - this.chunks.active, chunks: this.chunks.active }),
+        logger: this.logger,
+      });
+    }
     this.#running = true;
   }
 
@@ -123,6 +135,7 @@ export class WorkerService {
     this.#running = false;
     const graceMs = this.config.shutdownGraceMs;
     const consumers = [...this.#consumers, this.#registrations, this.#planners, this.#webhooks];
+    this.#podCost?.close();
     await this.maintenance.stop();
     // A registration may take minutes: it begins anew elsewhere rather than hold the shutdown up.
     this.registration.stop();
