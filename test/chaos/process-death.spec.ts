@@ -1,4 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { SconceClient } from '@sconce/client';
+import type { SpanRecord } from '@sconce/telemetry';
 import { eventually } from '@sconce/testing';
 import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
 
@@ -13,11 +15,11 @@ beforeAll(async () => {
   await Promise.all([stack.push('affine'), stack.push('slow')]);
 });
 
-async function running(): Promise<void> {
+async function running(lane = 'online'): Promise<void> {
   await eventually(
     async () => {
       const metrics = await (await fetch(`${stack.workers.at(-1)?.ready.metricsUrl}/metrics`)).text();
-      expect(metrics).toMatch(/sconce_jobs_in_flight\{[^}]*online[^}]*\} [1-9]/);
+      expect(metrics).toMatch(new RegExp(`sconce_jobs_in_flight\\{[^}]*${lane}[^}]*\\} [1-9]`));
     },
     { timeoutMs: 20_000 },
   );
@@ -91,12 +93,52 @@ describe('SIGTERM', () => {
     expect([answer.status, await answer.json()]).toMatchObject([200, { outputs: [{ data: [1] }] }]);
   });
 
+  it('stops chunks between two runs, hands them back, and another worker has them at once', async () => {
+    await Promise.all(stack.workers.splice(0).map((worker) => worker.stop()));
+    stack.collector.clear();
+    const hurried = await stack.startWorker({ SCONCE_SHUTDOWN_GRACE_MS: '6000' });
+    const client = new SconceClient({ url: stack.url });
+    // Rows of a second or so each, some four to a chunk: runs end within half of the grace period, chunks do not.
+    const rows = `steps\n${'12000\n'.repeat(32)}`;
+    const { id } = await client.batches.score({ model: 'slow' }, Buffer.from(rows), { filename: 'rows.csv' });
+    await running('batch');
+    expect(await hurried.stop()).toBe(0);
+    stack.workers.splice(0);
+    const freed = Date.now();
+    await stack.startWorker();
+    await running('batch');
+    // The locks of what a dead worker held run for eight seconds.
+    expect(Date.now() - freed).toBeLessThan(6_000);
+    const batch = await client.batches.wait(id);
+    expect(batch).toMatchObject({ status: 'completed', request_counts: { total: 32, completed: 32, failed: 0 } });
+    const isChunk = (span: SpanRecord): boolean => span.name === 'sconce.chunk';
+    const handedBack = (span: SpanRecord): boolean => isChunk(span) && span.status === 'error';
+    const spans = await stack.collector.waitFor((all) => all.some(handedBack));
+    // As if they had never been taken.
+    expect(spans.filter(isChunk).filter((span) => span.attributes['sconce.delivery'] !== 1)).toEqual([]);
+  });
+
   it('ends an idle worker at once while Redis is away', async () => {
     const idle = await startStack();
     idle.redis.kill('SIGKILL');
     const asked = Date.now();
     expect(await idle.workers[0]?.stop()).toBe(0);
     expect(Date.now() - asked).toBeLessThan(10_000);
+  });
+
+  it('has the API say that it is not ready, and answer as before, until load balancers have noticed', async () => {
+    const { api, fetch: request } = await startStack({ workers: 0, env: { SCONCE_DRAIN_DELAY_MS: '2000' } });
+    const isReady = async (): Promise<boolean> => (await fetch(`${api.ready.metricsUrl}/health/ready`)).ok;
+    const before = await request('/v2');
+    expect([await isReady(), before.status, before.headers.get('connection')]).toEqual([true, 200, 'keep-alive']);
+    const stopped = api.stop();
+    await eventually(async () => {
+      expect(await isReady()).toBe(false);
+    });
+    const during = await request('/v2');
+    expect([during.status, during.headers.get('connection')]).toEqual([200, 'close']);
+    expect(await stopped).toBe(0);
+    await expect(request('/v2')).rejects.toThrow();
   });
 
   it('lets the API answer what it has taken and exit 0', async () => {

@@ -19,6 +19,8 @@ export interface ApiConfig {
   readonly datasetRoots: readonly string[];
   readonly requestTimeoutMs: number;
   readonly shutdownGraceMs: number;
+  /** Between saying that it is not ready and refusing connections. */
+  readonly drainDelayMs: number;
   readonly storage: StorageConfig;
   readonly queue: QueueConfig;
   readonly telemetry: TelemetryConfig;
@@ -39,6 +41,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
     datasetRoots: vars.SCONCE_DATASET_ROOTS,
     requestTimeoutMs: vars.SCONCE_REQUEST_TIMEOUT_MS ?? 60_000,
     shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS ?? 25_000,
+    drainDelayMs: vars.SCONCE_DRAIN_DELAY_MS ?? 0,
     storage: storageFromSettings(vars).storage,
     queue: queueConfigSchema.parse({
       redisUrl: vars.SCONCE_REDIS_URL,

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { exitOnBadSettings, releaseStartupMemory } from '@sconce/process';
 import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
@@ -21,9 +22,9 @@ const telemetry = await startTelemetry({
   traces: config.telemetry.traces,
   logger,
 });
-const app = await createApi({ config, logger, telemetry });
-const producer = app.get(InferenceProducer);
 let draining = false;
+const app = await createApi({ config, logger, telemetry, isDraining: () => draining });
+const producer = app.get(InferenceProducer);
 const batches = app.get(BatchProducer);
 const health = new HealthServer({
   telemetry,
@@ -35,6 +36,7 @@ let stopping: Promise<void> | undefined;
 async function stop(reason: string): Promise<void> {
   logger.info({ reason }, 'draining');
   draining = true;
+  await delay(config.drainDelayMs);
   // Refuses new connections and waits for the requests under way, which still need the producer.
   const { promise: late, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, config.shutdownGraceMs);

@@ -3,7 +3,6 @@ import fastifyCompress from '@fastify/compress';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
-import type { FastifyInstance } from 'fastify';
 import type { Logger, Telemetry } from '@sconce/telemetry';
 import { ApiModule } from './api.module.ts';
 import { installAccess } from './access/install-access.ts';
@@ -18,11 +17,12 @@ const COMPRESS_THRESHOLD_BYTES = 2_048;
 const MAX_PARAM_LENGTH = 300;
 const KEEP_ALIVE_MS = 75_000;
 
-/** Builds the API, ready to listen. */
+/** Builds the API, ready to listen. From when `isDraining` says so, connections are closed with their next answer. */
 export async function createApi(given: {
   config: ApiConfig;
   logger: Logger;
   telemetry: Telemetry;
+  isDraining?: () => boolean;
 }): Promise<NestFastifyApplication> {
   const { config, logger, telemetry } = given;
   const adapter = new FastifyAdapter({
@@ -31,13 +31,20 @@ export async function createApi(given: {
     keepAliveTimeout: KEEP_ALIVE_MS,
     // Requests under way finish; idle connections do not hold a shutdown up.
     forceCloseConnections: 'idle',
+    // What came over a connection that was just about to be closed is answered like any other.
+    return503OnClosing: false,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
   });
   const fastify = adapter.getInstance();
   installRequestTrace(fastify, telemetry);
   const ring = config.keysFile === undefined ? undefined : await KeyRing.open(config.keysFile, logger);
   installAccess(fastify, { ring, logger });
-  closeConnectionsWhenDraining(fastify);
+  const { isDraining = () => false } = given;
+  // A connection that answers while the server drains is closed with it, not kept for another request.
+  fastify.addHook('onSend', (_request, reply, _payload, done) => {
+    if (isDraining()) reply.header('connection', 'close');
+    done();
+  });
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule.register(given), adapter, {
     bodyParser: false,
     logger: ['error', 'fatal'],
@@ -61,17 +68,4 @@ export async function createApi(given: {
     .build();
   SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, document));
   return app;
-}
-
-/** Connections that answer a last request while the server closes are closed with it, not kept for another. */
-function closeConnectionsWhenDraining(fastify: FastifyInstance): void {
-  let draining = false;
-  fastify.addHook('preClose', (done) => {
-    draining = true;
-    done();
-  });
-  fastify.addHook('onSend', (_request, reply, _payload, done) => {
-    if (draining) reply.header('connection', 'close');
-    done();
-  });
 }

@@ -32,14 +32,16 @@ const LANES: readonly Lane[] = ['online', 'batch'];
 const ENOUGH_WORK_MS = 50;
 /** Deliveries of a job after which a model whose run hangs again is not run any more. */
 const MAX_HUNG_DELIVERIES = 2;
+/** What of the grace period is left for the runs of chunks that would outlast it: they are told then. At most half of it. */
+const HAND_BACK_MS = 5_000;
 /** How long handing back may take before the process ends. */
 const GIVE_UP_MS = 5_000;
 
 /**
  * The worker's life: *stopped* → `start` → *running* → `stop` → *stopped*.
  *
- * Shutdown order: consumers first (they take nothing new and finish what they have, within the grace period), then the
- * threads, which are idle by then, then the connections that carried the answers.
+ * Shutdown order: consumers first (they take nothing new and finish what they have, within the grace period; chunks that would outlast it
+ * stop between two runs, and what is left goes back into the queues), then the threads, which are idle by then, then the connections that carried the answers.
  */
 @Injectable()
 export class WorkerService {
@@ -137,9 +139,11 @@ export class WorkerService {
     const consumers = [...this.#consumers, this.#registrations, this.#planners, this.#webhooks];
     this.#podCost?.close();
     await this.maintenance.stop();
+    const late = setTimeout(() => this.chunks.handBack(), graceMs - Math.min(HAND_BACK_MS, graceMs / 2));
     // A registration may take minutes: it begins anew elsewhere rather than hold the shutdown up.
     this.registration.stop();
     const finished = await Promise.all(consumers.map((consumer) => consumer?.close(graceMs)));
+    clearTimeout(late);
     const drained = !finished.includes(false);
     await this.datasets.close();
     if (drained) await this.pool.close();

@@ -1,4 +1,4 @@
-import { Worker, UnrecoverableError, type Job } from 'bullmq';
+import { Worker, UnrecoverableError, WaitingError, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
@@ -22,6 +22,10 @@ import { ReplyWriter } from './reply-channel.ts';
 
 /** Requests that are remembered to have nobody waiting for them. */
 const MAX_GONE = 10_000;
+
+/** BullMQ's count of deliveries (`attemptsStarted`) of a job, less one; only while it is this worker's. */
+const UNCOUNT_DELIVERY = `
+if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('HINCRBY', KEYS[1], 'ats', -1) end`;
 
 /** A request as a worker gets it. */
 export interface DeliveredRequest {
@@ -61,13 +65,16 @@ export interface LaneConsumerOptions {
   /** Queue jobs under way at once. */
   readonly concurrency: number;
   readonly handle: RequestHandler;
-  /** Scores a chunk, and sees to it that its results count; what it throws has the chunk delivered again. Of the batch lane only. */
+  /**
+   * Scores a chunk, and sees to it that its results count; what it throws has the chunk delivered again: `shutting_down` at once and as if
+   * it had never been taken. Of the batch lane only.
+   */
   readonly handleChunk?: (delivered: DeliveredChunk) => Promise<void>;
   readonly onError: (error: Error) => void;
   /** Whether more jobs should be taken beside those under way; one is at any time. Asked whenever one is taken or has ended. */
   readonly hasRoom?: () => boolean;
-  /** Told when a queue job is taken, and when it has ended (answered, or left to another delivery). */
-  readonly onJob?: (event: 'taken' | 'answered' | 'retried') => void;
+  /** Told when a queue job is taken, and when it has ended (answered, left to another delivery, or to another worker by a shutdown). */
+  readonly onJob?: (event: 'taken' | 'answered' | 'retried' | 'handed_back') => void;
 }
 
 /**
@@ -123,11 +130,18 @@ export class LaneConsumer {
   }
 
   /**
-   * Takes nothing new and finishes what it has, at most `graceMs`; what is left then goes to another worker once its
-   * lock has run out. Answers whether everything was finished.
+   * Takes nothing new and finishes what it has, at most `graceMs`; what is left then is put back into the queue. Answers whether everything
+   * was finished.
    */
   async close(graceMs: number): Promise<boolean> {
-    return closeWorker(this.#worker, { redis: this.#redis, graceMs, activeJobs: () => this.#active.size });
+    return closeWorker(this.#worker, {
+      redis: this.#redis,
+      graceMs,
+      activeJobs: () => this.#active.size,
+      handBack: async () => {
+        await Promise.all([...this.#active].map((job) => this.#putBack(job).catch(this.#options.onError)));
+      },
+    });
   }
 
   /** The callers of these requests have gone: those here are dropped unrun, those that come later are not begun. */
@@ -157,6 +171,13 @@ export class LaneConsumer {
     await Promise.all([...this.#active].map((job) => job.moveToWait(job.token).catch(this.#options.onError)));
   }
 
+  /** Puts a job back where it was, and its delivery does not count: a shutdown is no fault of the job's. */
+  async #putBack(job: Job<InferJob | ChunkJob>): Promise<void> {
+    const key = this.#worker.toKey(job.id ?? '');
+    await this.#redis.eval(UNCOUNT_DELIVERY, 2, key, `${key}:lock`, job.token ?? '');
+    await job.moveToWait(job.token);
+  }
+
   /** Tells every worker, this one too. */
   async notify(notice: Notice): Promise<void> {
     await publishNotice(this.#redis, this.#keys, notice);
@@ -169,7 +190,7 @@ export class LaneConsumer {
       await this.#process(job);
       this.#options.onJob?.('answered');
     } catch (error) {
-      this.#options.onJob?.('retried');
+      this.#options.onJob?.(error instanceof WaitingError ? 'handed_back' : 'retried');
       throw error;
     } finally {
       this.#active.delete(job);
@@ -214,7 +235,13 @@ export class LaneConsumer {
       throw new UnrecoverableError(`The job does not keep the contract: ${parsed.error?.message ?? 'no chunks here'}`);
     }
     this.#adjust();
-    await handleChunk({ job: parsed.data, takenAtMs, delivery: job.attemptsStarted });
+    try {
+      await handleChunk({ job: parsed.data, takenAtMs, delivery: job.attemptsStarted });
+    } catch (error) {
+      if (toSconceError(error).code !== 'shutting_down') throw error;
+      await this.#putBack(job);
+      throw new WaitingError();
+    }
   }
 
   async #run(data: InferJob, context: { takenAtMs: number; delivery: number }): Promise<void> {

@@ -36,6 +36,7 @@ export class ChunkProcessor {
   readonly slots = chunkSlots();
   readonly #active = new Map<AbortController, string>();
   readonly #batches = new Map<string, Promise<KnownBatch | undefined>>();
+  #stopping = false;
 
   constructor(
     @Inject(BatchWork) private readonly work: BatchWork,
@@ -57,6 +58,7 @@ export class ChunkProcessor {
     if (typeof token !== 'number') return;
     const batch = await this.#batch(job);
     if (batch === undefined) return;
+    if (this.#stopping) throw shuttingDown();
     const abort = new AbortController();
     this.#active.set(abort, job.batchId);
     const { telemetry } = this;
@@ -78,8 +80,11 @@ export class ChunkProcessor {
         );
     } catch (thrown) {
       failure = toSconceError(thrown);
-      // Nobody wants it: the batch was cancelled, or has ended.
-      if (abort.signal.aborted) return;
+      if (abort.signal.aborted) {
+        if (this.#stopping) throw (failure = shuttingDown());
+        // Nobody wants it: the batch was cancelled, or has ended.
+        return;
+      }
       throw failure;
     } finally {
       this.#active.delete(abort);
@@ -109,6 +114,12 @@ export class ChunkProcessor {
   cancel(batchId: string): void {
     this.#batches.delete(batchId);
     for (const [abort, own] of this.#active) if (own === batchId) abort.abort();
+  }
+
+  /** This worker is about to end: every chunk under way stops behind its present runs and goes to another worker. */
+  handBack(): void {
+    this.#stopping = true;
+    for (const abort of this.#active.keys()) abort.abort();
   }
 
   async #score(
@@ -188,4 +199,8 @@ export class ChunkProcessor {
     }
     return known;
   }
+}
+
+function shuttingDown(): SconceError {
+  return new SconceError('shutting_down', 'This worker is shutting down; the chunk goes to another one.');
 }

@@ -47,7 +47,7 @@ export class RunStatistics {
   }
 
   /** A queue job was taken or has ended. */
-  recordJob(queue: string, event: 'taken' | 'answered' | 'retried'): void {
+  recordJob(queue: string, event: 'taken' | 'answered' | 'retried' | 'handed_back'): void {
     const { metrics } = this.telemetry;
     metrics.jobsInFlight.add(event === 'taken' ? 1 : -1, { queue });
     if (event !== 'taken') metrics.jobs.add(1, { queue, outcome: event });

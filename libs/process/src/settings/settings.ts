@@ -115,6 +115,15 @@ export const SETTINGS = {
       'How long a shutdown waits for what is under way. What a worker has left then goes to another. Less than what kills the process (`terminationGracePeriodSeconds`).',
     fallback: '25000',
   }),
+  SCONCE_DRAIN_DELAY_MS: integer({
+    programs: API,
+    unit: 'ms',
+    min: 0,
+    max: 600_000,
+    about:
+      'How long the API goes on as before once it is told to stop, but for saying that it is not ready, and closing connections with their next answer: time for load balancers to notice.',
+    fallback: '0',
+  }),
   SCONCE_MAX_BODY_BYTES: integer({
     programs: API,
     unit: 'bytes',
