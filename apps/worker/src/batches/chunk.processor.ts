@@ -1,6 +1,6 @@
-import { availableParallelism } from 'node:os';
 import { Inject, Injectable } from '@nestjs/common';
 import { ERROR_POLICY, SconceError, toSconceError, type SerializedError } from '@sconce/errors';
+import { machineLimits, threadsFor } from '@sconce/process';
 import { BatchWork, type BatchRecord, type ChunkJob, type ChunkPart, type DeliveredChunk } from '@sconce/queue';
 import { MicroBatcher } from '@sconce/runtime';
 import { SpanKind, extractContext, spanAt, type Logger, type Telemetry } from '@sconce/telemetry';
@@ -19,7 +19,7 @@ const epochMs = (): number => performance.timeOrigin + performance.now();
 
 /** Chunks that a worker scores at once: enough that one is read or written while another runs. */
 export function chunkSlots(): number {
-  return Math.max(2, availableParallelism());
+  return Math.max(2, threadsFor(machineLimits()));
 }
 
 interface KnownBatch {

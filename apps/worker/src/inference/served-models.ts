@@ -1,6 +1,6 @@
-import { availableParallelism } from 'node:os';
 import { Inject, Injectable } from '@nestjs/common';
 import { ModelDirectory, ModelFiles, ModelRepository, requireRunnable, type ResolvedModel } from '@sconce/models';
+import { machineLimits, threadsFor } from '@sconce/process';
 import { FORM_FILES, InferencePool, formTarget, type BatchableModel, type ModelFile } from '@sconce/runtime';
 import type { Logger } from '@sconce/telemetry';
 import { RegistrationProcessor, targetOf } from '../registration/registration.processor.ts';
@@ -11,6 +11,8 @@ import type { WorkerConfig } from '../config.ts';
 @Injectable()
 export class ServedModels {
   readonly #target = targetOf(formTarget());
+  /** Of the container. */
+  readonly #cores = threadsFor(machineLimits());
   /** What was made of an answer of the directory, which gives the same object while it is fresh. */
   readonly #served = new WeakMap<ResolvedModel, Promise<BatchableModel>>();
   /** Files that threads may hold, by `name/version`. */
@@ -94,7 +96,7 @@ export class ServedModels {
   #intraOpThreads({ config, performance }: ResolvedModel['manifest']): number {
     const said = config.parameters?.intra_op_thread_count?.string_value;
     const { spread } = performance ?? {};
-    const cores = availableParallelism();
+    const cores = this.#cores;
     if (said !== undefined) return Math.min(Number(said), cores);
     return this.config.runtime.intraOpThreads ?? (spread?.chosen === true ? Math.min(spread.threads, cores) : 1);
   }

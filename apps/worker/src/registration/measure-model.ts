@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import type { ModelBatch, ModelPerformance } from '@sconce/models';
+import { machineLimits, threadsFor } from '@sconce/process';
 import { OnnxSession } from '@sconce/runtime';
 import { concatRows, rowCount, sliceRows, type Tensor } from '@sconce/tensor';
 import { runAll } from './prove-model.ts';
@@ -56,7 +56,7 @@ export async function measureModel(
     }
     const best = Math.max(...measured.map(({ rows_per_s: speed }) => speed));
     const good = measured.find(({ rows_per_s: speed }) => speed >= GOOD_ENOUGH * best);
-    const spread = good && (await measureSpread(path, { call, batch, alone: good, cores: availableParallelism() }));
+    const spread = good && (await measureSpread(path, { call, batch, alone: good, cores: threadsFor(machineLimits()) }));
     return {
       load_ms: round(loadMs),
       memory_bytes: memory,
