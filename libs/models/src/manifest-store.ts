@@ -2,10 +2,13 @@ import { SconceError } from '@sconce/errors';
 import type { BlobStore } from '@sconce/storage';
 import { MODELS_PREFIX, compareIds, manifestKey, modelPrefix, parseManifestKey } from './model-layout.ts';
 import { modelManifestSchema, type ModelManifest } from './model-manifest.ts';
+import { stored } from './stored-schema.ts';
 
 /** A manifest is text of a few kilobytes; its diagnostics are cut to `MAX_FAILURE_LENGTH`. */
 const MAX_MANIFEST_BYTES = 1024 * 1024;
 const MAX_FAILURE_LENGTH = 16 * 1024;
+
+const storedManifestSchema = stored(modelManifestSchema);
 
 /** Name and version. */
 export interface ModelId {
@@ -34,7 +37,7 @@ export class ManifestStore {
     } catch (error) {
       throw corrupt(id, `it is not JSON (${error instanceof Error ? error.message : String(error)})`, error);
     }
-    const parsed = modelManifestSchema.safeParse(json);
+    const parsed = storedManifestSchema.safeParse(json);
     if (!parsed.success) {
       const issues = parsed.error.issues
         .slice(0, 3)

@@ -4,6 +4,7 @@ import type { BlobBody, BlobStore } from '@sconce/storage';
 import { z } from 'zod';
 import { uploadPrefix } from './model-layout.ts';
 import type { ModelManifest, StoredFile } from './model-manifest.ts';
+import { stored } from './stored-schema.ts';
 
 const MAX_RECORD_BYTES = 64 * 1024;
 /** A saved form may be several times its artifact: prepacked weights lie beside the plain ones. */
@@ -15,12 +16,14 @@ const fileSchema = z.strictObject({
   size_bytes: z.int().nonnegative(),
 });
 
-const recordSchema = z.strictObject({
-  schema: z.literal(1),
-  /** Digest of the files' digests: the name of their folder. */
-  folder: z.string().regex(/^[0-9a-f]{64}$/),
-  files: z.array(fileSchema).min(1),
-});
+const recordSchema = stored(
+  z.strictObject({
+    schema: z.literal(1),
+    /** Digest of the files' digests: the name of their folder. */
+    folder: z.string().regex(/^[0-9a-f]{64}$/),
+    files: z.array(fileSchema).min(1),
+  }),
+);
 
 /** A file that is to become part of a saved form. */
 export interface FormFile {

@@ -270,7 +270,7 @@ const performanceSchema: z.ZodType<ModelPerformance> = z.strictObject({
     .optional(),
 });
 
-/** Of `manifest.json`. Unknown fields are refused: another layout has another `schema` number. */
+/** Of `manifest.json`, as it is written; whoever reads one leaves out what it does not know (`stored`). */
 export const modelManifestSchema: z.ZodType<ModelManifest> = z
   .strictObject({
     schema: z.literal(1),

@@ -111,11 +111,17 @@ describe('state of a model', () => {
     });
   });
 
+  it('reads a file of a newer release, and leaves out what it does not know', async () => {
+    await push('1');
+    await writeFile(stateFile(), '{"schema":1,"loaded":false,"later":{"x":1}}\n');
+    expect(await repository.state('m')).toEqual({ loaded: false, default_version: 'latest', keep_loaded: false });
+    expect(damaged).toEqual([]);
+  });
+
   it.each([
     '',
     '{}',
     '{"schema": 1, "loaded": false, "default_version": "newest"}',
-    '{"schema": 1, "loaded": false, "more": 1}',
     `{"schema": 1, "loaded": false${' '.repeat(5000)}}`,
   ])('takes a damaged file (%j) for none, says so, and writes it anew', async (text) => {
     await push('1');

@@ -3,6 +3,7 @@ import type { BlobStore } from '@sconce/storage';
 import { z } from 'zod';
 import { stateKey } from './model-layout.ts';
 import { MAX_MODEL_VERSION } from './model-name.ts';
+import { stored } from './stored-schema.ts';
 
 const MAX_STATE_BYTES = 4096;
 
@@ -24,17 +25,19 @@ export interface ModelState {
 /** A model nobody has said anything about. */
 const INITIAL: ModelState = { loaded: true, default_version: LATEST, keep_loaded: false };
 
-const modelStateSchema = z.strictObject({
-  schema: z.literal(1),
-  loaded: z.boolean(),
-  // Written since there is more than `loaded`.
-  default_version: z
-    .string()
-    .refine((text) => text === LATEST || (/^[1-9][0-9]*$/.test(text) && Number(text) <= MAX_MODEL_VERSION))
-    .default(INITIAL.default_version),
-  keep_loaded: z.boolean().default(INITIAL.keep_loaded),
-  quarantined: z.record(z.string(), z.string()).optional(),
-});
+const modelStateSchema = stored(
+  z.strictObject({
+    schema: z.literal(1),
+    loaded: z.boolean(),
+    // Written since there is more than `loaded`.
+    default_version: z
+      .string()
+      .refine((text) => text === LATEST || (/^[1-9][0-9]*$/.test(text) && Number(text) <= MAX_MODEL_VERSION))
+      .default(INITIAL.default_version),
+    keep_loaded: z.boolean().default(INITIAL.keep_loaded),
+    quarantined: z.record(z.string(), z.string()).optional(),
+  }),
+);
 
 /**
  * `models/<name>/state.json`, replaced whole. No file, or a damaged one, means a model that is loaded, serves its latest

@@ -1,4 +1,4 @@
-import { Worker, UnrecoverableError, WaitingError, type Job } from 'bullmq';
+import { DelayedError, Worker, UnrecoverableError, WaitingError, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
@@ -10,6 +10,7 @@ import {
   type QueuedRequest,
   type RequestTiming,
 } from './job-contracts.ts';
+import { handBack, isOfNewerRelease, leaveToNewerRelease, putBack } from './hand-back.ts';
 import { JobRecords } from './job-records.ts';
 import { Keys } from './keys.ts';
 import { publishNotice, type Notice } from './notices.ts';
@@ -22,10 +23,6 @@ import { ReplyWriter } from './reply-channel.ts';
 
 /** Requests that are remembered to have nobody waiting for them. */
 const MAX_GONE = 10_000;
-
-/** BullMQ's count of deliveries (`attemptsStarted`) of a job, less one; only while it is this worker's. */
-const UNCOUNT_DELIVERY = `
-if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('HINCRBY', KEYS[1], 'ats', -1) end`;
 
 /** A request as a worker gets it. */
 export interface DeliveredRequest {
@@ -73,7 +70,7 @@ export interface LaneConsumerOptions {
   readonly onError: (error: Error) => void;
   /** Whether more jobs should be taken beside those under way; one is at any time. Asked whenever one is taken or has ended. */
   readonly hasRoom?: () => boolean;
-  /** Told when a queue job is taken, and when it has ended (answered, left to another delivery, or to another worker by a shutdown). */
+  /** Told when a queue job is taken, and when it has ended (answered, left to another delivery, or to another worker: by a shutdown, or as one of a newer release). */
   readonly onJob?: (event: 'taken' | 'answered' | 'retried' | 'handed_back') => void;
 }
 
@@ -139,7 +136,7 @@ export class LaneConsumer {
       graceMs,
       activeJobs: () => this.#active.size,
       handBack: async () => {
-        await Promise.all([...this.#active].map((job) => this.#putBack(job).catch(this.#options.onError)));
+        await Promise.all([...this.#active].map((job) => putBack(job, this.#from).catch(this.#options.onError)));
       },
     });
   }
@@ -171,11 +168,8 @@ export class LaneConsumer {
     await Promise.all([...this.#active].map((job) => job.moveToWait(job.token).catch(this.#options.onError)));
   }
 
-  /** Puts a job back where it was, and its delivery does not count: a shutdown is no fault of the job's. */
-  async #putBack(job: Job<InferJob | ChunkJob>): Promise<void> {
-    const key = this.#worker.toKey(job.id ?? '');
-    await this.#redis.eval(UNCOUNT_DELIVERY, 2, key, `${key}:lock`, job.token ?? '');
-    await job.moveToWait(job.token);
+  get #from(): { readonly redis: Redis; readonly worker: Worker } {
+    return { redis: this.#redis, worker: this.#worker };
   }
 
   /** Tells every worker, this one too. */
@@ -190,7 +184,8 @@ export class LaneConsumer {
       await this.#process(job);
       this.#options.onJob?.('answered');
     } catch (error) {
-      this.#options.onJob?.(error instanceof WaitingError ? 'handed_back' : 'retried');
+      const left = error instanceof WaitingError || error instanceof DelayedError;
+      this.#options.onJob?.(left ? 'handed_back' : 'retried');
       throw error;
     } finally {
       this.#active.delete(job);
@@ -206,6 +201,7 @@ export class LaneConsumer {
 
   async #process(job: Job<InferJob | ChunkJob>): Promise<void> {
     const takenAtMs = performance.timeOrigin + performance.now();
+    if (isOfNewerRelease(job)) throw await leaveToNewerRelease(job, this.#from);
     if (job.name === 'chunk') {
       await this.#processChunk(job, takenAtMs);
       return;
@@ -239,8 +235,7 @@ export class LaneConsumer {
       await handleChunk({ job: parsed.data, takenAtMs, delivery: job.attemptsStarted });
     } catch (error) {
       if (toSconceError(error).code !== 'shutting_down') throw error;
-      await this.#putBack(job);
-      throw new WaitingError();
+      throw await handBack(job, this.#from);
     }
   }
 

@@ -2,6 +2,7 @@ import { UnrecoverableError, Worker, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import { registrationJobSchema, type RegistrationJob } from './job-contracts.ts';
+import { handBack, isOfNewerRelease, leaveToNewerRelease } from './hand-back.ts';
 import { Keys } from './keys.ts';
 import type { QueueConfig } from './queue-config.ts';
 import { MAX_DELIVERIES, QUEUE_OPTIONS, REGISTRATION_QUEUE } from './queue-names.ts';
@@ -10,7 +11,7 @@ import { closeWorker } from './worker-close.ts';
 
 export interface RegistrationConsumerOptions {
   readonly config: QueueConfig;
-  /** Proves one version. What it throws with a policy of `never` is final. */
+  /** Proves one version. What it throws with a policy of `never` is final; `shutting_down` has another worker do it at once. */
   readonly handle: (job: RegistrationJob) => Promise<void>;
   /** The version can't be registered: to be written where people see it. */
   readonly onFailed: (job: RegistrationJob, error: SconceError) => Promise<void>;
@@ -59,6 +60,8 @@ export class RegistrationConsumer {
   }
 
   async #process(job: Job<RegistrationJob>): Promise<void> {
+    const from = { redis: this.#redis, worker: this.#worker };
+    if (isOfNewerRelease(job)) throw await leaveToNewerRelease(job, from);
     const parsed = registrationJobSchema.safeParse(job.data);
     if (!parsed.success) {
       throw new UnrecoverableError(`The job does not keep the contract: ${parsed.error.message}`);
@@ -71,6 +74,7 @@ export class RegistrationConsumer {
       await this.#options.handle(parsed.data);
     } catch (thrown) {
       const error = toSconceError(thrown);
+      if (error.code === 'shutting_down') throw await handBack(job, from);
       if (ERROR_POLICY[error.code].retry === 'backoff' && delivery < MAX_DELIVERIES) throw error;
       await this.#options.onFailed(parsed.data, error);
     }

@@ -1,5 +1,6 @@
-import { UnrecoverableError, WaitingError, Worker, type Job } from 'bullmq';
+import { UnrecoverableError, Worker, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { handBack, isOfNewerRelease, leaveToNewerRelease } from '../hand-back.ts';
 import { Keys } from '../keys.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { PLANNER_QUEUE, QUEUE_OPTIONS } from '../queue-names.ts';
@@ -55,6 +56,8 @@ export class PlannerConsumer {
   }
 
   async #take(job: Job<PlannerJob>): Promise<void> {
+    const from = { redis: this.#redis, worker: this.#worker };
+    if (isOfNewerRelease(job)) throw await leaveToNewerRelease(job, from);
     const parsed = plannerJobSchema.safeParse(job.data);
     if (!parsed.success) throw new UnrecoverableError(`The job does not keep the contract: ${parsed.error.message}`);
     this.#activeJobs += 1;
@@ -67,7 +70,6 @@ export class PlannerConsumer {
       this.#activeJobs -= 1;
     }
     if (!signal.aborted) return;
-    await job.moveToWait(job.token);
-    throw new WaitingError();
+    throw await handBack(job, from);
   }
 }

@@ -1,6 +1,7 @@
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { SconceError, toSconceError } from '@sconce/errors';
+import { isOfNewerRelease, leaveToNewerRelease } from '../hand-back.ts';
 import { Keys } from '../keys.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { QUEUE_OPTIONS, WEBHOOK_QUEUE, WEBHOOK_RETRY_DELAYS_MS } from '../queue-names.ts';
@@ -74,6 +75,7 @@ export class WebhookConsumer {
   }
 
   async #process(job: Job<WebhookJob>): Promise<void> {
+    if (isOfNewerRelease(job)) throw await leaveToNewerRelease(job, { redis: this.#redis, worker: this.#worker });
     const parsed = webhookJobSchema.safeParse(job.data);
     if (!parsed.success) {
       const error = new UnrecoverableError(`Webhook ${job.id} does not keep the contract: ${parsed.error.message}`);

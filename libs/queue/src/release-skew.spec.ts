@@ -1,0 +1,206 @@
+import { readFileSync } from 'node:fs';
+import { Queue, Worker } from 'bullmq';
+import { Redis } from 'ioredis';
+import { afterEach, describe, expect, it } from 'vitest';
+import { eventually, failOnLeaks, testRedis } from '@sconce/testing';
+import { chunkJobSchema, plannerJobSchema } from './batches/batch-contracts.ts';
+import { PlannerConsumer } from './batches/planner-consumer.ts';
+import { inferJobSchema, registrationJobSchema } from './job-contracts.ts';
+import { Keys } from './keys.ts';
+import { LaneConsumer, type DeliveredRequest } from './lane-consumer.ts';
+import { NoticeListener, type Notice } from './notices.ts';
+import { queueConfigSchema, type QueueConfig } from './queue-config.ts';
+import { PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from './queue-names.ts';
+import { RegistrationConsumer } from './registration-consumer.ts';
+import { ReplyReader, type Reply } from './reply-channel.ts';
+import { webhookJobSchema } from './webhooks/webhook-contracts.ts';
+import { WebhookConsumer } from './webhooks/webhook-consumer.ts';
+
+// While a release is rolled out, processes of two of them share one Redis.
+
+failOnLeaks({ settleMs: 3_000 });
+const { url, prefix } = testRedis();
+
+/** What release 0.1.0 put into Redis, as it lay there. */
+const WRITTEN = JSON.parse(
+  readFileSync(new URL('../fixtures/release-0.1.0.json', import.meta.url), 'utf8'),
+) as Readonly<Record<'infer' | 'registration' | 'planner' | 'chunk' | 'webhook', Record<string, unknown>>> & {
+  readonly notices: readonly Notice[];
+};
+
+let systems = 0;
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+function newConfig(): QueueConfig {
+  return queueConfigSchema.parse({ redisUrl: url, keyPrefix: `${prefix}-skew-${systems++}` });
+}
+
+const onError = (): void => undefined;
+
+async function queueOf(config: QueueConfig, name: string): Promise<Queue> {
+  const queue = new Queue(name, { connection: { url }, prefix: new Keys(config.keyPrefix).bullmq });
+  closers.push(() => queue.close());
+  await queue.waitUntilReady();
+  return queue;
+}
+
+async function startLane(config: QueueConfig, handled: DeliveredRequest[]): Promise<void> {
+  const consumer = new LaneConsumer({
+    config,
+    pool: 'default',
+    lane: 'online',
+    concurrency: 4,
+    handle: async (delivered) => {
+      handled.push(delivered);
+      const [input] = delivered.inputs;
+      const timing = { queueMs: 0, batchMs: 0, runMs: 0, batchRows: 1 };
+      return { outputs: input === undefined ? [] : [{ ...input, name: 'y' }], timing };
+    },
+    onError,
+  });
+  closers.push(() => consumer.close(5_000));
+  await consumer.ready();
+}
+
+describe('what the release before wrote', () => {
+  const contracts = {
+    infer: inferJobSchema,
+    registration: registrationJobSchema,
+    planner: plannerJobSchema,
+    chunk: chunkJobSchema,
+    webhook: webhookJobSchema,
+  };
+
+  it.each(Object.keys(contracts) as (keyof typeof contracts)[])('is a %s job', (kind) => {
+    expect(contracts[kind].parse(WRITTEN[kind])).toEqual(WRITTEN[kind]);
+  });
+
+  it.each(Object.keys(contracts) as (keyof typeof contracts)[])('may be a %s job with fields of later', (kind) => {
+    expect(contracts[kind].parse({ ...WRITTEN[kind], later: { x: 1 } })).toEqual(WRITTEN[kind]);
+  });
+
+  it('is run and answered', async () => {
+    const config = newConfig();
+    const stream = new Keys(config.keyPrefix).replies('golden');
+    const handled: DeliveredRequest[] = [];
+    await startLane(config, handled);
+    const replies: Reply[] = [];
+    const reader = new ReplyReader({ redis: new Redis(url), stream, onReply: (reply) => replies.push(reply) });
+    reader.start();
+    closers.push(() => reader.stop());
+    const queue = await queueOf(config, laneQueueName('default', 'online'));
+    await queue.add('infer', { ...WRITTEN.infer, replyTo: stream });
+    await eventually(() => {
+      expect(replies).toHaveLength(2);
+    });
+    const values = replies.map(({ id, outcome }) => [id, outcome.ok && [...(outcome.outputs[0]?.data ?? [])]]);
+    expect(Object.fromEntries(values)).toEqual({ r1: [1, 2], r2: [3] });
+    expect(handled.map(({ request }) => request.priority)).toEqual([7, undefined]);
+  });
+
+  it('is news that is heard; news of later is passed over', async () => {
+    const config = newConfig();
+    const heard: Notice[] = [];
+    const listener = new NoticeListener(config, { onNotice: (notice) => heard.push(notice), onError });
+    closers.push(() => listener.close());
+    const redis = new Redis(url);
+    closers.push(() => redis.quit());
+    const channel = new Keys(config.keyPrefix).notices();
+    await eventually(async () => {
+      expect(await redis.publish(channel, '{"kind":"later"}')).toBe(1);
+    });
+    for (const notice of WRITTEN.notices) await redis.publish(channel, JSON.stringify(notice));
+    await eventually(() => {
+      expect(heard).toEqual(WRITTEN.notices);
+    });
+  });
+});
+
+describe('a job whose contract is of the next release', () => {
+  const later = (job: Record<string, unknown>): Record<string, unknown> => ({ ...job, v: 2, requests: 'otherwise' });
+  const handled: string[] = [];
+  const note = (what: string) => async (): Promise<void> => {
+    handled.push(what);
+  };
+
+  it.each<[string, string, Record<string, unknown>, (config: QueueConfig) => { close(ms: number): Promise<unknown> }]>([
+    [
+      'a request',
+      laneQueueName('default', 'online'),
+      WRITTEN.infer,
+      (config) =>
+        new LaneConsumer({
+          config,
+          pool: 'default',
+          lane: 'online',
+          concurrency: 1,
+          handle: () => Promise.reject(new Error('not to be run')),
+          onError,
+        }),
+    ],
+    [
+      'a registration',
+      REGISTRATION_QUEUE,
+      WRITTEN.registration,
+      (config) => new RegistrationConsumer({ config, handle: note('registered'), onFailed: note('failed'), onError }),
+    ],
+    [
+      'a batch',
+      PLANNER_QUEUE,
+      WRITTEN.planner,
+      (config) => new PlannerConsumer({ config, handle: note('planned'), onError }),
+    ],
+    [
+      'a webhook',
+      WEBHOOK_QUEUE,
+      WRITTEN.webhook,
+      (config) =>
+        new WebhookConsumer({
+          config,
+          handle: () => Promise.reject(new Error('not to be sent')),
+          onGivenUp: () => void handled.push('given up'),
+          onError,
+        }),
+    ],
+  ])('%s is left to a worker of that release, unharmed', async (_name, queueName, job, open) => {
+    handled.splice(0);
+    const config = newConfig();
+    const queue = await queueOf(config, queueName);
+    const consumer = open(config);
+    closers.push(() => consumer.close(5_000));
+    const added = await queue.add('later', later(job), { attempts: 1 });
+    // Looked at, and put aside, some times.
+    await eventually(async () => {
+      expect(await queue.getDelayedCount()).toBe(1);
+    });
+    await eventually(
+      async () => {
+        expect(await queue.getActiveCount()).toBe(0);
+        expect((await queue.getJob(added.id ?? ''))?.attemptsStarted).toBe(0);
+        expect((await queue.getJob(added.id ?? ''))?.processedOn ?? 0).toBeGreaterThan(added.timestamp + 400);
+      },
+      { timeoutMs: 10_000 },
+    );
+    const next: number[] = [];
+    const worker = new Worker(
+      queueName,
+      async (taken) => {
+        next.push(taken.attemptsStarted);
+        expect(taken.data).toEqual(later(job));
+      },
+      { connection: { url }, prefix: new Keys(config.keyPrefix).bullmq },
+    );
+    worker.on('error', onError);
+    closers.push(() => worker.close());
+    await eventually(
+      () => {
+        expect(next).toEqual([1]);
+      },
+      { timeoutMs: 10_000 },
+    );
+    expect(handled).toEqual([]);
+  });
+});
