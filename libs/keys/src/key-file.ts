@@ -22,6 +22,8 @@ const apiKeySchema = z.strictObject({
   burst: z.int().min(1).optional(),
   /** Requests under way at once, at each API process. */
   max_outstanding: z.int().min(1).optional(),
+  /** Jobs and batches that have not ended, over all API processes. */
+  max_backlog: z.int().min(1).optional(),
   expires_at: z.iso.datetime({ offset: true }).optional(),
 });
 

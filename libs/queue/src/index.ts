@@ -34,6 +34,7 @@ export { ModelStatisticsWriter, type CountAndTime, type ModelStatistics } from '
 export { NoticeListener, type Notice } from './notices.ts';
 export { queueConfigSchema, type QueueConfig } from './queue-config.ts';
 export { MAX_DELIVERIES, REGISTRATION_QUEUE, laneQueueName, type Lane } from './queue-names.ts';
+export type { Submitter } from './submitter.ts';
 export type { VersionUsage } from './version-usage.ts';
 export { RegistrationConsumer, type RegistrationConsumerOptions } from './registration-consumer.ts';
 export { WebhookConsumer, type WebhookConsumerOptions } from './webhooks/webhook-consumer.ts';

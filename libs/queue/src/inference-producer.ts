@@ -15,6 +15,7 @@ import type { QueueConfig } from './queue-config.ts';
 import { laneQueueName, type Lane } from './queue-names.ts';
 import { poolBacklog, type PoolBacklog } from './pool-load.ts';
 import { closeRedis, connectRedis, farewell, onRedis } from './redis-connection.ts';
+import type { Submitter } from './submitter.ts';
 import { ReplyReader } from './reply-channel.ts';
 import { UsageNotes, readVersionUsage, type VersionUsage } from './version-usage.ts';
 
@@ -24,6 +25,8 @@ export interface SubmitOptions {
   /** JSON kept with the job and given back with it. */
   readonly attachment?: unknown;
   readonly idempotency?: IdempotencyClaim;
+  /** Whose jobs are counted, where that is limited. */
+  readonly submitter?: Submitter;
 }
 
 export interface ProducerOptions {
@@ -119,7 +122,7 @@ export class InferenceProducer {
 
   /**
    * Queues a durable job and returns its id; `replayed` where the idempotency key was seen before.
-   * Throws `queue_full`, `idempotency_conflict`, `redis_unavailable`.
+   * Throws `queue_full`, `rate_limited`, `idempotency_conflict`, `redis_unavailable`.
    */
   async submit(request: InferenceRequest, options: SubmitOptions): Promise<{ id: string; replayed: boolean }> {
     this.#checkOpen();
@@ -231,13 +234,14 @@ export class InferenceProducer {
   }
 
   /** Writes a job's record and adds its queue job; what is there already stays as it is. */
-  async #enqueue(id: string, request: InferenceRequest, { lane, attachment }: SubmitOptions): Promise<void> {
+  async #enqueue(id: string, request: InferenceRequest, options: SubmitOptions): Promise<void> {
+    const { lane, attachment, submitter } = options;
     const { model, version, pool } = request;
     const ttlSeconds = this.#config.jobTtlSeconds;
     const createdAtMs = Date.now();
     const queue = laneQueueName(pool, lane);
     this.#usage.begin(model, version)();
-    await this.#records.create({ id, model, version, queue, createdAtMs, attachment }, ttlSeconds);
+    await this.#records.create({ id, model, version, queue, createdAtMs, attachment }, ttlSeconds, submitter);
     const queued = toQueuedRequest(id, request, { acceptedAtMs: createdAtMs, durable: true });
     const payload = packPayload(this.#keys, id, request.inputs);
     const data: InferJob = { v: 1, model, version, requests: [queued], payload: payload.reference };

@@ -4,6 +4,7 @@ import { SconceError, deserializeError, type SerializedError } from '@sconce/err
 import { decodeFrame, encodeFrame, type Tensor } from '@sconce/tensor';
 import type { Outcome, RequestTiming } from './job-contracts.ts';
 import type { Keys } from './keys.ts';
+import { LEAVE_SUBMITTER, joinSubmitter, tooManyUnfinished, type Submitter } from './submitter.ts';
 
 /** queued → running → succeeded | failed; cancelled from queued or running. The last three are final. */
 export type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
@@ -33,9 +34,9 @@ export type NewJobRecord = Pick<JobRecord, 'id' | 'model' | 'version' | 'queue' 
 // expires stays in the set until it is counted next; the set itself goes with its last record.
 const LEAVE = `
 local unfinished = redis.call('HGET', KEYS[1], 'unfinished')
-if unfinished then redis.call('ZREM', unfinished, ARGV[1]) end`;
+if unfinished then redis.call('ZREM', unfinished, ARGV[1]) end${LEAVE_SUBMITTER}`;
 const CREATE = `
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitter({ set: 'KEYS[3]', most: 'ARGV[8]', id: 'ARGV[1]', ttl: 'ARGV[7]' })}
 redis.call('HSET', KEYS[1], 'status', 'queued', 'model', ARGV[2], 'version', ARGV[3], 'created_at', ARGV[4], 'attachment', ARGV[5], 'queue', ARGV[6], 'unfinished', KEYS[2])
 redis.call('EXPIRE', KEYS[1], ARGV[7])
 redis.call('ZADD', KEYS[2], redis.call('TIME')[1] + ARGV[7] + 1, ARGV[1])
@@ -75,12 +76,18 @@ export class JobRecords {
     this.#resultTtlSeconds = options.resultTtlSeconds;
   }
 
-  /** Writes a queued job; one that already exists is left as it is. */
-  async create(record: NewJobRecord, ttlSeconds: number): Promise<void> {
+  /** Writes a queued job; one that already exists is left as it is. Throws `rate_limited` where its submitter has too many. */
+  async create(record: NewJobRecord, ttlSeconds: number, submitter?: Submitter): Promise<void> {
     const { id, model, version, queue, createdAtMs } = record;
     const attachment = JSON.stringify(record.attachment ?? null);
-    const keys = [this.#keys.job(id), this.#keys.unfinishedJobs(model, version)] as const;
-    await this.#redis.eval(CREATE, 2, ...keys, id, model, version, createdAtMs, attachment, queue, ttlSeconds);
+    const keys = [this.#keys.job(id), this.#keys.unfinishedJobs(model, version)];
+    const own = [id, model, version, createdAtMs, attachment, queue, ttlSeconds];
+    if (submitter !== undefined) {
+      keys.push(this.#keys.unfinishedOf(submitter.id));
+      own.push(submitter.maxUnfinished);
+    }
+    const created = await this.#redis.eval(CREATE, keys.length, ...keys, ...own);
+    if (submitter !== undefined && created === -1) throw tooManyUnfinished(submitter);
   }
 
   /** Forgets a job that was never queued. */

@@ -50,6 +50,11 @@ export class Keys {
     return `${this.#base}:unfinished:${model}:${version}`;
   }
 
+  /** Sorted set: jobs and batches of a submitter that have not ended, by the second at which they have expired. */
+  unfinishedOf(submitterId: string): string {
+    return `${this.#base}:unfinished-of:${submitterId}`;
+  }
+
   /** Hash: a batch of rows; what `of` names belongs to it. */
   batch(batchId: string, of?: 'chunks' | 'parts' | 'tokens'): string {
     return `${this.#base}:batch:${batchId}${of === undefined ? '' : `:${of}`}`;

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ERROR_POLICY, SconceError } from '@sconce/errors';
 import type { ApiKey } from '@sconce/keys';
+import type { Submitter } from '@sconce/queue';
 import type { Logger } from '@sconce/telemetry';
 import { errorBody } from '../http/error.filter.ts';
 import { meets, needOf } from './access-rules.ts';
@@ -45,6 +46,12 @@ export function installAccess(
     ring?.close();
     done();
   });
+}
+
+/** Whose jobs and batches a request adds to, where its key limits them. */
+export function submitterOf(request: FastifyRequest): Submitter | undefined {
+  const key = (request as KeyedRequest)[KEY]?.key;
+  return key?.max_backlog === undefined ? undefined : { id: key.id, maxUnfinished: key.max_backlog };
 }
 
 function admit(request: FastifyRequest, ring: KeyRing, limits: KeyLimits): SconceError | undefined {

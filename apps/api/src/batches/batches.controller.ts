@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { BatchProducer, fingerprintOf } from '@sconce/queue';
 import type { Telemetry } from '@sconce/telemetry';
+import { submitterOf } from '../access/install-access.ts';
 import {
   DocumentBatch,
   DocumentBatchEvents,
@@ -48,9 +49,11 @@ export class BatchesController {
   async submit(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const key = readIdempotencyKey(request.headers['idempotency-key']);
     const { request: asked, fingerprint } = await receiveBatch(request, this.producer);
+    const submitter = submitterOf(request);
     const batch = await enqueued(this.telemetry.tracer, requestContext(request), (trace) =>
       this.producer.submit(asked, {
         ...(trace === undefined ? {} : { trace }),
+        ...(submitter === undefined ? {} : { submitter }),
         ...(key === undefined ? {} : { idempotency: { key, scope: 'batch', fingerprint: fingerprintOf(fingerprint) } }),
       }),
     );

@@ -1,5 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { SconceError } from '@sconce/errors';
+import type { Submitter } from '@sconce/queue';
+import { submitterOf } from '../access/install-access.ts';
 
 /** An infer or job request as it came in. */
 export interface InferenceCall {
@@ -9,6 +11,8 @@ export interface InferenceCall {
   /** `Inference-Header-Content-Length`: length of the JSON in front of the tensors; 0 for a raw binary request. */
   readonly headerLength?: number;
   readonly idempotencyKey?: string;
+  /** Whose jobs it counts among, where the caller's key limits them. */
+  readonly submitter?: Submitter;
 }
 
 const MAX_IDEMPOTENCY_KEY_LENGTH = 255;
@@ -17,12 +21,14 @@ const MAX_IDEMPOTENCY_KEY_LENGTH = 255;
 export function readInferenceCall(request: FastifyRequest): InferenceCall {
   const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
   const headerLength = readHeaderLength(request.headers['inference-header-content-length']);
+  const submitter = submitterOf(request);
   const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
   return {
     path: (request.url.split('?')[0] ?? '').replace(/\/+$/, ''),
     body,
     ...(headerLength === undefined ? {} : { headerLength }),
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...(submitter === undefined ? {} : { submitter }),
   };
 }
 

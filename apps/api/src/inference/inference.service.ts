@@ -114,6 +114,7 @@ export class InferenceService {
       this.producer.submit(queueRequest(prepared, trace), {
         lane: options.lane,
         attachment,
+        ...(call.submitter === undefined ? {} : { submitter: call.submitter }),
         ...(call.idempotencyKey === undefined
           ? {}
           : {

@@ -8,6 +8,7 @@ interface Options {
   readonly scopes: readonly Scope[];
   readonly requestsPerSecond?: number;
   readonly maxOutstanding?: number;
+  readonly maxBacklog?: number;
   readonly expires?: string;
 }
 
@@ -25,6 +26,11 @@ export function keysCommand(): Command {
       'requests under way at once, at each API process',
       integerOption('--max-outstanding', 1, 1_000_000),
     )
+    .option(
+      '--max-backlog <number>',
+      'jobs and batches that have not ended, over all API processes',
+      integerOption('--max-backlog', 1, 1_000_000),
+    )
     .option('--expires <time>', 'when it ends to hold, as ISO 8601: 2027-01-31T00:00:00Z')
     .addHelpText(
       'after',
@@ -37,7 +43,7 @@ export function keysCommand(): Command {
 }
 
 function create(id: string, options: Options): void {
-  const { scopes, requestsPerSecond, maxOutstanding, expires } = options;
+  const { scopes, requestsPerSecond, maxOutstanding, maxBacklog, expires } = options;
   if (expires !== undefined && Number.isNaN(Date.parse(expires))) {
     throw new UsageError(`--expires is no time: "${expires}".`, 'Give it like 2027-01-31T00:00:00Z.');
   }
@@ -48,6 +54,7 @@ function create(id: string, options: Options): void {
     scopes: [...scopes],
     ...(requestsPerSecond === undefined ? {} : { requests_per_second: requestsPerSecond }),
     ...(maxOutstanding === undefined ? {} : { max_outstanding: maxOutstanding }),
+    ...(maxBacklog === undefined ? {} : { max_backlog: maxBacklog }),
     ...(expires === undefined ? {} : { expires_at: new Date(expires).toISOString() }),
   };
   const terminal = new Terminal({ json: true });

@@ -11,6 +11,7 @@ import { queueFull } from '../lane-queues.ts';
 import { publishNotice } from '../notices.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { closeRedis, connectRedis, onRedis } from '../redis-connection.ts';
+import type { Submitter } from '../submitter.ts';
 import { formatOf, readBatchRequest, windowMs } from './batch-admission.ts';
 import {
   FINAL_STATUSES,
@@ -41,6 +42,8 @@ export interface SubmitBatchOptions {
   readonly trace?: TraceContext;
   /** The same key and request give the same batch. */
   readonly idempotency?: IdempotencyClaim;
+  /** Whose batches are counted, where that is limited. */
+  readonly submitter?: Submitter;
 }
 
 /** A file to be kept. */
@@ -137,7 +140,7 @@ export class BatchProducer {
 
   /**
    * Accepts a batch. Its dataset is looked at by a worker: what is wrong with it makes the batch fail, and is told there.
-   * @throws SconceError `invalid_request`, `model_not_found`, `model_not_ready`, `file_not_found`, `queue_full`, `idempotency_conflict`.
+   * @throws SconceError `invalid_request`, `model_not_found`, `model_not_ready`, `file_not_found`, `queue_full`, `rate_limited`, `idempotency_conflict`.
    */
   async submit(input: unknown, options: SubmitBatchOptions = {}): Promise<BatchRecord> {
     const { idempotency } = options;
@@ -151,7 +154,8 @@ export class BatchProducer {
         const nowMs = Date.now();
         // A claim whose process died before it wrote the batch: this repetition completes it.
         const accepted = spec ?? (await this.#admit(input, options));
-        await this.#batches.create(id, accepted, { nowMs, expiresAtMs: nowMs + windowMs(accepted.completionWindow) });
+        const expiresAtMs = nowMs + windowMs(accepted.completionWindow);
+        await this.#batches.create(id, accepted, { nowMs, expiresAtMs, submitter: options.submitter });
       }
       const record = await this.batch(id);
       await this.#queues.addPlanner(id, record.run);

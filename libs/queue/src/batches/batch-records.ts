@@ -9,8 +9,9 @@ import {
   type ChunkPart,
   type ChunkRange,
 } from './batch-contracts.ts';
+import { tooManyUnfinished, type Submitter } from '../submitter.ts';
 import { readBatchRecord, type BatchCursor, type BatchRecord } from './batch-record.ts';
-import { BEGIN_CHUNK, COMMIT_CHUNK, CREATE, ENTER, FINISH, PLAN, RETRY, TAKE_OVER } from './batch-scripts.ts';
+import { BEGIN_CHUNK, COMMIT_CHUNK, CREATE, DROP, ENTER, FINISH, PLAN, RETRY, TAKE_OVER } from './batch-scripts.ts';
 
 /** Fields that a state is entered with; undefined ones are left as they are. */
 export type BatchFields = Readonly<Record<string, string | number | undefined>>;
@@ -39,22 +40,20 @@ export class BatchRecords {
     this.#ttlSeconds = options.ttlSeconds;
   }
 
-  /** Writes a new batch; one that is there stays as it is. */
-  async create(id: string, spec: BatchSpec, at: { nowMs: number; expiresAtMs: number }): Promise<void> {
-    const { nowMs, expiresAtMs } = at;
+  /** Writes a new batch; one that is there stays as it is. Throws `rate_limited` where its submitter has too many. */
+  async create(
+    id: string,
+    spec: BatchSpec,
+    options: { nowMs: number; expiresAtMs: number; submitter?: Submitter | undefined },
+  ): Promise<void> {
+    const { nowMs, expiresAtMs, submitter } = options;
     const ttl = Math.ceil((expiresAtMs - nowMs) / 1_000) + this.#ttlSeconds;
     const fields = { spec: JSON.stringify(spec), expires_at: expiresAtMs };
-    await this.#redis.eval(
-      CREATE,
-      3,
-      this.#keys.batch(id),
-      this.#keys.batches('all'),
-      this.#keys.batches('unfinished'),
-      id,
-      nowMs,
-      ttl,
-      ...flat(fields),
-    );
+    const keys = [this.#keys.batch(id), this.#keys.batches('all'), this.#keys.batches('unfinished')];
+    if (submitter !== undefined) keys.push(this.#keys.unfinishedOf(submitter.id));
+    const own = [id, nowMs, ttl, submitter?.maxUnfinished ?? '', ...flat(fields)];
+    const created = await this.#redis.eval(CREATE, keys.length, ...keys, ...own);
+    if (submitter !== undefined && created === -1) throw tooManyUnfinished(submitter);
   }
 
   async get(id: string): Promise<BatchRecord | undefined> {
@@ -85,7 +84,7 @@ export class BatchRecords {
 
   /** Nothing is to be done for a batch any more: it has ended and that was told, or nothing is left of it. */
   async dropUnfinished(id: string): Promise<void> {
-    await this.#redis.zrem(this.#keys.batches('unfinished'), id);
+    await this.#redis.eval(DROP, 2, this.#keys.batch(id), this.#keys.batches('unfinished'), id);
   }
 
   /** Takes the planning over from whoever had it. undefined where the batch is gone, or in another run. */

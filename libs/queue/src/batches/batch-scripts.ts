@@ -1,14 +1,23 @@
+import { LEAVE_SUBMITTER, joinSubmitter } from '../submitter.ts';
+
 // Every change of a batch is one script: of two processes that would make it, exactly one does, and whoever reads sees it before or
 // after. KEYS[1] is the batch's hash. Times are epoch ms.
 
-/** KEYS: batch, index of all, unfinished. ARGV: id, now, ttl s, field, value, …. 0 where it exists. */
+/**
+ * KEYS: batch, index of all, unfinished, those of its submitter where they are limited. ARGV: id, now, ttl s, how many its submitter may have,
+ * field, value, …. 0 where it exists, -1 where its submitter has too many.
+ */
 export const CREATE = `
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('HSET', KEYS[1], 'status', 'validating', 'created_at', ARGV[2], 'epoch', 0, 'run', 1, unpack(ARGV, 4))
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitter({ set: 'KEYS[4]', most: 'ARGV[4]', id: 'ARGV[1]', ttl: 'ARGV[3]' })}
+redis.call('HSET', KEYS[1], 'status', 'validating', 'created_at', ARGV[2], 'epoch', 0, 'run', 1, unpack(ARGV, 5))
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
 return 1`;
+
+/** KEYS: batch, unfinished. ARGV: id. Nothing is left to do for the batch. */
+export const DROP = `
+redis.call('ZREM', KEYS[2], ARGV[1])${LEAVE_SUBMITTER}`;
 
 /** ARGV: epoch, now, states it may be in (space-separated), new state, field, value, …. The state it then has; nil where there is none. */
 export const ENTER = `

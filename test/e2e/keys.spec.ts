@@ -1,0 +1,70 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, expect, it } from 'vitest';
+import { SconceClient } from '@sconce/client';
+import { hashSecret, type ApiKey } from '@sconce/keys';
+import { fixturePath, temporaryFolder } from '@sconce/testing';
+import { SconceError } from '@sconce/errors';
+import { sconce } from '../support/cli.ts';
+import { json, startStack, type Stack } from '../support/stack.ts';
+
+// An API that wants keys, with what each may do and how much of it.
+
+const file = join(temporaryFolder('keys'), 'keys.json');
+const entry = (id: string, scopes: ApiKey['scopes'], more: Partial<ApiKey> = {}): ApiKey => ({
+  id,
+  sha256: hashSecret(`secret-of-${id}`),
+  scopes,
+  ...more,
+});
+const SLOW_ROWS = 'steps\n600000\n';
+
+let stack: Stack;
+const client = (id: string): SconceClient => new SconceClient({ url: stack.url, apiKey: `secret-of-${id}` });
+const as = (id: string, path: string, init: RequestInit = {}): Promise<Response> =>
+  stack.fetch(path, { ...init, headers: { ...init.headers, 'x-api-key': `secret-of-${id}` } });
+const slowJob = (id: string): Promise<Response> =>
+  as(
+    id,
+    '/v1/jobs',
+    json({ model: 'slow', inputs: [{ name: 'steps', datatype: 'INT64', shape: [1], data: [600_000] }] }),
+  );
+
+beforeAll(async () => {
+  const keys = [
+    entry('owner', ['admin']),
+    entry('caller', ['infer', 'batch'], { max_backlog: 2 }),
+    entry('other', ['infer']),
+  ];
+  writeFileSync(file, JSON.stringify({ keys }));
+  // Runs of a minute, so that nothing ends by itself; the worker is not to wait for them at the end.
+  stack = await startStack({ env: { SCONCE_KEYS_FILE: file, SCONCE_SHUTDOWN_GRACE_MS: '500' } });
+  const pushed = await sconce(['push', fixturePath('slow'), '--name', 'slow'], {
+    SCONCE_URL: stack.url,
+    SCONCE_API_KEY: 'secret-of-owner',
+  });
+  expect(pushed.code).toBe(0);
+});
+
+it('bounds the jobs and batches of a key that have not ended, and of no other', async () => {
+  const first = await slowJob('caller');
+  const { id } = (await first.json()) as { id: string };
+  const batches = client('caller').batches;
+  const batch = await batches.score({ model: 'slow' }, Buffer.from(SLOW_ROWS), { filename: 'rows.csv' });
+
+  const refused = await slowJob('caller');
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '5']);
+  expect(await refused.json()).toMatchObject({
+    error: { code: 'rate_limited', message: expect.stringMatching(/^Key caller has 2 jobs and batches/) as string },
+  });
+  const more = batches.score({ model: 'slow' }, Buffer.from(SLOW_ROWS), { filename: 'rows.csv' });
+  await expect(more).rejects.toThrow(SconceError);
+  const other = await slowJob('other');
+  expect(other.status).toBe(202);
+
+  expect((await as('caller', `/v1/jobs/${id}`, { method: 'DELETE' })).status).toBe(200);
+  const second = await slowJob('caller');
+  expect(second.status).toBe(202);
+  await batches.cancel(batch.id);
+  await expect.poll(async () => (await slowJob('caller')).status, { timeout: 30_000 }).toBe(202);
+});
