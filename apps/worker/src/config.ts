@@ -5,7 +5,7 @@ import { storageFromSettings, type S3Settings, type StorageConfig } from '@sconc
 import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';
 import type { WebhookConfig } from './webhooks/webhook.processor.ts';
 
-/** Memory of a worker without models: itself (measured, under a batch), and half of a registration's. */
+/** Memory of a worker without models and registrations, under a batch (measured: 410 MiB). */
 const OWN_BYTES = 512 * 1024 ** 2;
 /** A thread's share where memory is plenty. */
 const MAX_MODEL_BYTES = 2 * 1024 ** 3;
@@ -41,13 +41,20 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
   const vars = readSettings('worker', env);
   const limits = machineLimits();
   const threads = vars.SCONCE_THREADS ?? threadsFor(limits);
+  const { registrationBytes, ...modelBudget } = memoryShares(
+    { threads, memoryBytes: limits.memoryBytes },
+    {
+      registrationBytes: vars.SCONCE_REGISTRATION_MEMORY_BYTES,
+      modelBytesPerThread: vars.SCONCE_MAX_MODEL_BYTES_PER_THREAD,
+    },
+  );
   const runtime = runtimeConfigSchema.parse({
     threads,
     intraOpThreads: vars.SCONCE_INTRA_OP_THREADS,
     maxBatchRows: vars.SCONCE_MAX_BATCH_ROWS,
     maxRunMs: vars.SCONCE_MAX_RUN_MS,
     maxModelsPerThread: vars.SCONCE_MAX_MODELS_PER_THREAD,
-    ...modelBudget(vars.SCONCE_MAX_MODEL_BYTES_PER_THREAD, { threads, memoryBytes: limits.memoryBytes }),
+    ...modelBudget,
   });
   const jobs = JOBS_PER_THREAD * runtime.threads;
   return Object.freeze({
@@ -61,7 +68,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
     concurrency: { online: vars.SCONCE_ONLINE_CONCURRENCY ?? jobs, batch: vars.SCONCE_BATCH_CONCURRENCY ?? jobs },
     shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS ?? 25_000,
     registration: {
-      memoryBytes: vars.SCONCE_REGISTRATION_MEMORY_BYTES ?? Math.floor(limits.memoryBytes / 2),
+      memoryBytes: registrationBytes,
       timeoutMs: vars.SCONCE_REGISTRATION_TIMEOUT_MS ?? 600_000,
     },
     webhooks: { allowPrivate: vars.SCONCE_WEBHOOK_ALLOW_PRIVATE ?? false },
@@ -78,17 +85,23 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
   });
 }
 
-/** What models may take in each thread: what was said, else a share of what the container leaves beside the worker itself. */
-export function modelBudget(
-  given: number | undefined,
+/** What of the machine's or container's memory is for what; together never more than there is. */
+export function memoryShares(
   { threads, memoryBytes }: { readonly threads: number; readonly memoryBytes: number },
-): { readonly maxModelBytesPerThread: number; readonly modelBudgetFrom?: string } {
-  if (given !== undefined) return { maxModelBytesPerThread: given };
-  const share = Math.max(1, Math.floor((memoryBytes - OWN_BYTES) / threads));
-  if (share >= MAX_MODEL_BYTES) return { maxModelBytesPerThread: MAX_MODEL_BYTES };
+  given: { readonly registrationBytes?: number | undefined; readonly modelBytesPerThread?: number | undefined } = {},
+): { readonly registrationBytes: number; readonly maxModelBytesPerThread: number; readonly modelBudgetFrom?: string } {
+  const rest = Math.max(0, memoryBytes - OWN_BYTES);
+  const registrationBytes = given.registrationBytes ?? Math.max(1, Math.floor(rest / 2));
+  if (given.modelBytesPerThread !== undefined) {
+    return { registrationBytes, maxModelBytesPerThread: given.modelBytesPerThread };
+  }
+  const share = Math.max(1, Math.floor((rest - registrationBytes) / threads));
+  if (share >= MAX_MODEL_BYTES) return { registrationBytes, maxModelBytesPerThread: MAX_MODEL_BYTES };
   const mib = (bytes: number): string => `${Math.floor(bytes / 1024 ** 2)} MiB`;
+  const taken = `${mib(OWN_BYTES)} of the worker’s own − ${mib(registrationBytes)} for registrations`;
   return {
+    registrationBytes,
     maxModelBytesPerThread: share,
-    modelBudgetFrom: `(${mib(memoryBytes)} of memory − ${mib(OWN_BYTES)} of the worker’s own) / ${threads} threads = ${mib(share)}`,
+    modelBudgetFrom: `(${mib(memoryBytes)} of memory − ${taken}) / ${threads} threads = ${mib(share)}`,
   };
 }

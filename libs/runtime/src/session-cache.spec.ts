@@ -9,7 +9,7 @@ const file = (id: string, sizeBytes = 10, more: Partial<ModelFile> = {}): ModelF
   ...more,
 });
 
-function setUp(bounds: { maxModels?: number; maxBytes?: number } = {}) {
+function setUp(bounds: { maxModels?: number; maxBytes?: number; budgetFrom?: string } = {}) {
   const opened: string[] = [];
   const released: string[] = [];
   const broken = new Set<string>();
@@ -22,6 +22,7 @@ function setUp(bounds: { maxModels?: number; maxBytes?: number } = {}) {
     },
     maxModels: bounds.maxModels ?? 2,
     maxBytes: bounds.maxBytes ?? 1_000,
+    budgetFrom: bounds.budgetFrom,
   });
   const touch = (id: string, sizeBytes?: number, more?: Partial<ModelFile>) =>
     cache.use(file(id, sizeBytes, more), async (session) => session.id);
@@ -104,6 +105,14 @@ describe('SessionCache', () => {
     expect(await touch('k/1@aa', 30, { keepLoaded: true })).toBe('k/1@aa');
     await cache.evict('l/2@bb');
     expect(await touch('m/1@dd', 60)).toBe('m/1@dd');
+  });
+
+  it('says how the budget came about where it follows from the container', async () => {
+    const { touch } = setUp({ maxBytes: 9, budgetFrom: '(20 of memory − 2 of its own) / 2 threads = 9' });
+    await expect(touch('a', 10)).rejects.toThrow(
+      'it needs 10 bytes of the 9 that a thread may use ((20 of memory − 2 of its own) / 2 threads = 9). ' +
+        'Give the worker more memory or fewer threads (SCONCE_THREADS), or keep fewer models.',
+    );
   });
 
   it.each<[string, { maxModels?: number; maxBytes?: number }, RegExp]>([

@@ -213,7 +213,7 @@ export const SETTINGS = {
     programs: WORKER,
     unit: 'bytes',
     about: 'Model files that a thread keeps loaded; a model that is larger is refused.',
-    fallback: '2 GiB, or less where the container’s memory is less',
+    fallback: '2 GiB, or less where that with 512 MiB and a registration is more than the container has',
   }),
   SCONCE_ONLINE_CONCURRENCY: integer({
     programs: WORKER,
@@ -229,7 +229,7 @@ export const SETTINGS = {
     programs: WORKER,
     unit: 'bytes',
     about: 'Memory that the process of a registration may take, files not counted.',
-    fallback: 'half of the container’s or machine’s',
+    fallback: 'half of what the container or machine has beyond 512 MiB',
   }),
   SCONCE_REGISTRATION_TIMEOUT_MS: integer({
     programs: WORKER,
