@@ -56,7 +56,8 @@ export async function measureModel(
     }
     const best = Math.max(...measured.map(({ rows_per_s: speed }) => speed));
     const good = measured.find(({ rows_per_s: speed }) => speed >= GOOD_ENOUGH * best);
-    const spread = good && (await measureSpread(path, { call, batch, alone: good, cores: threadsFor(machineLimits()) }));
+    const spread =
+      good && (await measureSpread(path, { call, batch, alone: good, cores: threadsFor(machineLimits()) }));
     return {
       load_ms: round(loadMs),
       memory_bytes: memory,
