@@ -64,7 +64,7 @@ export class WorkerModule {
           useFactory: () =>
             new DatasetThreads(
               { storage: config.storage, s3: config.s3, datasetRoots: config.datasetRoots },
-              chunkSlots(),
+              chunkSlots(config.runtime.threads),
             ),
         },
         RunStatistics,

@@ -16,15 +16,12 @@ import { LOGGER } from '../tokens.ts';
 import { BatchNotices } from './batch-notices.ts';
 import { BatchResults } from './batch-results.ts';
 import { ChunkProcessor } from './chunk.processor.ts';
-import { chunkSize } from './chunk-size.ts';
+import { chunkSize, chunkWindow } from './chunk-size.ts';
 import { DatasetThreads } from './dataset-threads.ts';
 import type { ScoredModel, ScoringPlan } from './scoring-plan.ts';
 
 /** How often a batch is looked at where no notice comes. */
 const LOOK_MS = 1_000;
-/** Chunks of a batch in the queue beyond those that can be scored at once. */
-const SPARE_CHUNKS = 1;
-const MIN_WINDOW = 2;
 /** Rows before a share of bad ones means anything. */
 const MIN_ROWS_FOR_RATE = 100;
 const CHUNKS_AT_ONCE = 16;
@@ -141,7 +138,7 @@ export class BatchPlanner {
     const open = record.chunksPlanned - record.chunksDone;
     if (record.inputEnded && open === 0) return this.#finalize(record, hold, { endsAs: 'completed' });
     const slots = await this.work.slots(spec.pool);
-    const free = Math.max(MIN_WINDOW, slots + SPARE_CHUNKS) - open;
+    const free = chunkWindow(record, slots) - open;
     if (!record.inputEnded && free > 0) {
       const unreadable = await this.#addChunks(record, plan, { hold, count: Math.min(free, CHUNKS_AT_ONCE), slots });
       if (unreadable === undefined) return true;

@@ -12,6 +12,20 @@ const MIN_BYTES = 64 * 1024;
 /** Chunks of a batch: each leaves some hundred bytes in Redis until the batch is forgotten. */
 const MAX_CHUNKS = 40_000;
 
+const MIN_WINDOW = 2;
+/** Chunks that wait for workers who are not there yet, however few are: enough for four of two threads, which may be added at a time. */
+const LEAST_AHEAD = 8;
+
+/**
+ * Chunks of a batch that may be in the queue at once: those that the pool scores, and twice as many that wait. They are what says that
+ * there is work for more workers, and what those find when they come; whatever scales the pool sees no further than the queue. Until a
+ * chunk has been timed only one waits: of chunks of a guessed size nobody knows how much work they are.
+ */
+export function chunkWindow({ pace }: Pick<BatchRecord, 'pace'>, slots: number): number {
+  const ahead = pace === undefined ? 1 : Math.max(LEAST_AHEAD, 2 * slots);
+  return Math.max(MIN_WINDOW, slots + ahead);
+}
+
 /** What is known beside the record. */
 export interface PaceKnowledge {
   /** Rows per ms that one thread ran when the model was registered. */

@@ -1,11 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ERROR_POLICY, SconceError, toSconceError, type SerializedError } from '@sconce/errors';
-import { machineLimits, threadsFor } from '@sconce/process';
 import { BatchWork, type BatchRecord, type ChunkJob, type ChunkPart, type DeliveredChunk } from '@sconce/queue';
 import { MicroBatcher } from '@sconce/runtime';
 import { SpanKind, extractContext, spanAt, type Logger, type Telemetry } from '@sconce/telemetry';
 import { ServedModels } from '../inference/served-models.ts';
-import { LOGGER, TELEMETRY } from '../tokens.ts';
+import type { WorkerConfig } from '../config.ts';
+import { CONFIG, LOGGER, TELEMETRY } from '../tokens.ts';
 import { DatasetThreads } from './dataset-threads.ts';
 import { runRows } from './row-runs.ts';
 import type { ScoringPlan } from './scoring-plan.ts';
@@ -17,9 +17,9 @@ const MAX_PLANS = 64;
 
 const epochMs = (): number => performance.timeOrigin + performance.now();
 
-/** Chunks that a worker scores at once: enough that one is read or written while another runs. */
-export function chunkSlots(): number {
-  return Math.max(2, threadsFor(machineLimits()));
+/** Chunks that a worker of so many inference threads scores at once: enough that one is read or written while another runs. */
+export function chunkSlots(threads: number): number {
+  return Math.max(2, threads);
 }
 
 interface KnownBatch {
@@ -33,7 +33,7 @@ interface KnownBatch {
  */
 @Injectable()
 export class ChunkProcessor {
-  readonly slots = chunkSlots();
+  readonly slots: number;
   readonly #active = new Map<AbortController, string>();
   readonly #batches = new Map<string, Promise<KnownBatch | undefined>>();
   #stopping = false;
@@ -45,7 +45,10 @@ export class ChunkProcessor {
     @Inject(MicroBatcher) private readonly batcher: MicroBatcher,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
     @Inject(LOGGER) private readonly logger: Logger,
-  ) {}
+    @Inject(CONFIG) config: WorkerConfig,
+  ) {
+    this.slots = chunkSlots(config.runtime.threads);
+  }
 
   /** Chunks under way. */
   get active(): number {

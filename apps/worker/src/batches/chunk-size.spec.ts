@@ -1,0 +1,23 @@
+import { expect, it } from 'vitest';
+import { chunkWindow } from './chunk-size.ts';
+
+const SLOTS_PER_WORKER = 2;
+
+it.each([
+  ['nobody is there, nothing timed', 0, undefined, 2],
+  ['one worker, nothing timed', 2, undefined, 3],
+  ['nobody is there', 0, 0.5, 8],
+  ['one worker', 2, 0.5, 10],
+  ['four workers', 8, 0.5, 24],
+  ['fifty workers', 100, 0.5, 300],
+])('%s: a bounded number of chunks is in the queue', (_name, slots, pace, expected) => {
+  expect(chunkWindow(pace === undefined ? {} : { pace }, slots)).toBe(expected);
+});
+
+it('keeps enough chunks waiting that a pool of any size is to be doubled', () => {
+  for (let workers = 1; workers <= 64; workers++) {
+    const slots = workers * SLOTS_PER_WORKER;
+    const waiting = chunkWindow({ pace: 1 }, slots) - slots;
+    expect(waiting / SLOTS_PER_WORKER, `${workers} workers`).toBeGreaterThanOrEqual(2 * workers);
+  }
+});
