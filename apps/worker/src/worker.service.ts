@@ -83,7 +83,7 @@ export class WorkerService {
     const { pool, concurrency } = this.config;
     const onError = (error: Error): void => this.logger.warn({ err: error }, 'queue connection');
     this.#notices = new NoticeListener(config, { onNotice: (notice) => this.#onNotice(notice), onError });
-    this.#reporter = new PoolReporter(config, { pool, id: randomUUID() }, onError);
+    this.#reporter = new PoolReporter(config, { pool, id: randomUUID(), slots: this.chunks.slots }, onError);
     this.#consumers = LANES.map(
       (lane) =>
         new LaneConsumer({
@@ -94,9 +94,9 @@ export class WorkerService {
           hasRoom: () => this.#hasRoom(lane),
           handle: (delivered) => this.inference.handle(delivered),
           ...(lane === 'batch' ? { handleChunk: (delivered) => this.chunks.handle(delivered) } : {}),
-          onJob: (event) => {
+          onJob: (event, holds) => {
             this.statistics.recordJob(laneQueueName(pool, lane), event);
-            this.#reporter?.record(lane, event === 'taken' ? 'taken' : 'ended');
+            if (holds === 'requests') this.#reporter?.record(lane, event === 'taken' ? 'taken' : 'ended');
             this.#jobs += event === 'taken' ? 1 : -1;
           },
           onError,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import type { BatchRecord } from './batches/batch-record.ts';
 import { SconceError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
 import { toQueuedRequest, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
@@ -207,9 +208,9 @@ export class InferenceProducer {
     return onRedis('count the backlog', () => this.#queues.backlogs());
   }
 
-  /** What a pool has before it. @throws SconceError `redis_unavailable`. */
-  async poolBacklog(pool: string): Promise<PoolBacklog> {
-    return poolBacklog(this.#redis, this.#keys, pool);
+  /** What a pool has before it; `unfinished` are the batches that have not ended. @throws SconceError `redis_unavailable`. */
+  async poolBacklog(pool: string, unfinished: readonly BatchRecord[]): Promise<PoolBacklog> {
+    return poolBacklog(this.#redis, this.#keys, { pool, unfinished });
   }
 
   /** Whether Redis answers now. */

@@ -70,8 +70,11 @@ export interface LaneConsumerOptions {
   readonly onError: (error: Error) => void;
   /** Whether more jobs should be taken beside those under way; one is at any time. Asked whenever one is taken or has ended. */
   readonly hasRoom?: () => boolean;
-  /** Told when a queue job is taken, and when it has ended (answered, left to another delivery, or to another worker: by a shutdown, or as one of a newer release). */
-  readonly onJob?: (event: 'taken' | 'answered' | 'retried' | 'handed_back') => void;
+  /**
+   * Told when a queue job is taken, and when it has ended: answered, left to another delivery, or to another worker (by a shutdown, or as one
+   * of a newer release); and what it holds.
+   */
+  readonly onJob?: (event: 'taken' | 'answered' | 'retried' | 'handed_back', holds: 'requests' | 'chunk') => void;
 }
 
 /**
@@ -179,13 +182,14 @@ export class LaneConsumer {
 
   async #take(job: Job<InferJob | ChunkJob>): Promise<void> {
     this.#active.add(job);
-    this.#options.onJob?.('taken');
+    const holds = job.name === 'chunk' ? 'chunk' : 'requests';
+    this.#options.onJob?.('taken', holds);
     try {
       await this.#process(job);
-      this.#options.onJob?.('answered');
+      this.#options.onJob?.('answered', holds);
     } catch (error) {
       const left = error instanceof WaitingError || error instanceof DelayedError;
-      this.#options.onJob?.(left ? 'handed_back' : 'retried');
+      this.#options.onJob?.(left ? 'handed_back' : 'retried', holds);
       throw error;
     } finally {
       this.#active.delete(job);

@@ -1,4 +1,6 @@
 import type { Redis } from 'ioredis';
+import { chunkMsLeft } from './batches/batch-left.ts';
+import type { BatchRecord } from './batches/batch-record.ts';
 import type { Lane } from './queue-names.ts';
 import { laneQueueName } from './queue-names.ts';
 import { Keys } from './keys.ts';
@@ -14,12 +16,22 @@ const KEEP_SECONDS = 86_400;
 /** Weight of what was known, at each report of a lane that was busy. */
 const MEMORY = 0.7;
 
-/** What a worker has found out about itself: jobs per second while it had any, by lane. */
+/** Chunks that a worker scores at once, where none has said. */
+const DEFAULT_SLOTS = 2;
+
+/** What a worker has found out about itself: jobs of requests per second while it had any, by lane. */
 type Rates = Partial<Record<Lane, number>>;
 
+/** What a worker says of itself: how fast it is, and how many chunks it scores at once. */
+interface Word {
+  readonly atMs: number;
+  readonly rates: Rates;
+  readonly slots?: number;
+}
+
 /**
- * Tells the pool how fast this worker is: jobs per second of the time in which it had any. A worker that has little to do says too little
- * of what it could do, and then little waits.
+ * Tells the pool how fast this worker is: jobs of requests per second of the time in which it had any. A worker that has little to do says
+ * too little of what it could do, and then little waits. (How fast chunks are, their batches' records say.)
  *
  * States: *open* (reports every few seconds) → *closed*.
  */
@@ -27,39 +39,44 @@ export class PoolReporter {
   readonly #redis: Redis;
   readonly #key: string;
   readonly #id: string;
+  readonly #slots: number;
   readonly #timer: NodeJS.Timeout;
   readonly #lanes: Readonly<Record<Lane, LaneClock>> = { online: new LaneClock(), batch: new LaneClock() };
 
   constructor(
     config: QueueConfig,
-    worker: { readonly pool: string; readonly id: string },
+    worker: { readonly pool: string; readonly id: string; readonly slots: number },
     onError: (error: Error) => void,
   ) {
     this.#redis = connectRedis(config.redisUrl, 'command', onError);
     this.#key = new Keys(config.keyPrefix).poolRates(worker.pool);
     this.#id = worker.id;
-    this.#timer = setInterval(() => void this.#report().catch(onError), REPORT_MS).unref();
+    this.#slots = worker.slots;
+    const report = (): void => void this.#report(Date.now()).catch(onError);
+    this.#redis.on('ready', report);
+    this.#timer = setInterval(report, REPORT_MS).unref();
   }
 
-  /** A job was taken, or has ended. */
+  /** A job of requests was taken, or has ended. */
   record(lane: Lane, event: 'taken' | 'ended'): void {
     this.#lanes[lane].record(event);
   }
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await farewell(this.#report());
+    // What it could do stays known; that it is there does not.
+    await farewell(this.#report(0));
     await closeRedis(this.#redis);
   }
 
-  async #report(): Promise<void> {
+  async #report(atMs: number): Promise<void> {
     if (this.#redis.status !== 'ready') return;
     const rates: Rates = {};
     for (const lane of LANES) {
       const rate = this.#lanes[lane].rate();
       if (rate !== undefined) rates[lane] = rate;
     }
-    const word = JSON.stringify({ v: 1, atMs: Date.now(), rates });
+    const word = JSON.stringify({ v: 1, atMs, rates, slots: this.#slots } satisfies Word & { v: 1 });
     await this.#redis.multi().hset(this.#key, this.#id, word).expire(this.#key, KEEP_SECONDS).exec();
   }
 }
@@ -99,7 +116,10 @@ class LaneClock {
   }
 }
 
-/** What a pool has before it. `jobs` are all that have not ended; `seconds`, how long its workers need for them. */
+/**
+ * What a pool has before it. `jobs` are all in its queues that have not ended. `worker_seconds` is the work in them and in the rows of
+ * batches that have not been queued yet, as one worker would need for it alone; `seconds`, as those that are there need together.
+ */
 export interface PoolBacklog {
   readonly pool: string;
   readonly waiting: number;
@@ -107,29 +127,36 @@ export interface PoolBacklog {
   readonly delayed: number;
   readonly active: number;
   readonly jobs: number;
+  readonly worker_seconds: number;
   readonly seconds: number;
   readonly workers: number;
 }
 
 /**
  * Counts a pool's backlog. Where no worker is there, those of the last day stand for what one will do; where there never was one, a job
- * counts for a second.
+ * counts for a second. A chunk counts as rows of its batch, and those by the pace of its last chunks.
  *
+ * @param unfinished batches that have not ended, of whichever pool.
  * @throws SconceError `redis_unavailable`.
  */
-export async function poolBacklog(redis: Redis, keys: Keys, pool: string): Promise<PoolBacklog> {
+export async function poolBacklog(
+  redis: Redis,
+  keys: Keys,
+  { pool, unfinished }: { readonly pool: string; readonly unfinished: readonly BatchRecord[] },
+): Promise<PoolBacklog> {
   const read = redis.multi().hgetall(keys.poolRates(pool));
   for (const lane of LANES) {
     const queue = `${keys.bullmq}:${laneQueueName(pool, lane)}`;
     read.llen(`${queue}:wait`).zcard(`${queue}:prioritized`).zcard(`${queue}:delayed`).llen(`${queue}:active`);
   }
   const replies = ((await onRedis('count the backlog', () => read.exec())) ?? []).map(([, reply]) => reply);
-  const words = Object.values((replies[0] ?? {}) as Record<string, string>).map(
-    (word) => JSON.parse(word) as { readonly atMs: number; readonly rates: Rates },
-  );
+  const words = Object.values((replies[0] ?? {}) as Record<string, string>).map((word) => JSON.parse(word) as Word);
   const fresh = words.filter(({ atMs }) => atMs > Date.now() - FRESH_MS);
+  const known = fresh.length > 0 ? fresh : words;
+  const batches = unfinished.filter(({ spec }) => spec.pool === pool);
+  const openChunks = batches.reduce((sum, { chunksPlanned, chunksDone }) => sum + chunksPlanned - chunksDone, 0);
   const total = { waiting: 0, prioritized: 0, delayed: 0, active: 0 };
-  let seconds = 0;
+  let workerSeconds = 0;
   for (const [index, lane] of LANES.entries()) {
     const [waiting = 0, prioritized = 0, delayed = 0, active = 0] = replies
       .slice(1 + 4 * index, 5 + 4 * index)
@@ -138,19 +165,27 @@ export async function poolBacklog(redis: Redis, keys: Keys, pool: string): Promi
     total.prioritized += prioritized;
     total.delayed += delayed;
     total.active += active;
-    seconds += (waiting + prioritized + delayed + active) / laneRate(lane, fresh, words);
+    const requests = waiting + prioritized + delayed + active - (lane === 'batch' ? openChunks : 0);
+    workerSeconds += Math.max(0, requests) / (average(known.map(({ rates }) => rates[lane])) ?? 1);
   }
-  const jobs = total.waiting + total.prioritized + total.delayed + total.active;
-  return { pool, ...total, jobs, seconds: Math.round(seconds * 100) / 100, workers: fresh.length };
+  const chunkMs = batches.reduce((sum, batch) => sum + chunkMsLeft(batch), 0);
+  workerSeconds += chunkMs / 1_000 / (average(known.map(({ slots }) => slots)) ?? DEFAULT_SLOTS);
+  return {
+    pool,
+    ...total,
+    jobs: total.waiting + total.prioritized + total.delayed + total.active,
+    worker_seconds: round(workerSeconds),
+    seconds: round(workerSeconds / Math.max(1, fresh.length)),
+    workers: fresh.length,
+  };
 }
 
-/** Jobs per second of the workers that are there, of which those that have not had a job count for the average; else of one of the last. */
-function laneRate(
-  lane: Lane,
-  fresh: readonly { readonly rates: Rates }[],
-  all: readonly { readonly rates: Rates }[],
-): number {
-  const known = (fresh.length > 0 ? fresh : all).flatMap(({ rates }) => rates[lane] ?? []);
-  const average = known.length === 0 ? 1 : known.reduce((sum, rate) => sum + rate, 0) / known.length;
-  return average * Math.max(1, fresh.length);
+/** Of those that are known. */
+function average(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.filter((value) => value !== undefined);
+  return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0) / known.length;
+}
+
+function round(seconds: number): number {
+  return Math.round(seconds * 100) / 100;
 }

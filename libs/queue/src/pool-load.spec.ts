@@ -1,0 +1,76 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { eventually, testRedis } from '@sconce/testing';
+import { chunkMsLeft, rowsLeft } from './batches/batch-left.ts';
+import type { BatchRecord } from './batches/batch-record.ts';
+import { Keys } from './keys.ts';
+import { PoolReporter, poolBacklog, type PoolBacklog } from './pool-load.ts';
+import { queueConfigSchema } from './queue-config.ts';
+import { laneQueueName } from './queue-names.ts';
+import { closeRedis, connectRedis } from './redis-connection.ts';
+
+const { url, prefix } = testRedis();
+const config = queueConfigSchema.parse({ redisUrl: url, keyPrefix: prefix });
+const keys = new Keys(prefix);
+const fail = (error: Error): void => {
+  throw error;
+};
+
+const redis = connectRedis(url, 'command', fail);
+afterAll(() => closeRedis(redis));
+
+function batch(given: Partial<BatchRecord>, pool = 'p'): BatchRecord {
+  const counts = { rowsPlanned: 0, rowsDone: 0, rowsFailed: 0, chunksPlanned: 0, chunksDone: 0 };
+  return {
+    id: 'b',
+    spec: { pool } as BatchRecord['spec'],
+    status: 'in_progress',
+    at: {},
+    createdAtMs: 0,
+    expiresAtMs: 0,
+    run: 1,
+    inputEnded: false,
+    errors: [],
+    endsAs: 'completed',
+    ...counts,
+    ...given,
+  };
+}
+
+describe('what is left of a batch', () => {
+  it.each([
+    ['all rows are known', { rowsTotal: 1_000, rowsPlanned: 300, rowsDone: 90, rowsFailed: 10 }, 900],
+    ['a text of which a tenth is read', { inputShare: 0.1, rowsPlanned: 300, rowsDone: 100 }, 2_900],
+    ['everything is planned', { inputEnded: true, rowsTotal: 1_000, rowsPlanned: 990, rowsDone: 900 }, 90],
+    ['a text not read yet', {}, undefined],
+  ])('%s', (_name, given, rows) => {
+    expect(rowsLeft(batch(given))).toBe(rows);
+  });
+
+  it.each([
+    ['by the pace of its chunks', { rowsTotal: 100_000_000, rowsDone: 1_000, pace: 10 }, 9_999_900],
+    ['a second for a batch that is being validated', { status: 'validating' as const }, 1_000],
+    ['a second for each chunk, where none is timed', { rowsTotal: 1_000, chunksPlanned: 3 }, 3_000],
+    ['never nothing', { rowsTotal: 10, rowsDone: 9, pace: 10 }, 1_000],
+  ])('takes: %s', (_name, given, ms) => {
+    expect(chunkMsLeft(batch(given))).toBeCloseTo(ms, 5);
+  });
+});
+
+it('counts rows of batches that no chunk stands for yet, as work of one worker', async () => {
+  const left = { rowsTotal: 60_000, pace: 1, chunksPlanned: 3, chunksDone: 0 };
+  const unfinished = [batch(left), batch(left), batch(left, 'other')];
+  // Nobody has ever been there: a job counts for a second, a worker for two chunks at once.
+  await redis.lpush(`${keys.bullmq}:${laneQueueName('p', 'online')}:wait`, '1', '2', '3');
+  await redis.zadd(`${keys.bullmq}:${laneQueueName('p', 'batch')}:prioritized`, 1, '1', 2, '2', 3, '3', 4, '4');
+  const backlog = await poolBacklog(redis, keys, { pool: 'p', unfinished });
+  expect(backlog).toMatchObject({ jobs: 7, workers: 0, worker_seconds: 60 + 3, seconds: 60 + 3 });
+
+  const workers = ['a', 'b'].map((id) => new PoolReporter(config, { pool: 'p', id, slots: 4 }, fail));
+  const read = (): Promise<PoolBacklog> => poolBacklog(redis, keys, { pool: 'p', unfinished });
+  await eventually(async () => {
+    expect(await read()).toMatchObject({ workers: 2, worker_seconds: 30 + 3, seconds: 16.5 });
+  });
+  // Those that have gone still say how fast one will be.
+  await Promise.all(workers.map((worker) => worker.close()));
+  expect(await read()).toMatchObject({ workers: 0, worker_seconds: 30 + 3, seconds: 33 });
+});
