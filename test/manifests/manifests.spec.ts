@@ -2,14 +2,18 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { SETTINGS } from '@sconce/process';
-import { laneQueueName } from '@sconce/queue';
+import { SETTINGS, threadsFor } from '@sconce/process';
+import { PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from '@sconce/queue';
+import { parseFormula } from '../scaling/formula.ts';
+import type { ScaledObject } from '../scaling/keda.ts';
 import { HAS_KUBECTL, OVERLAYS, modelsOf, render, workloads, type Manifest, type Workload } from './rendered.ts';
 
 /** Objects that an overlay expects to be there already; docs/kubernetes.md names them. */
 const EXTERNAL = new Set(['Secret/sconce-redis', 'Secret/sconce-api-keys']);
-const STATES = ['wait', 'prioritized', 'active'] as const;
-const LANES = ['online', 'batch'] as const;
+/** Jobs of requests that a worker has under way for each of its threads. */
+const JOBS_PER_THREAD = 4;
+/** What is there and needs a worker, but not more of them the more there is. */
+const PRESENCE = 1 / 100;
 
 /** Types are only found from within the workspace. */
 const SCRATCH = fileURLToPath(new URL('../../node_modules/.cache/manifests/', import.meta.url));
@@ -158,31 +162,57 @@ describe.skipIf(!HAS_KUBECTL)('manifests (kubectl renders them)', () => {
       }
     });
 
-    it.runIf(overlay !== 'local' && overlay !== 'backlog-seconds')('scale each pool by its own queues', () => {
-      const pools = own().flatMap(({ spec }) =>
-        spec.template.spec.containers.flatMap(({ env = [] }) =>
-          env.filter(({ name }) => name === 'SCONCE_POOL').map(({ value }) => value),
-        ),
-      );
+    it.runIf(overlay !== 'local')('scale each pool by its own queues', () => {
       const scaled = of('ScaledObject').map(
-        ({ spec }) =>
-          spec as {
-            triggers: { name: string; metadata: { listName: string } }[];
-            advanced: { scalingModifiers: { formula: string } };
-          },
+        ({ spec }) => spec as unknown as ScaledObject & { scaleTargetRef: { name: string } },
       );
-      const lists = pools.map((pool) =>
-        LANES.flatMap((lane) => STATES.map((state) => `bull:${laneQueueName(pool ?? '', lane)}:${state}`)).sort(),
+      const workers = own().filter(({ metadata }) => metadata.name.startsWith('sconce-worker'));
+      expect(scaled.map(({ scaleTargetRef }) => scaleTargetRef.name).sort()).toEqual(
+        workers.map(({ metadata }) => metadata.name).sort(),
       );
-      expect(scaled.map(({ triggers }) => triggers.map(({ metadata }) => metadata.listName).sort()).sort()).toEqual(
-        lists.sort(),
-      );
-      for (const { triggers, advanced } of scaled) {
-        const terms = advanced.scalingModifiers.formula.split(' + ');
-        expect(terms.sort()).toEqual(triggers.map(({ name }) => name).sort());
-      }
       // What owns the number of pods must not be told it twice.
       expect(own().filter(({ spec }) => spec.replicas !== undefined)).toEqual([]);
+      for (const { scaleTargetRef, triggers, advanced } of scaled) {
+        const [container] = workers.find(({ metadata }) => metadata.name === scaleTargetRef.name)!.spec.template.spec
+          .containers;
+        const pool = container?.env?.find(({ name }) => name === 'SCONCE_POOL')?.value ?? '';
+        const { limits } = container?.['resources'] as { limits: { cpu: string } };
+        const threads = threadsFor({ cpus: Number(limits.cpu) });
+        const { formula, target, metricType } = advanced.scalingModifiers;
+        expect({ target, metricType }).toEqual({ target: '1', metricType: 'AverageValue' });
+        const { names, compute } = parseFormula(formula);
+        expect([...names].sort()).toEqual(triggers.map(({ name }) => name).sort());
+        // How many workers one more of each asks for, by where it is counted.
+        const none = Object.fromEntries(names.map((name) => [name, 0]));
+        expect(compute(none)).toBe(0);
+        const asks = Object.fromEntries(
+          triggers.map((trigger) => [
+            trigger.type === 'redis' ? trigger.metadata.listName : trigger.metadata.valueLocation,
+            compute({ ...none, [trigger.name]: 1 }),
+          ]),
+        );
+        const jobs = 1 / (pool === 'default' ? JOBS_PER_THREAD * threads : threads);
+        expect(asks).toEqual({
+          ...listsOf(laneQueueName(pool, 'online'), { wait: jobs, prioritized: jobs, active: jobs, delayed: PRESENCE }),
+          ...listsOf(laneQueueName(pool, 'batch'), { wait: jobs, active: jobs, delayed: PRESENCE }),
+          ...(overlay === 'backlog-seconds'
+            ? { worker_seconds: 1 / 30 }
+            : listsOf(laneQueueName(pool, 'batch'), { prioritized: 1 / chunkSlots(threads) })),
+          ...(pool === 'default'
+            ? Object.assign(
+                {},
+                ...[PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE].map((queue) =>
+                  listsOf(queue, { wait: PRESENCE, active: PRESENCE, delayed: PRESENCE }),
+                ),
+              )
+            : {}),
+        });
+      }
+    });
+
+    it.runIf(overlay === 'scale-to-zero')('scale to none after ten minutes in which nothing waited or ran', () => {
+      const [scaled] = of('ScaledObject');
+      expect(scaled?.spec).toMatchObject({ minReplicaCount: 0, cooldownPeriod: 600 });
     });
 
     it.runIf(overlay !== 'local')('hold no secret', () => {
@@ -191,6 +221,16 @@ describe.skipIf(!HAS_KUBECTL)('manifests (kubectl renders them)', () => {
     });
   });
 });
+
+/** What lists of a queue in Redis ask for. */
+function listsOf(queue: string, weights: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(weights).map(([state, weight]) => [`bull:${queue}:${state}`, weight]));
+}
+
+/** Chunks that a worker of so many threads scores at once, as `apps/worker` has it. */
+function chunkSlots(threads: number): number {
+  return Math.max(2, threads);
+}
 
 function matches(selector: Readonly<Record<string, string>>, labels: Readonly<Record<string, string>>): boolean {
   return Object.entries(selector).every(([name, value]) => labels[name] === value);

@@ -1,13 +1,11 @@
-import { fork, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { startRedisServer, type RedisServer } from '@sconce/redis-server';
 import { startOtlpCollector, type OtlpCollector } from '@sconce/telemetry';
 import { atEndOfFile, eventually, fixturePath, temporaryFolder, type FixtureModel } from '@sconce/testing';
+import { startProduct, type ReadyMessage } from './product-process.ts';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const READY_MS = 30_000;
 /** Past the product's own grace period of 25 s: a process that uses it up still drains. */
 const STOP_MS = 40_000;
 
@@ -16,7 +14,7 @@ export interface Process {
   readonly pid: number;
   readonly child: ChildProcess;
   /** What it sent when it was up. */
-  readonly ready: { readonly url?: string; readonly metricsUrl: string };
+  readonly ready: ReadyMessage;
   /** Resolves when it has ended, with the exit code. */
   readonly exited: Promise<number | null>;
   /** SIGTERM; answers the exit code. */
@@ -116,14 +114,7 @@ async function startProcess(
   env: Record<string, string>,
   execArgv: readonly string[] = [],
 ): Promise<Process> {
-  // Output goes nowhere unless the test is being debugged: a full pipe must never stop a process.
-  const child = fork(join(ROOT, `apps/${app}/dist/main.js`), {
-    env: { PATH: process.env['PATH'], ...env },
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    // As built: not on the sources, as the specs themselves.
-    execArgv: [...execArgv],
-  });
-  const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  const { child, ready, exited } = startProduct(app, env, execArgv);
   let stopping: Promise<number | null> | undefined;
   const stop = async (): Promise<number | null> => {
     child.kill('SIGTERM');
@@ -137,15 +128,7 @@ async function startProcess(
     const code = await (stopping ??= stop());
     if (code !== 0) throw new Error(`the ${app} did not drain: exit code ${code}`);
   });
-  const ready = await new Promise<Process['ready']>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`the ${app} was not up within ${READY_MS} ms`)), READY_MS);
-    child.once('message', (message) => {
-      clearTimeout(timer);
-      resolve(message as Process['ready']);
-    });
-    void exited.then((code) => reject(new Error(`the ${app} ended with ${code} before it was up`)));
-  });
-  return { pid: child.pid ?? 0, child, ready, exited, stop: () => (stopping ??= stop()) };
+  return { pid: child.pid ?? 0, child, ready: await ready, exited, stop: () => (stopping ??= stop()) };
 }
 
 /** Body of a JSON infer request for the `affine` fixture. */

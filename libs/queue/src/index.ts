@@ -33,7 +33,14 @@ export { checkRowsAgree, priorityOf, requestFor, type ModelRequest, type Request
 export { ModelStatisticsWriter, type CountAndTime, type ModelStatistics } from './model-statistics.ts';
 export { NoticeListener, type Notice } from './notices.ts';
 export { queueConfigSchema, type QueueConfig } from './queue-config.ts';
-export { MAX_DELIVERIES, REGISTRATION_QUEUE, laneQueueName, type Lane } from './queue-names.ts';
+export {
+  MAX_DELIVERIES,
+  PLANNER_QUEUE,
+  REGISTRATION_QUEUE,
+  WEBHOOK_QUEUE,
+  laneQueueName,
+  type Lane,
+} from './queue-names.ts';
 export type { Submitter } from './submitter.ts';
 export type { VersionUsage } from './version-usage.ts';
 export { RegistrationConsumer, type RegistrationConsumerOptions } from './registration-consumer.ts';

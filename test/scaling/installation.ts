@@ -1,0 +1,58 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
+import { SconceClient } from '@sconce/client';
+import { startRedisServer, type RedisServer } from '@sconce/redis-server';
+import { startProduct } from '../support/product-process.ts';
+import type { TriggerSource } from './keda.ts';
+
+const SLOW = fileURLToPath(new URL('../../libs/testing/fixtures/slow.onnx', import.meta.url));
+/** No request of a trace ends by its timeout: what is measured is how long it waits. */
+const TIMEOUT_MS = 300_000;
+
+/** A Redis and an API, and what workers need to join them. Who starts it closes it. */
+export interface Installation extends TriggerSource {
+  readonly url: string;
+  readonly server: RedisServer;
+  /** Variables of a worker. */
+  readonly workerEnv: Readonly<Record<string, string>>;
+  /** Pushes the model `slow`; resolves when some worker has proved it. */
+  push(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Starts a private Redis and an API, without any worker. */
+export async function startInstallation(workerEnv: Readonly<Record<string, string>> = {}): Promise<Installation> {
+  const data = mkdtempSync(join(tmpdir(), 'sconce-scaling-'));
+  const server = await startRedisServer({ appendOnly: true });
+  const env = {
+    SCONCE_REDIS_URL: server.url,
+    SCONCE_DATA: join(data, 'blobs'),
+    SCONCE_METRICS_PORT: '0',
+    SCONCE_LOG_LEVEL: 'error',
+  };
+  const api = startProduct('api', { ...env, SCONCE_PORT: '0', SCONCE_REQUEST_TIMEOUT_MS: String(TIMEOUT_MS) });
+  const { url = '', metricsUrl } = await api.ready;
+  const redis = new Redis(server.url);
+  return {
+    url,
+    server,
+    redis,
+    apiMetricsUrl: metricsUrl,
+    workerEnv: { ...env, ...workerEnv },
+    push: async () => {
+      const client = new SconceClient({ url });
+      const { version } = await client.models.push('slow', new Uint8Array(readFileSync(SLOW)));
+      await client.models.waitUntilReady('slow', version);
+    },
+    close: async () => {
+      api.child.kill('SIGTERM');
+      await api.exited;
+      redis.disconnect();
+      await server.stop();
+      rmSync(data, { recursive: true, force: true });
+    },
+  };
+}
