@@ -10,8 +10,8 @@ import { HAS_KUBECTL, OVERLAYS, modelsOf, render, workloads, type Manifest, type
 
 /** Objects that an overlay expects to be there already; docs/kubernetes.md names them. */
 const EXTERNAL = new Set(['Secret/sconce-redis', 'Secret/sconce-api-keys']);
-/** Jobs of requests that a worker has under way for each of its threads. */
-const JOBS_PER_THREAD = 4;
+/** Jobs of requests to each thread of a worker, beyond which they wait. */
+const JOBS_PER_THREAD = 2;
 /** What is there and needs a worker, but not more of them the more there is. */
 const PRESENCE = 1 / 100;
 
@@ -194,10 +194,17 @@ describe.skipIf(!HAS_KUBECTL)('manifests (kubectl renders them)', () => {
         const jobs = 1 / (pool === 'default' ? JOBS_PER_THREAD * threads : threads);
         expect(asks).toEqual({
           ...listsOf(laneQueueName(pool, 'online'), { wait: jobs, prioritized: jobs, active: jobs, delayed: PRESENCE }),
-          ...listsOf(laneQueueName(pool, 'batch'), { wait: jobs, active: jobs, delayed: PRESENCE }),
           ...(overlay === 'backlog-seconds'
-            ? { worker_seconds: 1 / 30 }
-            : listsOf(laneQueueName(pool, 'batch'), { prioritized: 1 / chunkSlots(threads) })),
+            ? {
+                worker_seconds: 1 / 30,
+                ...listsOf(laneQueueName(pool, 'batch'), { wait: PRESENCE, active: PRESENCE, delayed: PRESENCE }),
+              }
+            : listsOf(laneQueueName(pool, 'batch'), {
+                wait: jobs,
+                active: jobs,
+                prioritized: 1 / chunkSlots(threads),
+                delayed: PRESENCE,
+              })),
           ...(pool === 'default'
             ? Object.assign(
                 {},

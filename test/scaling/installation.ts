@@ -18,8 +18,8 @@ export interface Installation extends TriggerSource {
   readonly server: RedisServer;
   /** Variables of a worker. */
   readonly workerEnv: Readonly<Record<string, string>>;
-  /** Pushes the model `slow`; resolves when some worker has proved it. */
-  push(): Promise<void>;
+  /** Pushes a model, `slow` unless told otherwise; resolves when some worker has proved it. */
+  push(name?: string, path?: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -42,10 +42,10 @@ export async function startInstallation(workerEnv: Readonly<Record<string, strin
     redis,
     apiMetricsUrl: metricsUrl,
     workerEnv: { ...env, ...workerEnv },
-    push: async () => {
+    push: async (name = 'slow', path = SLOW) => {
       const client = new SconceClient({ url });
-      const { version } = await client.models.push('slow', new Uint8Array(readFileSync(SLOW)));
-      await client.models.waitUntilReady('slow', version);
+      const { version } = await client.models.push(name, new Uint8Array(readFileSync(path)));
+      await client.models.waitUntilReady(name, version);
     },
     close: async () => {
       api.child.kill('SIGTERM');

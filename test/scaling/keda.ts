@@ -35,7 +35,7 @@ export type Trigger =
       readonly metadata: { readonly url: string; readonly valueLocation: string };
     };
 
-/** The default pool's ScaledObject as `components/keda` has it. */
+/** The default pool's ScaledObject as `components/keda` has it; `test/manifests` sees to it that overlays keep to it. */
 export function shippedScaledObject(): ScaledObject {
   const file = new URL('../../k8s/components/keda/scaled-object.yaml', import.meta.url);
   const documents = parseAllDocuments(readFileSync(file, 'utf8')).map(
@@ -67,10 +67,11 @@ local kind = redis.call('TYPE', KEYS[1]).ok
 local command = ({ list = 'LLEN', zset = 'ZCARD', set = 'SCARD', hash = 'HLEN', stream = 'XLEN' })[kind]
 return command and redis.call(command, KEYS[1]) or 0`;
 
-/** Reads every trigger. @throws Error where one cannot be read: KEDA then falls back. */
+/** Reads every trigger; the API's seconds are `speed` of the ScaledObject's. @throws Error where one cannot be read: KEDA then falls back. */
 export async function readTriggers(
   { triggers }: ScaledObject,
   { redis, apiMetricsUrl }: TriggerSource,
+  speed: number,
 ): Promise<Values> {
   const read = async (trigger: Trigger): Promise<number> => {
     if (trigger.type === 'redis') return Number(await redis.eval(LENGTH, 1, trigger.metadata.listName));
@@ -79,7 +80,7 @@ export async function readTriggers(
     if (!response.ok) throw new Error(`${url}: ${response.status}`);
     const value = ((await response.json()) as Record<string, unknown>)[valueLocation];
     if (typeof value !== 'number') throw new Error(`${url} has no number at ${valueLocation}`);
-    return value;
+    return value * speed;
   };
   return Object.fromEntries(await Promise.all(triggers.map(async (own) => [own.name, await read(own)] as const)));
 }
@@ -158,7 +159,7 @@ export class Autoscaler {
   async #read(): Promise<number | undefined> {
     const { scaledObject, source } = this.#options;
     try {
-      const values = await readTriggers(scaledObject, source);
+      const values = await readTriggers(scaledObject, source, this.#options.speed);
       this.#failures = 0;
       return parseFormula(scaledObject.advanced.scalingModifiers.formula).compute(values);
     } catch {

@@ -1,0 +1,110 @@
+import type { Count } from '../../test/scaling/fleet.ts';
+import type { Played } from '../../test/scaling/load-trace.ts';
+import { quantile } from '../support/stack.ts';
+
+/** Workers that were needed, from some time on. */
+export interface Demand {
+  readonly atMs: number;
+  readonly workers: number;
+}
+
+/** What came of one form of scaling. Seconds are of the ScaledObject's time, but for waits, which are of the clock. */
+export interface ScalingFigures {
+  readonly name: string;
+  /** From each burst's beginning until as many workers were ready as it needs; Infinity where they never were. */
+  readonly secondsToScale: readonly number[];
+  readonly peak: number;
+  /** Worker-seconds that were needed; that were missing; that were there and not needed. */
+  readonly needed: number;
+  readonly under: number;
+  readonly over: number;
+  readonly p50WaitMs: number;
+  readonly p99WaitMs: number;
+  readonly batchSeconds: readonly number[];
+  readonly requests: number;
+  readonly lost: number;
+  readonly doubled: number;
+  readonly scaleIns: number;
+  readonly exits: readonly (number | null)[];
+}
+
+/** Areas between what was needed and what was there: too few are counted by those that were ready, too many by those that were paid for. */
+export function provisioning(
+  demand: readonly Demand[],
+  counts: readonly Count[],
+): { needed: number; under: number; over: number } {
+  const total = { needed: 0, under: 0, over: 0 };
+  for (const [index, { atMs, workers }] of demand.entries()) {
+    const until = demand[index + 1]?.atMs;
+    if (until === undefined) break;
+    const seconds = (until - atMs) / 1_000;
+    const now = counts.findLast((count) => count.atMs <= atMs) ?? { replicas: 0, readyReplicas: 0 };
+    total.needed += workers * seconds;
+    total.under += Math.max(0, workers - now.readyReplicas) * seconds;
+    total.over += Math.max(0, now.replicas - workers) * seconds;
+  }
+  return total;
+}
+
+/** From a time until so many workers were ready, ms. */
+export function timeToScale(counts: readonly Count[], fromMs: number, workers: number): number {
+  const enough = counts.find(({ atMs, readyReplicas }) => atMs >= fromMs && readyReplicas >= workers);
+  const before = counts.findLast(({ atMs }) => atMs < fromMs);
+  if ((before?.readyReplicas ?? 0) >= workers) return 0;
+  return enough === undefined ? Infinity : enough.atMs - fromMs;
+}
+
+/** Waits and losses of what was played. */
+export function outcomeOf({
+  requests,
+  batches,
+}: Played): Pick<ScalingFigures, 'p50WaitMs' | 'p99WaitMs' | 'batchSeconds' | 'requests' | 'lost' | 'doubled'> {
+  const waits = requests.map(({ waitMs }) => waitMs);
+  return {
+    p50WaitMs: quantile(waits, 0.5),
+    p99WaitMs: quantile(waits, 0.99),
+    batchSeconds: batches.map(({ seconds }) => seconds),
+    requests: requests.length,
+    lost:
+      requests.filter(({ failed }) => failed !== undefined).length +
+      batches.reduce((sum, { lost, status }) => sum + lost + (status === 'completed' ? 0 : 1), 0),
+    doubled: batches.reduce((sum, { doubled, inOrder }) => sum + doubled + (inOrder ? 0 : 1), 0),
+  };
+}
+
+export function reportOf(figures: readonly ScalingFigures[]): string {
+  const head = [
+    'scaled by',
+    'time to scale s',
+    'peak',
+    'needed',
+    'missing',
+    'too many',
+    'p50 wait ms',
+    'p99 wait ms',
+    'batch s',
+    'lost',
+    'doubled',
+    'scale-ins, exits ≠ 0',
+  ];
+  const rows = figures.map((own) => [
+    own.name,
+    own.secondsToScale.map((seconds) => (Number.isFinite(seconds) ? seconds.toFixed(0) : 'never')).join(', '),
+    own.peak,
+    own.needed.toFixed(0),
+    `${own.under.toFixed(0)} (${share(own.under, own.needed)})`,
+    `${own.over.toFixed(0)} (${share(own.over, own.needed)})`,
+    own.p50WaitMs.toFixed(0),
+    own.p99WaitMs.toFixed(0),
+    own.batchSeconds.map((seconds) => seconds.toFixed(0)).join(', '),
+    `${own.lost} of ${own.requests} and ${own.batchSeconds.length} batches`,
+    own.doubled,
+    `${own.scaleIns}, ${own.exits.filter((code) => code !== 0).length}`,
+  ]);
+  const line = (cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line), ''].join('\n');
+}
+
+function share(part: number, whole: number): string {
+  return `${Math.round((100 * part) / whole)} %`;
+}

@@ -1,0 +1,116 @@
+import { Redis } from 'ioredis';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { eventually, testRedis } from '@sconce/testing';
+import { parseFormula } from './formula.ts';
+import { replicasFor } from './hpa.ts';
+import { Autoscaler, readTriggers, shippedScaledObject, type ScaleTarget } from './keda.ts';
+
+const { url, prefix } = testRedis();
+const redis = new Redis(url, { keyPrefix: `${prefix}:` });
+const source = { redis, apiMetricsUrl: 'http://127.0.0.1:9' };
+const scaledObject = shippedScaledObject();
+const { formula, target } = scaledObject.advanced.scalingModifiers;
+afterAll(() => redis.disconnect());
+
+/** Puts so many jobs where BullMQ keeps those of that state. */
+async function fill(counts: Readonly<Record<string, number>>): Promise<void> {
+  for (const [list, count] of Object.entries(counts)) {
+    const ids = Array.from({ length: count }, (_, id) => String(id));
+    const key = `bull:sconce.${list}`;
+    if (/:(prioritized|delayed)$/.test(list)) await redis.zadd(key, ...ids.flatMap((id) => [Number(id), id]));
+    else await redis.lpush(key, ...ids);
+  }
+}
+
+beforeEach(async () => {
+  await redis.del(...scaledObject.triggers.flatMap((own) => (own.type === 'redis' ? [own.metadata.listName] : [])));
+});
+
+describe('pods that the shipped formula asks for', () => {
+  it.each<[string, Record<string, number>, number]>([
+    ['nothing', {}, 0],
+    ['the last jobs run and nothing waits', { 'default.online:active': 11 }, 3],
+    ['a batch was submitted', { 'planner:wait': 1 }, 1],
+    ['a hundred batches are seen through, none has chunks yet', { 'planner:active': 100 }, 1],
+    ['a model was pushed', { 'registration:wait': 1 }, 1],
+    ['a webhook is to be repeated', { 'webhooks:delayed': 1 }, 1],
+    ['a chunk is to be repeated', { 'default.batch:delayed': 1 }, 1],
+    ['a batch whose first chunk is not timed', { 'default.batch:active': 2, 'default.batch:prioritized': 1 }, 1],
+    ['a batch at one worker', { 'default.batch:active': 2, 'default.batch:prioritized': 8, 'planner:active': 1 }, 5],
+    ['a batch at four', { 'default.batch:active': 8, 'default.batch:prioritized': 16, 'planner:active': 1 }, 11],
+    ['jobs for later', { 'default.batch:wait': 20 }, 5],
+    ['requests of another pool', { 'large.online:wait': 50 }, 0],
+  ])('%s', async (_name, counts, pods) => {
+    await fill(counts);
+    const value = parseFormula(formula).compute(await readTriggers(scaledObject, source, 1));
+    const metric = { type: 'AverageValue', value, target: Number(target) } as const;
+    expect(replicasFor(metric, { nowMs: 0, replicas: 1, readyReplicas: 1 })).toBe(pods);
+  });
+});
+
+/** Pods that are ready at once. */
+class InstantPods implements ScaleTarget {
+  replicas: number;
+  readonly seen: number[] = [];
+
+  constructor(replicas: number) {
+    this.replicas = replicas;
+  }
+
+  get readyReplicas(): number {
+    return this.replicas;
+  }
+
+  scaleTo(replicas: number): void {
+    this.replicas = replicas;
+    this.seen.push(replicas);
+  }
+}
+
+/** Runs the autoscaler two hundred times as fast as shipped until a check holds. */
+async function scale(
+  pods: InstantPods,
+  given: Partial<typeof scaledObject>,
+  check: (rounds: number) => void,
+): Promise<void> {
+  let rounds = 0;
+  const onRound = (): void => void (rounds += 1);
+  const options = { scaledObject: { ...scaledObject, ...given }, source, target: pods, speed: 200, onRound };
+  const autoscaler = new Autoscaler(options);
+  await eventually(() => check(rounds), { timeoutMs: 15_000 });
+  await autoscaler.close();
+}
+
+it('scales a pool of none for a batch that waits for a planner, and to none when all is quiet', async () => {
+  await fill({ 'planner:wait': 1 });
+  const pods = new InstantPods(0);
+  const from = { minReplicaCount: 0 };
+  await scale(pods, from, () => {
+    expect(pods.seen).toEqual([1]);
+  });
+  await redis.del('bull:sconce.planner:wait');
+  await scale(pods, from, () => {
+    expect(pods.seen).toEqual([1, 0]);
+  });
+});
+
+it('keeps what there is, and two at least, while the metric cannot be read', async () => {
+  const [pods, busy] = [new InstantPods(1), new InstantPods(4)];
+  const unreadable = {
+    triggers: [
+      ...scaledObject.triggers,
+      {
+        type: 'metrics-api',
+        name: 'work',
+        metadata: { url: 'http://api/backlog/default', valueLocation: 'x' },
+      } as const,
+    ],
+  };
+  await scale(pods, unreadable, () => {
+    expect(pods.seen).toEqual([2]);
+  });
+  await scale(busy, unreadable, (rounds) => {
+    expect(rounds).toBeGreaterThan(10);
+  });
+  expect(busy.seen).toEqual([]);
+});
