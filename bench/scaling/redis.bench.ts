@@ -146,7 +146,7 @@ async function chunks(installation: Installation, idle: Work): Promise<string> {
           (await redis.call('MEMORY', 'USAGE', `bull:sconce.default.batch:${waiting}`)) as number,
         );
       }
-      await sleep(50);
+      await sleep(500);
     }
   })();
   await client.batches.wait(id);

@@ -11,8 +11,8 @@ export interface Demand {
 /** What came of one form of scaling. Seconds are of the ScaledObject's time, but for waits, which are of the clock. */
 export interface ScalingFigures {
   readonly name: string;
-  /** From each burst's beginning until as many workers were ready as it needs; Infinity where they never were. */
-  readonly secondsToScale: readonly number[];
+  /** From each burst's beginning until as many workers were asked for, and were ready, as it needs; Infinity where they never were. */
+  readonly secondsToScale: readonly { readonly asked: number; readonly ready: number }[];
   readonly peak: number;
   /** Worker-seconds that were needed; that were missing; that were there and not needed. */
   readonly needed: number;
@@ -46,11 +46,13 @@ export function provisioning(
   return total;
 }
 
-/** From a time until so many workers were ready, ms. */
-export function timeToScale(counts: readonly Count[], fromMs: number, workers: number): number {
-  const enough = counts.find(({ atMs, readyReplicas }) => atMs >= fromMs && readyReplicas >= workers);
-  const before = counts.findLast(({ atMs }) => atMs < fromMs);
-  if ((before?.readyReplicas ?? 0) >= workers) return 0;
+/** From a time until there were so many workers, ms. */
+export function timeToScale(
+  counts: readonly Count[],
+  { fromMs, workers, of }: { fromMs: number; workers: number; of: 'replicas' | 'readyReplicas' },
+): number {
+  if ((counts.findLast(({ atMs }) => atMs < fromMs)?.[of] ?? 0) >= workers) return 0;
+  const enough = counts.find((count) => count.atMs >= fromMs && count[of] >= workers);
   return enough === undefined ? Infinity : enough.atMs - fromMs;
 }
 
@@ -75,7 +77,7 @@ export function outcomeOf({
 export function reportOf(figures: readonly ScalingFigures[]): string {
   const head = [
     'scaled by',
-    'time to scale s',
+    'asked for → ready s',
     'peak',
     'needed',
     'missing',
@@ -89,7 +91,7 @@ export function reportOf(figures: readonly ScalingFigures[]): string {
   ];
   const rows = figures.map((own) => [
     own.name,
-    own.secondsToScale.map((seconds) => (Number.isFinite(seconds) ? seconds.toFixed(0) : 'never')).join(', '),
+    own.secondsToScale.map(({ asked, ready }) => `${secondsOf(asked)} → ${secondsOf(ready)}`).join(', '),
     own.peak,
     own.needed.toFixed(0),
     `${own.under.toFixed(0)} (${share(own.under, own.needed)})`,
@@ -103,6 +105,10 @@ export function reportOf(figures: readonly ScalingFigures[]): string {
   ]);
   const line = (cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line), ''].join('\n');
+}
+
+function secondsOf(seconds: number): string {
+  return Number.isFinite(seconds) ? seconds.toFixed(0) : 'never';
 }
 
 function share(part: number, whole: number): string {

@@ -3,7 +3,7 @@
  * form of scaling: how long it takes to have enough, how many too few and too many there are, how long requests wait, and that nothing is
  * lost. Wants `npm run build`, kubectl, and a user who may make control groups of version 1 (root); without them `--cpus 0`.
  *
- *     node --conditions=@sconce/source bench/scaling/trace.bench.ts [--speed 6] [--cpus 0.15] [--most 5] [--forms jobs,seconds,waiting]
+ *     node --conditions=@sconce/source bench/scaling/trace.bench.ts [--speed 4] [--cpus 0.15] [--most 5] [--forms jobs,seconds,waiting]
  *
  * `speed` is how many times as fast as the ScaledObject says every wait, window and period is, pods' start-up among them. `cpus` is what a
  * worker gets: a fraction of a core each, so that several on a few cores behave as pods with limits do.
@@ -20,7 +20,7 @@ import { outcomeOf, provisioning, reportOf, timeToScale, type Demand, type Scali
 
 const { values } = parseArgs({
   options: {
-    speed: { type: 'string', default: '6' },
+    speed: { type: 'string', default: '4' },
     cpus: { type: 'string', default: '0.15' },
     most: { type: 'string', default: '5' },
     seed: { type: 'string', default: '1' },
@@ -161,9 +161,11 @@ async function runForm(name: string, pace: { requests: number; rows: number }): 
     await fleet.close();
     return {
       name,
-      secondsToScale: bursts().map(
-        ({ atSeconds, workers }) => (timeToScale(counts, beganMs + atSeconds * 1_000, workers) / 1_000) * SPEED,
-      ),
+      secondsToScale: bursts().map(({ atSeconds, workers }) => {
+        const since = (of: 'replicas' | 'readyReplicas'): number =>
+          (timeToScale(counts, { fromMs: beganMs + atSeconds * 1_000, workers, of }) / 1_000) * SPEED;
+        return { asked: since('replicas'), ready: since('readyReplicas') };
+      }),
       peak: Math.max(...counts.map(({ replicas }) => replicas)),
       needed: needed * SPEED,
       under: under * SPEED,

@@ -70,7 +70,16 @@ it('counts rows of batches that no chunk stands for yet, as work of one worker',
   await eventually(async () => {
     expect(await read()).toMatchObject({ workers: 2, worker_seconds: 30 + 3, seconds: 16.5 });
   });
-  // Those that have gone still say how fast one will be.
+  // Of those that have gone one says how fast the next will be: half a second a job.
+  for (const worker of workers) {
+    worker.record('online', 'taken');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    worker.record('online', 'ended');
+  }
   await Promise.all(workers.map((worker) => worker.close()));
-  expect(await read()).toMatchObject({ workers: 0, worker_seconds: 30 + 3, seconds: 33 });
+  const later = await read();
+  expect(later.workers).toBe(0);
+  expect(later.worker_seconds).toBeGreaterThan(30 + 1.4);
+  expect(later.worker_seconds).toBeLessThan(30 + 2.5);
+  expect(await redis.hkeys(keys.poolRates('p'))).toEqual(['last']);
 });

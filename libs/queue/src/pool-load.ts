@@ -13,6 +13,8 @@ const REPORT_MS = 5_000;
 const FRESH_MS = 20_000;
 /** How long a pool without workers is remembered: what it did then says what it will do when it has some again. */
 const KEEP_SECONDS = 86_400;
+/** The word of the last worker that left, in place of its own: pods that come and go leave nothing behind. */
+const LAST = 'last';
 /** Weight of what was known, at each report of a lane that was busy. */
 const MEMORY = 0.7;
 
@@ -27,6 +29,8 @@ interface Word {
   readonly atMs: number;
   readonly rates: Rates;
   readonly slots?: number;
+  /** It is not there any more. */
+  readonly gone?: boolean;
 }
 
 /**
@@ -52,8 +56,11 @@ export class PoolReporter {
     this.#key = new Keys(config.keyPrefix).poolRates(worker.pool);
     this.#id = worker.id;
     this.#slots = worker.slots;
-    const report = (): void => void this.#report(Date.now()).catch(onError);
-    this.#redis.on('ready', report);
+    const report = (): void => void this.#report().catch(onError);
+    this.#redis.on('ready', () => {
+      report();
+      void this.#forgetOld().catch(onError);
+    });
     this.#timer = setInterval(report, REPORT_MS).unref();
   }
 
@@ -64,20 +71,46 @@ export class PoolReporter {
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    // What it could do stays known; that it is there does not.
-    await farewell(this.#report(0));
+    await farewell(this.#leave());
     await closeRedis(this.#redis);
   }
 
-  async #report(atMs: number): Promise<void> {
+  async #report(): Promise<void> {
     if (this.#redis.status !== 'ready') return;
+    await this.#redis
+      .multi()
+      .hset(this.#key, this.#id, JSON.stringify(this.#word()))
+      .expire(this.#key, KEEP_SECONDS)
+      .exec();
+  }
+
+  /** What it could do stays known; that it is there does not. */
+  async #leave(): Promise<void> {
+    if (this.#redis.status !== 'ready') return;
+    const word = this.#word();
+    const leaving = this.#redis.multi().hdel(this.#key, this.#id);
+    const last = JSON.stringify({ ...word, gone: true } satisfies Word & { v: 1 });
+    // One that had no jobs of requests does not know more than the last that had.
+    if (Object.keys(word.rates).length > 0) leaving.hset(this.#key, LAST, last);
+    else leaving.hsetnx(this.#key, LAST, last);
+    await leaving.expire(this.#key, KEEP_SECONDS).exec();
+  }
+
+  /** Words of workers that ended without a farewell. */
+  async #forgetOld(): Promise<void> {
+    const words = Object.entries(await this.#redis.hgetall(this.#key));
+    const oldestMs = Date.now() - KEEP_SECONDS * 1_000;
+    const old = words.filter(([, word]) => (JSON.parse(word) as Word).atMs < oldestMs).map(([id]) => id);
+    if (old.length > 0) await this.#redis.hdel(this.#key, ...old);
+  }
+
+  #word(): Word & { readonly v: 1 } {
     const rates: Rates = {};
     for (const lane of LANES) {
       const rate = this.#lanes[lane].rate();
       if (rate !== undefined) rates[lane] = rate;
     }
-    const word = JSON.stringify({ v: 1, atMs, rates, slots: this.#slots } satisfies Word & { v: 1 });
-    await this.#redis.multi().hset(this.#key, this.#id, word).expire(this.#key, KEEP_SECONDS).exec();
+    return { v: 1, atMs: Date.now(), rates, slots: this.#slots };
   }
 }
 
@@ -133,8 +166,8 @@ export interface PoolBacklog {
 }
 
 /**
- * Counts a pool's backlog. Where no worker is there, those of the last day stand for what one will do; where there never was one, a job
- * counts for a second. A chunk counts as rows of its batch, and those by the pace of its last chunks.
+ * Counts a pool's backlog. Where no worker is there, or none has had such a job, those of the last day stand for what one will do; where
+ * there never was one, a job counts for a second. A chunk counts as rows of its batch, and those by the pace of its last chunks.
  *
  * @param unfinished batches that have not ended, of whichever pool.
  * @throws SconceError `redis_unavailable`.
@@ -151,8 +184,10 @@ export async function poolBacklog(
   }
   const replies = ((await onRedis('count the backlog', () => read.exec())) ?? []).map(([, reply]) => reply);
   const words = Object.values((replies[0] ?? {}) as Record<string, string>).map((word) => JSON.parse(word) as Word);
-  const fresh = words.filter(({ atMs }) => atMs > Date.now() - FRESH_MS);
-  const known = fresh.length > 0 ? fresh : words;
+  const fresh = words.filter(({ atMs, gone = false }) => !gone && atMs > Date.now() - FRESH_MS);
+  // Workers that have just come do not know yet: then what those of the last day knew.
+  const known = (of: (word: Word) => number | undefined): number | undefined =>
+    average(fresh.map(of)) ?? average(words.map(of));
   const batches = unfinished.filter(({ spec }) => spec.pool === pool);
   const openChunks = batches.reduce((sum, { chunksPlanned, chunksDone }) => sum + chunksPlanned - chunksDone, 0);
   const total = { waiting: 0, prioritized: 0, delayed: 0, active: 0 };
@@ -166,10 +201,10 @@ export async function poolBacklog(
     total.delayed += delayed;
     total.active += active;
     const requests = waiting + prioritized + delayed + active - (lane === 'batch' ? openChunks : 0);
-    workerSeconds += Math.max(0, requests) / (average(known.map(({ rates }) => rates[lane])) ?? 1);
+    workerSeconds += Math.max(0, requests) / (known(({ rates }) => rates[lane]) ?? 1);
   }
   const chunkMs = batches.reduce((sum, batch) => sum + chunkMsLeft(batch), 0);
-  workerSeconds += chunkMs / 1_000 / (average(known.map(({ slots }) => slots)) ?? DEFAULT_SLOTS);
+  workerSeconds += chunkMs / 1_000 / (known(({ slots }) => slots) ?? DEFAULT_SLOTS);
   return {
     pool,
     ...total,
