@@ -1,13 +1,29 @@
 // Loaded before a worker (`--import`): kills it with -9 at one point of a batch's life, the first time it gets there.
 // DIE_AT is `<method of BatchRecords>:before` or `:after`.
-import { BatchRecords } from '@sconce/queue';
+import { registerHooks } from 'node:module';
 
 const [method, when] = (process.env.DIE_AT ?? '').split(':');
-const original = BatchRecords.prototype[method];
-if (original === undefined) throw new Error(`BatchRecords has no method ${method}`);
-BatchRecords.prototype[method] = async function (...args) {
-  if (when === 'before') process.kill(process.pid, 'SIGKILL');
-  const answer = await original.apply(this, args);
-  process.kill(process.pid, 'SIGKILL');
-  return answer;
+
+/** Where the bundle defines the class: esbuild gives it its name there. */
+const DEFINITION = '__name(this,"BatchRecords")';
+
+globalThis.dieAt = (BatchRecords) => {
+  const original = BatchRecords.prototype[method];
+  if (original === undefined) throw new Error(`BatchRecords has no method ${method}`);
+  BatchRecords.prototype[method] = async function (...args) {
+    if (when === 'before') process.kill(process.pid, 'SIGKILL');
+    const answer = await original.apply(this, args);
+    process.kill(process.pid, 'SIGKILL');
+    return answer;
+  };
 };
+
+registerHooks({
+  load(url, context, nextLoad) {
+    const loaded = nextLoad(url, context);
+    const text = url.startsWith('file:') ? String(loaded.source ?? '') : '';
+    return text.includes(DEFINITION)
+      ? { ...loaded, source: text.replace(DEFINITION, `${DEFINITION};globalThis.dieAt(this)`) }
+      : loaded;
+  },
+});
