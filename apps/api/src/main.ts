@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
-import { exitOnBadSettings, releaseStartupMemory } from '@sconce/process';
+import { exitOnBadSettings } from '@sconce/process';
+import { releaseStartupMemory, releaseWhenIdle } from '@sconce/process/memory';
 import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
 import { BatchProducer, InferenceProducer } from '@sconce/queue';
 import { readConfig } from './config.ts';
@@ -58,5 +59,6 @@ await app.listen(config.port, config.host);
 const { port } = app.getHttpServer().address() as { port: number };
 const url = `http://${config.host}:${port}`;
 releaseStartupMemory();
+releaseWhenIdle();
 logger.info({ url, metricsUrl }, 'listening');
 process.send?.({ type: 'ready', url, metricsUrl });

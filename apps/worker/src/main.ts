@@ -2,7 +2,8 @@ import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { NestFactory } from '@nestjs/core';
-import { exitOnBadSettings, releaseStartupMemory } from '@sconce/process';
+import { exitOnBadSettings } from '@sconce/process';
+import { releaseStartupMemory, releaseWhenIdle } from '@sconce/process/memory';
 import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
 import { readConfig } from './config.ts';
 import { VERSION } from './version.ts';
@@ -74,5 +75,6 @@ void worker.hung().then(() => {
   leave(false, isStopping() ? 0 : 1);
 });
 releaseStartupMemory();
+releaseWhenIdle();
 logger.info({ pool: config.pool, threads: config.runtime.threads, metricsUrl }, 'taking jobs');
 process.send?.({ type: 'ready', metricsUrl });

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { SconceError } from '@sconce/errors';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * What a key may do. `infer`: requests and jobs. `batch`: files and batches. `models`: push, load, unload and remove models. `admin`:

@@ -1,5 +1,5 @@
 import { MAX_RANK, type Datatype, type TensorSpec } from '@sconce/tensor';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Triton's names of element types. */
 export const CONFIG_DATA_TYPES = [

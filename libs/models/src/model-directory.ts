@@ -1,5 +1,5 @@
 import { SconceError } from '@sconce/errors';
-import { z } from 'zod';
+import * as z from 'zod';
 import { LruMap } from './lru-map.ts';
 import { requireReady, type ModelManifest, type ReadyManifest } from './model-manifest.ts';
 import { parseModelName, parseModelVersion } from './model-name.ts';

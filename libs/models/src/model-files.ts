@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { SconceError } from '@sconce/errors';
 import type { BlobBody, BlobStore } from '@sconce/storage';
-import { z } from 'zod';
+import * as z from 'zod';
 import { uploadPrefix } from './model-layout.ts';
 import type { ModelManifest, StoredFile } from './model-manifest.ts';
 import { stored } from './stored-schema.ts';

@@ -1,6 +1,6 @@
 import { SconceError } from '@sconce/errors';
 import type { Datatype, TensorSpec } from '@sconce/tensor';
-import { z } from 'zod';
+import * as z from 'zod';
 import { modelConfigSchema, type ModelConfig } from './model-config.ts';
 
 /** What an artifact is. */

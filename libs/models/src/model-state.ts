@@ -1,6 +1,6 @@
 import { SconceError } from '@sconce/errors';
 import type { BlobStore } from '@sconce/storage';
-import { z } from 'zod';
+import * as z from 'zod';
 import { stateKey } from './model-layout.ts';
 import { MAX_MODEL_VERSION } from './model-name.ts';
 import { stored } from './stored-schema.ts';

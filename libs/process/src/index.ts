@@ -1,6 +1,5 @@
 export { exitOnBadSettings } from './exit-on-bad-settings.ts';
 export { machineLimits, threadsFor, type MachineLimits } from './machine-limits.ts';
-export { releaseStartupMemory } from './release-startup-memory.ts';
 export { readSettings, type Settings } from './settings/read-settings.ts';
 export type { Program } from './settings/setting.ts';
 export { SETTINGS, type SettingName } from './settings/settings.ts';

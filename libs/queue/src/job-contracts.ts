@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { SerializedError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
 

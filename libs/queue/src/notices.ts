@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { z } from 'zod';
+import * as z from 'zod';
 import { Keys } from './keys.ts';
 import type { QueueConfig } from './queue-config.ts';
 import { closeRedis, connectRedis } from './redis-connection.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Where the queues live and how much they may hold. */
 export const queueConfigSchema = z.object({

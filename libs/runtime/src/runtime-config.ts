@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Settings of the runtime, with their defaults. */
 export const runtimeConfigSchema = z.object({

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { isS3Url, parseS3Url } from './s3-url.ts';
 
 /** What only an S3 location has. */

@@ -1,5 +1,5 @@
 import { SconceError } from '@sconce/errors';
-import { z } from 'zod';
+import * as z from 'zod';
 
 export type AttributeValue =
   string | number | boolean | null | readonly AttributeValue[] | { readonly [key: string]: AttributeValue };

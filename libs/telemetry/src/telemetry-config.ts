@@ -1,5 +1,5 @@
 import { SconceError } from '@sconce/errors';
-import { z } from 'zod';
+import * as z from 'zod';
 import { LOG_LEVELS } from './logger.ts';
 
 /** What a process needs to know to log, trace and count; see `telemetryConfigFromEnv` for where it comes from. */

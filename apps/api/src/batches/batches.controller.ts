@@ -2,7 +2,7 @@ import { Controller, Get, Inject, Param, Post, Query, Req, Res } from '@nestjs/c
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BatchProducer, fingerprintOf } from '@sconce/queue';
 import type { Telemetry } from '@sconce/telemetry';
 import { submitterOf } from '../access/install-access.ts';

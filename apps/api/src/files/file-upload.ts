@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import { SconceError } from '@sconce/errors';
 import type { BatchProducer, FileRecord, NewFile } from '@sconce/queue';
 import { discard, isMultipart, readParts, type FormPart } from '../http/multipart-parts.ts';

@@ -2,7 +2,7 @@ import { Controller, Delete, Get, Inject, Param, Post, Query, Req, Res } from '@
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BatchProducer } from '@sconce/queue';
 import {
   DocumentDeleteFile,

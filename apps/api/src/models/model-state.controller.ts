@@ -1,7 +1,7 @@
 import { Controller, Inject, Param, Patch, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { ApiTags } from '@nestjs/swagger';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ModelDirectory, ModelRepository } from '@sconce/models';
 import { InferenceProducer } from '@sconce/queue';
 import { DocumentModelState } from '../docs/model-state.docs.ts';

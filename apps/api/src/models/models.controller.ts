@@ -2,7 +2,7 @@ import { Controller, Delete, Get, Inject, Param, Post, Put, Query, Req, Res } fr
 import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import { SconceError } from '@sconce/errors';
 import {
   ModelDirectory,

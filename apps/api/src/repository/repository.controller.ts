@@ -1,7 +1,7 @@
 import { Controller, HttpCode, Inject, Param, Post, Req } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import { SconceError } from '@sconce/errors';
 import { ModelDirectory, ModelRepository, type ModelManifest, type ModelState } from '@sconce/models';
 import { InferenceProducer } from '@sconce/queue';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A program that reads settings. */
 export type Program = 'api' | 'worker' | 'cli';
