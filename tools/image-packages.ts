@@ -1,0 +1,44 @@
+/**
+ * For an app's image: `node tools/image-packages.ts worker FOLDER` writes `node_modules` into the folder with the packages that the app's
+ * bundle does not hold, and what they need, as they are installed here.
+ */
+import { cp, readFile, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { APPS, type AppName } from './bundle.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** Dependencies that only scripts of the installation use. */
+const INSTALL_ONLY = new Set(['adm-zip', 'global-agent', '@scarf/scarf']);
+
+/** Writes the packages of an app; answers their names. */
+export async function writeImagePackages(app: AppName, folder: string): Promise<string[]> {
+  const wanted: string[] = [...APPS[app].packages];
+  for (const name of wanted) {
+    const from = join(ROOT, 'node_modules', name);
+    const { dependencies = {} } = JSON.parse(await readFile(join(from, 'package.json'), 'utf8')) as {
+      dependencies?: Record<string, string>;
+    };
+    wanted.push(...Object.keys(dependencies).filter((other) => !INSTALL_ONLY.has(other) && !wanted.includes(other)));
+    const to = join(folder, 'node_modules', name);
+    await cp(from, to, { recursive: true, filter: (path) => !path.endsWith('.map') });
+    if (name === 'onnxruntime-node') await keepOwnLibraries(join(to, 'bin/napi-v6'));
+  }
+  return wanted;
+}
+
+/** ONNX Runtime's package has the libraries of every system. */
+async function keepOwnLibraries(folder: string): Promise<void> {
+  for (const system of await readdir(folder)) {
+    for (const arch of await readdir(join(folder, system))) {
+      if (system !== process.platform || arch !== process.arch)
+        await rm(join(folder, system, arch), { recursive: true });
+    }
+  }
+}
+
+if (import.meta.main) {
+  const [, , app, folder] = process.argv;
+  console.log((await writeImagePackages(app as AppName, folder ?? '')).join(' '));
+}
