@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * `schema` for what lies in the store: fields that it does not know are left out, since a newer release may have written them while
