@@ -58,6 +58,14 @@ export class SconceClient {
     return readInference(this.#http, response, signal);
   }
 
+  /**
+   * A trace as the server's trace backend has it: Jaeger's JSON, or OTLP's. Throws `not_found` where the server names no backend or the
+   * trace is not there, `server_unreachable` where either does not answer.
+   */
+  async trace(id: string, options: { signal?: AbortSignal } = {}): Promise<unknown> {
+    return this.#http.json<unknown>(`/v1/traces/${encodeURIComponent(id)}`, options);
+  }
+
   /** Whether the server takes requests now. Throws `server_unreachable` where there is none. */
   async ready(options: { signal?: AbortSignal } = {}): Promise<boolean> {
     try {

@@ -48,6 +48,8 @@ export type RequestHandler = (
 /** A chunk as a worker gets it. */
 export interface DeliveredChunk {
   readonly job: ChunkJob;
+  /** Epoch ms at which it was added. */
+  readonly addedAtMs: number;
   /** Epoch ms at which the job was taken from the queue. */
   readonly takenAtMs: number;
   /** 1 for the first delivery. */
@@ -214,7 +216,7 @@ export class LaneConsumer {
       throw new UnrecoverableError(`The job does not keep the contract: ${parsed.error?.message ?? 'no chunks here'}`);
     }
     this.#adjust();
-    await handleChunk({ job: parsed.data, takenAtMs, delivery: job.attemptsStarted });
+    await handleChunk({ job: parsed.data, addedAtMs: job.timestamp, takenAtMs, delivery: job.attemptsStarted });
   }
 
   async #run(data: InferJob, context: { takenAtMs: number; delivery: number }): Promise<void> {

@@ -25,7 +25,8 @@ type Rates = Partial<Record<Lane, number>>;
  */
 export class PoolReporter {
   readonly #redis: Redis;
-  readonly #key: string;
+  readonly #keys: Keys;
+  readonly #pool: string;
   readonly #id: string;
   readonly #timer: NodeJS.Timeout;
   readonly #lanes: Readonly<Record<Lane, LaneClock>> = { online: new LaneClock(), batch: new LaneClock() };
@@ -36,7 +37,8 @@ export class PoolReporter {
     onError: (error: Error) => void,
   ) {
     this.#redis = connectRedis(config.redisUrl, 'command', onError);
-    this.#key = new Keys(config.keyPrefix).poolRates(worker.pool);
+    this.#keys = new Keys(config.keyPrefix);
+    this.#pool = worker.pool;
     this.#id = worker.id;
     this.#timer = setInterval(() => void this.#report().catch(onError), REPORT_MS).unref();
   }
@@ -60,7 +62,13 @@ export class PoolReporter {
       if (rate !== undefined) rates[lane] = rate;
     }
     const word = JSON.stringify({ v: 1, atMs: Date.now(), rates });
-    await this.#redis.multi().hset(this.#key, this.#id, word).expire(this.#key, KEEP_SECONDS).exec();
+    const key = this.#keys.poolRates(this.#pool);
+    await this.#redis
+      .multi()
+      .hset(key, this.#id, word)
+      .expire(key, KEEP_SECONDS)
+      .zadd(this.#keys.pools(), Date.now(), this.#pool)
+      .exec();
   }
 }
 
