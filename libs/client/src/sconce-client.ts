@@ -58,12 +58,9 @@ export class SconceClient {
     return readInference(this.#http, response, signal);
   }
 
-  /**
-   * A trace as the server's trace backend has it: Jaeger's JSON, or OTLP's. Throws `not_found` where the server names no backend or the
-   * trace is not there, `server_unreachable` where either does not answer.
-   */
-  async trace(id: string, options: { signal?: AbortSignal } = {}): Promise<unknown> {
-    return this.#http.json<unknown>(`/v1/traces/${encodeURIComponent(id)}`, options);
+  /** Where a trace can be looked up: at the query API of the server's trace backend. Throws `not_found` where it names none. */
+  async traceUrl(id: string): Promise<string> {
+    return (await this.#http.json<{ readonly url: string }>(`/v1/traces/${encodeURIComponent(id)}`)).url;
   }
 
   /** Whether the server takes requests now. Throws `server_unreachable` where there is none. */

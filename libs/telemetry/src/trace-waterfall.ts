@@ -13,6 +13,8 @@ const MAX_ATTRIBUTES = 6;
 export interface WaterfallOptions {
   /** Columns of the terminal. Default 100. */
   readonly width?: number;
+  /** What stands first, instead of the trace's id. */
+  readonly title?: string;
   /** Whether each span's attributes stand behind its bar. */
   readonly attributes?: boolean;
 }
@@ -23,7 +25,7 @@ export interface WaterfallOptions {
 export function renderWaterfall(spans: readonly SpanRecord[], options: WaterfallOptions = {}): string {
   return traceRows(spans)
     .map(({ traceId, startMs, endMs, rows }) => {
-      const head = `trace ${traceId}  ${countSpans(rows.length)}, ${formatMs(endMs - startMs)}`;
+      const head = `${options.title ?? `trace ${traceId}`}  ${countSpans(rows.length)}, ${formatMs(endMs - startMs)}`;
       const shown = rows.slice(0, MAX_ROWS);
       const more = rows.length > MAX_ROWS ? [`… and ${rows.length - MAX_ROWS} more spans`] : [];
       return `${[head, ...draw(shown, { startMs, endMs }, options), ...more].join('\n')}\n`;

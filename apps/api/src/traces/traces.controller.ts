@@ -1,11 +1,17 @@
-import { Controller, Get, Inject, Param, Res } from '@nestjs/common';
+import { Controller, Get, Inject, Param } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
 import { SconceError } from '@sconce/errors';
 import type { ApiConfig } from '../config.ts';
 import { CONFIG } from '../tokens.ts';
 
 const TRACE_ID = /^[0-9a-f]{32}$/;
+
+/** Where a trace can be looked up. */
+interface TraceResource {
+  readonly id: string;
+  readonly object: 'trace';
+  readonly url: string;
+}
 
 /** Where traces can be looked up. They are kept by whatever the processes send their spans to, never here. */
 @ApiTags('Traces')
@@ -15,12 +21,13 @@ export class TracesController {
 
   @Get(':id')
   @ApiOperation({
-    summary: 'A trace',
-    description: 'Leads to the query API of the trace backend (`SCONCE_TRACE_URL`): Jaeger’s, or Tempo’s.',
+    summary: 'Where a trace is',
+    description:
+      '`url` is the query API of the trace backend that `SCONCE_TRACE_URL` names: Jaeger’s, or Tempo’s. Whether it has the trace is not known here.',
   })
-  @ApiResponse({ status: 307, description: 'Where the trace is' })
+  @ApiResponse({ status: 200, description: 'Where the trace is: `{"id": …, "object": "trace", "url": …}`' })
   @ApiResponse({ status: 404, description: 'No trace backend is named to this server, or the id is none' })
-  find(@Param('id') id: string, @Res() reply: FastifyReply): void {
+  find(@Param('id') id: string): TraceResource {
     const { traceUrl } = this.config;
     if (traceUrl === undefined) {
       throw new SconceError('not_found', 'This server knows of no trace backend: set SCONCE_TRACE_URL at the API.');
@@ -30,6 +37,6 @@ export class TracesController {
         details: { param: 'id' },
       });
     }
-    void reply.status(307).header('location', `${traceUrl}/api/traces/${id}`).send();
+    return { id, object: 'trace', url: `${traceUrl}/api/traces/${id}` };
   }
 }

@@ -1,5 +1,5 @@
 import type { SconceError } from '@sconce/errors';
-import type { BatchRecord, ChunkPart, DeliveredChunk } from '@sconce/queue';
+import { traceIdOf, type BatchRecord, type ChunkPart, type DeliveredChunk } from '@sconce/queue';
 import type { RunRecord } from '@sconce/runtime';
 import {
   ROOT_CONTEXT,
@@ -55,8 +55,9 @@ export interface ChunkTrace {
  * as any, with a link to the batch's. Of a batch that is not traced there are none.
  */
 export function traceChunk(tracer: Tracer, { batch, delivered, endMs, outcome, runs, ...of }: ChunkTrace): void {
-  const origin = spanOf(batch.spec.trace);
-  if (origin === undefined || batch.spec.trace === undefined) return;
+  const { trace } = batch.spec;
+  const origin = spanOf(trace);
+  if (trace === undefined || origin === undefined || traceIdOf(trace) === undefined) return;
   const { job, addedAtMs, takenAtMs, delivery } = delivered;
   const isOwn = job.index >= MAX_TRACED_CHUNKS;
   const { part, times, failure } = of;
@@ -64,7 +65,7 @@ export function traceChunk(tracer: Tracer, { batch, delivered, endMs, outcome, r
     tracer,
     name: 'sconce.chunk',
     kind: SpanKind.CONSUMER,
-    parent: isOwn ? ROOT_CONTEXT : extractContext(batch.spec.trace),
+    parent: isOwn ? ROOT_CONTEXT : extractContext(trace),
     ...(isOwn ? { links: [{ context: origin }] } : {}),
     startMs: takenAtMs,
     endMs,
