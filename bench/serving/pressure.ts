@@ -133,12 +133,16 @@ function ends(values: readonly number[]): readonly [number, number] {
   return [median(values.slice(2 * tenth, 3 * tenth)), median(values.slice(-tenth))];
 }
 
+function sum(matches: Iterable<RegExpExecArray>): number {
+  return [...matches].reduce((total, match) => total + Number(match[1]), 0);
+}
+
 async function look(metricsUrl: string): Promise<Look> {
   const text = await (await fetch(`${metricsUrl}/metrics`)).text();
   const of = (pattern: RegExp): number => Number(pattern.exec(text)?.[1] ?? NaN);
   return {
-    rss: of(/^sconce_process_memory_bytes\{[^}]*kind="rss"[^}]*\} (\S+)/m) / 1024 ** 2,
-    heap: of(/^sconce_process_memory_bytes\{[^}]*kind="heap_used"[^}]*\} (\S+)/m) / 1024 ** 2,
-    lagMs: of(/^sconce_event_loop_lag_seconds\{[^}]*quantile="p99"[^}]*\} (\S+)/m) * 1e3,
+    rss: of(/^process_memory_usage_bytes (\S+)/m) / 1024 ** 2,
+    heap: sum(text.matchAll(/^v8js_memory_heap_used_bytes\{[^}]*\} (\S+)/gm)) / 1024 ** 2,
+    lagMs: of(/^nodejs_eventloop_delay_p99_seconds (\S+)/m) * 1e3,
   };
 }

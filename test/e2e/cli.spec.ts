@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { SconceClient } from '@sconce/client';
 import { eventually, fixturePath, temporaryFolder } from '@sconce/testing';
 import { isAlive, sconce, startSconce, type CliProcess, type Ended } from '../support/cli.ts';
 
@@ -64,6 +65,28 @@ describe('sconce up', () => {
     expect([used.code, used.stderr]).toEqual([1, expect.stringMatching(/in use: it had a request .*\n.*--force/)]);
     expect((await run('models', 'remove', 'affine', '--force')).code).toBe(0);
     expect((await run('models')).stdout).toMatch(/No models/);
+  });
+
+  it('keeps traces, to which log lines and jobs lead', async () => {
+    expect((await run('push', fixturePath('affine'), '--name', 'told')).code).toBe(0);
+    const lines = readFileSync(join(data, 'logs', 'worker-1.log'), 'utf8')
+      .trim()
+      .split('\n');
+    const ready = lines
+      .map((line) => JSON.parse(line) as Record<string, string>)
+      .find(({ msg, model }) => msg === 'model is ready' && model === 'told');
+    await eventually(async () => {
+      const drawn = await run('trace', ready?.['trace_id'] ?? '');
+      expect(drawn.stdout).toMatch(/(PUT|POST) \/v1\/models[\s\S]*sconce\.register[\s\S]*sconce\.compile/);
+    });
+    const client = new SconceClient({ url: running.up.url });
+    const inputs = [{ name: 'x', datatype: 'FP32' as const, shape: [1, 4], data: new Uint8Array(16) }];
+    const { id } = await client.jobs.submit('told', { inputs, binary: true });
+    await client.jobs.wait(id);
+    const drawn = await run('trace', id);
+    expect(drawn).toMatchObject({ code: 0, stderr: '' });
+    expect(drawn.stdout).toMatch(/POST \/v1\/jobs[\s\S]*sconce\.queue[\s\S]*sconce\.batch[\s\S]*sconce\.run/);
+    expect((await run('models', 'remove', 'told', '--force')).code).toBe(0);
   });
 
   it('chooses the version that serves; loads, unloads and keeps', async () => {

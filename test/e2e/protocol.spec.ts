@@ -300,7 +300,7 @@ describe('extensions', () => {
     expect(await (await stack.fetch('/docs')).text()).toContain('swagger');
     for (const url of [`${stack.url}/metrics`, `${stack.api.ready.metricsUrl}/metrics`]) {
       expect(await (await fetch(url)).text()).toMatch(
-        /sconce_requests_total\{[^}]*route="\/v2\/models\/:model\/infer"/,
+        /http_server_request_duration_seconds_count\{[^}]*http_route="\/v2\/models\/:model\/infer"/,
       );
     }
     const worker = await (await fetch(`${stack.workers[0]?.ready.metricsUrl}/metrics`)).text();

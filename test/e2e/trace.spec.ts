@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { SconceClient } from '@sconce/client';
 import type { SpanRecord } from '@sconce/telemetry';
 import { eventually, fixturePath } from '@sconce/testing';
-import { affineRequest, startStack, type Stack } from '../support/stack.ts';
+import { sconce } from '../support/cli.ts';
+import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
 
 // One trace follows a request from its caller through API, queue and worker to the native run.
 
@@ -107,4 +109,145 @@ it('leaves what the caller did not sample unrecorded', async () => {
   await stack.fetch('/v2/models/affine/infer', traced(later));
   await spansOf(later, PATH);
   expect(stack.collector.spans.filter((span) => span.traceId === traceId)).toEqual([]);
+});
+
+/** Submits rows for the affine model as a batch; waits until it has ended. */
+async function scoreRows(rows: number, traceparent: string): Promise<string> {
+  const lines = Array.from({ length: rows }, (_, n) => `${n},1,2,3`);
+  const inputs = encodeURIComponent(JSON.stringify({ x: ['a', 'b', 'c', 'd'] }));
+  const response = await stack.fetch(`/v1/batches?model=affine&inputs=${inputs}`, {
+    method: 'POST',
+    headers: { 'content-type': 'text/csv', traceparent },
+    body: ['a,b,c,d', ...lines, ''].join('\n'),
+  });
+  const { id } = (await response.json()) as { id: string };
+  const batch = await new SconceClient({ url: stack.url }).batches.wait(id);
+  expect(batch).toMatchObject({ status: 'completed', request_counts: { completed: rows } });
+  return id;
+}
+
+describe('a batch', () => {
+  it('of 10,000 rows has one trace that a person can read: steps and chunks, no rows', async () => {
+    const traceId = '6af7651916cd43dd8448eb211c80319c';
+    const id = await scoreRows(10_000, `00-${traceId}-${CALLER}-01`);
+    const http = 'POST /v1/batches';
+    const steps = [http, 'sconce.enqueue', 'sconce.validate', 'sconce.chunk', 'sconce.finalize'] as const;
+    const spans = await spansOf(traceId, steps);
+    for (const step of steps.slice(2)) {
+      expect(spans.get(step)).toMatchObject({ parentSpanId: spans.get('sconce.enqueue')?.spanId });
+      expect(spans.get(step)?.attributes).toMatchObject({ 'sconce.batch.id': id, 'sconce.model': 'affine' });
+    }
+    const all = stack.collector.spans.filter((span) => span.traceId === traceId);
+    expect(all.length).toBeLessThanOrEqual(40);
+    expect(new Set(all.map(({ name }) => name))).toEqual(new Set(steps));
+    const chunks = all.filter(({ name }) => name === 'sconce.chunk');
+    const sum = (name: string): number => chunks.reduce((total, span) => total + Number(span.attributes[name]), 0);
+    expect(sum('sconce.chunk.rows')).toBe(10_000);
+    expect(sum('sconce.run.count')).toBeGreaterThan(0);
+    for (const { attributes, startMs, endMs } of chunks) {
+      expect(attributes).toMatchObject({ 'sconce.chunk.outcome': 'committed', 'sconce.delivery': 1 });
+      const parts = ['read', 'run_wait', 'write'].map((part) => Number(attributes[`sconce.chunk.${part}_ms`]));
+      expect(Math.min(...parts)).toBeGreaterThanOrEqual(0);
+      // The stages of its thread follow each other, within the delivery.
+      expect(parts[0]! + parts[1]! + parts[2]!).toBeLessThanOrEqual(endMs - startMs);
+    }
+    expect(spans.get('sconce.finalize')?.attributes).toMatchObject({
+      'sconce.batch.status': 'completed',
+      'sconce.batch.rows': 10_000,
+      'sconce.batch.chunks': chunks.length,
+    });
+  });
+
+  it('that its caller did not sample has none', async () => {
+    const traceId = '7af7651916cd43dd8448eb211c80319c';
+    const before = new Set(stack.collector.spans);
+    const id = await scoreRows(100, `00-${traceId}-${CALLER}-00`);
+    expect(await new SconceClient({ url: stack.url }).batches.get(id)).toMatchObject({ trace_id: null });
+    const later = '8af7651916cd43dd8448eb211c80319c';
+    await scoreRows(100, `00-${later}-${CALLER}-01`);
+    await spansOf(later, ['sconce.finalize']);
+    // Neither in the caller's trace nor in any other.
+    const own = stack.collector.spans.filter((span) => !before.has(span) && span.attributes['sconce.batch.id'] === id);
+    expect(own).toEqual([]);
+  });
+});
+
+it('leads from a bucket of the metrics to a trace', async () => {
+  const traceId = '9af7651916cd43dd8448eb211c80319c';
+  await stack.fetch('/v2/models/affine/infer', traced(traceId));
+  await spansOf(traceId, PATH);
+  const exemplars = async (metricsUrl = ''): Promise<string[]> => {
+    const headers = { accept: 'application/openmetrics-text; version=1.0.0' };
+    const text = await (await fetch(`${metricsUrl}/metrics`, { headers })).text();
+    return text.split('\n').filter((line) => line.includes(`# {trace_id="${traceId}"`));
+  };
+  expect(await exemplars(stack.api.ready.metricsUrl)).toEqual([
+    expect.stringMatching(
+      /^http_server_request_duration_seconds_bucket\{.*http_route="\/v2\/models\/:model\/infer".*le=/,
+    ),
+  ]);
+  const worker = await exemplars(stack.workers[0]?.ready.metricsUrl);
+  expect(worker.map((line) => line.split('_bucket')[0]).sort()).toEqual([
+    'sconce_queue_wait_seconds',
+    'sconce_run_duration_seconds',
+  ]);
+});
+
+describe('sconce trace', () => {
+  const submit = async (headers: Record<string, string> = {}): Promise<{ id: string; trace_id?: string }> => {
+    const body = { model: 'affine', inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 4], data: [1, 2, 3, 4] }] };
+    const { id } = (await (await stack.fetch('/v1/jobs', json(body, headers))).json()) as { id: string };
+    return new SconceClient({ url: stack.url }).jobs.wait(id);
+  };
+  const run = (args: readonly string[], env: Record<string, string> = {}): ReturnType<typeof sconce> =>
+    sconce(['trace', ...args], { SCONCE_URL: stack.url, SCONCE_TRACE_URL: stack.collector.queryUrl, ...env });
+
+  it('draws the trace of a job from the backend, by the job or by the trace', async () => {
+    const { id, trace_id: traceId = '' } = await submit();
+    expect(traceId).toMatch(/^[0-9a-f]{32}$/);
+    const drawn = await run([id]);
+    expect(drawn).toMatchObject({ code: 0, stderr: '' });
+    const lines = drawn.stdout.trimEnd().split('\n');
+    expect(lines[0]).toBe(`job ${id}: succeeded, affine version 1`);
+    expect(lines[1]).toMatch(new RegExp(`^trace ${traceId}  5 spans, [\\d.]+ ms$`));
+    expect(lines.slice(2).map((line) => line.replace(/^[^A-Za-z]*/, '').split('  ')[0])).toEqual([
+      'POST /v1/jobs',
+      ...PATH.slice(1),
+    ]);
+    for (const line of lines.slice(2)) expect(line).toMatch(/sconce-(api|worker) +[\d.]+ ms +\| *█+ *\|/);
+    expect((await run([id, '--attributes'])).stdout).toMatch(/sconce\.run .*thread\.id=\d/);
+    const read = JSON.parse((await run([id, '--json'])).stdout) as object;
+    expect(read).toMatchObject({ id, status: 'succeeded', trace_id: traceId, source: 'backend' });
+    expect((await run([traceId])).stdout).toContain(`trace ${traceId}  5 spans`);
+  });
+
+  it('draws what a job or batch tells itself where no trace was recorded, or there is no backend', async () => {
+    const unsampled = await submit({ traceparent: `00-aaf7651916cd43dd8448eb211c80319c-${CALLER}-00` });
+    const own = await run([unsampled.id]);
+    expect(own).toMatchObject({ code: 0, stderr: expect.stringContaining('No trace of it was recorded') });
+    expect(own.stdout).toMatch(/its own record .*\n.*job .*\n.*queued .*\n.*waiting for a run .*\n.*run of 1 row /);
+    const batch = await scoreRows(10, `00-baf7651916cd43dd8448eb211c80319c-${CALLER}-01`);
+    const without = await run([batch], { SCONCE_TRACE_URL: '' });
+    expect(without).toMatchObject({ code: 0, stderr: expect.stringContaining('set SCONCE_TRACE_URL at the API') });
+    expect(without.stdout).toMatch(/completed, 10 rows, affine[\s\S]*validating .*\n.*in_progress /);
+    expect(JSON.parse((await run([batch, '--json'], { SCONCE_TRACE_URL: '' })).stdout)).toMatchObject({
+      id: batch,
+      source: 'record',
+      spans: [{ name: 'batch' }, { name: 'validating' }, { name: 'in_progress' }, { name: 'finalizing' }],
+    });
+  });
+
+  it.each<[string[], Record<string, string>, number, RegExp]>([
+    [['no-such-job'], {}, 1, /no job "no-such-job".*\nGive the id/],
+    [['batch_none'], {}, 1, /no batch "batch_none".*\n`sconce batches`/],
+    [['c'.repeat(32)], {}, 1, /does not have trace c{32}/],
+    [['c'.repeat(32)], { SCONCE_TRACE_URL: 'http://127.0.0.1:9' }, 1, /No trace backend answers at .*\nSee that/],
+    [['c'.repeat(32)], { SCONCE_TRACE_URL: '' }, 1, /knows of no trace backend/],
+    [['x'], { SCONCE_TRACE_URL: 'jaeger' }, 2, /SCONCE_TRACE_URL: "jaeger"/],
+    [[], {}, 2, /missing required argument/],
+  ])('%j %j fails with what to do', async (args, env, code, message) => {
+    const ended = await run(args, env);
+    expect(ended.stderr).toMatch(message);
+    expect(ended).toMatchObject({ code, stdout: '' });
+  });
 });

@@ -12,6 +12,7 @@ import type { ApiConfig } from './config.ts';
 import { FileContents } from './files/file-contents.ts';
 import { FilesController } from './files/files.controller.ts';
 import { HealthController } from './health/health.controller.ts';
+import { observeQueues } from './health/observe-queues.ts';
 import { ErrorFilter } from './http/error.filter.ts';
 import { InferenceController } from './inference/inference.controller.ts';
 import { InferenceService } from './inference/inference.service.ts';
@@ -19,12 +20,14 @@ import { JobsController } from './jobs/jobs.controller.ts';
 import { ModelStateController } from './models/model-state.controller.ts';
 import { ModelConfigSchemaController } from './models/model-config-schema.controller.ts';
 import { ModelsController } from './models/models.controller.ts';
+import { observeModels } from './models/observe-models.ts';
 import { ProtocolModelsController } from './models/protocol-models.controller.ts';
 import { RegistrationRecovery } from './models/registration-recovery.ts';
 import { ServerController } from './models/server.controller.ts';
 import { VersionRemoval } from './models/version-removal.ts';
 import { RepositoryController } from './repository/repository.controller.ts';
 import { BLOB_STORE, CONFIG, LOGGER, TELEMETRY } from './tokens.ts';
+import { TracesController } from './traces/traces.controller.ts';
 
 /** Composes the libs into the API. Tokens are explicit: nothing rests on emitted type metadata. */
 @Module({})
@@ -45,6 +48,7 @@ export class ApiModule {
         JobsController,
         FilesController,
         BatchesController,
+        TracesController,
       ],
       providers: [
         { provide: CONFIG, useValue: config },
@@ -59,9 +63,9 @@ export class ApiModule {
               store,
               onCorrupt: (error, id) => logger.error({ err: error, ...id }, 'damaged model passed over'),
             });
-            telemetry.metrics.modelDiskBytes.observe(async () =>
-              [...(await repository.diskUsage())].map(([model, { bytes }]) => ({ value: bytes, labels: { model } })),
-            );
+            observeModels(telemetry.metrics, repository, (error) => {
+              logger.warn({ err: error }, 'the states of the models could not be read for the metrics');
+            });
             return repository;
           },
           inject: [BLOB_STORE],
@@ -78,9 +82,7 @@ export class ApiModule {
               onError: (error) => logger.warn({ err: error }, 'queue connection'),
               onLateReply: () => telemetry.metrics.replyMisses.add(1, {}),
             });
-            telemetry.metrics.backlog.observe(async () =>
-              (await producer.backlogs()).map(({ queue, jobs }) => ({ value: jobs, labels: { queue } })),
-            );
+            observeQueues(telemetry.metrics, producer);
             return producer;
           },
         },

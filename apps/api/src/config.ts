@@ -24,6 +24,8 @@ export interface ApiConfig {
   readonly storage: StorageConfig;
   readonly queue: QueueConfig;
   readonly telemetry: TelemetryConfig;
+  /** Where traces can be looked up, without a slash at the end; told to callers with their jobs. */
+  readonly traceUrl: string | undefined;
 }
 
 /** Reads and checks the environment. @throws SconceError `invalid_request` with every variable that is wrong, and why. */
@@ -54,6 +56,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
       resultTtlSeconds: vars.SCONCE_RESULT_TTL_SECONDS,
     }),
     telemetry: telemetryConfigFromEnv(env),
+    traceUrl: vars.SCONCE_TRACE_URL?.replace(/\/+$/, ''),
   });
 }
 

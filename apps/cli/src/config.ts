@@ -5,6 +5,8 @@ export interface CliConfig {
   readonly url: string;
   /** Sent with every request. */
   readonly apiKey: string | undefined;
+  /** Where traces are looked up, rather than where the server says; without a slash at the end. */
+  readonly traceUrl: string | undefined;
   /** Where executables are looked for. */
   readonly path: string | undefined;
   /** What the local stack's processes inherit: theirs to read (`SCONCE_THREADS`, `OTEL_…`). */
@@ -16,6 +18,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): CliConfig {
   return Object.freeze({
     url: vars.SCONCE_URL ?? 'http://127.0.0.1:8000',
     apiKey: vars.SCONCE_API_KEY,
+    traceUrl: vars.SCONCE_TRACE_URL?.replace(/\/+$/, ''),
     path: env['PATH'],
     inherited: { ...env },
   });

@@ -7,6 +7,7 @@ import { inferCommand } from './commands/infer.command.ts';
 import { modelsCommand } from './commands/models.command.ts';
 import { pushCommand } from './commands/push.command.ts';
 import { scoreCommand } from './commands/score.command.ts';
+import { traceCommand } from './commands/trace.command.ts';
 import { upCommand } from './commands/up.command.ts';
 import type { CliConfig } from './config.ts';
 import { reportFailure } from './output/failure.ts';
@@ -19,6 +20,7 @@ const CLIENT_COMMANDS = [
   inferCommand,
   scoreCommand,
   batchesCommand,
+  traceCommand,
   benchCommand,
   keysCommand,
 ];
@@ -56,7 +58,11 @@ export async function runProgram(argv: readonly string[], config: CliConfig): Pr
 
 /** The commands that need the compiler, which takes as long to load as some others take to run: only where they may be meant. */
 async function offlineCommands([first]: readonly string[]): Promise<(() => Command)[]> {
-  if (['--version', 'demo', 'up', 'push', 'models', 'infer', 'score', 'batches', 'bench', 'keys'].includes(first ?? ''))
+  if (
+    ['--version', 'demo', 'up', 'push', 'models', 'infer', 'score', 'batches', 'trace', 'bench', 'keys'].includes(
+      first ?? '',
+    )
+  )
     return [];
   return (await import('./commands/offline-commands.ts')).OFFLINE_COMMANDS;
 }

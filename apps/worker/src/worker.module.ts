@@ -48,11 +48,14 @@ export class WorkerModule {
         { provide: InferencePool, useFactory: () => new InferencePool(config.runtime) },
         {
           provide: MicroBatcher,
-          useFactory: (pool: InferencePool, statistics: RunStatistics) =>
-            new MicroBatcher(pool, {
+          useFactory: (pool: InferencePool, statistics: RunStatistics) => {
+            const batcher = new MicroBatcher(pool, {
               maxWaiting: config.runtime.maxWaiting,
               onRun: (run) => statistics.recordRun(run),
-            }),
+            });
+            statistics.watch(batcher, pool.threads);
+            return batcher;
+          },
           inject: [InferencePool, RunStatistics],
         },
         {

@@ -50,6 +50,10 @@ export interface Batch {
   readonly rate: number | null;
   /** Seconds it will take yet. */
   readonly eta: number | null;
+  /** Epoch ms at which it was accepted (`created`) and entered each state, of its last run. */
+  readonly timestamps_ms: Readonly<Record<string, number>>;
+  /** Its trace, where one is recorded. */
+  readonly trace_id: string | null;
 }
 
 /** How a table is scored; `POST /v1/batches` documents each field. */

@@ -24,6 +24,10 @@ export interface Job {
     readonly run_ms: number;
     readonly batch_rows: number;
   };
+  /** Epoch ms at which it was accepted, taken by a worker for the first time, and ended. */
+  readonly timestamps_ms: { readonly accepted: number; readonly started?: number; readonly finished?: number };
+  /** Its trace, where one is recorded. */
+  readonly trace_id?: string;
 }
 
 export interface SubmitOptions {

@@ -58,6 +58,11 @@ export class SconceClient {
     return readInference(this.#http, response, signal);
   }
 
+  /** Where a trace can be looked up: at the query API of the server's trace backend. Throws `not_found` where it names none. */
+  async traceUrl(id: string): Promise<string> {
+    return (await this.#http.json<{ readonly url: string }>(`/v1/traces/${encodeURIComponent(id)}`)).url;
+  }
+
   /** Whether the server takes requests now. Throws `server_unreachable` where there is none. */
   async ready(options: { signal?: AbortSignal } = {}): Promise<boolean> {
     try {

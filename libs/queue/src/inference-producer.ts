@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { BatchRecord } from './batches/batch-record.ts';
 import { SconceError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
-import { toQueuedRequest, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
+import { toQueuedRequest, traceIdOf, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
 import type { InferJob, RegistrationJob } from './job-contracts.ts';
 import { JobRecords, jobNotFound, type IdempotencyClaim, type JobRecord, type JobStatus } from './job-records.ts';
 import { Keys } from './keys.ts';
@@ -15,10 +15,14 @@ import { packPayload } from './payload-store.ts';
 import type { QueueConfig } from './queue-config.ts';
 import { laneQueueName, type Lane } from './queue-names.ts';
 import { poolBacklog, type PoolBacklog } from './pool-load.ts';
+import { takeCensus, type Census } from './queue-census.ts';
 import { closeRedis, connectRedis, farewell, onRedis } from './redis-connection.ts';
 import type { Submitter } from './submitter.ts';
 import { ReplyReader } from './reply-channel.ts';
 import { UsageNotes, readVersionUsage, type VersionUsage } from './version-usage.ts';
+
+/** A scrape waits no longer for Redis. */
+const CENSUS_TIMEOUT_MS = 2_000;
 
 /** How an asynchronous job is to be kept. */
 export interface SubmitOptions {
@@ -203,9 +207,19 @@ export class InferenceProducer {
     );
   }
 
-  /** Jobs waiting in each queue this producer has used. */
-  async backlogs(): Promise<readonly { readonly queue: string; readonly jobs: number }[]> {
-    return onRedis('count the backlog', () => this.#queues.backlogs());
+  /** All queues, pools and Redis's memory as they are now; undefined while Redis does not answer. */
+  async census(): Promise<Census | undefined> {
+    if (this.#redis.status !== 'ready') return undefined;
+    const { promise: late, resolve } = Promise.withResolvers<undefined>();
+    const timer = setTimeout(() => {
+      resolve(undefined);
+    }, CENSUS_TIMEOUT_MS);
+    const census = takeCensus(this.#redis, this.#keys).catch(() => undefined);
+    try {
+      return await Promise.race([census, late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** What a pool has before it; `unfinished` are the batches that have not ended. @throws SconceError `redis_unavailable`. */
@@ -242,7 +256,9 @@ export class InferenceProducer {
     const createdAtMs = Date.now();
     const queue = laneQueueName(pool, lane);
     this.#usage.begin(model, version)();
-    await this.#records.create({ id, model, version, queue, createdAtMs, attachment }, ttlSeconds, submitter);
+    const traceId = traceIdOf(request.trace);
+    const record = { id, model, version, queue, createdAtMs, attachment };
+    await this.#records.create(traceId === undefined ? record : { ...record, traceId }, ttlSeconds, submitter);
     const queued = toQueuedRequest(id, request, { acceptedAtMs: createdAtMs, durable: true });
     const payload = packPayload(this.#keys, id, request.inputs);
     const data: InferJob = { v: 1, model, version, requests: [queued], payload: payload.reference };

@@ -484,7 +484,8 @@ describe('submit', () => {
     const producer = startProducer(config);
     const waiting = await producer.submit(request([tensor([1])]), options);
     expect(await producer.cancel(waiting.id)).toBe('cancelled');
-    expect(await producer.backlogs()).toEqual([{ queue: 'sconce.default.batch', jobs: 0 }]);
+    const { queues = [] } = (await producer.census()) ?? {};
+    expect(queues.find(({ queue }) => queue === 'sconce.default.batch')?.jobs).toMatchObject({ waiting: 0, active: 0 });
     const ran: number[] = [];
     const aborted = Promise.withResolvers<void>();
     const consumer = await startConsumer(

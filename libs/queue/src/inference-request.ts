@@ -7,6 +7,11 @@ export interface TraceContext {
   readonly tracestate?: string;
 }
 
+/** The id of the trace that is recorded; undefined where none is. */
+export function traceIdOf(trace: TraceContext | undefined): string | undefined {
+  return /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f][13579bdf]/.exec(trace?.traceparent ?? '')?.[1];
+}
+
 /** One request: checked against the model's signature by the caller. */
 export interface InferenceRequest {
   readonly model: string;

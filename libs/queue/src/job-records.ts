@@ -23,11 +23,16 @@ export interface JobRecord {
   readonly finishedAtMs?: number;
   readonly error?: SerializedError;
   readonly timing?: RequestTiming;
+  /** The trace of its submission and its run, where one is recorded. */
+  readonly traceId?: string;
   /** What the submitter wanted kept with the job (how to answer, the request's id, …); JSON. */
   readonly attachment: unknown;
 }
 
-export type NewJobRecord = Pick<JobRecord, 'id' | 'model' | 'version' | 'queue' | 'createdAtMs' | 'attachment'>;
+export type NewJobRecord = Pick<
+  JobRecord,
+  'id' | 'model' | 'version' | 'queue' | 'createdAtMs' | 'attachment' | 'traceId'
+>;
 
 // Transitions are scripts, so that of two workers that ran one job (or a worker and a cancel) exactly one wins. With the
 // same step a job joins its version's set of unfinished jobs and leaves it: the record names the set. One whose record
@@ -36,8 +41,8 @@ const LEAVE = `
 local unfinished = redis.call('HGET', KEYS[1], 'unfinished')
 if unfinished then redis.call('ZREM', unfinished, ARGV[1]) end${LEAVE_SUBMITTER}`;
 const CREATE = `
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitter({ set: 'KEYS[3]', most: 'ARGV[8]', id: 'ARGV[1]', ttl: 'ARGV[7]' })}
-redis.call('HSET', KEYS[1], 'status', 'queued', 'model', ARGV[2], 'version', ARGV[3], 'created_at', ARGV[4], 'attachment', ARGV[5], 'queue', ARGV[6], 'unfinished', KEYS[2])
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitter({ set: 'KEYS[3]', most: 'ARGV[9]', id: 'ARGV[1]', ttl: 'ARGV[7]' })}
+redis.call('HSET', KEYS[1], 'status', 'queued', 'model', ARGV[2], 'version', ARGV[3], 'created_at', ARGV[4], 'attachment', ARGV[5], 'queue', ARGV[6], 'unfinished', KEYS[2], 'trace_id', ARGV[8])
 redis.call('EXPIRE', KEYS[1], ARGV[7])
 redis.call('ZADD', KEYS[2], redis.call('TIME')[1] + ARGV[7] + 1, ARGV[1])
 if redis.call('TTL', KEYS[2]) < tonumber(ARGV[7]) then redis.call('EXPIRE', KEYS[2], ARGV[7]) end
@@ -78,10 +83,10 @@ export class JobRecords {
 
   /** Writes a queued job; one that already exists is left as it is. Throws `rate_limited` where its submitter has too many. */
   async create(record: NewJobRecord, ttlSeconds: number, submitter?: Submitter): Promise<void> {
-    const { id, model, version, queue, createdAtMs } = record;
+    const { id, model, version, queue, createdAtMs, traceId = '' } = record;
     const attachment = JSON.stringify(record.attachment ?? null);
     const keys = [this.#keys.job(id), this.#keys.unfinishedJobs(model, version)];
-    const own = [id, model, version, createdAtMs, attachment, queue, ttlSeconds];
+    const own = [id, model, version, createdAtMs, attachment, queue, ttlSeconds, traceId];
     if (submitter !== undefined) {
       keys.push(this.#keys.unfinishedOf(submitter.id));
       own.push(submitter.maxUnfinished);
@@ -98,7 +103,7 @@ export class JobRecords {
   async get(id: string): Promise<JobRecord | undefined> {
     const fields = await this.#redis.hgetall(this.#keys.job(id));
     if (fields['status'] === undefined || fields['created_at'] === undefined) return undefined;
-    const { started_at: startedAt, finished_at: finishedAt, error, timing } = fields;
+    const { started_at: startedAt, finished_at: finishedAt, error, timing, trace_id: traceId } = fields;
     return {
       id,
       status: fields['status'] as JobStatus,
@@ -110,6 +115,7 @@ export class JobRecords {
       ...(finishedAt ? { finishedAtMs: Number(finishedAt) } : {}),
       ...(error ? { error: deserializeError(JSON.parse(error)).toJSON() } : {}),
       ...(timing ? { timing: JSON.parse(timing) as RequestTiming } : {}),
+      ...(traceId ? { traceId } : {}),
       attachment: JSON.parse(fields['attachment'] ?? 'null'),
     };
   }

@@ -80,6 +80,11 @@ export class Keys {
     return `${this.#base}:removals`;
   }
 
+  /** Sorted set: pools by the ms at which they were last heard of. */
+  pools(): string {
+    return `${this.#base}:pools`;
+  }
+
   /** Hash: what each worker of a pool last said of how fast it is. */
   poolRates(pool: string): string {
     return `${this.#base}:rates:${pool}`;

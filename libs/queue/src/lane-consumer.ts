@@ -49,6 +49,8 @@ export type RequestHandler = (
 /** A chunk as a worker gets it. */
 export interface DeliveredChunk {
   readonly job: ChunkJob;
+  /** Epoch ms at which it was added. */
+  readonly addedAtMs: number;
   /** Epoch ms at which the job was taken from the queue. */
   readonly takenAtMs: number;
   /** 1 for the first delivery. */
@@ -236,7 +238,7 @@ export class LaneConsumer {
     }
     this.#adjust();
     try {
-      await handleChunk({ job: parsed.data, takenAtMs, delivery: job.attemptsStarted });
+      await handleChunk({ job: parsed.data, addedAtMs: job.timestamp, takenAtMs, delivery: job.attemptsStarted });
     } catch (error) {
       if (toSconceError(error).code !== 'shutting_down') throw error;
       throw await handBack(job, this.#from);

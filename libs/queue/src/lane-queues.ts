@@ -5,6 +5,7 @@ import { BacklogGauge } from './backlog-gauge.ts';
 import type { InferJob, RegistrationJob } from './job-contracts.ts';
 import type { Keys } from './keys.ts';
 import type { StoredPayload } from './payload-store.ts';
+import { notePool } from './queue-census.ts';
 import { QUEUE_OPTIONS, REGISTRATION_QUEUE, laneQueueName, type Lane, type QueueKind } from './queue-names.ts';
 import { onRedis } from './redis-connection.ts';
 import { setPieces } from './set-pieces.ts';
@@ -25,6 +26,8 @@ export class LaneQueues {
   readonly #maxBacklog: number;
   readonly #onError: (error: Error) => void;
   readonly #queues = new Map<string, { readonly queue: Queue; readonly backlog: BacklogGauge }>();
+  /** Those whose use has been noted. */
+  readonly #pools = new Set<string>();
 
   constructor(options: { redis: Redis; keys: Keys; maxBacklog: number; onError: (error: Error) => void }) {
     this.#redis = options.redis;
@@ -35,6 +38,7 @@ export class LaneQueues {
 
   /** Throws `queue_full` while as many jobs wait in the lane as may. */
   async admit(pool: string, lane: Lane): Promise<void> {
+    if (!this.#pools.has(pool)) this.#notePool(pool);
     const { backlog } = this.#get(laneQueueName(pool, lane));
     if ((await onRedis('count the backlog', () => backlog.waiting())) < this.#maxBacklog) return;
     throw queueFull(
@@ -67,11 +71,13 @@ export class LaneQueues {
     await this.#get(REGISTRATION_QUEUE).queue.add('register', job, { ...jobOptions('registration'), jobId });
   }
 
-  /** Jobs waiting in each queue that has been used. */
-  async backlogs(): Promise<readonly { readonly queue: string; readonly jobs: number }[]> {
-    return Promise.all(
-      [...this.#queues].map(async ([queue, { backlog }]) => ({ queue, jobs: await backlog.waiting() })),
-    );
+  /** A pool that has no workers yet is counted all the same. */
+  #notePool(pool: string): void {
+    this.#pools.add(pool);
+    notePool(this.#redis, this.#keys, pool).catch((error: unknown) => {
+      this.#pools.delete(pool);
+      this.#onError(error as Error);
+    });
   }
 
   async close(): Promise<void> {

@@ -41,6 +41,8 @@ interface Word {
  */
 export class PoolReporter {
   readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #pool: string;
   readonly #key: string;
   readonly #id: string;
   readonly #slots: number;
@@ -53,7 +55,9 @@ export class PoolReporter {
     onError: (error: Error) => void,
   ) {
     this.#redis = connectRedis(config.redisUrl, 'command', onError);
-    this.#key = new Keys(config.keyPrefix).poolRates(worker.pool);
+    this.#keys = new Keys(config.keyPrefix);
+    this.#pool = worker.pool;
+    this.#key = this.#keys.poolRates(worker.pool);
     this.#id = worker.id;
     this.#slots = worker.slots;
     const report = (): void => void this.#report().catch(onError);
@@ -81,6 +85,7 @@ export class PoolReporter {
       .multi()
       .hset(this.#key, this.#id, JSON.stringify(this.#word()))
       .expire(this.#key, KEEP_SECONDS)
+      .zadd(this.#keys.pools(), Date.now(), this.#pool)
       .exec();
   }
 

@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import { readExportRequest, type SpanRecord } from './span-record.ts';
+import { toJaegerTrace } from './stored-trace.ts';
 
 export interface OtlpCollectorOptions {
   /** Loopback port. Default: any free one. */
@@ -13,11 +14,13 @@ export interface OtlpCollectorOptions {
   readonly maxBodyBytes?: number;
 }
 
-/** A collector of traces in this process: what the demo shows a trace from, and tests look into. */
+/** A collector of traces in this process: what `demo` and `up` show traces from, and tests look into. */
 export interface OtlpCollector {
   /** Where exporters post: `http://127.0.0.1:<port>/v1/traces`. */
   readonly url: string;
   readonly port: number;
+  /** What traces can be looked up at, as at Jaeger's query service: `http://127.0.0.1:<port>`, which answers `/api/traces/<id>`. */
+  readonly queryUrl: string;
   /** Spans in the order they came. */
   readonly spans: readonly SpanRecord[];
   /** Resolves with all spans once `predicate` holds for them; after `timeoutMs` it fails, naming the spans there are. */
@@ -33,7 +36,12 @@ const MAX_NAMES_IN_ERROR = 20;
 
 const decompress = promisify(gunzip);
 
-/** Starts an OTLP/HTTP endpoint on loopback: JSON traces, plain or gzip. What it cannot read it answers with 4xx. */
+const TRACE_PATH = /^\/api\/traces\/([0-9a-f]{32})$/;
+
+/**
+ * Starts an OTLP/HTTP endpoint on loopback: JSON traces, plain or gzip. What it cannot read it answers with 4xx. A trace that it has can be
+ * asked for in Jaeger's JSON.
+ */
 export async function startOtlpCollector(options: OtlpCollectorOptions = {}): Promise<OtlpCollector> {
   const maxSpans = options.maxSpans ?? DEFAULT_MAX_SPANS;
   const maxBodyBytes = options.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
@@ -42,7 +50,7 @@ export async function startOtlpCollector(options: OtlpCollectorOptions = {}): Pr
 
   const receive = async (request: IncomingMessage): Promise<void> => {
     if (request.method !== 'POST' || request.url !== '/v1/traces') {
-      throw new SconceError('not_found', 'this collector takes POST /v1/traces and nothing else');
+      throw new SconceError('not_found', 'this collector takes POST /v1/traces and GET /api/traces/ID, nothing else');
     }
     if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
       throw new SconceError('unsupported_media_type', 'send application/json (protocol http/json)');
@@ -52,9 +60,19 @@ export async function startOtlpCollector(options: OtlpCollectorOptions = {}): Pr
     if (spans.length > maxSpans) spans.splice(0, spans.length - maxSpans);
     for (const check of waiting) check();
   };
+  const handle = async (request: IncomingMessage): Promise<object> => {
+    const traceId = request.method === 'GET' ? TRACE_PATH.exec(request.url ?? '')?.[1] : undefined;
+    if (traceId === undefined) {
+      await receive(request);
+      return { partialSuccess: {} };
+    }
+    const own = spans.filter((span) => span.traceId === traceId);
+    if (own.length === 0) throw new SconceError('not_found', 'there is no such trace here (any more)');
+    return toJaegerTrace(traceId, own);
+  };
   const server = createServer((request, response) => {
-    receive(request).then(
-      () => answer(response, 200, { partialSuccess: {} }),
+    handle(request).then(
+      (body) => answer(response, 200, body),
       (error: unknown) => {
         const { code, message } = toSconceError(error);
         // The rest of a refused body is not read: the connection goes with the answer.
@@ -72,6 +90,7 @@ export async function startOtlpCollector(options: OtlpCollectorOptions = {}): Pr
   return {
     url: `http://127.0.0.1:${port}/v1/traces`,
     port,
+    queryUrl: `http://127.0.0.1:${port}`,
     spans,
     waitFor: (predicate, timeoutMs = DEFAULT_WAIT_MS) =>
       new Promise((resolve, reject) => {

@@ -38,6 +38,7 @@ describe('telemetryConfigFromEnv', () => {
     [{ OTEL_TRACES_SAMPLER: 'parentbased_always_on', OTEL_TRACES_SAMPLER_ARG: '0.1' }, { sampleRatio: 1 }],
     [{ OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.25' }, { sampleRatio: 0.25 }],
     [{ OTEL_TRACES_SAMPLER: 'traceidratio' }, { sampleRatio: 1 }],
+    [{ SCONCE_TRACES_PER_SECOND: '5' }, { maxPerSecond: 5 }],
   ])('reads %j', (env, traces) => {
     expect(telemetryConfigFromEnv(env)).toEqual({ ...DEFAULTS, traces: { ...DEFAULTS.traces, ...traces } });
   });
@@ -56,6 +57,7 @@ describe('telemetryConfigFromEnv', () => {
     [{ OTEL_TRACES_SAMPLER: 'toString' }, 'OTEL_TRACES_SAMPLER'],
     [{ OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '2' }, 'OTEL_TRACES_SAMPLER_ARG'],
     [{ OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: 'half' }, 'OTEL_TRACES_SAMPLER_ARG'],
+    [{ SCONCE_TRACES_PER_SECOND: 'few' }, 'SCONCE_TRACES_PER_SECOND'],
     [{ OTEL_EXPORTER_OTLP_HEADERS: 'secret' }, 'OTEL_EXPORTER_OTLP_HEADERS'],
     [{ OTEL_EXPORTER_OTLP_HEADERS: 'k=%zz' }, 'OTEL_EXPORTER_OTLP_HEADERS'],
     [{ SCONCE_LOG_LEVEL: 'loud' }, 'SCONCE_LOG_LEVEL'],

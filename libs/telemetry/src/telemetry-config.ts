@@ -16,6 +16,8 @@ export const telemetryConfigSchema = z.strictObject({
       headers: z.record(z.string(), z.string()).default({}),
       /** Share of new traces that are recorded, 0…1. A caller's own decision (traceparent) always wins. */
       sampleRatio: z.number().min(0).max(1).default(1),
+      /** New traces a second of this process, at most; no bound unless said. */
+      maxPerSecond: z.number().int().positive().optional(),
     })
     .prefault({}),
 });
@@ -32,7 +34,7 @@ const SAMPLER_RATIOS: Readonly<Record<string, (argument: string | undefined) => 
 };
 
 /**
- * Reads OpenTelemetry's standard variables and SCONCE_LOG_LEVEL from `env` (empty counts as unset).
+ * Reads OpenTelemetry's standard variables, SCONCE_LOG_LEVEL and SCONCE_TRACES_PER_SECOND from `env` (empty counts as unset).
  * Spans are exported when an endpoint is named, or OTEL_TRACES_EXPORTER=otlp; never with OTEL_SDK_DISABLED=true.
  * Errors: SconceError `invalid_request`, naming the variable.
  */
@@ -54,6 +56,7 @@ export function telemetryConfigFromEnv(env: Env): TelemetryConfig {
       protocol,
       headers: readHeaders(first('OTEL_EXPORTER_OTLP_TRACES_HEADERS', 'OTEL_EXPORTER_OTLP_HEADERS')),
       sampleRatio: readSampleRatio(read),
+      maxPerSecond: numberOrUndefined(read('SCONCE_TRACES_PER_SECOND')),
     },
   });
   if (parsed.success) return parsed.data;
@@ -68,7 +71,12 @@ const VARIABLE_OF: Readonly<Record<string, string>> = {
   'traces.endpoint': 'OTEL_EXPORTER_OTLP_ENDPOINT',
   'traces.protocol': 'OTEL_EXPORTER_OTLP_PROTOCOL',
   'traces.sampleRatio': 'OTEL_TRACES_SAMPLER_ARG',
+  'traces.maxPerSecond': 'SCONCE_TRACES_PER_SECOND',
 };
+
+function numberOrUndefined(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text);
+}
 
 function readExporter(read: (name: string) => string | undefined, endpoint: string | undefined): string {
   if (read('OTEL_SDK_DISABLED')?.toLowerCase() === 'true') return 'none';

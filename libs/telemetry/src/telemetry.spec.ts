@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SpanKind, TraceFlags, context, trace } from '@opentelemetry/api';
@@ -42,6 +43,8 @@ async function collect(): Promise<OtlpCollector> {
   cleanups.push(() => collector.stop());
   return collector;
 }
+
+const PROMTOOL = spawnSync('promtool', ['--version']).status === 0;
 
 const CALLER = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' };
 const SAMPLED = `00-${CALLER.traceId}-${CALLER.spanId}-01`;
@@ -149,6 +152,16 @@ describe('spans', () => {
     expect(collector.spans).toEqual([]);
   });
 
+  it('are bounded to so many new traces a second; what callers sampled is recorded beside', async () => {
+    const collector = await collect();
+    const telemetry = await start({ endpoint: collector.url, maxPerSecond: 2 });
+    for (let n = 0; n < 10; n++) telemetry.tracer.startSpan(`new ${n}`).end();
+    const parent = extractContext({ traceparent: SAMPLED });
+    for (let n = 0; n < 3; n++) telemetry.tracer.startSpan('continued', {}, parent).end();
+    await telemetry.shutdown();
+    expect(collector.spans.map(({ name }) => name)).toEqual(['new 0', 'new 1', ...Array(3).fill('continued')]);
+  });
+
   it('cost nothing under an unsampled parent: the parent comes back', async () => {
     const { tracer } = await start({ exporter: 'none' });
     const parent = extractContext({ traceparent: UNSAMPLED });
@@ -190,73 +203,118 @@ it.each([['garbage'], [`00-${'0'.repeat(32)}-${'0'.repeat(16)}-01`], [['a', 'b']
   },
 );
 
+/** What every metric gets recorded with: labels are checked by the compiler where they are used, here they are any. */
+type AnyRecorder = Readonly<Record<string, (value: unknown, labels: object, span?: object) => void>>;
+
 describe('metrics', () => {
-  it('appear in Prometheus text under their declared names, with unit-true values', async () => {
-    const { metrics, prometheusText } = await start({ exporter: 'none' });
-    const labels = { route: 'infer', model: 'm', outcome: 'ok' };
-    metrics.requestDuration.record(0.003, labels);
-    metrics.requests.add(2, labels);
-    metrics.queueWait.record(0.01, { lane: 'online', model: 'm' });
-    metrics.batchWait.record(0.01, { model: 'm' });
-    metrics.batchRows.record(8, { model: 'm' });
-    metrics.runDuration.record(0.01, { model: 'm' });
-    metrics.rows.add(8, { lane: 'batch', model: 'm', outcome: 'ok' });
-    metrics.jobs.add(1, { queue: 'q', outcome: 'ok' });
-    metrics.jobsInFlight.add(3, { queue: 'q' });
-    metrics.jobsInFlight.add(-1, { queue: 'q' });
-    metrics.backlog.observe(async () => [{ value: 7, labels: { queue: 'q' } }]);
-    metrics.replyMisses.add(1, {});
-    metrics.modelLoads.add(1, { model: 'm' });
-    metrics.modelLoadDuration.record(1, { model: 'm' });
-    metrics.modelsHeld.observe(() => [{ value: 2, labels: {} }]);
-    metrics.modelMemory.observe(() => [{ value: 1024, labels: {} }]);
-    metrics.modelEvictions.add(1, {});
-    metrics.modelDiskBytes.observe(() => [{ value: 2048, labels: { model: 'm' } }]);
-    metrics.threadCrashes.add(1, { model: 'm' });
-    const text = await prometheusText();
-    for (const { name, kind } of Object.values(METRICS)) {
-      const type = kind === 'up-down-counter' ? 'gauge' : kind;
-      expect(text).toContain(`# TYPE ${name} ${type}\n`);
+  it('appear under their declared names in both formats, with unit-true values', async () => {
+    const { metrics, metricsText } = await start({ exporter: 'none' });
+    for (const [key, { kind, labels }] of Object.entries(METRICS)) {
+      const recorder = metrics[key as keyof typeof metrics] as unknown as AnyRecorder;
+      const own = Object.fromEntries(labels.map((name) => [name, `a "${name}"`]));
+      if (kind === 'histogram') recorder['record']?.(0.003, own);
+      else if (kind === 'counter' || kind === 'up-down-counter') recorder['add']?.(2, own);
+      else recorder['observe']?.(() => [{ value: 7, labels: own }], {});
     }
-    expect(text).toContain('sconce_requests_total{route="infer",model="m",outcome="ok"} 2\n');
-    expect(text).toContain(
-      'sconce_request_duration_seconds_bucket{route="infer",model="m",outcome="ok",le="0.005"} 1\n',
-    );
-    expect(text).toContain('sconce_jobs_in_flight{queue="q"} 2\n');
-    expect(text).toContain('sconce_backlog_jobs{queue="q"} 7\n');
-    expect(text).toMatch(/target_info\{.*service_instance_id="i-1"/);
+    const [text, open] = [await metricsText(), await metricsText('openmetrics')];
+    for (const { name, kind } of Object.values(METRICS)) {
+      const isCounter = kind === 'counter' || kind === 'observed-counter';
+      const type = isCounter ? 'counter' : kind === 'histogram' ? 'histogram' : 'gauge';
+      expect(text).toContain(`# TYPE ${name} ${type}\n`);
+      expect(open).toContain(`# TYPE ${name.replace(/_total$/, '')} ${type}\n`);
+      expect(isCounter).toBe(name.endsWith('_total'));
+    }
+    expect(text).toMatch(/^http_server_request_duration_seconds_bucket\{.*,model="a \\"model\\"",le="0\.005"\} 1$/m);
+    expect(text).toContain('sconce_jobs_in_flight{queue="a \\"queue\\""} 2\n');
+    expect(text).toContain('sconce_queue_jobs{queue="a \\"queue\\"",state="a \\"state\\""} 7\n');
+    expect(text).toMatch(/^target_info\{.*service_instance_id="i-1"/m);
+    expect(text).not.toContain('# EOF');
+    expect(open).toMatch(/# TYPE target info\n[\s\S]*# UNIT sconce_run_duration_seconds seconds\n[\s\S]*\n# EOF\n$/);
+    if (PROMTOOL) {
+      const checked = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' });
+      // Its advice on names is of another taste than OpenTelemetry's conventions; what cannot be parsed is an error.
+      expect(checked.stderr).not.toMatch(/error/i);
+    }
   });
 
-  it('show a blocked event loop at the next scrape only, and the memory of the process', async () => {
-    const { prometheusText } = await start({ exporter: 'none' });
-    const read = async (labels: string): Promise<number> => {
-      const line = (await prometheusText()).split('\n').find((text) => text.includes(labels));
+  it('have the trace of the last sampled observation of each bucket, in OpenMetrics', async () => {
+    const { metrics, metricsText } = await start({ exporter: 'none' });
+    const labels = { lane: 'online', model: 'm' };
+    const span = (n: number, traceFlags: number) => ({
+      traceId: `${n}`.repeat(32),
+      spanId: '5'.repeat(16),
+      traceFlags,
+    });
+    metrics.queueWait.record(0.02, labels, span(1, 1));
+    metrics.queueWait.record(0.021, labels, span(2, 1));
+    metrics.queueWait.record(0.022, labels, span(3, 0));
+    metrics.queueWait.record(99, labels, span(4, 1));
+    metrics.queueWait.record(0.02, { lane: 'batch', model: 'm' });
+    const lines = (await metricsText('openmetrics')).split('\n').filter((line) => line.includes(' # {'));
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /lane="online",model="m",le="0\.025"\} 3 # \{trace_id="2{32}",span_id="5{16}"\} 0\.021 \d{10}\.\d{3}$/,
+      ),
+      expect.stringMatching(/le="\+Inf"\} 4 # \{trace_id="4{32}",span_id="5{16}"\} 99 \d{10}\.\d{3}$/),
+    ]);
+    expect(await metricsText()).not.toContain('trace_id');
+  });
+
+  it('show of a gauge what there is now', async () => {
+    const { metrics, metricsText } = await start({ exporter: 'none' });
+    const models = ['a', 'b'];
+    metrics.quarantined.observe(() => models.map((model) => ({ value: 1, labels: { model } })));
+    expect(await metricsText()).toMatch(/versions\{model="a"\} 1\n.*\{model="b"\} 1\n/);
+    models.shift();
+    expect(await metricsText()).not.toContain('{model="a"}');
+    expect(await metricsText()).toContain('{model="b"}');
+  });
+
+  it('show a blocked event loop at the next scrape only, and the memory and time of the process', async () => {
+    const { metricsText } = await start({ exporter: 'none' });
+    const read = async (name: string): Promise<number> => {
+      const line = (await metricsText()).split('\n').find((text) => text.startsWith(`${name}`));
       return Number(line?.split(' ')[1]);
     };
     await new Promise((resolve) => setTimeout(resolve, 30));
     const until = performance.now() + 150;
     while (performance.now() < until);
     await new Promise((resolve) => setTimeout(resolve, 30));
-    expect(await read('sconce_event_loop_lag_seconds{quantile="max"}')).toBeGreaterThan(0.1);
+    expect(await read('nodejs_eventloop_delay_max_seconds')).toBeGreaterThan(0.1);
     await new Promise((resolve) => setTimeout(resolve, 30));
-    expect(await read('sconce_event_loop_lag_seconds{quantile="max"}')).toBeLessThan(0.1);
-    expect(await read('sconce_process_memory_bytes{kind="rss"}')).toBeGreaterThan(1e6);
+    expect(await read('nodejs_eventloop_delay_max_seconds')).toBeLessThan(0.1);
+    expect(await read('nodejs_eventloop_utilization_ratio')).toBeLessThanOrEqual(1);
+    expect(await read('process_memory_usage_bytes')).toBeGreaterThan(1e6);
+    expect(await read('process_cpu_time_seconds_total{cpu_mode="user"}')).toBeGreaterThan(0.1);
+    expect(await read('v8js_memory_heap_used_bytes{v8js_heap_space_name="old_space"}')).toBeGreaterThan(1e6);
   });
 
-  it('answer a scrape over HTTP, and a failing gauge does not take the others along', async () => {
+  it('answer a scrape as it asks, and a failing gauge does not take the others along', async () => {
     const telemetry = await start({ exporter: 'none' });
-    telemetry.metrics.backlog.observe(() => {
+    telemetry.metrics.redisUp.observe(() => {
       throw new Error('Redis is away');
     });
-    telemetry.metrics.requests.add(1, { route: 'r', model: 'm', outcome: 'ok' });
+    telemetry.metrics.replyMisses.add(1, {});
     const server = createServer((request, response) => void telemetry.handleMetricsRequest(request, response));
     cleanups.push(() => new Promise((resolve) => server.close(resolve)));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`, {
-      headers: { connection: 'close' },
-    });
-    expect(response.headers.get('content-type')).toContain('version=0.0.4');
-    expect(await response.text()).toContain('sconce_requests_total{');
+    const scrape = async (accept: string): Promise<[string | null, string]> => {
+      const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`, {
+        headers: { connection: 'close', accept },
+      });
+      return [response.headers.get('content-type'), await response.text()];
+    };
+    expect(await scrape('*/*')).toEqual([
+      expect.stringContaining('version=0.0.4'),
+      expect.stringContaining('sconce_reply_misses_total 1\n'),
+    ]);
+    const prometheus = 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1';
+    expect(await scrape(prometheus)).toEqual([
+      expect.stringContaining('application/openmetrics-text; version=1.0.0'),
+      expect.stringMatching(/sconce_reply_misses_total 1\n[\s\S]*# EOF\n$/),
+    ]);
+    const [type] = await scrape('application/openmetrics-text;q=0.4,text/plain;q=0.5');
+    expect(type).toContain('text/plain');
   });
 });
 

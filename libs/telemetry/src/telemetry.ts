@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { context, propagation, trace, type Meter, type Tracer } from '@opentelemetry/api';
-import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes, type Resource } from '@opentelemetry/resources';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import {
@@ -13,8 +12,11 @@ import {
 } from '@opentelemetry/sdk-trace-node';
 import { ATTR_SERVICE_INSTANCE_ID, ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions';
 import type { Logger } from './logger.ts';
-import { createMetrics, type SconceMetrics } from './metrics.ts';
-import { observeProcess } from './process-metrics.ts';
+import { CONTENT_TYPES, formatFor, writeExposition, type ExpositionFormat } from './metrics/exposition.ts';
+import { observeProcess } from './metrics/observe-process.ts';
+import { PullReader } from './metrics/pull-reader.ts';
+import { createMetrics, type SconceMetrics } from './metrics/recorders.ts';
+import { PerSecondSampler } from './per-second-sampler.ts';
 import { createSpanExporter } from './span-exporter.ts';
 import type { TelemetryConfig } from './telemetry-config.ts';
 
@@ -38,15 +40,13 @@ export interface Telemetry {
   readonly tracer: Tracer;
   readonly meter: Meter;
   readonly metrics: SconceMetrics;
-  /** All metrics in Prometheus's text format (`PROMETHEUS_CONTENT_TYPE`). */
-  prometheusText(): Promise<string>;
-  /** Answers a scrape. */
+  /** All metrics as text, in Prometheus's format unless said. */
+  metricsText(format?: ExpositionFormat): Promise<string>;
+  /** Answers a scrape, in the format that it asks for. */
   handleMetricsRequest(request: IncomingMessage, response: ServerResponse): Promise<void>;
   /** Sends the spans that still wait; resolves within `shutdownTimeoutMs`, whatever the endpoint does. */
   shutdown(): Promise<void>;
 }
-
-export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 const MAX_QUEUED_SPANS = 4_096;
 const MAX_SPANS_PER_EXPORT = 512;
@@ -68,17 +68,15 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   const tracerProvider = await createTracerProvider(options, resource, shutdownTimeoutMs);
   tracerProvider.register();
 
-  // The exporter is used as a reader only: it never opens its own port.
-  const reader = new PrometheusExporter({ preventServerStart: true });
-  const serializer = new PrometheusSerializer(undefined, false, undefined, false, true);
+  const reader = new PullReader();
   const meterProvider = new MeterProvider({ resource, readers: [reader] });
   const meter = meterProvider.getMeter(SCOPE, options.version);
-  const metrics = createMetrics(meter);
+  const { metrics, exemplars } = createMetrics(meter);
   const stopObserving = observeProcess(metrics);
 
-  const prometheusText = async (): Promise<string> => {
+  const metricsText = async (format: ExpositionFormat = 'prometheus'): Promise<string> => {
     const { resourceMetrics } = await reader.collect();
-    return serializer.serialize(resourceMetrics);
+    return writeExposition(resourceMetrics, { format, exemplars });
   };
   let ended: Promise<void> | undefined;
   const end = async (): Promise<void> => {
@@ -96,11 +94,12 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
     tracer: tracerProvider.getTracer(SCOPE, options.version),
     meter,
     metrics,
-    prometheusText,
-    handleMetricsRequest: async (_request, response) => {
+    metricsText,
+    handleMetricsRequest: async (request, response) => {
       try {
-        const text = await prometheusText();
-        response.writeHead(200, { 'content-type': PROMETHEUS_CONTENT_TYPE }).end(text);
+        const format = formatFor(request.headers.accept);
+        const text = await metricsText(format);
+        response.writeHead(200, { 'content-type': CONTENT_TYPES[format], vary: 'accept' }).end(text);
       } catch (error) {
         options.logger?.error({ err: error }, 'metrics could not be collected');
         response.writeHead(500, { 'content-type': 'text/plain' }).end('metrics could not be collected\n');
@@ -126,9 +125,11 @@ async function createTracerProvider(
     scheduledDelayMillis: options.exportDelayMs ?? DEFAULT_EXPORT_DELAY_MS,
     exportTimeoutMillis: timeoutMs,
   });
+  const ratio = new TraceIdRatioBasedSampler(traces.sampleRatio);
+  const root = traces.maxPerSecond === undefined ? ratio : new PerSecondSampler(ratio, traces.maxPerSecond);
   return new NodeTracerProvider({
     resource,
-    sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(traces.sampleRatio) }),
+    sampler: new ParentBasedSampler({ root }),
     spanProcessors: [processor],
   });
 }

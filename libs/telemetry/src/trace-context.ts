@@ -38,6 +38,24 @@ export function injectContext(context: Context): TraceHeaders {
   return headers;
 }
 
+/** The ids of a context's span as log lines have them; nothing where there is no span. */
+export interface LoggedTrace {
+  readonly trace_id?: string;
+  readonly span_id?: string;
+}
+
+/** What a log line about work of another process or of a request says of its trace: of the context, or of a job's `TraceHeaders`. */
+export function traceFields(of: Context | TraceHeaders | undefined): LoggedTrace {
+  if (of === undefined) return {};
+  const span = trace.getSpanContext('getValue' in of ? of : extractContext(of));
+  return span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId };
+}
+
+/** The span that a traceparent names; undefined where there is none, or it is not valid. */
+export function spanOf(headers: TraceHeaders | undefined): SpanContext | undefined {
+  return headers === undefined ? undefined : trace.getSpanContext(extractContext(headers));
+}
+
 /** A span that was measured already, perhaps in another thread or process. */
 export interface SpanRecordOptions {
   readonly tracer: Tracer;

@@ -124,6 +124,19 @@ describe('an API with keys', () => {
     });
   });
 
+  it('logs with the trace of the request', async () => {
+    const traceId = '0af7651916cd43dd8448eb211c80319c';
+    const headers = { authorization: 'Bearer secret-of-pusher', traceparent: `00-${traceId}-b7ad6b7169203331-01` };
+    expect((await fetch(`${url}/v1/models/none`, { method: 'DELETE', headers })).status).toBe(404);
+    await eventually(() => {
+      const own = lines
+        .map((line) => JSON.parse(line) as Record<string, unknown>)
+        .filter((line) => line['trace_id'] === traceId);
+      expect(own).toMatchObject([{ msg: 'audit', span_id: expect.stringMatching(/^[0-9a-f]{16}$/) as string }]);
+    });
+    lines.length = 0;
+  });
+
   it('answers probes without a key, and nothing else', async () => {
     expect((await ask('/v2/health/live')).status).toBe(200);
     const refused = await ask('/v1/models');

@@ -4,6 +4,7 @@ import type { ApiKey } from '@sconce/keys';
 import type { Submitter } from '@sconce/queue';
 import type { Logger } from '@sconce/telemetry';
 import { errorBody } from '../http/error.filter.ts';
+import { requestTraceFields } from '../http/request-trace.ts';
 import { meets, needOf } from './access-rules.ts';
 import { KeyLimits } from './key-limits.ts';
 import type { KeyRing } from './key-ring.ts';
@@ -33,7 +34,8 @@ export function installAccess(
     if (isAct(request)) {
       const { method, url } = request;
       const caller = key?.id ?? (ring === undefined ? 'anyone' : 'unknown');
-      logger.info({ audit: true, act: method, target: url, key: caller, status: reply.statusCode }, 'audit');
+      const about = { act: method, target: url, key: caller, status: reply.statusCode };
+      logger.info({ audit: true, ...about, ...requestTraceFields(request) }, 'audit');
     }
     release(request, limits);
     done();

@@ -1,4 +1,4 @@
-import { FINAL_STATUSES, type BatchError, type BatchRecord, type BatchStatus } from '@sconce/queue';
+import { FINAL_STATUSES, traceIdOf, type BatchError, type BatchRecord, type BatchStatus } from '@sconce/queue';
 
 /** A batch as OpenAI's clients know it, and what is ours on top; times are epoch seconds. */
 export interface BatchResource {
@@ -38,6 +38,10 @@ export interface BatchResource {
   readonly rate: number | null;
   /** Seconds it will take yet at that rate. */
   readonly eta: number | null;
+  /** Epoch ms at which it was accepted (`created`) and entered each state, of its last run. */
+  readonly timestamps_ms: Readonly<Record<string, number>>;
+  /** Its trace, where one is recorded: `GET /v1/traces/{id}`. */
+  readonly trace_id: string | null;
 }
 
 export function toBatchResource(batch: BatchRecord): BatchResource {
@@ -75,6 +79,8 @@ export function toBatchResource(batch: BatchRecord): BatchResource {
     progress: Math.round(progress * 10_000) / 10_000,
     rate: batch.rate === undefined ? null : Math.round(batch.rate * 10) / 10,
     eta: etaOf(batch, progress),
+    timestamps_ms: { created: batch.createdAtMs, ...at },
+    trace_id: traceIdOf(spec.trace) ?? null,
   };
 }
 

@@ -44,6 +44,12 @@ const BATCH_SCHEMA: SchemaObject = {
     progress: { type: 'number', minimum: 0, maximum: 1 },
     rate: { type: 'number', nullable: true, description: 'Rows per second of late' },
     eta: { type: 'number', nullable: true, description: 'Seconds it will take yet' },
+    timestamps_ms: {
+      type: 'object',
+      description: 'Epoch ms at which it was accepted (`created`) and entered each state, of its last run',
+      additionalProperties: { type: 'integer' },
+    },
+    trace_id: { type: 'string', nullable: true, description: 'Its trace, where one is recorded' },
   },
 };
 

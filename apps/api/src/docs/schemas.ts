@@ -89,6 +89,13 @@ export const JOB_SCHEMA: SchemaObject = {
         batch_rows: { type: 'integer' },
       },
     },
+    timestamps_ms: {
+      type: 'object',
+      description: 'Epoch ms at which it was accepted, taken by a worker for the first time, and ended',
+      required: ['accepted'],
+      properties: { accepted: { type: 'integer' }, started: { type: 'integer' }, finished: { type: 'integer' } },
+    },
+    trace_id: { type: 'string', description: 'Its trace, where one is recorded' },
   },
 };
 

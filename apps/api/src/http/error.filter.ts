@@ -2,6 +2,7 @@ import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ERROR_POLICY, SconceError, toSconceError, type ErrorCode } from '@sconce/errors';
 import type { Logger } from '@sconce/telemetry';
+import { requestTraceFields } from './request-trace.ts';
 
 /** Fastify's and Nest's own refusals by HTTP status. */
 const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
@@ -30,7 +31,8 @@ export class ErrorFilter implements ExceptionFilter {
     const request = http.getRequest<FastifyRequest>();
     const error = asSconceError(thrown);
     const { http: status, logLevel } = ERROR_POLICY[error.code];
-    this.#logger[logLevel]({ err: error, method: request.method, url: request.url }, 'request failed');
+    const about = { method: request.method, url: request.url, ...requestTraceFields(request) };
+    this.#logger[logLevel]({ err: error, ...about }, 'request failed');
     if (reply.raw.headersSent || reply.sent) {
       reply.raw.destroy();
       return;

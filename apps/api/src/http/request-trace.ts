@@ -4,7 +4,9 @@ import {
   contextWithSpan,
   extractContext,
   injectContext,
+  traceFields,
   type Context,
+  type LoggedTrace,
   type Span,
   type Telemetry,
 } from '@sconce/telemetry';
@@ -27,6 +29,11 @@ const traceOf = (request: FastifyRequest): RequestTrace | undefined => (request 
 /** The context of the request's server span: what the work it causes takes as parent. */
 export function requestContext(request: FastifyRequest): Context {
   return traceOf(request)?.context ?? extractContext(request.headers);
+}
+
+/** What log lines about the request say of its trace. */
+export function requestTraceFields(request: FastifyRequest): LoggedTrace {
+  return traceFields(requestContext(request));
 }
 
 /** Names the model the request is about, for its span and the metrics. Only names of models that exist: labels are bounded. */
@@ -75,19 +82,35 @@ export function installRequestTrace(fastify: FastifyInstance, telemetry: Telemet
   fastify.addHook('onResponse', (request, reply, done) => {
     const trace = traceOf(request);
     if (trace !== undefined) {
-      const { span, startedAtMs, model } = trace;
+      const { span } = trace;
+      const status = String(reply.statusCode);
       span.setAttribute('http.response.status_code', reply.statusCode);
       if (reply.statusCode >= 500) span.setStatus({ code: 2 });
       span.end();
-      const labels = { route: request.routeOptions.url ?? 'unknown', model, outcome: String(reply.statusCode) };
-      metrics.requestDuration.record((performance.now() - startedAtMs) / 1_000, labels);
-      metrics.requests.add(1, labels);
+      measure(request, trace, { status, error: reply.statusCode >= 500 ? status : '' });
     }
     done();
   });
   // A caller that hangs up never sees a response: its span ends all the same.
   fastify.addHook('onRequestAbort', (request, done) => {
-    traceOf(request)?.span.setAttribute('sconce.caller_gone', true).end();
+    const trace = traceOf(request);
+    if (trace?.span.isRecording() === true) trace.span.setAttribute('sconce.caller_gone', true).end();
+    if (trace !== undefined) measure(request, trace, { status: '', error: 'caller_gone' });
     done();
   });
+
+  function measure(
+    request: FastifyRequest,
+    { span, startedAtMs, model }: RequestTrace,
+    { status, error }: { readonly status: string; readonly error: string },
+  ): void {
+    const labels = {
+      http_request_method: request.method,
+      http_route: request.routeOptions.url ?? '',
+      http_response_status_code: status,
+      error_type: error,
+      model,
+    };
+    metrics.requestDuration.record((performance.now() - startedAtMs) / 1_000, labels, span.spanContext());
+  }
 }

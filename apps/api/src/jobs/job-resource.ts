@@ -19,10 +19,14 @@ export interface JobResource {
     readonly run_ms: number;
     readonly batch_rows: number;
   };
+  /** Epoch ms at which it was accepted, taken by a worker for the first time, and ended. */
+  readonly timestamps_ms: { readonly accepted: number; readonly started?: number; readonly finished?: number };
+  /** The trace of its submission and its run, where one is recorded: `GET /v1/traces/{id}`. */
+  readonly trace_id?: string;
 }
 
 export function toJobResource(job: JobRecord): JobResource {
-  const { timing, error, startedAtMs, finishedAtMs } = job;
+  const { timing, error, startedAtMs, finishedAtMs, traceId } = job;
   return {
     id: job.id,
     object: 'job',
@@ -43,6 +47,12 @@ export function toJobResource(job: JobRecord): JobResource {
             batch_rows: timing.batchRows,
           },
         }),
+    timestamps_ms: {
+      accepted: job.createdAtMs,
+      ...(startedAtMs === undefined ? {} : { started: startedAtMs }),
+      ...(finishedAtMs === undefined ? {} : { finished: finishedAtMs }),
+    },
+    ...(traceId === undefined ? {} : { trace_id: traceId }),
   };
 }
 

@@ -3,6 +3,7 @@ import type { CliConfig } from '../config.ts';
 import { integerOption } from '../output/options.ts';
 import { Terminal } from '../output/terminal.ts';
 import { startLocalStack, type LocalStack } from '../stack/local-stack.ts';
+import { startLocalTraces } from '../stack/local-traces.ts';
 
 interface UpOptions {
   readonly port: number;
@@ -44,8 +45,10 @@ async function up(config: CliConfig, options: UpOptions): Promise<void> {
     end();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+  const traces = await startLocalTraces(config.inherited);
   const stack = await startLocalStack({
     config,
+    env: traces.env,
     port: options.port,
     data: options.data,
     workers: options.workers,
@@ -55,12 +58,17 @@ async function up(config: CliConfig, options: UpOptions): Promise<void> {
       process.stderr.write(`${text}\n`);
     },
     onGaveUp: giveUp,
+  }).catch(async (error: unknown) => {
+    await traces.stop();
+    throw error;
   });
   try {
     if (!asked) announce(terminal, stack, options);
     await ended;
   } finally {
     await stack.stop();
+    // The processes sent their last spans while they ended.
+    await traces.stop();
   }
 }
 

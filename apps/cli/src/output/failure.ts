@@ -21,6 +21,8 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   version_exists: 'Versions are immutable: push it as a new one (leave --version out for the next number).',
   version_in_use: 'Wait until nobody uses it, choose another default with `sconce models use`, or give --force.',
   invalid_tensor: '`sconce models show NAME` prints the inputs the model takes.',
+  job_not_found: 'Give the id that the submission answered; jobs are forgotten a day after they have ended.',
+  batch_not_found: '`sconce batches` lists what there is.',
   redis_unavailable: 'See that Redis runs and answers.',
   queue_full: 'Try again when there is less waiting.',
 };

@@ -10,11 +10,12 @@ import {
   type WebhookEventType,
 } from '@sconce/queue';
 import type { BatchableModel } from '@sconce/runtime';
-import type { Logger } from '@sconce/telemetry';
+import { traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
 import { ServedModels } from '../inference/served-models.ts';
-import { LOGGER } from '../tokens.ts';
+import { LOGGER, TELEMETRY } from '../tokens.ts';
 import { BatchNotices } from './batch-notices.ts';
-import { BatchResults } from './batch-results.ts';
+import { BatchResults, type BatchEnd } from './batch-results.ts';
+import { traceStep } from './batch-trace.ts';
 import { ChunkProcessor } from './chunk.processor.ts';
 import { chunkSize, chunkWindow } from './chunk-size.ts';
 import { DatasetThreads } from './dataset-threads.ts';
@@ -52,6 +53,7 @@ export class BatchPlanner {
     @Inject(ChunkProcessor) private readonly chunks: ChunkProcessor,
     @Inject(BatchResults) private readonly results: BatchResults,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
   ) {}
 
   /** Resolves when the batch has ended, or has gone to another planner. */
@@ -59,15 +61,18 @@ export class BatchPlanner {
     const epoch = await this.work.records.takeOver(id, run);
     if (epoch === undefined) return;
     const hold: Hold = { id, epoch, signal };
+    let seen: BatchRecord | undefined;
     try {
       await this.#addAgain(hold);
       for (;;) {
         if (signal.aborted) return;
         const record = await this.work.records.get(id);
+        seen = record;
         if (record === undefined || record.run !== run || !(await this.#step(record, hold))) return;
       }
     } catch (error) {
-      if (!signal.aborted) this.logger.warn({ batch: id, epoch, err: error }, 'batch not planned, for now');
+      const about = { batch: id, epoch, ...traceFields(seen?.spec.trace) };
+      if (!signal.aborted) this.logger.warn({ err: error, ...about }, 'batch not planned, for now');
       throw error;
     }
   }
@@ -80,10 +85,10 @@ export class BatchPlanner {
       case 'in_progress':
         return this.#plan(record, hold);
       case 'finalizing':
-        return this.results.finish(record, { ...hold, to: record.endsAs, from: 'finalizing' });
+        return this.#finish(record, { ...hold, to: record.endsAs, from: 'finalizing' });
       case 'cancelling':
         this.chunks.cancel(record.id);
-        return this.results.finish(record, { ...hold, to: 'cancelled', from: 'cancelling' });
+        return this.#finish(record, { ...hold, to: 'cancelled', from: 'cancelling' });
       default:
         await this.#announce(record);
         return false;
@@ -92,6 +97,7 @@ export class BatchPlanner {
 
   /** Tells whoever is to hear of the batch's end; then nothing is left to do for it. */
   async #announce({ id, run, spec, status, at }: BatchRecord): Promise<void> {
+    this.telemetry.metrics.batches.add(1, { outcome: status });
     if (spec.webhook !== undefined) {
       await this.work.webhooks.add({
         v: 1,
@@ -106,8 +112,28 @@ export class BatchPlanner {
     await this.work.records.dropUnfinished(id);
   }
 
+  /** Ends a batch, and says in its trace how. */
+  async #finish(record: BatchRecord, end: BatchEnd): Promise<boolean> {
+    const startMs = Date.now();
+    const more = await this.results.finish(record, end);
+    traceStep(this.telemetry.tracer, {
+      batch: record,
+      name: 'sconce.finalize',
+      startMs,
+      attributes: {
+        'sconce.batch.status': end.to,
+        'sconce.batch.chunks': record.chunksDone,
+        'sconce.batch.rows': record.rowsDone,
+        'sconce.batch.failed_rows': record.rowsFailed,
+      },
+      ...(end.to === 'failed' ? { error: { message: (end.errors ?? record.errors)[0]?.message ?? 'failed' } } : {}),
+    });
+    return more;
+  }
+
   async #validate(record: BatchRecord, hold: Hold): Promise<boolean> {
     const { spec, id } = record;
+    const startMs = Date.now();
     let reply;
     try {
       const model = await this.models.find(spec.model, spec.version);
@@ -118,9 +144,12 @@ export class BatchPlanner {
       if (hold.signal.aborted || !(FATAL.has(error.code) || isGivenUp(error, hold))) throw error;
       reply = { errors: [batchErrorOf(error.toJSON())] };
     }
+    const refusal = 'errors' in reply ? reply.errors[0] : undefined;
+    traceStep(this.telemetry.tracer, { batch: record, name: 'sconce.validate', startMs, error: refusal });
     if ('errors' in reply) {
-      this.logger.info({ batch: id, errors: reply.errors.slice(0, 3) }, 'batch refused');
-      return this.results.finish(record, { ...hold, to: 'failed', from: 'validating', errors: reply.errors });
+      const about = { batch: id, errors: reply.errors.slice(0, 3), ...traceFields(spec.trace) };
+      this.logger.info(about, 'batch refused');
+      return this.#finish(record, { ...hold, to: 'failed', from: 'validating', errors: reply.errors });
     }
     const { plan, start, rows } = reply.dataset;
     const fields = { plan: JSON.stringify(plan), cursor: JSON.stringify(start), rows_total: rows };

@@ -2,10 +2,12 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ERROR_POLICY, SconceError, toSconceError, type SerializedError } from '@sconce/errors';
 import { BatchWork, type BatchRecord, type ChunkJob, type ChunkPart, type DeliveredChunk } from '@sconce/queue';
 import { MicroBatcher } from '@sconce/runtime';
-import { SpanKind, extractContext, spanAt, type Logger, type Telemetry } from '@sconce/telemetry';
+import { spanOf, traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
 import { ServedModels } from '../inference/served-models.ts';
 import type { WorkerConfig } from '../config.ts';
 import { CONFIG, LOGGER, TELEMETRY } from '../tokens.ts';
+import { RunTally, traceChunk } from './batch-trace.ts';
+import type { ChunkTimes } from './dataset-protocol.ts';
 import { DatasetThreads } from './dataset-threads.ts';
 import { runRows } from './row-runs.ts';
 import type { ScoringPlan } from './scoring-plan.ts';
@@ -25,6 +27,16 @@ export function chunkSlots(threads: number): number {
 interface KnownBatch {
   readonly record: BatchRecord;
   readonly plan: ScoringPlan;
+}
+
+/** What became of one delivery of a chunk; a name of `sconce_chunks_total`. */
+type ChunkOutcome = 'committed' | 'given_up' | 'overtaken' | 'retried' | 'handed_back' | 'cancelled';
+
+interface ScoredChunk {
+  readonly part: ChunkPart;
+  readonly times: ChunkTimes;
+  /** Every row of it went to the error file. */
+  readonly givenUp: boolean;
 }
 
 /**
@@ -56,7 +68,8 @@ export class ChunkProcessor {
   }
 
   /** Scores a chunk and has it counted. What it throws has the chunk delivered again. */
-  async handle({ job, delivery, takenAtMs }: DeliveredChunk): Promise<void> {
+  async handle(delivered: DeliveredChunk): Promise<void> {
+    const { job, delivery, takenAtMs } = delivered;
     const token = await this.work.records.beginChunk(job.batchId, job.run, job.index);
     if (typeof token !== 'number') return;
     const batch = await this.#batch(job);
@@ -64,52 +77,44 @@ export class ChunkProcessor {
     if (this.#stopping) throw shuttingDown();
     const abort = new AbortController();
     this.#active.set(abort, job.batchId);
-    const { telemetry } = this;
+    const runs = new RunTally();
     let failure: SconceError | undefined;
-    let part: ChunkPart | undefined;
+    let scored: ScoredChunk | undefined;
+    let outcome: ChunkOutcome = 'retried';
     try {
-      part = await this.#score(job, { batch, token, delivery, signal: abort.signal });
-      const outcome = await this.work.records.commitChunk(job.batchId, {
+      scored = await this.#score(job, { batch, token, delivery, signal: abort.signal, runs });
+      const committed = await this.work.records.commitChunk(job.batchId, {
         run: job.run,
         token,
-        part,
+        part: scored.part,
         tookMs: epochMs() - takenAtMs,
       });
-      if (outcome === 'ok') this.#count(job, part);
-      else
-        this.logger.info(
-          { batch: job.batchId, chunk: job.index, outcome },
-          'results of a chunk were not wanted any more',
-        );
+      if (committed === 'ok') {
+        outcome = scored.givenUp ? 'given_up' : 'committed';
+        this.#countRows(job, scored.part);
+      } else {
+        outcome = 'overtaken';
+        this.logger.info({ ...aboutChunk(job, batch), committed }, 'results of a chunk were not wanted any more');
+      }
     } catch (thrown) {
       failure = toSconceError(thrown);
-      if (abort.signal.aborted) {
-        if (this.#stopping) throw (failure = shuttingDown());
+      if (abort.signal.aborted && !this.#stopping) {
         // Nobody wants it: the batch was cancelled, or has ended.
+        outcome = 'cancelled';
         return;
       }
+      if (abort.signal.aborted) {
+        outcome = 'handed_back';
+        failure = shuttingDown();
+      }
+      this.logger.info({ err: failure, ...aboutChunk(job, batch), delivery }, 'a chunk goes back to the queue');
       throw failure;
     } finally {
       this.#active.delete(abort);
-      spanAt({
-        tracer: telemetry.tracer,
-        name: 'sconce.chunk',
-        kind: SpanKind.CONSUMER,
-        parent: extractContext(batch.record.spec.trace ?? {}),
-        startMs: takenAtMs,
-        endMs: epochMs(),
-        attributes: {
-          'sconce.model': job.model,
-          'sconce.version': job.version,
-          'sconce.batch.id': job.batchId,
-          'sconce.chunk.index': job.index,
-          'sconce.chunk.first_row': job.range.firstRow,
-          'sconce.chunk.rows': job.range.rows,
-          'sconce.chunk.failed_rows': part?.failed ?? 0,
-          'sconce.delivery': delivery,
-        },
-        ...(failure === undefined ? {} : { error: failure }),
-      });
+      const endMs = epochMs();
+      this.#countChunk(delivered, { batch, outcome, endMs });
+      const { part, times } = scored ?? {};
+      traceChunk(this.telemetry.tracer, { batch: batch.record, delivered, endMs, outcome, runs, part, times, failure });
     }
   }
 
@@ -127,9 +132,9 @@ export class ChunkProcessor {
 
   async #score(
     job: ChunkJob,
-    given: { batch: KnownBatch; token: number; delivery: number; signal: AbortSignal },
-  ): Promise<ChunkPart> {
-    const { batch, token, delivery, signal } = given;
+    given: { batch: KnownBatch; token: number; delivery: number; signal: AbortSignal; runs: RunTally },
+  ): Promise<ScoredChunk> {
+    const { batch, token, delivery, signal, runs } = given;
     if (delivery > MAX_CHUNK_DELIVERIES) {
       const error = new SconceError(
         'worker_lost',
@@ -141,7 +146,7 @@ export class ChunkProcessor {
       const model = await this.models.find(job.model, job.version);
       const { spec } = batch.record;
       const label = spec.trace?.traceparent;
-      const { part } = await this.threads.do(
+      const scored = await this.threads.do(
         'score',
         { batchId: job.batchId, plan: batch.plan, index: job.index, range: job.range, attempt: `${job.run}-${token}` },
         {
@@ -152,16 +157,19 @@ export class ChunkProcessor {
               runRows: batch.plan.runRows,
               priority: spec.priority,
               signal,
+              onRuns: (own) => {
+                runs.add(own);
+              },
               ...(label === undefined ? {} : { label }),
             }),
         },
       );
-      return part;
+      return { ...scored, givenUp: false };
     } catch (thrown) {
       const error = toSconceError(thrown);
       const again = ERROR_POLICY[error.code].retry === 'backoff' || error.code === 'queue_full';
       if (signal.aborted || (again && delivery < MAX_CHUNK_DELIVERIES)) throw error;
-      this.logger.warn({ err: error, batch: job.batchId, chunk: job.index }, 'a chunk was given up');
+      this.logger.warn({ err: error, ...aboutChunk(job, batch) }, 'a chunk was given up');
       return this.#giveUp(job, { ...given, error: error.toJSON() });
     }
   }
@@ -170,18 +178,31 @@ export class ChunkProcessor {
   async #giveUp(
     job: ChunkJob,
     { batch, token, signal, error }: { batch: KnownBatch; token: number; signal: AbortSignal; error: SerializedError },
-  ): Promise<ChunkPart> {
+  ): Promise<ScoredChunk> {
     const attempt = `${job.run}-${token}`;
     const { plan } = batch;
-    const { part } = await this.threads.do(
+    const scored = await this.threads.do(
       'score',
       { batchId: job.batchId, plan, index: job.index, range: job.range, attempt, giveUp: error },
       { signal },
     );
-    return part;
+    return { ...scored, givenUp: true };
   }
 
-  #count({ model }: ChunkJob, { rows, failed }: ChunkPart): void {
+  #countChunk(
+    { job: { model }, addedAtMs, takenAtMs, delivery }: DeliveredChunk,
+    { batch, outcome, endMs }: { readonly batch: KnownBatch; readonly outcome: ChunkOutcome; readonly endMs: number },
+  ): void {
+    const { metrics } = this.telemetry;
+    const span = spanOf(batch.record.spec.trace);
+    metrics.chunks.add(1, { model, outcome });
+    metrics.chunkDuration.record((endMs - takenAtMs) / 1_000, { model }, span);
+    // A later delivery has waited for the one before to fail.
+    if (delivery > 1) return;
+    metrics.queueWait.record(Math.max(0, takenAtMs - addedAtMs) / 1_000, { lane: 'batch', model }, span);
+  }
+
+  #countRows({ model }: ChunkJob, { rows, failed }: ChunkPart): void {
     const { metrics } = this.telemetry;
     if (rows > 0) metrics.rows.add(rows, { lane: 'batch', model, outcome: 'ok' });
     if (failed > 0) metrics.rows.add(failed, { lane: 'batch', model, outcome: 'invalid_row' });
@@ -202,6 +223,11 @@ export class ChunkProcessor {
     }
     return known;
   }
+}
+
+/** What log lines say of a chunk. */
+function aboutChunk({ batchId, index }: ChunkJob, { record }: KnownBatch): object {
+  return { batch: batchId, chunk: index, ...traceFields(record.spec.trace) };
 }
 
 function shuttingDown(): SconceError {

@@ -29,7 +29,7 @@ export interface DatasetTasks {
   /** Scores a chunk: asks for runs meanwhile. */
   readonly score: {
     readonly task: ScoreTask;
-    readonly reply: { readonly part: ChunkPart };
+    readonly reply: { readonly part: ChunkPart; readonly times: ChunkTimes };
   };
   /** Puts the results of a batch together. */
   readonly assemble: {
@@ -55,6 +55,16 @@ export interface ScoreTask {
   readonly attempt: string;
   /** Where the chunk is given up: every row gets this error, and none is run. */
   readonly giveUp?: SerializedError;
+}
+
+/** Where a chunk's time went in its thread, ms; runs go on beside all of it. */
+export interface ChunkTimes {
+  /** Reading rows and making tensors of them. */
+  readonly readMs: number;
+  /** Waiting for runs. */
+  readonly waitMs: number;
+  /** Encoding results and handing them to the store. */
+  readonly writeMs: number;
 }
 
 /** A file of results: the blob that lists its parts, and how long it is. */

@@ -1,5 +1,5 @@
 import { SconceError, toSconceError } from '@sconce/errors';
-import { type MicroBatcher, type BatchableModel } from '@sconce/runtime';
+import type { BatchableModel, MicroBatcher, RunRecord } from '@sconce/runtime';
 import { sliceRows, type Tensor } from '@sconce/tensor';
 import type { RunPiece, RunRequest } from './dataset-protocol.ts';
 
@@ -12,6 +12,8 @@ export interface RowRunOptions {
   readonly signal: AbortSignal;
   /** The batch's trace, to which runs that others shared link. */
   readonly label?: string;
+  /** Told of the runs that the rows took. */
+  readonly onRuns?: (runs: readonly RunRecord[]) => void;
 }
 
 /**
@@ -59,6 +61,7 @@ async function submit(batcher: MicroBatcher, request: RunRequest, options: RowRu
     runRows: options.runRows,
     ...(label === undefined ? {} : { label }),
   });
+  options.onRuns?.(reply.runs);
   return reply.outputs;
 }
 

@@ -1,10 +1,20 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { SconceError, toSconceError } from '@sconce/errors';
+import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import type { DeliveredRequest, RequestTiming } from '@sconce/queue';
 import { MicroBatcher, type RunRecord } from '@sconce/runtime';
-import { SpanKind, contextWithSpan, extractContext, spanAt, trace, type Link, type Telemetry } from '@sconce/telemetry';
+import {
+  SpanKind,
+  contextWithSpan,
+  extractContext,
+  spanAt,
+  spanOf,
+  traceFields,
+  type Link,
+  type Logger,
+  type Telemetry,
+} from '@sconce/telemetry';
 import type { Tensor } from '@sconce/tensor';
-import { TELEMETRY } from '../tokens.ts';
+import { LOGGER, TELEMETRY } from '../tokens.ts';
 import { RunStatistics } from './run-statistics.ts';
 import { ServedModels } from './served-models.ts';
 
@@ -18,6 +28,7 @@ export class InferenceProcessor {
     @Inject(MicroBatcher) private readonly batcher: MicroBatcher,
     @Inject(RunStatistics) private readonly statistics: RunStatistics,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /** Answers the request, or throws its error. */
@@ -46,17 +57,24 @@ export class InferenceProcessor {
       return { outputs: reply.outputs, timing: timingOf(delivered, runs) };
     } catch (error) {
       failure = toSconceError(error);
+      this.#log(delivered, failure);
       throw failure;
     } finally {
       this.#record(delivered, runs, failure);
     }
   }
 
+  #log({ model, version, request, delivery }: DeliveredRequest, failure: SconceError): void {
+    const about = { model, version, request: request.id, delivery, ...traceFields(request.trace) };
+    this.logger[ERROR_POLICY[failure.code].logLevel]({ err: failure, ...about }, 'request failed');
+  }
+
   #record(delivered: DeliveredRequest, runs: readonly RunRecord[], failure: SconceError | undefined): void {
     const { metrics } = this.telemetry;
     const { model, lane, request, inputs } = delivered;
     const outcome = failure?.code ?? 'ok';
-    metrics.queueWait.record(Math.max(0, delivered.takenAtMs - request.acceptedAtMs) / 1_000, { lane, model });
+    const waitSeconds = Math.max(0, delivered.takenAtMs - request.acceptedAtMs) / 1_000;
+    metrics.queueWait.record(waitSeconds, { lane, model }, spanOf(request.trace));
     metrics.rows.add(inputs[0]?.shape[0] ?? 1, { lane, model, outcome });
     const timing = failure === undefined ? timingOf(delivered, runs) : undefined;
     this.statistics.recordRequest(delivered, timing, Math.max(0, epochMs() - request.acceptedAtMs));
@@ -120,7 +138,7 @@ export class InferenceProcessor {
 }
 
 function linkTo(traceparent: string): Link[] {
-  const context = trace.getSpanContext(extractContext({ traceparent }));
+  const context = spanOf({ traceparent });
   return context === undefined ? [] : [{ context }];
 }
 

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ModelStatisticsWriter, type DeliveredRequest, type RequestTiming } from '@sconce/queue';
-import type { FinishedRun } from '@sconce/runtime';
-import type { Logger, Telemetry } from '@sconce/telemetry';
+import type { FinishedRun, MicroBatcher } from '@sconce/runtime';
+import { spanOf, type Logger, type Telemetry } from '@sconce/telemetry';
 import type { WorkerConfig } from '../config.ts';
 import { CONFIG, LOGGER, TELEMETRY } from '../tokens.ts';
 import { HeldModelsMetrics } from './held-models.ts';
@@ -23,11 +23,25 @@ export class RunStatistics {
     });
   }
 
+  /** Feeds the gauges of the threads; to be called once. */
+  watch(batcher: Pick<MicroBatcher, 'running' | 'waiting'>, threads: number): void {
+    const { metrics } = this.telemetry;
+    metrics.threads.observe(() => {
+      const busy = Math.min(batcher.running, threads);
+      return [
+        { value: busy, labels: { state: 'busy' } },
+        { value: threads - busy, labels: { state: 'idle' } },
+      ];
+    });
+    metrics.waitingRequests.observe(() => [{ value: batcher.waiting, labels: {} }]);
+  }
+
   /** One session call has ended. */
-  recordRun({ model, rows, outcome }: FinishedRun): void {
+  recordRun({ model, rows, labels: traceparents, outcome }: FinishedRun): void {
     const { metrics } = this.telemetry;
     const labels = { model: model.name };
     if ('error' in outcome) {
+      metrics.runFailures.add(1, { ...labels, error: outcome.error });
       if (outcome.error === 'thread_crashed') {
         metrics.threadCrashes.add(1, labels);
         this.#held.forgetThreads();
@@ -38,7 +52,9 @@ export class RunStatistics {
     const runMs = runEndMs - runStartMs;
     this.#held.record(outcome.timing);
     metrics.batchRows.record(rows, labels);
-    metrics.runDuration.record(runMs / 1_000, labels);
+    const [traceparent] = traceparents;
+    metrics.runDuration.record(runMs / 1_000, labels, traceparent === undefined ? undefined : spanOf({ traceparent }));
+    metrics.threadBusy.add((runMs + loadMs) / 1_000, {});
     if (loadMs > 0) {
       metrics.modelLoads.add(1, labels);
       metrics.modelLoadDuration.record(loadMs / 1_000, labels);

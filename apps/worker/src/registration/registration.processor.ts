@@ -13,7 +13,16 @@ import {
   type StoredFile,
 } from '@sconce/models';
 import type { RegistrationJob } from '@sconce/queue';
-import { SpanKind, contextWithSpan, extractContext, spanAt, type Logger, type Telemetry } from '@sconce/telemetry';
+import {
+  SpanKind,
+  contextWithSpan,
+  extractContext,
+  spanAt,
+  spanOf,
+  traceFields,
+  type Logger,
+  type Telemetry,
+} from '@sconce/telemetry';
 import type { WorkerConfig } from '../config.ts';
 import { CONFIG, LOGGER, TELEMETRY } from '../tokens.ts';
 import { runIsolated } from './isolated-process.ts';
@@ -54,7 +63,7 @@ export class RegistrationProcessor {
     let failure: SconceError | undefined;
     try {
       await inScratchFolder((folder) => this.#register(manifest, folder, stages));
-      this.logger.info({ model, version, ms: Date.now() - startMs }, 'model is ready');
+      this.logger.info({ model, version, ms: Date.now() - startMs, ...traceFields(job.trace) }, 'model is ready');
     } catch (error) {
       failure = toSconceError(error);
       throw failure;
@@ -64,8 +73,9 @@ export class RegistrationProcessor {
   }
 
   /** Writes the reason where `GET /v1/models/…` shows it. */
-  async fail({ model, version }: RegistrationJob, error: SconceError): Promise<void> {
-    this.logger.warn({ err: error, model, version }, 'registration failed');
+  async fail({ model, version, trace }: RegistrationJob, error: SconceError): Promise<void> {
+    const about = { model, version, ...traceFields(trace) };
+    this.logger.warn({ err: error, ...about }, 'registration failed');
     try {
       await this.repository.update(model, version, {
         status: 'failed',
@@ -73,7 +83,7 @@ export class RegistrationProcessor {
       });
     } catch (cause) {
       // The version may have been deleted meanwhile: then there is nobody to tell.
-      this.logger.error({ err: cause, model, version }, 'could not record the failure');
+      this.logger.error({ err: cause, ...about }, 'could not record the failure');
     }
   }
 
@@ -216,8 +226,10 @@ export class RegistrationProcessor {
   }
 
   #trace(job: RegistrationJob, startMs: number, stages: readonly StageTime[], failure: SconceError | undefined): void {
+    const { tracer, metrics } = this.telemetry;
+    const seconds = (Date.now() - startMs) / 1_000;
+    metrics.registrationDuration.record(seconds, { outcome: failure?.code ?? 'ready' }, spanOf(job.trace));
     if (job.trace === undefined) return;
-    const { tracer } = this.telemetry;
     const attributes = { 'sconce.model': job.model, 'sconce.version': job.version };
     const parent = extractContext(job.trace);
     const error = failure === undefined ? {} : { error: failure };

@@ -150,6 +150,7 @@ it('tries again until the receiver accepts, always under the same id and with th
     ['webhook not delivered', 2],
     ['webhook delivered', 3],
   ]);
+  expect(new Set(logged.map((line) => line['trace_id']))).toEqual(new Set([TRACE.traceId]));
   expect(new Set(received.map(({ headers, body }) => `${headers['webhook-id']} ${body}`)).size).toBe(1);
   const spans = await collector.waitFor((all) => all.length === 3);
   expect(spans).toMatchObject(

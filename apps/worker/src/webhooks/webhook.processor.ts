@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { WebhookJob, WebhookOutcome } from '@sconce/queue';
-import { SpanKind, extractContext, spanAt, type Logger, type Telemetry } from '@sconce/telemetry';
+import { SpanKind, extractContext, spanAt, traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
 import { CONFIG, LOGGER, TELEMETRY } from '../tokens.ts';
 import { deliverWebhook } from './webhook-delivery.ts';
 import { VERSION } from '../version.ts';
@@ -29,12 +29,14 @@ export class WebhookProcessor {
     const about = { ...namesOf(job), attempt, ms: endMs - startMs };
     if (outcome.delivered) this.logger.info({ ...about, status: outcome.status }, 'webhook delivered');
     else this.logger.info({ ...about, reason: outcome.reason }, 'webhook not delivered');
+    this.telemetry.metrics.webhooks.add(1, { outcome: outcome.delivered ? 'delivered' : 'failed' });
     this.#trace(job, { attempt, startMs, endMs, outcome });
     return outcome;
   }
 
   /** The last attempt has failed: whoever waits for the event has to ask. */
   giveUp(job: WebhookJob, reason: string, attempts: number): void {
+    this.telemetry.metrics.webhooks.add(1, { outcome: 'given_up' });
     this.logger.warn({ ...namesOf(job), attempts, reason }, 'webhook given up');
   }
 
@@ -69,6 +71,6 @@ export class WebhookProcessor {
 }
 
 /** Of the URL nothing but the host: a path or a query can be a secret. */
-function namesOf({ eventId, type, url }: WebhookJob): Readonly<Record<string, string | undefined>> {
-  return { eventId, type, host: URL.parse(url)?.host };
+function namesOf({ eventId, type, url, trace }: WebhookJob): Readonly<Record<string, string | undefined>> {
+  return { eventId, type, host: URL.parse(url)?.host, ...traceFields(trace) };
 }

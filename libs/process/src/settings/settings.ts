@@ -91,6 +91,19 @@ export const SETTINGS = {
     about: 'Least level that is logged.',
     fallback: 'info',
   }),
+  SCONCE_TRACES_PER_SECOND: integer({
+    programs: BOTH,
+    about:
+      'New traces a second that each process records, at most, of those that `OTEL_TRACES_SAMPLER` takes; a caller’s own decision holds. Bounds what tracing costs under load.',
+    fallback: 'no bound',
+  }),
+  SCONCE_TRACE_URL: text({
+    programs: ['api', 'cli'],
+    expected: 'http(s)://host:port',
+    pattern: /^https?:\/\//,
+    about:
+      'Where traces can be looked up: the query address of Jaeger (`http://jaeger:16686`) or Tempo (`http://tempo:3200`). Jobs and batches then have the address of their trace, which `sconce trace` reads; set for `sconce`, it comes before what the server says.',
+  }),
   SCONCE_WEBHOOK_ALLOW_PRIVATE: flag({
     programs: BOTH,
     about: 'Whether webhooks may go to private addresses, and without TLS.',

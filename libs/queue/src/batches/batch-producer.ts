@@ -22,7 +22,7 @@ import {
 } from './batch-contracts.ts';
 import { BatchQueues } from './batch-queues.ts';
 import type { BatchRecord } from './batch-record.ts';
-import { BatchRecords, batchNotFound } from './batch-records.ts';
+import { BatchRecords, batchNotFound, unfinishedBatches } from './batch-records.ts';
 import type { ModelLookup } from './model-lookup.ts';
 
 export interface BatchProducerOptions {
@@ -189,10 +189,7 @@ export class BatchProducer {
 
   /** Those that have not ended: as many as may be at once, at most. */
   async unfinished(): Promise<BatchRecord[]> {
-    return onRedis('list the batches', async () => {
-      const records = await Promise.all((await this.#batches.unfinished()).map((id) => this.#batches.get(id)));
-      return records.filter((record) => record !== undefined);
-    });
+    return onRedis('list the batches', () => unfinishedBatches(this.#redis, this.#keys));
   }
 
   /** Results there are so far, in order. */

@@ -27,6 +27,13 @@ export interface PlannedChunkRecord {
 
 const ENDED = 60;
 
+/** Batches that have not ended, oldest first: as many as may be at once, at most. */
+export async function unfinishedBatches(redis: Redis, keys: Keys): Promise<BatchRecord[]> {
+  const ids = await redis.zrange(keys.batches('unfinished'), '0', '-1');
+  const records = await Promise.all(ids.map(async (id) => readBatchRecord(id, await redis.hgetall(keys.batch(id)))));
+  return records.filter((record) => record !== undefined);
+}
+
 /** The durable state of batches. See `batch-scripts.ts` for what each change guarantees. */
 export class BatchRecords {
   readonly #redis: Redis;

@@ -85,6 +85,8 @@ export interface FinishedRun {
   readonly model: BatchableModel;
   readonly rows: number;
   readonly requests: number;
+  /** Labels of the requests in it; at most 32. */
+  readonly labels: readonly string[];
   /** How it ended: with its timing, or with an error's code. */
   readonly outcome: { readonly timing: ThreadTiming } | { readonly error: ErrorCode };
 }

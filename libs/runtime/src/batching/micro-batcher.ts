@@ -245,6 +245,8 @@ export class MicroBatcher {
   async #runPieces({ model, share }: Run, pieces: readonly Piece[]): Promise<void> {
     const rows = pieces.reduce((sum, piece) => sum + piece.rows, 0);
     const runRows = model.axis === 'locked' ? model.maxBatchRows : rows;
+    const labels = pieces.flatMap(({ pending }) => pending.request.label ?? []).slice(0, MAX_LABELS);
+    const about = { model, rows, requests: pieces.length, labels };
     let result: RunResult;
     try {
       result = await this.#runner.run({
@@ -254,19 +256,19 @@ export class MicroBatcher {
         ...(model.axis === 'none' ? {} : { rows: { inputs: model.rowInputs, count: runRows } }),
       });
     } catch (error) {
-      this.#onRun({ model, rows, requests: pieces.length, outcome: { error: toSconceError(error).code } });
+      this.#onRun({ ...about, outcome: { error: toSconceError(error).code } });
       throw error;
     }
     const { outputs, timing } = result;
     share.estimate.record(runRows, timing.runEndMs - timing.runStartMs);
-    this.#onRun({ model, rows, requests: pieces.length, outcome: { timing } });
+    this.#onRun({ ...about, outcome: { timing } });
     if (model.axis !== 'none') checkRows(outputs, runRows);
     const shared = {
       ...timing,
       answeredAtMs: epochMs(),
       batchRows: rows,
       batchRequests: pieces.length,
-      labels: pieces.flatMap(({ pending }) => pending.request.label ?? []).slice(0, MAX_LABELS),
+      labels,
     };
     let start = 0;
     for (const piece of pieces) {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { openDataset, type RowBlock } from '@sconce/datasets';
 import type { BlobBody } from '@sconce/storage';
 import type { ChunkPart } from '@sconce/queue';
-import type { DatasetTasks, ScoreTask } from '../dataset-protocol.ts';
+import type { ChunkTimes, DatasetTasks, ScoreTask } from '../dataset-protocol.ts';
 import { requestScoring } from './request-scoring.ts';
 import { tableScoring } from './table-scoring.ts';
 import type { TaskContext } from './task-context.ts';
@@ -54,6 +54,7 @@ export async function scoreChunk(task: ScoreTask, context: TaskContext): Promise
   let failed = 0;
   let bytes = 0;
   let trailer = 0;
+  const clock = new ChunkClock();
   await using reader = await openDataset(await context.sources.open(plan.dataset), plan.format, { csv: plan.csv });
   const blocks = reader.read({
     range,
@@ -63,7 +64,8 @@ export async function scoreChunk(task: ScoreTask, context: TaskContext): Promise
   });
 
   async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
-    for await (const block of inOrder(blocks, (own) => scoring.begin(own, context), signal)) {
+    for await (const block of inOrder(blocks, (own) => scoring.begin(own, context), { signal, clock })) {
+      clock.enter('writeMs');
       const { body: pieces, errors: lines } = block.write();
       rows += block.rows;
       failed += block.failed;
@@ -102,7 +104,7 @@ export async function scoreChunk(task: ScoreTask, context: TaskContext): Promise
       ...(errorBytes > 0 ? { errors: { key: `${name}.err`, bytes: errorBytes } } : {}),
     };
     if (rows === 0 && task.giveUp === undefined) await store.delete(`${name}.out`);
-    return { part };
+    return { part, times: clock.times() };
   } catch (error) {
     await errors.abandon(error);
     throw error;
@@ -113,7 +115,7 @@ export async function scoreChunk(task: ScoreTask, context: TaskContext): Promise
 async function* inOrder(
   blocks: AsyncIterable<RowBlock>,
   begin: (block: RowBlock) => Promise<ScoredBlock>,
-  signal: AbortSignal,
+  { signal, clock }: { readonly signal: AbortSignal; readonly clock: ChunkClock },
 ): AsyncGenerator<ScoredBlock, void, undefined> {
   const iterator = blocks[Symbol.asyncIterator]();
   const begun: Promise<ScoredBlock>[] = [];
@@ -122,6 +124,7 @@ async function* inOrder(
   try {
     for (;;) {
       signal.throwIfAborted();
+      clock.enter('readMs');
       while (!ended && begun.length < ahead) {
         const step = await iterator.next();
         if (step.done === true) {
@@ -133,6 +136,7 @@ async function* inOrder(
         block.catch(() => undefined);
         begun.push(block);
       }
+      clock.enter('waitMs');
       const next = await begun.shift();
       if (next === undefined) return;
       const fits = Math.floor(AHEAD_BYTES / Math.max(1, next.inputBytes));
@@ -142,6 +146,25 @@ async function* inOrder(
   } finally {
     await Promise.allSettled(begun);
     await iterator.return?.();
+  }
+}
+
+/** Adds up the time from one stage to the next. */
+class ChunkClock {
+  readonly #times = { readMs: 0, waitMs: 0, writeMs: 0 };
+  #stage: keyof ChunkTimes = 'readMs';
+  #sinceMs = performance.now();
+
+  enter(stage: keyof ChunkTimes): void {
+    const nowMs = performance.now();
+    this.#times[this.#stage] += nowMs - this.#sinceMs;
+    this.#sinceMs = nowMs;
+    this.#stage = stage;
+  }
+
+  times(): ChunkTimes {
+    this.enter('writeMs');
+    return { ...this.#times };
   }
 }
 

@@ -1,0 +1,115 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Command } from 'commander';
+import type { SconceClient } from '@sconce/client';
+import { SconceError } from '@sconce/errors';
+import { renderWaterfall, type SpanRecord } from '@sconce/telemetry';
+import type { CliConfig } from '../config.ts';
+import { UsageError, failure } from '../output/failure.ts';
+import { Terminal } from '../output/terminal.ts';
+import { fetchTrace } from '../trace/fetch-trace.ts';
+import { tracedBatch, tracedJob, type TracedWork } from '../trace/traced-work.ts';
+import { connect } from './connect.ts';
+
+interface TraceOptions {
+  readonly attributes?: boolean;
+  readonly json?: boolean;
+}
+
+const TRACE_ID = /^[0-9a-f]{32}$/;
+const MAX_WIDTH = 160;
+const DEFAULT_WIDTH = 100;
+/** Processes send their spans once a second. */
+const SENT_AFTER_MS = 1_500;
+const LOOKS = 4;
+const LOOK_EVERY_MS = 500;
+
+/** `sconce trace`: where the time of a job or batch went. */
+export function traceCommand(config: CliConfig): Command {
+  return new Command('trace')
+    .description('where the time of a job, a batch or a trace went: a waterfall')
+    .argument('<id>', 'of a job, a batch (batch_…) or a trace (32 hexadecimal digits, as in `traceparent`)')
+    .option('--attributes', 'show what the spans say of themselves')
+    .option('--json', 'print the spans as JSON')
+    .addHelpText(
+      'after',
+      '\nThe trace comes from the backend that SCONCE_TRACE_URL names, here or at the server; `sconce up` is one itself. Without one, or\nwhere it was not sampled, the job or batch tells what it knows.',
+    )
+    .action(async (id: string, options: TraceOptions) => {
+      await trace(config, id, options);
+    });
+}
+
+async function trace(config: CliConfig, id: string, options: TraceOptions): Promise<void> {
+  if (id.trim() === '') throw new UsageError('The id is empty.', 'For example: sconce trace batch_0123…');
+  const terminal = new Terminal({ json: options.json === true });
+  const client = connect(config);
+  if (TRACE_ID.test(id)) {
+    const url = await urlOf(config, client, id);
+    const spans = await fetchTrace(url);
+    if (spans.length === 0) throw notThere(id, url);
+    show(terminal, spans, options);
+    terminal.result({ trace_id: id, source: 'backend', spans });
+    return;
+  }
+  const work = await find(client, id);
+  const found = await recorded(config, client, work);
+  const { id: of, status, traceId } = work;
+  terminal.print(work.title);
+  if (found.spans.length === 0) terminal.note(found.why);
+  const source = found.spans.length > 0 ? 'backend' : 'record';
+  const spans = source === 'backend' ? found.spans : work.stages;
+  show(terminal, spans, source === 'backend' ? options : { ...options, title: 'its own record' });
+  terminal.result({ id: of, status, trace_id: traceId ?? null, source, spans });
+}
+
+async function find(client: SconceClient, id: string): Promise<TracedWork> {
+  return id.startsWith('batch_')
+    ? tracedBatch(await client.batches.get(id), Date.now())
+    : tracedJob(await client.jobs.get(id), Date.now());
+}
+
+/** The recorded spans of a job or batch, or why there are none. */
+async function recorded(
+  config: CliConfig,
+  client: SconceClient,
+  { traceId, endedAtMs }: TracedWork,
+): Promise<{ readonly spans: readonly SpanRecord[]; readonly why: string }> {
+  if (traceId === undefined)
+    return { spans: [], why: 'No trace of it was recorded: tracing is off, or it was not sampled.' };
+  let url: string;
+  try {
+    url = await urlOf(config, client, traceId);
+  } catch (error) {
+    if (error instanceof SconceError && error.code === 'not_found') return { spans: [], why: error.message };
+    throw error;
+  }
+  const sentInMs = endedAtMs === undefined ? 0 : endedAtMs + SENT_AFTER_MS - Date.now();
+  await delay(Math.min(SENT_AFTER_MS, Math.max(0, sentInMs)));
+  const isRecent = sentInMs > -SENT_AFTER_MS;
+  for (let look = 1; ; look += 1) {
+    const spans = await fetchTrace(url);
+    if (spans.length > 0 || !isRecent || look === LOOKS) return { spans, why: notThere(traceId, url).message };
+    await delay(LOOK_EVERY_MS);
+  }
+}
+
+async function urlOf({ traceUrl }: CliConfig, client: SconceClient, traceId: string): Promise<string> {
+  return traceUrl === undefined ? client.traceUrl(traceId) : `${traceUrl}/api/traces/${traceId}`;
+}
+
+function notThere(traceId: string, url: string): SconceError {
+  return failure(
+    'not_found',
+    `The backend at ${new URL(url).origin} does not have trace ${traceId}.`,
+    'It may have been dropped, or not have been sampled or sent yet.',
+  );
+}
+
+function show(
+  terminal: Terminal,
+  spans: readonly SpanRecord[],
+  { attributes = false, title }: TraceOptions & { readonly title?: string },
+): void {
+  const width = Math.min(MAX_WIDTH, process.stdout.columns ?? DEFAULT_WIDTH);
+  terminal.print(renderWaterfall(spans, { width, attributes, ...(title === undefined ? {} : { title }) }).trimEnd());
+}

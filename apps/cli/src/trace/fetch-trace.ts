@@ -1,0 +1,32 @@
+import { SconceError, toSconceError } from '@sconce/errors';
+import { readStoredTrace, type SpanRecord } from '@sconce/telemetry';
+import { failure } from '../output/failure.ts';
+
+const TIMEOUT_MS = 10_000;
+const HINT = 'See that SCONCE_TRACE_URL names the query address of Jaeger (port 16686) or Tempo (port 3200).';
+
+/**
+ * A trace out of a backend's query API; empty where it does not have it.
+ * @throws SconceError `server_unreachable` where nothing answers, or something that is no trace backend.
+ */
+export async function fetchTrace(url: string): Promise<readonly SpanRecord[]> {
+  let response: Response;
+  let body: unknown;
+  try {
+    response = await fetch(url, { headers: { accept: 'application/json' }, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    if (response.status === 404) return [];
+    body = await response.json();
+  } catch (cause) {
+    const { message } = toSconceError(cause);
+    throw failure('server_unreachable', `No trace backend answers at ${url}: ${message}.`, HINT, cause);
+  }
+  if (!response.ok) {
+    throw failure('server_unreachable', `The trace backend answered ${response.status} at ${url}.`, HINT);
+  }
+  try {
+    return readStoredTrace(body);
+  } catch (cause) {
+    const why = cause instanceof SconceError ? cause.message : String(cause);
+    throw failure('server_unreachable', `What answers at ${url} is no trace backend: ${why}.`, HINT, cause);
+  }
+}

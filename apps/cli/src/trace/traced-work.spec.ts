@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import type { Batch, Job } from '@sconce/client';
+import { renderWaterfall } from '@sconce/telemetry';
+import { tracedBatch, tracedJob } from './traced-work.ts';
+
+const job: Job = {
+  id: 'j',
+  object: 'job',
+  model: 'm',
+  version: '1',
+  status: 'succeeded',
+  created_at: 1,
+  timestamps_ms: { accepted: 1_000, started: 1_040, finished: 1_100 },
+  timing: { queue_ms: 40, batch_ms: 10, run_ms: 40, batch_rows: 8 },
+};
+const batch = {
+  id: 'batch_1',
+  model: 'm',
+  version: '1',
+  status: 'completed',
+  request_counts: { total: 9, completed: 8, failed: 1 },
+  errors: null,
+  trace_id: 'a'.repeat(32),
+  timestamps_ms: { created: 1_000, in_progress: 1_200, finalizing: 1_900, completed: 2_000 },
+} as unknown as Batch;
+
+const draw = (stages: ReturnType<typeof tracedJob>['stages']): string =>
+  renderWaterfall(stages, { width: 60, title: 'record' });
+
+describe('what is known without a backend', () => {
+  it('of a job that has ended', () => {
+    const work = tracedJob(job, 9_999);
+    expect(work).toMatchObject({ endedAtMs: 1_100, traceId: undefined, title: 'job j: succeeded, m version 1' });
+    expect(draw(work.stages)).toMatchInlineSnapshot(`
+      "record  5 spans, 100.00 ms
+      └─ job                     100.00 ms  |████████████████████|
+         ├─ queued                40.00 ms  |████████            |
+         ├─ waiting for a run     10.00 ms  |        ██          |
+         ├─ run of 8 rows         40.00 ms  |          ████████  |
+         └─ answering             10.00 ms  |                  ██|
+      "
+    `);
+  });
+
+  it('of one that waits, runs, or failed', () => {
+    const { timing: _, ...bare } = job;
+    const waits = tracedJob({ ...bare, status: 'queued', timestamps_ms: { accepted: 1_000 } }, 3_000);
+    expect(draw(waits.stages)).toMatch(/job +2000.00 ms[^\n]*\n +└─ queued +2000.00 ms[^\n]*\n$/);
+    const runs = tracedJob({ ...bare, status: 'running', timestamps_ms: { accepted: 1_000, started: 2_000 } }, 3_000);
+    expect(draw(runs.stages)).toMatch(/queued +1000.00 ms[^\n]*\n +└─ running +1000.00 ms/);
+    const failed = tracedJob({ ...bare, status: 'failed', error: { code: 'x', message: 'no' } }, 9_999);
+    expect(draw(failed.stages)).toMatch(/job +100.00 ms.*ERROR no\n.*queued +40.00 ms.*\n.*running +60.00 ms/);
+  });
+
+  it('of a batch, whichever states it went through', () => {
+    const work = tracedBatch(batch, 9_999);
+    expect(work.title).toBe('batch batch_1: completed, 8 rows, 1 failed, m version 1');
+    expect(draw(work.stages)).toMatchInlineSnapshot(`
+      "record  4 spans, 1000.00 ms
+      └─ batch             1000.00 ms  |█████████████████████████|
+         ├─ validating      200.00 ms  |█████                    |
+         ├─ in_progress     700.00 ms  |     ██████████████████  |
+         └─ finalizing      100.00 ms  |                      ███|
+      "
+    `);
+    // The end of the run before a retry is none of this one's.
+    const again = { created: 1_000, completed: 1_500, in_progress: 2_000 };
+    const retried = tracedBatch({ ...batch, status: 'in_progress', timestamps_ms: again }, 4_000);
+    expect(retried.endedAtMs).toBeUndefined();
+    expect(draw(retried.stages)).toMatch(/validating +1000.00 ms[^\n]*\n[^\n]*in_progress +2000.00 ms/);
+  });
+});

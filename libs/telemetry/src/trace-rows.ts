@@ -1,0 +1,64 @@
+import type { SpanRecord } from './span-record.ts';
+
+/** A span in its place in the tree. */
+export interface TraceRow {
+  readonly span: SpanRecord;
+  /** What is drawn before its name: `│  └─ `. */
+  readonly indent: string;
+}
+
+/** The spans of one trace, in the order in which a tree shows them. */
+export interface TraceRows {
+  readonly traceId: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly rows: readonly TraceRow[];
+}
+
+/** Deeper spans are drawn no further right: a chain of thousands must not make megabytes of blanks. */
+const MAX_INDENT_CHARS = 150;
+
+/**
+ * Orders spans as one tree per trace: children by start, beneath their parents; a span whose parent is not among them is a root.
+ */
+export function traceRows(spans: readonly SpanRecord[]): readonly TraceRows[] {
+  const traces = Map.groupBy(spans, (span) => span.traceId);
+  return [...traces].map(([traceId, members]) => rowsOf(traceId, members));
+}
+
+function rowsOf(traceId: string, members: readonly SpanRecord[]): TraceRows {
+  const spans = members.toSorted((a, b) => a.startMs - b.startMs);
+  const ids = new Set(spans.map((span) => span.spanId));
+  const children = Map.groupBy(spans, (span) => span.parentSpanId);
+  const startMs = spans[0]?.startMs ?? 0;
+  const endMs = spans.reduce((latest, span) => Math.max(latest, span.endMs), startMs);
+  const rows: TraceRow[] = [];
+  const drawn = new Set<SpanRecord>();
+  // An explicit stack: a chain of spans may be longer than the call stack.
+  const draw = (roots: readonly SpanRecord[]): void => {
+    const stack = toFrames(roots, '');
+    for (let frame = stack.pop(); frame !== undefined; frame = stack.pop()) {
+      const { span, indent, isLast } = frame;
+      if (drawn.has(span)) continue;
+      drawn.add(span);
+      rows.push({ span, indent: `${indent}${isLast ? '└─ ' : '├─ '}` });
+      const inner = indent.length < MAX_INDENT_CHARS ? `${indent}${isLast ? '   ' : '│  '}` : indent;
+      stack.push(...toFrames(children.get(span.spanId) ?? [], inner));
+    }
+  };
+  draw(spans.filter((span) => span.parentSpanId === undefined || !ids.has(span.parentSpanId)));
+  // Spans that are each other's parents hang from no root; broken data is shown all the same.
+  for (const span of spans) if (!drawn.has(span)) draw([span]);
+  return { traceId, startMs, endMs, rows };
+}
+
+interface Frame {
+  readonly span: SpanRecord;
+  readonly indent: string;
+  readonly isLast: boolean;
+}
+
+/** Last first, so that popping gives them in order. */
+function toFrames(spans: readonly SpanRecord[], indent: string): Frame[] {
+  return spans.map((span, index) => ({ span, indent, isLast: index === spans.length - 1 })).toReversed();
+}
