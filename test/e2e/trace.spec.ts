@@ -156,6 +156,13 @@ describe('a batch', () => {
       'sconce.batch.rows': 10_000,
       'sconce.batch.chunks': chunks.length,
     });
+    const metrics = await (await fetch(`${stack.workers[0]?.ready.metricsUrl}/metrics`)).text();
+    expect(metrics).toContain(`sconce_chunks_total{model="affine",outcome="committed"} ${chunks.length}\n`);
+    expect(metrics).toContain('sconce_batches_total{outcome="completed"} 1\n');
+    expect(metrics).toMatch(/^sconce_queue_wait_seconds_count\{lane="batch",model="affine"\} \d+$/m);
+    expect(metrics).toMatch(/^sconce_thread_busy_seconds_total 0\.\d+$/m);
+    expect(metrics).toMatch(/^sconce_threads\{state="idle"\} [1-9]\d*$/m);
+    expect(metrics).toMatch(/^sconce_registration_duration_seconds_count\{outcome="ready"\} \d+$/m);
   });
 
   it('that its caller did not sample has none', async () => {
