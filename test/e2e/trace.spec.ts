@@ -244,6 +244,19 @@ describe('sconce trace', () => {
     });
   });
 
+  it('does without a backend that only the server can reach', async () => {
+    const api = await stack.startApi({ SCONCE_TRACE_URL: 'http://127.0.0.1:9' });
+    const { id } = await submit();
+    const env = { SCONCE_URL: api.ready.url ?? '', SCONCE_TRACE_URL: '' };
+    const drawn = await run([id], env);
+    expect(drawn).toMatchObject({ code: 0, stdout: expect.stringContaining('its own record') });
+    expect(drawn.stderr).toMatch(
+      /No trace backend answers at http:\/\/127\.0\.0\.1:9\/api\/traces\/.*\nSet SCONCE_TRACE_URL/,
+    );
+    expect((await run(['c'.repeat(32)], env)).code).toBe(1);
+    expect(await api.stop()).toBe(0);
+  });
+
   it.each<[string[], Record<string, string>, number, RegExp]>([
     [['no-such-job'], {}, 1, /no job "no-such-job".*\nGive the id/],
     [['batch_none'], {}, 1, /no batch "batch_none".*\n`sconce batches`/],

@@ -132,9 +132,14 @@ export async function poolBacklog(redis: Redis, keys: Keys, pool: string): Promi
     read.llen(`${queue}:wait`).zcard(`${queue}:prioritized`).zcard(`${queue}:delayed`).llen(`${queue}:active`);
   }
   const replies = ((await onRedis('count the backlog', () => read.exec())) ?? []).map(([, reply]) => reply);
-  const words = Object.values((replies[0] ?? {}) as Record<string, string>).map(
-    (word) => JSON.parse(word) as { readonly atMs: number; readonly rates: Rates },
-  );
+  const said = Object.entries((replies[0] ?? {}) as Record<string, string>).map(([id, word]) => ({
+    id,
+    ...(JSON.parse(word) as { readonly atMs: number; readonly rates: Rates }),
+  }));
+  // Workers come and go as long as the pool is there: what they said must not gather.
+  const old = said.filter(({ atMs }) => atMs < Date.now() - KEEP_SECONDS * 1_000).map(({ id }) => id);
+  if (old.length > 0) await onRedis('forget workers', () => redis.hdel(keys.poolRates(pool), ...old));
+  const words = said.filter(({ id }) => !old.includes(id));
   const fresh = words.filter(({ atMs }) => atMs > Date.now() - FRESH_MS);
   const total = { waiting: 0, prioritized: 0, delayed: 0, active: 0 };
   let seconds = 0;

@@ -35,6 +35,8 @@ it('counts every queue by state, tells the age of what comes next, and knows poo
   await add(now - 90_000, { priority: 9 });
   await add(now - 30_000, { priority: 3 });
   await add(now - 99_000, { delay: 3_600_000 });
+  const word = (agoMs: number): string => JSON.stringify({ v: 1, atMs: now - agoMs, rates: { batch: 9 } });
+  await redis.hset(keys.poolRates('gpu'), { gone: word(3_600_000), forgotten: word(90_000_000) });
   const reporter = new PoolReporter(config, { pool: 'gpu', id: 'w1' }, () => undefined);
   const producer = new InferenceProducer(config);
   const inputs = [{ name: 'x', datatype: 'UINT8' as const, shape: [1], data: new Uint8Array(1) }];
@@ -55,6 +57,7 @@ it('counts every queue by state, tells the age of what comes next, and knows poo
   // The oldest of those without a priority; the head of those with one is younger.
   expect(gpu?.oldestAgeMs).toBeGreaterThanOrEqual(60_000);
   expect(gpu?.oldestAgeMs).toBeLessThan(89_000);
+  expect(await redis.hkeys(keys.poolRates('gpu'))).toEqual(['gone', 'w1']);
   await producer.close();
   expect(await producer.census()).toBeUndefined();
   await batch.close();
