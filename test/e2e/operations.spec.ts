@@ -52,6 +52,14 @@ describe('the port for probes', () => {
     expect(waiting.seconds).toBeGreaterThan(0);
     // One job of this model takes no second: known from the worker that was there.
     expect(waiting.seconds).toBeLessThan(20);
+    const shown = await (await metrics('/metrics')).text();
+    expect(shown).toContain('sconce_queue_jobs{queue="sconce.default.batch",state="waiting"} 20\n');
+    expect(shown).toMatch(/^sconce_queue_oldest_age_seconds\{queue="sconce\.default\.batch"\} (?!0$)[\d.]+$/m);
+    expect(shown).toMatch(/^sconce_queue_jobs\{queue="sconce\.registration",state="waiting"\} 0$/m);
+    expect(shown).toMatch(/^sconce_pool_workers\{pool="default"\} [01]$/m);
+    expect(shown).toMatch(/^sconce_pool_backlog_seconds\{pool="default"\} [\d.]+$/m);
+    expect(shown).toMatch(/^sconce_redis_up 1$/m);
+    expect(shown).toMatch(/^sconce_redis_memory_bytes\{kind="used"\} \d{6,}$/m);
     await stack.startWorker();
     await eventually(async () => expect((await backlog()).jobs).toBe(0), { timeoutMs: 15_000 });
     expect((await metrics('/backlog/no%20pool')).status).toBe(404);

@@ -156,6 +156,13 @@ describe('a batch', () => {
       'sconce.batch.rows': 10_000,
       'sconce.batch.chunks': chunks.length,
     });
+    const metrics = await (await fetch(`${stack.workers[0]?.ready.metricsUrl}/metrics`)).text();
+    expect(metrics).toContain(`sconce_chunks_total{model="affine",outcome="committed"} ${chunks.length}\n`);
+    expect(metrics).toContain('sconce_batches_total{outcome="completed"} 1\n');
+    expect(metrics).toMatch(/^sconce_queue_wait_seconds_count\{lane="batch",model="affine"\} \d+$/m);
+    expect(metrics).toMatch(/^sconce_thread_busy_seconds_total 0\.\d+$/m);
+    expect(metrics).toMatch(/^sconce_threads\{state="idle"\} [1-9]\d*$/m);
+    expect(metrics).toMatch(/^sconce_registration_duration_seconds_count\{outcome="ready"\} \d+$/m);
   });
 
   it('that its caller did not sample has none', async () => {
@@ -235,6 +242,19 @@ describe('sconce trace', () => {
       source: 'record',
       spans: [{ name: 'batch' }, { name: 'validating' }, { name: 'in_progress' }, { name: 'finalizing' }],
     });
+  });
+
+  it('does without a backend that only the server can reach', async () => {
+    const api = await stack.startApi({ SCONCE_TRACE_URL: 'http://127.0.0.1:9' });
+    const { id } = await submit();
+    const env = { SCONCE_URL: api.ready.url ?? '', SCONCE_TRACE_URL: '' };
+    const drawn = await run([id], env);
+    expect(drawn).toMatchObject({ code: 0, stdout: expect.stringContaining('its own record') });
+    expect(drawn.stderr).toMatch(
+      /No trace backend answers at http:\/\/127\.0\.0\.1:9\/api\/traces\/.*\nSet SCONCE_TRACE_URL/,
+    );
+    expect((await run(['c'.repeat(32)], env)).code).toBe(1);
+    expect(await api.stop()).toBe(0);
   });
 
   it.each<[string[], Record<string, string>, number, RegExp]>([

@@ -31,6 +31,8 @@ export interface Stack {
   /** Folder of the blob store. */
   readonly data: string;
   startWorker(env?: Record<string, string>, execArgv?: readonly string[]): Promise<Process>;
+  /** Starts a further API, on a port of its own. */
+  startApi(env?: Record<string, string>): Promise<Process>;
   /** Kills the API with -9 and starts it again on the same port. */
   restartApi(): Promise<void>;
   /** Pushes a model file and waits until it is ready. */
@@ -87,6 +89,7 @@ export async function startStack(
     pushFile: (path, name) => pushFile(request, { path, name, version: '1' }),
     data: env.SCONCE_DATA,
     startWorker,
+    startApi: (extra = {}) => startProcess('api', { ...env, ...extra }),
     fetch: request,
     push: (model, { name = model, version = '1' } = {}) =>
       pushFile(request, { path: fixturePath(model), name, version }),

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startOtlpCollector, type OtlpCollector } from './index.ts';
+import { readStoredTrace, startOtlpCollector, type OtlpCollector } from './index.ts';
 
 let collector: OtlpCollector;
 beforeEach(async () => (collector = await startOtlpCollector({ maxSpans: 3, maxBodyBytes: 4_096 })));
@@ -35,6 +35,15 @@ describe('startOtlpCollector', () => {
       { name: 'b', kind: 'server', endMs: 1_700_000_000_001 },
     ]);
     expect(collector.spans[0]).not.toHaveProperty('parentSpanId');
+  });
+
+  it('answers for a trace as Jaeger’s query service does, as long as it has it', async () => {
+    await post(exportOf(span('a'), span('b', { traceId: 'b'.repeat(32) })));
+    const look = (path: string): Promise<Response> => fetch(`${collector.queryUrl}/api/traces/${path}`);
+    expect(readStoredTrace(await (await look('a'.repeat(32))).json())).toMatchObject([{ name: 'a' }]);
+    for (const path of ['c'.repeat(32), 'short', '']) expect((await look(path)).status).toBe(404);
+    collector.clear();
+    expect((await look('a'.repeat(32))).status).toBe(404);
   });
 
   it('reads every kind of attribute value', async () => {

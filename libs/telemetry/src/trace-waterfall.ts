@@ -7,7 +7,7 @@ const MAX_BAR_CHARS = 60;
 const MAX_NAME_CHARS = 48;
 /** Spans drawn of one trace. */
 const MAX_ROWS = 500;
-const MAX_ATTRIBUTES = 6;
+const MAX_ATTRIBUTES = 12;
 
 /** How a waterfall is drawn. */
 export interface WaterfallOptions {

@@ -17,6 +17,8 @@ interface RequestTrace {
   readonly startedAtMs: number;
   /** Set by the handler: what the metrics call the model. */
   model: string;
+  /** A caller that has gone may be answered all the same: a request counts once. */
+  measured: boolean;
 }
 
 /** A property of the request and no WeakMap: that made the garbage collector keep what every request left behind (measured). */
@@ -74,7 +76,7 @@ export function installRequestTrace(fastify: FastifyInstance, telemetry: Telemet
       parent,
     );
     const context = contextWithSpan(parent, span.spanContext());
-    (request as TracedRequest)[TRACE] = { span, context, startedAtMs: performance.now(), model: '' };
+    (request as TracedRequest)[TRACE] = { span, context, startedAtMs: performance.now(), model: '', measured: false };
     const { traceparent } = injectContext(context);
     if (traceparent !== undefined) reply.header('traceparent', traceparent);
     done();
@@ -101,9 +103,12 @@ export function installRequestTrace(fastify: FastifyInstance, telemetry: Telemet
 
   function measure(
     request: FastifyRequest,
-    { span, startedAtMs, model }: RequestTrace,
+    trace: RequestTrace,
     { status, error }: { readonly status: string; readonly error: string },
   ): void {
+    if (trace.measured) return;
+    trace.measured = true;
+    const { span, startedAtMs, model } = trace;
     const labels = {
       http_request_method: request.method,
       http_route: request.routeOptions.url ?? '',

@@ -76,19 +76,30 @@ async function recorded(
 ): Promise<{ readonly spans: readonly SpanRecord[]; readonly why: string }> {
   if (traceId === undefined)
     return { spans: [], why: 'No trace of it was recorded: tracing is off, or it was not sampled.' };
-  let url: string;
   try {
-    url = await urlOf(config, client, traceId);
+    return await look(await urlOf(config, client, traceId), traceId, endedAtMs);
   } catch (error) {
-    if (error instanceof SconceError && error.code === 'not_found') return { spans: [], why: error.message };
-    throw error;
+    if (!(error instanceof SconceError)) throw error;
+    const { code, message } = error;
+    if (code === 'not_found') return { spans: [], why: message };
+    // The server's name for the backend need not be one that is known here.
+    if (code !== 'server_unreachable' || config.traceUrl !== undefined) throw error;
+    return { spans: [], why: `${message}\nSet SCONCE_TRACE_URL to an address of it that can be reached from here.` };
   }
+}
+
+/** The spans that a backend has; of what has only just ended, once they have had the time to get there. */
+async function look(
+  url: string,
+  traceId: string,
+  endedAtMs: number | undefined,
+): Promise<{ readonly spans: readonly SpanRecord[]; readonly why: string }> {
   const sentInMs = endedAtMs === undefined ? 0 : endedAtMs + SENT_AFTER_MS - Date.now();
   await delay(Math.min(SENT_AFTER_MS, Math.max(0, sentInMs)));
   const isRecent = sentInMs > -SENT_AFTER_MS;
-  for (let look = 1; ; look += 1) {
+  for (let tries = 1; ; tries += 1) {
     const spans = await fetchTrace(url);
-    if (spans.length > 0 || !isRecent || look === LOOKS) return { spans, why: notThere(traceId, url).message };
+    if (spans.length > 0 || !isRecent || tries === LOOKS) return { spans, why: notThere(traceId, url).message };
     await delay(LOOK_EVERY_MS);
   }
 }
