@@ -17,7 +17,7 @@ import { BatchNotices } from './batch-notices.ts';
 import { BatchResults, type BatchEnd } from './batch-results.ts';
 import { traceStep } from './batch-trace.ts';
 import { ChunkProcessor } from './chunk.processor.ts';
-import { chunkSize, chunkWindow } from './chunk-size.ts';
+import { chunkPriority, chunkSize, chunkWindow } from './chunk-size.ts';
 import { DatasetThreads } from './dataset-threads.ts';
 import type { ScoredModel, ScoringPlan } from './scoring-plan.ts';
 
@@ -208,8 +208,10 @@ export class BatchPlanner {
     if (outcome === 'ok') {
       await this.work.queues.addChunks(
         spec.pool,
-        chunks.map((chunk) => jobOf(record, chunk)),
-        spec.priority,
+        chunks.map((chunk, index) => ({
+          data: jobOf(record, chunk),
+          priority: chunkPriority(record, { ahead: record.chunksPlanned - record.chunksDone + index, slots }),
+        })),
       );
     }
     return undefined;
@@ -219,11 +221,13 @@ export class BatchPlanner {
   async #addAgain({ id }: Hold): Promise<void> {
     const record = await this.work.records.get(id);
     if (record?.status !== 'in_progress') return;
-    const open = await this.work.records.openChunks(id);
+    const [open, slots] = await Promise.all([this.work.records.openChunks(id), this.work.slots(record.spec.pool)]);
     await this.work.queues.addChunks(
       record.spec.pool,
-      open.map((chunk) => jobOf(record, chunk)),
-      record.spec.priority,
+      open.map((chunk, ahead) => ({
+        data: jobOf(record, chunk),
+        priority: chunkPriority(record, { ahead, slots }),
+      })),
     );
   }
 

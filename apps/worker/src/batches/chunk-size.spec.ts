@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { chunkWindow } from './chunk-size.ts';
+import { chunkPriority, chunkWindow } from './chunk-size.ts';
 
 const SLOTS_PER_WORKER = 2;
 
@@ -20,4 +20,11 @@ it('keeps enough chunks waiting that a pool of any size is to be doubled', () =>
     const waiting = chunkWindow({ pace: 1 }, slots) - slots;
     expect(waiting / SLOTS_PER_WORKER, `${workers} workers`).toBeGreaterThanOrEqual(2 * workers);
   }
+});
+
+it('lets the first chunks of a batch go before those of another that only wait, and never before a better priority', () => {
+  const at = (priority: number, ahead: number): number => chunkPriority({ spec: { priority } }, { ahead, slots: 2 });
+  expect([at(100, 0), at(100, 2)]).toEqual([200, 200]);
+  expect([at(100, 3), at(100, 9)]).toEqual([201, 201]);
+  expect(at(99, 9)).toBeLessThan(at(100, 0));
 });

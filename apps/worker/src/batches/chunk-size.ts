@@ -26,6 +26,20 @@ export function chunkWindow({ pace }: Pick<BatchRecord, 'pace'>, slots: number):
   return Math.max(MIN_WINDOW, slots + ahead);
 }
 
+/**
+ * A chunk's place among all of the pool: by its batch's priority; within that, as many of each batch as the pool scores at once, and one more,
+ * go before what only waits to be seen. So a batch that comes does not wait for the whole window of one that is there, and from then on
+ * they take turns.
+ *
+ * @param at.ahead chunks of the batch that are in the queue before it.
+ */
+export function chunkPriority(
+  { spec }: { readonly spec: Pick<BatchRecord['spec'], 'priority'> },
+  { ahead, slots }: { readonly ahead: number; readonly slots: number },
+): number {
+  return 2 * spec.priority + (ahead <= slots ? 0 : 1);
+}
+
 /** What is known beside the record. */
 export interface PaceKnowledge {
   /** Rows per ms that one thread ran when the model was registered. */

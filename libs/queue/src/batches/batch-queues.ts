@@ -28,11 +28,14 @@ export class BatchQueues {
     return (await this.#get(PLANNER_QUEUE).getJob(`${batchId}-${run}`)) !== undefined;
   }
 
-  /** Adds chunks of one batch, first to last. */
-  async addChunks(pool: string, chunks: readonly ChunkJob[], priority: number): Promise<void> {
+  /** Adds chunks of one batch, first to last; `priority` is each one's place among all that wait, the least first. */
+  async addChunks(
+    pool: string,
+    chunks: readonly { readonly data: ChunkJob; readonly priority: number }[],
+  ): Promise<void> {
     if (chunks.length === 0) return;
     await this.#get(laneQueueName(pool, 'batch')).addBulk(
-      chunks.map((data) => ({
+      chunks.map(({ data, priority }) => ({
         name: 'chunk',
         data,
         opts: { ...jobOptions('batch'), priority, jobId: `${data.batchId}-${data.run}-${data.index}` },
