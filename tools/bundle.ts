@@ -93,14 +93,31 @@ const LAZY_DATE_FORMAT: Plugin = {
   },
 };
 
-/** BullMQ's other backend, of which nothing is used. */
-const NO_POSTGRES: Plugin = {
-  name: 'no-postgres',
+/** Parts of BullMQ that nothing uses: its other backend, and the dates of repeated jobs. */
+const WITHOUT_UNUSED: Plugin = {
+  name: 'without-unused',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^\.\/postgres$/ }, ({ path, importer }) =>
-      importer.includes('/node_modules/bullmq/') ? { path, namespace: 'left-out' } : undefined,
+    onResolve({ filter: /^(\.\/postgres|cron-parser)$/ }, ({ path, importer }) =>
+      importer.includes('/node_modules/bullmq/') ? { path, namespace: 'unused' } : undefined,
     );
-    onLoad({ filter: /^/, namespace: 'left-out' }, () => ({ contents: 'export {}' }));
+    onLoad({ filter: /^/, namespace: 'unused' }, () => ({ contents: 'module.exports = {}' }));
+  },
+};
+
+/** Packages that give Node their CommonJS form, from which nothing can be left out. */
+const ES_MODULES: Readonly<Record<string, string>> = {
+  rxjs: 'node_modules/rxjs/dist/esm/index.js',
+  'rxjs/operators': 'node_modules/rxjs/dist/esm/operators/index.js',
+  '@opentelemetry/semantic-conventions': 'node_modules/@opentelemetry/semantic-conventions/dist/index.mjs',
+};
+
+const AS_ES_MODULES: Plugin = {
+  name: 'as-es-modules',
+  setup({ onResolve }) {
+    onResolve({ filter: /^(rxjs|@opentelemetry\/semantic-conventions)/ }, ({ path }) => {
+      const file = ES_MODULES[path];
+      return file === undefined ? undefined : { path: join(ROOT, file), sideEffects: false };
+    });
   },
 };
 
@@ -132,7 +149,7 @@ export async function bundle(name: AppName, folder: string): Promise<Metafile> {
     logLevel: 'warning',
     tsconfigRaw: { compilerOptions: { experimentalDecorators: true } },
     metafile: true,
-    plugins: [REQUIRED_BUILTINS, LAZY_DATE_FORMAT, NO_POSTGRES],
+    plugins: [REQUIRED_BUILTINS, LAZY_DATE_FORMAT, WITHOUT_UNUSED, AS_ES_MODULES],
   });
   return metafile;
 }
