@@ -2,11 +2,12 @@
  * Builds an app: `node tools/bundle.ts api`. Its modules and what they import become a few files in the app's `dist`, which start in half
  * the time and with less memory than the 2,000 files that they are made of. What is native or loads files of its own stays a package.
  */
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile, type Plugin } from 'esbuild';
+import { noticesOf } from './notices.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -145,12 +146,14 @@ export async function bundle(name: AppName, folder: string): Promise<Metafile> {
     minifyWhitespace: true,
     sourcemap: 'linked',
     sourcesContent: false,
+    // They are in the notices.
     legalComments: 'none',
     logLevel: 'warning',
     tsconfigRaw: { compilerOptions: { experimentalDecorators: true } },
     metafile: true,
     plugins: [REQUIRED_BUILTINS, LAZY_DATE_FORMAT, WITHOUT_UNUSED, AS_ES_MODULES],
   });
+  await writeFile(join(folder, 'THIRD-PARTY-NOTICES.txt'), await noticesOf(Object.keys(metafile.inputs), ROOT));
   return metafile;
 }
 
