@@ -108,7 +108,8 @@ async function pushFile(
       const { status, error } = (await (await request(path)).json()) as { status: string; error?: unknown };
       if (status !== 'ready') throw new Error(`${name} is ${status} ${JSON.stringify(error ?? '')}`);
     },
-    { timeoutMs: 20_000 },
+    // A registration runs at the lowest priority: beside others' work it may take long.
+    { timeoutMs: 60_000 },
   );
 }
 
