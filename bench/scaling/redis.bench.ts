@@ -10,7 +10,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { Redis } from 'ioredis';
 import { SconceClient } from '@sconce/client';
 import type { Tensor } from '@sconce/tensor';
 import { Fleet } from '../../test/scaling/fleet.ts';
@@ -19,6 +18,8 @@ import { digitRows, DIGITS_TABLE } from '../../test/support/rows.ts';
 import { writeLargeModel } from '../registration/large-model.ts';
 import { load } from '../support/in-process.ts';
 import { sconceRequest } from '../support/stack.ts';
+
+type Redis = Installation['redis'];
 
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '6' } } });
 const SECONDS = Number(values.seconds);
