@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { NestFactory } from '@nestjs/core';
 import { exitOnBadSettings } from '@sconce/process';
-import { releaseStartupMemory, releaseWhenIdle } from '@sconce/process/memory';
+import { exposeCollector, releaseStartupMemory, releaseWhenIdle } from '@sconce/process/memory';
 import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
 import { readConfig } from './config.ts';
 import { VERSION } from './version.ts';
@@ -15,6 +15,7 @@ import { WorkerService } from './worker.service.ts';
 setFlagsFromString('--heap-growing-percent=100');
 // This thread's young generation has its size by now. As long as the flag holds, threads get the same, whatever their own limits say.
 setFlagsFromString('--max-semi-space-size=0');
+exposeCollector();
 
 const config = exitOnBadSettings(() => readConfig());
 const logger = createLogger({ service: 'worker', level: config.telemetry.logLevel });

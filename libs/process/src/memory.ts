@@ -1,2 +1,2 @@
-export { releaseStartupMemory } from './release-startup-memory.ts';
+export { exposeCollector, releaseStartupMemory } from './release-startup-memory.ts';
 export { releaseWhenIdle, type ReleaseOptions } from './release-when-idle.ts';

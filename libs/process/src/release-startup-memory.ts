@@ -1,24 +1,33 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { isMainThread } from 'node:worker_threads';
 
-/** What V8 does to code that has not run for some collections, it does to all of it in one. */
-const FLUSH_ALL_CODE = ['stress-flush-code', 'flush-baseline-code'] as const;
+type Collect = (options: object) => void;
 
 /**
  * Collects what starting up left behind, to be called once when a process is ready. A third of its memory is garbage then (source texts,
- * compiled modules, the young generation grown by them), which V8 would keep until it is under pressure: 40 MB (measured). The code that
- * only starting up ran goes too, 3 MB more; what is called again is compiled again.
+ * compiled modules, the young generation grown by them), which V8 would keep until it is under pressure: 40 MB (measured).
  */
 export function releaseStartupMemory(): void {
-  for (const flag of FLUSH_ALL_CODE) setFlagsFromString(`--${flag}`);
   releaseMemory();
-  for (const flag of FLUSH_ALL_CODE) setFlagsFromString(`--no-${flag}`);
 }
 
-/** Collects this thread's heap, and gives back what becomes free. */
+/**
+ * Collects this thread's heap, and gives back what becomes free. In other threads than the main one only where `exposeCollector` was
+ * called before they were started: V8's flags are the process', and changing them while other threads run can end it (measured).
+ */
 export function releaseMemory(): void {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as (options: object) => void;
-  setFlagsFromString('--no-expose-gc');
-  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+  const collect = (globalThis as { gc?: Collect }).gc ?? (isMainThread ? exposeCollector() : undefined);
+  collect?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+}
+
+let exposed: Collect | undefined;
+
+/** Makes V8's collector callable, here and in the threads that are started from now on; to be called before any is. */
+export function exposeCollector(): Collect {
+  if (exposed === undefined) {
+    setFlagsFromString('--expose-gc');
+    exposed = runInNewContext('gc') as Collect;
+  }
+  return exposed;
 }

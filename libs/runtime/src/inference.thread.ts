@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { BroadcastChannel, threadId, workerData } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { toSconceError } from '@sconce/errors';
-import { releaseStartupMemory, releaseWhenIdle } from '@sconce/process/memory';
+import { releaseWhenIdle } from '@sconce/process/memory';
 import type { Tensor } from '@sconce/tensor';
 import { checkSession, warmUp } from './check-session.ts';
 import { OnnxSession } from './onnx-session.ts';
@@ -35,8 +35,8 @@ notices.onmessage = (event) => {
   void sessions.evict(notice.unload);
 };
 notices.unref();
-// What starting and loading models left, code included: a run needs little.
-releaseWhenIdle({ release: releaseStartupMemory });
+// What starting and loading models left.
+releaseWhenIdle();
 
 const now = (): number => performance.timeOrigin + performance.now();
 
