@@ -62,7 +62,7 @@ const __dirname = import.meta.dirname;`;
 const REQUIRED_BUILTINS: Plugin = {
   name: 'required-builtins',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^[a-z_:/]+$/ }, ({ path, kind }) =>
+    onResolve({ filter: /^[a-z0-9_:/]+$/ }, ({ path, kind }) =>
       kind === 'import-statement' && isBuiltin(path)
         ? { path: path.replace(/^node:/, ''), namespace: 'builtin' }
         : undefined,
