@@ -3,7 +3,7 @@ import { copyFileSync, readFileSync, readdirSync, rmSync, statSync, writeFileSyn
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { byteLength, encodeBytes, encodeSafetensors, type Tensor } from '@sconce/tensor';
-import { fixturePath, temporaryFolder, type FixtureModel } from '@sconce/testing';
+import { eventually, fixturePath, temporaryFolder, type FixtureModel } from '@sconce/testing';
 import { InferencePool } from './inference-pool.ts';
 import { runtimeConfigSchema } from './runtime-config.ts';
 import type { ModelFile, Signature } from './thread-protocol.ts';
@@ -186,14 +186,30 @@ describe('InferencePool', () => {
     });
   });
 
+  const steps: Tensor = {
+    name: 'steps',
+    datatype: 'INT64',
+    shape: [1],
+    data: new Uint8Array(new BigInt64Array([2_000n]).buffer),
+  };
+
+  it('starts a further thread when none is idle, and not before', async () => {
+    const own = newPool(2);
+    const { outputs } = await own.inspect(fixture('slow'));
+    const run = async (): Promise<number> =>
+      (await own.run({ file: fixture('slow'), parts: [[steps]], outputs })).timing.threadId;
+    expect(new Set([await run(), await run(), await run()]).size).toBe(1);
+    await eventually(
+      async () => {
+        expect(new Set(await Promise.all([run(), run(), run()])).size).toBe(2);
+      },
+      { timeoutMs: 15_000 },
+    );
+    await own.close();
+  });
+
   it('closes after what runs has ended, and takes nothing new', async () => {
     const own = newPool(1);
-    const steps: Tensor = {
-      name: 'steps',
-      datatype: 'INT64',
-      shape: [1],
-      data: new Uint8Array(new BigInt64Array([2_000n]).buffer),
-    };
     const signature = await own.inspect(fixture('slow'));
     const running = own.run({ file: fixture('slow'), parts: [[steps]], outputs: signature.outputs });
     const closed = own.close();

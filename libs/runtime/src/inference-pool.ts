@@ -93,8 +93,10 @@ export class InferencePool {
     const fromSource = import.meta.url.endsWith('.ts');
     this.#piscina = new Piscina<ThreadTask, ThreadReply>({
       filename: new URL(`./inference.thread.${fromSource ? 'ts' : 'js'}`, import.meta.url).href,
-      minThreads: config.threads,
+      // Each takes 10 MB: those beyond the first are started when they are wanted, and stay.
+      minThreads: 1,
       maxThreads: config.threads,
+      idleTimeout: Infinity,
       concurrentTasksPerWorker: config.tasksPerThread,
       // Threads wait in their event loop, not in Atomics.wait: they must hear notices while idle.
       atomics: 'disabled',
@@ -192,6 +194,8 @@ export class InferencePool {
 
   /** Where a task goes; one that needs no model, or that is for one thread, is told apart by what it says. */
   #place<T extends PlacementThread>(wanted: Placed | undefined, threads: readonly T[]): T | null {
+    // Where no thread is idle and there may be more, piscina starts one, and asks again when that is ready or another has ended its task.
+    if (threads.length < this.threads && threads.every(({ currentUsage }) => currentUsage > 0)) return null;
     const chosen = wanted?.file === undefined ? leastBusy(threads) : this.#placeModel(wanted, wanted.file, threads);
     if (wanted !== undefined && chosen !== undefined) this.#watch.started(wanted, chosen.id, performance.now());
     return chosen ?? null;
