@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { SconceClient } from '@sconce/client';
-import type { SpanRecord } from '@sconce/telemetry';
+import type { SpanRecord } from '@sconce/trace-view';
 import { eventually } from '@sconce/testing';
 import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
 

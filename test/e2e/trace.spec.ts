@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { SconceClient } from '@sconce/client';
-import type { SpanRecord } from '@sconce/telemetry';
+import type { SpanRecord } from '@sconce/trace-view';
 import { eventually, fixturePath } from '@sconce/testing';
 import { sconce } from '../support/cli.ts';
 import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';

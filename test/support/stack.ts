@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startRedisServer, type RedisServer } from '@sconce/redis-server';
-import { startOtlpCollector, type OtlpCollector } from '@sconce/telemetry';
+import { startOtlpCollector, type OtlpCollector } from '@sconce/trace-view';
 import { atEndOfFile, eventually, fixturePath, temporaryFolder, type FixtureModel } from '@sconce/testing';
 import { startProduct, type ReadyMessage } from './product-process.ts';
 

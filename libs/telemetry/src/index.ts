@@ -25,9 +25,6 @@ export { CONTENT_TYPES, type ExpositionFormat } from './metrics/exposition.ts';
 export type { MetricDefinition } from './metrics/metric-definition.ts';
 export { METRICS, type MetricKey } from './metrics/metric-table.ts';
 export type { Reading, SconceMetrics } from './metrics/recorders.ts';
-export { startOtlpCollector, type OtlpCollector, type OtlpCollectorOptions } from './otlp-collector.ts';
-export type { AttributeValue, SpanLinkRecord, SpanRecord } from './span-record.ts';
-export { readStoredTrace } from './stored-trace.ts';
 export { telemetryConfigFromEnv, telemetryConfigSchema, type TelemetryConfig } from './telemetry-config.ts';
 export { startTelemetry, type Telemetry, type TelemetryOptions } from './telemetry.ts';
 export {
@@ -41,5 +38,3 @@ export {
   type SpanRecordOptions,
   type TraceHeaders,
 } from './trace-context.ts';
-export { renderTraceTree } from './trace-tree.ts';
-export { renderWaterfall, type WaterfallOptions } from './trace-waterfall.ts';

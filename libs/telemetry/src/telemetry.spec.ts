@@ -3,6 +3,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SpanKind, TraceFlags, context, trace } from '@opentelemetry/api';
 import { afterEach, describe, expect, it } from 'vitest';
+import { startOtlpCollector, type OtlpCollector } from '@sconce/trace-view';
 import {
   METRICS,
   contextWithSpan,
@@ -10,9 +11,7 @@ import {
   extractContext,
   injectContext,
   spanAt,
-  startOtlpCollector,
   startTelemetry,
-  type OtlpCollector,
   type Telemetry,
   type TelemetryOptions,
 } from './index.ts';

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { SconceClient } from '@sconce/client';
-import { startOtlpCollector } from '@sconce/telemetry';
+import { startOtlpCollector } from '@sconce/trace-view';
 import type { CliConfig } from '../config.ts';
 import { readHeldout, type Heldout } from '../demo/heldout.ts';
 import { scoreHeldout, timedRows, type Score } from '../demo/score.ts';

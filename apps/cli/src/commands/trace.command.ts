@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { SconceClient } from '@sconce/client';
 import { SconceError } from '@sconce/errors';
-import { renderWaterfall, type SpanRecord } from '@sconce/telemetry';
+import { renderWaterfall, type SpanRecord } from '@sconce/trace-view';
 import type { CliConfig } from '../config.ts';
 import { UsageError, failure } from '../output/failure.ts';
 import { Terminal } from '../output/terminal.ts';

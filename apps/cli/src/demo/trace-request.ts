@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { SconceClient } from '@sconce/client';
-import { renderTraceTree, type OtlpCollector } from '@sconce/telemetry';
+import { renderTraceTree, type OtlpCollector } from '@sconce/trace-view';
 import { pixelTensor } from './score.ts';
 import type { Heldout } from './heldout.ts';
 

@@ -1,4 +1,4 @@
-import { startOtlpCollector } from '@sconce/telemetry';
+import { startOtlpCollector } from '@sconce/trace-view';
 
 /** Spans kept: at most some 20 MB, and at the rate below at least a quarter of an hour. */
 const MAX_SPANS = 20_000;

@@ -1,5 +1,5 @@
 import { SconceError, toSconceError } from '@sconce/errors';
-import { readStoredTrace, type SpanRecord } from '@sconce/telemetry';
+import { readStoredTrace, type SpanRecord } from '@sconce/trace-view';
 import { failure } from '../output/failure.ts';
 
 const TIMEOUT_MS = 10_000;

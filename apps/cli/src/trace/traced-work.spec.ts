@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Batch, Job } from '@sconce/client';
-import { renderWaterfall } from '@sconce/telemetry';
+import { renderWaterfall } from '@sconce/trace-view';
 import { tracedBatch, tracedJob } from './traced-work.ts';
 
 const job: Job = {

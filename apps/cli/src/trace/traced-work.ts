@@ -1,5 +1,5 @@
 import { hasEnded, type Batch, type Job } from '@sconce/client';
-import type { SpanRecord } from '@sconce/telemetry';
+import type { SpanRecord } from '@sconce/trace-view';
 
 /** A job or batch, as far as its trace goes. */
 export interface TracedWork {

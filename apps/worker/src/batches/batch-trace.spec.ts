@@ -1,6 +1,7 @@
 import { afterEach, expect, it } from 'vitest';
 import type { BatchRecord, DeliveredChunk } from '@sconce/queue';
-import { startOtlpCollector, startTelemetry, type OtlpCollector, type Telemetry } from '@sconce/telemetry';
+import { startTelemetry, type Telemetry } from '@sconce/telemetry';
+import { startOtlpCollector, type OtlpCollector } from '@sconce/trace-view';
 import { MAX_TRACED_CHUNKS, RunTally, traceChunk } from './batch-trace.ts';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';

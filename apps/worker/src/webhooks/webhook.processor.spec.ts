@@ -5,7 +5,8 @@ import { Redis } from 'ioredis';
 import { OpenAI } from 'openai';
 import { afterEach, expect, it } from 'vitest';
 import { WebhookConsumer, WebhookQueue, queueConfigSchema, type WebhookJob } from '@sconce/queue';
-import { createLogger, startOtlpCollector, startTelemetry, type Telemetry } from '@sconce/telemetry';
+import { createLogger, startTelemetry, type Telemetry } from '@sconce/telemetry';
+import { startOtlpCollector } from '@sconce/trace-view';
 import { eventually, failOnLeaks, testRedis } from '@sconce/testing';
 import { WebhookProcessor } from './webhook.processor.ts';
 
