@@ -19,20 +19,36 @@ export { batchErrorOf, type BatchCursor, type BatchError, type BatchRecord } fro
 export { BatchRecords } from './batches/batch-records.ts';
 export { BatchWork } from './batches/batch-work.ts';
 export type { ModelLookup, SubmittableModel } from './batches/model-lookup.ts';
-export { PlannerConsumer } from './batches/planner-consumer.ts';
+export { PlannerConsumer } from './consumers/planner-consumer.ts';
 export type { FileContent, FilePurpose, FileRecord, Removal } from './files/file-records.ts';
-export { PoolReporter, type PoolBacklog } from './pool-load.ts';
-export type { Census, QueueCensus } from './queue-census.ts';
-export { InferenceProducer } from './inference-producer.ts';
-export type { ProducerOptions, SubmitOptions } from './inference-producer.ts';
-export { traceIdOf, type InferenceAnswer, type InferenceRequest, type TraceContext } from './inference-request.ts';
+export { PoolReporter, type PoolBacklog } from './load/worker-reports.ts';
+export type { Census, QueueCensus } from './load/queue-snapshot.ts';
+export { InferenceProducer } from './producers/inference-producer.ts';
+export type { ProducerOptions, SubmitOptions } from './producers/inference-producer.ts';
+export {
+  traceIdOf,
+  type InferenceAnswer,
+  type InferenceRequest,
+  type TraceContext,
+} from './producers/inference-request.ts';
 export type { RegistrationJob, RequestTiming } from './job-contracts.ts';
-export type { IdempotencyClaim, JobRecord, JobStatus } from './job-records.ts';
-export { LaneConsumer } from './lane-consumer.ts';
-export type { DeliveredChunk, DeliveredRequest, LaneConsumerOptions, RequestHandler } from './lane-consumer.ts';
-export { checkRowsAgree, priorityOf, requestFor, type ModelRequest, type RequestableModel } from './model-request.ts';
-export { ModelStatisticsWriter, type CountAndTime, type ModelStatistics } from './model-statistics.ts';
-export { NoticeListener, type Notice } from './notices.ts';
+export type { IdempotencyClaim, JobRecord, JobStatus } from './records/job-records.ts';
+export { LaneConsumer } from './consumers/lane-consumer.ts';
+export type {
+  DeliveredChunk,
+  DeliveredRequest,
+  LaneConsumerOptions,
+  RequestHandler,
+} from './consumers/lane-consumer.ts';
+export {
+  checkRowsAgree,
+  priorityOf,
+  requestFor,
+  type ModelRequest,
+  type RequestableModel,
+} from './producers/model-request.ts';
+export { ModelStatisticsWriter, type CountAndTime, type ModelStatistics } from './records/model-statistics.ts';
+export { NoticeListener, type Notice } from './messages/notices.ts';
 export { queueConfigSchema, type QueueConfig } from './queue-config.ts';
 export {
   MAX_DELIVERIES,
@@ -42,10 +58,10 @@ export {
   laneQueueName,
   type Lane,
 } from './queue-names.ts';
-export type { Submitter } from './submitter.ts';
-export type { VersionUsage } from './version-usage.ts';
-export { RegistrationConsumer, type RegistrationConsumerOptions } from './registration-consumer.ts';
-export { WebhookConsumer, type WebhookConsumerOptions } from './webhooks/webhook-consumer.ts';
+export type { Submitter } from './records/submitter.ts';
+export type { VersionUsage } from './records/version-usage.ts';
+export { RegistrationConsumer, type RegistrationConsumerOptions } from './consumers/registration-consumer.ts';
+export { WebhookConsumer, type WebhookConsumerOptions } from './consumers/webhook-consumer.ts';
 export {
   webhookBody,
   webhookSecretSchema,

@@ -4,17 +4,17 @@ import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually, failOnLeaks, testRedis } from '@sconce/testing';
 import { chunkJobSchema, plannerJobSchema } from './batches/batch-contracts.ts';
-import { PlannerConsumer } from './batches/planner-consumer.ts';
+import { PlannerConsumer } from './consumers/planner-consumer.ts';
 import { inferJobSchema, registrationJobSchema } from './job-contracts.ts';
-import { Keys } from './keys.ts';
-import { LaneConsumer, type DeliveredRequest } from './lane-consumer.ts';
-import { NoticeListener, type Notice } from './notices.ts';
+import { Keys } from './redis/keys.ts';
+import { LaneConsumer, type DeliveredRequest } from './consumers/lane-consumer.ts';
+import { NoticeListener, type Notice } from './messages/notices.ts';
 import { queueConfigSchema, type QueueConfig } from './queue-config.ts';
 import { PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from './queue-names.ts';
-import { RegistrationConsumer } from './registration-consumer.ts';
-import { ReplyReader, type Reply } from './reply-channel.ts';
+import { RegistrationConsumer } from './consumers/registration-consumer.ts';
+import { ReplyReader, type Reply } from './messages/reply-channel.ts';
 import { webhookJobSchema } from './webhooks/webhook-contracts.ts';
-import { WebhookConsumer } from './webhooks/webhook-consumer.ts';
+import { WebhookConsumer } from './consumers/webhook-consumer.ts';
 
 // While a release is rolled out, processes of two of them share one Redis.
 

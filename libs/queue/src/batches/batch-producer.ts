@@ -4,14 +4,14 @@ import type { Redis } from 'ioredis';
 import { SconceError } from '@sconce/errors';
 import type { BlobBody, BlobStore } from '@sconce/storage';
 import { FileRecords, fileNotFound, type FilePurpose, type FileRecord } from '../files/file-records.ts';
-import type { TraceContext } from '../inference-request.ts';
-import { JobRecords, type IdempotencyClaim } from '../job-records.ts';
-import { Keys } from '../keys.ts';
-import { queueFull } from '../lane-queues.ts';
-import { publishNotice } from '../notices.ts';
+import type { TraceContext } from '../producers/inference-request.ts';
+import { JobRecords, type IdempotencyClaim } from '../records/job-records.ts';
+import { Keys } from '../redis/keys.ts';
+import { queueFull } from '../producers/lane-queues.ts';
+import { publishNotice } from '../messages/notices.ts';
 import type { QueueConfig } from '../queue-config.ts';
-import { closeRedis, connectRedis, onRedis } from '../redis-connection.ts';
-import type { Submitter } from '../submitter.ts';
+import { closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts';
+import type { Submitter } from '../records/submitter.ts';
 import { formatOf, readBatchRequest, windowMs } from './batch-admission.ts';
 import {
   FINAL_STATUSES,

@@ -1,6 +1,6 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { Keys } from '../keys.ts';
+import type { Keys } from '../redis/keys.ts';
 import { PLANNER_QUEUE, QUEUE_OPTIONS, laneQueueName, type QueueKind } from '../queue-names.ts';
 import type { ChunkJob } from './batch-contracts.ts';
 

@@ -1,4 +1,4 @@
-import { LEAVE_SUBMITTER, joinSubmitter } from '../submitter.ts';
+import { LEAVE_SUBMITTER, joinSubmitter } from '../records/submitter.ts';
 
 // Every change of a batch is one script: of two processes that would make it, exactly one does, and whoever reads sees it before or
 // after. KEYS[1] is the batch's hash. Times are epoch ms.

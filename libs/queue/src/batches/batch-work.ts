@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis';
 import { FileRecords } from '../files/file-records.ts';
-import { Keys } from '../keys.ts';
-import { publishNotice } from '../notices.ts';
+import { Keys } from '../redis/keys.ts';
+import { publishNotice } from '../messages/notices.ts';
 import type { QueueConfig } from '../queue-config.ts';
-import { closeRedis, connectRedis, farewell } from '../redis-connection.ts';
+import { closeRedis, connectRedis, farewell } from '../redis/redis-connection.ts';
 import { WebhookQueue } from '../webhooks/webhook-queue.ts';
 import { BatchQueues } from './batch-queues.ts';
 import { BatchRecords } from './batch-records.ts';

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { SconceError } from '@sconce/errors';
-import type { Keys } from '../keys.ts';
+import type { Keys } from '../redis/keys.ts';
 
 /** What a file is for, in OpenAI's words. */
 export type FilePurpose = 'batch' | 'batch_output';

@@ -1,8 +1,8 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { Keys } from '../keys.ts';
+import { Keys } from '../redis/keys.ts';
 import { QUEUE_OPTIONS, WEBHOOK_QUEUE } from '../queue-names.ts';
-import { onRedis } from '../redis-connection.ts';
+import { onRedis } from '../redis/redis-connection.ts';
 import type { WebhookJob } from './webhook-contracts.ts';
 
 /** The producing side of webhooks, on a connection that it shares and does not close. */

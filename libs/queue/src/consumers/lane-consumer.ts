@@ -2,24 +2,24 @@ import { DelayedError, Worker, UnrecoverableError, WaitingError, type Job } from
 import type { Redis } from 'ioredis';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
-import { chunkJobSchema, type ChunkJob } from './batches/batch-contracts.ts';
+import { chunkJobSchema, type ChunkJob } from '../batches/batch-contracts.ts';
 import {
   inferJobSchema,
   type InferJob,
   type Outcome,
   type QueuedRequest,
   type RequestTiming,
-} from './job-contracts.ts';
+} from '../job-contracts.ts';
 import { handBack, isOfNewerRelease, leaveToNewerRelease, putBack } from './hand-back.ts';
-import { JobRecords } from './job-records.ts';
-import { Keys } from './keys.ts';
-import { publishNotice, type Notice } from './notices.ts';
-import { dropPayload, readPayload } from './payload-store.ts';
-import type { QueueConfig } from './queue-config.ts';
-import { MAX_DELIVERIES, QUEUE_OPTIONS, laneQueueName, type Lane } from './queue-names.ts';
-import { connectRedis, disconnectCopies } from './redis-connection.ts';
-import { closeWorker } from './worker-close.ts';
-import { ReplyWriter } from './reply-channel.ts';
+import { JobRecords } from '../records/job-records.ts';
+import { Keys } from '../redis/keys.ts';
+import { publishNotice, type Notice } from '../messages/notices.ts';
+import { dropPayload, readPayload } from '../messages/payload-store.ts';
+import type { QueueConfig } from '../queue-config.ts';
+import { MAX_DELIVERIES, QUEUE_OPTIONS, laneQueueName, type Lane } from '../queue-names.ts';
+import { connectRedis, disconnectCopies } from '../redis/redis-connection.ts';
+import { closeWorker } from './close-worker.ts';
+import { ReplyWriter } from '../messages/reply-channel.ts';
 
 /** Requests that are remembered to have nobody waiting for them. */
 const MAX_GONE = 10_000;

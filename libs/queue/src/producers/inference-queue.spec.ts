@@ -6,10 +6,10 @@ import type { Tensor } from '@sconce/tensor';
 import { eventually, failOnLeaks, testRedis } from '@sconce/testing';
 import { InferenceProducer } from './inference-producer.ts';
 import type { InferenceRequest } from './inference-request.ts';
-import { LaneConsumer, type DeliveredRequest, type RequestHandler } from './lane-consumer.ts';
-import { NoticeListener } from './notices.ts';
-import { MAX_DELIVERIES, type Lane } from './queue-names.ts';
-import { queueConfigSchema, type QueueConfig } from './queue-config.ts';
+import { LaneConsumer, type DeliveredRequest, type RequestHandler } from '../consumers/lane-consumer.ts';
+import { NoticeListener } from '../messages/notices.ts';
+import { MAX_DELIVERIES, type Lane } from '../queue-names.ts';
+import { queueConfigSchema, type QueueConfig } from '../queue-config.ts';
 
 // Producer and consumer over a real Redis: what a caller sees of the queue.
 

@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 import { SconceError } from '@sconce/errors';
 import { decodeFrame, framePieces, type Tensor } from '@sconce/tensor';
-import type { InferJob } from './job-contracts.ts';
-import type { Keys } from './keys.ts';
+import type { InferJob } from '../job-contracts.ts';
+import type { Keys } from '../redis/keys.ts';
 
 /** Base64 in the job costs a third more bytes and saves a round trip; past this size the bytes beside it win (measured). */
 const MAX_INLINE_BYTES = 16 * 1024;

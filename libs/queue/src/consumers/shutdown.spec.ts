@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { startRedisServer, type RedisServer } from '@sconce/redis-server';
 import { eventually, failOnLeaks } from '@sconce/testing';
-import { InferenceProducer } from './inference-producer.ts';
+import { InferenceProducer } from '../producers/inference-producer.ts';
 import { LaneConsumer, type RequestHandler } from './lane-consumer.ts';
-import { ModelStatisticsWriter } from './model-statistics.ts';
-import { queueConfigSchema, type QueueConfig } from './queue-config.ts';
-import { closeRedis, connectRedis } from './redis-connection.ts';
+import { ModelStatisticsWriter } from '../records/model-statistics.ts';
+import { queueConfigSchema, type QueueConfig } from '../queue-config.ts';
+import { closeRedis, connectRedis } from '../redis/redis-connection.ts';
 import { RegistrationConsumer } from './registration-consumer.ts';
 
 // Everything that holds a connection lets go of it in time, whatever has become of Redis.

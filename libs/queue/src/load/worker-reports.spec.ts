@@ -1,12 +1,12 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { eventually, testRedis } from '@sconce/testing';
-import { chunkMsLeft, rowsLeft } from './batches/batch-left.ts';
-import type { BatchRecord } from './batches/batch-record.ts';
-import { Keys } from './keys.ts';
-import { PoolReporter, poolBacklog, type PoolBacklog } from './pool-load.ts';
-import { queueConfigSchema } from './queue-config.ts';
-import { laneQueueName } from './queue-names.ts';
-import { closeRedis, connectRedis } from './redis-connection.ts';
+import { chunkMsLeft, rowsLeft } from './remaining-work.ts';
+import type { BatchRecord } from '../batches/batch-record.ts';
+import { Keys } from '../redis/keys.ts';
+import { PoolReporter, poolBacklog, type PoolBacklog } from './worker-reports.ts';
+import { queueConfigSchema } from '../queue-config.ts';
+import { laneQueueName } from '../queue-names.ts';
+import { closeRedis, connectRedis } from '../redis/redis-connection.ts';
 
 const { url, prefix } = testRedis();
 const config = queueConfigSchema.parse({ redisUrl: url, keyPrefix: prefix });

@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 import * as z from 'zod';
-import { Keys } from './keys.ts';
-import type { QueueConfig } from './queue-config.ts';
-import { closeRedis, connectRedis } from './redis-connection.ts';
+import { Keys } from '../redis/keys.ts';
+import type { QueueConfig } from '../queue-config.ts';
+import { closeRedis, connectRedis } from '../redis/redis-connection.ts';
 
 const noticeSchema = z.discriminatedUnion('kind', [
   /** Let go of a model (of one version, or all). */

@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
-import { unfinishedBatches } from './batches/batch-records.ts';
-import type { Keys } from './keys.ts';
-import { PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from './queue-names.ts';
-import { poolBacklog } from './pool-load.ts';
+import { unfinishedBatches } from '../batches/batch-records.ts';
+import type { Keys } from '../redis/keys.ts';
+import { PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from '../queue-names.ts';
+import { poolBacklog } from './worker-reports.ts';
 
 /** States of a job that has not ended. */
 export const JOB_STATES = ['waiting', 'prioritized', 'delayed', 'active'] as const;

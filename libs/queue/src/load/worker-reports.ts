@@ -1,11 +1,11 @@
 import type { Redis } from 'ioredis';
-import { chunkMsLeft } from './batches/batch-left.ts';
-import type { BatchRecord } from './batches/batch-record.ts';
-import type { Lane } from './queue-names.ts';
-import { laneQueueName } from './queue-names.ts';
-import { Keys } from './keys.ts';
-import type { QueueConfig } from './queue-config.ts';
-import { closeRedis, connectRedis, farewell, onRedis } from './redis-connection.ts';
+import { chunkMsLeft } from './remaining-work.ts';
+import type { BatchRecord } from '../batches/batch-record.ts';
+import type { Lane } from '../queue-names.ts';
+import { laneQueueName } from '../queue-names.ts';
+import { Keys } from '../redis/keys.ts';
+import type { QueueConfig } from '../queue-config.ts';
+import { closeRedis, connectRedis, farewell, onRedis } from '../redis/redis-connection.ts';
 
 const LANES: readonly Lane[] = ['online', 'batch'];
 const REPORT_MS = 5_000;

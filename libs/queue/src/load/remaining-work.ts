@@ -1,4 +1,4 @@
-import type { BatchRecord } from './batch-record.ts';
+import type { BatchRecord } from '../batches/batch-record.ts';
 
 /** Of a batch of which nothing is known yet: it needs a worker to find out, and no more than one. */
 const UNKNOWN_MS = 1_000;

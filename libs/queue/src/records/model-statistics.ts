@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
-import type { RequestTiming } from './job-contracts.ts';
-import { Keys } from './keys.ts';
-import type { QueueConfig } from './queue-config.ts';
-import { closeRedis, connectRedis, farewell } from './redis-connection.ts';
+import type { RequestTiming } from '../job-contracts.ts';
+import { Keys } from '../redis/keys.ts';
+import type { QueueConfig } from '../queue-config.ts';
+import { closeRedis, connectRedis, farewell } from '../redis/redis-connection.ts';
 
 /** A number of things and the time they took. */
 export interface CountAndTime {

@@ -7,8 +7,8 @@ import { eventually, failOnLeaks, startProcess, testRedis } from '@sconce/testin
 import { queueConfigSchema, type QueueConfig } from '../queue-config.ts';
 import { QUEUE_OPTIONS, WEBHOOK_QUEUE, WEBHOOK_RETRY_DELAYS_MS } from '../queue-names.ts';
 import { WebhookConsumer, type WebhookConsumerOptions } from './webhook-consumer.ts';
-import type { WebhookJob, WebhookOutcome } from './webhook-contracts.ts';
-import { WebhookQueue } from './webhook-queue.ts';
+import type { WebhookJob, WebhookOutcome } from '../webhooks/webhook-contracts.ts';
+import { WebhookQueue } from '../webhooks/webhook-queue.ts';
 
 // Webhooks over a real Redis, up to the handler that makes an attempt.
 

@@ -1,25 +1,31 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import type { BatchRecord } from './batches/batch-record.ts';
+import type { BatchRecord } from '../batches/batch-record.ts';
 import { SconceError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
 import { toQueuedRequest, traceIdOf, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
-import type { InferJob, RegistrationJob } from './job-contracts.ts';
-import { JobRecords, jobNotFound, type IdempotencyClaim, type JobRecord, type JobStatus } from './job-records.ts';
-import { Keys } from './keys.ts';
+import type { InferJob, RegistrationJob } from '../job-contracts.ts';
+import {
+  JobRecords,
+  jobNotFound,
+  type IdempotencyClaim,
+  type JobRecord,
+  type JobStatus,
+} from '../records/job-records.ts';
+import { Keys } from '../redis/keys.ts';
 import { LaneQueues } from './lane-queues.ts';
-import { readModelStatistics, type ModelStatistics } from './model-statistics.ts';
-import { publishNotice, type Notice } from './notices.ts';
+import { readModelStatistics, type ModelStatistics } from '../records/model-statistics.ts';
+import { publishNotice, type Notice } from '../messages/notices.ts';
 import { OnlineRequests } from './online-requests.ts';
-import { packPayload } from './payload-store.ts';
-import type { QueueConfig } from './queue-config.ts';
-import { laneQueueName, type Lane } from './queue-names.ts';
-import { poolBacklog, type PoolBacklog } from './pool-load.ts';
-import { takeCensus, type Census } from './queue-census.ts';
-import { closeRedis, connectRedis, farewell, onRedis } from './redis-connection.ts';
-import type { Submitter } from './submitter.ts';
-import { ReplyReader } from './reply-channel.ts';
-import { UsageNotes, readVersionUsage, type VersionUsage } from './version-usage.ts';
+import { packPayload } from '../messages/payload-store.ts';
+import type { QueueConfig } from '../queue-config.ts';
+import { laneQueueName, type Lane } from '../queue-names.ts';
+import { poolBacklog, type PoolBacklog } from '../load/worker-reports.ts';
+import { takeCensus, type Census } from '../load/queue-snapshot.ts';
+import { closeRedis, connectRedis, farewell, onRedis } from '../redis/redis-connection.ts';
+import type { Submitter } from '../records/submitter.ts';
+import { ReplyReader } from '../messages/reply-channel.ts';
+import { UsageNotes, readVersionUsage, type VersionUsage } from '../records/version-usage.ts';
 
 /** A scrape waits no longer for Redis. */
 const CENSUS_TIMEOUT_MS = 2_000;

@@ -2,11 +2,11 @@ import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterAll, expect, it } from 'vitest';
 import { eventually, testRedis } from '@sconce/testing';
-import { InferenceProducer } from './inference-producer.ts';
-import { Keys } from './keys.ts';
-import { PoolReporter } from './pool-load.ts';
-import { queueConfigSchema } from './queue-config.ts';
-import { takeCensus } from './queue-census.ts';
+import { InferenceProducer } from '../producers/inference-producer.ts';
+import { Keys } from '../redis/keys.ts';
+import { PoolReporter } from './worker-reports.ts';
+import { queueConfigSchema } from '../queue-config.ts';
+import { takeCensus } from './queue-snapshot.ts';
 
 const { url, prefix } = testRedis();
 const redis = new Redis(url);

@@ -1,13 +1,13 @@
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { SconceError, toSconceError } from '@sconce/errors';
-import { isOfNewerRelease, leaveToNewerRelease } from '../hand-back.ts';
-import { Keys } from '../keys.ts';
+import { isOfNewerRelease, leaveToNewerRelease } from './hand-back.ts';
+import { Keys } from '../redis/keys.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { QUEUE_OPTIONS, WEBHOOK_QUEUE, WEBHOOK_RETRY_DELAYS_MS } from '../queue-names.ts';
-import { connectRedis } from '../redis-connection.ts';
-import { closeWorker } from '../worker-close.ts';
-import { webhookJobSchema, type WebhookJob, type WebhookOutcome } from './webhook-contracts.ts';
+import { connectRedis } from '../redis/redis-connection.ts';
+import { closeWorker } from './close-worker.ts';
+import { webhookJobSchema, type WebhookJob, type WebhookOutcome } from '../webhooks/webhook-contracts.ts';
 
 /** Deliveries of one process under way at once: each mostly waits for its receiver. */
 const CONCURRENCY = 32;

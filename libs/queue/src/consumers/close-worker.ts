@@ -1,6 +1,6 @@
 import type { Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { closeRedis, farewell } from './redis-connection.ts';
+import { closeRedis, farewell } from '../redis/redis-connection.ts';
 
 /** How long BullMQ may take to let go of Redis while no job is under way: some round trips, with room for a slow one. */
 const IDLE_CLOSE_MS = 2_000;

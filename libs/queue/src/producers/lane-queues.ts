@@ -2,13 +2,13 @@ import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { SconceError } from '@sconce/errors';
 import { BacklogGauge } from './backlog-gauge.ts';
-import type { InferJob, RegistrationJob } from './job-contracts.ts';
-import type { Keys } from './keys.ts';
-import type { StoredPayload } from './payload-store.ts';
-import { notePool } from './queue-census.ts';
-import { QUEUE_OPTIONS, REGISTRATION_QUEUE, laneQueueName, type Lane, type QueueKind } from './queue-names.ts';
-import { onRedis } from './redis-connection.ts';
-import { setPieces } from './set-pieces.ts';
+import type { InferJob, RegistrationJob } from '../job-contracts.ts';
+import type { Keys } from '../redis/keys.ts';
+import type { StoredPayload } from '../messages/payload-store.ts';
+import { notePool } from '../load/queue-snapshot.ts';
+import { QUEUE_OPTIONS, REGISTRATION_QUEUE, laneQueueName, type Lane, type QueueKind } from '../queue-names.ts';
+import { onRedis } from '../redis/redis-connection.ts';
+import { setPieces } from '../library-internals/set-pieces.ts';
 
 /** A queue job ready to be added. */
 export interface PackedJob {

@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis';
 import { afterAll, describe, expect, it } from 'vitest';
 import { testRedis } from '@sconce/testing';
-import type { Outcome } from './job-contracts.ts';
+import type { Outcome } from '../job-contracts.ts';
 import { JobRecords } from './job-records.ts';
-import { Keys } from './keys.ts';
+import { Keys } from '../redis/keys.ts';
 
 const { url, prefix } = testRedis();
 const redis = new Redis(url);

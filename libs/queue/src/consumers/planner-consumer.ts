@@ -1,12 +1,12 @@
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { handBack, isOfNewerRelease, leaveToNewerRelease } from '../hand-back.ts';
-import { Keys } from '../keys.ts';
+import { handBack, isOfNewerRelease, leaveToNewerRelease } from './hand-back.ts';
+import { Keys } from '../redis/keys.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { PLANNER_QUEUE, QUEUE_OPTIONS } from '../queue-names.ts';
-import { connectRedis } from '../redis-connection.ts';
-import { closeWorker } from '../worker-close.ts';
-import { plannerJobSchema, type PlannerJob } from './batch-contracts.ts';
+import { connectRedis } from '../redis/redis-connection.ts';
+import { closeWorker } from './close-worker.ts';
+import { plannerJobSchema, type PlannerJob } from '../batches/batch-contracts.ts';
 
 /** Batches that one process sees through at once: each mostly waits. */
 const CONCURRENCY = 100;

@@ -1,13 +1,13 @@
 import { UnrecoverableError, Worker, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
-import { registrationJobSchema, type RegistrationJob } from './job-contracts.ts';
+import { registrationJobSchema, type RegistrationJob } from '../job-contracts.ts';
 import { handBack, isOfNewerRelease, leaveToNewerRelease } from './hand-back.ts';
-import { Keys } from './keys.ts';
-import type { QueueConfig } from './queue-config.ts';
-import { MAX_DELIVERIES, QUEUE_OPTIONS, REGISTRATION_QUEUE } from './queue-names.ts';
-import { connectRedis } from './redis-connection.ts';
-import { closeWorker } from './worker-close.ts';
+import { Keys } from '../redis/keys.ts';
+import type { QueueConfig } from '../queue-config.ts';
+import { MAX_DELIVERIES, QUEUE_OPTIONS, REGISTRATION_QUEUE } from '../queue-names.ts';
+import { connectRedis } from '../redis/redis-connection.ts';
+import { closeWorker } from './close-worker.ts';
 
 export interface RegistrationConsumerOptions {
   readonly config: QueueConfig;

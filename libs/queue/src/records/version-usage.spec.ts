@@ -2,13 +2,13 @@ import { Redis } from 'ioredis';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { Tensor } from '@sconce/tensor';
 import { eventually, testRedis } from '@sconce/testing';
-import { InferenceProducer } from './inference-producer.ts';
-import type { InferenceRequest } from './inference-request.ts';
+import { InferenceProducer } from '../producers/inference-producer.ts';
+import type { InferenceRequest } from '../producers/inference-request.ts';
 import { JobRecords } from './job-records.ts';
-import { Keys } from './keys.ts';
-import { LaneConsumer, type RequestHandler } from './lane-consumer.ts';
+import { Keys } from '../redis/keys.ts';
+import { LaneConsumer, type RequestHandler } from '../consumers/lane-consumer.ts';
 import { ModelStatisticsWriter } from './model-statistics.ts';
-import { queueConfigSchema, type QueueConfig } from './queue-config.ts';
+import { queueConfigSchema, type QueueConfig } from '../queue-config.ts';
 import { UsageNotes } from './version-usage.ts';
 
 // Who uses a version, over a real Redis.

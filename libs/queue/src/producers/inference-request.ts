@@ -1,5 +1,5 @@
 import type { Tensor } from '@sconce/tensor';
-import type { QueuedRequest, RequestTiming } from './job-contracts.ts';
+import type { QueuedRequest, RequestTiming } from '../job-contracts.ts';
 
 /** W3C trace context to continue. */
 export interface TraceContext {

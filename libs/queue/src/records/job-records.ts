@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { SconceError, deserializeError, type SerializedError } from '@sconce/errors';
 import { decodeFrame, encodeFrame, type Tensor } from '@sconce/tensor';
-import type { Outcome, RequestTiming } from './job-contracts.ts';
-import type { Keys } from './keys.ts';
+import type { Outcome, RequestTiming } from '../job-contracts.ts';
+import type { Keys } from '../redis/keys.ts';
 import { LEAVE_SUBMITTER, joinSubmitter, tooManyUnfinished, type Submitter } from './submitter.ts';
 
 /** queued → running → succeeded | failed; cancelled from queued or running. The last three are final. */
