@@ -3,11 +3,12 @@ import { IR_VERSION, OPSET, pruneGraph, type OnnxModel } from '@sconce/onnx';
 
 import { readTensor } from './archive/read-tensor.ts';
 import type { TorchScriptArchive } from './archive/torchscript-archive.ts';
-import { execute, type Execution } from './executor/execute.ts';
+import { execute } from './execute.ts';
 import { describePosition } from './frontend/position.ts';
 import { Program } from './frontend/program.ts';
 import { applySizes, inferInputs, type LearnedSizes } from './signature/learn-inputs.ts';
 import { defaultsOf, methodParams } from './signature/inputs-of-call.ts';
+import type { Execution } from './signature/execution.ts';
 import { planInputs, type ArgumentPlan, type InputOptions } from './signature/plan-inputs.ts';
 import { resolveSignature, type CompiledSignature } from './signature/resolve-signature.ts';
 import { placeWeights } from './weights/place-weights.ts';

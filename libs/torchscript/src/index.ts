@@ -10,7 +10,7 @@ export {
   type WeightDescription,
 } from './describe-archive.ts';
 export { printGraph } from './graph-ir/print-graph.ts';
-export type { UnsupportedOp } from './executor/report.ts';
+export type { UnsupportedOp } from './symbolic/unsupported-report.ts';
 export { OP_FAMILIES } from './lowering/registry.ts';
 export type { OpDefinition } from './lowering/define-op.ts';
 export { Program } from './frontend/program.ts';

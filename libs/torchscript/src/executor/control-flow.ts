@@ -2,13 +2,15 @@ import type { Expr, Position, Stmt } from '../frontend/ast.ts';
 import { describePosition } from '../frontend/position.ts';
 import { modelError } from '../torchscript-error.ts';
 import { assignedNames } from '../frontend/assigned-names.ts';
-import type { Scope } from './dim-emitter.ts';
-import type { Emitter } from './emitter.ts';
-import type { Cell } from './heap.ts';
-import { RaisedException, type Frame, type Interpreter } from './interpreter.ts';
-import { CannotMerge, leafTensor, leafType, leafValue, zipValues, type LeafType } from './merge.ts';
-import { onnxTypeOf } from './onnx-types.ts';
-import { depthOf, sameDim, type SymInt } from './sym-int.ts';
+import type { Scope } from '../symbolic/dim-emitter.ts';
+import type { Emitter } from '../symbolic/emitter.ts';
+import type { Cell } from '../symbolic/heap.ts';
+import { declareOutput } from './declare-output.ts';
+import type { Frame } from './frame.ts';
+import type { Interpreter } from './interpreter.ts';
+import { RaisedException } from './raised-exception.ts';
+import { CannotMerge, leafTensor, leafType, leafValue, zipValues, type LeafType } from '../symbolic/merge.ts';
+import { depthOf, sameDim, type SymInt } from '../symbolic/sym-int.ts';
 import {
   DictValue,
   isTuple,
@@ -19,7 +21,7 @@ import {
   TensorValue,
   UnknownValue,
   type Value,
-} from './values.ts';
+} from '../symbolic/values.ts';
 import { LoopBuilder } from './loop-builder.ts';
 
 /** What executing a block on trial came to. */
@@ -225,16 +227,6 @@ export class ControlFlow {
   test(expression: Expr, frame: Frame): boolean | SymBool | UnknownValue {
     return this.#interpreter.truth(this.#interpreter.evaluate(expression, frame), expression.at);
   }
-}
-
-/** Declares a tensor an output of the graph at hand, under a name of its own. */
-export function declareOutput(emitter: Emitter, tensor: TensorValue): void {
-  const name = emitter.builder.node('Identity', [emitter.name(tensor)], { hint: 'out' });
-  emitter.builder.output({
-    name,
-    datatype: onnxTypeOf(tensor.dtype),
-    shape: tensor.content.shape.map(() => null),
-  });
 }
 
 /** The type of what is one of two values: sizes that differ are known only at run time. */

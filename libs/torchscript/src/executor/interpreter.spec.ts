@@ -6,13 +6,13 @@ import { opFamily } from '../lowering/define-op.ts';
 import { operatorTable } from '../lowering/registry.ts';
 import { bindInputs, type ArgumentPlan } from '../signature/plan-inputs.ts';
 import { flattenOutputs } from '../signature/flatten-outputs.ts';
-import { Emitter } from './emitter.ts';
+import { Emitter } from '../symbolic/emitter.ts';
 import { Interpreter } from './interpreter.ts';
 import { ObjectGraph } from './object-graph.ts';
 import { programOfCode } from './program-of-code.ts';
-import { UnsupportedReport } from './report.ts';
-import { addDims, isLess, SymInt, type Dim } from './sym-int.ts';
-import { ListValue, ObjectValue, SymBool, SymFloat, type TensorValue, type Value } from './values.ts';
+import { UnsupportedReport } from '../symbolic/unsupported-report.ts';
+import { addDims, isLess, SymInt, type Dim } from '../symbolic/sym-int.ts';
+import { ListValue, ObjectValue, SymBool, SymFloat, type TensorValue, type Value } from '../symbolic/values.ts';
 
 /** A handful of operators, so that these tests say what the interpreter does and not what lowerings do. */
 function toyOperators(): OperatorTable {
@@ -89,7 +89,14 @@ function run(body: string, plan: readonly ArgumentPlan[], attributes: Readonly<R
   const emitter = new Emitter();
   const report = new UnsupportedReport();
   const objects = new ObjectGraph(program, [], new Map());
-  const interpreter = new Interpreter({ program, emitter, operators: toyOperators(), objects, report });
+  const tools = { table: toyOperators(), context: emitter, report };
+  const interpreter = new Interpreter({
+    program,
+    emitter,
+    callOperator: (call) => callOperator(tools, call),
+    objects,
+    report,
+  });
   const self = new ObjectValue('__torch__.M', new Map(Object.entries(attributes)), '');
   const result = interpreter.callMethod(self, 'forward', bindInputs(plan, emitter), new Map());
   for (const { name, tensor } of flattenOutputs(result, emitter)) {
@@ -342,7 +349,7 @@ it('a float of the run is no int', () => {
   const emitter = new Emitter();
   const report = new UnsupportedReport();
   const at = { source: { path: 'x.py', text: '', originAt: () => undefined }, offset: 0 };
-  const call = { table: toyOperators(), context: emitter, report };
-  callOperator(call, 'aten::add', [new SymFloat('v', 0), 1n], new Map(), at);
+  const tools = { table: toyOperators(), context: emitter, report };
+  callOperator(tools, { name: 'aten::add', args: [new SymFloat('v', 0), 1n], kwargs: new Map(), at });
   expect(report.summary()[0]?.reason).toContain('(float, int)');
 });

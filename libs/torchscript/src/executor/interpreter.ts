@@ -1,14 +1,16 @@
 import type { Expr, FunctionDef, Position, Stmt, TypeExpr } from '../frontend/ast.ts';
 import { describePosition } from '../frontend/position.ts';
 import type { Program } from '../frontend/program.ts';
-import { callOperator, type OperatorTable } from '../lowering/call-operator.ts';
 import { modelError } from '../torchscript-error.ts';
 import { ControlFlow } from './control-flow.ts';
-import type { Emitter } from './emitter.ts';
+import type { Frame } from './frame.ts';
+import type { Emitter } from '../symbolic/emitter.ts';
+import type { CallOperator } from '../symbolic/operator-call.ts';
 import { matchesType } from './match-type.ts';
 import type { ObjectGraph } from './object-graph.ts';
-import type { UnsupportedReport } from './report.ts';
-import { SymInt } from './sym-int.ts';
+import { RaisedException } from './raised-exception.ts';
+import type { UnsupportedReport } from '../symbolic/unsupported-report.ts';
+import { SymInt } from '../symbolic/sym-int.ts';
 import {
   DictValue,
   isEnum,
@@ -17,31 +19,16 @@ import {
   ListValue,
   ObjectValue,
   SymBool,
-  SymFloat,
-  TensorValue,
   UninitializedValue,
   UnknownValue,
   type Value,
-} from './values.ts';
-
-/** The names of one call of a function and what they stand for. */
-export type Frame = Map<string, Value>;
-
-/** The code raised an exception on every path: where it stands in a branch, the other branch is the one that counts. */
-export class RaisedException extends Error {
-  readonly at: Position;
-
-  constructor(message: string, at: Position) {
-    super(message);
-    this.at = at;
-  }
-}
+} from '../symbolic/values.ts';
 
 /** What the interpreter works with. */
 export interface InterpreterParts {
   readonly program: Program;
   readonly emitter: Emitter;
-  readonly operators: OperatorTable;
+  readonly callOperator: CallOperator;
   readonly objects: ObjectGraph;
   readonly report: UnsupportedReport;
 }
@@ -59,7 +46,7 @@ export class Interpreter {
   readonly emitter: Emitter;
   readonly report: UnsupportedReport;
   readonly #program: Program;
-  readonly #operators: OperatorTable;
+  readonly #callOperator: CallOperator;
   readonly #objects: ObjectGraph;
   readonly #control: ControlFlow;
   #callDepth = 0;
@@ -69,7 +56,7 @@ export class Interpreter {
     this.emitter = parts.emitter;
     this.report = parts.report;
     this.#program = parts.program;
-    this.#operators = parts.operators;
+    this.#callOperator = parts.callOperator;
     this.#objects = parts.objects;
     this.#control = new ControlFlow(this, parts.emitter);
   }
@@ -444,7 +431,7 @@ export class Interpreter {
     if (name === 'prim::RaiseException') {
       throw new RaisedException(typeof args[0] === 'string' ? args[0] : 'an exception', at);
     }
-    return callOperator({ table: this.#operators, context: this.emitter, report: this.report }, name, args, kwargs, at);
+    return this.#callOperator({ name, args, kwargs, at });
   }
 }
 
@@ -467,23 +454,4 @@ function pathOf(expression: Expr): string[] | undefined {
     at = at.object;
   }
   return at.kind === 'name' ? [...names, at.name].reverse() : undefined;
-}
-
-/** A value that stands for a number, a truth value or nothing. */
-export function isScalar(value: Value): boolean {
-  return (
-    value === null ||
-    typeof value !== 'object' ||
-    value instanceof SymInt ||
-    value instanceof SymFloat ||
-    value instanceof SymBool
-  );
-}
-
-/** Whether a value is, or holds, what an unsupported operation gave. */
-export function holdsUnknown(value: Value): boolean {
-  if (value instanceof UnknownValue) return true;
-  if (value instanceof ListValue) return value.stored.some(holdsUnknown);
-  if (value instanceof TensorValue || isScalar(value)) return false;
-  return isTuple(value) && value.items.some(holdsUnknown);
 }

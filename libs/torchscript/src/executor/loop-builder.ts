@@ -1,16 +1,18 @@
 import type { GraphBuilder } from '@sconce/onnx';
 
 import { assignedNames } from '../frontend/assigned-names.ts';
-import { declareOutput, type BlockRun, type ControlFlow, type LoopToBuild } from './control-flow.ts';
-import type { Scope } from './dim-emitter.ts';
-import type { Emitter } from './emitter.ts';
-import type { Cell } from './heap.ts';
-import type { Frame, Interpreter } from './interpreter.ts';
-import { CannotMerge, leafTensor, leafType, leafValue, sameLeaf, type LeafType } from './merge.ts';
-import { onnxTypeOf } from './onnx-types.ts';
-import { asScalar } from './scalar-elements.ts';
-import { depthOf, sameDim, symbol, valueAtom, type Dim } from './sym-int.ts';
-import { isTuple, ListValue, TensorValue, UnknownValue, type Value } from './values.ts';
+import type { BlockRun, ControlFlow, LoopToBuild } from './control-flow.ts';
+import { declareOutput } from './declare-output.ts';
+import type { Frame } from './frame.ts';
+import type { Scope } from '../symbolic/dim-emitter.ts';
+import type { Emitter } from '../symbolic/emitter.ts';
+import type { Cell } from '../symbolic/heap.ts';
+import type { Interpreter } from './interpreter.ts';
+import { CannotMerge, leafTensor, leafType, leafValue, sameLeaf, type LeafType } from '../symbolic/merge.ts';
+import { onnxTypeOf } from '../symbolic/onnx-types.ts';
+import { asScalar } from '../symbolic/scalar-elements.ts';
+import { depthOf, sameDim, symbol, valueAtom, type Dim } from '../symbolic/sym-int.ts';
+import { isTuple, ListValue, TensorValue, UnknownValue, type Value } from '../symbolic/values.ts';
 
 /** A name or a cell that rounds may hand on to the next. */
 interface Slot {

@@ -1,7 +1,7 @@
 import type { TypeExpr } from '../frontend/ast.ts';
 import type { Program } from '../frontend/program.ts';
-import { SymInt } from './sym-int.ts';
-import { DictValue, isTuple, ListValue, SymBool, SymFloat, TensorValue, type Value } from './values.ts';
+import { SymInt } from '../symbolic/sym-int.ts';
+import { DictValue, isTuple, ListValue, SymBool, SymFloat, TensorValue, type Value } from '../symbolic/values.ts';
 
 /** Whether a value is of a type as the code writes it, for `isinstance` and for choosing among overloads. */
 export function matchesType(value: Value, type: TypeExpr, program: Program): boolean {

@@ -4,7 +4,7 @@ import type { Program } from '../frontend/program.ts';
 import type { PickleObject, PickleTensor, PickleValue } from '../pickle/pickle-value.ts';
 import { modelError } from '../torchscript-error.ts';
 import type { Interpreter } from './interpreter.ts';
-import { DictValue, ListValue, ObjectValue, TensorValue, type Scalar, type Value } from './values.ts';
+import { DictValue, ListValue, ObjectValue, TensorValue, type Scalar, type Value } from '../symbolic/values.ts';
 
 /** Elements of small tensors that were read beforehand, so that sizes and indices kept in buffers are known. */
 export type SmallTensors = ReadonlyMap<PickleTensor, readonly Scalar[]>;

@@ -1,5 +1,5 @@
-import type { LowerContext } from '../executor/lower-context.ts';
-import { broadcastDims, type Dim } from '../executor/sym-int.ts';
+import type { LowerContext } from '../symbolic/lower-context.ts';
+import { broadcastDims, type Dim } from '../symbolic/sym-int.ts';
 
 /** The shape that shapes broadcast to. Refuses sizes that can never agree. */
 export function broadcastShapes(context: LowerContext, ...shapes: readonly (readonly Dim[])[]): Dim[] {

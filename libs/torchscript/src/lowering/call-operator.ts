@@ -1,8 +1,9 @@
 import { SconceError } from '@sconce/errors';
 
-import type { Emitter } from '../executor/emitter.ts';
-import type { UnsupportedReport } from '../executor/report.ts';
-import { broadcastDims, sameDim, SymInt } from '../executor/sym-int.ts';
+import type { Emitter } from '../symbolic/emitter.ts';
+import type { OperatorCall } from '../symbolic/operator-call.ts';
+import type { UnsupportedReport } from '../symbolic/unsupported-report.ts';
+import { broadcastDims, sameDim, SymInt } from '../symbolic/sym-int.ts';
 import {
   isTuple,
   kindOf,
@@ -11,8 +12,7 @@ import {
   UnknownValue,
   type TupleValue,
   type Value,
-} from '../executor/values.ts';
-import type { Position } from '../frontend/ast.ts';
+} from '../symbolic/values.ts';
 import { modelError } from '../torchscript-error.ts';
 import { convertArgument, convertDefault, NotConcrete } from './convert-argument.ts';
 import type { LowerResult, OpDefinition } from './define-op.ts';
@@ -20,8 +20,8 @@ import type { LowerResult, OpDefinition } from './define-op.ts';
 /** The operators known, by name without overload. */
 export type OperatorTable = ReadonlyMap<string, readonly OpDefinition[]>;
 
-/** What a call of an operator works with. */
-export interface OperatorCall {
+/** The operators to choose from, the graph that they add to, and the report of unsupported uses. */
+export interface OperatorTools {
   readonly table: OperatorTable;
   readonly context: Emitter;
   readonly report: UnsupportedReport;
@@ -32,14 +32,8 @@ export interface OperatorCall {
  * `out=` variants are made from the operator itself. What is not supported is reported, and gives an UnknownValue with
  * which execution goes on.
  */
-export function callOperator(
-  call: OperatorCall,
-  name: string,
-  args: readonly Value[],
-  kwargs: ReadonlyMap<string, Value>,
-  at: Position,
-): Value {
-  const { table, report, context } = call;
+export function callOperator({ table, report, context }: OperatorTools, call: OperatorCall): Value {
+  const { name, args, kwargs, at } = call;
   context.operators.set(name, (context.operators.get(name) ?? 0) + 1);
   const inPlace = !table.has(name) && name.endsWith('_') && !name.endsWith('__') && table.has(name.slice(0, -1));
   const definitions = table.get(inPlace ? name.slice(0, -1) : name);
@@ -51,7 +45,7 @@ export function callOperator(
   const out = kwargs.get('out');
   const given = new Map([...kwargs].filter(([key]) => key !== 'out'));
   try {
-    const bound = bind(call.context, definitions, args, given);
+    const bound = bind(context, definitions, args, given);
     if (bound === undefined) {
       if (![...args, ...kwargs.values()].some(isUnknown)) {
         report.add({ op: name, reason: noOverload(definitions, args, given), hint: '', at });
@@ -60,15 +54,15 @@ export function callOperator(
     }
     const { definition, values } = bound;
     if (!definition.symbolicScalars && [...args, ...kwargs.values()].some(isUnknown)) return new UnknownValue();
-    const result = asValue(definition, definition.lower(call.context, values));
-    noteFixedRows(context, name, args[0], result, at);
+    const result = asValue(definition, definition.lower(context, values));
+    noteFixedRows(context, call, result);
     const target = inPlace ? args[0] : out;
     if (target instanceof ListValue && result instanceof ListValue) {
-      call.context.heap.setItems(target, result.items);
+      context.heap.setItems(target, result.items);
       return target;
     }
     return target instanceof TensorValue && result instanceof TensorValue
-      ? assignInPlace(call.context, target, result, inPlace)
+      ? assignInPlace(context, target, result, inPlace)
       : result;
   } catch (thrown) {
     if (thrown instanceof SconceError && thrown.code === 'model_invalid' && thrown.details['stage'] === 'lower') {
@@ -84,7 +78,7 @@ export function callOperator(
 const SHAPED = new Set(['aten::view', 'aten::reshape', 'aten::_unsafe_view', 'aten::expand', 'aten::repeat']);
 
 /** Notes where the model's code gives axis 0 a size of its own although it had that of an input: a batch size baked in. */
-function noteFixedRows(context: Emitter, name: string, from: Value | undefined, to: Value, at: Position): void {
+function noteFixedRows(context: Emitter, { name, args: [from], at }: OperatorCall, to: Value): void {
   if (!SHAPED.has(name) || !(from instanceof TensorValue) || !(to instanceof TensorValue)) return;
   const [before, after] = [from.content.shape[0], to.content.shape[0]];
   const rows = before instanceof SymInt && before.terms[0]?.atoms.some(({ definition }) => isRows(definition));

@@ -1,5 +1,5 @@
-import type { LowerContext } from '../executor/lower-context.ts';
-import { TensorValue } from '../executor/values.ts';
+import type { LowerContext } from '../symbolic/lower-context.ts';
+import { TensorValue } from '../symbolic/values.ts';
 import type { ScalarType } from '../scalar-type.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { SCALAR_TYPES, type ScalarType } from '../scalar-type.ts';
-import { ListValue, SymBool, SymFloat, TensorValue, UninitializedValue, type Value } from '../executor/values.ts';
-import { SymInt } from '../executor/sym-int.ts';
+import { ListValue, SymBool, SymFloat, TensorValue, UninitializedValue, type Value } from '../symbolic/values.ts';
+import { SymInt } from '../symbolic/sym-int.ts';
 import type { SchemaType } from '../schema/parse-schema.ts';
 
 /** What an argument becomes for a lowering; undefined where the value is not of the type. */

@@ -1,4 +1,4 @@
-import { TensorValue } from '../executor/values.ts';
+import { TensorValue } from '../symbolic/values.ts';
 
 /** A tensor of its own with the same elements: in-place changes of one leave the other alone. */
 export function copyOf(tensor: TensorValue): TensorValue {

@@ -1,6 +1,6 @@
-import type { LowerContext } from '../executor/lower-context.ts';
-import { addDims, type Dim } from '../executor/sym-int.ts';
-import type { TensorValue } from '../executor/values.ts';
+import type { LowerContext } from '../symbolic/lower-context.ts';
+import { addDims, type Dim } from '../symbolic/sym-int.ts';
+import type { TensorValue } from '../symbolic/values.ts';
 import { scatterElements } from './scatter.ts';
 
 /** The running sum of a tensor along an axis. */

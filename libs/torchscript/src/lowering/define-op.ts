@@ -1,7 +1,7 @@
 import { SconceError } from '@sconce/errors';
 
-import type { LowerContext } from '../executor/lower-context.ts';
-import type { Value } from '../executor/values.ts';
+import type { LowerContext } from '../symbolic/lower-context.ts';
+import type { Value } from '../symbolic/values.ts';
 import { parseSchema, type OperatorSchema } from '../schema/parse-schema.ts';
 import type { ArgumentsOf } from './schema-types.ts';
 

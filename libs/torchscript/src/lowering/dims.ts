@@ -1,6 +1,6 @@
-import { sameDim, SymInt, type Dim } from '../executor/sym-int.ts';
-import type { Scalar, TensorValue } from '../executor/values.ts';
-import type { LowerContext } from '../executor/lower-context.ts';
+import { sameDim, SymInt, type Dim } from '../symbolic/sym-int.ts';
+import type { Scalar, TensorValue } from '../symbolic/values.ts';
+import type { LowerContext } from '../symbolic/lower-context.ts';
 
 /** A size as a number of the program. */
 export function toScalar(dim: Dim): Scalar {

@@ -1,5 +1,5 @@
-import type { LowerContext } from '../executor/lower-context.ts';
-import { broadcastDims, type Dim } from '../executor/sym-int.ts';
+import type { LowerContext } from '../symbolic/lower-context.ts';
+import { broadcastDims, type Dim } from '../symbolic/sym-int.ts';
 import { broadcastShapes } from './broadcast.ts';
 
 /** An einsum's equation with its output written out, and the shape it gives. */

@@ -1,5 +1,5 @@
-import type { LowerContext } from '../executor/lower-context.ts';
-import type { TensorValue } from '../executor/values.ts';
+import type { LowerContext } from '../symbolic/lower-context.ts';
+import type { TensorValue } from '../symbolic/values.ts';
 import { broadcastShapes } from './broadcast.ts';
 
 /** `torch.matmul`: ONNX's MatMul follows the same rules (vectors, broadcast batch axes). */

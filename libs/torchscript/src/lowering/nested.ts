@@ -1,5 +1,5 @@
-import type { LowerContext } from '../executor/lower-context.ts';
-import { TensorValue } from '../executor/values.ts';
+import type { LowerContext } from '../symbolic/lower-context.ts';
+import { TensorValue } from '../symbolic/values.ts';
 
 /**
  * PyTorch's fast path for padded sequences makes a nested tensor of them, runs the encoder's layers on it and pads the result

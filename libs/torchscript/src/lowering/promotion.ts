@@ -1,6 +1,6 @@
-import { SymBool, SymFloat, TensorValue, type Scalar } from '../executor/values.ts';
-import type { LowerContext } from '../executor/lower-context.ts';
-import { isFloating } from '../executor/onnx-types.ts';
+import { SymBool, SymFloat, TensorValue, type Scalar } from '../symbolic/values.ts';
+import type { LowerContext } from '../symbolic/lower-context.ts';
+import { isFloating } from '../symbolic/onnx-types.ts';
 import type { ScalarType } from '../scalar-type.ts';
 
 /** An operand of an elementwise operator. */

@@ -1,5 +1,5 @@
-import { SymInt } from '../executor/sym-int.ts';
-import { DictValue, isEnum, isTuple, ListValue, SymBool, SymFloat, type Value } from '../executor/values.ts';
+import { SymInt } from '../symbolic/sym-int.ts';
+import { DictValue, isEnum, isTuple, ListValue, SymBool, SymFloat, type Value } from '../symbolic/values.ts';
 
 /** Stands in a text for what is known only at run time. */
 export const UNKNOWN_TEXT = '\uFFFC';

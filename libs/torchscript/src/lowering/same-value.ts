@@ -1,5 +1,5 @@
-import type { LowerContext } from '../executor/lower-context.ts';
-import { SymInt } from '../executor/sym-int.ts';
+import type { LowerContext } from '../symbolic/lower-context.ts';
+import { SymInt } from '../symbolic/sym-int.ts';
 import {
   DictValue,
   isTuple,
@@ -9,7 +9,7 @@ import {
   TensorValue,
   type Scalar,
   type Value,
-} from '../executor/values.ts';
+} from '../symbolic/values.ts';
 import { combine, compareScalars } from './scalar-math.ts';
 
 /** Python's `is`: one object, or the same constant. */

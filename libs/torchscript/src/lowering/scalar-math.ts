@@ -1,4 +1,4 @@
-import type { LowerContext } from '../executor/lower-context.ts';
+import type { LowerContext } from '../symbolic/lower-context.ts';
 import {
   addDims,
   floorDivDims,
@@ -12,8 +12,8 @@ import {
   subDims,
   SymInt,
   type Dim,
-} from '../executor/sym-int.ts';
-import { SymBool, SymFloat, type Scalar, type TensorValue } from '../executor/values.ts';
+} from '../symbolic/sym-int.ts';
+import { SymBool, SymFloat, type Scalar, type TensorValue } from '../symbolic/values.ts';
 import { flag } from './attributes.ts';
 import { ceilDivDims } from './slicing.ts';
 import { exactRatio, noteRatio, ratioOf, type Ratio } from './size-ratio.ts';

@@ -1,5 +1,5 @@
-import type { Dim } from '../executor/sym-int.ts';
-import type { DictValue, ListValue, Scalar, TensorValue, Value } from '../executor/values.ts';
+import type { Dim } from '../symbolic/sym-int.ts';
+import type { DictValue, ListValue, Scalar, TensorValue, Value } from '../symbolic/values.ts';
 import type { ScalarType } from '../scalar-type.ts';
 
 /**

@@ -1,6 +1,6 @@
-import type { LowerContext } from '../executor/lower-context.ts';
-import { SymInt, type Dim } from '../executor/sym-int.ts';
-import { SymFloat, type Scalar } from '../executor/values.ts';
+import type { LowerContext } from '../symbolic/lower-context.ts';
+import { SymInt, type Dim } from '../symbolic/sym-int.ts';
+import { SymFloat, type Scalar } from '../symbolic/values.ts';
 
 /**
  * A float that was computed from sizes: `over / under`. `math.ceil(n / 32)` and `int(n * 0.5)` are sizes again, and the

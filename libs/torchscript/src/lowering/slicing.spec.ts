@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { Emitter } from '../executor/emitter.ts';
-import { addDims, sizeAtom, symbol, valueAtom, type Dim } from '../executor/sym-int.ts';
+import { Emitter } from '../symbolic/emitter.ts';
+import { addDims, sizeAtom, symbol, valueAtom, type Dim } from '../symbolic/sym-int.ts';
 import { readSelect, readSlice, sliceBounds, sliceView } from './slicing.ts';
 
 const n = symbol(sizeAtom('x', 0, 0, 1));

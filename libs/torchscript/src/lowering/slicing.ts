@@ -1,4 +1,4 @@
-import type { LowerContext } from '../executor/lower-context.ts';
+import type { LowerContext } from '../symbolic/lower-context.ts';
 import {
   addDims,
   floorDivDims,
@@ -11,8 +11,8 @@ import {
   sameDim,
   subDims,
   type Dim,
-} from '../executor/sym-int.ts';
-import type { TensorValue } from '../executor/values.ts';
+} from '../symbolic/sym-int.ts';
+import type { TensorValue } from '../symbolic/values.ts';
 import { binary, choose, compare } from './arithmetic.ts';
 import { withContiguity } from './copies.ts';
 import { toDim, toScalar } from './dims.ts';

@@ -1,6 +1,6 @@
-import type { LowerContext } from '../executor/lower-context.ts';
-import { isFloating } from '../executor/onnx-types.ts';
-import type { TensorValue } from '../executor/values.ts';
+import type { LowerContext } from '../symbolic/lower-context.ts';
+import { isFloating } from '../symbolic/onnx-types.ts';
+import type { TensorValue } from '../symbolic/values.ts';
 
 /** A size, stride or padding per spatial axis: one number stands for all of them. */
 export function perAxis<T>(values: readonly T[], axes: number): readonly T[] {

@@ -1,5 +1,5 @@
-import type { Emitter } from '../executor/emitter.ts';
-import { leafTensor, leafType } from '../executor/merge.ts';
+import type { Emitter } from '../symbolic/emitter.ts';
+import { leafTensor, leafType } from '../symbolic/merge.ts';
 import {
   DictValue,
   isEnum,
@@ -8,7 +8,7 @@ import {
   UnknownValue,
   type TensorValue,
   type Value,
-} from '../executor/values.ts';
+} from '../symbolic/values.ts';
 
 /** One output of the compiled model. */
 export interface FlatOutput {

@@ -1,5 +1,5 @@
-import type { Emitter } from '../executor/emitter.ts';
-import { sizeAtom, symbol, valueAtom } from '../executor/sym-int.ts';
+import type { Emitter } from '../symbolic/emitter.ts';
+import { sizeAtom, symbol, valueAtom } from '../symbolic/sym-int.ts';
 import {
   DictValue,
   ListValue,
@@ -8,8 +8,8 @@ import {
   type Scalar,
   type TensorValue,
   type Value,
-} from '../executor/values.ts';
-import { onnxTypeOf } from '../executor/onnx-types.ts';
+} from '../symbolic/values.ts';
+import { onnxTypeOf } from '../symbolic/onnx-types.ts';
 import type { ParamDef, TypeExpr } from '../frontend/ast.ts';
 import type { PickleValue } from '../pickle/pickle-value.ts';
 import type { ScalarType } from '../scalar-type.ts';

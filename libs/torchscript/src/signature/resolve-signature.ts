@@ -1,9 +1,9 @@
-import { encodeElements } from '../executor/constant-data.ts';
-import type { Execution } from '../executor/execute.ts';
-import { stateOutputName, type StateVariable } from '../executor/module-state.ts';
-import { onnxTypeOf } from '../executor/onnx-types.ts';
-import { sizeAtom, substitute, SymInt, type Dim } from '../executor/sym-int.ts';
-import type { Scalar } from '../executor/values.ts';
+import { encodeElements } from '../symbolic/constant-data.ts';
+import type { Execution } from './execution.ts';
+import { stateOutputName, type StateVariable } from './module-state.ts';
+import { onnxTypeOf } from '../symbolic/onnx-types.ts';
+import { sizeAtom, substitute, SymInt, type Dim } from '../symbolic/sym-int.ts';
+import type { Scalar } from '../symbolic/values.ts';
 import type { PickleTensor } from '../pickle/pickle-value.ts';
 import type { ScalarType } from '../scalar-type.ts';
 import type { ArgumentPlan } from './plan-inputs.ts';

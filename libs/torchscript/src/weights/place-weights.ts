@@ -2,8 +2,8 @@ import type { OnnxTensor } from '@sconce/onnx';
 
 import { contiguousRange, readTensor } from '../archive/read-tensor.ts';
 import type { TorchScriptArchive } from '../archive/torchscript-archive.ts';
-import type { UsedWeight } from '../executor/emitter.ts';
-import { onnxTypeOf } from '../executor/onnx-types.ts';
+import type { UsedWeight } from '../symbolic/emitter.ts';
+import { onnxTypeOf } from '../symbolic/onnx-types.ts';
 
 /** Below this many bytes a weight is copied into the model: a reference would be as large. */
 const MIN_REFERENCED_BYTES = 1024;

@@ -1,6 +1,6 @@
 import { readTensor } from '../archive/read-tensor.ts';
 import type { TorchScriptArchive } from '../archive/torchscript-archive.ts';
-import type { Scalar } from '../executor/values.ts';
+import type { Scalar } from '../symbolic/values.ts';
 import type { PickleTensor, PickleValue } from '../pickle/pickle-value.ts';
 import { SCALAR_TYPE_BYTES, type ScalarType } from '../scalar-type.ts';
 

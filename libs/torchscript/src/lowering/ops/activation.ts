@@ -1,7 +1,7 @@
-import type { LowerContext } from '../../executor/lower-context.ts';
-import { isFloating } from '../../executor/onnx-types.ts';
-import { floorDivDims, productOf } from '../../executor/sym-int.ts';
-import type { Scalar, TensorValue } from '../../executor/values.ts';
+import type { LowerContext } from '../../symbolic/lower-context.ts';
+import { isFloating } from '../../symbolic/onnx-types.ts';
+import { floorDivDims, productOf } from '../../symbolic/sym-int.ts';
+import type { Scalar, TensorValue } from '../../symbolic/values.ts';
 import { binary, choose, compare } from '../arithmetic.ts';
 import { float, str } from '../attributes.ts';
 import { opFamily } from '../define-op.ts';

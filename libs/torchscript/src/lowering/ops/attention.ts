@@ -3,9 +3,9 @@ import { broadcastShapes } from '../broadcast.ts';
 import { opFamily } from '../define-op.ts';
 import { maskNested, nestedMask, withNestedMask } from '../nested.ts';
 import { matmul } from '../matmul.ts';
-import type { LowerContext } from '../../executor/lower-context.ts';
-import { floorDivDims, mulDims, SymInt, type Dim } from '../../executor/sym-int.ts';
-import type { TensorValue } from '../../executor/values.ts';
+import type { LowerContext } from '../../symbolic/lower-context.ts';
+import { floorDivDims, mulDims, SymInt, type Dim } from '../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../symbolic/values.ts';
 import { linearLayer } from './linear.ts';
 
 const { ops, defineOp } = opFamily('attention');

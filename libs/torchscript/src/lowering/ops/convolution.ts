@@ -1,9 +1,9 @@
 import { int, ints } from '../attributes.ts';
 import { opFamily } from '../define-op.ts';
 import { perAxis, requireFloating, withBatch } from '../spatial.ts';
-import type { LowerContext } from '../../executor/lower-context.ts';
-import { addDims, floorDivDims, mulDims, subDims, type Dim } from '../../executor/sym-int.ts';
-import type { TensorValue } from '../../executor/values.ts';
+import type { LowerContext } from '../../symbolic/lower-context.ts';
+import { addDims, floorDivDims, mulDims, subDims, type Dim } from '../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('convolution');
 

@@ -1,5 +1,5 @@
-import type { LowerContext } from '../../executor/lower-context.ts';
-import type { TensorValue } from '../../executor/values.ts';
+import type { LowerContext } from '../../symbolic/lower-context.ts';
+import type { TensorValue } from '../../symbolic/values.ts';
 import { opFamily } from '../define-op.ts';
 
 const { ops, defineOp } = opFamily('activation');

@@ -1,8 +1,8 @@
-import { isFloating } from '../../executor/onnx-types.ts';
-import type { LowerContext } from '../../executor/lower-context.ts';
+import { isFloating } from '../../symbolic/onnx-types.ts';
+import type { LowerContext } from '../../symbolic/lower-context.ts';
 import { opFamily, type OpDefinition } from '../define-op.ts';
 import { resultType, type Operand } from '../promotion.ts';
-import type { TensorValue } from '../../executor/values.ts';
+import type { TensorValue } from '../../symbolic/values.ts';
 import { filled } from './creation/fill.ts';
 import { divideBy } from './elementwise/division.ts';
 

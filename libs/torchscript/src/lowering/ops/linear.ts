@@ -4,9 +4,9 @@ import { opFamily } from '../define-op.ts';
 import { einsumShape } from '../einsum-shape.ts';
 import { matmul } from '../matmul.ts';
 import { promoteTypes, resultType, operandAs, type Operand } from '../promotion.ts';
-import type { LowerContext } from '../../executor/lower-context.ts';
-import { mulDims as multiply, sameDim } from '../../executor/sym-int.ts';
-import type { Scalar, TensorValue } from '../../executor/values.ts';
+import type { LowerContext } from '../../symbolic/lower-context.ts';
+import { mulDims as multiply, sameDim } from '../../symbolic/sym-int.ts';
+import type { Scalar, TensorValue } from '../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('linear');
 

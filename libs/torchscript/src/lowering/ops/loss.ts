@@ -1,7 +1,7 @@
-import type { LowerContext } from '../../executor/lower-context.ts';
-import { isFloating } from '../../executor/onnx-types.ts';
-import type { Dim } from '../../executor/sym-int.ts';
-import type { TensorValue } from '../../executor/values.ts';
+import type { LowerContext } from '../../symbolic/lower-context.ts';
+import { isFloating } from '../../symbolic/onnx-types.ts';
+import type { Dim } from '../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../symbolic/values.ts';
 import { binary, choose, compare } from '../arithmetic.ts';
 import { int } from '../attributes.ts';
 import { opFamily } from '../define-op.ts';

@@ -1,10 +1,10 @@
 import { flag, float, int } from '../attributes.ts';
 import { opFamily } from '../define-op.ts';
 import { rangeOf } from '../dims.ts';
-import { isFloating } from '../../executor/onnx-types.ts';
-import type { LowerContext } from '../../executor/lower-context.ts';
-import { floorDivDims, mulDims, productOf, subDims, type Dim } from '../../executor/sym-int.ts';
-import type { TensorValue } from '../../executor/values.ts';
+import { isFloating } from '../../symbolic/onnx-types.ts';
+import type { LowerContext } from '../../symbolic/lower-context.ts';
+import { floorDivDims, mulDims, productOf, subDims, type Dim } from '../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../symbolic/values.ts';
 import type { ScalarType } from '../../scalar-type.ts';
 
 const { ops, defineOp } = opFamily('normalization');

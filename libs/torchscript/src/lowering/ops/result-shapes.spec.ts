@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
-import { Emitter } from '../../executor/emitter.ts';
-import { UnsupportedReport } from '../../executor/report.ts';
-import { mulDims, sizeAtom, symbol, type Dim } from '../../executor/sym-int.ts';
-import { ListValue, TensorValue, UnknownValue, type Value } from '../../executor/values.ts';
+import { Emitter } from '../../symbolic/emitter.ts';
+import { UnsupportedReport } from '../../symbolic/unsupported-report.ts';
+import { mulDims, sizeAtom, symbol, type Dim } from '../../symbolic/sym-int.ts';
+import { ListValue, TensorValue, UnknownValue, type Value } from '../../symbolic/values.ts';
 import type { Position } from '../../frontend/ast.ts';
 import type { ScalarType } from '../../scalar-type.ts';
 import { callOperator } from '../call-operator.ts';
@@ -33,10 +33,7 @@ function call(
   };
   const result = callOperator(
     { table, context: emitter, report },
-    `aten::${op}`,
-    args.map(value),
-    new Map(Object.entries(kwargs)),
-    at,
+    { name: `aten::${op}`, args: args.map(value), kwargs: new Map(Object.entries(kwargs)), at },
   );
   let failure = '';
   try {
@@ -155,7 +152,7 @@ describe('axes of free size', () => {
     const emitter = new Emitter();
     const context = { table, context: emitter, report: new UnsupportedReport() };
     const sizes = emitter.ints([n, 4]);
-    const product = callOperator(context, 'aten::prod', [sizes], new Map(), at);
+    const product = callOperator(context, { name: 'aten::prod', args: [sizes], kwargs: new Map(), at });
     expect(product instanceof TensorValue && emitter.elementsOf(product)).toEqual([mulDims(n, 4)]);
   });
 });

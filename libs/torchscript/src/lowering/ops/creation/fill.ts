@@ -1,6 +1,6 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import type { Dim } from '../../../executor/sym-int.ts';
-import type { Scalar, TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import type { Dim } from '../../../symbolic/sym-int.ts';
+import type { Scalar, TensorValue } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
 import { withContiguity } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';

@@ -1,6 +1,6 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { SymInt } from '../../../executor/sym-int.ts';
-import { ListValue, TensorValue, type Scalar, type Value } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { SymInt } from '../../../symbolic/sym-int.ts';
+import { ListValue, TensorValue, type Scalar, type Value } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
 import { int } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';

@@ -1,9 +1,9 @@
 import type { OnnxAttribute } from '@sconce/onnx';
 
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { subDims, type Dim } from '../../../executor/sym-int.ts';
-import { asScalar } from '../../../executor/scalar-elements.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { subDims, type Dim } from '../../../symbolic/sym-int.ts';
+import { asScalar } from '../../../symbolic/scalar-elements.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
 import { float } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';

@@ -1,6 +1,6 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { addDims, floorDivDims, maxDims, subDims, SymInt, type Dim } from '../../../executor/sym-int.ts';
-import { SymBool, SymFloat, type Scalar, type TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { addDims, floorDivDims, maxDims, subDims, SymInt, type Dim } from '../../../symbolic/sym-int.ts';
+import { SymBool, SymFloat, type Scalar, type TensorValue } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
 import { opFamily } from '../../define-op.ts';
 import { positions } from '../../positions.ts';

@@ -1,6 +1,6 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { isFloating } from '../../../executor/onnx-types.ts';
-import type { Scalar, TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { isFloating } from '../../../symbolic/onnx-types.ts';
+import type { Scalar, TensorValue } from '../../../symbolic/values.ts';
 import { binary, choose } from '../../arithmetic.ts';
 import { isComplex, magnitude } from '../../complex.ts';
 import { copyOf } from '../../copies.ts';

@@ -1,6 +1,6 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { isFloating } from '../../../executor/onnx-types.ts';
-import type { Scalar, TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { isFloating } from '../../../symbolic/onnx-types.ts';
+import type { Scalar, TensorValue } from '../../../symbolic/values.ts';
 import { binary } from '../../arithmetic.ts';
 import { opFamily } from '../../define-op.ts';
 import { operandAs, resultType, type Operand } from '../../promotion.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
-import { Emitter } from '../../../executor/emitter.ts';
-import { UnsupportedReport } from '../../../executor/report.ts';
-import { floorDivDims, mulDims, sizeAtom, symbol, SymInt } from '../../../executor/sym-int.ts';
-import { TensorValue, type Scalar, type Value } from '../../../executor/values.ts';
+import { Emitter } from '../../../symbolic/emitter.ts';
+import { UnsupportedReport } from '../../../symbolic/unsupported-report.ts';
+import { floorDivDims, mulDims, sizeAtom, symbol, SymInt } from '../../../symbolic/sym-int.ts';
+import { TensorValue, type Scalar, type Value } from '../../../symbolic/values.ts';
 import type { Position } from '../../../frontend/ast.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
 import { callOperator } from '../../call-operator.ts';
@@ -24,10 +24,7 @@ function call(
   const given = args(emitter);
   const result = callOperator(
     { table, context: emitter, report },
-    `aten::${op}`,
-    given,
-    new Map(Object.entries(kwargs)),
-    at,
+    { name: `aten::${op}`, args: given, kwargs: new Map(Object.entries(kwargs)), at },
   );
   report.throwIfAny();
   if (!(result instanceof TensorValue)) throw new Error(`${op} gave no tensor`);

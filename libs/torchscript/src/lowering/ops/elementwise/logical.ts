@@ -1,4 +1,4 @@
-import { SymBool } from '../../../executor/values.ts';
+import { SymBool } from '../../../symbolic/values.ts';
 import { binary } from '../../arithmetic.ts';
 import { opFamily } from '../../define-op.ts';
 import { not } from '../../scalar-math.ts';

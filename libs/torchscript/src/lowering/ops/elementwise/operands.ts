@@ -1,7 +1,7 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { isFloating } from '../../../executor/onnx-types.ts';
-import { SymInt } from '../../../executor/sym-int.ts';
-import type { Scalar, TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { isFloating } from '../../../symbolic/onnx-types.ts';
+import { SymInt } from '../../../symbolic/sym-int.ts';
+import type { Scalar, TensorValue } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
 import { sameShape } from '../../dims.ts';
 import { floatType, operandAs, resultType, type Operand } from '../../promotion.ts';

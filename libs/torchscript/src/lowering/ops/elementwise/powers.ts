@@ -1,6 +1,6 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { isFloating } from '../../../executor/onnx-types.ts';
-import { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { isFloating } from '../../../symbolic/onnx-types.ts';
+import { TensorValue } from '../../../symbolic/values.ts';
 import { binary } from '../../arithmetic.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';

@@ -1,5 +1,5 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import type { Scalar, TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import type { Scalar, TensorValue } from '../../../symbolic/values.ts';
 import { choose, compare } from '../../arithmetic.ts';
 import { opFamily } from '../../define-op.ts';
 import { operandAs, resultType, type Operand } from '../../promotion.ts';

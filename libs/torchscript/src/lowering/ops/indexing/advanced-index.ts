@@ -1,6 +1,6 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import type { Dim } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import type { Dim } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 import { int } from '../../attributes.ts';
 import { broadcastShapes } from '../../broadcast.ts';
 import { dimsOf, rangeOf } from '../../dims.ts';

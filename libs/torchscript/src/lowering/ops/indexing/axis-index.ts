@@ -1,7 +1,7 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { isIntegral } from '../../../executor/onnx-types.ts';
-import { productOf, sameDim, type Dim } from '../../../executor/sym-int.ts';
-import type { Scalar, TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { isIntegral } from '../../../symbolic/onnx-types.ts';
+import { productOf, sameDim, type Dim } from '../../../symbolic/sym-int.ts';
+import type { Scalar, TensorValue } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
 import { binary, choose, compare } from '../../arithmetic.ts';
 import { int } from '../../attributes.ts';

@@ -2,9 +2,9 @@ import { flag } from '../../attributes.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 import { perAxis, requireFloating, withBatch } from '../../spatial.ts';
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { exactQuotient, productOf, sameDim, type Dim } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { exactQuotient, productOf, sameDim, type Dim } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 import { averagingMatrix } from './adaptive-windows.ts';
 import { meanOfWindows } from './average-pooling.ts';
 

@@ -1,7 +1,7 @@
 import { positions } from '../../positions.ts';
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { subDims, type Dim } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { subDims, type Dim } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 
 /** Matrices of up to so many elements are written into the model; larger ones are made when it runs. */
 const MAX_CONSTANT = 4096;

@@ -1,9 +1,9 @@
 import { flag } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
 import { requireFloating, withBatch } from '../../spatial.ts';
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { addDims, maxDims, mulDims, subDims } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { addDims, maxDims, mulDims, subDims } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 import { pooledShape, windowAttributes, windowsOf, type Windows } from './windows.ts';
 
 const { ops, defineOp } = opFamily('pooling');

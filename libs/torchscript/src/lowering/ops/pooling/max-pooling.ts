@@ -3,10 +3,10 @@ import type { OnnxAttribute } from '@sconce/onnx';
 import { int, ints } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
 import { withBatch, withBatchAxis } from '../../spatial.ts';
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { isFloating } from '../../../executor/onnx-types.ts';
-import { productOf, type Dim } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { isFloating } from '../../../symbolic/onnx-types.ts';
+import { productOf, type Dim } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
 import { pooledShape, windowAttributes, windowsOf, type Windows } from './windows.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { sizeAtom, substitute, symbol } from '../../../executor/sym-int.ts';
+import { sizeAtom, substitute, symbol } from '../../../symbolic/sym-int.ts';
 import { windowCount, windowsOf } from './windows.ts';
 
 interface Setting {

@@ -2,7 +2,7 @@ import type { OnnxAttribute } from '@sconce/onnx';
 
 import { flag, ints } from '../../attributes.ts';
 import { perAxis } from '../../spatial.ts';
-import { addDims, floorDivDims, minDims, type Dim } from '../../../executor/sym-int.ts';
+import { addDims, floorDivDims, minDims, type Dim } from '../../../symbolic/sym-int.ts';
 
 /** The windows a pooling operator looks at; one number per spatial axis. */
 export interface Windows {

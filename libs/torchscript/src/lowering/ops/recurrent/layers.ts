@@ -1,9 +1,9 @@
 import { int, str } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
 import { longestOf, pack, runningMask, unpack } from './packed-sequence.ts';
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { addDims, maxDims, mulDims, subDims, type Dim } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { addDims, maxDims, mulDims, subDims, type Dim } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('recurrent');
 

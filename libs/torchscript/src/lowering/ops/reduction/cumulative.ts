@@ -1,6 +1,6 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { minDims, subDims } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { minDims, subDims } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 import { binary, choose, compare } from '../../arithmetic.ts';
 import { int } from '../../attributes.ts';
 import { copyOf } from '../../copies.ts';

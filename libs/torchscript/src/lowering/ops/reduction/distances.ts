@@ -1,5 +1,5 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import type { Scalar, TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import type { Scalar, TensorValue } from '../../../symbolic/values.ts';
 import { binary } from '../../arithmetic.ts';
 import { opFamily } from '../../define-op.ts';
 import { rangeOf } from '../../dims.ts';

@@ -1,5 +1,5 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { type Scalar, type TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { type Scalar, type TensorValue } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
 import { binary } from '../../arithmetic.ts';
 import { opFamily } from '../../define-op.ts';

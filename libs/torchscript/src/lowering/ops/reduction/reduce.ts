@@ -1,7 +1,7 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { isFloating } from '../../../executor/onnx-types.ts';
-import type { Dim } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { isFloating } from '../../../symbolic/onnx-types.ts';
+import type { Dim } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
 import { flag } from '../../attributes.ts';
 import { dimsOf, rangeOf, toScalar } from '../../dims.ts';

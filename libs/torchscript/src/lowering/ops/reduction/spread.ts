@@ -1,6 +1,6 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { maxDims, subDims } from '../../../executor/sym-int.ts';
-import { SymFloat, type Scalar, type TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { maxDims, subDims } from '../../../symbolic/sym-int.ts';
+import { SymFloat, type Scalar, type TensorValue } from '../../../symbolic/values.ts';
 import { binary } from '../../arithmetic.ts';
 import { opFamily } from '../../define-op.ts';
 import { toScalar } from '../../dims.ts';

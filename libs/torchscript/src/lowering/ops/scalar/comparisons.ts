@@ -1,4 +1,4 @@
-import { SymFloat, type Scalar, type SymBool, type TensorValue } from '../../../executor/values.ts';
+import { SymFloat, type Scalar, type SymBool, type TensorValue } from '../../../symbolic/values.ts';
 import { sameIdentity, sameValue } from '../../same-value.ts';
 import { combine, compareScalars, not, toBoolean, toFloat, toInteger, type Comparison } from '../../scalar-math.ts';
 import { UNKNOWN_TEXT } from '../../python-text.ts';

@@ -1,5 +1,5 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { DictValue, isTuple, ListValue, type Value } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { DictValue, isTuple, ListValue, type Value } from '../../../symbolic/values.ts';
 import { textOf } from '../../python-text.ts';
 import { isSame } from '../../same-value.ts';
 import { scalarFamily } from './scalar-family.ts';

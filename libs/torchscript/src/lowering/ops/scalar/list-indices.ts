@@ -1,5 +1,5 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import type { Value } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import type { Value } from '../../../symbolic/values.ts';
 
 /** The positions that `[start:end:step]` takes of a list or text of `length` items. */
 export function defaultSlice(

@@ -1,6 +1,6 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { addDims, subDims, SymInt } from '../../../executor/sym-int.ts';
-import { ListValue, SymBool, TensorValue, type Scalar, type Value } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { addDims, subDims, SymInt } from '../../../symbolic/sym-int.ts';
+import { ListValue, SymBool, TensorValue, type Scalar, type Value } from '../../../symbolic/values.ts';
 import { int } from '../../attributes.ts';
 import { knownDim, rangeOf } from '../../dims.ts';
 import { isSame } from '../../same-value.ts';

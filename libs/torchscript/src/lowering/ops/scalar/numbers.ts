@@ -1,6 +1,6 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { maxDims, mulDims, subDims, SymInt, addDims, floorDivDims, minimumOf } from '../../../executor/sym-int.ts';
-import { type ListValue, SymFloat, type Scalar } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { maxDims, mulDims, subDims, SymInt, addDims, floorDivDims, minimumOf } from '../../../symbolic/sym-int.ts';
+import { type ListValue, SymFloat, type Scalar } from '../../../symbolic/values.ts';
 import { arithmetic, asDim, compareScalars, fromDim, toFloat, toInteger } from '../../scalar-math.ts';
 import { ceilDivDims } from '../../slicing.ts';
 import { scalarFamily } from './scalar-family.ts';

@@ -1,5 +1,5 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { UnknownValue, type Value } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { UnknownValue, type Value } from '../../../symbolic/values.ts';
 import { opFamily, type DefineOptions, type LowerResult, type OpDefinition } from '../../define-op.ts';
 
 type DefineScalarOp = (

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { Emitter } from '../../../executor/emitter.ts';
-import { UnsupportedReport } from '../../../executor/report.ts';
-import { sizeAtom, symbol } from '../../../executor/sym-int.ts';
+import { Emitter } from '../../../symbolic/emitter.ts';
+import { UnsupportedReport } from '../../../symbolic/unsupported-report.ts';
+import { sizeAtom, symbol } from '../../../symbolic/sym-int.ts';
 import {
   DictValue,
   ListValue,
@@ -11,7 +11,7 @@ import {
   type TensorValue,
   UnknownValue,
   type Value,
-} from '../../../executor/values.ts';
+} from '../../../symbolic/values.ts';
 import type { Position } from '../../../frontend/ast.ts';
 import { callOperator } from '../../call-operator.ts';
 import { textOf } from '../../python-text.ts';
@@ -26,7 +26,7 @@ function calls(emitter = new Emitter()): (op: string, ...args: Value[]) => Value
   const report = new UnsupportedReport();
   return (op, ...args) => {
     const name = op.includes('::') ? op : `aten::${op}`;
-    const result = callOperator({ table, context: emitter, report }, name, args, new Map(), at);
+    const result = callOperator({ table, context: emitter, report }, { name, args, kwargs: new Map(), at });
     report.throwIfAny();
     return result;
   };

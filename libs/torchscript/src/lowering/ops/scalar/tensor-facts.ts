@@ -1,7 +1,7 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { isFloating } from '../../../executor/onnx-types.ts';
-import { mulDims, productOf, SymInt, type Dim } from '../../../executor/sym-int.ts';
-import { ListValue, type TensorValue, type DeviceValue, type Value } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { isFloating } from '../../../symbolic/onnx-types.ts';
+import { mulDims, productOf, SymInt, type Dim } from '../../../symbolic/sym-int.ts';
+import { ListValue, type TensorValue, type DeviceValue, type Value } from '../../../symbolic/values.ts';
 import { SCALAR_TYPE_BYTES, SCALAR_TYPES, type ScalarType } from '../../../scalar-type.ts';
 import { broadcastShapes } from '../../broadcast.ts';
 import { isComplex } from '../../complex.ts';

@@ -1,4 +1,4 @@
-import { type ListValue, isTuple, type Value } from '../../../executor/values.ts';
+import { type ListValue, isTuple, type Value } from '../../../symbolic/values.ts';
 import { formatted, percentFormatted, textOf, UNKNOWN_TEXT } from '../../python-text.ts';
 import { defaultSlice } from './list-indices.ts';
 import { scalarFamily } from './scalar-family.ts';

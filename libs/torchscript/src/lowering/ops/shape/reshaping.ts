@@ -1,6 +1,6 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { exactQuotient, floorDivDims, minimumOf, productOf, SymInt, type Dim } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { exactQuotient, floorDivDims, minimumOf, productOf, SymInt, type Dim } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 import { withContiguity } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 import { sameShape } from '../../dims.ts';

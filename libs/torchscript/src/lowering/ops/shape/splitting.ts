@@ -1,4 +1,4 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import {
   addDims,
   exactQuotient,
@@ -10,8 +10,8 @@ import {
   subDims,
   SymInt,
   type Dim,
-} from '../../../executor/sym-int.ts';
-import { ListValue, type PieceReader, type TensorValue, type Value } from '../../../executor/values.ts';
+} from '../../../symbolic/sym-int.ts';
+import { ListValue, type PieceReader, type TensorValue, type Value } from '../../../symbolic/values.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 import { dimsOf, rangeOf } from '../../dims.ts';

@@ -5,9 +5,9 @@ import { rangeOf } from '../../dims.ts';
 import { matmul } from '../../matmul.ts';
 import { positions } from '../../positions.ts';
 import { asFloat } from '../../promotion.ts';
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { addDims, floorDivDims, maxDims, mulDims, sameDim, subDims, type Dim } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { addDims, floorDivDims, maxDims, mulDims, sameDim, subDims, type Dim } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 import { pad } from '../vision/padding.ts';
 import { waves } from './waves.ts';
 

@@ -2,9 +2,9 @@ import { int, ints } from '../../attributes.ts';
 import { complexOf } from '../../complex.ts';
 import { opFamily } from '../../define-op.ts';
 import { requireFloating } from '../../spatial.ts';
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { addDims, floorDivDims } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { addDims, floorDivDims } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 import { pad } from '../vision/padding.ts';
 import { waves } from './waves.ts';
 

@@ -1,7 +1,7 @@
 import { positions } from '../../positions.ts';
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import type { Dim } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import type { Dim } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 
 /** Cosines and sines of `2π * row * column / turn`, float64 [rows, columns]. */
 export interface Waves {

@@ -1,7 +1,7 @@
 import { opFamily } from '../../define-op.ts';
 import { rangeOf } from '../../dims.ts';
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
 
 const { ops, defineOp } = opFamily('signal');

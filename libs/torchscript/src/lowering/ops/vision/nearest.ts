@@ -2,9 +2,9 @@ import { int, str } from '../../attributes.ts';
 import { copyOf } from '../../copies.ts';
 import { positions } from '../../positions.ts';
 import { rangeOf } from '../../dims.ts';
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { mulDims, sameDim, subDims } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { mulDims, sameDim, subDims } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 import { isPowerOfTwo, ratio, type ResizedAxis } from './resized-sizes.ts';
 
 /** Types for which ONNX Runtime has a kernel of Resize that copies elements unchanged. */

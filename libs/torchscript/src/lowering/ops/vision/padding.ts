@@ -2,9 +2,9 @@ import { str } from '../../attributes.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 import { requireRank } from '../../spatial.ts';
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { addDims, maxDims, minDims, mulDims, subDims, type Dim } from '../../../executor/sym-int.ts';
-import type { Scalar, TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { addDims, maxDims, minDims, mulDims, subDims, type Dim } from '../../../symbolic/sym-int.ts';
+import type { Scalar, TensorValue } from '../../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('vision');
 

@@ -3,10 +3,10 @@ import { opFamily } from '../../define-op.ts';
 import { rangeOf } from '../../dims.ts';
 import { positions } from '../../positions.ts';
 import { perAxis, requireFloating, requireRank } from '../../spatial.ts';
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { isFloating } from '../../../executor/onnx-types.ts';
-import { addDims, floorDivDims, mulDims, productOf, type Dim } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { isFloating } from '../../../symbolic/onnx-types.ts';
+import { addDims, floorDivDims, mulDims, productOf, type Dim } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 import { pad } from './padding.ts';
 
 const { ops, defineOp } = opFamily('vision');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { mulDims, sizeAtom, symbol } from '../../../executor/sym-int.ts';
+import { mulDims, sizeAtom, symbol } from '../../../symbolic/sym-int.ts';
 import { isPowerOfTwo, ratio } from './resized-sizes.ts';
 
 const size = symbol(sizeAtom('x', 2, 0, 1));

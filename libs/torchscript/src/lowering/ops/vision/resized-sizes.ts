@@ -1,5 +1,5 @@
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { exactQuotient, floorDivDims, mulDims, SymInt, type Dim } from '../../../executor/sym-int.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { exactQuotient, floorDivDims, mulDims, SymInt, type Dim } from '../../../symbolic/sym-int.ts';
 
 /** How one axis is resized. */
 export interface ResizedAxis {

@@ -3,9 +3,9 @@ import type { OnnxAttribute } from '@sconce/onnx';
 import { flag, float, str } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
 import { requireFloating, requireRank } from '../../spatial.ts';
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import type { Dim } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import type { Dim } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 import { resizeNearest } from './nearest.ts';
 import { ratio, resizedAxes, type ResizedAxis } from './resized-sizes.ts';
 

@@ -1,8 +1,8 @@
 import { flag, str } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
 import { requireRank } from '../../spatial.ts';
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('vision');
 

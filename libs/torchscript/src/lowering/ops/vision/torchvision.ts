@@ -1,9 +1,9 @@
 import { float, int, ints, str } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
 import { requireRank } from '../../spatial.ts';
-import type { LowerContext } from '../../../executor/lower-context.ts';
-import { addDims, floorDivDims, mulDims, subDims } from '../../../executor/sym-int.ts';
-import type { TensorValue } from '../../../executor/values.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { addDims, floorDivDims, mulDims, subDims } from '../../../symbolic/sym-int.ts';
+import type { TensorValue } from '../../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('vision');
 

@@ -1,9 +1,9 @@
 import { modelError } from '../torchscript-error.ts';
-import { numberInput, tensorInput } from '../signature/plan-inputs.ts';
-import type { FlatOutput } from '../signature/flatten-outputs.ts';
-import type { Emitter } from './emitter.ts';
-import { leafTensor, leafType, type LeafType } from './merge.ts';
-import { ObjectValue, TensorValue, type Scalar, type TensorContent, type Value } from './values.ts';
+import { numberInput, tensorInput } from './plan-inputs.ts';
+import type { FlatOutput } from './flatten-outputs.ts';
+import type { Emitter } from '../symbolic/emitter.ts';
+import { leafTensor, leafType, type LeafType } from '../symbolic/merge.ts';
+import { ObjectValue, TensorValue, type Scalar, type TensorContent, type Value } from '../symbolic/values.ts';
 
 /** An attribute of a module that calls change: an input and an output of the compiled model. */
 export interface StateVariable {

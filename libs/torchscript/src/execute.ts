@@ -1,17 +1,20 @@
-import type { TorchScriptArchive } from '../archive/torchscript-archive.ts';
-import { describePosition } from '../frontend/position.ts';
-import type { Program } from '../frontend/program.ts';
-import { OP_FAMILIES, operatorTable } from '../lowering/registry.ts';
-import type { LearnedSizes } from '../signature/learn-inputs.ts';
-import { bindInputs, type ArgumentPlan } from '../signature/plan-inputs.ts';
-import { flattenOutputs, type FlatOutput } from '../signature/flatten-outputs.ts';
-import { modelError } from '../torchscript-error.ts';
-import { Emitter } from './emitter.ts';
-import { Interpreter, RaisedException } from './interpreter.ts';
-import { ObjectGraph, type SmallTensors } from './object-graph.ts';
-import { UnsupportedReport } from './report.ts';
-import { bindState, findState, outputState, snapshotState, type StateVariable } from './module-state.ts';
-import { nextSerial } from './values.ts';
+import type { TorchScriptArchive } from './archive/torchscript-archive.ts';
+import { Interpreter } from './executor/interpreter.ts';
+import { ObjectGraph, type SmallTensors } from './executor/object-graph.ts';
+import { RaisedException } from './executor/raised-exception.ts';
+import { describePosition } from './frontend/position.ts';
+import type { Program } from './frontend/program.ts';
+import { callOperator } from './lowering/call-operator.ts';
+import { OP_FAMILIES, operatorTable } from './lowering/registry.ts';
+import type { Execution } from './signature/execution.ts';
+import { flattenOutputs } from './signature/flatten-outputs.ts';
+import type { LearnedSizes } from './signature/learn-inputs.ts';
+import { bindState, findState, outputState, snapshotState, type StateVariable } from './signature/module-state.ts';
+import { bindInputs, type ArgumentPlan } from './signature/plan-inputs.ts';
+import { Emitter } from './symbolic/emitter.ts';
+import { UnsupportedReport } from './symbolic/unsupported-report.ts';
+import { nextSerial } from './symbolic/values.ts';
+import { modelError } from './torchscript-error.ts';
 
 /** What is to be executed. */
 export interface ExecutionPlan {
@@ -21,13 +24,6 @@ export interface ExecutionPlan {
   readonly inferring?: boolean;
   /** Is told the sizes that the model demands of its inputs, also where the execution fails. */
   readonly onLearned?: (sizes: LearnedSizes) => void;
-}
-
-/** A method executed: the graph it came to and what it returned. */
-export interface Execution {
-  readonly emitter: Emitter;
-  readonly outputs: readonly FlatOutput[];
-  readonly state: readonly StateVariable[];
 }
 
 /**
@@ -68,10 +64,11 @@ function run(
   const emitter = new Emitter(plan.inferring);
   const report = new UnsupportedReport();
   const objects = new ObjectGraph(program, archive.constants, small);
+  const tools = { table: operatorTable(OP_FAMILIES, archive.version), context: emitter, report };
   const interpreter = new Interpreter({
     program,
     emitter,
-    operators: operatorTable(OP_FAMILIES, archive.version),
+    callOperator: (call) => callOperator(tools, call),
     objects,
     report,
   });
