@@ -36,7 +36,7 @@ async function measure(file: ModelFile): Promise<Report> {
   const pool = new InferencePool(runtimeConfigSchema.parse({ threads: 2, tasksPerThread: 1 }));
   const run = (): Promise<RunResult> =>
     pool.run({ file, parts: [[x]], outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1000] }] });
-  const none = { id: 'none', path: '', sizeBytes: 0 };
+  const none = { model: 'none', version: '1', key: 'none', path: '', sizeBytes: 0 };
   // The threads themselves, with their copies of Node, are there before the model is.
   await Promise.allSettled([pool.inspect(none), pool.inspect(none)]);
   const before = anonymous();
@@ -65,7 +65,9 @@ async function compare(rounds: number): Promise<void> {
     writeLargeModel(pushed, WIDTHS);
     const names = await saveForm(pushed, folder, { prepacked: true });
     const fileOf = (path: string, parts: readonly string[]): ModelFile => ({
-      id: path,
+      model: path,
+      version: '1',
+      key: path,
       path,
       sizeBytes: statSync(path).size,
       digests: parts.map((part) => ({

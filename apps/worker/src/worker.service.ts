@@ -162,8 +162,7 @@ export class WorkerService {
     await Promise.race([this.#giveUp(run), new Promise((resolve) => setTimeout(resolve, GIVE_UP_MS))]);
   }
 
-  async #giveUp({ fileId, runMs }: HungRun): Promise<void> {
-    const { name, version } = this.models.versionOf(fileId);
+  async #giveUp({ file: { model: name, version }, runMs }: HungRun): Promise<void> {
     const deliveries = Math.max(...this.#consumers.map((consumer) => consumer.deliveries(name, version)));
     const about = { model: name, version, runMs: Math.round(runMs), deliveries };
     this.logger.error(about, 'a run does not end: this worker ends, and its jobs go to others');

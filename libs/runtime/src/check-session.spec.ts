@@ -163,7 +163,14 @@ describe('warmUp', () => {
     };
     return { session: { signature: session.signature, run } as OnnxSession, runs };
   }
-  const file = (more: Partial<ModelFile>): ModelFile => ({ id: 'm', path: 'm.onnx', sizeBytes: 1, ...more });
+  const file = (more: Partial<ModelFile>): ModelFile => ({
+    model: 'm',
+    version: '1',
+    key: 'm',
+    path: 'm.onnx',
+    sizeBytes: 1,
+    ...more,
+  });
   const warmup = (runs: { rows: number; count: number }[], rowInputs = ['x']): NonNullable<ModelFile['warmup']> => ({
     rowInputs,
     runs,

@@ -8,9 +8,11 @@ import { InferencePool } from './inference-pool.ts';
 import { runtimeConfigSchema } from './runtime-config.ts';
 import type { ModelFile, Signature } from './thread-protocol.ts';
 
+const named = (model: string): Pick<ModelFile, 'model' | 'version' | 'key'> => ({ model, version: '1', key: model });
+
 function fixture(name: FixtureModel): ModelFile {
   const path = fixturePath(name);
-  return { id: name, path, sizeBytes: statSync(path).size };
+  return { ...named(name), path, sizeBytes: statSync(path).size };
 }
 
 function floats(name: string, rows: number[][]): Tensor {
@@ -65,9 +67,9 @@ describe('InferencePool', () => {
       });
     await run(fixture('affine'));
     const before = threads();
-    await run({ ...fixture('affine'), id: 'alone', intraOpThreads: 1 });
+    await run({ ...fixture('affine'), key: 'alone', intraOpThreads: 1 });
     expect(threads() - before).toBeLessThan(4);
-    await run({ ...fixture('affine'), id: 'spread', intraOpThreads: 9 });
+    await run({ ...fixture('affine'), key: 'spread', intraOpThreads: 9 });
     expect(threads() - before).toBeGreaterThanOrEqual(8);
     for (const id of ['alone', 'spread']) pool.unload(id);
   });
@@ -119,7 +121,9 @@ describe('InferencePool', () => {
   it('reports a broken file with its code, and serves on', async () => {
     const path = join(temporaryFolder(), 'broken.onnx');
     writeFileSync(path, 'nothing like a model');
-    await expect(pool.inspect({ id: 'broken', path, sizeBytes: 20 })).rejects.toMatchObject({ code: 'model_invalid' });
+    await expect(pool.inspect({ ...named('broken'), path, sizeBytes: 20 })).rejects.toMatchObject({
+      code: 'model_invalid',
+    });
     await expect(pool.inspect(fixture('affine'))).resolves.toBeDefined();
   });
 
@@ -162,7 +166,7 @@ describe('InferencePool', () => {
 
     it('is not loaded, and is once it is mended', async () => {
       const path = copy();
-      const file = { id: path, path, sizeBytes: 1, digests: [{ path, sha256: digestOf(path) }] };
+      const file = { ...named(path), path, sizeBytes: 1, digests: [{ path, sha256: digestOf(path) }] };
       const whole = readFileSync(path);
       writeFileSync(path, Buffer.concat([whole, Buffer.from([0])]));
       await expect(run(pool, file)).rejects.toMatchObject({ code: 'model_corrupt', message: /has changed/ });
@@ -180,7 +184,7 @@ describe('InferencePool', () => {
       const check = join(temporaryFolder(), 'check.safetensors');
       const expected = floats('0.out.0', [[1, 3, 5, 7].map((value) => value * factor)]);
       writeFileSync(check, encodeSafetensors([floats('0.in.0', [[0, 1, 2, 3]]), expected]));
-      const ran = run(pool, { id: check, path, sizeBytes: 1, check });
+      const ran = run(pool, { ...named(check), path, sizeBytes: 1, check });
       if (message === undefined) await ran;
       else await expect(ran).rejects.toMatchObject({ code: 'model_corrupt', message });
     });

@@ -135,9 +135,9 @@ export class InferencePool {
   }
 
   /** Asks every thread to let the model go; those that run it do so afterwards. */
-  unload(fileId: string): void {
-    const notice: ThreadNotice = { unload: fileId };
-    this.#placement.dropped(fileId);
+  unload(fileKey: string): void {
+    const notice: ThreadNotice = { unload: fileKey };
+    this.#placement.dropped(fileKey);
     this.#notices.postMessage(notice);
   }
 
@@ -168,16 +168,16 @@ export class InferencePool {
   }
 
   /** Once per content and process; a failure is not remembered, since a mended file would be refused for good. */
-  async #verify({ id }: ModelFile, digests: readonly FileDigest[]): Promise<void> {
-    if (this.#verified.has(id)) return;
-    const running = this.#verifying.get(id) ?? this.#send({ kind: 'verify', files: digests });
-    this.#verifying.set(id, running);
+  async #verify({ key }: ModelFile, digests: readonly FileDigest[]): Promise<void> {
+    if (this.#verified.has(key)) return;
+    const running = this.#verifying.get(key) ?? this.#send({ kind: 'verify', files: digests });
+    this.#verifying.set(key, running);
     try {
       await running;
-      this.#verified.add(id);
-      if (this.#verified.size > MAX_VERIFIED) this.#verified.delete(this.#verified.values().next().value ?? id);
+      this.#verified.add(key);
+      if (this.#verified.size > MAX_VERIFIED) this.#verified.delete(this.#verified.values().next().value ?? key);
     } finally {
-      this.#verifying.delete(id);
+      this.#verifying.delete(key);
     }
   }
 
@@ -205,12 +205,12 @@ export class InferencePool {
     const { thread } = wanted;
     // The thread it is for may have been replaced: then any will do, since what no thread takes would wait for good.
     const own = threads.find(({ id }) => id === thread);
-    const chosen = own ?? this.#placement.choose(file.id, threads);
+    const chosen = own ?? this.#placement.choose(file.key, threads);
     if (chosen === undefined) return undefined;
     wanted.thread = chosen.id;
-    this.#placement.started(file.id, chosen.id);
+    this.#placement.started(file.key, chosen.id);
     if (thread === undefined) {
-      const other = this.#placement.spread(file.id, busyWith(threads, chosen));
+      const other = this.#placement.spread(file.key, busyWith(threads, chosen));
       if (other !== undefined) this.#loadOn(file, other.id);
     }
     return chosen;
@@ -245,7 +245,7 @@ export class InferencePool {
     }
     const { file, thread } = placed;
     if (file !== undefined && thread !== undefined) {
-      this.#placement.answered(file.id, thread, reply.ok || deserializeError(reply.error).code === 'inference_failed');
+      this.#placement.answered(file.key, thread, reply.ok || deserializeError(reply.error).code === 'inference_failed');
     }
     if (!reply.ok) throw deserializeError(reply.error);
     return reply;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { RunWatch, type WatchedTask } from './run-watch.ts';
 
-const task = (id?: string): WatchedTask => (id === undefined ? {} : { file: { id } });
+const task = (model?: string): WatchedTask => (model === undefined ? {} : { file: { model, version: '1' } });
 
 describe('RunWatch', () => {
   it('finds the run that does not end, at the second look', () => {
@@ -22,7 +22,7 @@ describe('RunWatch', () => {
     watch.ended(first, 90);
     for (const nowMs of [120, 150, 190]) expect(watch.look(nowMs)).toBeUndefined();
     expect(watch.look(195)).toBeUndefined();
-    expect(watch.look(200)).toEqual({ fileId: 'b', runMs: 110 });
+    expect(watch.look(200)).toEqual({ file: { model: 'b', version: '1' }, runMs: 110 });
   });
 
   it('forgives a loop that stood still: answers that had come are heard between two looks', () => {
@@ -34,7 +34,7 @@ describe('RunWatch', () => {
     watch.started(task('a'), 1, 5_001);
     expect(watch.look(5_090)).toBeUndefined();
     expect(watch.look(5_200)).toBeUndefined();
-    expect(watch.look(5_201)).toEqual({ fileId: 'a', runMs: 200 });
+    expect(watch.look(5_201)).toEqual({ file: { model: 'a', version: '1' }, runMs: 200 });
   });
 
   it('watches no task without a model, and forgets what has ended in any order', () => {

@@ -1,12 +1,17 @@
+import type { ModelFile } from './thread-protocol.ts';
+
 /** What a thread was given to do. */
 export interface WatchedTask {
   /** The model it runs; tasks without one are not watched. */
-  readonly file?: { readonly id: string };
+  readonly file?: WatchedFile;
 }
+
+/** The version whose run is watched. */
+export type WatchedFile = Pick<ModelFile, 'model' | 'version'>;
 
 /** A run that does not end. */
 export interface HungRun {
-  readonly fileId: string;
+  readonly file: WatchedFile;
   /** How long it has run. */
   readonly runMs: number;
 }
@@ -60,9 +65,9 @@ export class RunWatch {
   look(nowMs: number): HungRun | undefined {
     for (const watched of this.#threads.values()) {
       const runMs = nowMs - watched.sinceMs;
-      const fileId = watched.tasks[0]?.file?.id;
-      if (runMs <= this.#maxRunMs || fileId === undefined) continue;
-      if (watched.wasOverdue) return { fileId, runMs };
+      const file = watched.tasks[0]?.file;
+      if (runMs <= this.#maxRunMs || file === undefined) continue;
+      if (watched.wasOverdue) return { file, runMs };
       watched.wasOverdue = true;
     }
     return undefined;

@@ -2,30 +2,29 @@ import { describe, expect, it } from 'vitest';
 import { SessionCache } from './session-cache.ts';
 import type { ModelFile } from './thread-protocol.ts';
 
-const file = (id: string, sizeBytes = 10, more: Partial<ModelFile> = {}): ModelFile => ({
-  id,
-  path: id,
-  sizeBytes,
-  ...more,
-});
+/** A file of version 1, or of the version behind a slash. */
+function file(name: string, sizeBytes = 10, more: Partial<ModelFile> = {}): ModelFile {
+  const [model = name, version = '1'] = name.split('/');
+  return { model, version, key: name, path: name, sizeBytes, ...more };
+}
 
 function setUp(bounds: { maxModels?: number; maxBytes?: number; budgetFrom?: string } = {}) {
   const opened: string[] = [];
   const released: string[] = [];
   const broken = new Set<string>();
   const cache = new SessionCache({
-    open: async ({ id }) => {
-      opened.push(id);
+    open: async ({ key }) => {
+      opened.push(key);
       await Promise.resolve();
-      if (broken.has(id)) throw new Error(`${id} is broken`);
-      return { id, release: async () => void released.push(id) };
+      if (broken.has(key)) throw new Error(`${key} is broken`);
+      return { key, release: async () => void released.push(key) };
     },
     maxModels: bounds.maxModels ?? 2,
     maxBytes: bounds.maxBytes ?? 1_000,
     budgetFrom: bounds.budgetFrom,
   });
   const touch = (id: string, sizeBytes?: number, more?: Partial<ModelFile>) =>
-    cache.use(file(id, sizeBytes, more), async (session) => session.id);
+    cache.use(file(id, sizeBytes, more), async (session) => session.key);
   return { cache, opened, released, broken, touch };
 }
 
@@ -85,10 +84,10 @@ describe('SessionCache', () => {
 
   it('refuses what has no room beside those that are kept, with the sums, and lets nobody go for it', async () => {
     const { cache, touch, released, opened } = setUp({ maxModels: 10, maxBytes: 100 });
-    await touch('k/1@aa', 30, { keepLoaded: true });
-    await touch('l/2@bb', 999, { keepLoaded: true, memoryBytes: 40 });
+    await touch('k/1', 30, { keepLoaded: true });
+    await touch('l/2', 999, { keepLoaded: true, memoryBytes: 40 });
     await touch('other', 20);
-    await expect(touch('n/1@cc', 31)).rejects.toMatchObject({
+    await expect(touch('n/1', 31)).rejects.toMatchObject({
       code: 'model_not_ready',
       message:
         'Model n/1 has no room in this worker: it needs 31 bytes of the 100 that a thread may use, ' +
@@ -98,13 +97,13 @@ describe('SessionCache', () => {
     });
     expect([released, opened.length, cache.size]).toEqual([[], 3, 3]);
     // What just fits gets the room of what is not kept.
-    expect(await touch('n/1@cc', 30)).toBe('n/1@cc');
+    expect(await touch('n/1', 30)).toBe('n/1');
     expect(released).toEqual(['other']);
     expect(cache.held.bytes).toBe(100);
     // Those that are held are served on, and room comes back with those that go.
-    expect(await touch('k/1@aa', 30, { keepLoaded: true })).toBe('k/1@aa');
-    await cache.evict('l/2@bb');
-    expect(await touch('m/1@dd', 60)).toBe('m/1@dd');
+    expect(await touch('k/1', 30, { keepLoaded: true })).toBe('k/1');
+    await cache.evict('l/2');
+    expect(await touch('m/1', 60)).toBe('m/1');
   });
 
   it('says how the budget came about where it follows from the container', async () => {
@@ -120,7 +119,7 @@ describe('SessionCache', () => {
     [
       'count',
       { maxModels: 1 },
-      /of the models that a thread may hold \(1\) all are kept for others \(kept 5\)\. Raise/,
+      /of the models that a thread may hold \(1\) all are kept for others \(kept\/1 5\)\. Raise/,
     ],
   ])('refuses by %s', async (_, bounds, message) => {
     const { touch } = setUp(bounds);

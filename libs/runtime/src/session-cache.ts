@@ -60,12 +60,12 @@ export class SessionCache<S extends CachedSession> {
    * @throws SconceError `model_not_ready` where it has no room beside the models that are kept, were all others gone.
    */
   async use<T>(file: ModelFile, work: (session: S, loaded: boolean) => Promise<T>): Promise<T> {
-    const held = this.#entries.get(file.id);
+    const held = this.#entries.get(file.key);
     const entry = held ?? this.#add(file);
     entry.file = file;
     // Re-insertion makes it the most recently used.
-    this.#entries.delete(file.id);
-    this.#entries.set(file.id, entry);
+    this.#entries.delete(file.key);
+    this.#entries.set(file.key, entry);
     entry.users += 1;
     try {
       await this.#shrink();
@@ -77,10 +77,10 @@ export class SessionCache<S extends CachedSession> {
   }
 
   /** Lets a model go: now, or when its last run has ended. */
-  async evict(id: string): Promise<void> {
-    const entry = this.#entries.get(id);
+  async evict(key: string): Promise<void> {
+    const entry = this.#entries.get(key);
     if (entry === undefined) return;
-    this.#entries.delete(id);
+    this.#entries.delete(key);
     entry.doomed = true;
     if (entry.users === 0) await this.#release(entry);
   }
@@ -90,7 +90,7 @@ export class SessionCache<S extends CachedSession> {
     const session = this.#open(file);
     const entry: Entry<S> = { file, session, users: 0, doomed: false };
     session.catch(() => {
-      if (this.#entries.get(file.id) === entry) this.#entries.delete(file.id);
+      if (this.#entries.get(file.key) === entry) this.#entries.delete(file.key);
     });
     return entry;
   }
@@ -100,9 +100,9 @@ export class SessionCache<S extends CachedSession> {
       if (this.#entries.size <= this.#maxModels && this.#totalBytes() <= this.#maxBytes) return;
       if (entry.users > 0 || entry.file.keepLoaded === true) continue;
       // Another call may have let it go while this one waited.
-      if (this.#entries.get(entry.file.id) !== entry) continue;
+      if (this.#entries.get(entry.file.key) !== entry) continue;
       this.#evictions += 1;
-      await this.evict(entry.file.id);
+      await this.evict(entry.file.key);
     }
   }
 
@@ -147,9 +147,8 @@ function costOf({ memoryBytes, sizeBytes }: ModelFile): number {
 
 const MAX_NAMED = 5;
 
-/** Model and version: what of an id is for people. */
-function nameOf({ id }: ModelFile): string {
-  return id.split('@')[0] ?? id;
+function nameOf({ model, version }: ModelFile): string {
+  return `${model}/${version}`;
 }
 
 function describeKept(kept: readonly ModelFile[]): string {

@@ -1,9 +1,13 @@
 import type { SerializedError } from '@sconce/errors';
 import type { Datatype, TensorSpec } from '@sconce/tensor';
 
-/** The file a thread loads. `id` identifies the bytes: two files with one id are the same model. */
+/** The file that a thread loads. */
 export interface ModelFile {
-  readonly id: string;
+  /** The model and the version that the file belongs to. */
+  readonly model: string;
+  readonly version: string;
+  /** Made by `modelFileKey`: two files with one key hold the same bytes. Nobody reads anything out of it. */
+  readonly key: string;
   readonly path: string;
   /** Counts against the thread's cache budget where `memoryBytes` is not known. */
   readonly sizeBytes: number;
@@ -22,6 +26,15 @@ export interface ModelFile {
     readonly rowInputs: readonly string[];
     readonly runs: readonly { readonly rows: number; readonly count: number }[];
   };
+}
+
+/** The key of a version's file. `contentId` tells its bytes from others of the same version: a digest, or the id of a saved form. */
+export function modelFileKey(file: {
+  readonly model: string;
+  readonly version: string;
+  readonly contentId: string;
+}): string {
+  return `${file.model}/${file.version}@${file.contentId}`;
 }
 
 /** A file and what has to be in it. */

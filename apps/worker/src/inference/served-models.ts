@@ -1,7 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ModelDirectory, ModelFiles, ModelRepository, requireRunnable, type ResolvedModel } from '@sconce/models';
 import { machineLimits, threadsFor } from '@sconce/process';
-import { FORM_FILES, InferencePool, formTarget, type BatchableModel, type ModelFile } from '@sconce/runtime';
+import {
+  FORM_FILES,
+  InferencePool,
+  formTarget,
+  modelFileKey,
+  type BatchableModel,
+  type ModelFile,
+} from '@sconce/runtime';
 import type { Logger } from '@sconce/telemetry';
 import { RegistrationProcessor, targetOf } from '../registration/registration.processor.ts';
 import { CONFIG, LOGGER } from '../tokens.ts';
@@ -15,8 +22,8 @@ export class ServedModels {
   readonly #cores = threadsFor(machineLimits());
   /** What was made of an answer of the directory, which gives the same object while it is fresh. */
   readonly #served = new WeakMap<ResolvedModel, Promise<BatchableModel>>();
-  /** Files that threads may hold, by `name/version`. */
-  readonly #fileIds = new Map<string, Set<string>>();
+  /** Keys of the files that threads may hold, by `name/version`. */
+  readonly #fileKeys = new Map<string, Set<string>>();
   /** Versions whose saved form for this kind of machine is being made here, or could not be. */
   readonly #forms = new Set<string>();
 
@@ -42,12 +49,6 @@ export class ServedModels {
     return served;
   }
 
-  /** The version that a file of the threads' belongs to. */
-  versionOf(fileId: string): { readonly name: string; readonly version: string } {
-    const [, name = '', version = ''] = /^(.+)\/([^@]+)@/.exec(fileId) ?? [];
-    return { name, version };
-  }
-
   /** Has a version run no more: `why` is what callers are told. */
   async quarantine(name: string, version: string, why: string): Promise<void> {
     await this.repository.quarantine(name, version, why);
@@ -60,8 +61,8 @@ export class ServedModels {
     const manifests = version === undefined ? await this.repository.versions(name).catch(() => []) : [];
     const versions = version === undefined ? manifests.map((manifest) => manifest.version) : [version];
     for (const each of versions) {
-      for (const id of this.#fileIds.get(`${name}/${each}`) ?? []) this.pool.unload(id);
-      this.#fileIds.delete(`${name}/${each}`);
+      for (const key of this.#fileKeys.get(`${name}/${each}`) ?? []) this.pool.unload(key);
+      this.#fileKeys.delete(`${name}/${each}`);
     }
   }
 
@@ -113,14 +114,16 @@ export class ServedModels {
     );
     const main =
       form === undefined ? digests.length - 1 : form.files.findIndex((file) => file.name === FORM_FILES.model);
-    const id = `${name}/${version}@${form?.id ?? artifact.sha256}`;
-    this.#remember(`${name}/${version}`, id);
+    const key = modelFileKey({ model: name, version, contentId: form?.id ?? artifact.sha256 });
+    this.#remember(`${name}/${version}`, key);
     const sizeBytes = parts.reduce((sum, part) => sum + part.size_bytes, 0);
     // Threads share one mapping of a saved form's weights: each counts its part of it.
     const shared = form === undefined ? sizeBytes : Math.ceil(sizeBytes / this.config.runtime.threads);
     const warmup = config.model_warmup?.map(({ batch_size: rows, count = 1 }) => ({ rows, count }));
     return {
-      id,
+      model: name,
+      version,
+      key,
       path: digests[main]?.path ?? '',
       sizeBytes,
       digests,
@@ -147,9 +150,9 @@ export class ServedModels {
     );
   }
 
-  #remember(version: string, id: string): void {
-    const ids = this.#fileIds.get(version) ?? new Set();
-    this.#fileIds.set(version, ids.add(id));
+  #remember(version: string, key: string): void {
+    const keys = this.#fileKeys.get(version) ?? new Set();
+    this.#fileKeys.set(version, keys.add(key));
   }
 }
 

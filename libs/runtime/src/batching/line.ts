@@ -80,13 +80,13 @@ let exact = 0;
 
 /** Requests with one key may share a run: of one model, of one shape but for the rows, equal in all that carries no rows. */
 export function lineKey({ model, inputs, runRows }: BatchRequest): string {
-  if (runRows !== undefined) return `${model.file.id} alone ${exact++}`;
+  if (runRows !== undefined) return `${model.file.key} alone ${exact++}`;
   const parts = inputs.map((input) =>
     model.axis === 'none' || model.rowInputs.has(input.name)
       ? input.shape.slice(model.axis === 'none' ? 0 : 1).join('x')
       : `${input.shape.join('x')}=${contentKey(input.data)}`,
   );
-  return `${model.file.id} ${parts.join(' ')}`;
+  return `${model.file.key} ${parts.join(' ')}`;
 }
 
 /** Equal for equal bytes only. */

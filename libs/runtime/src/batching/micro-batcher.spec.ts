@@ -18,7 +18,7 @@ function model(over: Partial<BatchableModel> = {}): BatchableModel {
   return {
     name: 'm',
     version: '1',
-    file: { id: 'm/1', path: '', sizeBytes: 1 },
+    file: fileOf('m'),
     signature: {
       inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }],
       outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
@@ -75,7 +75,7 @@ function request(values: readonly number[], over: Partial<BatchRequest> = {}): B
   return { model: own, inputs: [tensor(values)], outputs: own.signature.outputs, lane: 'online', ...over };
 }
 
-const fileOf = (id: string): BatchableModel['file'] => ({ id, path: '', sizeBytes: 1 });
+const fileOf = (model: string): BatchableModel['file'] => ({ model, version: '1', key: model, path: '', sizeBytes: 1 });
 const rowsOf = (runner: TestRunner): number[] =>
   runner.calls.map(({ parts }) => parts.reduce((sum, part) => sum + (part[0]?.shape[0] ?? 0), 0));
 
@@ -88,7 +88,7 @@ describe('MicroBatcher', () => {
     expect(batcher.backlogMs).toBe(0);
     const measured = [1, 2, 4, 8].map((rows) => ({ rows, latencyMs: 1_000 * rows }));
     const slow = model({ measured });
-    const alone = model({ file: { id: 'n', path: '', sizeBytes: 1 }, axis: 'none', measured });
+    const alone = model({ file: fileOf('n'), axis: 'none', measured });
     const replies = [
       ...Array.from({ length: 11 }, () => batcher.submit(request([1, 2], { model: slow }))),
       ...Array.from({ length: 3 }, () => batcher.submit(request([1, 2], { model: alone }))),

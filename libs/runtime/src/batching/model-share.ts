@@ -27,10 +27,10 @@ export class ModelShares {
   #nowMs = 0;
 
   of(model: BatchableModel): ModelShare {
-    const known = this.#shares.get(model.file.id);
+    const known = this.#shares.get(model.file.key);
     if (known !== undefined) return known;
     const share = new ModelShare(model, this.#nowMs);
-    this.#shares.set(model.file.id, share);
+    this.#shares.set(model.file.key, share);
     if (this.#shares.size > MAX_IDLE_SHARES) this.#forgetIdle();
     return share;
   }

@@ -6,7 +6,7 @@ import { concatRows, type Tensor } from '@sconce/tensor';
 export const PLUS_ONE: BatchableModel = {
   name: 'plus-one',
   version: '1',
-  file: { id: 'plus-one/1@0', path: '', sizeBytes: 1 },
+  file: { model: 'plus-one', version: '1', key: 'plus-one', path: '', sizeBytes: 1 },
   signature: {
     inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }],
     outputs: [{ name: 'y', datatype: 'FP32', shape: [-1] }],
