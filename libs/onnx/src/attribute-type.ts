@@ -1,4 +1,4 @@
-/** How `AttributeProto.AttributeType` numbers the kinds of attributes that the model has. */
+/** Numbers of `AttributeProto.AttributeType`, for the kinds of attributes that {@link OnnxAttribute} can hold. */
 export const ATTRIBUTE_TYPES = {
   FLOAT: 1,
   INT: 2,
@@ -10,7 +10,7 @@ export const ATTRIBUTE_TYPES = {
   STRINGS: 8,
 } as const;
 
-/** The kinds it does not have, for messages. */
+/** The other kinds, as error messages name them. */
 export const UNSUPPORTED_ATTRIBUTE_TYPES: ReadonlyMap<number, string> = new Map([
   [9, 'a list of tensors'],
   [10, 'a list of graphs'],

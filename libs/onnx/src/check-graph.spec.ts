@@ -24,14 +24,14 @@ const branch = (parts: Parameters<typeof graph>[0]) => graph({ ...parts, name: '
 
 describe('checkGraph', () => {
   it.each<[string, OnnxGraph]>([
-    ['an empty one', graph({})],
+    ['an empty graph', graph({})],
     ['inputs and constants as outputs, one of them twice', graph({ in: ['x'], k: ['k'], out: ['x', 'k', 'x'] })],
     [
-      'inputs and outputs left out',
+      'omitted optional inputs and outputs',
       graph({ in: ['x'], nodes: [node('F', ['x', '', 'x'], ['y', '']), node('G', [], ['z', ''])] }),
     ],
     [
-      'a body that sees what is around it',
+      'a body that uses an outer value',
       graph({
         in: ['x'],
         nodes: [node('If', ['x'], ['y'], branch({ nodes: [node('Neg', ['x'], ['b'])], out: ['b'] }))],
@@ -53,35 +53,35 @@ describe('checkGraph', () => {
 
   it.each<[string, OnnxGraph, string]>([
     [
-      'a use of nothing',
+      'a use of an undefined value',
       graph({ nodes: [node('Neg', ['x'], ['y'])] }),
-      'graph "g": node "n_y" (Neg) uses "x", which nothing defines before it',
+      'graph "g": node "n_y" (Neg) uses "x", which is not defined before it',
     ],
     [
       'a use before the definition',
       graph({ in: ['x'], nodes: [node('Neg', ['a'], ['b']), node('Neg', ['x'], ['a'])] }),
-      'graph "g": node "n_b" (Neg) uses "a", which nothing defines before it',
+      'graph "g": node "n_b" (Neg) uses "a", which is not defined before it',
     ],
     [
       'a use of its own output',
       graph({ nodes: [node('Neg', ['a'], ['a'])] }),
-      'graph "g": node "n_a" (Neg) uses "a", which nothing defines before it',
+      'graph "g": node "n_a" (Neg) uses "a", which is not defined before it',
     ],
     [
-      'a body that uses what comes after it',
+      'a body that uses an outer value of a later node',
       graph({
         in: ['x'],
         nodes: [node('If', ['x'], ['y'], branch({ nodes: [node('Neg', ['z'], ['b'])] })), node('Neg', ['x'], ['z'])],
       }),
-      'graph "body": node "n_b" (Neg) uses "z", which nothing defines before it',
+      'graph "body": node "n_b" (Neg) uses "z", which is not defined before it',
     ],
     [
-      'a use of what is inside a body',
+      'a use of a value inside a body',
       graph({
         in: ['x'],
         nodes: [node('If', ['x'], ['y'], branch({ k: ['b'], out: ['b'] })), node('Neg', ['b'], ['z'])],
       }),
-      'graph "g": node "n_z" (Neg) uses "b", which nothing defines before it',
+      'graph "g": node "n_z" (Neg) uses "b", which is not defined before it',
     ],
     ['an input defined twice', graph({ in: ['x', 'x'] }), 'graph "g": an input defines "x", which is defined already'],
     ['a nameless input', graph({ in: [''] }), 'graph "g": an input has no name'],
@@ -96,23 +96,23 @@ describe('checkGraph', () => {
       'graph "g": node "n_x" (Neg) defines "x", which is defined already',
     ],
     [
-      'a name of around it defined in a body',
+      'a body that defines the name of an outer value again',
       graph({ in: ['x'], nodes: [node('If', ['x'], ['y'], branch({ k: ['x'] }))] }),
       'graph "body": an initializer defines "x", which is defined already',
     ],
     [
-      'two nodes of one name',
+      'two nodes with one name',
       graph({
         in: ['x'],
         nodes: [node('Neg', ['x'], ['y']), { ...node('Abs', ['x'], ['z']), name: 'n_y', domain: 'd' }],
       }),
       'graph "g": two nodes have the name of node "n_y" (d::Abs)',
     ],
-    ['an output that is not there', graph({ out: ['y'] }), 'graph "g": output "y" is defined by nothing'],
+    ['an output that is not defined', graph({ out: ['y'] }), 'graph "g": output "y" is not defined'],
     [
-      'a body that hands out what is around it',
+      'a body that returns an outer value',
       graph({ in: ['x'], nodes: [node('If', ['x'], ['y'], branch({ out: ['x'] }))] }),
-      'graph "body": output "x" comes from around the graph: add an Identity',
+      'graph "body": output "x" comes from an outer graph: add an Identity node',
     ],
   ])('refuses %s', (_, bad, message) => {
     expect(() => checkGraph(bad)).toThrow(expect.objectContaining({ code: 'internal', message }));

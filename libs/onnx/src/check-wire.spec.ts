@@ -7,19 +7,23 @@ const limits = { maxDepth: 5, maxMemoryBytes: 4096 };
 
 describe('checkWire', () => {
   it.each<[string, number[], string]>([
-    ['a text past the end', [0x12, 3, 65], 'onnx.GraphProto.name runs past its end'],
+    ['a string past the end', [0x12, 3, 65], 'onnx.GraphProto.name runs past its end'],
     [
-      'a message past what is around it',
+      'a message past the end of its parent',
       [0x0a, 2, 0x2a, 5, 0, 0, 0, 0, 0],
       'onnx.NodeProto.attribute runs past its end',
     ],
-    ['a number past what is around it', [0x2a, 2, 0x10, 0x80, 0x01], 'onnx.TensorProto runs past its end'],
-    ['an unknown field past what is around it', [0x2a, 3, 0xfa, 0x01, 2, 0, 0], 'onnx.TensorProto runs past its end'],
-    ['a text that is a number', [0x10, 1], 'onnx.GraphProto.name has the wire type 0'],
-    ['a message that is a number', [0x08, 1], 'onnx.GraphProto.node has the wire type 0'],
-    ['a number that is a text', [0x2a, 3, 0x12, 1, 65], 'onnx.TensorProto.data_type has the wire type 2'],
+    ['a number past the end of its parent', [0x2a, 2, 0x10, 0x80, 0x01], 'onnx.TensorProto runs past its end'],
     [
-      'a float that is a double',
+      'an unknown field past the end of its parent',
+      [0x2a, 3, 0xfa, 0x01, 2, 0, 0],
+      'onnx.TensorProto runs past its end',
+    ],
+    ['a number in a string field', [0x10, 1], 'onnx.GraphProto.name has the wire type 0'],
+    ['a number in a message field', [0x08, 1], 'onnx.GraphProto.node has the wire type 0'],
+    ['a string in a number field', [0x2a, 3, 0x12, 1, 65], 'onnx.TensorProto.data_type has the wire type 2'],
+    [
+      'a double in a float field',
       [0x0a, 11, 0x2a, 9, 0x11, 0, 0, 0, 0, 0, 0, 0, 0],
       'onnx.AttributeProto.f has the wire type 1',
     ],
@@ -45,7 +49,7 @@ describe('checkWire', () => {
       [0x3a, 3, 1, 0x80, 1, 0x38, 0xff, 1, 0x22, 4, 0, 0, 0, 0, 0x25, 0, 0, 0, 0],
     ],
     ['unknown fields of every form', [0xa0, 1, 1, 0xa2, 1, 1, 9, 0xa3, 1, 0xa0, 1, 1, 0xa4, 1, 0xa5, 1, 0, 0, 0, 0]],
-  ])('takes %s', (_, bytes) => {
+  ])('accepts %s', (_, bytes) => {
     expect(() => checkWire(TensorProtoSchema, Uint8Array.from(bytes), limits)).not.toThrow();
   });
 
@@ -54,10 +58,10 @@ describe('checkWire', () => {
     Uint8Array.of((number << 3) | 2, (content.length & 127) | 128, content.length >> 7, ...content);
 
   it.each<[string, number, boolean]>([
-    ['raw bytes cost next to nothing', 9, true],
-    ['text of strings is paid for by its view', 6, true],
-    ['numbers in a packed list cost what numbers do', 5, false],
-    ['bigints in a packed list cost what bigints do', 7, false],
+    ['counts only a view for raw bytes', 9, true],
+    ['counts only a view for strings stored as bytes', 6, true],
+    ['counts every number of a packed list', 5, false],
+    ['counts every bigint of a packed list', 7, false],
   ])('%s', (_, number, fits) => {
     const bytes = field(number, new Uint8Array(1000));
     const check = (): void => checkWire(TensorProtoSchema, bytes, limits);

@@ -3,22 +3,24 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 
 /** Bounds of {@link checkWire}. */
 export interface WireLimits {
-  /** Levels of messages within messages, the outermost counting 1. */
+  /** Levels of nested messages. The outermost message is level 1. */
   readonly maxDepth: number;
-  /** Bytes of memory that the decoded messages may take, by a generous estimate; byte fields cost only their views. */
+  /** Bytes of memory that the decoded messages may take. The estimate is high. A byte field costs only its view. */
   readonly maxMemoryBytes: number;
 }
 
-/** What things cost once decoded, in bytes: rough, and rather too much. */
+/** Estimates of the memory that decoded parts take, in bytes. They are rather too high than too low. */
 const MESSAGE_COST = 512;
 const VIEW_COST = 128;
 const BIGINT_COST = 32;
 const NUMBER_COST = 8;
 
 /**
- * Walks an encoded message without decoding it, and throws a plain Error where it is malformed: a length past its
- * surroundings, a field in another form than the schema's, too many levels, or so many small parts that decoding
- * would take far more memory than the file (an empty message takes two bytes here and hundreds decoded).
+ * Checks an encoded message without decoding it.
+ *
+ * @throws a plain Error if the message is malformed: a length goes past the enclosing message, a field has another wire
+ * type than in the schema, or the nesting is too deep. Also if it has so many small parts that decoding would take far
+ * more memory than the file (an empty message takes two bytes here and hundreds when decoded).
  */
 export function checkWire(schema: DescMessage, bytes: Uint8Array, limits: WireLimits): void {
   const reader = new BinaryReader(bytes);

@@ -11,7 +11,7 @@ import {
 } from './index.ts';
 
 describe('datatypes', () => {
-  it('pair off with those of @sconce/tensor, each with one', () => {
+  it('correspond one to one to those of @sconce/tensor', () => {
     expect(ONNX_DATATYPES.map(toDatatype).toSorted()).toEqual([...DATATYPES].sort());
     for (const datatype of DATATYPES) expect(toDatatype(toOnnxDatatype(datatype))).toBe(datatype);
     for (const datatype of ONNX_DATATYPES) {
@@ -30,7 +30,7 @@ describe('datatypes', () => {
     expect(toDatatype(datatype)).toBe(other);
   });
 
-  it('find their way back from their numbers, and no other number does', () => {
+  it('are found by their numbers, and other numbers give undefined', () => {
     for (const datatype of ONNX_DATATYPES) {
       expect(onnxDatatypeOfNumber(ONNX_DATATYPE_NUMBERS[datatype])).toBe(datatype);
     }

@@ -2,7 +2,7 @@ import { DATATYPE_BYTES, type Datatype } from '@sconce/tensor';
 
 import type { OnnxDatatype } from './model.ts';
 
-/** How `TensorProto.DataType` numbers the element types. */
+/** Numbers of `TensorProto.DataType`. */
 export const ONNX_DATATYPE_NUMBERS: Readonly<Record<OnnxDatatype, number>> = {
   FLOAT: 1,
   UINT8: 2,
@@ -37,31 +37,31 @@ const TENSOR_DATATYPES: Readonly<Record<OnnxDatatype, Datatype>> = {
   BFLOAT16: 'BF16',
 };
 
-/** Every element type of the model, in ONNX's order. */
+/** Every element type that a model can hold, in ONNX's order. */
 export const ONNX_DATATYPES = Object.keys(ONNX_DATATYPE_NUMBERS) as readonly OnnxDatatype[];
 
 const BY_NUMBER = new Map(ONNX_DATATYPES.map((datatype) => [ONNX_DATATYPE_NUMBERS[datatype], datatype]));
 const BY_TENSOR_DATATYPE = new Map(ONNX_DATATYPES.map((datatype) => [TENSOR_DATATYPES[datatype], datatype]));
 
-/** Bytes of one element; null for STRING, whose elements differ in length. */
+/** Bytes of one element. Null for STRING, because its elements differ in length. */
 export function onnxDatatypeBytes(datatype: Exclude<OnnxDatatype, 'STRING'>): number;
 export function onnxDatatypeBytes(datatype: OnnxDatatype): number | null;
 export function onnxDatatypeBytes(datatype: OnnxDatatype): number | null {
   return DATATYPE_BYTES[TENSOR_DATATYPES[datatype]];
 }
 
-/** The element type with this number; undefined for none and for those that Sconce does not know (complex, float8 …). */
+/** The element type with this number. Undefined for types that Sconce does not support (complex, float8 …). */
 export function onnxDatatypeOfNumber(number: number): OnnxDatatype | undefined {
   return BY_NUMBER.get(number);
 }
 
-/** What the rest of Sconce calls an element type of ONNX. */
+/** Sconce's datatype for an element type of ONNX. */
 export function toDatatype(datatype: OnnxDatatype): Datatype {
   return TENSOR_DATATYPES[datatype];
 }
 
-/** What ONNX calls an element type. */
+/** ONNX's element type for a datatype of Sconce. */
 export function toOnnxDatatype(datatype: Datatype): OnnxDatatype {
-  // Both sides have the same fourteen types, which the specs hold to.
+  // Both sides have the same fourteen types (the specs check it), so the default is never used.
   return BY_TENSOR_DATATYPE.get(datatype) ?? 'FLOAT';
 }

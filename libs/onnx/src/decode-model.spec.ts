@@ -27,7 +27,7 @@ const decodeAttribute = (attribute: AttributeInit) =>
 const refusal = (message: string) =>
   expect.objectContaining({ name: 'SconceError', code: 'model_invalid', message: expect.stringContaining(message) });
 
-describe('decodeModel, on files of the onnx package', () => {
+describe('decodeModel on files of the onnx package', () => {
   it('reads every element type from its typed field', () => {
     const { initializers } = decodeModel(fixture('typed')).graph;
     expect(Object.fromEntries(initializers.map(({ name, data }) => [name, data]))).toStrictEqual({
@@ -55,7 +55,7 @@ describe('decodeModel, on files of the onnx package', () => {
     ]);
   });
 
-  it('reads every kind of attribute, bodies, dimensions and metadata, and skips what it does not know', () => {
+  it('reads every kind of attribute, bodies, dimensions and metadata, and skips unknown fields', () => {
     const model = decodeModel(fixture('forms'));
     expect(model).toMatchObject({ irVersion: 10, producer: 'make.py', opsets: { '': 21, test: 1 } });
     expect(Object.entries(model.metadata)).toEqual([
@@ -94,7 +94,7 @@ describe('decodeModel, on files of the onnx package', () => {
     ]);
   });
 
-  it('reads references to other files, their offset and length being optional', () => {
+  it('reads references to other files, with optional offset and length', () => {
     expect(decodeModel(fixture('external')).graph.initializers).toEqual([
       {
         name: 'whole',
@@ -116,8 +116,8 @@ describe('decodeModel, on files of the onnx package', () => {
   });
 });
 
-describe('decodeModel, tensors', () => {
-  it('keeps raw data as a view into the file, no Buffer even of a Buffer', () => {
+describe('decodeModel on tensors', () => {
+  it('keeps raw data as a view into the file, and never as a Buffer', () => {
     const file = Buffer.from(encoded({ initializer: [{ dims: [3n], dataType: 2, rawData: Uint8Array.of(7, 8, 9) }] }));
     const data = decodeModel(file).graph.initializers[0]?.data as Uint8Array;
     expect(data).toStrictEqual(Uint8Array.of(7, 8, 9));
@@ -125,14 +125,14 @@ describe('decodeModel, tensors', () => {
   });
 
   it('reads typed fields that are not packed', () => {
-    // data_type INT64, dims [2], int64_data 5 and 6 as numbers of their own.
+    // data_type INT64, dims [2], int64_data 5 and 6 as two separate fields.
     const tensor = [0x10, 7, 0x08, 2, 0x38, 5, 0x38, 6];
     const graph = [0x2a, tensor.length, ...tensor];
     const { initializers } = decodeModel(Uint8Array.of(0x3a, graph.length, ...graph)).graph;
     expect(initializers[0]).toMatchObject({ dims: [2], data: bytesOf(BigInt64Array.of(5n, 6n)) });
   });
 
-  it('wraps numbers outside of their type and takes any number but 0 for true', () => {
+  it('wraps numbers outside the range of their type and reads every number except 0 as true', () => {
     expect(decodeTensor({ dims: [2n], dataType: 3, int32Data: [200, -129] })?.data).toEqual(Uint8Array.of(200, 127));
     expect(decodeTensor({ dims: [2n], dataType: 9, int32Data: [256, 0] })?.data).toEqual(Uint8Array.of(1, 0));
     const wide = decodeTensor({ dims: [1n], dataType: 12, uint64Data: [2n ** 32n + 5n] });
@@ -152,7 +152,7 @@ describe('decodeModel, tensors', () => {
     ['complex numbers', { dataType: 14 }, 'initializer "t" has the element type 14 of TensorProto.DataType'],
     ['no data', { dims: [2n], dataType: 1 }, 'initializer "t" (FLOAT[2]) has 0 elements; its shape takes 2'],
     ['too few', { dims: [2n], dataType: 1, floatData: [1] }, 'has 1 elements; its shape takes 2'],
-    ['data for nothing', { dims: [0n], dataType: 1, floatData: [1] }, 'has 1 elements; its shape takes 0'],
+    ['data for an empty shape', { dims: [0n], dataType: 1, floatData: [1] }, 'has 1 elements; its shape takes 0'],
     [
       'too few bytes',
       { dims: [2n], dataType: 1, rawData: new Uint8Array(7) },
@@ -183,9 +183,9 @@ describe('decodeModel, tensors', () => {
     ],
     ['a string that is not UTF-8', { dims: [1n], dataType: 8, stringData: [Uint8Array.of(0xff)] }, 'is not UTF-8'],
     ['segments', { dims: [0n], dataType: 1, segment: Uint8Array.of(8, 1) }, 'is split into segments'],
-    ['an unknown place', { dims: [0n], dataType: 1, dataLocation: 2 }, 'has the unknown data location 2'],
+    ['an unknown data location', { dims: [0n], dataType: 1, dataLocation: 2 }, 'has the unknown data location 2'],
     [
-      'external data that is here too',
+      'external data together with data in the file',
       external({ location: 'f' }, { floatData: [1, 2] }),
       'both external data and float_data',
     ],
@@ -196,7 +196,7 @@ describe('decodeModel, tensors', () => {
       'refers to 7 bytes of f; its shape takes 8',
     ],
     [
-      'an external offset that is no number',
+      'an external offset that is not a number',
       external({ location: 'f', offset: '-1' }),
       'offset is "-1"; expected a whole number',
     ],
@@ -221,18 +221,18 @@ describe('decodeModel, tensors', () => {
     expect(() => decodeTensor(tensor)).toThrow(refusal(message));
   });
 
-  it.each(['a', 'a/b.pt', './a', '..a/b..', 'a*'])('takes the location %j', (location) => {
+  it.each(['a', 'a/b.pt', './a', '..a/b..', 'a*'])('accepts the location %j', (location) => {
     expect(decodeTensor(external({ location }))?.data).toEqual({ location, offset: 0, length: 8 });
   });
 });
 
-describe('decodeModel, refusals', () => {
+describe('decodeModel refuses', () => {
   it.each<[string, AttributeInit, string]>([
     ['no type', {}, 'node "n" (F), attribute "a" does not say which type it has'],
     ['a list of graphs', { type: 10 }, 'attribute "a" is a list of graphs, which is not supported'],
-    ['a type from the future', { type: 99 }, 'attribute "a" is of the unknown type 99'],
-    ['a tensor that is not there', { type: 4 }, 'attribute "a" has no value'],
-    ['a graph that is not there', { type: 5 }, 'attribute "a" has no value'],
+    ['an unknown type', { type: 99 }, 'attribute "a" is of the unknown type 99'],
+    ['no tensor', { type: 4 }, 'attribute "a" has no value'],
+    ['no graph', { type: 5 }, 'attribute "a" has no value'],
     ['text that is not UTF-8', { type: 3, s: Uint8Array.of(0xc3) }, 'holds a string that is not UTF-8'],
     ["a function's attribute", { type: 2, refAttrName: 'b' }, "refers to a function's attribute"],
   ])('an attribute with %s', (_, attribute, message) => {
@@ -270,7 +270,7 @@ describe('decodeModel, refusals', () => {
     ['text', utf8.encode('{"not": "onnx"}')],
     ['a zip archive', Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0, 8, 8, 0, 0)],
     ['a length past the end', Uint8Array.of(0x3a, 5, 0x0a)],
-    ['a length past what is around it', Uint8Array.of(0x3a, 2, 0x0a, 3, 0x0a, 0, 0)],
+    ['a length past the end of its parent', Uint8Array.of(0x3a, 2, 0x0a, 3, 0x0a, 0, 0)],
     ['a field of another wire type', Uint8Array.of(0x3d, 0, 0, 0, 0)],
     ['a packed field that ends within a number', Uint8Array.of(0x3a, 5, 0x2a, 3, 0x22, 1, 0)],
   ])('%s', (_, bytes) => {
@@ -278,8 +278,8 @@ describe('decodeModel, refusals', () => {
   });
 });
 
-describe('decodeModel, bounds', () => {
-  /** A model of one graph with this many bodies within each other. */
+describe('decodeModel bounds its work:', () => {
+  /** A model with this many nested bodies. */
   function nested(levels: number): Uint8Array {
     let graph: GraphInit = {};
     for (let level = 0; level < levels; level++) {
@@ -288,13 +288,13 @@ describe('decodeModel, bounds', () => {
     return encoded(graph);
   }
 
-  it('takes thirty levels of graphs and refuses hundreds', () => {
+  it('accepts thirty levels of graphs and refuses hundreds', () => {
     expect(() => decodeModel(nested(30))).not.toThrow();
     expect(() => decodeModel(nested(200))).toThrow(refusal('nested more than 100 levels deep'));
   });
 
-  it('refuses depth that is all in unknown groups', () => {
-    // The tag of field 30 as the start of a group, over and over.
+  it('refuses deep nesting of unknown groups', () => {
+    // The tag that starts a group in field 30, repeated.
     const open = Uint8Array.from({ length: 100_000 }, (_, at) => (at % 2 === 0 ? 0xf3 : 0x01));
     expect(() => decodeModel(open)).toThrow(refusal('maximum recursion depth reached'));
   });

@@ -16,39 +16,41 @@ import {
   type TensorShapeProto_Dimension,
   type ValueInfoProto,
 } from './onnx_pb.generated.ts';
-import { text } from './text.ts';
+import { decodeUtf8 } from './decode-utf8.ts';
 
-/** Levels of protobuf messages. A graph within a graph takes three, so bodies may be some thirty deep. */
+/** Levels of nested protobuf messages. A graph inside a graph takes three, so bodies may be about thirty deep. */
 const MAX_DEPTH = 100;
 
-/** What a file of any size may take decoded; large ones some times their size besides. */
+/** A decoded file may take this much memory, plus a multiple of its size. */
 const BASE_MEMORY_BYTES = 2 ** 28;
 const MEMORY_BYTES_PER_BYTE = 8;
 
 /**
- * Reads an `.onnx` file. Tensors' raw data stay views into `bytes`, at any alignment: whoever keeps the model keeps
- * the bytes, and must not change them. What the model has no place for (documentation, value_info, training) is left
- * out; what would change its meaning (functions, sparse tensors, types other than tensors) is refused.
+ * Reads an `.onnx` file. Raw data of tensors stay views into `bytes`, at any alignment, so the model keeps the bytes
+ * alive and the caller must not change them. Parts that {@link OnnxModel} cannot hold and that do not change the result
+ * (documentation, value_info, training) are left out. Functions, sparse tensors and types other than tensors are refused.
  *
- * @throws SconceError `model_invalid`, saying where, for anything that is not such a file.
+ * @throws SconceError `model_invalid` that says where the fault is, if the file is damaged or not supported.
  */
 export function decodeModel(bytes: Uint8Array): OnnxModel {
-  // The views into a Buffer would be Buffers, whose slice() and toJSON() differ.
+  // Views into a Buffer would be Buffers, which have another slice() and toJSON().
   const proto = parse(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   if (proto.graph === undefined) throw onnxError('the file holds no ONNX graph: is it an .onnx model?');
   if (proto.functions.length > 0) {
-    throw onnxError('the model defines functions of its own, which is not supported: inline them first');
+    throw onnxError(
+      'the model defines functions of its own, which is not supported: inline them first with onnx.inliner.inline_local_functions',
+    );
   }
   const opsets = proto.opsetImport.map(({ domain, version }): [string, number] => [
-    plainDomain(domain),
+    normaliseDomain(domain),
     Number(version),
   ]);
   return {
     irVersion: Number(proto.irVersion),
-    opsets: record(opsets, 'the operator set', 'the model'),
+    opsets: uniqueRecord(opsets, 'the operator set', 'the model'),
     producer: proto.producerName,
     graph: decodeGraph(proto.graph),
-    metadata: record(
+    metadata: uniqueRecord(
       proto.metadataProps.map(({ key, value }) => [key, value]),
       'the metadata',
       'the model',
@@ -57,7 +59,8 @@ export function decodeModel(bytes: Uint8Array): OnnxModel {
 }
 
 function parse(bytes: Uint8Array): ModelProto {
-  if (bytes.byteLength > MAX_MODEL_BYTES) throw onnxError(`the file has ${bytes.byteLength} bytes; ONNX ends at 2 GiB`);
+  if (bytes.byteLength > MAX_MODEL_BYTES)
+    throw onnxError(`the file has ${bytes.byteLength} bytes; an ONNX file has less than 2 GiB`);
   try {
     checkWire(ModelProtoSchema, bytes, {
       maxDepth: MAX_DEPTH,
@@ -72,7 +75,8 @@ function parse(bytes: Uint8Array): ModelProto {
 
 function decodeGraph(graph: GraphProto): OnnxGraph {
   const where = `graph "${graph.name}"`;
-  if (graph.sparseInitializer.length > 0) throw onnxError(`${where} has sparse initializers, which is not supported`);
+  if (graph.sparseInitializer.length > 0)
+    throw onnxError(`${where} has sparse initializers, which are not supported: store dense tensors`);
   return {
     name: graph.name,
     inputs: graph.input.map((info) => decodeValueInfo(info, `${where}, input "${info.name}"`)),
@@ -86,11 +90,11 @@ function decodeNode(node: NodeProto): OnnxNode {
   const where = `node "${node.name}" (${node.opType})`;
   return {
     opType: node.opType,
-    domain: plainDomain(node.domain),
+    domain: normaliseDomain(node.domain),
     name: node.name,
     inputs: node.input,
     outputs: node.output,
-    attributes: record(
+    attributes: uniqueRecord(
       node.attribute.map((attribute) => [
         attribute.name,
         decodeAttribute(attribute, `${where}, attribute "${attribute.name}"`),
@@ -105,17 +109,17 @@ function decodeAttribute(attribute: AttributeProto, where: string): OnnxAttribut
   if (attribute.refAttrName !== '') throw onnxError(`${where} refers to a function's attribute outside of a function`);
   switch (attribute.type) {
     case ATTRIBUTE_TYPES.INT:
-      return { int: narrow(attribute.i) };
+      return { int: numberIfExact(attribute.i) };
     case ATTRIBUTE_TYPES.INTS:
-      return { ints: attribute.ints.map(narrow) };
+      return { ints: attribute.ints.map(numberIfExact) };
     case ATTRIBUTE_TYPES.FLOAT:
       return { float: attribute.f };
     case ATTRIBUTE_TYPES.FLOATS:
       return { floats: attribute.floats };
     case ATTRIBUTE_TYPES.STRING:
-      return { string: text(attribute.s, where) };
+      return { string: decodeUtf8(attribute.s, where) };
     case ATTRIBUTE_TYPES.STRINGS:
-      return { strings: attribute.strings.map((bytes) => text(bytes, where)) };
+      return { strings: attribute.strings.map((bytes) => decodeUtf8(bytes, where)) };
     case ATTRIBUTE_TYPES.TENSOR:
       if (attribute.t === undefined) break;
       return { tensor: decodeTensor(attribute.t, where) };
@@ -135,7 +139,7 @@ function decodeAttribute(attribute: AttributeProto, where: string): OnnxAttribut
 function decodeValueInfo(info: ValueInfoProto, where: string): ValueInfo {
   const type = info.type?.tensorType;
   if (type === undefined)
-    throw onnxError(`${where} has no tensor type; sequences, maps and the like are not supported`);
+    throw onnxError(`${where} has no tensor type; expected a tensor (sequences, maps and optionals are not supported)`);
   return {
     name: info.name,
     datatype: decodeDatatype(type.elemType, where),
@@ -148,21 +152,22 @@ function decodeDim(dim: TensorShapeProto_Dimension, where: string): OnnxDim {
   if (!isFieldSet(dim, TensorShapeProto_DimensionSchema.field.dimValue)) return null;
   const size = Number(dim.dimValue);
   if (Number.isSafeInteger(size) && size >= 0) return size;
-  throw onnxError(`${where} has a dimension of ${dim.dimValue}; expected 0 to 2^53-1, or none where it is free`);
+  throw onnxError(`${where} has a dimension of ${dim.dimValue}; expected 0 to 2^53-1, or no size if it is free`);
 }
 
-/** `ai.onnx` is the long form of ONNX's own domain. */
-function plainDomain(domain: string): string {
+/** `ai.onnx` is another name of ONNX's own domain, `''`. */
+function normaliseDomain(domain: string): string {
   return domain === 'ai.onnx' ? '' : domain;
 }
 
-/** A number where it is exact, else the bigint. */
-function narrow(value: bigint): number | bigint {
+/** The value as a number if that is exact, otherwise the bigint itself. */
+function numberIfExact(value: bigint): number | bigint {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
 }
 
-function record<T>(
+/** A record of the entries. Throws if a key occurs twice. */
+function uniqueRecord<T>(
   entries: readonly (readonly [string, T])[],
   what: string,
   where: string,
@@ -172,6 +177,6 @@ function record<T>(
     if (seen.has(key)) throw onnxError(`${where} has ${what} "${key}" twice`);
     seen.add(key);
   }
-  // Unlike assignments, this keeps a key such as `__proto__` an ordinary one.
+  // Unlike an assignment, this treats `__proto__` as an ordinary key.
   return Object.fromEntries(entries);
 }

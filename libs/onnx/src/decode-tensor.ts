@@ -6,14 +6,15 @@ import { onnxDatatypeBytes, onnxDatatypeOfNumber } from './datatype.ts';
 import type { ExternalData, OnnxDatatype, OnnxTensor } from './model.ts';
 import { onnxError } from './onnx-error.ts';
 import type { TensorProto } from './onnx_pb.generated.ts';
-import { text } from './text.ts';
+import { decodeUtf8 } from './decode-utf8.ts';
 
 /**
- * A tensor of a file in the model's one form, whichever of ONNX's fields holds its elements. Raw data stays a view
- * into the file's bytes. `where` says for messages whose tensor it is.
+ * Decodes a tensor, whichever of ONNX's fields holds its elements. Raw data stays a view into the file's bytes.
+ * `where` names the tensor in error messages.
  *
- * @throws SconceError `model_invalid` for an unknown element type, dimensions that are none or do not fit the data,
- * data in the wrong field or in several, and external data that is not a range of a file below the model's folder.
+ * @throws SconceError `model_invalid` if the element type is not supported, the dimensions are invalid or do not match
+ * the data, the data is in the wrong field or in several, or the external data is not a range of a file below the
+ * model's folder.
  */
 export function decodeTensor(proto: TensorProto, where: string): OnnxTensor {
   const datatype = decodeDatatype(proto.dataType, where);
@@ -28,7 +29,7 @@ export function decodeTensor(proto: TensorProto, where: string): OnnxTensor {
   return { ...head, data: decodeData(proto, datatype, count, label) };
 }
 
-/** An element type by its number. @throws SconceError `model_invalid` for one that Sconce does not know. */
+/** The element type with this number. @throws SconceError `model_invalid` for a type that Sconce does not support. */
 export function decodeDatatype(number: number, where: string): OnnxDatatype {
   const datatype = onnxDatatypeOfNumber(number);
   if (datatype !== undefined) return datatype;
@@ -75,7 +76,8 @@ function decodeData(
   label: string,
 ): Uint8Array | readonly string[] {
   const filled = FIELDS.filter((field) => proto[field].length > 0);
-  if (filled.length > 1) throw onnxError(`${label} has data in several fields: ${filled.map(snake).join(', ')}`);
+  if (filled.length > 1)
+    throw onnxError(`${label} has data in several fields: ${filled.map(onnxFieldName).join(', ')}`);
   const [field] = filled;
   const typedField = TYPED_FIELDS[datatype];
   if (field === 'rawData' && datatype !== 'STRING') {
@@ -84,16 +86,16 @@ function decodeData(
     throw onnxError(`${label} has ${proto.rawData.byteLength} bytes of raw_data; its shape takes ${expected}`);
   }
   if (field !== undefined && field !== typedField) {
-    throw onnxError(`${label} has its data in ${snake(field)}; expected it in ${snake(typedField)}`);
+    throw onnxError(`${label} has its data in ${onnxFieldName(field)}; expected it in ${onnxFieldName(typedField)}`);
   }
   const length = proto[typedField].length;
   if (length !== count) throw onnxError(`${label} has ${length} elements; its shape takes ${count}`);
-  if (datatype === 'STRING') return proto.stringData.map((bytes) => text(bytes, label));
+  if (datatype === 'STRING') return proto.stringData.map((bytes) => decodeUtf8(bytes, label));
   const { buffer } = typedElements(proto, datatype);
   return new Uint8Array(buffer);
 }
 
-/** The elements in their own width. Numbers outside of an integer type wrap, as a cast in C does. */
+/** The elements, each in its own width. Numbers outside the range of an integer type wrap, as in a C cast. */
 function typedElements(
   proto: TensorProto,
   datatype: Exclude<OnnxDatatype, 'STRING'>,
@@ -113,7 +115,7 @@ function typedElements(
       return Int32Array.from(proto.int32Data);
     case 'INT16':
       return Int16Array.from(proto.int32Data);
-    // The two halves are bit patterns.
+    // FLOAT16 and BFLOAT16 are stored as bit patterns.
     case 'UINT16':
     case 'FLOAT16':
     case 'BFLOAT16':
@@ -130,7 +132,7 @@ function typedElements(
 function decodeExternal(proto: TensorProto, datatype: OnnxDatatype, count: number, label: string): ExternalData {
   if (datatype === 'STRING') throw onnxError(`${label} has its strings in another file, which ONNX does not allow`);
   const filled = FIELDS.filter((field) => proto[field].length > 0);
-  if (filled.length > 0) throw onnxError(`${label} has both external data and ${filled.map(snake).join(', ')}`);
+  if (filled.length > 0) throw onnxError(`${label} has both external data and ${filled.map(onnxFieldName).join(', ')}`);
   const entries = new Map(proto.externalData.map(({ key, value }) => [key, value]));
   const location = entries.get('location') ?? '';
   checkLocation(location, label);
@@ -141,22 +143,25 @@ function decodeExternal(proto: TensorProto, datatype: OnnxDatatype, count: numbe
   return { location, offset: wholeNumber(entries.get('offset'), 0, `${label}: the external data's offset`), length };
 }
 
-/** A path below the model's folder; nothing that leads elsewhere, nor the marker by which ONNX Runtime means memory. */
+/**
+ * Refuses a location that is not a path below the model's folder. A first part `*` is refused too, because ONNX Runtime
+ * uses it to mark addresses in memory.
+ */
 function checkLocation(location: string, label: string): void {
   const parts = location.split(/[/\\]/);
-  const plain = parts[0] !== '' && parts[0] !== '*' && !parts.includes('..') && !/^[a-z]:|\0/i.test(location);
-  if (plain) return;
+  const isBelow = parts[0] !== '' && parts[0] !== '*' && !parts.includes('..') && !/^[a-z]:|\0/i.test(location);
+  if (isBelow) return;
   throw onnxError(`${label} refers to the file "${location}"; expected a path below the model's folder`);
 }
 
-function wholeNumber(digits: string | undefined, otherwise: number, what: string): number {
-  if (digits === undefined) return otherwise;
+function wholeNumber(digits: string | undefined, defaultValue: number, what: string): number {
+  if (digits === undefined) return defaultValue;
   const value = /^\d{1,16}$/.test(digits) ? Number(digits) : NaN;
   if (Number.isSafeInteger(value)) return value;
   throw onnxError(`${what} is "${digits}"; expected a whole number from 0 to 2^53-1`);
 }
 
 /** The name of a field as ONNX writes it: `float_data` for `floatData`. */
-function snake(field: Field): string {
+function onnxFieldName(field: Field): string {
   return field.replace('Data', '_data');
 }

@@ -23,8 +23,8 @@ const withAttribute = (attribute: OnnxAttribute): OnnxModel => {
 const protoOf = (model: OnnxModel): ModelProto => fromBinary(ModelProtoSchema, encodeModel(model));
 
 describe('encodeModel', () => {
-  it('writes the very bytes that ONNX itself writes', () => {
-    // Its Python package wrote this file, in the one form that encodeModel has too.
+  it('writes the same bytes as the onnx package', () => {
+    // ONNX's Python package wrote this file and uses the same form as encodeModel for every part.
     const bytes = new Uint8Array(readFileSync(new URL('../fixtures/canonical.onnx', import.meta.url)));
     expect(encodeModel(decodeModel(bytes))).toEqual(bytes);
   });
@@ -59,26 +59,29 @@ describe('encodeModel', () => {
   });
 
   it.each<[string, OnnxAttribute, string]>([
-    ['a fraction', { int: 1.5 }, 'node "n", attribute "a": 1.5 is no exact integer'],
-    ['a number above 2^53', { ints: [2 ** 53] }, 'above 2^53 it takes a bigint'],
+    ['a fraction', { int: 1.5 }, 'node "n", attribute "a": 1.5 is not an exact integer'],
+    ['a number above 2^53', { ints: [2 ** 53] }, 'expected an integer, above 2^53 as a bigint'],
     ['a bigint above 63 bits', { int: 2n ** 63n }, 'does not fit into 64 bits'],
-  ])('refuses %s for an integer', (_, attribute, message) => {
+  ])('refuses %s as an integer', (_, attribute, message) => {
     expect(() => encodeModel(withAttribute(attribute))).toThrow(
       expect.objectContaining({ code: 'internal', message: expect.stringContaining(message) }),
     );
   });
 
-  it('refuses what no protobuf can hold, before it tries', () => {
-    // Six tensors that share one array: 2.25 GiB in the file, 384 MiB of address space here, none of it touched.
+  it('refuses a model that no protobuf can hold before it encodes anything', () => {
+    // Six tensors share one array: 2.25 GiB in the file, 384 MiB of address space here, and no page is touched.
     const data = new Uint8Array(384 * 2 ** 20);
     const tensor = { name: 't', datatype: 'UINT8', dims: [data.length], data } as const;
     const model = { ...empty, graph: { ...empty.graph, initializers: Array.from({ length: 6 }, () => tensor) } };
     expect(() => encodeModel(model)).toThrow(
-      expect.objectContaining({ code: 'unsupported', message: expect.stringContaining('an ONNX file ends at 2 GiB') }),
+      expect.objectContaining({
+        code: 'unsupported',
+        message: expect.stringContaining('an ONNX file has less than 2 GiB'),
+      }),
     );
   });
 
-  it('has a schema whose generated form writes back what it reads', () => {
+  it('uses a generated schema that writes the same bytes that it reads', () => {
     const bytes = encodeModel(withAttribute({ graph: empty.graph }));
     expect(toBinary(ModelProtoSchema, fromBinary(ModelProtoSchema, bytes))).toEqual(bytes);
   });

@@ -17,17 +17,18 @@ import {
   type ValueInfoProtoSchema,
 } from './onnx_pb.generated.ts';
 
-/** Bytes of the largest ONNX file there can be: readers of protobuf take no more than 2 GiB - 1. */
+/** Bytes of the largest possible ONNX file: protobuf readers take at most 2 GiB - 1. */
 export const MAX_MODEL_BYTES = 2 ** 31 - 1;
 
 const utf8 = new TextEncoder();
 
 /**
- * A model as the bytes of an `.onnx` file. Tensors become raw data (strings: texts), external ones references; floats
- * are rounded to 32 bits, as ONNX keeps them. Holds two to three times the result's bytes while it works.
+ * Encodes a model as the bytes of an `.onnx` file. Tensors are written as raw_data, strings as string_data, external
+ * tensors as references. Float attributes are rounded to 32 bits, because ONNX stores them so. While it runs it takes
+ * two to three times the memory of the result.
  *
- * @throws SconceError `unsupported` where the model is larger than a protobuf may be; `internal` for a number that is
- * no 64-bit integer where ONNX wants one.
+ * @throws SconceError `unsupported` if the model is larger than a protobuf may be; `internal` if ONNX requires a 64-bit
+ * integer and the number is not one.
  */
 export function encodeModel(model: OnnxModel): Uint8Array {
   let tensorBytes = 0;
@@ -46,7 +47,7 @@ export function encodeModel(model: OnnxModel): Uint8Array {
   return bytes;
 }
 
-/** All of a model but its graph. */
+/** The fields of a model without its graph. */
 export function encodeModelHead(model: OnnxModel): Exclude<MessageInitShape<typeof ModelProtoSchema>, ModelProto> {
   return {
     irVersion: int64(model.irVersion, 'the IR version'),
@@ -59,14 +60,14 @@ export function encodeModelHead(model: OnnxModel): Exclude<MessageInitShape<type
   };
 }
 
-/** Bytes that a tensor's data adds to the file, but for a few that say what it is; 0 for external data. */
+/** Bytes that a tensor's data adds to the file, without its header. 0 for external data. */
 export function inlineBytes(data: OnnxTensor['data']): number {
   if (data instanceof Uint8Array) return data.byteLength;
-  if (isTexts(data)) return data.reduce((sum, text) => sum + text.length, 0);
+  if (isStringArray(data)) return data.reduce((sum, text) => sum + text.length, 0);
   return 0;
 }
 
-/** A graph and all that is in it. */
+/** Encodes a graph with its nodes, tensors and inner graphs. */
 export function encodeGraph(graph: OnnxGraph): MessageInitShape<typeof GraphProtoSchema> {
   return {
     name: graph.name,
@@ -80,8 +81,8 @@ export function encodeGraph(graph: OnnxGraph): MessageInitShape<typeof GraphProt
 function encodeNode(node: OnnxNode): MessageInitShape<typeof NodeProtoSchema> {
   return {
     opType: node.opType,
-    ...nonEmpty('domain', node.domain),
-    ...nonEmpty('name', node.name),
+    domain: nonEmpty(node.domain),
+    name: nonEmpty(node.name),
     input: [...node.inputs],
     output: [...node.outputs],
     attribute: Object.entries(node.attributes).map(([name, attribute]) =>
@@ -111,14 +112,14 @@ function encodeAttribute(
   return { name, type: ATTRIBUTE_TYPES.GRAPH, g: encodeGraph(attribute.graph) };
 }
 
-/** A tensor without its data. */
+/** The fields of a tensor without its data. */
 export function encodeTensorHead({
   name,
   datatype,
   dims,
 }: OnnxTensor): Exclude<MessageInitShape<typeof TensorProtoSchema>, TensorProto> {
   return {
-    ...nonEmpty('name', name),
+    name: nonEmpty(name),
     dataType: ONNX_DATATYPE_NUMBERS[datatype],
     dims: dims.map((dim) => int64(dim, `tensor "${name}"`)),
   };
@@ -128,7 +129,7 @@ function encodeTensor(tensor: OnnxTensor): MessageInitShape<typeof TensorProtoSc
   const { data } = tensor;
   const head = encodeTensorHead(tensor);
   if (data instanceof Uint8Array) return { ...head, rawData: data };
-  if (isTexts(data)) return { ...head, stringData: data.map((text) => utf8.encode(text)) };
+  if (isStringArray(data)) return { ...head, stringData: data.map((text) => utf8.encode(text)) };
   return {
     ...head,
     dataLocation: DATA_LOCATION_EXTERNAL,
@@ -142,8 +143,8 @@ function encodeTensor(tensor: OnnxTensor): MessageInitShape<typeof TensorProtoSc
 
 function encodeValueInfo(info: ValueInfo): MessageInitShape<typeof ValueInfoProtoSchema> {
   const elemType = ONNX_DATATYPE_NUMBERS[info.datatype];
-  const shape = info.shape === undefined ? {} : { shape: { dim: info.shape.map((dim) => encodeDim(dim, info.name)) } };
-  return { name: info.name, type: { tensorType: { elemType, ...shape } } };
+  const shape = info.shape && { dim: info.shape.map((dim) => encodeDim(dim, info.name)) };
+  return { name: info.name, type: { tensorType: { elemType, shape } } };
 }
 
 function encodeDim(dim: OnnxDim, name: string): MessageInitShape<typeof TensorShapeProto_DimensionSchema> {
@@ -151,18 +152,21 @@ function encodeDim(dim: OnnxDim, name: string): MessageInitShape<typeof TensorSh
   return typeof dim === 'string' ? { dimParam: dim } : { dimValue: int64(dim, `value "${name}"`) };
 }
 
-/** Empty texts are left out of the file, as other writers do. */
-function nonEmpty<K extends string>(key: K, text: string): Partial<Record<K, string>> {
-  return text === '' ? {} : ({ [key]: text } as Record<K, string>);
+/** Leaves empty strings out of the file, as other writers do. */
+function nonEmpty(text: string): string | undefined {
+  return text === '' ? undefined : text;
 }
 
-function isTexts(data: OnnxTensor['data']): data is readonly string[] {
+function isStringArray(data: OnnxTensor['data']): data is readonly string[] {
   return Array.isArray(data);
 }
 
 function int64(value: number | bigint, where: string): bigint {
   if (typeof value === 'number' && !Number.isSafeInteger(value)) {
-    throw new SconceError('internal', `${where}: ${value} is no exact integer; above 2^53 it takes a bigint`);
+    throw new SconceError(
+      'internal',
+      `${where}: ${value} is not an exact integer; expected an integer, above 2^53 as a bigint`,
+    );
   }
   const big = BigInt(value);
   if (BigInt.asIntN(64, big) !== big) throw new SconceError('internal', `${where}: ${big} does not fit into 64 bits`);
@@ -172,7 +176,7 @@ function int64(value: number | bigint, where: string): bigint {
 function tooLarge(bytes: number): SconceError {
   return new SconceError(
     'unsupported',
-    `the model takes ${bytes} bytes and an ONNX file ends at 2 GiB: keep the weights as external data`,
+    `the model takes ${bytes} bytes, and an ONNX file has less than 2 GiB: keep the weights as external data`,
     { details: { bytes, maxBytes: MAX_MODEL_BYTES } },
   );
 }

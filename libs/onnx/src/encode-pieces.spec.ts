@@ -24,7 +24,7 @@ const modelOf = (initializers: readonly OnnxTensor[]): OnnxModel => ({
   },
 });
 
-/** Puts the file together, reading external ranges from `file`. */
+/** Joins the pieces to a file. External ranges are taken from `file`. */
 function join(pieces: readonly (Uint8Array | ExternalData)[], file = new Uint8Array()): Uint8Array {
   return Buffer.concat(
     pieces.map((piece) =>
@@ -33,16 +33,19 @@ function join(pieces: readonly (Uint8Array | ExternalData)[], file = new Uint8Ar
   );
 }
 
-// Lengths around those at which a protobuf length takes another byte, and an empty tensor.
-it.each([0, 1, 3, 127, 128, 16_383, 16_384, 2_100_000])('a tensor of %i bytes reads back', (size) => {
-  const model = modelOf(bytesOf(3, size));
-  const { pieces, byteLength } = encodeModelPieces(model);
-  const file = join(pieces);
-  expect(file.byteLength).toBe(byteLength);
-  expect(decodeModel(file)).toEqual(model);
-});
+// An empty tensor, and lengths around the limits at which a protobuf length takes one more byte.
+it.each([0, 1, 3, 127, 128, 16_383, 16_384, 2_100_000])(
+  'decodes to the same model with a tensor of %i bytes',
+  (size) => {
+    const model = modelOf(bytesOf(3, size));
+    const { pieces, byteLength } = encodeModelPieces(model);
+    const file = join(pieces);
+    expect(file.byteLength).toBe(byteLength);
+    expect(decodeModel(file)).toEqual(model);
+  },
+);
 
-it('takes external bytes from where they lie, without reading or copying anything', () => {
+it('refers to external ranges without reading or copying anything', () => {
   const [inline, other] = bytesOf(3, 5) as [OnnxTensor, OnnxTensor];
   const file = Uint8Array.from({ length: 40 }, (_, i) => i);
   const external = { location: 'weights', offset: 7, length: 5 };
@@ -52,13 +55,13 @@ it('takes external bytes from where they lie, without reading or copying anythin
   expect(decodeModel(join(pieces, file)).graph.initializers[1]?.data).toEqual(file.slice(7, 12));
 });
 
-it('tells the length of files larger than a protobuf may be', () => {
+it('gives the length of files larger than a protobuf may be', () => {
   const length = 3 * 2 ** 32;
   const huge: OnnxTensor = { name: 'w', datatype: 'UINT8', dims: [length], data: { location: 'f', offset: 0, length } };
   expect(encodeModelPieces(modelOf([huge])).byteLength).toBeGreaterThan(length);
 });
 
-it('keeps tensors of texts', () => {
-  const texts: OnnxTensor = { name: 't', datatype: 'STRING', dims: [2], data: ['a', 'é'] };
-  expect(decodeModel(join(encodeModelPieces(modelOf([texts])).pieces)).graph.initializers).toEqual([texts]);
+it('keeps tensors of strings', () => {
+  const strings: OnnxTensor = { name: 't', datatype: 'STRING', dims: [2], data: ['a', 'é'] };
+  expect(decodeModel(join(encodeModelPieces(modelOf([strings])).pieces)).graph.initializers).toEqual([strings]);
 });

@@ -6,26 +6,27 @@ import { isExternal } from './external-data.ts';
 import type { ExternalData, OnnxModel, OnnxTensor } from './model.ts';
 import { GraphProtoSchema, ModelProtoSchema, TensorProtoSchema } from './onnx_pb.generated.ts';
 
-/** An `.onnx` file in pieces, in order: bytes, and ranges of other files whose bytes belong there. */
+/** An `.onnx` file as a list of pieces in order. */
 export interface ModelPieces {
   /** Bytes of the whole file. */
   readonly byteLength: number;
+  /** Bytes, or ranges of other files whose bytes belong in this place. */
   readonly pieces: readonly (Uint8Array | ExternalData)[];
 }
 
-/** Fields as onnx.proto numbers them, shifted by three bits, of the wire type "length and bytes" (2). */
+/** Tags: a field number of onnx.proto, shifted by three bits, with the wire type "length-delimited" (2). */
 const MODEL_GRAPH = (7 << 3) | 2;
 const GRAPH_INITIALIZER = (5 << 3) | 2;
 const TENSOR_RAW_DATA = (9 << 3) | 2;
 
 /**
- * A model with its weights inside as the pieces of its file, so that it can be written without ever being in memory:
- * initializers' bytes are not copied, and external ones not even read. The file may be larger than a protobuf may be
- * (`MAX_MODEL_BYTES`): look at `byteLength` before writing it.
+ * Encodes a model as pieces of a file that contains its weights. The caller can write the file without holding it in
+ * memory: bytes of initializers are not copied, and external ranges are not read. The file may become larger than a
+ * protobuf may be (`MAX_MODEL_BYTES`), so the caller must check `byteLength` first.
  *
- * External data of tensors other than the graph's own initializers stay external.
+ * Only initializers of the outermost graph are put inside. External data of other tensors stay external.
  *
- * @throws SconceError `internal` for a number that is no 64-bit integer where ONNX wants one.
+ * @throws SconceError `internal` if ONNX requires a 64-bit integer and the number is not one.
  */
 export function encodeModelPieces(model: OnnxModel): ModelPieces {
   try {
@@ -53,7 +54,7 @@ function tensorPieces(tensor: RawTensor): (Uint8Array | ExternalData)[] {
   return delimited(GRAPH_INITIALIZER, [head, ...delimited(TENSOR_RAW_DATA, [tensor.data])]);
 }
 
-/** A field whose content is these pieces. */
+/** A length-delimited field with these pieces as its content. */
 function delimited(tag: number, content: readonly (Uint8Array | ExternalData)[]): (Uint8Array | ExternalData)[] {
   return [Uint8Array.of(tag, ...varint(withLength(content).byteLength)), ...content];
 }
@@ -62,7 +63,7 @@ function withLength(pieces: readonly (Uint8Array | ExternalData)[]): ModelPieces
   return { byteLength: pieces.reduce((sum, { length }) => sum + length, 0), pieces };
 }
 
-/** Protobuf's form of a size: seven bits a byte, the lowest first. */
+/** Encodes a size as protobuf does: seven bits in each byte, the lowest bits first. */
 function varint(value: number): number[] {
   const bytes: number[] = [];
   let rest = value;

@@ -36,7 +36,7 @@ const model = (graph: OnnxGraph): OnnxModel => ({
   graph,
 });
 
-/** External data in initializers, in an attribute and in a body; `tied` shares the range of `first`. */
+/** A model with external data in initializers, in an attribute and in a body. `tied` shares the range of `first`. */
 const sample = model(
   graph(
     [tensor('first', at('m.pt', 64)), tensor('tied', at('m.pt', 64)), tensor('own', Uint8Array.of(1, 2, 3, 4))],
@@ -65,7 +65,7 @@ function dataOf({ graph }: OnnxModel): Record<string, OnnxTensor['data']> {
 }
 
 describe('external data', () => {
-  it('lists the files a model refers to', () => {
+  it('lists the files that a model refers to', () => {
     expect(externalLocations(sample)).toEqual(['m.pt', 'other.bin']);
     expect(externalLocations(model(graph([tensor('a', new Uint8Array(4))])))).toEqual([]);
   });
@@ -87,17 +87,17 @@ describe('external data', () => {
 describe('embedExternalData', () => {
   const content = ({ location, offset, length }: ExternalData) => new Uint8Array(length).fill(offset + location.length);
 
-  it('puts every range inside, and reads a shared one once', async () => {
-    const asked: ExternalData[] = [];
+  it('embeds every range and reads a shared range once', async () => {
+    const reads: ExternalData[] = [];
     const embedded = await embedExternalData(
       sample,
       async (external) => {
-        asked.push(external);
+        reads.push(external);
         return content(external);
       },
       20,
     );
-    expect(asked).toEqual([at('m.pt', 64), at('other.bin', 0), at('m.pt', 128)]);
+    expect(reads).toEqual([at('m.pt', 64), at('other.bin', 0), at('m.pt', 128)]);
     const data = dataOf(embedded);
     expect(data).toEqual({
       first: content(at('m.pt', 64)),
@@ -114,20 +114,20 @@ describe('embedExternalData', () => {
     throw new Error('read');
   };
 
-  it('refuses before it reads where all tensors together take too much', async () => {
+  it('refuses tensors that together take too much before it reads anything', async () => {
     await expect(embedExternalData(sample, mustNotRead, 19)).rejects.toMatchObject({
       code: 'unsupported',
-      message: expect.stringContaining('take 20 bytes and the limit is 19'),
+      message: expect.stringContaining('take 20 bytes, and the limit is 19'),
       details: { bytes: 20, maxBytes: 19 },
     });
   });
 
-  it('refuses 2 GiB whatever the limit', async () => {
+  it('refuses 2 GiB whatever the limit is', async () => {
     const half = 2 ** 30;
     const large = model(graph([tensor('a', at('f', 0, half), half), tensor('b', at('f', half, half), half)]));
     await expect(embedExternalData(large, mustNotRead, Infinity)).rejects.toMatchObject({
       code: 'unsupported',
-      message: expect.stringContaining('a single ONNX file ends at 2 GiB'),
+      message: expect.stringContaining('one ONNX file has less than 2 GiB'),
       details: { bytes: 2 ** 31, maxBytes: MAX_MODEL_BYTES },
     });
   });
@@ -135,7 +135,7 @@ describe('embedExternalData', () => {
   it('refuses a file that is shorter than the model says', async () => {
     await expect(embedExternalData(sample, async () => new Uint8Array(3), 1000)).rejects.toMatchObject({
       code: 'model_invalid',
-      message: expect.stringContaining('m.pt gave 3 of the 4 bytes at offset 64'),
+      message: expect.stringContaining('m.pt has 3 of the 4 bytes expected at offset 64'),
     });
   });
 });

@@ -5,19 +5,19 @@ import { mapTensors, tensorsOf } from './graph-tensors.ts';
 import type { ExternalData, OnnxModel, OnnxTensor } from './model.ts';
 import { onnxError } from './onnx-error.ts';
 
-/** Whether a tensor's data is a range of another file. */
+/** Tells whether a tensor's data is a range of another file. */
 export function isExternal(data: OnnxTensor['data']): data is ExternalData {
   return 'location' in data;
 }
 
-/** The other files that a model's tensors point into, each once, in order of first use. */
+/** The files that the tensors of a model refer to, each once, in order of first use. */
 export function externalLocations(model: OnnxModel): string[] {
   const locations = new Set<string>();
   for (const { data } of tensorsOf(model.graph)) if (isExternal(data)) locations.add(data.location);
   return [...locations];
 }
 
-/** The model with `to` for every reference to the file `from`, also in the bodies of If and Loop. */
+/** A copy of the model in which references to the file `from` refer to `to`, also in the bodies of If and Loop. */
 export function withExternalLocation(model: OnnxModel, from: string, to: string): OnnxModel {
   const graph = mapTensors(model.graph, (tensor) =>
     isExternal(tensor.data) && tensor.data.location === from
@@ -28,13 +28,13 @@ export function withExternalLocation(model: OnnxModel, from: string, to: string)
 }
 
 /**
- * The model with every external tensor's bytes inside it, so that it is one portable file: all of them or, where they
- * are too many, none. A range that several tensors share is read once, and each of them carries it.
+ * A copy of the model with the bytes of all external tensors inside it, so that it is one portable file. A range that
+ * several tensors share is read once, and each of these tensors contains its bytes.
  *
- * `maxBytes` bounds the bytes of all tensors in the result; 2 GiB bounds them in any case, as it does every protobuf.
+ * All tensors of the result together may take `maxBytes`, and never more than a protobuf may (`MAX_MODEL_BYTES`).
  *
- * @throws SconceError `unsupported` above a bound, before anything is read; `model_invalid` where `read` gives another
- * number of bytes than asked for. What `read` throws passes through.
+ * @throws SconceError `unsupported` if they take more, before anything is read; `model_invalid` if `read` returns
+ * another number of bytes than asked for. Errors of `read` pass through.
  */
 export async function embedExternalData(
   model: OnnxModel,
@@ -49,10 +49,10 @@ export async function embedExternalData(
   }
   const limit = Math.min(maxBytes, MAX_MODEL_BYTES);
   if (total > limit) {
-    const why = limit === maxBytes ? `the limit is ${limit}` : 'a single ONNX file ends at 2 GiB';
+    const why = limit === maxBytes ? `the limit is ${limit}` : 'one ONNX file has less than 2 GiB';
     throw new SconceError(
       'unsupported',
-      `the model's tensors take ${total} bytes and ${why}: keep the weights in a file of their own beside it`,
+      `the model's tensors take ${total} bytes, and ${why}: keep the weights in a separate file beside the model`,
       { details: { bytes: total, maxBytes: limit } },
     );
   }
@@ -62,7 +62,7 @@ export async function embedExternalData(
     const bytes = await read(external);
     if (bytes.byteLength !== external.length) {
       throw onnxError(
-        `${external.location} gave ${bytes.byteLength} of the ${external.length} bytes at offset ${external.offset}: the file does not belong to this model or was cut`,
+        `${external.location} has ${bytes.byteLength} of the ${external.length} bytes expected at offset ${external.offset}: the file does not belong to this model or is cut short; copy it again`,
       );
     }
     contents.set(key, bytes);

@@ -5,7 +5,7 @@ import { GraphBuilder, checkGraph } from './index.ts';
 const float = { datatype: 'FLOAT', shape: [2] } as const;
 
 describe('GraphBuilder', () => {
-  it('builds a graph that holds together, bodies included', () => {
+  it('builds a valid graph with bodies', () => {
     const builder = new GraphBuilder();
     const x = builder.input({ name: 'x', ...float });
     const go = builder.initializer({ name: 'go', datatype: 'BOOL', dims: [], data: Uint8Array.of(1) });
@@ -35,7 +35,7 @@ describe('GraphBuilder', () => {
   it.each([
     ['the same name again', ['a', 'a', 'a'], ['a', 'a_1', 'a_2']],
     ['a numbered name that is taken', ['a_1', 'a', 'a'], ['a_1', 'a', 'a_2']],
-    ['a numbered name asked for later', ['a', 'a', 'a_1'], ['a', 'a_1', 'a_1_1']],
+    ['a numbered name that is requested later', ['a', 'a', 'a_1'], ['a', 'a_1', 'a_1_1']],
     ['no name', ['', ''], ['value', 'value_1']],
     ['names that objects have', ['constructor', '__proto__'], ['constructor', '__proto__']],
   ])('gives unique names for %s', (_, wanted, expected) => {
@@ -43,7 +43,7 @@ describe('GraphBuilder', () => {
     expect(wanted.map((name) => builder.uniqueName(name))).toEqual(expected);
   });
 
-  it('shares its names with its bodies, both ways', () => {
+  it('shares its names with its bodies in both directions', () => {
     const builder = new GraphBuilder();
     const body = builder.subgraph();
     expect(body.parent).toBe(builder);
@@ -56,14 +56,14 @@ describe('GraphBuilder', () => {
     expect(body.build('b').inputs).toEqual([{ name: 'a_2', ...float }]);
   });
 
-  it('leaves trailing optional inputs out and keeps those between', () => {
+  it('drops trailing omitted inputs and keeps omitted inputs in between', () => {
     const builder = new GraphBuilder();
     builder.nodes('Clip', ['x', '', 'max'], { outputs: 1 });
     builder.nodes('Clip', ['x', '', ''], { outputs: 1 });
     expect(builder.build('g').nodes.map(({ inputs }) => inputs)).toEqual([['x', '', 'max'], ['x']]);
   });
 
-  it('gives a node as many outputs as asked for', () => {
+  it('gives a node the requested number of outputs', () => {
     const builder = new GraphBuilder();
     expect(builder.nodes('Split', ['x'], { outputs: 3, hint: 'part' })).toEqual(['part', 'part_1', 'part_2']);
     expect(builder.nodes('Nothing', ['x'], { outputs: 0 })).toEqual([]);
@@ -75,7 +75,7 @@ describe('GraphBuilder', () => {
     expect(() => builder.input({ name: 'x', ...float })).toThrow('graph value x exists already');
   });
 
-  it('gives a copy: what is added later does not show in it', () => {
+  it('builds a copy that later additions do not change', () => {
     const builder = new GraphBuilder();
     const before = builder.build('g');
     builder.node('Neg', ['x']);

@@ -6,19 +6,19 @@ import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, ValueInfo } from '
 export interface NodeOptions {
   readonly attributes?: Readonly<Record<string, OnnxAttribute>>;
   readonly domain?: string;
-  /** Number of outputs; 1 unless said. */
+  /** Number of outputs. Default: 1. */
   readonly outputs?: number;
-  /** What the outputs' names begin with; the operator's name unless said. */
+  /** The start of the outputs' names. Default: the operator's name in lower case. */
   readonly hint?: string;
-  /** The outputs' names, where they matter; each must come from {@link GraphBuilder.uniqueName}. */
+  /** The outputs' exact names. Each must come from {@link GraphBuilder.uniqueName}. */
   readonly names?: readonly string[];
 }
 
 /**
- * Builds one graph, and below it the graphs of If and Loop bodies, in which every value has one name.
+ * Builds one graph. {@link GraphBuilder.subgraph} gives builders for the bodies of its If and Loop nodes.
  *
- * Names are unique over the whole tree of graphs, since a body sees the values of the graphs around it. Nodes are kept
- * in the order they are added; what is added must only use what is there already.
+ * Value names are unique over the whole tree of graphs, because a body sees the values of its outer graphs. Nodes keep
+ * the order in which they are added, and a node may only use values that exist when it is added.
  */
 export class GraphBuilder {
   readonly parent: GraphBuilder | undefined;
@@ -33,9 +33,9 @@ export class GraphBuilder {
     this.#names = parent === undefined ? new Map() : parent.#names;
   }
 
-  /** A name nobody has: `hint` itself (`value` where it is empty), or with a number behind it. */
+  /** A name that is not taken: `hint` itself (`value` if it is empty), or `hint` with a number after it. */
   uniqueName(hint: string): string {
-    // An empty name would mean that the value is left out.
+    // In ONNX an empty name means that the value is left out.
     const wanted = hint === '' ? 'value' : hint;
     const taken = this.#names.get(wanted);
     if (taken === undefined) {
@@ -49,7 +49,7 @@ export class GraphBuilder {
     return `${wanted}_${next}`;
   }
 
-  /** Adds a node and gives its outputs' names. `''` among the inputs leaves an optional input out. */
+  /** Adds a node and returns the names of its outputs. `''` among the inputs leaves an optional input out. */
   nodes(opType: string, inputs: readonly string[], options: NodeOptions = {}): string[] {
     const hint = options.hint ?? opType.toLowerCase();
     const outputs = options.names ?? Array.from({ length: options.outputs ?? 1 }, () => this.uniqueName(hint));
@@ -66,21 +66,21 @@ export class GraphBuilder {
     return [...outputs];
   }
 
-  /** Adds a node with one output and gives that output's name. */
+  /** Adds a node with one output and returns the name of that output. */
   node(opType: string, inputs: readonly string[], options: Omit<NodeOptions, 'outputs'> = {}): string {
     const [output] = this.nodes(opType, inputs, options);
     if (output === undefined) throw new SconceError('internal', `node ${opType} was built without an output`);
     return output;
   }
 
-  /** Adds a constant to this graph under a name like `tensor.name`, and gives the name it got. */
+  /** Adds a constant to this graph. Returns its name: `tensor.name`, made unique. */
   initializer(tensor: OnnxTensor): string {
     const name = this.uniqueName(tensor.name);
     this.#initializers.push({ ...tensor, name });
     return name;
   }
 
-  /** Adds an input; the name is taken as it is. @throws SconceError `internal` where the name is taken. */
+  /** Adds an input under exactly this name. @throws SconceError `internal` if the name is taken. */
   input(info: ValueInfo): string {
     if (this.#names.has(info.name)) throw new SconceError('internal', `graph value ${info.name} exists already`);
     this.#names.set(info.name, 0);
@@ -88,7 +88,7 @@ export class GraphBuilder {
     return info.name;
   }
 
-  /** Adds an input to a body's graph, under a name of its own that begins with `hint`. */
+  /** Adds an input to the graph of a body. Returns its name: `hint`, made unique. */
   bodyInput(hint: string, type: Omit<ValueInfo, 'name'>): string {
     const name = this.uniqueName(hint);
     this.#inputs.push({ ...type, name });
@@ -105,7 +105,7 @@ export class GraphBuilder {
     return new GraphBuilder(this);
   }
 
-  /** The graph so far. */
+  /** A copy of the graph as it is now. */
   build(name: string): OnnxGraph {
     return {
       name,

@@ -1,6 +1,6 @@
 import type { OnnxAttribute, OnnxGraph, OnnxTensor } from './model.ts';
 
-/** Every tensor of a graph: initializers and attributes, also of the graphs inside it. */
+/** Every tensor of a graph and of the graphs inside it: initializers and tensors in attributes. */
 export function* tensorsOf(graph: OnnxGraph): Generator<OnnxTensor, void> {
   yield* graph.initializers;
   for (const node of graph.nodes) {
@@ -11,7 +11,7 @@ export function* tensorsOf(graph: OnnxGraph): Generator<OnnxTensor, void> {
   }
 }
 
-/** The graph with every tensor replaced by what `change` makes of it, also in the graphs inside it. */
+/** A copy of the graph in which `change` has replaced every tensor, also in the graphs inside it. */
 export function mapTensors(graph: OnnxGraph, change: (tensor: OnnxTensor) => OnnxTensor): OnnxGraph {
   const mapAttribute = (attribute: OnnxAttribute): OnnxAttribute => {
     if ('tensor' in attribute) return { tensor: change(attribute.tensor) };

@@ -24,6 +24,6 @@ export { encodeModelPieces, type ModelPieces } from './encode-pieces.ts';
 export { decodeModel } from './decode-model.ts';
 export { pruneGraph } from './prune.ts';
 export { checkGraph } from './check-graph.ts';
-export { dataControl, type DataControl } from './data-control.ts';
+export { findDataDependentNodes, type DataDependentNode } from './data-dependent-nodes.ts';
 export { rowHints, type RowHints } from './row-hints.ts';
 export { embedExternalData, externalLocations, isExternal, withExternalLocation } from './external-data.ts';

@@ -15,19 +15,20 @@ export type OnnxDatatype =
   | 'UINT64'
   | 'BFLOAT16';
 
-/** One dimension: a size, a name for a free size, or null for unknown. */
+/** One dimension: a size, the name of a free size, or null if nothing is known. */
 export type OnnxDim = number | string | null;
 
-/** A graph input or output: a tensor's type. */
+/** A graph input or output: its name and the type of its tensor. */
 export interface ValueInfo {
   readonly name: string;
   readonly datatype: OnnxDatatype;
-  /** Undefined where the rank is unknown. */
+  /** Undefined if the rank is unknown. */
   readonly shape: readonly OnnxDim[] | undefined;
 }
 
-/** Bytes in another file, named relative to the model's folder. */
+/** A range of another file. */
 export interface ExternalData {
+  /** Path of the file, relative to the model's folder. */
   readonly location: string;
   /** Bytes. */
   readonly offset: number;
@@ -35,17 +36,18 @@ export interface ExternalData {
   readonly length: number;
 }
 
-/** A constant tensor: little-endian, row-major bytes (strings as texts) here, or a range of another file. */
+/** A constant tensor. */
 export interface OnnxTensor {
   readonly name: string;
   readonly datatype: OnnxDatatype;
   readonly dims: readonly number[];
+  /** Little-endian bytes in row-major order; for STRING an array of strings; or a range of another file. */
   readonly data: Uint8Array | readonly string[] | ExternalData;
 }
 
 /**
- * A node's attribute. ONNX tells ints from floats, so plain values say which by their form:
- * `{int}`, `{ints}`, `{float}`, `{floats}`, `{string}`, `{strings}`, `{tensor}`, `{graph}`.
+ * A node's attribute. ONNX distinguishes integers from floats, which JavaScript numbers do not, so the key names the
+ * type: `{int}`, `{ints}`, `{float}`, `{floats}`, `{string}`, `{strings}`, `{tensor}`, `{graph}`.
  */
 export type OnnxAttribute =
   | { readonly int: number | bigint }
@@ -59,10 +61,10 @@ export type OnnxAttribute =
 
 export interface OnnxNode {
   readonly opType: string;
-  /** `''` is ONNX's own operator set. */
+  /** `''` means ONNX's own operator set. */
   readonly domain: string;
   readonly name: string;
-  /** `''` stands for an optional input that is left out. */
+  /** `''` means that an optional input is left out. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, OnnxAttribute>>;
@@ -73,16 +75,16 @@ export interface OnnxGraph {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
   readonly initializers: readonly OnnxTensor[];
-  /** In an order in which every value is computed before it is used. */
+  /** Ordered so that every value is computed before it is used. */
   readonly nodes: readonly OnnxNode[];
 }
 
 export interface OnnxModel {
   readonly irVersion: number;
-  /** Version by domain; `''` is ONNX's own. */
+  /** Version by domain. `''` means ONNX's own operator set. */
   readonly opsets: Readonly<Record<string, number>>;
   readonly producer: string;
   readonly graph: OnnxGraph;
-  /** `metadata_props`. */
+  /** The file's `metadata_props`. */
   readonly metadata: Readonly<Record<string, string>>;
 }

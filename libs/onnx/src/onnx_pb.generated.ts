@@ -1,10 +1,10 @@
-// The part of ONNX's file format that Sconce reads and writes. Field numbers are ONNX's; a field that is not here is
-// skipped when a file is read. Differences from ONNX's own schema, none of which show in the bytes:
-// - enumerations are int32, since a generated enumeration would not be erasable TypeScript;
-// - what is only looked for in order to be refused (functions, sparse tensors, segments) is `bytes`, never parsed.
+// The part of ONNX's file format that Sconce reads and writes. Field numbers are ONNX's. Fields that are not listed here
+// are skipped when a file is read. This schema differs from ONNX's own in two points, and the bytes are the same:
+// - enumerations are int32, because a generated enumeration would not be erasable TypeScript;
+// - parts that Sconce only detects in order to refuse them (functions, sparse tensors, segments) are `bytes`.
 //
-// To make src/onnx_pb.generated.ts again, copy this file to an empty folder outside the repository, put beside it a
-// buf.gen.yaml of
+// To make src/onnx_pb.generated.ts again, copy this file to an empty folder outside the repository, put beside it this
+// buf.gen.yaml:
 //   version: v2
 //   plugins:
 //     - local: [npx, --yes, '@bufbuild/protoc-gen-es@2.17.0']

@@ -10,7 +10,7 @@ const names = (graph: OnnxGraph) => [
 ];
 
 describe('pruneGraph', () => {
-  it('drops what no output needs, and chains of it; inputs and outputs stay', () => {
+  it('drops nodes and constants that no output needs and keeps inputs and outputs', () => {
     const builder = new GraphBuilder();
     builder.input({ name: 'x', ...float });
     builder.input({ name: 'unused', ...float });
@@ -24,7 +24,7 @@ describe('pruneGraph', () => {
     expect(graph.outputs.map(({ name }) => name)).toEqual(['add']);
   });
 
-  it('keeps a node of which one output is used, and initializers and inputs that are outputs', () => {
+  it('keeps a node with one used output, and initializers and inputs that are outputs', () => {
     const builder = new GraphBuilder();
     const x = builder.input({ name: 'x', ...float });
     const k = builder.initializer(scalar('k'));
@@ -33,7 +33,7 @@ describe('pruneGraph', () => {
     expect(names(pruneGraph(builder.build('g')))).toEqual(['k', 'split', 'split_1']);
   });
 
-  it('keeps what only a body uses, at any depth, and prunes the bodies', () => {
+  it('keeps values that only a body uses, at any depth, and prunes the bodies', () => {
     const builder = new GraphBuilder();
     const go = builder.input({ name: 'go', datatype: 'BOOL', shape: [] });
     const far = builder.node('Neg', [builder.initializer(scalar('far_k'))], { hint: 'far' });
@@ -49,7 +49,7 @@ describe('pruneGraph', () => {
     const outerBody = { graph: outer.build('outer') };
     const attributes = { then_branch: outerBody, else_branch: outerBody, more: { int: 1 } };
     builder.output({ name: builder.node('If', [go], { attributes }), ...float });
-    // A node that nothing uses does not keep what its body uses.
+    // The body of an unused node does not keep the values that it uses.
     const late = builder.initializer(scalar('late'));
     const unused = builder.subgraph();
     unused.output({ name: unused.node('Neg', [late]), ...float });
@@ -74,7 +74,7 @@ describe('pruneGraph', () => {
     ['constant', { initializers: [scalar('k')] }],
     ['input', { inputs: [{ name: 'k', ...float }] }],
     ['computed value', { nodes: [neg] }],
-  ])('does not take a %s of a body for the value of the same name around it', (_, parts) => {
+  ])('does not confuse a %s of a body with the outer value of the same name', (_, parts) => {
     const body = {
       name: 'body',
       inputs: [],
@@ -94,7 +94,7 @@ describe('pruneGraph', () => {
     expect(names(pruneGraph(graph))).toEqual(['go', 'y']);
   });
 
-  it('does not take the empty name for a value', () => {
+  it('does not treat the empty name as a value', () => {
     const node = { opType: 'F', domain: '', name: '', inputs: ['', 'x'], outputs: ['', 'y'], attributes: {} };
     const graph = (output: string): OnnxGraph => ({
       name: 'g',

@@ -1,8 +1,8 @@
 import type { OnnxAttribute, OnnxGraph, OnnxNode } from './model.ts';
 
 /**
- * The graph without the nodes and initializers that none of its outputs needs, and so for every graph inside it.
- * Inputs and outputs stay as they are. A value that only a body of If or Loop uses counts as used, if the node is.
+ * The graph without the nodes and initializers that no output needs. The graphs inside it are pruned too. Inputs and
+ * outputs stay as they are. If a node is used, the values that its bodies (If, Loop) use count as used.
  */
 export function pruneGraph(graph: OnnxGraph): OnnxGraph {
   return prune(graph).graph;
@@ -10,14 +10,14 @@ export function pruneGraph(graph: OnnxGraph): OnnxGraph {
 
 interface Pruned<T> {
   readonly graph: T;
-  /** Values from around the graph that it uses. */
+  /** Values of outer graphs that the graph uses. */
   readonly captured: ReadonlySet<string>;
 }
 
 function prune(graph: OnnxGraph): Pruned<OnnxGraph> {
   const needed = new Set(graph.outputs.map(({ name }) => name));
   const nodes: OnnxNode[] = [];
-  // Backwards: whatever uses a node's outputs comes after it.
+  // From the last node to the first, because the users of a node's outputs come after it.
   for (const node of graph.nodes.toReversed()) {
     if (!node.outputs.some((name) => name !== '' && needed.has(name))) continue;
     const attributes = Object.entries(node.attributes).map(([name, attribute]): [string, OnnxAttribute] => {

@@ -15,7 +15,7 @@ import {
   type OnnxTensor,
 } from './index.ts';
 
-/** A seeded source of models that use every form there is. */
+/** A seeded random source of models that use every form. */
 class ModelMaker {
   #state: number;
 
@@ -23,7 +23,7 @@ class ModelMaker {
     this.#state = seed;
   }
 
-  /** A whole number from 0 to below `end`; mulberry32. */
+  /** A whole number from 0 to below `end`, by the generator mulberry32. */
   int(end: number): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
@@ -116,15 +116,15 @@ class ModelMaker {
 }
 
 describe('encodeModel and decodeModel', () => {
-  // By Node's comparison: vitest's takes no key `__proto__`.
-  it('give back every model as it was', () => {
+  // Node's comparison, because vitest's ignores a key `__proto__`.
+  it('return every model unchanged', () => {
     for (let seed = 1; seed <= 300; seed++) {
       const model = new ModelMaker(seed).model();
       deepStrictEqual(decodeModel(encodeModel(model)), model, `seed ${seed}`);
     }
   });
 
-  it('end hostile bytes in model_invalid: cut or changed files are read or refused, nothing else', () => {
+  it('read cut or changed files or refuse them as model_invalid', () => {
     let refused = 0;
     for (let seed = 1; seed <= 60; seed++) {
       const maker = new ModelMaker(seed);

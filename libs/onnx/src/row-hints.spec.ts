@@ -44,16 +44,11 @@ describe('inputs of rowHints', () => {
     ['an axis 0 that is fixed and an axis 1 that is free', { x: [1, 'time'] }, { y: [1] }, []],
     ['a scalar', { x: ['n', 4], s: [] }, { y: ['n'] }, [['x'], ['x']]],
     ['no known rank', { x: undefined }, { y: ['n'] }, []],
-    ['an axis that has no name', { x: [null, 4] }, { y: ['n'] }, [['x']]],
+    ['an axis without a name', { x: [null, 4] }, { y: ['n'] }, [['x']]],
+    ['axes without names, which are not taken for the same axis', { x: [null], z: ['n'] }, { y: [null] }, [['x', 'z']]],
+    ['an axis with another name', { x: ['n', 4], edges: ['e', 2] }, { y: ['n', 3] }, [['x', 'edges'], ['x']]],
     [
-      'axes that have no names, of which nothing says that they are one',
-      { x: [null], z: ['n'] },
-      { y: [null] },
-      [['x', 'z']],
-    ],
-    ['an axis of another name', { x: ['n', 4], edges: ['e', 2] }, { y: ['n', 3] }, [['x', 'edges'], ['x']]],
-    [
-      'two of one name',
+      'two axes with one name',
       { a: ['n'], b: ['n'] },
       { y: ['n'] },
       [
@@ -61,7 +56,7 @@ describe('inputs of rowHints', () => {
         ['a', 'b'],
       ],
     ],
-    ['outputs that have none of them', { x: ['n'] }, { y: ['found'] }, [['x']]],
+    ['outputs with other axes', { x: ['n'] }, { y: ['found'] }, [['x']]],
     ['outputs of unknown rank', { x: ['n'] }, { y: undefined }, [['x']]],
     [
       'several outputs',
@@ -77,7 +72,7 @@ describe('inputs of rowHints', () => {
     expect(inputsOf(inputs, outputs)).toEqual(expected);
   });
 
-  it('are not weights that files of old list among the inputs', () => {
+  it('leave out weights, which old files list among the inputs', () => {
     expect(inputsOf({ x: ['n'], w: ['m'] }, { y: ['n'] }, ['w'])).toEqual([['x'], ['x']]);
   });
 });
@@ -116,7 +111,7 @@ describe('sizes of rowHints', () => {
     ],
     ['shapes that the graph computes', (g) => void g.node('Reshape', ['x', g.node('Shape', ['z'])]), []],
     [
-      'numbers in other places',
+      'numbers in other positions',
       (g) => {
         const k = g.initializer(int64(2));
         g.node('Reshape', [k, 'shape_of_x']);
@@ -126,7 +121,7 @@ describe('sizes of rowHints', () => {
       [],
     ],
     [
-      'shapes that are no INT64',
+      'shapes that are not INT64',
       (g) => {
         const shape = { ...int64(2), datatype: 'INT32' } as const;
         g.node('Reshape', ['x', g.initializer(shape)]);
@@ -134,7 +129,7 @@ describe('sizes of rowHints', () => {
       [],
     ],
     [
-      'weights that are elsewhere',
+      'weights in another file',
       (g) => {
         const data = { location: 'weights.bin', offset: 0, length: 8 };
         g.node('Reshape', ['x', g.initializer({ ...int64(2), data })]);
@@ -145,7 +140,7 @@ describe('sizes of rowHints', () => {
     expect(sizesOf(build)).toEqual(expected);
   });
 
-  it('are read in bodies too, also where the constant is around them', () => {
+  it('are read in bodies too, also if the constant is in an outer graph', () => {
     const sizes = sizesOf((g) => {
       const around = g.initializer(int64(7, 1));
       const body = g.subgraph();
@@ -159,7 +154,7 @@ describe('sizes of rowHints', () => {
     expect(sizes).toEqual([7, 9]);
   });
 
-  it('read bytes that lie anywhere in memory', () => {
+  it('are read from bytes at any alignment', () => {
     const { data } = int64(5, 1);
     const moved = new Uint8Array(data.length + 3);
     moved.set(data as Uint8Array, 3);
@@ -168,7 +163,7 @@ describe('sizes of rowHints', () => {
     ).toEqual([5]);
   });
 
-  it('are sixteen at most', () => {
+  it('are at most sixteen', () => {
     const sizes = sizesOf((g) => Array.from({ length: 40 }, (_, i) => reshape(g, i + 1, 1)));
     expect(sizes).toEqual(Array.from({ length: 16 }, (_, i) => i + 1));
   });

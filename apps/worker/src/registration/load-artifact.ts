@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { SconceError } from '@sconce/errors';
 import { configSignature, type ModelConfig } from '@sconce/models';
-import { dataControl, decodeModel, encodeModel, rowHints, type OnnxModel } from '@sconce/onnx';
+import { findDataDependentNodes, decodeModel, encodeModel, rowHints, type OnnxModel } from '@sconce/onnx';
 import { OnnxSession, type BatchHints, type ModelSource } from '@sconce/runtime';
 import { openFile } from '@sconce/storage';
 import { bindCall, type CallCase, type InputSpec, type ModelCall, type Tensor, type TensorSpec } from '@sconce/tensor';
@@ -221,7 +221,7 @@ async function initialState(
 function hintsOf(graph: OnnxModel | undefined, compiled?: CompiledModel): BatchHints {
   if (graph === undefined) return {};
   const { inputs, sizes } = rowHints(graph);
-  const [control] = dataControl(graph, new Set(inputs[0] ?? inputsWithAxes(graph)));
+  const [control] = findDataDependentNodes(graph, new Set(inputs[0] ?? inputsWithAxes(graph)));
   const where = compiled?.runtimeControl[0];
   return {
     rowInputs: inputs,

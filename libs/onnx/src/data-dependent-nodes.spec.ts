@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { GraphBuilder, IR_VERSION, OPSET, checkGraph, dataControl, type OnnxModel, type OnnxTensor } from './index.ts';
+import {
+  GraphBuilder,
+  IR_VERSION,
+  OPSET,
+  checkGraph,
+  findDataDependentNodes,
+  type OnnxModel,
+  type OnnxTensor,
+} from './index.ts';
 
 const ROWS = { datatype: 'FLOAT', shape: ['batch', 4] } as const;
 const SCALAR = { datatype: 'FLOAT', shape: [] } as const;
@@ -14,7 +22,7 @@ const int64 = (name: string, ...values: number[]): OnnxTensor => ({
 });
 const yes: OnnxTensor = { name: 'yes', datatype: 'BOOL', dims: [], data: Uint8Array.of(1) };
 
-/** A graph with the inputs `x`, whose rows are the requests', and `k`, which is the same for all. */
+/** A graph with two inputs: `x` carries the rows of the requests, and `k` is the same for all rows. */
 function graph(build: (graph: GraphBuilder) => string): OnnxModel {
   const builder = new GraphBuilder();
   builder.input({ name: 'x', ...ROWS });
@@ -26,9 +34,9 @@ function graph(build: (graph: GraphBuilder) => string): OnnxModel {
 }
 
 const found = (build: (graph: GraphBuilder) => string, inputs: readonly string[] = ['x']): string[] =>
-  dataControl(graph(build), new Set(inputs)).map(({ opType, does }) => `${opType} ${does}`);
+  findDataDependentNodes(graph(build), new Set(inputs)).map(({ opType, does }) => `${opType} ${does}`);
 
-/** An If whose branches are made by `build`. */
+/** Adds an If whose branches `build` makes. */
 function branch(g: GraphBuilder, condition: string, build: (body: GraphBuilder) => string = identityOf('x')): string {
   const body = (): { graph: ReturnType<GraphBuilder['build']> } => {
     const inner = g.subgraph();
@@ -47,11 +55,11 @@ interface LoopParts {
   readonly count?: string;
   readonly first?: string;
   readonly carried: readonly string[];
-  /** Given the round's number and what is carried: whether to go on, and the next of each. */
+  /** From the number of the round and the carried values: the condition to go on, then the next carried values. */
   readonly body: (body: GraphBuilder, round: string, carried: readonly string[]) => readonly string[];
 }
 
-/** A Loop; its first result. */
+/** Adds a Loop and returns its first result. */
 function loop(g: GraphBuilder, { count = '', first = '', carried, body }: LoopParts): string {
   const inner = g.subgraph();
   const round = inner.bodyInput('round', COUNT);
@@ -67,39 +75,39 @@ const isLarge = (g: GraphBuilder, name: string): string =>
   g.node('Greater', [g.node('ReduceMax', [name], { attributes: { keepdims: { int: 0 } } }), g.node('Cast', ['k'])]);
 const always = (body: GraphBuilder): string => body.node('Identity', [body.initializer(yes)]);
 
-describe('dataControl', () => {
+describe('findDataDependentNodes', () => {
   it.each<[what: string, build: (g: GraphBuilder) => string, expected: string[]]>([
-    ['nothing but arithmetic', (g) => g.node('Relu', ['x']), []],
+    ['only arithmetic', (g) => g.node('Relu', ['x']), []],
     ['a shape made of constants', (g) => g.node('Reshape', ['x', g.initializer(int64('shape', -1, 2))]), []],
     ['a shape made of shapes', (g) => g.node('Reshape', ['x', g.node('Shape', [g.node('Exp', ['x'])])]), []],
-    ['a size of data, which is a shape', (g) => g.node('Range', ['k', g.node('Size', ['x']), 'k']), []],
-    ['a shape of what is no row', (g) => g.node('Expand', ['x', 'k']), []],
-    ['data that are given a shape', (g) => g.node('Reshape', [g.node('Exp', ['x']), 'k']), []],
-    ['a branch by what is no row', (g) => branch(g, g.node('Equal', ['k', 'k'])), []],
-    ['a branch by a shape', (g) => branch(g, g.node('Greater', [g.node('Size', ['x']), 'k'])), []],
-    ['a branch', (g) => branch(g, isLarge(g, 'x')), ['If branches on']],
+    ['a size, which depends on the shape only', (g) => g.node('Range', ['k', g.node('Size', ['x']), 'k']), []],
+    ['a shape from an input without rows', (g) => g.node('Expand', ['x', 'k']), []],
+    ['data that get a shape', (g) => g.node('Reshape', [g.node('Exp', ['x']), 'k']), []],
+    ['a branch on an input without rows', (g) => branch(g, g.node('Equal', ['k', 'k'])), []],
+    ['a branch on a shape', (g) => branch(g, g.node('Greater', [g.node('Size', ['x']), 'k'])), []],
+    ['a branch on data', (g) => branch(g, isLarge(g, 'x')), ['If branches on']],
     [
-      'a branch by what lies far behind',
+      'a branch on data through several nodes',
       (g) => branch(g, isLarge(g, g.node('Abs', [g.node('Add', ['x', 'k'])]))),
       ['If branches on'],
     ],
     [
-      'a branch within a branch by no row',
+      'a branch on data inside a branch on no rows',
       (g) => branch(g, g.node('Equal', ['k', 'k']), (body) => branch(body, isLarge(body, 'x'))),
       ['If branches on', 'If branches on'],
     ],
     [
-      'a branch by what one branch made of data',
+      'a branch on a result that one branch made from data',
       (g) => branch(g, isLarge(g, branch(g, g.node('Equal', ['k', 'k'])))),
       ['If branches on'],
     ],
     [
-      'a branch by what both branches make of no data',
+      'a branch on a result that no branch made from data',
       (g) => branch(g, g.node('Equal', [branch(g, g.node('Equal', ['k', 'k']), identityOf('k')), 'k'])),
       [],
     ],
     [
-      'a branch by what a branch on data picked',
+      'a branch on a result that a branch on data selected',
       (g) => branch(g, g.node('Equal', [branch(g, isLarge(g, 'x'), identityOf('k')), 'k'])),
       ['If branches on', 'If branches on'],
     ],
@@ -107,7 +115,7 @@ describe('dataControl', () => {
     expect(found(build)).toEqual(expected);
   });
 
-  it.each<[opType: string, place: number]>([
+  it.each<[opType: string, position: number]>([
     ['Reshape', 1],
     ['Expand', 1],
     ['Tile', 1],
@@ -124,7 +132,7 @@ describe('dataControl', () => {
     ['TopK', 1],
     ['Split', 1],
     ['OneHot', 1],
-  ])('%s makes a shape from its input %i, and of no other', (opType, place) => {
+  ])('%s makes a shape from its input %i and from no other input', (opType, position) => {
     const inputs = (data: number): string[] => Array.from({ length: 5 }, (_, i) => (i === data ? 'n' : 'k'));
     const withData = (data: number): string[] =>
       found((g) => {
@@ -134,9 +142,9 @@ describe('dataControl', () => {
           inputs(data).map((name) => (name === 'n' ? n : name)),
         );
       });
-    expect(withData(place)).toEqual([`${opType} makes a shape from`]);
-    // Data that are resized, sliced, padded: only what says how counts.
-    if (place !== 0) expect(opType === 'Range' ? [] : withData(0)).toEqual([]);
+    expect(withData(position)).toEqual([`${opType} makes a shape from`]);
+    // The data that are resized, sliced or padded do not count, only the inputs that determine the size.
+    if (position !== 0) expect(opType === 'Range' ? [] : withData(0)).toEqual([]);
   });
 
   it.each(['NonZero', 'Unique', 'Compress', 'NonMaxSuppression'])('%s picks by data', (opType) => {
@@ -147,12 +155,12 @@ describe('dataControl', () => {
   describe('a Loop', () => {
     it.each<[what: string, build: (g: GraphBuilder) => string, expected: string[]]>([
       [
-        'of so many rounds as k says',
+        'with k rounds',
         (g) => loop(g, { count: 'k', carried: ['x'], body: (b, _, [v]) => [always(b), b.node('Exp', [v ?? ''])] }),
         [],
       ],
       [
-        'of so many rounds as data say',
+        'with a number of rounds from data',
         (g) =>
           loop(g, {
             count: g.node('ReduceMax', ['x']),
@@ -162,7 +170,7 @@ describe('dataControl', () => {
         ['Loop loops by'],
       ],
       [
-        'that data may keep from starting',
+        'that starts on a condition on data',
         (g) =>
           loop(g, {
             count: 'k',
@@ -173,17 +181,17 @@ describe('dataControl', () => {
         ['Loop loops by'],
       ],
       [
-        'until data say so',
+        'that ends on a condition on data',
         (g) => loop(g, { carried: ['x'], body: (b, _, [v]) => [isLarge(b, v ?? ''), b.node('Exp', [v ?? ''])] }),
         ['Loop loops by'],
       ],
       [
-        'until data from around it say so',
+        'that ends on a condition on outer data',
         (g) => loop(g, { carried: ['k'], body: (b, _, [v]) => [isLarge(b, 'x'), b.node('Neg', [v ?? ''])] }),
         ['Loop loops by'],
       ],
       [
-        'until what becomes data in its second round says so',
+        'that ends on a value that becomes data in the second round',
         (g) =>
           loop(g, {
             carried: ['k', 'x'],
@@ -192,7 +200,7 @@ describe('dataControl', () => {
         ['Loop loops by'],
       ],
       [
-        'that branches on data, which counts once',
+        'that branches on data, which is reported once',
         (g) =>
           loop(g, {
             count: 'k',
@@ -206,7 +214,7 @@ describe('dataControl', () => {
         ['If branches on'],
       ],
       [
-        'by the number of the round',
+        'that ends on the number of the round',
         (g) =>
           loop(g, {
             carried: ['x'],
@@ -251,34 +259,34 @@ describe('dataControl', () => {
     };
 
     it.each<[what: string, build: (g: GraphBuilder) => string, expected: string[]]>([
-      ['of arithmetic', (g) => scan(g, ['x', 'k'], (b, v) => b.node('Exp', [v])), []],
+      ['that only computes', (g) => scan(g, ['x', 'k'], (b, v) => b.node('Exp', [v])), []],
       [
         'whose result makes a shape',
         (g) => g.node('Expand', ['x', scan(g, ['x', 'k'], (b, v) => b.node('Exp', [v]))]),
         ['Expand makes a shape from'],
       ],
       [
-        'of no data whose result makes a shape',
+        'without data whose result makes a shape',
         (g) => g.node('Expand', ['x', scan(g, ['k', 'k'], (b, v) => b.node('Neg', [v]))]),
         [],
       ],
       [
-        'that reads data from around it',
+        'that reads outer data',
         (g) => g.node('Expand', ['x', scan(g, ['k', 'k'], (b, v) => b.node('Add', [v, 'x']))]),
         ['Expand makes a shape from'],
       ],
       [
-        'that reads data from around it in a branch',
+        'that reads outer data in a branch',
         (g) => g.node('Expand', ['x', scan(g, ['k', 'k'], (b) => branch(b, b.node('Equal', ['k', 'k'])))]),
         ['Expand makes a shape from'],
       ],
       [
-        'that branches on what it scans',
+        'that branches on the scanned value',
         (g) => scan(g, ['x', 'k'], (b, v) => branch(b, isLarge(b, v))),
         ['If branches on'],
       ],
       [
-        'that branches on what becomes data in its second round',
+        'that branches on a value that becomes data in the second round',
         (g) =>
           scan(g, ['k', 'k'], (b, v) => {
             branch(b, isLarge(b, v));
@@ -291,7 +299,7 @@ describe('dataControl', () => {
     });
   });
 
-  it('does not take an input that is left out for an output that is left out', () => {
+  it('does not confuse an omitted input with an omitted output', () => {
     const omitting = (g: GraphBuilder): string[] => {
       const names = ['', g.uniqueName('h')];
       return g.nodes('LSTM', ['x', 'k', 'k'], { names });
@@ -310,15 +318,15 @@ describe('dataControl', () => {
     ).toEqual([]);
   });
 
-  it('says which node, by name', () => {
-    const [first] = dataControl(
+  it('gives the name of the node', () => {
+    const [first] = findDataDependentNodes(
       graph((g) => g.node('Expand', ['x', g.node('ReduceMax', ['x'])], { hint: 'wide' })),
       new Set(['x']),
     );
     expect(first).toEqual({ opType: 'Expand', name: 'Expand:wide', does: 'makes a shape from' });
   });
 
-  it('goes by the inputs it is told of', () => {
+  it('considers only the given inputs', () => {
     const build = (g: GraphBuilder): string => g.node('Expand', ['x', 'k']);
     expect(found(build, ['k'])).toEqual(['Expand makes a shape from']);
     expect(found(build, [])).toEqual([]);
