@@ -32,18 +32,18 @@ export interface ApiConfig {
 export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
   const vars = readSettings('api', env);
   return Object.freeze({
-    host: vars.SCONCE_HOST ?? '127.0.0.1',
-    port: vars.SCONCE_PORT ?? 8_000,
-    metricsPort: vars.SCONCE_METRICS_PORT ?? 8_002,
+    host: vars.SCONCE_HOST,
+    port: vars.SCONCE_PORT,
+    metricsPort: vars.SCONCE_METRICS_PORT,
     keysFile: keysFileOf(vars),
-    maxBodyBytes: vars.SCONCE_MAX_BODY_BYTES ?? 64 * 1024 ** 2,
-    maxArtifactBytes: vars.SCONCE_MAX_ARTIFACT_BYTES ?? 16 * 1024 ** 3,
-    maxFileBytes: vars.SCONCE_MAX_FILE_BYTES ?? 100 * 1024 ** 3,
-    webhookAllowPrivate: vars.SCONCE_WEBHOOK_ALLOW_PRIVATE ?? false,
+    maxBodyBytes: vars.SCONCE_MAX_BODY_BYTES,
+    maxArtifactBytes: vars.SCONCE_MAX_ARTIFACT_BYTES,
+    maxFileBytes: vars.SCONCE_MAX_FILE_BYTES,
+    webhookAllowPrivate: vars.SCONCE_WEBHOOK_ALLOW_PRIVATE,
     datasetRoots: vars.SCONCE_DATASET_ROOTS,
-    requestTimeoutMs: vars.SCONCE_REQUEST_TIMEOUT_MS ?? 60_000,
-    shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS ?? 25_000,
-    drainDelayMs: vars.SCONCE_DRAIN_DELAY_MS ?? 0,
+    requestTimeoutMs: vars.SCONCE_REQUEST_TIMEOUT_MS,
+    shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,
+    drainDelayMs: vars.SCONCE_DRAIN_DELAY_MS,
     storage: storageFromSettings(vars).storage,
     queue: queueConfigSchema.parse({
       redisUrl: vars.SCONCE_REDIS_URL,
@@ -74,7 +74,7 @@ function keysFileOf({ SCONCE_AUTH, SCONCE_KEYS_FILE, SCONCE_HOST }: Settings<'ap
       'SCONCE_KEYS_FILE: SCONCE_AUTH=keys wants it; `sconce keys create` makes keys for it.',
     );
   }
-  if (SCONCE_HOST === undefined || LOOPBACK.test(SCONCE_HOST)) return undefined;
+  if (LOOPBACK.test(SCONCE_HOST)) return undefined;
   throw refuse(
     'SCONCE_HOST',
     `SCONCE_HOST: ${SCONCE_HOST} is no loopback address, and callers need no key. Set SCONCE_KEYS_FILE, or SCONCE_AUTH=off where something in front of the API sees to that.`,

@@ -16,7 +16,7 @@ export interface CliConfig {
 export function readConfig(env: NodeJS.ProcessEnv = process.env): CliConfig {
   const vars = readSettings('cli', env);
   return Object.freeze({
-    url: vars.SCONCE_URL ?? 'http://127.0.0.1:8000',
+    url: vars.SCONCE_URL,
     apiKey: vars.SCONCE_API_KEY,
     traceUrl: vars.SCONCE_TRACE_URL?.replace(/\/+$/, ''),
     path: env['PATH'],

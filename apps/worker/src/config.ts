@@ -58,20 +58,20 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
   });
   const jobs = JOBS_PER_THREAD * runtime.threads;
   return Object.freeze({
-    host: vars.SCONCE_HOST ?? '127.0.0.1',
-    metricsPort: vars.SCONCE_METRICS_PORT ?? 8_002,
-    pool: vars.SCONCE_POOL ?? 'default',
+    host: vars.SCONCE_HOST,
+    metricsPort: vars.SCONCE_METRICS_PORT,
+    pool: vars.SCONCE_POOL,
     pod:
       vars.SCONCE_POD_NAME === undefined || vars.SCONCE_POD_NAMESPACE === undefined
         ? undefined
         : { name: vars.SCONCE_POD_NAME, namespace: vars.SCONCE_POD_NAMESPACE },
     concurrency: { online: vars.SCONCE_ONLINE_CONCURRENCY ?? jobs, batch: vars.SCONCE_BATCH_CONCURRENCY ?? jobs },
-    shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS ?? 25_000,
+    shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,
     registration: {
       memoryBytes: registrationBytes,
-      timeoutMs: vars.SCONCE_REGISTRATION_TIMEOUT_MS ?? 600_000,
+      timeoutMs: vars.SCONCE_REGISTRATION_TIMEOUT_MS,
     },
-    webhooks: { allowPrivate: vars.SCONCE_WEBHOOK_ALLOW_PRIVATE ?? false },
+    webhooks: { allowPrivate: vars.SCONCE_WEBHOOK_ALLOW_PRIVATE },
     ...storageFromSettings(vars),
     datasetRoots: vars.SCONCE_DATASET_ROOTS,
     runtime,

@@ -1,9 +1,9 @@
 import { isS3Url } from './s3-url.ts';
 import { storageConfigSchema, type StorageConfig } from './storage.config.ts';
 
-/** The settings that say where the store is and how S3 is reached: for the store, and for datasets that lie in buckets. */
+/** The settings of the blob store, and of the buckets that hold datasets. */
 export interface StorageSettings {
-  readonly SCONCE_DATA?: string | undefined;
+  readonly SCONCE_DATA: string;
   readonly SCONCE_S3_ENDPOINT?: string | undefined;
   readonly SCONCE_S3_REGION?: string | undefined;
   readonly SCONCE_S3_FORCE_PATH_STYLE?: boolean | undefined;
@@ -21,7 +21,7 @@ export function storageFromSettings(vars: StorageSettings): {
   readonly storage: StorageConfig;
   readonly s3: S3Settings;
 } {
-  const root = vars.SCONCE_DATA ?? '.sconce/blobs';
+  const root = vars.SCONCE_DATA;
   const given = {
     endpoint: vars.SCONCE_S3_ENDPOINT,
     region: vars.SCONCE_S3_REGION,

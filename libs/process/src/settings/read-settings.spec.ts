@@ -13,13 +13,14 @@ function refused(env: Record<string, string>): string {
   return 'taken';
 }
 
-describe('settings', () => {
-  it('are read as what they are', () => {
+describe('readSettings', () => {
+  it('parses each value to its type', () => {
     const env = {
       SCONCE_THREADS: ' 3 ',
       SCONCE_WEBHOOK_ALLOW_PRIVATE: 'true',
       SCONCE_DATASET_ROOTS: '/a, s3://b/c,',
       SCONCE_POOL: '',
+      SCONCE_INTRA_OP_THREADS: '',
       SCONCE_PORT: '8000',
       PATH: '/bin',
     };
@@ -29,8 +30,10 @@ describe('settings', () => {
       SCONCE_WEBHOOK_ALLOW_PRIVATE: true,
       SCONCE_DATASET_ROOTS: ['/a', 's3://b/c'],
     });
-    expect(settings.SCONCE_POOL).toBeUndefined();
-    // Another program's.
+    // An empty variable counts as not set.
+    expect(settings.SCONCE_POOL).toBe('default');
+    expect(settings.SCONCE_INTRA_OP_THREADS).toBeUndefined();
+    // A setting of another program.
     expect('SCONCE_PORT' in settings).toBe(false);
   });
 
@@ -44,19 +47,19 @@ describe('settings', () => {
     [{ SCONCE_WEBHOOK_ALLOW_PRIVATE: 'perhaps' }, /expected true or false\.$/],
     [{ SCONCE_REDIS_URL_FILE: '/nowhere/at/all' }, /^SCONCE_REDIS_URL_FILE: ENOENT/],
     [{ SCONCE_REDIS_URL_FILE: '/x', SCONCE_REDIS_URL: 'redis://y' }, /SCONCE_REDIS_URL is set too/],
-    // Only secrets have files.
+    // Only secrets may be given as files.
     [{ SCONCE_POOL_FILE: '/x' }, /^SCONCE_POOL_FILE: there is no such setting/],
-  ])('%j stops the start', (env, message) => {
+  ])('refuses %j', (env, message) => {
     expect(refused(env)).toMatch(message);
   });
 
-  it('says everything that is wrong at once, and no secret', () => {
+  it('reports all errors at once and shows no secret', () => {
     const message = refused({ SCONCE_THREADS: 'x', SCONCE_FOO: '', SCONCE_REDIS_URL: 'http://user:hunter2@host' });
     expect(message.split('\n')).toHaveLength(3);
     expect(message).not.toContain('hunter2');
   });
 
-  it('takes a secret out of a file', () => {
+  it('reads a secret from a file', () => {
     const folder = mkdtempSync(join(tmpdir(), 'settings-'));
     const path = join(folder, 'url');
     writeFileSync(path, 'rediss://user:pass@host:6380\n');

@@ -6,7 +6,7 @@ import { SETTINGS, type SettingName } from './settings.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** The settings of a program, by name, as they are read. */
+/** The parsed settings of a program, by name. */
 export type Settings<P extends Program> = {
   readonly [N in SettingName as P extends (typeof SETTINGS)[N]['programs'][number] ? N : never]: z.output<
     (typeof SETTINGS)[N]['schema']
@@ -15,14 +15,14 @@ export type Settings<P extends Program> = {
 
 const PREFIX = 'SCONCE_';
 const FILE = '_FILE';
-/** Letters of a name, of which one may differ from the one that is meant. */
-const LETTERS_PER_SLIP = 4;
+/** A name is suggested for an unknown one if at most one letter in so many differs. */
+const LETTERS_PER_TYPO = 4;
 
 /**
- * Reads a program's settings. Those of other programs may be set too (they often share one environment); empty counts as not set. A
- * secret may be given as a file (`SCONCE_REDIS_URL_FILE`), whose last line break does not count.
+ * Reads a program's settings. Settings of other programs may be set too, because programs often share one environment. An empty value
+ * counts as not set. A secret may be given as a file (`SCONCE_REDIS_URL_FILE`); a line break at its end is removed.
  *
- * @throws SconceError `invalid_request` with everything that is wrong: unknown names, and values that are not allowed.
+ * @throws SconceError `invalid_request` that lists all unknown names and all values that are not allowed.
  */
 export function readSettings<P extends Program>(program: P, env: Env): Settings<P> {
   const problems = unknownNames(env).map(unknownName);
@@ -39,7 +39,7 @@ export function readSettings<P extends Program>(program: P, env: Env): Settings<
       values[name] = parsed.data;
       continue;
     }
-    const shown = setting.secret === true ? 'what it is set to (a secret) does not fit' : JSON.stringify(given.value);
+    const shown = setting.secret === true ? 'its value (a secret) is not allowed' : JSON.stringify(given.value);
     problems.push(`${name}: ${shown}; expected ${setting.expected}.`);
   }
   if (problems.length > 0) {
@@ -48,7 +48,7 @@ export function readSettings<P extends Program>(program: P, env: Env): Settings<
   return values as unknown as Settings<P>;
 }
 
-/** Variables of our prefix that no program knows. */
+/** Variables that begin with `SCONCE_` and that no program knows. */
 function unknownNames(env: Env): string[] {
   const known = new Set(entries().flatMap(([name, { secret }]) => [name, ...(secret === true ? [name + FILE] : [])]));
   return Object.keys(env).filter((name) => name.startsWith(PREFIX) && !known.has(name as SettingName));
@@ -59,10 +59,10 @@ function unknownName(name: string): string {
     .map(([own]) => ({ own, distance: editDistance(own, name) }))
     .sort((a, b) => a.distance - b.distance)[0];
   const hint =
-    near !== undefined && near.distance <= (name.length - PREFIX.length) / LETTERS_PER_SLIP
+    near !== undefined && near.distance <= (name.length - PREFIX.length) / LETTERS_PER_TYPO
       ? ` Did you mean ${near.own}?`
       : '';
-  return `${name}: there is no such setting.${hint} docs/configuration.md lists them all.`;
+  return `${name}: there is no such setting.${hint} docs/configuration.md lists all settings.`;
 }
 
 function read(
@@ -73,7 +73,7 @@ function read(
   const value = env[name]?.trim() === '' ? undefined : env[name]?.trim();
   const path = secret === true ? env[name + FILE]?.trim() : undefined;
   if (path === undefined || path === '') return { value };
-  if (value !== undefined) return { problem: `${name}${FILE}: ${name} is set too; set one of them.` };
+  if (value !== undefined) return { problem: `${name}${FILE}: ${name} is set too; set only one of them.` };
   try {
     return { value: readFileSync(path, 'utf8').replace(/\r?\n$/, '') };
   } catch (error) {
@@ -85,7 +85,7 @@ function entries(): [SettingName, Setting][] {
   return Object.entries(SETTINGS) as [SettingName, Setting][];
 }
 
-/** Levenshtein's distance. */
+/** The Levenshtein distance of two texts. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
