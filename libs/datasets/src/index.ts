@@ -8,7 +8,7 @@ export type {
   DatasetReader,
   PlannedChunk,
 } from './dataset-reader.ts';
-export type { Cells, ColumnValues, RowBlock } from './row-block.ts';
+export { cellOf, type Cells, type ColumnValues, type RowBlock } from './row-block.ts';
 export type { CsvOptions } from './csv/csv-reader.ts';
 export { InputEncoder, type EncodedInputs, type InputGroup } from './mapping/encode-inputs.ts';
 export { mapInputs, type InputSource, type MappableModel, type MappedInput } from './mapping/input-mapping.ts';
