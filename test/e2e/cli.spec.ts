@@ -158,7 +158,7 @@ describe('sconce up', () => {
     const other = await startUp(temporaryFolder('other'));
     const { port } = new URL(other.up.url);
     const { code, stderr } = await sconce(['up', '--port', port, '--data', temporaryFolder('taken')]);
-    expect([code, stderr]).toEqual([1, expect.stringMatching(new RegExp(`Port ${port} is taken.*\\n.*--port`))]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(new RegExp(`Port ${port} is in use.*\\n.*--port`))]);
     other.child.kill('SIGTERM');
     expect((await other.ended).code).toBe(0);
   });

@@ -60,7 +60,7 @@ describe('sconce score', () => {
   it.each<[string, string[], 1 | 2, RegExp]>([
     ['no model', ['score', 'none', join(EXAMPLES, 'heldout.csv'), '-o', 'x.csv'], 1, /no model|none/i],
     ['no file', ['score', 'digits', 'nothing.csv', '-o', 'x.csv'], 2, /There is no file nothing\.csv/],
-    ['no format', ['score', 'digits', join(EXAMPLES, 'README.md'), '-o', 'x.csv'], 2, /tells no format/],
+    ['no format', ['score', 'digits', join(EXAMPLES, 'README.md'), '-o', 'x.csv'], 2, /README\.md is unknown/],
     ['nowhere to go', ['score', 'digits', join(EXAMPLES, 'heldout.csv')], 2, /nowhere/],
     [
       'columns it does not find',

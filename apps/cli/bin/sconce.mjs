@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The one JavaScript file of the product: it must start on whatever Node the shell has, to find a newer one.
+// The only JavaScript file of the product: it must start on any Node version that the shell has, and find a newer one.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -22,18 +22,18 @@ if (major > MINIMUM[0] || (major === MINIMUM[0] && minor >= MINIMUM[1])) {
   const node = projectNode(here);
   if (node === undefined) {
     process.stderr.write(`sconce needs Node ${MINIMUM.join('.')} or newer; this is ${process.versions.node}.\n`);
-    process.stderr.write('Run `npm ci` in the project, which brings its own, or install a newer Node.\n');
+    process.stderr.write('Run `npm ci` in the project (it installs its own Node), or install a newer Node.\n');
     process.exitCode = 1;
   } else {
     const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
-      // In a group of its own a Ctrl-C reaches it once, through us: the terminal would send it a second one, which
-      // means "at once". The IPC channel tells it when we die without passing anything on.
+      // Its own process group: Ctrl-C reaches the child once, through this process. The terminal would send it a second
+      // time, and the second Ctrl-C means "stop at once". The IPC channel closes if this process is killed.
       detached: true,
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     });
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
     child.on('error', (error) => {
-      process.stderr.write(`${node} can't be started: ${error.message}.\nRun \`npm ci\` in the project.\n`);
+      process.stderr.write(`${node} cannot be started: ${error.message}.\nRun \`npm ci\` in the project.\n`);
       process.exit(1);
     });
     child.on('exit', (code, signal) => {
@@ -42,7 +42,7 @@ if (major > MINIMUM[0] || (major === MINIMUM[0] && minor >= MINIMUM[1])) {
   }
 }
 
-/** The binary of the project's `node` package, looked for upwards from `from`. */
+/** The binary of the project's `node` package: searched in `from` and in each folder above it. */
 function projectNode(from) {
   const path = join(from, 'node_modules', 'node', 'bin', 'node');
   if (existsSync(path)) return path;

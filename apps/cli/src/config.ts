@@ -1,15 +1,16 @@
 import { readSettings } from '@sconce/process';
 
-/** What the CLI takes from the environment. */
+/** The settings that the CLI reads from the environment. */
 export interface CliConfig {
+  /** Address of the server. */
   readonly url: string;
   /** Sent with every request. */
   readonly apiKey: string | undefined;
-  /** Where traces are looked up, rather than where the server says; without a slash at the end. */
+  /** Address of the trace backend, without a slash at the end. If set, it replaces the address that the server gives. */
   readonly traceUrl: string | undefined;
-  /** Where executables are looked for. */
+  /** PATH: where executables are searched. */
   readonly path: string | undefined;
-  /** What the local stack's processes inherit: theirs to read (`SCONCE_THREADS`, `OTEL_…`). */
+  /** The whole environment, for the processes of the local stack: they read their own settings (`SCONCE_THREADS`, `OTEL_…`). */
   readonly inherited: Readonly<Record<string, string | undefined>>;
 }
 

@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { eventually, temporaryFolder } from '@sconce/testing';
 
-// bin/sconce.mjs alone, over a main.js of the test's own.
+// Tests bin/sconce.mjs alone: each test writes its own main.js.
 
 const LAUNCHER = fileURLToPath(new URL('../bin/sconce.mjs', import.meta.url));
-/** Makes this Node say it is an old one, to the launcher alone: what it starts does not inherit the flag. */
+/** Makes this Node report an old version to the launcher. The process that the launcher starts does not inherit the flag. */
 const OLD = `--import=data:text/javascript,${encodeURIComponent(
   "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '22.14.9' } })",
 )}`;
@@ -19,7 +19,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** An installation with the launcher, `main` as its main.js, and this Node as the project's own. */
+/** Makes an installation: the launcher, `main` as its main.js, and this Node as the project's own Node. */
 function install(main: string | undefined, options: { node: boolean } = { node: true }): string {
   const root = temporaryFolder('launcher');
   for (const folder of ['bin', 'dist', 'node_modules/node/bin']) mkdirSync(join(root, folder), { recursive: true });
@@ -47,39 +47,39 @@ const ECHO = `console.log(JSON.stringify(process.argv.slice(2)), process.version
 const ECHOED = `["a b","--c"] ${process.versions.node}\n`;
 
 describe('the launcher', () => {
-  it('runs the command line in a Node that is new enough', async () => {
+  it('runs the command line itself if its Node is new enough', async () => {
     expect(await run(install(ECHO))).toEqual({ code: 7, stdout: ECHOED, stderr: '' });
   });
 
-  it('hands over to the project’s own Node in one that is not', async () => {
+  it('starts the project’s own Node if its Node is too old', async () => {
     expect(await run(install(ECHO), { old: true })).toEqual({ code: 7, stdout: ECHOED, stderr: '' });
   });
 
-  it('says what to do where there is no such Node', async () => {
+  it('says what to do if the project has no Node', async () => {
     const { code, stderr } = await run(install(ECHO, { node: false }), { old: true });
     expect([code, stderr]).toEqual([1, expect.stringMatching(/^sconce needs Node 22\.15.*22\.14\.9.*\n.*npm ci.*\n$/)]);
   });
 
-  it.each([false, true])('says how to build what is not built (old Node: %s)', async (old) => {
+  it.each([false, true])('says how to build the CLI if it is not built (old Node: %s)', async (old) => {
     expect(await run(install(undefined), { old })).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('npm run build'),
     });
   });
 
-  it('passes a signal on once, and the exit code back', async () => {
+  it('passes a signal on once, and returns the exit code', async () => {
     const main = `let count = 0;
       process.on('SIGINT', () => { count += 1; setTimeout(() => process.exit(40 + count), 100); });
       setInterval(() => {}, 1000); console.log('up');`;
     expect((await run(install(main), { old: true, onOutput: (kill) => kill('SIGINT') })).code).toBe(41);
   });
 
-  it('tells what ended by a signal as shells do', async () => {
+  it('exits with 128 + signal if a signal ended the child, as shells do', async () => {
     const main = `process.kill(process.pid, 'SIGKILL');`;
     expect((await run(install(main), { old: true })).code).toBe(137);
   });
 
-  it('leaves nothing behind when it is killed with -9', async () => {
+  it('leaves no process behind when it is killed with SIGKILL', async () => {
     const main = `process.once('disconnect', () => process.exit()); console.log(process.pid); setInterval(() => {}, 1000);`;
     const { stdout } = await run(install(main), { old: true, onOutput: (kill) => kill('SIGKILL') });
     await eventually(() => {

@@ -20,7 +20,7 @@ afterEach(() => {
 });
 
 const requests: string[] = [];
-/** A stand-in for the API: one model with a wide integer input, whose answers JavaScript's numbers can't hold. */
+/** A fake API: one model with an INT64 input, whose answers have numbers that JavaScript numbers cannot hold. */
 const server = createServer((request, response) => {
   requests.push(`${request.method} ${request.url}`);
   let body = '';
@@ -61,11 +61,11 @@ const run = (args: readonly string[], env: Record<string, string> = { SCONCE_URL
   runProgram(args, readConfig(env) satisfies CliConfig);
 
 describe('--version', () => {
-  it('of the program is the program’s', async () => {
+  it('prints the program’s version', async () => {
     expect([await run(['--version']), stdout]).toEqual([0, '0.1.0\n']);
   });
 
-  it('of a command is the model’s', async () => {
+  it('names a version of the model after a command', async () => {
     const file = join(temporaryFolder('program'), 'model.onnx');
     writeFileSync(file, 'x');
     requests.length = 0;
@@ -89,20 +89,20 @@ describe('infer', () => {
     expect(() => JSON.parse(stdout) as unknown).not.toThrow();
   });
 
-  it('shows people the same', async () => {
+  it('prints the same values for people', async () => {
     await run(['infer', 'm', '--version', '3', '--input', `ids=${big}`]);
     expect(stdout).toMatch(/ids INT64\[1,2\]\n {2}9007199254740993 {2}-9223372036854775808\n/);
     expect(stdout).toMatch(/s FP64\[2\]\n {2}Infinity {2}NaN\n/);
   });
 
-  it('takes a whole protocol request', async () => {
+  it('reads a whole protocol request from a file', async () => {
     const file = join(temporaryFolder('program'), 'request.json');
     writeFileSync(file, '{"inputs":[{"name":"ids","datatype":"INT64","shape":[1,2],"data":[1,2]}]}');
     expect(await run(['infer', 'm', '--version', '3', '--json', '--in', file])).toBe(0);
     expect(stdout).toContain('"data":[1,2]');
   });
 
-  it('refuses the parts of a protocol request that it would have to drop', async () => {
+  it('refuses a protocol request with parts that it would not send', async () => {
     const file = join(temporaryFolder('program'), 'request.json');
     writeFileSync(file, '{"inputs":[{"name":"ids","shape":[1,2],"data":[1,2]}],"outputs":[{"name":"s"}]}');
     expect(await run(['infer', 'm', '--version', '3', '--in', file])).toBe(2);
@@ -120,6 +120,6 @@ it.each(['foo', 'ftp://x', 'http//127.0.0.1'])('SCONCE_URL=%s is bad usage', asy
   expect(stderr).toMatch(/SCONCE_URL is not an HTTP address.*\nSet it like/);
 });
 
-it('an empty SCONCE_URL is none', () => {
+it('an empty SCONCE_URL means the default address', () => {
   expect(readConfig({ SCONCE_URL: ' ' }).url).toBe('http://127.0.0.1:8000');
 });

@@ -11,6 +11,7 @@ import { traceCommand } from './commands/trace.command.ts';
 import { upCommand } from './commands/up.command.ts';
 import type { CliConfig } from './config.ts';
 import { reportFailure } from './output/failure.ts';
+import { oneLine } from './output/text.ts';
 
 const VERSION = '0.1.0';
 
@@ -25,7 +26,7 @@ const CLIENT_COMMANDS = [
   keysCommand,
 ];
 
-/** Runs the command line; answers the exit code: 0, 1 (the work failed) or 2 (bad usage). */
+/** Runs the command line. Returns the exit code: 0, 1 (the work failed) or 2 (bad usage). */
 export async function runProgram(argv: readonly string[], config: CliConfig): Promise<0 | 1 | 2> {
   const stderr = (text: string): void => {
     process.stderr.write(text);
@@ -34,13 +35,13 @@ export async function runProgram(argv: readonly string[], config: CliConfig): Pr
     .description('Runs compiled PyTorch models at scale, without Python.')
     .version(VERSION)
     .showHelpAfterError(false)
-    // Else the program's own --version would take the one of `push`, `infer` and `models`.
+    // Otherwise the program's own --version would also match the --version of `push`, `infer` and `models`.
     .enablePositionalOptions()
     .addHelpText('after', `\nClient commands talk to SCONCE_URL (${config.url}).`);
   for (const command of [demoCommand, upCommand, ...(await offlineCommands(argv)), ...CLIENT_COMMANDS]) {
     program.addCommand(command(config));
   }
-  applyManners(program);
+  throwInsteadOfExit(program);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return 0;
@@ -50,13 +51,13 @@ export async function runProgram(argv: readonly string[], config: CliConfig): Pr
     if (error.exitCode === 0) return 0;
     if (error.code === 'commander.help') return 2;
     stderr(
-      `${error.message.replace(/\s+/g, ' ')}\nRun \`sconce --help\` or \`sconce COMMAND --help\` for what it takes.\n`,
+      `${oneLine(error.message)}\nRun \`sconce --help\` or \`sconce COMMAND --help\` to see commands and options.\n`,
     );
     return 2;
   }
 }
 
-/** The commands that need the compiler, which takes as long to load as some others take to run: only where they may be meant. */
+/** The commands that need the compiler. It loads slowly, so it is loaded only when one of them may be meant. */
 async function offlineCommands([first]: readonly string[]): Promise<(() => Command)[]> {
   if (
     ['--version', 'demo', 'up', 'push', 'models', 'infer', 'score', 'batches', 'trace', 'bench', 'keys'].includes(
@@ -67,8 +68,8 @@ async function offlineCommands([first]: readonly string[]): Promise<(() => Comma
   return (await import('./commands/offline-commands.ts')).OFFLINE_COMMANDS;
 }
 
-/** Errors come to us as exceptions, not as text and an exit. */
-function applyManners(command: Command): void {
+/** Makes commander throw its errors instead of printing them and ending the process. */
+function throwInsteadOfExit(command: Command): void {
   command.exitOverride().configureOutput({ outputError: () => undefined });
-  for (const child of command.commands) applyManners(child);
+  for (const child of command.commands) throwInsteadOfExit(child);
 }

@@ -6,7 +6,7 @@ import { writeOnnx } from '../offline/onnx-output.ts';
 import { outputPath } from '../offline/output-file.ts';
 import { UsageError } from '../output/failure.ts';
 import { interruptible } from '../output/interruption.ts';
-import { formatBytes } from '../output/model-text.ts';
+import { formatBytes } from '../output/text.ts';
 import { describeSignature } from '../output/signature-text.ts';
 import { Terminal } from '../output/terminal.ts';
 

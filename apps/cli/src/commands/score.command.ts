@@ -6,7 +6,7 @@ import type { Batch, BatchFormat, SconceClient, TableRequest } from '@sconce/cli
 import type { CliConfig } from '../config.ts';
 import { UsageError, failure } from '../output/failure.ts';
 import { interruptible } from '../output/interruption.ts';
-import { formatBytes } from '../output/model-text.ts';
+import { formatBytes } from '../output/text.ts';
 import { collect, integerOption, numberOption } from '../output/options.ts';
 import { Terminal } from '../output/terminal.ts';
 import { batchFailure } from '../score/batch-text.ts';

@@ -5,9 +5,9 @@ import { failure } from '../output/failure.ts';
 import { batchFailure } from '../score/batch-text.ts';
 import { PIXELS, type Heldout } from './heldout.ts';
 
-/** How often the rows are in the dataset that is timed: once would be over too soon. */
+/** How often the dataset for the timing repeats the rows: once would end too soon to be measured. */
 const COPIES = 200;
-/** Single requests whose latency is taken. */
+/** Number of single requests whose latency is measured. */
 const REQUESTS = 200;
 
 const REQUEST: TableRequest = {
@@ -20,19 +20,21 @@ const REQUEST: TableRequest = {
 };
 
 export interface Score {
-  /** Share of the rows whose digit was found. */
+  /** Share of the rows with the right digit. */
   readonly accuracy: number;
-  /** Distinct rows; rows of the dataset that was timed, and rows per second from its upload to its last result. */
+  /** Distinct rows. */
   readonly rows: number;
+  /** Rows of the dataset for the timing. */
   readonly rowsScored: number;
+  /** Rows per second of that dataset, from its upload to its last result. */
   readonly rowsPerSecond: number;
   readonly batchId: string;
-  /** Of single online requests, sent one after the other. */
+  /** Latency of single online requests, sent one after the other. */
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
-/** Scores the held-out rows as a batch, then two hundred times as many for their speed; and some rows as single requests. */
+/** Scores the held-out rows as a batch, then 200 times as many to measure the speed, then 200 single requests. */
 export async function scoreHeldout(
   client: SconceClient,
   given: {
@@ -65,7 +67,7 @@ export async function scoreHeldout(
   };
 }
 
-/** Rows of the example as the model takes them. */
+/** Rows of the example as the model's input. */
 export function pixelTensor({ labels, pixels }: Heldout, start: number, rows: number): Tensor {
   const end = Math.min(labels.length, start + rows);
   const data = pixels.subarray(start * PIXELS, end * PIXELS);
@@ -77,7 +79,7 @@ export function pixelTensor({ labels, pixels }: Heldout, start: number, rows: nu
   };
 }
 
-/** Rows of the dataset that is timed. */
+/** Number of rows in the dataset for the timing. */
 export function timedRows({ labels }: Heldout): number {
   return labels.length * COPIES;
 }
@@ -95,12 +97,12 @@ async function scoreCsv(
   });
   if (batch.status !== 'completed') throw batchFailure(batch);
   if (batch.request_counts.failed > 0) {
-    throw failure('internal', `${batch.request_counts.failed} rows of ${batch.id} failed.`, 'Please report it.');
+    throw failure('internal', `${batch.request_counts.failed} rows of batch ${batch.id} failed.`, 'Please report it.');
   }
   return batch;
 }
 
-/** The file's rows many times, its first line once. */
+/** The file's header once, then its rows `COPIES` times. */
 function repeated(csv: Buffer): Uint8Array<ArrayBuffer> {
   const header = csv.indexOf('\n') + 1;
   const rows = csv.subarray(header);

@@ -10,11 +10,11 @@ const WAIT_MS = 10_000;
 
 export interface TracedRequest {
   readonly traceId: string;
-  /** The trace's spans as a tree, with their timings. */
+  /** The spans of the trace as a tree, with their times. */
   readonly tree: string;
 }
 
-/** Sends one online request under a trace of its own and collects that trace from all processes. */
+/** Sends one online request with its own trace id, and collects that trace from all processes. */
 export async function traceOneRequest(
   client: SconceClient,
   collector: OtlpCollector,

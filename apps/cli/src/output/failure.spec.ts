@@ -5,27 +5,27 @@ import { UsageError, failure, reportFailure } from './failure.ts';
 describe('reportFailure', () => {
   it.each([
     ['bad usage', new UsageError('x is\nwrong', 'Do y.'), 2, 'error: x is wrong\nDo y.\n'],
-    ['its own advice', failure('internal', 'broke', 'Do z.'), 1, 'error: broke\nDo z.\n'],
+    ['a failure with its own hint', failure('internal', 'broke', 'Do z.'), 1, 'error: broke\nDo z.\n'],
     [
-      'advice by code',
+      'a code with a standard hint',
       new SconceError('server_unreachable', 'none'),
       1,
-      'error: none\nStart one with `sconce up`, or set SCONCE_URL.\n',
+      'error: none\nStart a server with `sconce up`, or set SCONCE_URL to the address of a running one.\n',
     ],
-    ['anything thrown', new TypeError('a\n  b'), 1, /^error: a b\n[^\n]+\n$/],
+    ['any other error', new TypeError('a\n  b'), 1, /^error: a b\n[^\n]+\n$/],
     [
-      'inputs that nothing tells of',
+      'inputs of unknown type',
       new SconceError('model_invalid', 'nothing tells x', { details: { inputs: ['x', 'y.0'] } }),
       1,
       /^error: nothing tells x\nFor example --input x:float32\[-1,10\] --input y\.0:.*\n$/,
     ],
-  ])('%s is two lines', (_, thrown, code, text) => {
+  ])('%s is printed as two lines', (_, thrown, code, text) => {
     let written = '';
     expect(reportFailure(thrown, (more) => (written += more))).toBe(code);
     expect(written).toEqual(typeof text === 'string' ? text : expect.stringMatching(text));
   });
 
-  it('lists what a model uses that is not supported', () => {
+  it('lists the unsupported operators of a model', () => {
     const places = ['code/__torch__.py:3:4 (model.py:7: y = torch.svd(x))'];
     const unsupported = [
       { op: 'aten::svd', count: 1, reason: 'the operator is not supported', hint: '', places },

@@ -1,9 +1,11 @@
 import { SconceError, toSconceError, type ErrorCode } from '@sconce/errors';
+import { oneLine } from './text.ts';
 import { UNSUPPORTED_HINT, unsupportedHeadline, unsupportedOf, unsupportedText } from './unsupported-text.ts';
 
-/** The command was called wrongly: exit code 2. Anything else that is thrown is failed work: exit code 1. */
+/** The command was called wrongly: exit code 2. Any other error means that the work failed: exit code 1. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
+  /** What to do. */
   readonly hint: string;
 
   constructor(message: string, hint: string) {
@@ -12,24 +14,24 @@ export class UsageError extends Error {
   }
 }
 
-/** What to do about an error, by code; the message says what was wrong. */
+/** What to do about an error, by its code. The message says what was wrong. */
 const HINTS: Partial<Record<ErrorCode, string>> = {
-  server_unreachable: 'Start one with `sconce up`, or set SCONCE_URL.',
-  model_not_found: '`sconce models` lists what there is.',
+  server_unreachable: 'Start a server with `sconce up`, or set SCONCE_URL to the address of a running one.',
+  model_not_found: '`sconce models` lists the models of the server.',
   model_not_ready: '`sconce models show NAME` says why.',
-  model_invalid: '`sconce inspect FILE` shows what the file holds; mend the model and try again.',
-  version_exists: 'Versions are immutable: push it as a new one (leave --version out for the next number).',
-  version_in_use: 'Wait until nobody uses it, choose another default with `sconce models use`, or give --force.',
-  invalid_tensor: '`sconce models show NAME` prints the inputs the model takes.',
-  job_not_found: 'Give the id that the submission answered; jobs are forgotten a day after they have ended.',
-  batch_not_found: '`sconce batches` lists what there is.',
-  redis_unavailable: 'See that Redis runs and answers.',
-  queue_full: 'Try again when there is less waiting.',
+  model_invalid: '`sconce inspect FILE` shows what the file contains. Change the model and push it again.',
+  version_exists: 'A version never changes: push the file as a new version (without --version: the next number).',
+  version_in_use: 'Wait until its work has ended, choose another version with `sconce models use`, or give --force.',
+  invalid_tensor: '`sconce models show NAME` prints the inputs of the model.',
+  job_not_found: 'Give the id from the answer to the submission. A job is deleted a day after it ends.',
+  batch_not_found: '`sconce batches` lists the batches of the server.',
+  redis_unavailable: 'Check that Redis runs and answers.',
+  queue_full: 'Try again later, when less work waits.',
 };
 
 /**
- * Two lines on stderr, what and what to do, and for a model that uses what is not supported the list of it; answers the
- * exit code.
+ * Writes two lines: what is wrong, and what to do. For unsupported operators a list of them follows. Returns the exit
+ * code.
  */
 export function reportFailure(thrown: unknown, write: (text: string) => void): 1 | 2 {
   if (thrown instanceof UsageError) {
@@ -51,16 +53,12 @@ function hintOf({ code, details }: SconceError): string {
   if (typeof hint === 'string') return hint;
   if (code === 'model_invalid' && Array.isArray(inputs)) {
     const flags = inputs.map((name) => `--input ${String(name)}:float32[-1,10]`);
-    return `For example ${flags.join(' ')}, with the dtype and sizes the model takes; -1 is a free axis.`;
+    return `For example ${flags.join(' ')}, with the dtype and sizes of your model; -1 is a free axis.`;
   }
-  return HINTS[code] ?? 'Run it again with --help for how it is meant to be used.';
+  return HINTS[code] ?? 'Run the command with --help to see its arguments and options.';
 }
 
-/** Work that failed, with its own advice. */
+/** An error for work that failed, with its own hint about what to do. */
 export function failure(code: ErrorCode, message: string, hint: string, cause?: unknown): SconceError {
   return new SconceError(code, message, { details: { hint }, cause });
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s+/g, ' ').trim();
 }

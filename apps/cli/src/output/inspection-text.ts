@@ -1,21 +1,21 @@
 import type { ValueInfo } from '@sconce/onnx';
 import type { ArchiveInspection, CompiledInspection, FailedInspection } from '../offline/inspect-archive.ts';
 import type { OnnxInspection } from '../offline/inspect-onnx.ts';
-import { formatBytes } from './model-text.ts';
 import { describeSignature } from './signature-text.ts';
+import { countOf, formatBytes, oneLine } from './text.ts';
 import { UNSUPPORTED_HINT, unsupportedText } from './unsupported-text.ts';
 
-/** A TorchScript file for people. */
+/** The description of a TorchScript file, for people. */
 export function archiveText(file: string, bytes: number, inspection: ArchiveInspection): string {
   const { version, origin, pytorch2, className, methods, modules, parameters, buffers, weights, compiled } = inspection;
   const by = pytorch2 ? 'by PyTorch 2 or later' : 'by PyTorch 1.x, or 2.0';
-  const strided = weights.strided === 0 ? '' : `, ${weights.strided} to be copied (strided or compressed)`;
-  const shared = weights.shared === 0 ? '' : `, ${weights.shared} share another’s storage`;
+  const strided = weights.strided === 0 ? '' : `, ${weights.strided} must be copied (strided or compressed)`;
+  const shared = weights.shared === 0 ? '' : `, ${weights.shared} share the storage of another`;
   const dtypes = weights.byDtype.map((one) => `${one.tensors} ${one.dtype} (${formatBytes(one.bytes)})`).join(', ');
   return [
     `${file}: TorchScript, ${formatBytes(bytes)}`,
     `  format   version ${version}, ${origin ?? 'traced or scripted'}; written ${by} (the release is not recorded)`,
-    `  module   ${className}: ${count(modules, 'module')}, ${count(parameters, 'parameter')}, ${count(buffers, 'buffer')}`,
+    `  module   ${className}: ${countOf(modules, 'module')}, ${countOf(parameters, 'parameter')}, ${countOf(buffers, 'buffer')}`,
     ...methods.map(({ name, params, returns }) => `  method   ${name}(${params.join(', ')}) -> ${returns}`),
     `  weights  ${formatBytes(weights.bytes)}${dtypes === '' ? '' : `: ${dtypes}`}${shared}${strided}`,
     '',
@@ -25,7 +25,7 @@ export function archiveText(file: string, bytes: number, inspection: ArchiveInsp
 
 function compiledText(method: string, { signature, operators, opset, nodes, warnings }: CompiledInspection): string {
   return [
-    `${method} compiles to ONNX (opset ${opset}, ${count(nodes, 'node')})`,
+    `${method} compiles to ONNX (opset ${opset}, ${countOf(nodes, 'node')})`,
     indent(describeSignature(signature)),
     ...warnings.map((warning) => `  warning: ${warning}`),
     '',
@@ -42,10 +42,10 @@ function failedText(method: string, { reason, unsupported }: FailedInspection): 
       indent(unsupportedText(unsupported)),
     ].join('\n');
   }
-  return `${method} does not compile as it is\n${indent(reason)}`;
+  return `${method} does not compile\n${indent(reason)}`;
 }
 
-/** An ONNX file for people. */
+/** The description of an ONNX file, for people. */
 export function onnxText(file: string, bytes: number, inspection: OnnxInspection): string {
   const { irVersion, opsets, producer, inputs, outputs, operators, metadata } = inspection;
   const domains = Object.entries(opsets).map(([domain, version]) => `${domain === '' ? 'opset' : domain} ${version}`);
@@ -54,10 +54,10 @@ export function onnxText(file: string, bytes: number, inspection: OnnxInspection
   return [
     `${file}: ONNX, ${formatBytes(bytes)}`,
     `  format   ${domains.join(', ')}, IR version ${irVersion}${producer === '' ? '' : `, written by ${producer}`}`,
-    `  weights  ${count(initializers, 'tensor')}: ${formatBytes(weightBytes)} in the file${external}`,
+    `  weights  ${countOf(initializers, 'tensor')}: ${formatBytes(weightBytes)} in the file${external}`,
     ...inputs.map((input) => `  input    ${valueText(input)}`),
     ...outputs.map((output) => `  output   ${valueText(output)}`),
-    ...Object.entries(metadata).map(([key, value]) => `  metadata ${key}: ${oneLine(value)}`),
+    ...Object.entries(metadata).map(([key, value]) => `  metadata ${key}: ${shortened(value)}`),
     '',
     operatorsText(operators, 'node'),
   ].join('\n');
@@ -72,20 +72,16 @@ function operatorsText(operators: readonly (readonly [string, number])[], unit: 
   const calls = operators.reduce((sum, [, n]) => sum + n, 0);
   const width = Math.max(0, ...operators.map(([, n]) => String(n).length));
   return [
-    `${count(operators.length, 'operator')}, ${count(calls, unit)}`,
+    `${countOf(operators.length, 'operator')}, ${countOf(calls, unit)}`,
     ...operators.map(([name, n]) => `  ${String(n).padStart(width)}  ${name}`),
   ].join('\n');
-}
-
-function count(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? '' : 's'}`;
 }
 
 function indent(text: string): string {
   return text.replace(/^/gm, '  ');
 }
 
-function oneLine(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim();
+function shortened(text: string): string {
+  const line = oneLine(text);
   return line.length > 100 ? `${line.slice(0, 100)}…` : line;
 }

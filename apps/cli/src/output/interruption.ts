@@ -3,8 +3,9 @@ import { failure } from './failure.ts';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Runs work that the first Ctrl-C (or SIGTERM, or a closed terminal) aborts and that then cleans up; `onSecond` is
- * called at every further one. Throws `job_cancelled` where the work was interrupted.
+ * Runs work that a signal can interrupt: Ctrl-C, SIGTERM, or a closed terminal. The first signal aborts the work, which
+ * then cleans up. Each later one calls `onSecond`.
+ * @throws SconceError `job_cancelled` if the work was interrupted.
  */
 export async function interruptible<T>(
   what: string,
@@ -15,13 +16,13 @@ export async function interruptible<T>(
   const { signal } = controller;
   const onSignal = (): void => {
     if (signal.aborted) onSecond();
-    else controller.abort(failure('job_cancelled', `${what} was interrupted.`, 'Run it again when you like.'));
+    else controller.abort(failure('job_cancelled', `${what} was interrupted.`, 'Run the command again to repeat it.'));
   };
   for (const name of SIGNALS) process.on(name, onSignal);
   try {
     return await work(signal);
   } catch (error) {
-    // What was under way fails in its own words.
+    // The aborted work may have thrown another error: report the interruption.
     signal.throwIfAborted();
     throw error;
   } finally {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ModelVersion } from '@sconce/client';
-import { describeModel, formatBytes } from './model-text.ts';
+import { describeModel } from './model-text.ts';
 
 const received: ModelVersion = {
   name: 'digits',
@@ -47,14 +47,14 @@ const ready: ModelVersion = {
   },
 };
 
-describe('a version for people', () => {
-  it('says that a version is in quarantine, why, and what ends it', () => {
+describe('describeModel', () => {
+  it('says that a version is in quarantine, why, and how to end it', () => {
     expect(describeModel({ ...ready, quarantined: '2 runs hung' })).toMatch(
       /^digits version 2: quarantined, .*\n  why     2 runs hung; `sconce models load digits` lets it run again\n/,
     );
   });
 
-  it('has all that registration found out', () => {
+  it('prints everything that registration found out', () => {
     expect(describeModel(ready)).toBe(
       `digits version 2: ready, pytorch_torchscript, 61.5 KiB
   input   pixels  FP32[-1,64]
@@ -73,23 +73,23 @@ describe('a version for people', () => {
              1  0.051  19,531
              8    0.1  80,000  best
             64    123     519
-          2 threads in one run: 8 rows in 3.4 ms, 2,353 rows/s; it is run so`,
+          2 threads in one run: 8 rows in 3.4 ms, 2,353 rows/s; workers run it this way`,
     );
   });
 
-  it('does not repeat what the evidence tells', () => {
+  it('does not repeat facts that the evidence text has', () => {
     const evidence = 'rows in company (2, 7) agree: largest deviation 0.0e+0';
     const batch = { axis: 'dynamic', evidence, inputs: ['x'], sizes: [2, 7], max_deviation: 0 } as const;
     expect(describeModel({ ...received, batch })).toMatch(/deviation 0\.0e\+0\n {10}rows are axis 0 of x$/);
   });
 
-  it('has what there is while it is not ready', () => {
+  it('prints only the known facts of a version that is not ready', () => {
     expect(describeModel(received)).toBe('digits version 2: compiling, pytorch_torchscript, 61.5 KiB');
   });
 
   it.each([
     [
-      'a locked size, with the line to blame',
+      'a locked size, with the line that causes it',
       { axis: 'locked', size: 8, evidence: 'a trace', source: 'model.py:7: x.view(8, -1)' },
       /locked \(8 rows a run\): a trace\n {10}because of model\.py:7: x\.view\(8, -1\)$/,
     ],
@@ -98,7 +98,7 @@ describe('a version for people', () => {
     expect(describeModel({ ...received, batch })).toMatch(text);
   });
 
-  it('shows what is off, and why', () => {
+  it('shows which outputs are off, and why', () => {
     const number = { ok: false, elements: 30, off: 4, max_abs: null, max_rel: 1, spread_rel: 0.5 };
     const shape = { ok: false, elements: 0, off: 0, max_abs: 0, max_rel: 0, spread_rel: 0, reason: 'is FP32[2]' };
     const fine = { ok: true, elements: 1, off: 0, max_abs: 0, max_rel: 0, spread_rel: null };
@@ -114,19 +114,10 @@ describe('a version for people', () => {
     expect(text).toMatch(/c +0 +0 +\? +ok$/);
   });
 
-  it('shows why it failed', () => {
+  it('shows why registration failed', () => {
     const error = { code: 'model_invalid', message: 'no such op' };
     expect(describeModel({ ...received, status: 'failed', error })).toMatch(
       /\n {2}error {3}no such op \(model_invalid\)$/,
     );
   });
-});
-
-it.each([
-  [0, '0 B'],
-  [1023, '1023 B'],
-  [56_619, '55.3 KiB'],
-  [3 * 1024 ** 3, '3.0 GiB'],
-])('%i bytes are %s', (bytes, text) => {
-  expect(formatBytes(bytes)).toBe(text);
 });

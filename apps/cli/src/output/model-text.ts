@@ -2,10 +2,11 @@ import Table from 'cli-table3';
 import type { ModelBatch, ModelParity, ModelPerformance, ModelVersion } from '@sconce/client';
 import { formatSpec } from '@sconce/tensor';
 import { PLAIN_CHARS } from './terminal.ts';
+import { countOf, formatBytes, oneLine } from './text.ts';
 
 const LABEL_WIDTH = 8;
 
-/** All that registration found out about a version: signature, batch proof, parity, remarks, sizes, speed. */
+/** Everything that registration found out about a version: signature, batch proof, parity, warnings, sizes, speed. */
 export function describeModel(model: ModelVersion): string {
   const { signature, batch, parity, warnings, performance, error, quarantined } = model;
   return [
@@ -24,7 +25,7 @@ export function describeModel(model: ModelVersion): string {
   ].join('\n');
 }
 
-/** A label and what belongs to it; further lines are indented as the first. */
+/** A label and its lines; all lines have the same indent. */
 function entry(label: string, ...lines: readonly string[]): string[] {
   return lines
     .flatMap((line) => line.split('\n'))
@@ -32,12 +33,12 @@ function entry(label: string, ...lines: readonly string[]): string[] {
 }
 
 function batchLines({ axis, size, evidence, inputs, sizes, max_deviation, source }: ModelBatch): string[] {
-  // The evidence of a dynamic axis tells the last two itself.
-  const tells = /deviation/.test(evidence);
+  // The evidence text of a dynamic axis already has the sizes and the deviation.
+  const hasSizes = /deviation/.test(evidence);
   const tried = [
     ...(inputs === undefined || inputs.length === 0 ? [] : [`rows are axis 0 of ${inputs.join(', ')}`]),
-    ...(tells || sizes === undefined || sizes.length === 0 ? [] : [`tried with ${sizes.join(', ')} rows`]),
-    ...(tells || max_deviation === undefined ? [] : [`largest deviation ${formatError(max_deviation)}`]),
+    ...(hasSizes || sizes === undefined || sizes.length === 0 ? [] : [`tried with ${sizes.join(', ')} rows`]),
+    ...(hasSizes || max_deviation === undefined ? [] : [`largest deviation ${formatError(max_deviation)}`]),
   ];
   return [
     `${axis}${size === undefined ? '' : ` (${size} rows a run)`}: ${evidence}`,
@@ -48,7 +49,7 @@ function batchLines({ axis, size, evidence, inputs, sizes, max_deviation, source
 
 function parityLines({ ok, calls, rtol, atol, outputs }: ModelParity): string[] {
   const off = outputs.filter((output) => !output.ok).length;
-  const verdict = ok ? 'ok' : `${off} of ${count(outputs.length, 'output')} off`;
+  const verdict = ok ? 'ok' : `${off} of ${countOf(outputs.length, 'output')} off`;
   const rows = outputs.map((output) =>
     output.reason === undefined
       ? [
@@ -61,7 +62,7 @@ function parityLines({ ok, calls, rtol, atol, outputs }: ModelParity): string[] 
       : [output.name, '-', '-', '-', output.reason],
   );
   return [
-    `${verdict}: ${count(calls, 'call')} against PyTorch’s outputs, rtol ${rtol}, atol ${atol}`,
+    `${verdict}: ${countOf(calls, 'call')} against PyTorch’s outputs, rtol ${rtol}, atol ${atol}`,
     table(['OUTPUT', 'MAX ABS', 'MAX REL', 'OF SPREAD', ''], rows),
   ];
 }
@@ -90,7 +91,7 @@ function speedLines({ batch_sizes, best_rows, spread }: ModelPerformance): strin
   ]);
   const all =
     spread &&
-    `${spread.threads} threads in one run: ${count(spread.rows, 'row')} in ${formatMs(spread.latency_ms)} ms, ${Math.round(spread.rows_per_s).toLocaleString('en')} rows/s${spread.chosen ? '; it is run so' : ''}`;
+    `${spread.threads} threads in one run: ${countOf(spread.rows, 'row')} in ${formatMs(spread.latency_ms)} ms, ${Math.round(spread.rows_per_s).toLocaleString('en')} rows/s${spread.chosen ? '; workers run it this way' : ''}`;
   return entry(
     'speed',
     'one thread',
@@ -107,7 +108,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[], nu
   return table.toString();
 }
 
-/** An error's size in two digits; `?` where no number says it. */
+/** An error in two digits; `?` if it is not a number. */
 function formatError(value: number | null): string {
   if (value === null) return '?';
   return value === 0 ? '0' : value.toExponential(1);
@@ -115,24 +116,4 @@ function formatError(value: number | null): string {
 
 function formatMs(ms: number): string {
   return ms < 10 ? String(Number(ms.toPrecision(2))) : Math.round(ms).toLocaleString('en');
-}
-
-function count(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? '' : 's'}`;
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s+/g, ' ').trim();
-}
-
-/** 56619 → `55.3 KiB`. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit += 1;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }

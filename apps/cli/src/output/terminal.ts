@@ -1,50 +1,50 @@
 import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
 
-/** How a command speaks: results on stdout, everything else on stderr, bars only where someone watches. */
+/** The output of a command: results on stdout, everything else on stderr, progress bars only on a terminal. */
 export class Terminal {
   readonly json: boolean;
-  readonly #watched: boolean;
+  readonly #showsBars: boolean;
 
   constructor(options: { json: boolean }) {
     this.json = options.json;
-    this.#watched = process.stderr.isTTY && !options.json;
+    this.#showsBars = process.stderr.isTTY && !options.json;
   }
 
-  /** The result for people; with --json nothing. */
+  /** Prints the result for people. With --json nothing. */
   print(text: string): void {
     if (!this.json) process.stdout.write(`${text}\n`);
   }
 
-  /** The result for programs: one JSON value. Without --json nothing. */
+  /** Prints the result for programs: one JSON value. Without --json nothing. */
   result(value: unknown): void {
     this.resultText(JSON.stringify(value));
   }
 
-  /** The result for programs, as JSON text. Without --json nothing. */
+  /** Prints the result for programs, given as JSON text. Without --json nothing. */
   resultText(json: string): void {
     if (this.json) process.stdout.write(`${json}\n`);
   }
 
-  /** What is going on, on stderr; with --json nothing. */
+  /** Prints progress and remarks on stderr. With --json nothing. */
   note(text: string): void {
     if (!this.json) process.stderr.write(`${text}\n`);
   }
 
-  /** A table for people. */
+  /** Prints a table for people. */
   table(head: readonly string[], rows: readonly (readonly string[])[]): void {
     const table = new Table({ head: [...head], style: { head: [], border: [] }, chars: PLAIN_CHARS });
     for (const row of rows) table.push([...row]);
     this.print(table.toString());
   }
 
-  /** A progress bar over `total` units; does nothing where nobody watches. */
+  /** A progress bar over `total` units. Without a terminal it does nothing. */
   progress(label: string, total: number, unit: string): { update(value: number): void; stop(): void } {
-    if (!this.#watched) return { update: () => undefined, stop: () => undefined };
+    if (!this.#showsBars) return { update: () => undefined, stop: () => undefined };
     const bar = new SingleBar({
       format: `${label} {bar} {percentage}% | {value}/{total} ${unit} | {eta_formatted} left`,
       stream: process.stderr,
-      // Hidden, it would stay so after a Ctrl-C.
+      // A hidden cursor would stay hidden after Ctrl-C.
       hideCursor: false,
       clearOnComplete: true,
       fps: 8,
@@ -60,9 +60,9 @@ export class Terminal {
     };
   }
 
-  /** A progress bar over the rows of a batch; does nothing where nobody watches. */
+  /** A progress bar over the rows of a batch. Without a terminal it does nothing. */
   rowProgress(label: string): RowProgress {
-    if (!this.#watched)
+    if (!this.#showsBars)
       return { update: () => undefined, pause: () => undefined, resume: () => undefined, stop: () => undefined };
     const bar = new SingleBar({
       format: `${label} {bar} {share} % | {rows} rows | {rate} rows/s | {left} left | {failed} failed`,
@@ -91,9 +91,9 @@ export class Terminal {
   }
 }
 
-/** How far a batch has come. */
+/** The progress of a batch. */
 export interface RowsDone {
-  /** Of the input, 0 to 1. */
+  /** Share of the input that is done, 0 to 1. */
   readonly share: number;
   readonly rows: number;
   readonly failed: number;
@@ -105,7 +105,7 @@ export interface RowsDone {
 
 export interface RowProgress {
   update(progress: RowsDone): void;
-  /** Takes the bar away for a while. */
+  /** Removes the bar until `resume`. */
   pause(): void;
   resume(): void;
   stop(): void;
@@ -134,7 +134,7 @@ function payloadOf({
   };
 }
 
-/** Columns without rules: easy on the eye and on `awk`. */
+/** A table without lines between cells: easy to read, also for `awk`. */
 export const PLAIN_CHARS = {
   top: '',
   'top-mid': '',

@@ -1,10 +1,10 @@
 import type { SconceError } from '@sconce/errors';
 import type { UnsupportedOp } from '@sconce/torchscript';
 
-/** What to do about it. */
+/** What to do about unsupported operators. */
 export const UNSUPPORTED_HINT = 'Change these places of the model, or export it to ONNX with PyTorch.';
 
-/** What a model uses that is not supported, as the compiler's error holds it; empty where that is not the error. */
+/** The unsupported operators in a compiler error. Empty for any other error. */
 export function unsupportedOf(error: SconceError): readonly UnsupportedOp[] {
   const ops = error.details['unsupported'];
   return error.code === 'model_invalid' && Array.isArray(ops) ? (ops as UnsupportedOp[]) : [];
@@ -18,7 +18,7 @@ export function unsupportedHeadline(ops: readonly UnsupportedOp[]): string {
     : `The model uses ${names.length} operators that are not supported: ${names.join(', ')}.`;
 }
 
-/** A paragraph per operator: how often, why, what to do, and where in the model's code. */
+/** One paragraph per operator: count, reason, hint, and places in the model's code. */
 export function unsupportedText(ops: readonly UnsupportedOp[]): string {
   return ops
     .map(({ op, count, reason, hint, places }) => {

@@ -40,16 +40,16 @@ describe('--tolerance', () => {
 describe('the config of a push', () => {
   const tolerance = { rtol: 0.1, atol: undefined };
 
-  it('is none where there is no file', () => {
+  it('is empty if there is no file', () => {
     expect(readPushConfig(model, { name: 'm' })).toEqual({});
   });
 
-  it('is config.json beside the model, where there is one', () => {
+  it('is the config.json beside the model, if there is one', () => {
     const file = write('config.json', '{"max_batch_size":4}');
     expect(readPushConfig(model, { name: 'm' })).toEqual({ file, config: { max_batch_size: 4 } });
   });
 
-  it('is the file given, rather', () => {
+  it('is the file of --config, if one is given', () => {
     write('config.json', '{"max_batch_size":4}');
     const config = write('other.json', '{"method":"encode"}');
     expect(readPushConfig(model, { name: 'm', config })).toEqual({ file: config, config: { method: 'encode' } });
@@ -57,25 +57,25 @@ describe('the config of a push', () => {
 
   it.each([
     ['with no config', undefined, { rtol: 0.1, atol: 1e-5 }],
-    ['with a config of its own tolerance', '{"tolerance":{"rtol":0.5,"atol":0.25}}', { rtol: 0.1, atol: 0.25 }],
+    ['with a config that has a tolerance', '{"tolerance":{"rtol":0.5,"atol":0.25}}', { rtol: 0.1, atol: 0.25 }],
   ])('has the tolerance of the command line %s', (_, text, expected) => {
     if (text !== undefined) write('config.json', text);
     expect(readPushConfig(model, { name: 'm', tolerance }).config).toEqual({ tolerance: expected });
   });
 
   it.each([
-    ['is no JSON', '{', /bad\.json is no JSON/],
-    ['is of another model', '{"name":"other"}', /bad\.json: .*pushed as "m"/],
+    ['is not JSON', '{', /bad\.json is not JSON/],
+    ['names another model', '{"name":"other"}', /bad\.json: .*pushed as "m"/],
     ['has unknown fields', '{"version_policy":{}}', /version_policy is not supported/],
     ['is too large', ' '.repeat(262_145), /larger than 262144 bytes/],
-  ])('that %s is refused, with its name', (_, text, message) => {
+  ])('that %s is refused, and the message names the file', (_, text, message) => {
     const config = write('bad.json', text);
     expect(() => readPushConfig(model, { name: 'm', config })).toThrow(
       expect.objectContaining({ message: expect.stringMatching(message), details: { hint: expect.any(String) } }),
     );
   });
 
-  it('that is not there is bad usage', () => {
+  it('that does not exist is bad usage', () => {
     expect(() => readPushConfig(model, { name: 'm', config: join(folder, 'no.json') })).toThrow(UsageError);
     mkdirSync(join(folder, 'config.json'));
     expect(() => readPushConfig(model, { name: 'm' })).toThrow(/config\.json is not a file/);
@@ -83,17 +83,17 @@ describe('the config of a push', () => {
 });
 
 describe('cases', () => {
-  it('come as they are', () => {
+  it('are sent unchanged', () => {
     const bytes = encodeSafetensors([tensor('0.in.0'), tensor('0.out.0')]);
     expect(Buffer.from(readCases(write('c', bytes))).equals(bytes)).toBe(true);
   });
 
   it.each([
-    ['no safetensors', Buffer.from('hello, world'), /header/],
+    ['other bytes than safetensors', Buffer.from('hello, world'), /header/],
     ['no calls', encodeSafetensors([tensor('x')]), /no calls/],
     ['no outputs', encodeSafetensors([tensor('0.in.0')]), /no outputs of call 0/],
     ['too many bytes', Buffer.alloc(32 * 1024 * 1024 + 1), /larger than/],
-  ])('with %s are refused, with the file’s name', (_, bytes, message) => {
+  ])('with %s are refused, and the message names the file', (_, bytes, message) => {
     const file = write('cases.safetensors', bytes);
     expect(() => readCases(file)).toThrow(message);
     expect(() => readCases(file)).toThrow(/cases\.safetensors/);

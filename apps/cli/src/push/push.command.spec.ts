@@ -18,7 +18,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** What the version is each time it is asked for, in turn; the last for good. */
+/** The answers to requests for the version, in turn. The last one repeats. */
 let versions: object[] = [];
 let pushed: { type: string; body: Buffer } | undefined;
 const base = {
@@ -62,7 +62,7 @@ function files(): { model: string; config: string; cases: string } {
   };
 }
 
-it('push sends config and cases, shows the stages and what was found out', async () => {
+it('push sends config and cases, and shows the stages and the facts that registration found out', async () => {
   const { model, config, cases } = files();
   const at = (ms: number): string => new Date(Date.parse(base.updated_at) + ms).toISOString();
   versions = [
@@ -88,7 +88,7 @@ it('push sends config and cases, shows the stages and what was found out', async
   expect(stdout).toBe('m version 1: ready, onnx_onnxv1, 5 B\n');
 });
 
-it('a push that fails shows what was found out, the reason and what to do', async () => {
+it('a push that fails shows the known facts, the reason and what to do', async () => {
   const output = { name: 'y', ok: false, elements: 4, off: 2, max_abs: 0.5, max_rel: 0.5, spread_rel: 0.25 };
   const parity = { ok: false, calls: 1, rtol: 1e-4, atol: 1e-5, outputs: [output] };
   versions = [{ status: 'failed', parity, error: { code: 'parity_failed', message: 'outputs are off' } }];
@@ -99,7 +99,7 @@ it('a push that fails shows what was found out, the reason and what to do', asyn
   expect(stdout).toBe('');
 });
 
-it('a push with --json prints one value, also where it fails', async () => {
+it('a push with --json prints one value, also if it fails', async () => {
   const failed = { status: 'failed', error: { code: 'model_invalid', message: 'no' } };
   versions = [failed];
   expect(await run('push', files().model, '--name', 'm', '--json')).toBe(1);
@@ -108,9 +108,9 @@ it('a push with --json prints one value, also where it fails', async () => {
 });
 
 it.each([
-  ['a config that is wrong', '--config', '{"max_batch_size":-1}', 1, /config\.txt: .*max_batch_size is -1/],
-  ['cases that are none', '--cases', 'nonsense', 1, /config\.txt: /],
-  ['a tolerance that is none', '--tolerance', undefined, 2, /--tolerance takes RTOL/],
+  ['an invalid config', '--config', '{"max_batch_size":-1}', 1, /config\.txt: .*max_batch_size is -1/],
+  ['invalid cases', '--cases', 'nonsense', 1, /config\.txt: /],
+  ['an invalid tolerance', '--tolerance', undefined, 2, /--tolerance takes RTOL/],
 ])('push refuses %s before it sends anything', async (_, option, content, code, message) => {
   pushed = undefined;
   const { model } = files();

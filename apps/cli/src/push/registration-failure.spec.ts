@@ -27,17 +27,17 @@ const parity = (reason?: string): ModelVersion['parity'] & object => ({
       max_abs: 1,
       max_rel: 1,
       spread_rel: 1,
-      ...(reason === undefined ? {} : { reason }),
+      reason,
     },
   ],
 });
 
 it.each([
-  ['numbers that are off', { parity: parity() }, /--tolerance/],
-  ['outputs of another shape', { parity: parity('is FP32[2]') }, /cases are of this very model/],
+  ['outputs that are off', { parity: parity() }, /--tolerance/],
+  ['outputs of another shape', { parity: parity('is FP32[2]') }, /cases belong to this model/],
   ['an operator', { error: { code: 'model_invalid', message: 'aten::svd is not supported' } }, /Change these places/],
-  ['anything else', {}, /sconce inspect FILE.*config\.json/],
-])('a registration that failed for %s says what to do', (_, over, hint) => {
+  ['another reason', {}, /sconce inspect FILE.*config\.json/],
+])('a registration that failed because of %s says what to do', (_, over, hint) => {
   const model = { ...failed, ...over };
   const thrown = new SconceError('model_invalid', 'x', { details: { model } });
   expect(failedVersionOf(thrown)).toBe(model);
@@ -47,7 +47,7 @@ it.each([
   });
 });
 
-it('other failures are none of a registration', () => {
+it('other errors are not read as a failed registration', () => {
   expect(failedVersionOf(new SconceError('model_invalid', 'x'))).toBeUndefined();
   expect(failedVersionOf(new SconceError('version_exists', 'x', { details: { model: failed } }))).toBeUndefined();
 });

@@ -7,8 +7,8 @@ const stages = (watched: boolean): { lines: StageLines; text: () => string } => 
   return { lines: new StageLines({ write, watched }), text: () => text };
 };
 
-describe('stages', () => {
-  it('are a line each, with how long they took', () => {
+describe('StageLines', () => {
+  it('writes one line per stage, with the time that it took', () => {
     const { lines, text } = stages(false);
     lines.enter('compiling', 5_000);
     lines.enter('compiling', 5_200);
@@ -19,7 +19,7 @@ describe('stages', () => {
     expect(text()).toBe('  compiling   1.24 s\n  proving     0.01 s\n  ready\n');
   });
 
-  it('show the one under way where somebody watches', () => {
+  it('shows the current stage on a terminal', () => {
     const { lines, text } = stages(true);
     lines.enter('compiling', 0);
     expect(text()).toBe('  compiling …');
@@ -27,7 +27,7 @@ describe('stages', () => {
     expect(text()).toBe('  compiling …\r\u001b[K  compiling   0.00 s\n  failed\n');
   });
 
-  it('that nobody waits for any longer end their line', () => {
+  it('ends the line of the current stage when the wait ends', () => {
     const { lines, text } = stages(true);
     lines.enter('proving', 0);
     lines.leave();

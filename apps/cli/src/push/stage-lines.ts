@@ -1,15 +1,15 @@
 import type { ModelStatus } from '@sconce/client';
 
-/** Where the lines go. */
+/** The output for the lines. */
 export interface StageOutput {
   write(text: string): void;
-  /** Whether somebody watches: the stage under way is then shown, and replaced by its line when it has passed. */
+  /** Whether the output is a terminal: the current stage is then shown, and replaced by its line when it ends. */
   readonly watched: boolean;
 }
 
 const WIDTH = 'optimising'.length;
 
-/** The stages of a registration, a line for each that has passed with how long it took. */
+/** Prints the stages of a registration: one line per finished stage, with the time that it took. */
 export class StageLines {
   readonly #output: StageOutput;
   #stage: { readonly name: ModelStatus; readonly sinceMs: number } | undefined;
@@ -18,10 +18,10 @@ export class StageLines {
     this.#output = output;
   }
 
-  /** A stage has begun at `sinceMs`, or still goes on. */
+  /** Tells that a stage began at `sinceMs`, or continues. */
   enter(name: ModelStatus, sinceMs: number): void {
     if (name === this.#stage?.name) return;
-    this.#pass(sinceMs);
+    this.#finishStage(sinceMs);
     const final = name === 'ready' || name === 'failed';
     if (final) this.#output.write(`  ${name}\n`);
     else {
@@ -30,13 +30,13 @@ export class StageLines {
     }
   }
 
-  /** Nobody waits any longer: the stage under way is left as it is. */
+  /** Ends the output: the current stage keeps its line without a time. */
   leave(): void {
     if (this.#stage !== undefined && this.#output.watched) this.#output.write('\n');
     this.#stage = undefined;
   }
 
-  #pass(nowMs: number): void {
+  #finishStage(nowMs: number): void {
     if (this.#stage === undefined) return;
     const { name, sinceMs } = this.#stage;
     const seconds = Math.max(0, nowMs - sinceMs) / 1000;

@@ -1,7 +1,7 @@
 import type { Batch } from '@sconce/client';
 import { failure } from '../output/failure.ts';
 
-/** One line on a batch. */
+/** A batch in one line. */
 export function batchLine(batch: Batch): string {
   const { completed, failed, total } = batch.request_counts;
   const bad = failed === 0 ? '' : `, ${failed} failed`;
@@ -9,7 +9,7 @@ export function batchLine(batch: Batch): string {
   return `${batch.id}  ${batch.status}  ${completed}${of} rows${bad}  ${batch.model} version ${batch.version}`;
 }
 
-/** Everything a person may want to know of a batch. */
+/** All facts about a batch, for people. */
 export function batchText(batch: Batch): string {
   const { completed, failed, total } = batch.request_counts;
   const times = (
@@ -40,29 +40,29 @@ export function batchText(batch: Batch): string {
   ].join('\n');
 }
 
-/** The error for a batch that has not completed. */
+/** The error for a batch that ended without being completed. */
 export function batchFailure(batch: Batch): Error {
   const reason = batch.errors?.data[0]?.message;
   switch (batch.status) {
     case 'cancelled':
-      return failure(
-        'job_cancelled',
-        `Batch ${batch.id} was cancelled.`,
-        `\`sconce batches retry ${batch.id}\` runs what is left.`,
-      );
+      return failure('job_cancelled', `Batch ${batch.id} was cancelled.`, retryHint(batch));
     case 'expired':
       return failure(
         'deadline_exceeded',
-        `Batch ${batch.id} was not done within ${batch.completion_window}.`,
-        `\`sconce batches retry ${batch.id}\` runs what is left.`,
+        `Batch ${batch.id} did not complete within ${batch.completion_window}.`,
+        retryHint(batch),
       );
     default:
       return failure(
         'invalid_dataset',
         reason ?? `Batch ${batch.id} is ${batch.status}.`,
-        `\`sconce batches show ${batch.id}\` has all of it.`,
+        `\`sconce batches show ${batch.id}\` shows its state and errors.`,
       );
   }
+}
+
+function retryHint({ id }: Batch): string {
+  return `\`sconce batches retry ${id}\` scores the rows that are left.`;
 }
 
 function isoTime(seconds: number): string {

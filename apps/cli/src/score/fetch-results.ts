@@ -1,14 +1,14 @@
 import type { Batch, SconceClient } from '@sconce/client';
 import { outputPath, writeFiles } from '../offline/output-file.ts';
 
-/** Where results went. */
+/** The files that the results were written to. */
 export interface FetchedResults {
   readonly output: string;
-  /** Where there were rows that failed. */
+  /** Absent if no rows failed. */
   readonly errors?: string;
 }
 
-/** Writes a batch's results to files: all of them, whole, or none. */
+/** Writes a batch's results to files: all of them completely, or none. */
 export async function fetchResults(
   client: SconceClient,
   batch: Batch,

@@ -15,7 +15,7 @@ const FORMATS: Readonly<Record<string, BatchFormat>> = {
   npy: 'npy',
 };
 
-/** `x=column`, `x=p*`, `x=a,b,c` or `x:=JSON` (a value for all rows). @throws UsageError. */
+/** Parses `x=column`, `x=p*`, `x=a,b,c` or `x:=JSON` (one value for all rows). @throws UsageError. */
 export function parseInput(text: string): readonly [string, InputSource] {
   const [, name, isValue, source] = /^([^=:]+)(:)?=(.+)$/s.exec(text) ?? [];
   if (name === undefined || source === undefined) {
@@ -28,7 +28,7 @@ export function parseInput(text: string): readonly [string, InputSource] {
   return [name, source.includes(',') ? source.split(',') : source];
 }
 
-/** `name`, `name=output`, `name=argmax(output)`, `name=top_k(output, 3)`; without an output in brackets, of the model's only one. */
+/** Parses `name`, `name=output`, `name=argmax(output)` or `name=top_k(output, 3)`. Empty brackets mean the model's only output. */
 export function parseOutput(text: string): OutputSelection {
   const [, name, call] = /^([^=]+?)(?:=(.+))?$/s.exec(text) ?? [];
   if (name === undefined) throw badOutput(text);
@@ -44,21 +44,23 @@ export function parseOutput(text: string): OutputSelection {
   const from = (k === undefined ? args : args.slice(0, -1))[0];
   return {
     name,
-    ...(from === undefined || from === '' ? {} : { from }),
+    from: from === '' ? undefined : from,
     transform: transform as 'argmax' | 'softmax' | 'top_k',
-    ...(k === undefined ? {} : { k }),
+    k,
   };
 }
 
-/** The format that an option says, or else a file's name. @throws UsageError. */
+/** The format that the option names, or else the file's ending. @throws UsageError. */
 export function formatOf(option: string | undefined, file: string, flag: string): BatchFormat {
   const name = option ?? /\.([A-Za-z0-9]+)(?:\.gz)?$/.exec(file)?.[1]?.toLowerCase() ?? '';
   const format = FORMATS[name];
   if (format !== undefined) return format;
   const formats = [...new Set(Object.values(FORMATS))].join(', ');
   throw new UsageError(
-    option === undefined ? `The name ${file} tells no format.` : `${flag} is no format: "${option}".`,
-    `Give ${flag} one of ${formats}.`,
+    option === undefined
+      ? `The format of ${file} is unknown: its name has no known ending.`
+      : `${flag} "${option}" is not a known format.`,
+    `Give ${flag} with one of: ${formats}.`,
   );
 }
 

@@ -2,12 +2,12 @@ import { createInterface } from 'node:readline/promises';
 import type { Batch, SconceClient } from '@sconce/client';
 import type { Terminal } from '../output/terminal.ts';
 
-/** How watching a batch ended. */
+/** How the watch of a batch ended: the batch ended, or the user let it run on (`detached`). */
 export type Watched = { readonly kind: 'ended'; readonly batch: Batch } | { readonly kind: 'detached' };
 
 /**
- * Watches a batch with a progress bar until it has ended. Ctrl-C asks, where somebody sits there, whether to let it run on without us or
- * to cancel it; where nobody does, the first one lets it run on and a second one cancels.
+ * Watches a batch with a progress bar until it has ended. On a terminal, Ctrl-C asks whether to let the batch run on, to
+ * cancel it, or to go on watching. Without a terminal Ctrl-C ends the watch and the batch runs on.
  */
 export async function watchBatch(client: SconceClient, id: string, terminal: Terminal): Promise<Watched> {
   const stop = new AbortController();
@@ -50,7 +50,7 @@ export async function watchBatch(client: SconceClient, id: string, terminal: Ter
 async function ask(id: string): Promise<'detach' | 'cancel' | 'go on'> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return 'detach';
   const lines = createInterface({ input: process.stdin, output: process.stderr });
-  // A second Ctrl-C at the question is an answer too.
+  // A second Ctrl-C at the question means cancel.
   const interrupted = new Promise<string>((resolve) => lines.once('SIGINT', () => resolve('c')));
   const question = `\nBatch ${id} runs on the server. [d]etach and let it run, [c]ancel it, or Enter to go on watching? `;
   const answer = await Promise.race([lines.question(question).catch(() => 'd'), interrupted]);

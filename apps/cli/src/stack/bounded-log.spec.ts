@@ -11,14 +11,14 @@ async function write(log: BoundedLog, ...lines: string[]): Promise<void> {
   await once(log, 'close');
 }
 
-it('begins anew and keeps the last run’s', async () => {
+it('starts with an empty file and keeps the file of the run before', async () => {
   const path = join(temporaryFolder('log'), 'api.log');
   await write(new BoundedLog(path), 'one\n');
   await write(new BoundedLog(path), 'two\n');
   expect([readFileSync(path, 'utf8'), readFileSync(`${path}.1`, 'utf8')]).toEqual(['two\n', 'one\n']);
 });
 
-it('never takes more than twice its bound, and keeps the newest', async () => {
+it('never takes more than twice its limit, and keeps the newest lines', async () => {
   const folder = temporaryFolder('log');
   const path = join(folder, 'api.log');
   await write(
@@ -32,7 +32,7 @@ it('never takes more than twice its bound, and keeps the newest', async () => {
   expect(older).toContain('line 47 ');
 });
 
-it('goes on when its folder is gone', async () => {
+it('continues when its folder was removed', async () => {
   const folder = temporaryFolder('log');
   const log = new BoundedLog(join(folder, 'api.log'), 10);
   rmSync(folder, { recursive: true });

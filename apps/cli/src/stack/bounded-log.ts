@@ -4,9 +4,9 @@ import { Writable } from 'node:stream';
 const MAX_BYTES = 16 * 1024 * 1024;
 
 /**
- * A process's log file: begun anew (the last one is kept as `<path>.1`), and again whenever it has grown past
- * `maxBytes`, so that a log never takes more than twice that. What the disk refuses is dropped: a full disk must not
- * end the stack.
+ * The log file of a process. It starts empty, and the file of the run before is kept as `<path>.1`. When it grows past
+ * `maxBytes` it starts again in the same way, so the two files never take more than twice `maxBytes`. Lines that the disk
+ * does not take are dropped: a full disk must not end the stack.
  */
 export class BoundedLog extends Writable {
   readonly #path: string;
@@ -43,7 +43,7 @@ export class BoundedLog extends Writable {
       this.#file = next;
       this.#bytes = 0;
     } catch {
-      // Its folder is gone or full: what follows still goes to the old file, if anywhere.
+      // The folder was removed or the disk is full: the next lines go to the old file.
     }
   }
 }

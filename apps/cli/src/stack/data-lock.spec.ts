@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { temporaryFolder } from '@sconce/testing';
 import { lockData } from './data-lock.ts';
 
-it('names its owner, and goes when it is released', () => {
+it('names its owner, and removes the lock when it is released', () => {
   const folder = temporaryFolder('lock');
   const release = lockData(folder);
   expect(readdirSync(folder)).toEqual(['up.pid']);
@@ -14,7 +14,7 @@ it('names its owner, and goes when it is released', () => {
   expect(readdirSync(folder)).toEqual([]);
 });
 
-it('refuses a folder that a living process has, and leaves its lock', () => {
+it('refuses a folder that a running process owns, and leaves its lock', () => {
   const folder = temporaryFolder('lock');
   writeFileSync(join(folder, 'up.pid'), `${process.ppid}\n`);
   expect(() => lockData(folder)).toThrow(new RegExp(`process ${process.ppid}.*${folder}`));
@@ -26,10 +26,10 @@ const { pid: deadPid } = spawnSync(process.execPath, ['--eval', '0']);
 
 it.each([
   ['a dead process', `${deadPid}\n`],
-  ['a former process of our number', `${process.pid}\n`],
-  ['nobody', ''],
-  ['nonsense', 'x'],
-])('takes over the lock of %s', (_, text) => {
+  ['an earlier process with our id', `${process.pid}\n`],
+  ['no process', ''],
+  ['text that is no id', 'x'],
+])('takes over a lock that names %s', (_, text) => {
   const folder = temporaryFolder('lock');
   writeFileSync(join(folder, 'up.pid'), text);
   const release = lockData(folder);
@@ -37,7 +37,7 @@ it.each([
   release();
 });
 
-it('releases nothing that another has taken over', () => {
+it('does not remove a lock that another process has taken over', () => {
   const folder = temporaryFolder('lock');
   const release = lockData(folder);
   writeFileSync(join(folder, 'up.pid'), `${process.ppid}\n`);

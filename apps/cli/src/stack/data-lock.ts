@@ -1,16 +1,18 @@
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { failure } from '../output/failure.ts';
+import { isAlive } from './is-alive.ts';
 
 const ATTEMPTS = 10;
 
 /**
- * Keeps a second stack off a data folder. Answers what releases it; a dead owner's lock is taken over. Throws
- * `invalid_request` where a living process owns it.
+ * Locks a data folder, so that a second stack cannot use it. Returns the function that releases the lock. The lock of a
+ * dead process is taken over.
+ * @throws SconceError `invalid_request` if a running process owns the folder.
  */
 export function lockData(folder: string): () => void {
   const path = join(folder, 'up.pid');
-  // Linked into place whole: nobody ever reads a lock that does not name its owner yet.
+  // A complete file is linked into place, so no process ever reads a lock without an owner.
   const own = `${path}.${process.pid}`;
   writeFileSync(own, `${process.pid}\n`);
   try {
@@ -24,10 +26,11 @@ export function lockData(folder: string): () => void {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
       const owner = ownerOf(path);
-      if (isAlive(owner)) throw owned(folder, path, `process ${owner}`);
+      // Our own id in a lock that is not ours: an earlier process had the same id, as in a restarted container.
+      if (owner !== undefined && owner !== process.pid && isAlive(owner)) throw owned(folder, path, `process ${owner}`);
       rmSync(path, { force: true });
     }
-    throw owned(folder, path, 'starting just now');
+    throw owned(folder, path, 'it starts now');
   } finally {
     rmSync(own, { force: true });
   }
@@ -37,11 +40,11 @@ function owned(folder: string, path: string, owner: string): Error {
   return failure(
     'invalid_request',
     `Another \`sconce up\` (${owner}) uses ${folder}.`,
-    `Stop it, or give this one a folder of its own with --data; if there is none, remove ${path}.`,
+    `Stop it, or give another folder with --data. If no such process runs, remove ${path}.`,
   );
 }
 
-/** The process a lock names; undefined where it is gone or names none. */
+/** The process that a lock names. Undefined if there is no lock, or it names none. */
 function ownerOf(path: string): number | undefined {
   try {
     const pid = Number(readFileSync(path, 'utf8'));
@@ -49,16 +52,5 @@ function ownerOf(path: string): number | undefined {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-function isAlive(pid: number | undefined): boolean {
-  // Our own number in a lock that is not ours: its owner had it before us, as in a restarted container.
-  if (pid === undefined || pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

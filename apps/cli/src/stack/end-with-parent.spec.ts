@@ -7,12 +7,12 @@ import { temporaryFolder } from '@sconce/testing';
 
 it.each([
   [
-    'ends by force what does not drain',
+    'is killed if it does not drain',
     `process.on('disconnect', () => {}); setInterval(() => {}, 1000);`,
     [null, 'SIGKILL'],
   ],
-  ['lets drain what does', `process.on('disconnect', () => process.exit(6)); setInterval(() => {}, 1000);`, [6, null]],
-])('when its parent is gone, %s', async (_, source, ending) => {
+  ['may drain if it does', `process.on('disconnect', () => process.exit(6)); setInterval(() => {}, 1000);`, [6, null]],
+])('a process whose parent died %s', async (_, source, ending) => {
   const program = join(temporaryFolder('orphan'), 'main.mjs');
   writeFileSync(program, `${source} process.send('up');`);
   const preload = new URL('./end-with-parent.ts?graceMs=100', import.meta.url).href;

@@ -12,18 +12,20 @@ import { SupervisedProcess } from './supervised-process.ts';
 
 export interface LocalStackOptions {
   readonly config: CliConfig;
-  /** 0 for a free one. */
+  /** 0: any free port. */
   readonly port: number;
-  /** Models, the queue's log, the processes' logs: all that outlives a restart. */
+  /** The folder of everything that survives a restart: models, Redis data, logs of the processes. */
   readonly data: string;
   readonly workers: number;
-  /** Given to the API and the workers. */
+  /** Environment variables for the API and the workers. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Lets the processes log to our stderr instead of to files. */
+  /** Whether the processes log to this process's stderr instead of to files. */
   readonly verbose?: boolean;
-  /** Ends everything at once when aborted, also while it starts. */
+  /** Kills all processes at once when aborted, also during the start. */
   readonly killSignal?: AbortSignal;
+  /** Called with a text when a process died and is started again. */
   readonly onEvent: (text: string) => void;
+  /** Called when a process died too often and is not started again. */
   readonly onGaveUp: (error: Error) => void;
 }
 
@@ -32,7 +34,7 @@ export interface LocalStack {
   readonly url: string;
   readonly redisUrl: string;
   readonly metricsUrl: string;
-  /** Of the workers as they were started; one that is started again has another. */
+  /** Metrics addresses of the workers at the start. A worker that is started again has another. */
   readonly workerMetricsUrls: readonly string[];
   readonly logs: string;
   pids(): { redis: number; api: number | undefined; workers: (number | undefined)[] };
@@ -51,7 +53,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   const processes: SupervisedProcess[] = [];
   let redis: RedisServer | undefined;
   let unwatch: (() => void) | undefined;
-  // Last started, first stopped: the API takes no requests that the workers would no longer answer.
+  // The API stops first: it must not accept requests that no worker would answer.
   const stop = async (): Promise<void> => {
     const [api, ...workers] = processes.toReversed();
     await api?.stop();
@@ -88,7 +90,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     const prepare = (name: string, app: 'api' | 'worker'): SupervisedProcess => {
       const modulePath = fileURLToPath(new URL(`../../../${app}/dist/main.js`, import.meta.url));
       if (!existsSync(modulePath)) {
-        throw failure('not_found', `The ${app} is not built: ${modulePath} is not there.`, 'Run: npm run build');
+        throw failure('not_found', `The ${app} is not built: ${modulePath} does not exist.`, 'Run: npm run build');
       }
       const logPath = options.verbose === true ? undefined : join(logs, `${name.replace(' ', '-')}.log`);
       const process = new SupervisedProcess({ name, modulePath, env, logPath, onEvent, onGaveUp });
@@ -114,7 +116,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   }
 }
 
-/** Only the owner may look into what is kept there; a folder that was there before keeps its mode. */
+/** Makes folders that only their owner may read. A folder that exists keeps its mode. */
 function makeFolders(folders: readonly string[]): void {
   for (const folder of folders) {
     try {
@@ -123,7 +125,7 @@ function makeFolders(folders: readonly string[]): void {
       const why = (cause as Error).message;
       throw failure(
         'storage_unavailable',
-        `${folder} can't be made: ${why}.`,
+        `The folder ${folder} cannot be created: ${why}.`,
         'Give a writable folder with --data.',
         cause,
       );
@@ -131,7 +133,7 @@ function makeFolders(folders: readonly string[]): void {
   }
 }
 
-/** A port's number if it is free now. Throws `invalid_request` where it is not. */
+/** The port's number, if it is free now. @throws SconceError `invalid_request` if it is not. */
 async function checkPort(port: number): Promise<number> {
   try {
     return await listenOnce(port);
@@ -139,14 +141,16 @@ async function checkPort(port: number): Promise<number> {
     const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
     throw failure(
       'invalid_request',
-      taken ? `Port ${port} is taken.` : `Port ${port} can't be used: ${(cause as Error).message}.`,
-      `${taken ? 'Stop what listens there, or choose' : 'Choose'} another with --port (0 for any free one).`,
+      taken
+        ? `Port ${port} is in use by another process.`
+        : `Port ${port} cannot be used: ${(cause as Error).message}.`,
+      `${taken ? 'Stop that process, or choose' : 'Choose'} another port with --port (0: any free port).`,
       cause,
     );
   }
 }
 
-/** Listens on a port for a moment (0: on any free one); answers its number. A restarted API comes back on the same. */
+/** Opens a port (0: any free one), closes it and returns its number. A restarted API uses the same number again. */
 async function listenOnce(port: number): Promise<number> {
   const server = createServer();
   return new Promise((resolvePort, reject) => {

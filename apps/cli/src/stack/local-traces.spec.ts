@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { startLocalTraces } from './local-traces.ts';
 
-it('keeps traces, a few new ones a second unless more are wanted', async () => {
+it('keeps traces: a few new ones a second, or as many as the environment says', async () => {
   const traces = await startLocalTraces({ OTEL_EXPORTER_OTLP_ENDPOINT: ' ', SCONCE_TRACES_PER_SECOND: '100' });
   expect(traces.env).toEqual({
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/v1\/traces$/) as string,
@@ -21,7 +21,7 @@ it.each([
   { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://mine:4318/v1/traces' },
   { OTEL_TRACES_EXPORTER: 'none' },
   { OTEL_SDK_DISABLED: 'true' },
-])('leaves it to the environment where that says what becomes of traces: %j', async (env) => {
+])('keeps no traces if the environment says where they go: %j', async (env) => {
   const traces = await startLocalTraces(env);
   expect(traces.env).toEqual({});
   await traces.stop();

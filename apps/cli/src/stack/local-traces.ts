@@ -1,32 +1,32 @@
 import { startOtlpCollector } from '@sconce/trace-view';
 
-/** Spans kept: at most some 20 MB, and at the rate below at least a quarter of an hour. */
+/** Spans that are kept: about 20 MB at most. At the rate below, these are the traces of 15 minutes or more. */
 const MAX_SPANS = 20_000;
-/** Tracing every request of a load would cost as much as serving it. */
+/** To trace every request under load would cost as much as to serve it. */
 const TRACES_PER_SECOND = '5';
 
-/** Where the user says what becomes of traces. */
-const USERS_OWN = [
+/** Variables with which a user decides where traces go. */
+const TRACE_VARIABLES = [
   'OTEL_EXPORTER_OTLP_ENDPOINT',
   'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
   'OTEL_TRACES_EXPORTER',
   'OTEL_SDK_DISABLED',
 ] as const;
 
-/** What keeps the traces of the local stack. */
+/** The trace store of the local stack. */
 export interface LocalTraces {
-  /** For the API and the workers. */
+  /** Environment variables for the API and the workers. */
   readonly env: Readonly<Record<string, string>>;
   stop(): Promise<void>;
 }
 
 /**
- * Keeps the local stack's latest traces in this process, for `sconce trace`: some new ones a second, and what callers trace themselves.
- * Where the environment says where traces go, nothing is kept here.
+ * Keeps the latest traces of the local stack in this process, for `sconce trace`: some new ones a second, and all that
+ * callers ask for. If the environment says where traces go, nothing is kept here.
  */
 export async function startLocalTraces(env: Readonly<Record<string, string | undefined>>): Promise<LocalTraces> {
   const isSet = (name: string): boolean => (env[name] ?? '').trim() !== '';
-  if (USERS_OWN.some(isSet)) return { env: {}, stop: () => Promise.resolve() };
+  if (TRACE_VARIABLES.some(isSet)) return { env: {}, stop: () => Promise.resolve() };
   const collector = await startOtlpCollector({ maxSpans: MAX_SPANS });
   return {
     env: {

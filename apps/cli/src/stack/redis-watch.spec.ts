@@ -3,7 +3,7 @@ import { startRedisServer } from '@sconce/redis-server';
 import { atEndOfFile, eventually } from '@sconce/testing';
 import { watchRedis } from './redis-watch.ts';
 
-it('starts a Redis again that was killed, on its port, and lets a stopped one be', async () => {
+it('restarts a Redis that was killed, on the same port, but not one that was stopped', async () => {
   const redis = await startRedisServer();
   atEndOfFile(() => redis.stop());
   const events: string[] = [];

@@ -1,36 +1,36 @@
 import type { RedisServer } from '@sconce/redis-server';
 import { failure } from '../output/failure.ts';
+import { DeathCounter } from './death-counter.ts';
+import { isAlive } from './is-alive.ts';
 
 const CHECK_MS = 250;
-const MAX_DEATHS = 8;
-const DEATHS_WINDOW_MS = 60_000;
 
 export interface RedisWatchOptions {
-  /** Told of unexpected deaths. */
+  /** Called when Redis died and is started again. */
   readonly onEvent: (text: string) => void;
-  /** It could not be kept up. */
+  /** Called when Redis is not started again. */
   readonly onGaveUp: (error: Error) => void;
   readonly checkMs?: number;
 }
 
 /**
- * Starts the stack's Redis again when it ends unasked, on the same port with what its append-only file holds. Gives up
- * after 8 deaths within a minute. Answers what ends the watch.
+ * Restarts the stack's Redis when it dies: on the same port, with the data of its append-only file. Gives up after 8
+ * deaths within a minute. Returns the function that ends the watch.
  */
 export function watchRedis(redis: RedisServer, options: RedisWatchOptions): () => void {
-  let deaths: readonly number[] = [];
+  const counter = new DeathCounter();
   let busy = false;
   const giveUp = (why: string, cause?: unknown): void => {
     clearInterval(timer);
-    options.onGaveUp(failure('redis_unavailable', why, 'See that the disk is not full and memory is left.', cause));
+    const hint = 'Check that the disk is not full and that memory is free.';
+    options.onGaveUp(failure('redis_unavailable', why, hint, cause));
   };
   const check = async (): Promise<void> => {
     if (busy || isAlive(redis.pid)) return;
     busy = true;
-    const now = Date.now();
-    deaths = [...deaths.filter((at) => now - at < DEATHS_WINDOW_MS), now];
-    if (deaths.length > MAX_DEATHS) {
-      giveUp(`Redis ended ${deaths.length} times in a minute.`);
+    const { deaths, tooMany } = counter.add();
+    if (tooMany) {
+      giveUp(`Redis ended ${deaths} times in a minute.`);
       return;
     }
     options.onEvent('Redis ended; it is started again');
@@ -48,13 +48,4 @@ export function watchRedis(redis: RedisServer, options: RedisWatchOptions): () =
     busy = true;
     clearInterval(timer);
   };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -39,7 +39,7 @@ function supervise(source: string, options: Partial<SupervisedOptions> = {}): Su
 const pidOf = (part: SupervisedProcess): number => part.pid ?? 0;
 
 describe('start', () => {
-  it('answers the ready message; its output is in the log; stop drains it', async () => {
+  it('returns the ready message, writes the output to the log, and stop drains the process', async () => {
     const part = supervise(
       `process.on('SIGTERM', () => { console.log('drained'); process.exit(0); }); ${READY} ${STAY}`,
     );
@@ -52,18 +52,18 @@ describe('start', () => {
     expect(events).toEqual([]);
   });
 
-  it('fails when it ends before it is up, and says where to look', async () => {
+  it('fails when the process ends before it is ready, and names the log', async () => {
     const part = supervise(`process.exit(3)`);
     await expect(part.start()).rejects.toMatchObject({
-      message: 'The part ended (exit code 3) before it was up.',
+      message: 'The part ended (exit code 3) before it was ready.',
       details: { hint: `Its log is ${part.logPath}.` },
     });
     expect(events).toEqual([]);
   });
 
-  it('fails when it is not up in time, and leaves no process', async () => {
+  it('fails when the process is not ready in time, and kills it', async () => {
     const part = supervise(STAY, { readyTimeoutMs: 150 });
-    await expect(part.start()).rejects.toThrow('was not up within 0.15 s');
+    await expect(part.start()).rejects.toThrow('was not ready within 0.15 s');
     await eventually(() => {
       expect(() => process.kill(pidOf(part), 0)).toThrow();
     });
@@ -71,7 +71,7 @@ describe('start', () => {
 });
 
 describe('a death', () => {
-  it('is followed by another start', async () => {
+  it('leads to a restart', async () => {
     const part = supervise(`${READY} ${STAY}`);
     await part.start();
     const first = pidOf(part);
@@ -85,8 +85,8 @@ describe('a death', () => {
     expect(gaveUp).toBeUndefined();
   });
 
-  it('after another, more than 8 times a minute, is given up, also where the restart never comes up', async () => {
-    // Up the first time only.
+  it('leads to no restart after 8 deaths in a minute, also if the restarted process never became ready', async () => {
+    // The process becomes ready the first time only.
     const once = `import { existsSync, writeFileSync } from 'node:fs';
       const mark = process.env.FOLDER + '/mark';
       if (existsSync(mark)) process.exit(4);
@@ -94,12 +94,12 @@ describe('a death', () => {
     const part = supervise(once);
     await part.start();
     await eventually(() => gaveUp !== undefined, { timeoutMs: 15_000 });
-    expect(gaveUp?.message).toMatch(/^The part did not come up .*exit code 4.* again, 9 times in a minute\.$/);
+    expect(gaveUp?.message).toMatch(/^The part did not start .*exit code 4.* again, 9 times in a minute\.$/);
     expect(events.length).toBe(8);
     await part.stop();
   });
 
-  it('after stop is not followed by anything', async () => {
+  it('leads to no restart after stop', async () => {
     const part = supervise(`${READY} ${STAY}`, { backoffMs: [50] });
     await part.start();
     process.kill(pidOf(part), 'SIGKILL');
@@ -111,7 +111,7 @@ describe('a death', () => {
   });
 });
 
-it('is ended by force when it does not drain', async () => {
+it('kills the process when it does not drain in time', async () => {
   const part = supervise(`process.on('SIGTERM', () => {}); ${READY} ${STAY}`, { stopTimeoutMs: 100 });
   await part.start();
   await Promise.all([part.stop(), part.stop()]);

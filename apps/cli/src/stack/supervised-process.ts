@@ -2,8 +2,9 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { extname } from 'node:path';
 import { failure } from '../output/failure.ts';
 import { BoundedLog } from './bounded-log.ts';
+import { DeathCounter } from './death-counter.ts';
 
-/** What a process of the stack sends when it is up. */
+/** The message that a process of the stack sends when it is ready. */
 export interface ReadyMessage {
   readonly type: 'ready';
   readonly url?: string;
@@ -14,37 +15,36 @@ export interface SupervisedOptions {
   readonly name: string;
   readonly modulePath: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Its output goes to this file, which is begun anew; without one, to our stderr. */
+  /** The file for its output; it starts empty. Undefined: the output goes to this process's stderr. */
   readonly logPath: string | undefined;
-  /** Told of unexpected deaths and restarts. */
+  /** Called with a text when the process died and is started again. */
   readonly onEvent: (text: string) => void;
-  /** It could not be kept up. */
+  /** Called when the process died too often and is not started again. */
   readonly onGaveUp: (error: Error) => void;
-  /** Waits between restarts, ms; the last one from then on. */
+  /** Waits before the restarts, ms. The last one repeats. */
   readonly backoffMs?: readonly number[];
   readonly readyTimeoutMs?: number;
   readonly stopTimeoutMs?: number;
 }
 
-// Beside this file, as source or built.
+// This file's neighbour, as source or built.
 const END_WITH_PARENT = new URL(`./end-with-parent${extname(import.meta.url)}`, import.meta.url).href;
 const READY_MS = 60_000;
 const STOP_MS = 40_000;
-const MAX_DEATHS = 8;
-const DEATHS_WINDOW_MS = 60_000;
 const BACKOFF_MS = [100, 250, 500, 1_000, 2_000] as const;
 
 /**
- * One process of the local stack, kept up.
+ * One process of the local stack. It is started again when it dies.
  *
- * States: *starting* → *up* (its ready message) → *down* (it ended unasked) → *starting* after a backoff → …; *given up*
- * after more than 8 deaths within a minute; *stopping* (`stop`: SIGTERM, SIGKILL after 40 s) → *stopped*, from any of
- * them and for good. The IPC channel ties it to this process: when this one dies, it drains and ends (`end-with-parent.ts` sees to it).
+ * States: *starting* → *ready* (it sent its ready message) → *down* (it died) → *starting* after a backoff → …. *Given
+ * up* after more than 8 deaths within a minute. From any state `stop` leads to *stopping* (SIGTERM, SIGKILL after 40 s)
+ * and then to *stopped*, which is final. When this process dies, the child notices it by the IPC channel and ends
+ * (`end-with-parent.ts`).
  */
 export class SupervisedProcess {
   readonly #options: SupervisedOptions;
   readonly #log: NodeJS.WritableStream;
-  #deaths: readonly number[] = [];
+  readonly #deaths = new DeathCounter();
   #child: ChildProcess | undefined;
   #stopping = false;
   #stopped: Promise<void> | undefined;
@@ -59,10 +59,10 @@ export class SupervisedProcess {
     return this.#child?.pid;
   }
 
-  /** Starts it; answers its ready message. Throws when it ends before, or is not up in time. */
+  /** Starts the process. Returns its ready message. @throws SconceError `internal` if it ends before, or is not ready in time. */
   async start(): Promise<ReadyMessage> {
     const { name, modulePath, env, readyTimeoutMs = READY_MS } = this.#options;
-    // Its own group: a Ctrl-C reaches this process alone, which then stops its parts in order.
+    // Its own process group: Ctrl-C reaches only this process, which then stops its children in order.
     const child = fork(modulePath, {
       env: { ...env },
       execArgv: [...process.execArgv, '--import', END_WITH_PARENT],
@@ -73,38 +73,38 @@ export class SupervisedProcess {
     child.stdout?.pipe(this.#log, { end: false });
     child.stderr?.pipe(this.#log, { end: false });
     const { promise, resolve, reject } = Promise.withResolvers<ReadyMessage>();
-    let up = false;
+    let isReady = false;
     const fail = (why: string): void => {
       clearTimeout(timer);
-      reject(failure('internal', `The ${name} ${why}.`, this.#whereToLook()));
+      reject(failure('internal', `The ${name} ${why}.`, this.#logHint()));
     };
     const timer = setTimeout(() => {
-      fail(`was not up within ${readyTimeoutMs / 1_000} s`);
+      fail(`was not ready within ${readyTimeoutMs / 1_000} s`);
       child.kill('SIGKILL');
     }, readyTimeoutMs);
     child.once('message', (message) => {
-      up = true;
+      isReady = true;
       clearTimeout(timer);
       resolve(message as ReadyMessage);
     });
-    // Without a process there is no exit event.
+    // If no process could be started there is no exit event.
     child.on('error', (error) => {
-      if (child.pid === undefined) fail(`can't be started: ${error.message}`);
+      if (child.pid === undefined) fail(`cannot be started: ${error.message}`);
     });
     child.once('exit', (code, signal) => {
       const how = signal ?? `exit code ${code}`;
-      if (up) this.#onDeath(`ended (${how})`);
-      else fail(`ended (${how}) before it was up`);
+      if (isReady) this.#onDeath(`ended (${how})`);
+      else fail(`ended (${how}) before it was ready`);
     });
     return promise;
   }
 
-  /** Drains it: SIGTERM, SIGKILL when that takes too long. Resolves when it has ended. */
+  /** Drains the process: SIGTERM, and SIGKILL if it takes too long. Resolves when it has ended. */
   stop(): Promise<void> {
     return (this.#stopped ??= this.#stop());
   }
 
-  /** Ends it at once: nobody waits any more. */
+  /** Kills the process at once and does not wait for its end. */
   kill(): void {
     this.#stopping = true;
     clearTimeout(this.#restart);
@@ -116,7 +116,7 @@ export class SupervisedProcess {
     clearTimeout(this.#restart);
     const child = this.#child;
     if (child?.pid !== undefined && child.exitCode === null && child.signalCode === null) {
-      // `close` rather than `exit`: its last words are in the log.
+      // `close` comes after `exit`, when all its output is in the log.
       const ended = new Promise((resolve) => child.once('close', resolve));
       child.kill('SIGTERM');
       const timer = setTimeout(() => child.kill('SIGKILL'), this.#options.stopTimeoutMs ?? STOP_MS);
@@ -129,26 +129,24 @@ export class SupervisedProcess {
   #onDeath(what: string): void {
     if (this.#stopping) return;
     const { name, onEvent, onGaveUp, backoffMs = BACKOFF_MS } = this.#options;
-    const now = Date.now();
-    this.#deaths = [...this.#deaths.filter((at) => now - at < DEATHS_WINDOW_MS), now];
-    const recent = this.#deaths.length;
-    if (recent > MAX_DEATHS) {
-      onGaveUp(failure('internal', `The ${name} ${what} again, ${recent} times in a minute.`, this.#whereToLook()));
+    const { deaths, tooMany } = this.#deaths.add();
+    if (tooMany) {
+      onGaveUp(failure('internal', `The ${name} ${what} again, ${deaths} times in a minute.`, this.#logHint()));
       return;
     }
     onEvent(`the ${name} ${what}; it is started again`);
     this.#restart = setTimeout(
       () => {
         this.start().catch((error: unknown) => {
-          this.#onDeath(`did not come up (${(error as Error).message})`);
+          this.#onDeath(`did not start (${(error as Error).message})`);
         });
       },
-      backoffMs[Math.min(recent, backoffMs.length) - 1],
+      backoffMs[Math.min(deaths, backoffMs.length) - 1],
     );
   }
 
-  #whereToLook(): string {
+  #logHint(): string {
     const { logPath } = this.#options;
-    return logPath === undefined ? 'What it said is above.' : `Its log is ${logPath}.`;
+    return logPath === undefined ? 'Its output is above.' : `Its log is ${logPath}.`;
   }
 }

@@ -3,11 +3,11 @@ import { readStoredTrace, type SpanRecord } from '@sconce/trace-view';
 import { failure } from '../output/failure.ts';
 
 const TIMEOUT_MS = 10_000;
-const HINT = 'See that SCONCE_TRACE_URL names the query address of Jaeger (port 16686) or Tempo (port 3200).';
+const HINT = 'Set SCONCE_TRACE_URL to the query address of Jaeger (port 16686) or Tempo (port 3200).';
 
 /**
- * A trace out of a backend's query API; empty where it does not have it.
- * @throws SconceError `server_unreachable` where nothing answers, or something that is no trace backend.
+ * Reads a trace from the query API of a backend. Empty if the backend does not have it.
+ * @throws SconceError `server_unreachable` if nothing answers, or the answer is not from a trace backend.
  */
 export async function fetchTrace(url: string): Promise<readonly SpanRecord[]> {
   let response: Response;
@@ -27,6 +27,6 @@ export async function fetchTrace(url: string): Promise<readonly SpanRecord[]> {
     return readStoredTrace(body);
   } catch (cause) {
     const why = cause instanceof SconceError ? cause.message : String(cause);
-    throw failure('server_unreachable', `What answers at ${url} is no trace backend: ${why}.`, HINT, cause);
+    throw failure('server_unreachable', `The server at ${url} is not a trace backend: ${why}.`, HINT, cause);
   }
 }

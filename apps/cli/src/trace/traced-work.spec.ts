@@ -27,8 +27,8 @@ const batch = {
 const draw = (stages: ReturnType<typeof tracedJob>['stages']): string =>
   renderWaterfall(stages, { width: 60, title: 'record' });
 
-describe('what is known without a backend', () => {
-  it('of a job that has ended', () => {
+describe('stages drawn without a trace backend', () => {
+  it('shows a job that has ended', () => {
     const work = tracedJob(job, 9_999);
     expect(work).toMatchObject({ endedAtMs: 1_100, traceId: undefined, title: 'job j: succeeded, m version 1' });
     expect(draw(work.stages)).toMatchInlineSnapshot(`
@@ -42,7 +42,7 @@ describe('what is known without a backend', () => {
     `);
   });
 
-  it('of one that waits, runs, or failed', () => {
+  it('shows a job that waits, runs or has failed', () => {
     const { timing: _, ...bare } = job;
     const waits = tracedJob({ ...bare, status: 'queued', timestamps_ms: { accepted: 1_000 } }, 3_000);
     expect(draw(waits.stages)).toMatch(/job +2000.00 ms[^\n]*\n +└─ queued +2000.00 ms[^\n]*\n$/);
@@ -52,7 +52,7 @@ describe('what is known without a backend', () => {
     expect(draw(failed.stages)).toMatch(/job +100.00 ms.*ERROR no\n.*queued +40.00 ms.*\n.*running +60.00 ms/);
   });
 
-  it('of a batch, whichever states it went through', () => {
+  it('shows the states of a batch, also of one that was retried', () => {
     const work = tracedBatch(batch, 9_999);
     expect(work.title).toBe('batch batch_1: completed, 8 rows, 1 failed, m version 1');
     expect(draw(work.stages)).toMatchInlineSnapshot(`
@@ -63,7 +63,7 @@ describe('what is known without a backend', () => {
          └─ finalizing      100.00 ms  |                      ███|
       "
     `);
-    // The end of the run before a retry is none of this one's.
+    // `completed` is older than `in_progress`: it belongs to the run before the retry and is ignored.
     const again = { created: 1_000, completed: 1_500, in_progress: 2_000 };
     const retried = tracedBatch({ ...batch, status: 'in_progress', timestamps_ms: again }, 4_000);
     expect(retried.endedAtMs).toBeUndefined();

@@ -1,24 +1,24 @@
 import { hasEnded, type Batch, type Job } from '@sconce/client';
 import type { SpanRecord } from '@sconce/trace-view';
 
-/** A job or batch, as far as its trace goes. */
+/** What `sconce trace` needs to know about a job or a batch. */
 export interface TracedWork {
   readonly id: string;
   readonly status: string;
-  /** One line on it. */
+  /** One line that describes it. */
   readonly title: string;
-  /** Absent where no trace was recorded. */
+  /** Absent if no trace was recorded. */
   readonly traceId: string | undefined;
-  /** Epoch ms; absent while it goes on. */
+  /** Epoch ms; absent until it has ended. */
   readonly endedAtMs: number | undefined;
-  /** What it tells of itself, as spans. */
+  /** The times in its own record, as spans. */
   readonly stages: readonly SpanRecord[];
 }
 
-/** A stage's name and end; it begins where the one before ends. */
+/** A stage's name and end. It begins when the stage before it ends. */
 type Stage = readonly [name: string, endMs: number | undefined];
 
-/** What a job tells: how long it waited in its queue and for its run, the run, and the way back. */
+/** The stages of a job from its record: the wait in the queue, the wait for a run, the run, the answer. */
 export function tracedJob(job: Job, nowMs: number): TracedWork {
   const { accepted, started, finished } = job.timestamps_ms;
   const { timing } = job;
@@ -48,10 +48,10 @@ export function tracedJob(job: Job, nowMs: number): TracedWork {
   };
 }
 
-/** States in which a batch is worked on, but for the first. */
+/** States of a batch that has not ended, after `validating`. */
 const LATER_STATES = ['in_progress', 'finalizing', 'cancelling'] as const;
 
-/** What a batch tells: the states it went through in its last run. */
+/** The stages of a batch from its record: the states of its latest run. */
 export function tracedBatch(batch: Batch, nowMs: number): TracedWork {
   const { timestamps_ms: at, request_counts: counts, status } = batch;
   const startMs = at['created'] ?? nowMs;
@@ -93,7 +93,7 @@ function toSpans(
   const root = span({ spanId: 'root', name, startMs, endMs });
   let sinceMs = startMs;
   const children = stages.flatMap(([stage, stageEndMs], index) => {
-    // Parts of it were measured by other clocks: none is shown beyond its end.
+    // Other machines' clocks measured some stages, so each stage is cut at the end of the work.
     const own = { startMs: sinceMs, endMs: Math.min(endMs, Math.max(sinceMs, stageEndMs ?? endMs)) };
     if (own.startMs >= endMs && index > 0) return [];
     sinceMs = own.endMs;
