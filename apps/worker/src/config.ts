@@ -1,5 +1,6 @@
+import type { Lane } from '@sconce/contracts';
 import { machineLimits, readSettings, threadsFor } from '@sconce/process';
-import { queueConfigSchema, type Lane, type QueueConfig } from '@sconce/queue';
+import { queueConfigSchema, type QueueConfig } from '@sconce/queue';
 import { runtimeConfigSchema, type RuntimeConfig } from '@sconce/runtime';
 import { storageFromSettings, type S3Settings, type StorageConfig } from '@sconce/storage';
 import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';

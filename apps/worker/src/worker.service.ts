@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
+import { LANES, type Lane } from '@sconce/contracts';
 import {
   BatchWork,
   LaneConsumer,
@@ -9,7 +10,6 @@ import {
   RegistrationConsumer,
   WebhookConsumer,
   laneQueueName,
-  type Lane,
   type Notice,
 } from '@sconce/queue';
 import { InferencePool, MicroBatcher, type HungRun } from '@sconce/runtime';
@@ -27,7 +27,6 @@ import { RegistrationProcessor } from './registration/registration.processor.ts'
 import { CONFIG, LOGGER } from './tokens.ts';
 import { WebhookProcessor } from './webhooks/webhook.processor.ts';
 
-const LANES: readonly Lane[] = ['online', 'batch'];
 /** Work that keeps the threads busy until more has been fetched, with room for runs of many rows. */
 const ENOUGH_WORK_MS = 50;
 /** Deliveries of a job after which a model whose run hangs again is not run any more. */

@@ -1,9 +1,4 @@
-/** See the API: `validating` → `in_progress` → `finalizing` → `completed`; `failed`, `expired`, `cancelling` → `cancelled`. */
-export type BatchStatus =
-  'validating' | 'in_progress' | 'finalizing' | 'completed' | 'failed' | 'expired' | 'cancelling' | 'cancelled';
-
-/** Formats of datasets and results. */
-export type BatchFormat = 'csv' | 'jsonl' | 'parquet' | 'arrow' | 'npy';
+import type { BatchFormat, BatchStatus } from '@sconce/contracts';
 
 /** What was wrong with a batch as a whole. */
 export interface BatchError {

@@ -1,23 +1,8 @@
-import type { TensorSpec } from '@sconce/tensor';
+import type { ModelBatch } from '@sconce/contracts';
+import type { ModelSignature } from '@sconce/tensor';
 
 /** Where a version stands: the last two are final. */
 export type ModelStatus = 'receiving' | 'compiling' | 'proving' | 'optimising' | 'ready' | 'failed';
-
-/** Whether rows of several requests may run together, and how that is known. */
-export interface ModelBatch {
-  /** `dynamic`: any number of rows; `locked`: exactly `size` rows a run; `none`: each request alone. */
-  readonly axis: 'dynamic' | 'locked' | 'none';
-  readonly size?: number;
-  readonly evidence: string;
-  /** Inputs whose axis 0 is the rows. */
-  readonly inputs?: readonly string[];
-  /** Numbers of rows that were run together. */
-  readonly sizes?: readonly number[];
-  /** Largest difference of a row alone from the same row among others, relative to the output's largest magnitude. */
-  readonly max_deviation?: number;
-  /** The line of the model's own code that bakes the size in. */
-  readonly source?: string;
-}
 
 /** One output against the cases' own, over all calls. Errors are null where no number says them. */
 export interface ParityOutput {
@@ -69,7 +54,7 @@ export interface ModelVersion {
   readonly quarantined?: string;
   readonly error?: { readonly code: string; readonly message: string };
   readonly platform: string;
-  readonly signature?: { readonly inputs: readonly TensorSpec[]; readonly outputs: readonly TensorSpec[] };
+  readonly signature?: ModelSignature;
   readonly batch?: ModelBatch;
   /** What its owner said about it. */
   readonly config?: Readonly<Record<string, unknown>>;

@@ -1,5 +1,6 @@
 import { SconceError } from '@sconce/errors';
-import type { Datatype, TensorSpec } from '@sconce/tensor';
+import { modelBatchSchema, modelSignatureSchema, type ModelBatch } from '@sconce/contracts';
+import type { ModelSignature } from '@sconce/tensor';
 import * as z from 'zod';
 import { modelConfigSchema, type ModelConfig } from './model-config.ts';
 
@@ -14,30 +15,6 @@ export type ModelPlatform = 'onnx_onnxv1' | 'pytorch_torchscript';
  * `failed` from any of them. See `checkTransition`.
  */
 export type ModelStatus = 'receiving' | 'compiling' | 'proving' | 'optimising' | 'ready' | 'failed';
-
-/** What goes in and comes out; -1 stands for a free axis. */
-export interface ModelSignature {
-  readonly inputs: readonly TensorSpec[];
-  readonly outputs: readonly TensorSpec[];
-}
-
-/** Whether rows of several requests may run together, and how that is known. */
-export interface ModelBatch {
-  /** `dynamic`: any number of rows; `locked`: exactly `size` rows; `none`: each request alone. */
-  readonly axis: 'dynamic' | 'locked' | 'none';
-  /** Rows of a run; given exactly where `axis` is `locked`. */
-  readonly size?: number | undefined;
-  /** How that is known, for people. */
-  readonly evidence: string;
-  /** Inputs whose axis 0 is the rows; what goes into the others has to be equal for requests to share a run. */
-  readonly inputs?: readonly string[] | undefined;
-  /** Numbers of rows that were run together. */
-  readonly sizes?: readonly number[] | undefined;
-  /** Largest difference of a row alone from the same row among others, relative to the output's largest magnitude. */
-  readonly max_deviation?: number | undefined;
-  /** The line of the model's own code that bakes the size in. */
-  readonly source?: string | undefined;
-}
 
 /** A file of a version in the store. */
 export interface StoredFile {
@@ -180,52 +157,6 @@ export interface ModelResource {
   readonly created_at: string;
   readonly updated_at: string;
 }
-
-// A record, so that a datatype added to libs/tensor and forgotten here does not compile.
-const DATATYPES: Readonly<Record<Datatype, true>> = {
-  BOOL: true,
-  UINT8: true,
-  UINT16: true,
-  UINT32: true,
-  UINT64: true,
-  INT8: true,
-  INT16: true,
-  INT32: true,
-  INT64: true,
-  FP16: true,
-  FP32: true,
-  FP64: true,
-  BF16: true,
-  BYTES: true,
-};
-
-const tensorSpecSchema = z.strictObject({
-  name: z.string().min(1),
-  datatype: z.enum(Object.keys(DATATYPES) as [Datatype, ...Datatype[]]),
-  shape: z.array(z.int().min(-1)),
-});
-
-/** Of `signature` in a manifest. */
-export const modelSignatureSchema: z.ZodType<ModelSignature> = z.strictObject({
-  inputs: z.array(tensorSpecSchema),
-  outputs: z.array(tensorSpecSchema),
-});
-
-/** Of `batch` in a manifest. */
-export const modelBatchSchema: z.ZodType<ModelBatch> = z
-  .strictObject({
-    axis: z.enum(['dynamic', 'locked', 'none']),
-    size: z.int().positive().optional(),
-    evidence: z.string(),
-    inputs: z.array(z.string()).optional(),
-    sizes: z.array(z.int().positive()).optional(),
-    max_deviation: z.number().nonnegative().optional(),
-    source: z.string().optional(),
-  })
-  .refine(
-    (batch) => (batch.axis === 'locked') === (batch.size !== undefined),
-    'size belongs to the axis "locked", and to no other',
-  );
 
 const storedFileSchema = z.strictObject({
   key: z.string().min(1),

@@ -1,17 +1,12 @@
-export {
-  BATCH_FORMATS,
-  BATCH_STATUSES,
-  FINAL_STATUSES,
-  batchRequestSchema,
-  type BatchRequestInput,
-  type BatchSpec,
-  type BatchStatus,
-  type ChunkJob,
-  type ChunkPart,
-  type ChunkRange,
-  type DatasetLocation,
-  type PlannerJob,
-  type TableOptions,
+// Types of requests and answers, for services that use only this library.
+export type { BatchRequestInput, Lane, RequestTiming, TableOptions, TraceContext } from '@sconce/contracts';
+export type {
+  BatchSpec,
+  ChunkJob,
+  ChunkPart,
+  ChunkRange,
+  DatasetLocation,
+  PlannerJob,
 } from './batches/batch-contracts.ts';
 export { BatchProducer, fingerprintOf } from './batches/batch-producer.ts';
 export type { BatchProducerOptions, NewFile, SubmitBatchOptions } from './batches/batch-producer.ts';
@@ -25,13 +20,8 @@ export { PoolReporter, type PoolBacklog } from './load/worker-reports.ts';
 export type { Census, QueueCensus } from './load/queue-snapshot.ts';
 export { InferenceProducer } from './producers/inference-producer.ts';
 export type { ProducerOptions, SubmitOptions } from './producers/inference-producer.ts';
-export {
-  traceIdOf,
-  type InferenceAnswer,
-  type InferenceRequest,
-  type TraceContext,
-} from './producers/inference-request.ts';
-export type { RegistrationJob, RequestTiming } from './job-contracts.ts';
+export { traceIdOf, type InferenceAnswer, type InferenceRequest } from './producers/inference-request.ts';
+export type { RegistrationJob } from './job-contracts.ts';
 export type { IdempotencyClaim, JobRecord, JobStatus } from './records/job-records.ts';
 export { LaneConsumer } from './consumers/lane-consumer.ts';
 export type {
@@ -50,21 +40,13 @@ export {
 export { ModelStatisticsWriter, type CountAndTime, type ModelStatistics } from './records/model-statistics.ts';
 export { NoticeListener, type Notice } from './messages/notices.ts';
 export { queueConfigSchema, type QueueConfig } from './queue-config.ts';
-export {
-  MAX_DELIVERIES,
-  PLANNER_QUEUE,
-  REGISTRATION_QUEUE,
-  WEBHOOK_QUEUE,
-  laneQueueName,
-  type Lane,
-} from './queue-names.ts';
+export { MAX_DELIVERIES, PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from './queue-names.ts';
 export type { Submitter } from './records/submitter.ts';
 export type { VersionUsage } from './records/version-usage.ts';
 export { RegistrationConsumer, type RegistrationConsumerOptions } from './consumers/registration-consumer.ts';
 export { WebhookConsumer, type WebhookConsumerOptions } from './consumers/webhook-consumer.ts';
 export {
   webhookBody,
-  webhookSecretSchema,
   type WebhookEventType,
   type WebhookJob,
   type WebhookOutcome,

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { traceContextSchema, type RequestTiming } from '@sconce/contracts';
 import type { SerializedError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
 
@@ -19,7 +20,7 @@ const requestSchema = z.object({
   /** True where the answer goes to a job record, not (only) to a waiting caller. */
   durable: z.boolean(),
   /** W3C trace context of the span that enqueued it. */
-  trace: z.object({ traceparent: z.string(), tracestate: z.string().optional() }).optional(),
+  trace: traceContextSchema.optional(),
 });
 
 /**
@@ -42,24 +43,12 @@ export const registrationJobSchema = z.object({
   v: z.literal(1),
   model: z.string(),
   version: z.string(),
-  trace: z.object({ traceparent: z.string(), tracestate: z.string().optional() }).optional(),
+  trace: traceContextSchema.optional(),
 });
 
 export type InferJob = z.infer<typeof inferJobSchema>;
 export type QueuedRequest = InferJob['requests'][number];
 export type RegistrationJob = z.infer<typeof registrationJobSchema>;
-
-/** Where a request's time went, in ms: the answer carries it to the caller. */
-export interface RequestTiming {
-  /** Accepted → taken by a worker. */
-  readonly queueMs: number;
-  /** Taken → handed to a thread (waiting for others to share a run, or for a thread). */
-  readonly batchMs: number;
-  /** In the native runtime. */
-  readonly runMs: number;
-  /** Rows that shared the (last) run. */
-  readonly batchRows: number;
-}
 
 /** A request's outcome as it crosses the reply channel and the job record. */
 export type Outcome =

@@ -1,7 +1,5 @@
+import type { Lane } from '@sconce/contracts';
 import type { JobsOptions, WorkerOptions } from 'bullmq';
-
-/** `online`: someone waits for the answer. `batch`: throughput counts. One queue per pool and lane. */
-export type Lane = 'online' | 'batch';
 
 /** The BullMQ queue of a pool's lane. */
 export function laneQueueName(pool: string, lane: Lane): string {

@@ -14,7 +14,6 @@ export type {
   BatchRunner,
   BatchableModel,
   FinishedRun,
-  Lane,
   MeasuredRun,
   RunRecord,
 } from './batching/batch-request.ts';
@@ -24,4 +23,4 @@ export { checkSession } from './check-session.ts';
 export { OnnxSession, type ModelSource } from './onnx-session.ts';
 export { FORM_FILES, formTarget, saveForm, type FormTarget } from './saved-form.ts';
 export { runtimeConfigSchema, type RuntimeConfig } from './runtime-config.ts';
-export { modelFileKey, type FileDigest, type ModelFile, type Signature } from './thread-protocol.ts';
+export { modelFileKey, type FileDigest, type ModelFile } from './thread-protocol.ts';

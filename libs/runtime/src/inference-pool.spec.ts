@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { byteLength, encodeBytes, encodeSafetensors, type Tensor } from '@sconce/tensor';
+import { byteLength, encodeBytes, encodeSafetensors, type ModelSignature, type Tensor } from '@sconce/tensor';
 import { eventually, fixturePath, temporaryFolder, type FixtureModel } from '@sconce/testing';
 import { InferencePool } from './inference-pool.ts';
 import { runtimeConfigSchema } from './runtime-config.ts';
-import type { ModelFile, Signature } from './thread-protocol.ts';
+import type { ModelFile } from './thread-protocol.ts';
 
 const named = (model: string): Pick<ModelFile, 'model' | 'version' | 'key'> => ({ model, version: '1', key: model });
 
@@ -26,7 +26,7 @@ const newPool = (threads: number) => new InferencePool(runtimeConfigSchema.parse
 
 describe('InferencePool', () => {
   let pool: InferencePool;
-  const signatures = new Map<FixtureModel, Signature>();
+  const signatures = new Map<FixtureModel, ModelSignature>();
   beforeAll(async () => {
     pool = newPool(2);
     for (const name of ['affine', 'simple', 'row-mixing', 'lookup', 'every-type', 'nonzero'] as const) {

@@ -1,7 +1,7 @@
 import { BroadcastChannel } from 'node:worker_threads';
 import { Piscina, queueOptionsSymbol } from 'piscina';
 import { SconceError, deserializeError } from '@sconce/errors';
-import { byteLength, padRows, type Tensor } from '@sconce/tensor';
+import { byteLength, padRows, type ModelSignature, type Tensor } from '@sconce/tensor';
 import type { RuntimeConfig } from './runtime-config.ts';
 import { disableRuntimeTelemetry } from './runtime-telemetry.ts';
 import { RunWatch, type HungRun } from './run-watch.ts';
@@ -11,7 +11,6 @@ import type {
   FileDigest,
   ModelFile,
   SharedTensor,
-  Signature,
   ThreadNotice,
   ThreadOptions,
   ThreadReply,
@@ -37,7 +36,7 @@ export interface RunCall {
   /** At least one part; the parts' inputs agree in name, dtype and inner shape, and in all of an input that has no rows. */
   readonly parts: readonly (readonly Tensor[])[];
   /** Outputs wanted, as the model's signature describes them. */
-  readonly outputs: readonly Signature['outputs'][number][];
+  readonly outputs: readonly ModelSignature['outputs'][number][];
   /**
    * Where axis 0 of every output is the run's rows: which inputs carry rows, and how many the run has; the parts' rows are filled
    * up to that by repeating the last one. Such outputs are written to shared memory. Without it there is one part.
@@ -128,7 +127,7 @@ export class InferencePool {
   }
 
   /** Opens the file in a thread and reports its signature; keeps nothing. Throws `model_invalid`. */
-  async inspect(file: ModelFile): Promise<Signature> {
+  async inspect(file: ModelFile): Promise<ModelSignature> {
     const reply = await this.#send({ kind: 'inspect', file });
     if (reply.kind !== 'inspect') throw unexpected(reply);
     return reply.signature;

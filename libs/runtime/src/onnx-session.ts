@@ -1,10 +1,17 @@
 import { createRequire } from 'node:module';
 import type * as ortNamespace from 'onnxruntime-node';
 import { SconceError } from '@sconce/errors';
-import { bytesElements, encodeBytes, viewOf, type Datatype, type Tensor, type TensorSpec } from '@sconce/tensor';
+import {
+  bytesElements,
+  encodeBytes,
+  viewOf,
+  type Datatype,
+  type Tensor,
+  type TensorSpec,
+  type ModelSignature,
+} from '@sconce/tensor';
 import { ORT_TYPE, datatypeOf } from './ort-datatype.ts';
 import { disableRuntimeTelemetry } from './runtime-telemetry.ts';
-import type { Signature } from './thread-protocol.ts';
 
 const ort = loadBinding();
 
@@ -49,10 +56,10 @@ export type SessionOutput = Tensor;
  * settles afterwards), so it belongs into a worker thread; it is not shared between threads.
  */
 export class OnnxSession {
-  readonly signature: Signature;
+  readonly signature: ModelSignature;
   readonly #session: ortNamespace.InferenceSession;
 
-  private constructor(session: ortNamespace.InferenceSession, signature: Signature) {
+  private constructor(session: ortNamespace.InferenceSession, signature: ModelSignature) {
     this.#session = session;
     this.signature = signature;
   }

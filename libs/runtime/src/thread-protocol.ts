@@ -1,5 +1,5 @@
 import type { SerializedError } from '@sconce/errors';
-import type { Datatype, TensorSpec } from '@sconce/tensor';
+import type { Datatype, ModelSignature, TensorSpec } from '@sconce/tensor';
 
 /** The file that a thread loads. */
 export interface ModelFile {
@@ -42,12 +42,6 @@ export interface FileDigest {
   readonly path: string;
   /** Lower-case hex. */
   readonly sha256: string;
-}
-
-/** Inputs and outputs of a model; -1 in a shape is a free axis. */
-export interface Signature {
-  readonly inputs: readonly TensorSpec[];
-  readonly outputs: readonly TensorSpec[];
 }
 
 /** A tensor that lies in the task's shared buffer. */
@@ -120,7 +114,7 @@ export interface HeldModels {
 }
 
 export type ThreadReply =
-  | { readonly ok: true; readonly kind: 'inspect'; readonly signature: Signature }
+  | { readonly ok: true; readonly kind: 'inspect'; readonly signature: ModelSignature }
   | { readonly ok: true; readonly kind: 'verify' | 'load' }
   | {
       readonly ok: true;

@@ -25,6 +25,12 @@ export interface TensorSpec {
   readonly shape: readonly number[];
 }
 
+/** Inputs and outputs of a model; -1 in a shape is a free axis. */
+export interface ModelSignature {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+}
+
 /**
  * A tensor in the one form used everywhere in Sconce: raw little-endian, row-major bytes.
  *

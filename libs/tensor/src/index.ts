@@ -6,6 +6,7 @@ export {
   isDatatype,
   type Datatype,
   type FixedDatatype,
+  type ModelSignature,
   type Tensor,
   type TensorSpec,
 } from './datatype.ts';
@@ -23,7 +24,6 @@ export {
   checkInputs,
   decodeInferRequest,
   type InferRequest,
-  type InferSignature,
   type RequestedOutput,
 } from './oip-request.ts';
 export { classify } from './oip-classification.ts';

@@ -1,7 +1,7 @@
 import { checkTensor, encodeBytes } from './bytes-elements.ts';
-import { DATATYPE_BYTES, formatSpec, type Tensor, type TensorSpec } from './datatype.ts';
+import { DATATYPE_BYTES, formatSpec, type ModelSignature, type Tensor, type TensorSpec } from './datatype.ts';
 import { formatSignature } from './oip-head.ts';
-import type { InferRequest, InferSignature } from './oip-request.ts';
+import type { InferRequest } from './oip-request.ts';
 import { elementCount } from './shape.ts';
 import { requestError, tensorError } from './tensor-error.ts';
 
@@ -13,7 +13,7 @@ import { requestError, tensorError } from './tensor-error.ts';
  * is the one element. Throws 'invalid_request' where the model's signature does not allow such a request,
  * 'invalid_tensor' where the body's length does not fit.
  */
-export function decodeRawRequest(body: Uint8Array, signature: InferSignature): InferRequest {
+export function decodeRawRequest(body: Uint8Array, signature: ModelSignature): InferRequest {
   const [input] = signature.inputs;
   if (input === undefined || signature.inputs.length !== 1) {
     throw requestError(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { decodeInferRequest, type Datatype, type InferSignature } from './index.ts';
+import { decodeInferRequest, type Datatype, type ModelSignature } from './index.ts';
 
-const SIGNATURE: InferSignature = {
+const SIGNATURE: ModelSignature = {
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }],
   outputs: [
     { name: 'y', datatype: 'FP32', shape: [-1, 2] },
@@ -320,7 +320,7 @@ describe('a request is refused with', () => {
     ['BYTES', '"\\ud800"', /BYTES takes strings of well-formed Unicode/],
   ])('%s %s', (datatype, element, message) => {
     const good = { BOOL: 'true', BYTES: '""' }[datatype as string] ?? '1';
-    const signature: InferSignature = { inputs: [{ name: 'x', datatype, shape: [2, 2] }], outputs: [] };
+    const signature: ModelSignature = { inputs: [{ name: 'x', datatype, shape: [2, 2] }], outputs: [] };
     const body = (data: string) =>
       Buffer.from(`{"inputs":[{"name":"x","datatype":"${datatype}","shape":[2,2],"data":${data}}]}`);
     const flat = () => decodeInferRequest({ body: body(`[${good},${good},${element},${good}]`), signature });
@@ -363,7 +363,7 @@ describe('a request is refused with', () => {
     const data = Buffer.from(hex, 'hex');
     const parameters = { binary_data_size: data.length };
     const head = Buffer.from(JSON.stringify({ inputs: [{ name: 'x', datatype, shape: [2], parameters }] }));
-    const signature: InferSignature = { inputs: [{ name: 'x', datatype, shape: [-1] }], outputs: [] };
+    const signature: ModelSignature = { inputs: [{ name: 'x', datatype, shape: [-1] }], outputs: [] };
     const act = () => decodeInferRequest({ body: Buffer.concat([head, data]), headerLength: head.length, signature });
     expect(act).toThrow(message);
     expect(act).toThrow(expect.objectContaining({ code: 'invalid_tensor', details: { param: 'x' } }));

@@ -5,11 +5,11 @@ import {
   decodeInferRequest,
   parseInferHead,
   viewOf,
-  type InferSignature,
+  type ModelSignature,
   type Tensor,
 } from './index.ts';
 
-const SIMPLE: InferSignature = {
+const SIMPLE: ModelSignature = {
   inputs: [
     { name: 'INPUT0', datatype: 'INT32', shape: [-1, 16] },
     { name: 'INPUT1', datatype: 'INT32', shape: [-1, 16] },
@@ -21,7 +21,7 @@ const SIMPLE: InferSignature = {
 };
 
 /** A signature with one input `x`, and outputs of a number and of text. */
-const one = (datatype: Tensor['datatype'], shape: number[]): InferSignature => ({
+const one = (datatype: Tensor['datatype'], shape: number[]): ModelSignature => ({
   inputs: [{ name: 'x', datatype, shape }],
   outputs: [
     { name: 'y', datatype: 'FP32', shape: [-1, 3] },
@@ -30,7 +30,7 @@ const one = (datatype: Tensor['datatype'], shape: number[]): InferSignature => (
 });
 
 const json = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
-const decode = (value: unknown, signature: InferSignature) => decodeInferRequest({ body: json(value), signature });
+const decode = (value: unknown, signature: ModelSignature) => decodeInferRequest({ body: json(value), signature });
 const values = (tensor: Tensor | undefined) => {
   if (tensor === undefined || tensor.datatype === 'BYTES') throw new Error('expected a fixed-width tensor');
   return [...viewOf({ ...tensor, datatype: tensor.datatype })];
@@ -161,7 +161,7 @@ describe('a request with binary inputs', () => {
   });
 
   it('reads BYTES, and JSON beside binary', () => {
-    const signature: InferSignature = {
+    const signature: ModelSignature = {
       inputs: [
         { name: 's', datatype: 'BYTES', shape: [-1] },
         { name: 'n', datatype: 'UINT8', shape: [2] },
@@ -194,7 +194,7 @@ describe('a request with binary inputs', () => {
 });
 
 describe('a raw binary request', () => {
-  const raw = (hex: string, signature: InferSignature) =>
+  const raw = (hex: string, signature: ModelSignature) =>
     decodeInferRequest({ body: Buffer.from(hex, 'hex'), headerLength: 0, signature });
 
   it.each([

@@ -1,16 +1,10 @@
-import { formatSpec, type Tensor, type TensorSpec } from './datatype.ts';
+import { formatSpec, type ModelSignature, type Tensor, type TensorSpec } from './datatype.ts';
 import { isNumeric } from './oip-classification.ts';
 import { decodeTensors } from './oip-binary.ts';
 import { formatSignature, parseInferHead, type InferHead, type OipParameters, type OutputHead } from './oip-head.ts';
 import { decodeRawRequest } from './oip-raw.ts';
 import { matchesShape } from './shape.ts';
 import { describe, quote, requestError, tensorError } from './tensor-error.ts';
-
-/** A model's inputs and outputs; -1 in a shape is a free axis. */
-export interface InferSignature {
-  readonly inputs: readonly TensorSpec[];
-  readonly outputs: readonly TensorSpec[];
-}
 
 /** An output to answer, and how: as binary or as JSON, as it is or as the `classification` best classes. */
 export interface RequestedOutput {
@@ -39,7 +33,7 @@ export interface InferRequest {
 export function decodeInferRequest(request: {
   readonly body: Uint8Array;
   readonly headerLength?: number | undefined;
-  readonly signature: InferSignature;
+  readonly signature: ModelSignature;
 }): InferRequest {
   const { body, headerLength, signature } = request;
   if (headerLength === 0) return decodeRawRequest(body, signature);
@@ -47,7 +41,7 @@ export function decodeInferRequest(request: {
 }
 
 /** The second half of `decodeInferRequest`: compares a parsed head with a signature, then decodes its tensors. */
-export function bindInferHead(head: InferHead, signature: InferSignature): InferRequest {
+export function bindInferHead(head: InferHead, signature: ModelSignature): InferRequest {
   checkInputs(head.inputs, signature.inputs);
   const outputs = requestedOutputs(head, signature.outputs);
   const byName = new Map(decodeTensors(head.inputs, head.binary, 'reject').map((tensor) => [tensor.name, tensor]));

@@ -1,4 +1,5 @@
-import { FINAL_STATUSES, traceIdOf, type BatchError, type BatchRecord, type BatchStatus } from '@sconce/queue';
+import { FINAL_STATUSES, type BatchStatus } from '@sconce/contracts';
+import { traceIdOf, type BatchError, type BatchRecord } from '@sconce/queue';
 
 /** A batch as OpenAI's clients know it, and what is ours on top; times are epoch seconds. */
 export interface BatchResource {

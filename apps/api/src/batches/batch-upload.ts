@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
+import type { BatchRequestInput } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import type { BatchProducer, BatchRequestInput, FileRecord } from '@sconce/queue';
+import type { BatchProducer, FileRecord } from '@sconce/queue';
 import { fileName } from '../files/file-upload.ts';
 import { discard, isMultipart, readParts, type FormPart } from '../http/multipart-parts.ts';
 

@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiBody, ApiConsumes, ApiHeader, ApiOperation, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import * as z from 'zod';
-import { BATCH_STATUSES, batchRequestSchema } from '@sconce/queue';
+import { BATCH_STATUSES, batchRequestSchema } from '@sconce/contracts';
 import { listOf } from './files.docs.ts';
 import { V1_ERROR_SCHEMA, type SchemaObject } from './schemas.ts';
 

@@ -1,4 +1,4 @@
-import type { TraceContext } from '@sconce/queue';
+import type { TraceContext } from '@sconce/contracts';
 import { SpanKind, contextWithSpan, injectContext, type Context, type Telemetry } from '@sconce/telemetry';
 
 /** Runs `work` under the span of its enqueueing; the trace it is given goes on in the worker from there. */

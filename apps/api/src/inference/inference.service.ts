@@ -1,21 +1,14 @@
 import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
+import type { Lane, RequestTiming } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { ModelDirectory, requireRunnable, type ReadyManifest } from '@sconce/models';
-import {
-  InferenceProducer,
-  checkRowsAgree,
-  priorityOf,
-  type InferenceRequest,
-  type JobRecord,
-  type Lane,
-  type RequestTiming,
-} from '@sconce/queue';
+import { InferenceProducer, checkRowsAgree, priorityOf, type InferenceRequest, type JobRecord } from '@sconce/queue';
 import type { Context, Telemetry } from '@sconce/telemetry';
 import {
   encodeInferResponse,
   type InferRequest,
-  type InferSignature,
+  type ModelSignature,
   type OipBody,
   type RequestedOutput,
   type Tensor,
@@ -60,7 +53,7 @@ export class InferenceService {
   async prepare(
     model: string,
     version: string | undefined,
-    read: (signature: InferSignature) => InferRequest,
+    read: (signature: ModelSignature) => InferRequest,
   ): Promise<PreparedInference> {
     const manifest = await this.servedModel(model, version);
     const request = read(manifest.signature);

@@ -1,7 +1,7 @@
 import type { CsvOptions, DatasetFormat, DatasetPosition, MappedInput, OutputColumn } from '@sconce/datasets';
 import type { BatchSpec, DatasetLocation } from '@sconce/queue';
 import type { S3Settings, StorageConfig } from '@sconce/storage';
-import type { InferSignature } from '@sconce/tensor';
+import type { ModelSignature } from '@sconce/tensor';
 
 /** The dataset as it was when the batch was validated: one that has changed since is not read any further. */
 export interface PinnedDataset {
@@ -16,7 +16,7 @@ export interface ScoredModel {
   readonly name: string;
   readonly version: string;
   readonly endpoint: string;
-  readonly signature: InferSignature;
+  readonly signature: ModelSignature;
   /** Inputs whose axis 0 is rows; none where each row runs alone. */
   readonly rowInputs: readonly string[];
 }

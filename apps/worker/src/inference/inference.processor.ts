@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { RequestTiming } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
-import type { DeliveredRequest, RequestTiming } from '@sconce/queue';
+import type { DeliveredRequest } from '@sconce/queue';
 import { MicroBatcher, type RunRecord } from '@sconce/runtime';
 import {
   SpanKind,

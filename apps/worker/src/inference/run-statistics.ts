@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { ModelStatisticsWriter, type DeliveredRequest, type RequestTiming } from '@sconce/queue';
+import type { RequestTiming } from '@sconce/contracts';
+import { ModelStatisticsWriter, type DeliveredRequest } from '@sconce/queue';
 import type { FinishedRun, MicroBatcher } from '@sconce/runtime';
 import { spanOf, type Logger, type Telemetry } from '@sconce/telemetry';
 import type { WorkerConfig } from '../config.ts';

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { ModelBatch, ModelPerformance } from '@sconce/models';
+import type { ModelBatch } from '@sconce/contracts';
+import type { ModelPerformance } from '@sconce/models';
 import { machineLimits, threadsFor } from '@sconce/process';
 import { OnnxSession } from '@sconce/runtime';
 import { concatRows, rowCount, sliceRows, type Tensor } from '@sconce/tensor';

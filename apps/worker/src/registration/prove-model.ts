@@ -1,7 +1,8 @@
+import type { ModelBatch } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import { configSignature, type ModelBatch, type ModelConfig, type ModelSignature } from '@sconce/models';
+import { configSignature, type ModelConfig } from '@sconce/models';
 import { proveBatchAxis, tensorDeviation, type BatchFinding } from '@sconce/runtime';
-import { encodeSafetensors, type CallCase, type Tensor, type TensorSpec } from '@sconce/tensor';
+import { encodeSafetensors, type CallCase, type ModelSignature, type Tensor, type TensorSpec } from '@sconce/tensor';
 import type { LoadedArtifact } from './load-artifact.ts';
 
 /** What is known of a model once it has been run. */

@@ -1,5 +1,7 @@
+import type { ModelBatch } from '@sconce/contracts';
 import type { SerializedError } from '@sconce/errors';
-import type { ModelBatch, ModelConfig, ModelParity, ModelPerformance, ModelSignature } from '@sconce/models';
+import type { ModelConfig, ModelParity, ModelPerformance } from '@sconce/models';
+import type { ModelSignature } from '@sconce/tensor';
 
 /** What a registration process is asked to do. Paths are of this machine. */
 export type RegistrationTask =

@@ -4,7 +4,7 @@ import {
   concatRows,
   parseInferHead,
   type InferRequest,
-  type InferSignature,
+  type ModelSignature,
   type Tensor,
 } from '@sconce/tensor';
 import { shown } from '../dataset-error.ts';
@@ -31,7 +31,7 @@ export interface RequestGroup {
 
 /** What a model takes, for lines that ask it. */
 export interface RequestModel {
-  readonly signature: InferSignature;
+  readonly signature: ModelSignature;
   /** Inputs whose axis 0 is rows; none where each request has to run alone. */
   readonly rowInputs: ReadonlySet<string>;
   /** What a line's `url` has to be. */

@@ -1,99 +1,5 @@
 import * as z from 'zod';
-import { webhookSecretSchema } from '../webhooks/webhook-contracts.ts';
-
-/**
- * A batch's life: `validating` → `in_progress` → `finalizing` → `completed`; to `failed` from the first three, to `expired` and (by way
- * of `cancelling`) `cancelled` from any that is not final. A retry leads from a final state back to `in_progress`.
- */
-export const BATCH_STATUSES = [
-  'validating',
-  'in_progress',
-  'finalizing',
-  'completed',
-  'failed',
-  'expired',
-  'cancelling',
-  'cancelled',
-] as const;
-
-export type BatchStatus = (typeof BATCH_STATUSES)[number];
-
-/** States that a batch leaves only by a retry. */
-export const FINAL_STATUSES = ['completed', 'failed', 'expired', 'cancelled'] as const satisfies BatchStatus[];
-
-export const BATCH_FORMATS = ['csv', 'jsonl', 'parquet', 'arrow', 'npy'] as const;
-
-const MAX_METADATA = 16;
-const MAX_COLUMNS_SAID = 100_000;
-const name = z.string().min(1).max(512);
-
-/** Where an input's values come from. */
-const inputSource = z.union([name, z.array(name).min(1).max(MAX_COLUMNS_SAID), z.strictObject({ value: z.unknown() })]);
-
-const outputSelection = z.strictObject({
-  from: name.optional(),
-  name: name.optional(),
-  transform: z.enum(['none', 'argmax', 'softmax', 'top_k']).optional(),
-  k: z.int().min(1).max(10_000).optional(),
-});
-
-/** How a table's columns become the model's inputs, and its outputs columns. */
-export const tableSchema = z.strictObject({
-  /** Columns of each input; those that are not said are found by name. */
-  inputs: z.record(name, inputSource).optional(),
-  /** Columns of the results; every output as it is where nothing is said. */
-  outputs: z.array(outputSelection).min(1).max(1_000).optional(),
-  /** Columns of the input that the results repeat in front. */
-  pass_through: z.array(name).max(1_000).optional(),
-  /** Format of the results; default the input's. */
-  output_format: z.enum(BATCH_FORMATS).optional(),
-  /** How CSV is read and written. */
-  csv: z.strictObject({ delimiter: z.string().length(1).optional(), header: z.boolean().optional() }).optional(),
-  /** Whether NaN and infinities among the inputs are values; else a row that has one goes to the error file. */
-  allow_non_finite: z.boolean().optional(),
-});
-
-export type TableOptions = z.infer<typeof tableSchema>;
-
-const common = {
-  /** Share of bad rows beyond which the batch fails; default 1: never. */
-  max_error_rate: z.number().min(0).max(1).optional(),
-  /** 1 (first) to 255 among batches of a pool; default 128. */
-  priority: z.int().min(1).max(255).optional(),
-  completion_window: z
-    .string()
-    .regex(/^[1-9]\d{0,4}[smhd]$/, 'a number with s, m, h or d behind it, such as "24h"')
-    .default('24h'),
-  metadata: z
-    .record(z.string().min(1).max(64), z.string().max(512))
-    .refine((pairs) => Object.keys(pairs).length <= MAX_METADATA, `at most ${MAX_METADATA} pairs`)
-    .nullish(),
-  output_expires_after: z
-    .strictObject({ anchor: z.literal('created_at'), seconds: z.int().min(3_600).max(31_536_000) })
-    .optional(),
-  webhook: z.strictObject({ url: z.string().max(2_048), secret: webhookSecretSchema }).optional(),
-};
-
-/**
- * A batch as it is asked for, over HTTP or without: OpenAI's form (`endpoint` and a file of request lines), or ours (`model` and a
- * table). The dataset is a file that was uploaded, or a place that the operator allows.
- */
-export const batchRequestSchema = z.strictObject({
-  input_file_id: z.string().max(100).optional(),
-  /** `file:///…` or `s3://…`, beneath one of the roots that the operator allows. */
-  input_url: z.string().max(2_048).optional(),
-  /** `/v2/models/{model}/infer` or `/v2/models/{model}/versions/{version}/infer`. */
-  endpoint: z.string().max(400).optional(),
-  model: z.string().max(300).optional(),
-  version: z.string().max(100).optional(),
-  format: z.enum(BATCH_FORMATS).optional(),
-  ...tableSchema.shape,
-  ...common,
-});
-
-export type BatchRequest = z.infer<typeof batchRequestSchema>;
-/** As a caller writes it: without the defaults. */
-export type BatchRequestInput = z.input<typeof batchRequestSchema>;
+import type { BatchFormat, TableOptions, TraceContext } from '@sconce/contracts';
 
 /** Where a dataset is. */
 export const datasetLocationSchema = z.discriminatedUnion('kind', [
@@ -117,7 +23,7 @@ export interface BatchSpec {
   readonly input: DatasetLocation;
   /** Name of the input, for the names of what comes of it. */
   readonly inputName: string;
-  readonly format: (typeof BATCH_FORMATS)[number];
+  readonly format: BatchFormat;
   readonly table: TableOptions;
   readonly maxErrorRate: number;
   readonly priority: number;
@@ -125,7 +31,7 @@ export interface BatchSpec {
   readonly metadata?: Readonly<Record<string, string>>;
   readonly outputTtlSeconds?: number;
   readonly webhook?: { readonly url: string; readonly secret: string };
-  readonly trace?: { readonly traceparent: string; readonly tracestate?: string };
+  readonly trace?: TraceContext;
 }
 
 /** The contract of `sconce.planner`: sees a batch through, from validation to the files of its results. */

@@ -1,5 +1,6 @@
+import type { BatchStatus } from '@sconce/contracts';
 import type { SerializedError } from '@sconce/errors';
-import type { BatchSpec, BatchStatus } from './batch-contracts.ts';
+import type { BatchSpec } from './batch-contracts.ts';
 
 /** What was wrong with a batch as a whole; `line` is the row at fault where there is one, from 1. */
 export interface BatchError {

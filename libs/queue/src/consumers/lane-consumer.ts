@@ -1,22 +1,17 @@
 import { DelayedError, Worker, UnrecoverableError, WaitingError, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
+import type { Lane, RequestTiming } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
 import { chunkJobSchema, type ChunkJob } from '../batches/batch-contracts.ts';
-import {
-  inferJobSchema,
-  type InferJob,
-  type Outcome,
-  type QueuedRequest,
-  type RequestTiming,
-} from '../job-contracts.ts';
+import { inferJobSchema, type InferJob, type Outcome, type QueuedRequest } from '../job-contracts.ts';
 import { handBack, isOfNewerRelease, leaveToNewerRelease, putBack } from './hand-back.ts';
 import { JobRecords } from '../records/job-records.ts';
 import { Keys } from '../redis/keys.ts';
 import { publishNotice, type Notice } from '../messages/notices.ts';
 import { dropPayload, readPayload } from '../messages/payload-store.ts';
 import type { QueueConfig } from '../queue-config.ts';
-import { MAX_DELIVERIES, QUEUE_OPTIONS, laneQueueName, type Lane } from '../queue-names.ts';
+import { MAX_DELIVERIES, QUEUE_OPTIONS, laneQueueName } from '../queue-names.ts';
 import { connectRedis, disconnectCopies } from '../redis/redis-connection.ts';
 import { closeWorker } from './close-worker.ts';
 import { ReplyWriter } from '../messages/reply-channel.ts';

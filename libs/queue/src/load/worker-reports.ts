@@ -1,13 +1,12 @@
 import type { Redis } from 'ioredis';
+import { LANES, type Lane } from '@sconce/contracts';
 import { chunkMsLeft } from './remaining-work.ts';
 import type { BatchRecord } from '../batches/batch-record.ts';
-import type { Lane } from '../queue-names.ts';
 import { laneQueueName } from '../queue-names.ts';
 import { Keys } from '../redis/keys.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { closeRedis, connectRedis, farewell, onRedis } from '../redis/redis-connection.ts';
 
-const LANES: readonly Lane[] = ['online', 'batch'];
 const REPORT_MS = 5_000;
 /** How long a worker's word holds. */
 const FRESH_MS = 20_000;

@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis';
+import type { RequestTiming } from '@sconce/contracts';
 import { deserializeError, type SerializedError } from '@sconce/errors';
 import { decodeFrame, encodeFrame, type Tensor } from '@sconce/tensor';
-import type { Outcome, RequestTiming } from '../job-contracts.ts';
+import type { Outcome } from '../job-contracts.ts';
 
 /** A reply stream outlives its reader by this much, seconds: then what nobody reads is gone. */
 const STREAM_TTL_SECONDS = 120;

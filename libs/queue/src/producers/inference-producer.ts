@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import type { Lane } from '@sconce/contracts';
 import type { BatchRecord } from '../batches/batch-record.ts';
 import { SconceError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
@@ -19,7 +20,7 @@ import { publishNotice, type Notice } from '../messages/notices.ts';
 import { OnlineRequests } from './online-requests.ts';
 import { packPayload } from '../messages/payload-store.ts';
 import type { QueueConfig } from '../queue-config.ts';
-import { laneQueueName, type Lane } from '../queue-names.ts';
+import { laneQueueName } from '../queue-names.ts';
 import { poolBacklog, type PoolBacklog } from '../load/worker-reports.ts';
 import { takeCensus, type Census } from '../load/queue-snapshot.ts';
 import { closeRedis, connectRedis, farewell, onRedis } from '../redis/redis-connection.ts';

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { Lane } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { startRedisServer } from '@sconce/redis-server';
 import type { Tensor } from '@sconce/tensor';
@@ -8,7 +9,7 @@ import { InferenceProducer } from './inference-producer.ts';
 import type { InferenceRequest } from './inference-request.ts';
 import { LaneConsumer, type DeliveredRequest, type RequestHandler } from '../consumers/lane-consumer.ts';
 import { NoticeListener } from '../messages/notices.ts';
-import { MAX_DELIVERIES, type Lane } from '../queue-names.ts';
+import { MAX_DELIVERIES } from '../queue-names.ts';
 import { queueConfigSchema, type QueueConfig } from '../queue-config.ts';
 
 // Producer and consumer over a real Redis: what a caller sees of the queue.

@@ -1,11 +1,6 @@
+import type { RequestTiming, TraceContext } from '@sconce/contracts';
 import type { Tensor } from '@sconce/tensor';
-import type { QueuedRequest, RequestTiming } from '../job-contracts.ts';
-
-/** W3C trace context to continue. */
-export interface TraceContext {
-  readonly traceparent: string;
-  readonly tracestate?: string;
-}
+import type { QueuedRequest } from '../job-contracts.ts';
 
 /** The id of the trace that is recorded; undefined where none is. */
 export function traceIdOf(trace: TraceContext | undefined): string | undefined {

@@ -1,12 +1,13 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import type { Lane } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { BacklogGauge } from './backlog-gauge.ts';
 import type { InferJob, RegistrationJob } from '../job-contracts.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { StoredPayload } from '../messages/payload-store.ts';
 import { notePool } from '../load/queue-snapshot.ts';
-import { QUEUE_OPTIONS, REGISTRATION_QUEUE, laneQueueName, type Lane, type QueueKind } from '../queue-names.ts';
+import { QUEUE_OPTIONS, REGISTRATION_QUEUE, laneQueueName, type QueueKind } from '../queue-names.ts';
 import { onRedis } from '../redis/redis-connection.ts';
 import { setPieces } from '../library-internals/set-pieces.ts';
 

@@ -1,12 +1,13 @@
+import type { BatchAxis, TraceContext } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import { checkInputs, checkTensor, type InferSignature, type Tensor } from '@sconce/tensor';
-import type { InferenceRequest, TraceContext } from './inference-request.ts';
+import { checkInputs, checkTensor, type ModelSignature, type Tensor } from '@sconce/tensor';
+import type { InferenceRequest } from './inference-request.ts';
 
 const MAX_PRIORITY = 255;
 
 /** What of a model's batch axis a request is checked by. */
 export interface RequestBatch {
-  readonly axis: 'dynamic' | 'locked' | 'none';
+  readonly axis: BatchAxis;
   /** Inputs whose axis 0 is the rows; all of them where it is not said. */
   readonly inputs?: readonly string[] | undefined;
 }
@@ -16,7 +17,7 @@ export interface RequestableModel {
   readonly name: string;
   readonly version: string;
   readonly pool: string;
-  readonly signature: InferSignature;
+  readonly signature: ModelSignature;
   readonly batch?: RequestBatch | undefined;
 }
 

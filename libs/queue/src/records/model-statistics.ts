@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { RequestTiming } from '../job-contracts.ts';
+import type { RequestTiming } from '@sconce/contracts';
 import { Keys } from '../redis/keys.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { closeRedis, connectRedis, farewell } from '../redis/redis-connection.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { webhookBody, webhookJobSchema, webhookSecretSchema, type WebhookJob } from './webhook-contracts.ts';
+import { webhookSecretSchema } from '@sconce/contracts';
+import { webhookBody, webhookJobSchema, type WebhookJob } from './webhook-contracts.ts';
 
 const JOB: WebhookJob = {
   v: 1,

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { traceContextSchema, webhookSecretSchema } from '@sconce/contracts';
 
 /** What webhooks tell: that a batch has reached a final state. The names are OpenAI's. */
 export const WEBHOOK_EVENT_TYPES = ['batch.completed', 'batch.failed', 'batch.expired', 'batch.cancelled'] as const;
@@ -7,17 +8,6 @@ export type WebhookEventType = (typeof WEBHOOK_EVENT_TYPES)[number];
 
 /** An event names what it is about, and leaves the rest to be fetched. */
 const MAX_DATA_CHARS = 16_384;
-
-/**
- * A signing secret as Standard Webhooks has it: `whsec_` and 16 to 128 characters of base64, with its padding (24 bytes or more are
- * advised). What decoders make of any other base64 differs from one to the next, and so would the signatures.
- */
-export const webhookSecretSchema = z
-  .string()
-  .regex(
-    /^whsec_(?=[A-Za-z0-9+/=]{16,128}$)(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/,
-    '"whsec_" and padded base64, as Standard Webhooks has it',
-  );
 
 /** The contract of `sconce.webhooks`: one event to one receiver. */
 export const webhookJobSchema = z.object({
@@ -34,7 +24,7 @@ export const webhookJobSchema = z.object({
   url: z.string(),
   secret: webhookSecretSchema,
   /** W3C trace context of the span that the event belongs to. */
-  trace: z.object({ traceparent: z.string(), tracestate: z.string().optional() }).optional(),
+  trace: traceContextSchema.optional(),
 });
 
 export type WebhookJob = z.infer<typeof webhookJobSchema>;

@@ -1,16 +1,17 @@
 import type { ErrorCode } from '@sconce/errors';
-import type { Tensor, TensorSpec } from '@sconce/tensor';
+import type { BatchAxis, Lane } from '@sconce/contracts';
+import type { ModelSignature, Tensor, TensorSpec } from '@sconce/tensor';
 import type { RunCall, RunResult } from '../inference-pool.ts';
-import type { ModelFile, Signature, ThreadTiming } from '../thread-protocol.ts';
+import type { ModelFile, ThreadTiming } from '../thread-protocol.ts';
 
 /** A model as the batcher sees it. */
 export interface BatchableModel {
   readonly name: string;
   readonly version: string;
   readonly file: ModelFile;
-  readonly signature: Signature;
+  readonly signature: ModelSignature;
   /** `dynamic`: rows may share a run with any others; `locked`: so many of them only; `none`: each request runs alone, uncut. */
-  readonly axis: 'dynamic' | 'locked' | 'none';
+  readonly axis: BatchAxis;
   /** Inputs whose axis 0 is the rows; runs are shared only by requests that have the same in all others. None for `none`. */
   readonly rowInputs: ReadonlySet<string>;
   /** Most rows in one run; the very number of a `locked` model, whose runs are filled up by repeating the last row. */
@@ -34,9 +35,6 @@ export interface MeasuredRun {
   readonly latencyMs: number;
 }
 
-/** `online` runs before `batch` whenever both wait. */
-export type Lane = 'online' | 'batch';
-
 /** Requests that say nothing have this one; 1 comes first. */
 export const DEFAULT_PRIORITY = 128;
 
@@ -46,6 +44,7 @@ export interface BatchRequest {
   readonly inputs: readonly Tensor[];
   /** Outputs wanted. */
   readonly outputs: readonly TensorSpec[];
+  /** `online` runs before `batch` whenever both wait. */
   readonly lane: Lane;
   /**
    * Rows of each run, counted from the request's first: its runs are then shared with no other request and cut nowhere else, so that the

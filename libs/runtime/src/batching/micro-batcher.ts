@@ -1,7 +1,8 @@
+import type { Lane } from '@sconce/contracts';
 import { SconceError, toSconceError } from '@sconce/errors';
 import { sliceRows, type Tensor, type TensorSpec } from '@sconce/tensor';
 import type { RunResult } from '../inference-pool.ts';
-import type { BatchReply, BatchRequest, BatchRunner, BatchableModel, FinishedRun, Lane } from './batch-request.ts';
+import type { BatchReply, BatchRequest, BatchRunner, BatchableModel, FinishedRun } from './batch-request.ts';
 import { Line, lineKey } from './line.ts';
 import { ModelShares, type ModelShare } from './model-share.ts';
 import { Pending, type Piece } from './pending.ts';

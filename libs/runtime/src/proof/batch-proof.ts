@@ -1,6 +1,6 @@
+import type { BatchAxis } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import type { Datatype, Tensor } from '@sconce/tensor';
-import type { Signature } from '../thread-protocol.ts';
+import type { Datatype, Tensor, ModelSignature } from '@sconce/tensor';
 import { isTelling, rowDeviation } from './compare-rows.ts';
 import { pickRows, probeRows, probeShapes, type ProbeExamples, type ProbeShape } from './probe-inputs.ts';
 import { perturbed } from './seeded-tensors.ts';
@@ -8,7 +8,7 @@ import { perturbed } from './seeded-tensors.ts';
 /** A model that can be run for proof. */
 export interface ProvableModel {
   /** As the runtime gives it: -1 is a free axis. */
-  readonly signature: Signature;
+  readonly signature: ModelSignature;
   /** One session call; all outputs in the signature's order. @throws SconceError `inference_failed`. */
   run(inputs: readonly Tensor[]): Promise<readonly Tensor[]>;
 }
@@ -33,7 +33,7 @@ export interface BatchHints {
 
 /** What the proof found; `evidence` is for people. */
 export interface BatchFinding {
-  readonly axis: 'dynamic' | 'locked' | 'none';
+  readonly axis: BatchAxis;
   /** Rows of a run, where `axis` is `locked`. */
   readonly size?: number;
   readonly evidence: string;

@@ -1,5 +1,4 @@
-import { sliceRows, viewOf, type Tensor, type TensorSpec } from '@sconce/tensor';
-import type { Signature } from '../thread-protocol.ts';
+import { sliceRows, viewOf, type Tensor, type TensorSpec, type ModelSignature } from '@sconce/tensor';
 import { isFloat, seededTensor, type ValueRange } from './seeded-tensors.ts';
 
 /** Shapes and value ranges on which a model may run: everything about a probe but its rows. */
@@ -35,7 +34,7 @@ const RANGES: readonly ValueRange[] = [
 const COUNTS = { from: 1, below: 4 };
 
 /** A call of `rows` seeded rows; row `i` of every call with one seed is the same row. */
-export function probeRows(signature: Signature, shape: ProbeShape, rows: number, seed: number): Tensor[] {
+export function probeRows(signature: ModelSignature, shape: ProbeShape, rows: number, seed: number): Tensor[] {
   return signature.inputs.map((spec, index) => {
     const sizes = shape.shapes[index] ?? [];
     const [, ...inner] = sizes;
@@ -56,7 +55,7 @@ export function pickRows(inputs: readonly Tensor[], shape: ProbeShape, rows: rea
 
 /** Every shape worth trying, the likeliest first. */
 export function* probeShapes(
-  signature: Signature,
+  signature: ModelSignature,
   rowInputs: ReadonlySet<string>,
   examples: ProbeExamples,
 ): Generator<ProbeShape> {
