@@ -14,6 +14,7 @@ const PERMISSIVE = [
   'MIT',
   'Python-2.0',
   'Unlicense',
+  'Zlib',
 ];
 /** Of tools alone: nothing of them is in what is handed on. */
 const TOOLS_ONLY = ['CC-BY-3.0', 'CC-BY-4.0', 'MPL-2.0'];

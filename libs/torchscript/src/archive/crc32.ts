@@ -10,10 +10,10 @@ function makeTable(): Uint32Array {
   return table;
 }
 
-/** CRC-32 as zip files hold it (IEEE 802.3, reflected), as an unsigned integer. */
+/** CRC-32 as in zip files (IEEE 802.3, reflected), as an unsigned integer. ADR 23 says why it is not from a library. */
 export function crc32(bytes: Uint8Array): number {
   let crc = 0xffffffff;
-  // Weights are read through this: an index is several times as fast as an iterator.
+  // This also runs over weights. An index is several times as fast as an iterator here.
   for (let i = 0, end = bytes.length; i < end; i++) {
     crc = (crc >>> 8) ^ (TABLE[(crc ^ (bytes[i] as number)) & 0xff] as number);
   }

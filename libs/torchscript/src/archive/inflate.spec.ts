@@ -43,15 +43,23 @@ describe('inflate', () => {
     ['bytes behind the end', Uint8Array.from([...deflated, 0]), text.length, /left over/],
     ['a bomb', deflateRawSync(new Uint8Array(1_000_000)), 10, /more bytes/],
     ['a size no deflate data can have', deflated, 2 ** 40, /cannot have as many/],
-    ['an unknown block', Uint8Array.of(7), 0, /no known kind/],
-    ['a stored block of two lengths', Uint8Array.of(1, 1, 0, 0, 0, 65), 1, /two lengths/],
+    ['an unknown block', Uint8Array.of(7), 0, /invalid block type/],
+    ['a stored block of two lengths', Uint8Array.of(1, 1, 0, 0, 0, 65), 1, /invalid stored block lengths/],
     ['a stored block that is cut off', Uint8Array.of(1, 2, 0, 0xfd, 0xff, 65), 2, /cut off/],
     ['nothing', new Uint8Array(0), 0, /cut off/],
     // Fixed codes: length 3 at distance 1, with nothing before.
-    ['a distance before the begin', Uint8Array.of(0x03, 0x02, 0), 3, /before the begin/],
+    ['a distance before the begin', Uint8Array.of(0x03, 0x02, 0), 3, /invalid distance too far back/],
   ])('refuses %s', (_, data, length, message) => {
     expect(() => inflate(data, length, 'code/a.py')).toThrow(message);
     expect(() => inflate(data, length, 'code/a.py')).toThrow(expect.objectContaining({ code: 'model_invalid' }));
+  });
+
+  it('stops at the declared length, however much a bomb holds', () => {
+    const piece = deflateRawSync(Buffer.alloc(64 * 2 ** 20), { finishFlush: constants.Z_SYNC_FLUSH });
+    const bomb = Uint8Array.from(Buffer.concat([...Array<Buffer>(64).fill(piece), deflateRawSync('')]));
+    const before = process.memoryUsage().arrayBuffers;
+    expect(() => inflate(bomb, 10, 'r')).toThrow(/more bytes/);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 20);
   });
 
   it('refuses data cut off anywhere', () => {
