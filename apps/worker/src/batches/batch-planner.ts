@@ -11,7 +11,7 @@ import {
 } from '@sconce/queue';
 import type { BatchableModel } from '@sconce/runtime';
 import { traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
-import { ServedModels } from '../inference/served-models.ts';
+import { ServedModels, type ModelFinder } from '../inference/served-models.ts';
 import { LOGGER, TELEMETRY } from '../tokens.ts';
 import { BatchNotices } from './batch-notices.ts';
 import { BatchResults, type BatchEnd } from './batch-results.ts';
@@ -49,7 +49,7 @@ export class BatchPlanner {
   constructor(
     @Inject(BatchWork) private readonly work: BatchWork,
     @Inject(DatasetThreads) private readonly threads: DatasetThreads,
-    @Inject(ServedModels) private readonly models: ServedModels,
+    @Inject(ServedModels) private readonly models: ModelFinder,
     @Inject(ChunkProcessor) private readonly chunks: ChunkProcessor,
     @Inject(BatchResults) private readonly results: BatchResults,
     @Inject(LOGGER) private readonly logger: Logger,

@@ -25,7 +25,7 @@ export class BatchResults {
     @Inject(BatchWork) private readonly work: BatchWork,
     @Inject(DatasetThreads) private readonly threads: DatasetThreads,
     @Inject(BLOB_STORE) private readonly store: BlobStore,
-    @Inject(CONFIG) private readonly config: WorkerConfig,
+    @Inject(CONFIG) private readonly config: Pick<WorkerConfig, 'queue'>,
   ) {}
 
   /** Ends a batch with the results there are. False where another planner has it now. */

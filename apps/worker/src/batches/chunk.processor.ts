@@ -3,7 +3,7 @@ import { ERROR_POLICY, SconceError, toSconceError, type SerializedError } from '
 import { BatchWork, type BatchRecord, type ChunkJob, type ChunkPart, type DeliveredChunk } from '@sconce/queue';
 import { MicroBatcher } from '@sconce/runtime';
 import { spanOf, traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
-import { ServedModels } from '../inference/served-models.ts';
+import { ServedModels, type ModelFinder } from '../inference/served-models.ts';
 import type { WorkerConfig } from '../config.ts';
 import { CONFIG, LOGGER, TELEMETRY } from '../tokens.ts';
 import { RunTally, traceChunk } from './batch-trace.ts';
@@ -53,11 +53,11 @@ export class ChunkProcessor {
   constructor(
     @Inject(BatchWork) private readonly work: BatchWork,
     @Inject(DatasetThreads) private readonly threads: DatasetThreads,
-    @Inject(ServedModels) private readonly models: ServedModels,
+    @Inject(ServedModels) private readonly models: ModelFinder,
     @Inject(MicroBatcher) private readonly batcher: MicroBatcher,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
     @Inject(LOGGER) private readonly logger: Logger,
-    @Inject(CONFIG) config: WorkerConfig,
+    @Inject(CONFIG) config: { readonly runtime: Pick<WorkerConfig['runtime'], 'threads'> },
   ) {
     this.slots = chunkSlots(config.runtime.threads);
   }

@@ -14,6 +14,9 @@ import { RegistrationProcessor, targetOf } from '../registration/registration.pr
 import { CONFIG, LOGGER } from '../tokens.ts';
 import type { WorkerConfig } from '../config.ts';
 
+/** Finds what the batcher and the threads need of a model version. */
+export type ModelFinder = Pick<ServedModels, 'find'>;
+
 /** From a model's name to what the batcher and the threads need of it. */
 @Injectable()
 export class ServedModels {

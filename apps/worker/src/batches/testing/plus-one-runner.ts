@@ -36,7 +36,8 @@ export class PlusOneRunner implements BatchRunner {
 
   async run({ parts }: RunCall): Promise<RunResult> {
     const { data } = concatRows(parts.map(([x]) => x as Tensor));
-    const rows = [...new Float32Array(data.slice().buffer)];
+    // Not `slice`: of a Buffer it would be a view.
+    const rows = [...new Float32Array(new Uint8Array(data).buffer)];
     this.runs.push(rows);
     await this.#held?.promise;
     if (rows.some((value) => value < 0)) throw new SconceError('inference_failed', 'x is negative');
