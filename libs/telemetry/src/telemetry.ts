@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
 import { context, propagation, trace, type Meter, type Tracer } from '@opentelemetry/api';
 import { resourceFromAttributes, type Resource } from '@opentelemetry/resources';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
@@ -11,6 +10,7 @@ import {
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace-node';
 import { ATTR_SERVICE_INSTANCE_ID, ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions';
+import { withTimeout } from '@sconce/process/time';
 import type { Logger } from './logger.ts';
 import { CONTENT_TYPES, formatFor, writeExposition, type ExpositionFormat } from './metrics/exposition.ts';
 import { observeProcess } from './metrics/observe-process.ts';
@@ -81,11 +81,7 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   let ended: Promise<void> | undefined;
   const end = async (): Promise<void> => {
     stopObserving();
-    const bound = new AbortController();
-    const flushed = Promise.allSettled([tracerProvider.shutdown(), meterProvider.shutdown()]);
-    const late = delay(shutdownTimeoutMs, undefined, { signal: bound.signal }).catch(() => undefined);
-    await Promise.race([flushed, late]);
-    bound.abort();
+    await withTimeout(Promise.allSettled([tracerProvider.shutdown(), meterProvider.shutdown()]), shutdownTimeoutMs);
     trace.disable();
     context.disable();
     propagation.disable();
