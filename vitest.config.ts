@@ -14,8 +14,19 @@ export default defineConfig({
         ssr,
         test: {
           name: 'unit',
-          include: ['{libs,apps,tools}/**/*.spec.ts'],
+          include: ['{libs,apps}/**/*.spec.ts'],
           exclude: ['**/node_modules/**', '**/dist/**'],
+          testTimeout: 20_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        resolve,
+        ssr,
+        test: {
+          name: 'tools',
+          include: ['tools/**/*.spec.ts'],
           testTimeout: 20_000,
           hookTimeout: 30_000,
         },
