@@ -1,6 +1,6 @@
-/** Every error code of the product, by family. A new code needs a line in ERROR_POLICY or it does not compile. */
+/** Every error code of the product, by family. A new code needs a line in `ERROR_POLICY`, or the code does not compile. */
 export type ErrorCode =
-  // input: the caller can mend it
+  // input: the caller can correct it
   | 'invalid_request'
   | 'unauthenticated'
   | 'forbidden'
@@ -20,7 +20,7 @@ export type ErrorCode =
   | 'job_not_finished'
   | 'batch_not_finished'
   | 'job_cancelled'
-  // model: the file is at fault
+  // model: the model file is wrong
   | 'model_invalid'
   | 'model_not_ready'
   | 'parity_failed'
@@ -30,48 +30,49 @@ export type ErrorCode =
   | 'queue_full'
   | 'deadline_exceeded'
   | 'shutting_down'
-  // inference: the run is at fault
+  // inference: a run failed
   | 'inference_failed'
   | 'thread_crashed'
   | 'worker_lost'
-  // dependency: something beside us is down
+  // dependency: Redis, the blob store or the server does not answer
   | 'redis_unavailable'
   | 'storage_unavailable'
   | 'server_unreachable'
-  // invariant: we are at fault
+  // invariant: a fault in Sconce itself
   | 'internal';
 
-/** What the edges do with an error: the API answers `http`, the worker reads `retry`, both log at `logLevel`. */
+/** How an error is handled: the API answers with `http`, the worker reads `retry`, both log at `logLevel`. */
 export interface ErrorPolicy {
   /** HTTP status of the answer. */
   readonly http: number;
-  /** Whether a queue job that failed so is run again. */
+  /** Whether a queue job that failed with this error is run again. */
   readonly retry: 'never' | 'backoff';
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
-const caller = (http: number): ErrorPolicy => ({ http, retry: 'never', logLevel: 'debug' });
+const callerError = (http: number): ErrorPolicy => ({ http, retry: 'never', logLevel: 'debug' });
 
+/** The policy of every error code. The API's error filter and the worker's consumers only read it. */
 export const ERROR_POLICY: Readonly<Record<ErrorCode, ErrorPolicy>> = {
-  invalid_request: caller(400),
-  unauthenticated: caller(401),
-  forbidden: caller(403),
-  invalid_tensor: caller(400),
-  invalid_dataset: caller(422),
-  payload_too_large: caller(413),
-  unsupported_media_type: caller(415),
-  unsupported: caller(501),
-  not_found: caller(404),
-  model_not_found: caller(404),
-  job_not_found: caller(404),
-  batch_not_found: caller(404),
-  file_not_found: caller(404),
-  version_exists: caller(409),
-  version_in_use: caller(409),
-  idempotency_conflict: caller(422),
-  job_not_finished: caller(409),
-  batch_not_finished: caller(409),
-  job_cancelled: caller(409),
+  invalid_request: callerError(400),
+  unauthenticated: callerError(401),
+  forbidden: callerError(403),
+  invalid_tensor: callerError(400),
+  invalid_dataset: callerError(422),
+  payload_too_large: callerError(413),
+  unsupported_media_type: callerError(415),
+  unsupported: callerError(501),
+  not_found: callerError(404),
+  model_not_found: callerError(404),
+  job_not_found: callerError(404),
+  batch_not_found: callerError(404),
+  file_not_found: callerError(404),
+  version_exists: callerError(409),
+  version_in_use: callerError(409),
+  idempotency_conflict: callerError(422),
+  job_not_finished: callerError(409),
+  batch_not_finished: callerError(409),
+  job_cancelled: callerError(409),
   model_invalid: { http: 422, retry: 'never', logLevel: 'warn' },
   model_not_ready: { http: 503, retry: 'never', logLevel: 'info' },
   parity_failed: { http: 422, retry: 'never', logLevel: 'warn' },

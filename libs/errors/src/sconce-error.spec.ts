@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ERROR_POLICY, SconceError, deserializeError, toSconceError } from './index.ts';
 
 describe('SconceError', () => {
-  it('crosses JSON with code, message and details, and leaves the cause behind', () => {
+  it('keeps code, message and details in JSON, and drops the cause', () => {
     const error = new SconceError('invalid_tensor', 'x is wrong', { details: { param: 'x' }, cause: new Error('why') });
     const back = deserializeError(JSON.parse(JSON.stringify(error)));
     expect(back).toBeInstanceOf(SconceError);
@@ -19,7 +19,7 @@ describe('SconceError', () => {
     expect(deserializeError(value)).toMatchObject({ code, message });
   });
 
-  it('keeps a SconceError as it is and wraps anything else with its cause', () => {
+  it('returns a SconceError unchanged and makes any other value the cause of a new one', () => {
     const own = new SconceError('queue_full', 'full');
     expect(toSconceError(own)).toBe(own);
     const foreign = new TypeError('x');
@@ -27,7 +27,7 @@ describe('SconceError', () => {
     expect(toSconceError('text').message).toBe('text');
   });
 
-  it('answers what the caller can mend with 4xx, and never retries it', () => {
+  it('gives errors that the caller can correct a 4xx status and no retry', () => {
     for (const code of ['invalid_request', 'invalid_tensor', 'model_not_found', 'queue_full'] as const) {
       expect(ERROR_POLICY[code].http).toBeGreaterThanOrEqual(400);
       expect(ERROR_POLICY[code].http).toBeLessThan(500);

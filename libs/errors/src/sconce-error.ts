@@ -2,7 +2,7 @@ import { ERROR_POLICY, type ErrorCode } from './error-policy.ts';
 
 /**
  * Machine-readable context of an error. JSON values only: it crosses threads, Redis and HTTP.
- * `param` names the offending input, field or header; the API shows it to clients.
+ * `param` names the wrong input, field or header; the API shows it to clients.
  */
 export interface ErrorDetails {
   readonly param?: string;
@@ -19,7 +19,7 @@ export interface SerializedError {
 /**
  * The only error type that Sconce's own code throws.
  *
- * `code` is what programs match on; `message` is for people and says what was wrong, where, and what to do.
+ * Programs match on `code`. `message` is for people: what is wrong, what was expected, what to do.
  */
 export class SconceError extends Error {
   override readonly name = 'SconceError';
@@ -32,7 +32,7 @@ export class SconceError extends Error {
     this.details = options.details ?? {};
   }
 
-  /** `{code, message, details}`: the cause stays behind, it belongs in the log of the process that saw it. */
+  /** `{code, message, details}`. The cause is left out: the process that saw it logs it. */
   toJSON(): SerializedError {
     return {
       code: this.code,
@@ -42,18 +42,18 @@ export class SconceError extends Error {
   }
 }
 
-/** Turns anything thrown into a SconceError; what is not one already becomes `fallback` with the original as cause. */
+/** Turns any thrown value into a SconceError. Any other value becomes the cause of an error with the code `fallback`. */
 export function toSconceError(thrown: unknown, fallback: ErrorCode = 'internal'): SconceError {
   if (thrown instanceof SconceError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return new SconceError(fallback, message, { cause: thrown });
 }
 
-/** Rebuilds an error from its serialised form; an unknown code (a newer peer's) becomes `internal`. */
+/** Rebuilds an error from its serialised form. An unknown code (from a newer release) becomes `internal`. */
 export function deserializeError(value: unknown): SconceError {
   const { code, message, details } = (value ?? {}) as Partial<SerializedError>;
   const known = typeof code === 'string' && Object.hasOwn(ERROR_POLICY, code);
   return new SconceError(known ? code : 'internal', typeof message === 'string' ? message : 'unknown error', {
-    ...(details !== undefined && typeof details === 'object' ? { details } : {}),
+    details: typeof details === 'object' ? details : undefined,
   });
 }

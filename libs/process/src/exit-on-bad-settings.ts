@@ -1,9 +1,9 @@
 import { SconceError } from '@sconce/errors';
 
-/** Exit code of a start that its configuration forbids (sysexits' EX_CONFIG). */
+/** Exit code for a wrong configuration (`EX_CONFIG` of sysexits). */
 const EX_CONFIG = 78;
 
-/** What `read` answers; a process whose settings are wrong says what is wrong with them, and ends with `exitCode`. */
+/** The result of `read`. If `read` throws a SconceError, the process prints its lines to stderr and exits with `exitCode`. */
 export function exitOnBadSettings<T>(read: () => T, exitCode = EX_CONFIG): T {
   try {
     return read();

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 
-/** What this process may use. */
+/** The CPUs and the memory that this process may use. */
 export interface MachineLimits {
-  /** CPUs, as the container's quota allows: 0.5 and up. */
+  /** CPUs that the container's quota allows; may be a fraction, such as 0.5. */
   readonly cpus: number;
   readonly memoryBytes: number;
 }
@@ -15,8 +15,8 @@ const QUOTA_V2 = '/sys/fs/cgroup/cpu.max';
 const QUOTA_V1 = ['/sys/fs/cgroup/cpu/cpu.cfs_quota_us', '/sys/fs/cgroup/cpu/cpu.cfs_period_us'] as const;
 
 /**
- * The container's limits where there are any, else the machine's. Node's own `availableParallelism` knows which CPUs a process may run
- * on and not how much of them: in a container of half a CPU it says all.
+ * The container's limits if there are any, else the machine's. Node's `availableParallelism` counts the CPUs that a process may run on and
+ * ignores the quota: in a container with half a CPU it counts all CPUs.
  */
 export function machineLimits(
   machine: { readonly cpus: number; readonly memoryBytes: number; readonly constrainedBytes: number } = {
@@ -34,7 +34,7 @@ export function machineLimits(
   };
 }
 
-/** Threads that keep those CPUs busy and leave none of them waiting for its share: what is left of one is for the event loop. */
+/** One thread per whole CPU, at least one. A remaining fraction of a CPU is left to the event loop. */
 export function threadsFor({ cpus }: Pick<MachineLimits, 'cpus'>): number {
   return Math.max(1, Math.floor(cpus));
 }

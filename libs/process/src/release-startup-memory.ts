@@ -5,16 +5,17 @@ import { isMainThread } from 'node:worker_threads';
 type Collect = (options: object) => void;
 
 /**
- * Collects what starting up left behind, to be called once when a process is ready. A third of its memory is garbage then (source texts,
- * compiled modules, the young generation grown by them), which V8 would keep until it is under pressure: 40 MB (measured).
+ * Frees the memory that the start of a process used and no longer needs. Call it once, when the process is ready. A third of the memory is
+ * garbage then (source texts, compiled modules, a grown young generation): 40 MB (measured). V8 keeps it until memory is short.
  */
 export function releaseStartupMemory(): void {
   releaseMemory();
 }
 
 /**
- * Collects this thread's heap, and gives back what becomes free. In other threads than the main one only where `exposeCollector` was
- * called before they were started: V8's flags are the process', and changing them while other threads run can end it (measured).
+ * Collects this thread's heap and returns free memory to the system. In a thread other than the main thread it works only if
+ * `exposeCollector` was called before that thread started: V8's flags belong to the process, and changing them while other threads run can
+ * end the process (measured).
  */
 export function releaseMemory(): void {
   const collect = (globalThis as { gc?: Collect }).gc ?? (isMainThread ? exposeCollector() : undefined);
@@ -23,7 +24,7 @@ export function releaseMemory(): void {
 
 let exposed: Collect | undefined;
 
-/** Makes V8's collector callable, here and in the threads that are started from now on; to be called before any is. */
+/** Makes V8's collector callable in this thread and in threads that start later. Call it before the first thread starts. */
 export function exposeCollector(): Collect {
   if (exposed === undefined) {
     setFlagsFromString('--expose-gc');

@@ -3,7 +3,7 @@ import { releaseWhenIdle } from './release-when-idle.ts';
 
 const QUIET_MS = 60;
 
-it('collects once after work, not while it goes on, and not where nothing came of it', async () => {
+it('releases memory once after work, not during work, and not again without work', async () => {
   let released = 0;
   let garbage: unknown[] = [];
   const stop = releaseWhenIdle({
@@ -15,7 +15,7 @@ it('collects once after work, not while it goes on, and not where nothing came o
     },
   });
   try {
-    // At work all the time.
+    // Works without a pause.
     const end = performance.now() + 4 * QUIET_MS;
     while (performance.now() < end) {
       for (let at = 0; at < 20_000; at++) garbage.push({ at });

@@ -22,7 +22,7 @@ describe('findRedisServer', () => {
     ['redis-server', 'Valkey server v=8.0.0 sha=0', 'valkey', '8.0.0'],
     ['redis-server', 'Redis server v=6.2.0 sha=0', 'redis', '6.2.0'],
     ['redis-server', 'Redis server v=10.0.0 sha=0', 'redis', '10.0.0'],
-  ])('takes %s that prints "%s"', async (program, version, flavour, number) => {
+  ])('finds %s that prints "%s"', async (program, version, flavour, number) => {
     const path = await install(program, `echo '${version}'`);
     expect(await findRedisServer({ path: folder, folders: [] })).toEqual({ path, version: number, flavour });
   });
@@ -32,7 +32,7 @@ describe('findRedisServer', () => {
     ['something else', 'echo 7.0.15', 0o755],
     ['broken', 'exit 127', 0o755],
     ['not executable', `echo 'Redis server v=7.0.15'`, 0o644],
-  ])('passes over a program that is %s, for the next one', async (_name, body, mode) => {
+  ])('skips a program that is %s and finds the next one', async (_name, body, mode) => {
     await install('redis-server', body, mode);
     expect(await findRedisServer({ path: folder, folders: [] })).toBeUndefined();
     await install('valkey-server', `echo 'Valkey server v=8.0.0'`);
@@ -40,7 +40,7 @@ describe('findRedisServer', () => {
   });
 });
 
-it('says for each system how to install a Redis', () => {
+it('names the install command of each system', () => {
   const error = redisServerMissing();
   expect(error.code).toBe('redis_unavailable');
   for (const command of ['apt-get install', 'dnf install', 'apk add', 'brew install']) {

@@ -11,10 +11,11 @@ export interface FoundRedisServer {
   readonly flavour: 'redis' | 'valkey';
 }
 
+/** Where `findRedisServer` searches. */
 export interface FindRedisServerOptions {
-  /** Folders to search first, as the PATH variable holds them (the caller reads the environment, a library does not). */
+  /** Folders to search first, in the format of the PATH variable. The caller passes it, because a library does not read the environment. */
   readonly path?: string | undefined;
-  /** Folders searched after `path`. Default: where packages and Homebrew put servers, on PATH or not. */
+  /** Folders to search after `path`. Default: the folders that system packages and Homebrew use. */
   readonly folders?: readonly string[];
 }
 
@@ -39,8 +40,8 @@ const VERSION_TIMEOUT_MS = 5_000;
 const run = promisify(execFile);
 
 /**
- * Finds the first `redis-server` or `valkey-server` that runs here and is at least MINIMUM_REDIS_VERSION.
- * Programs that are too old, or do not start, are passed over. Nothing found: `undefined`.
+ * Finds the first `redis-server` or `valkey-server` that runs on this machine and is at least MINIMUM_REDIS_VERSION.
+ * Programs that are too old or do not start are skipped. Returns `undefined` if there is none.
  */
 export async function findRedisServer(options: FindRedisServerOptions = {}): Promise<FoundRedisServer | undefined> {
   const searched = (options.path ?? '').split(delimiter).filter((folder) => folder.length > 0);
@@ -54,7 +55,7 @@ export async function findRedisServer(options: FindRedisServerOptions = {}): Pro
   return undefined;
 }
 
-/** The error for a machine without a Redis: names the command that installs one on each supported system. */
+/** The error for a machine without a Redis server. It names the command that installs one on each supported system. */
 export function redisServerMissing(): SconceError {
   return new SconceError(
     'redis_unavailable',
@@ -73,7 +74,7 @@ async function readVersion(path: string): Promise<FoundRedisServer | undefined> 
     const { stdout } = await run(path, ['--version'], { timeout: VERSION_TIMEOUT_MS });
     return parseVersion(path, stdout);
   } catch {
-    return undefined; // absent, not executable, or not a program for this machine: the next candidate may be better
+    return undefined; // missing, not executable, or built for another machine: try the next one
   }
 }
 

@@ -1,13 +1,13 @@
 import { connect, createServer } from 'node:net';
 
-/** What one exchange with the server showed: it serves, it is not ready yet, or another process holds the port. */
+/** The result of one probe: the server answers, it is not ready, or another process uses the port. */
 export type ProbeResult = 'ready' | 'not-ready' | 'other-process';
 
 const MAX_REPLY_BYTES = 64 * 1024;
 
 /**
- * Asks the Redis at 127.0.0.1:`port` for PONG and its process id: two inline commands over one connection.
- * The process id tells our server from a stranger that took the port first.
+ * Asks the Redis at 127.0.0.1:`port` for PONG and for its process id, with two inline commands over one connection.
+ * The process id shows whether the answer comes from our server or from another process that took the port first.
  */
 export function probeRedis(options: { port: number; pid: number; timeoutMs: number }): Promise<ProbeResult> {
   return new Promise((resolve) => {
@@ -24,16 +24,16 @@ export function probeRedis(options: { port: number; pid: number; timeoutMs: numb
     socket.on('connect', () => socket.write('PING\r\nINFO server\r\n'));
     socket.on('data', (text: string) => {
       reply += text;
-      const holder = /\r\nprocess_id:(\d+)\r\n/.exec(reply)?.[1];
-      if (holder !== undefined && Number(holder) !== options.pid) finish('other-process');
+      const processId = /\r\nprocess_id:(\d+)\r\n/.exec(reply)?.[1];
+      if (processId !== undefined && Number(processId) !== options.pid) finish('other-process');
       else if (reply.startsWith('-LOADING')) finish('not-ready');
-      else if (holder !== undefined && reply.startsWith('+PONG\r\n')) finish('ready');
+      else if (processId !== undefined && reply.startsWith('+PONG\r\n')) finish('ready');
       else if (reply.startsWith('-') || reply.length > MAX_REPLY_BYTES) finish('other-process');
     });
   });
 }
 
-/** A loopback TCP port that was free a moment ago; another process may still take it first. */
+/** A loopback TCP port that was free a moment ago. Another process may take it before the caller does. */
 export function freeLoopbackPort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();

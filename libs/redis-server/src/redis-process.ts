@@ -6,27 +6,28 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { SconceError } from '@sconce/errors';
 import { probeRedis } from './probe-redis.ts';
 
-/** One running server process and how to end it. */
+/** One running server process. */
 export interface RedisProcess {
   readonly pid: number;
   readonly running: boolean;
-  /** Sends a signal; does nothing once the process is gone. */
+  /** Sends a signal. Does nothing after the process has ended. */
   kill(signal: NodeJS.Signals): void;
-  /** SIGTERM, then SIGKILL after `graceMs`; resolves when the process is gone. */
+  /** SIGTERM, then SIGKILL after `graceMs`; resolves when the process has ended. */
   stop(graceMs: number): Promise<void>;
 }
 
+/** What to spawn and how long to wait for it. */
 export interface SpawnRedisOptions {
   readonly program: string;
   readonly args: readonly string[];
   readonly port: number;
-  /** A folder to delete when this Node process ends without having stopped the server; absent: nothing is deleted. */
+  /** A folder to delete if this Node process ends without stopping the server. If absent, nothing is deleted. */
   readonly ownDir?: string | undefined;
   readonly startTimeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The server could not bind its port. Caught inside this library: the caller picks another port. */
+/** Returned when the server could not bind its port. The caller inside this library picks another port. */
 export const PORT_TAKEN = Symbol('port taken');
 
 const MAX_LOG_CHARS = 8 * 1024;
@@ -35,8 +36,8 @@ const PROBE_INTERVAL_MS = 15;
 const KILL_AFTER_ABORTED_START_MS = 1_000;
 
 /**
- * The shell that outlives us: its stdin is a pipe from this process, so `read` ends when we do, however that happens
- * (SIGKILL included). It then ends the server, and deletes the server's own folder if it has one.
+ * A shell that outlives this process. Its stdin is a pipe from this process, so `read` returns when this process ends in any way
+ * (SIGKILL included). It then ends the server and deletes the server's folder if the folder is temporary.
  */
 const WATCHER = `read -r _
 kill -TERM "$1" 2>/dev/null
@@ -48,11 +49,11 @@ kill -KILL "$1" 2>/dev/null
 const live = new Map<ChildProcess, string | undefined>();
 
 /**
- * Spawns a server and waits until it answers PING. Errors: SconceError `redis_unavailable` with the tail of the
- * server's own log; PORT_TAKEN (returned, not thrown) when the port was not free.
+ * Spawns a server and waits until it answers PING. Returns PORT_TAKEN if the port was not free.
+ * @throws SconceError `redis_unavailable` with the end of the server's log.
  */
 export async function spawnRedis(options: SpawnRedisOptions): Promise<RedisProcess | typeof PORT_TAKEN> {
-  // Its own process group: a Ctrl-C in the terminal must reach us first, so that work drains before Redis goes.
+  // Its own process group: Ctrl-C in the terminal must reach this process first, so that work drains before Redis ends.
   const child = spawn(options.program, [...options.args], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
@@ -103,7 +104,7 @@ export async function spawnRedis(options: SpawnRedisOptions): Promise<RedisProce
     }
     await Promise.race([exited, delay(PROBE_INTERVAL_MS)]);
   }
-  // The log's last lines may still be in the pipe when the process is already gone.
+  // After the process has ended, the last lines of its log may still be in the pipe.
   if (pid !== undefined && !child.stdout.closed) await once(child.stdout, 'close');
   if (/address already in use/i.test(log)) return PORT_TAKEN;
   throw new SconceError('redis_unavailable', startFailure(options, log), { details: { port: options.port } });
@@ -112,12 +113,12 @@ export async function spawnRedis(options: SpawnRedisOptions): Promise<RedisProce
 function startFailure(options: SpawnRedisOptions, log: string): string {
   const tail = log.trimEnd().split('\n').slice(-LOG_TAIL_LINES).join('\n');
   return (
-    `${options.program} did not come up on 127.0.0.1:${options.port}; the end of its log says why:\n` +
-    (tail === '' ? '(it logged nothing)' : tail)
+    `${options.program} did not start on 127.0.0.1:${options.port}; the end of its log:\n` +
+    (tail === '' ? '(the log is empty)' : tail)
   );
 }
 
-/** Ties the server's life to ours: a watcher process for any death, and the exit hook for an ordinary one. */
+/** Ends the server together with this process: an exit hook for a normal end, and a watcher process for any other end. */
 function watch(child: ChildProcess, pid: number, exited: Promise<void>, ownDir: string | undefined): void {
   if (live.size === 0) process.on('exit', endAll);
   live.set(child, ownDir);
@@ -125,10 +126,10 @@ function watch(child: ChildProcess, pid: number, exited: Promise<void>, ownDir: 
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  watcher.on('error', () => undefined); // no /bin/sh: the exit hook remains
+  watcher.on('error', () => undefined); // without /bin/sh there is only the exit hook
   watcher.stdin?.on('error', () => undefined);
   watcher.unref();
-  // The pipe must not keep our own process alive.
+  // The pipe must not keep this process alive.
   if (watcher.stdin instanceof Socket) watcher.stdin.unref();
   void exited.then(() => {
     watcher.kill('SIGKILL');
@@ -140,7 +141,7 @@ function watch(child: ChildProcess, pid: number, exited: Promise<void>, ownDir: 
 /** Runs in the `exit` event, where only synchronous work is possible. */
 function endAll(): void {
   for (const [child, ownDir] of live) {
-    // A folder that stays gets an orderly end (its append-only file is flushed); one that goes needs none.
+    // SIGTERM lets Redis flush its append-only file. A folder that is deleted does not need that.
     child.kill(ownDir === undefined ? 'SIGTERM' : 'SIGKILL');
     if (ownDir !== undefined) rmSync(ownDir, { recursive: true, force: true });
   }

@@ -50,7 +50,7 @@ async function until(check: () => boolean): Promise<void> {
 }
 
 describe('startRedisServer', () => {
-  it('runs on loopback with the settings that queues need, and leaves nothing behind', async () => {
+  it('runs on loopback with the settings that queues need, and removes its folder', async () => {
     const server = await start({ maxMemoryBytes: 64 * 1024 * 1024 });
     expect(server.url).toBe(`redis://127.0.0.1:${server.port}`);
     for (const [setting, value] of [
@@ -70,7 +70,7 @@ describe('startRedisServer', () => {
     expect(existsSync(server.dir)).toBe(false);
   });
 
-  it('keeps port, folder and data through a restart when it appends', async () => {
+  it('keeps port, folder and data through a restart with an append-only file', async () => {
     const dir = join(await temporaryFolder(), 'made', 'here');
     const server = await start({ dir, appendOnly: true });
     const { pid } = server;
@@ -87,7 +87,7 @@ describe('startRedisServer', () => {
     await expect(server.restart()).rejects.toMatchObject({ code: 'redis_unavailable' });
   });
 
-  it('refuses a port that another process holds, whether that speaks Redis or not', async () => {
+  it('refuses a port of another process, whether that process is a Redis or not', async () => {
     const other = await start();
     await expect(start({ port: other.port })).rejects.toThrow(`port ${other.port} on 127.0.0.1 is in use`);
     const stranger = createServer((socket) => socket.resume()).listen(0, '127.0.0.1');
@@ -97,7 +97,7 @@ describe('startRedisServer', () => {
     stranger.close();
   });
 
-  it('fails with the end of its own log, at once', async () => {
+  it('fails at once with the end of its log', async () => {
     const dir = await temporaryFolder();
     await writeBrokenAppendOnlyFile(dir);
     await expect(start({ dir, appendOnly: true })).rejects.toMatchObject({
@@ -106,7 +106,7 @@ describe('startRedisServer', () => {
     });
   });
 
-  it('says how to install one when there is none', async () => {
+  it('names the install command when no server is installed', async () => {
     await expect(start({ path: '', folders: [] })).rejects.toThrow('apt-get install');
   });
 
@@ -122,7 +122,7 @@ describe('startRedisServer', () => {
     ['is killed', 'setInterval(() => {}, 1000)', 'SIGKILL'],
     ['exits without stopping it', 'process.exit(0)', undefined],
     ['is asked to end', 'setInterval(() => {}, 1000)', 'SIGTERM'],
-  ] as const)('ends, and its folder goes, when its parent %s', async (_name, then, signal) => {
+  ] as const)('ends and removes its folder when its parent %s', async (_name, then, signal) => {
     const script = `
       import { startRedisServer } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
       const server = await startRedisServer({ path: process.env.PATH });
@@ -142,7 +142,7 @@ describe('startRedisServer', () => {
   });
 });
 
-/** An append-only folder whose manifest is garbage, in both layouts: Redis refuses to start on it. */
+/** Writes an append-only folder with a broken manifest, in both layouts. Redis refuses to start with it. */
 async function writeBrokenAppendOnlyFile(dir: string): Promise<void> {
   await mkdir(join(dir, 'appendonlydir'));
   await writeFile(join(dir, 'appendonlydir', 'appendonly.aof.manifest'), 'garbage\n');

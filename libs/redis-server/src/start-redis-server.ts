@@ -6,40 +6,41 @@ import { findRedisServer, redisServerMissing, type FindRedisServerOptions } from
 import { freeLoopbackPort } from './probe-redis.ts';
 import { PORT_TAKEN, spawnRedis, type RedisProcess } from './redis-process.ts';
 
+/** Options of `startRedisServer`. */
 export interface StartRedisServerOptions extends FindRedisServerOptions {
-  /** Where Redis keeps its files; created when absent and left in place. Default: a temporary folder, removed at stop. */
+  /** Folder for Redis's files. It is created if it is missing, and kept. Default: a temporary folder, removed by `stop`. */
   readonly dir?: string | undefined;
   /** Loopback port. Default: any free one. */
   readonly port?: number | undefined;
-  /** Keep data across restarts in an append-only file, synced once a second. Default false: memory only. */
+  /** Keep data across restarts in an append-only file that is synced once a second. Default: false, memory only. */
   readonly appendOnly?: boolean | undefined;
-  /** Redis's own memory limit; writes fail beyond it, nothing is evicted. Default: no limit. */
+  /** Redis's memory limit. Above it writes fail; nothing is evicted. Default: no limit. */
   readonly maxMemoryBytes?: number | undefined;
   /** Cancels the start, or stops the running server. */
   readonly signal?: AbortSignal | undefined;
-  /** How long the server may take to answer PING, loading an append-only file included. */
+  /** How long the server may take until it answers PING, including the loading of an append-only file. */
   readonly startTimeoutMs?: number | undefined;
-  /** How long a stop waits after SIGTERM before it sends SIGKILL. */
+  /** How long `stop` waits between SIGTERM and SIGKILL. */
   readonly stopTimeoutMs?: number | undefined;
 }
 
 /**
- * A private Redis on loopback.
+ * A private Redis server on loopback.
  *
- * States: running → (stop) → stopped, for good; running → (kill, or it died) → down → (restart) → running.
+ * States: running → (stop) → stopped, final; running → (kill, crash) → down → (restart) → running.
  */
 export interface RedisServer {
-  /** `redis://127.0.0.1:<port>`; the same after a restart. */
+  /** `redis://127.0.0.1:<port>`. A restart does not change it. */
   readonly url: string;
   readonly port: number;
-  /** The process now running, or the last one that did. */
+  /** Id of the running process, or of the last one that ran. */
   readonly pid: number;
   readonly dir: string;
-  /** SIGTERM, then SIGKILL after `stopTimeoutMs`; removes a temporary folder. Safe to call again. */
+  /** SIGTERM, then SIGKILL after `stopTimeoutMs`; removes a temporary folder. Further calls do nothing. */
   stop(): Promise<void>;
-  /** Sends a signal to the server, as a crash or a stall would (`SIGKILL`, `SIGSTOP`, `SIGCONT`). */
+  /** Sends a signal to the server, for example `SIGKILL` for a crash, or `SIGSTOP` and `SIGCONT` for a stall. */
   kill(signal: NodeJS.Signals): void;
-  /** Ends the server if it still runs and starts it again on the same port and folder. */
+  /** Stops the server if it runs, and starts it again on the same port and folder. */
   restart(): Promise<void>;
 }
 
@@ -50,9 +51,9 @@ const DEFAULT_STOP_TIMEOUT_MS = 5_000;
 /**
  * Starts a private Redis (or Valkey): loopback only, no eviction, no snapshots.
  *
- * It ends with this process: an `exit` hook kills it, and a small watcher process does when we die without one
- * (SIGKILL, a crash). Errors: SconceError `redis_unavailable` (none installed: how to install one; port taken; did not
- * start: the end of its log).
+ * It ends with this process: an `exit` hook ends it after a normal exit, a small watcher process after any other (SIGKILL, a crash).
+ * @throws SconceError `redis_unavailable`: no server is installed (with the install command), the port is taken, or the server did not
+ * start (with the end of its log).
  */
 export async function startRedisServer(options: StartRedisServerOptions = {}): Promise<RedisServer> {
   const found = await findRedisServer(options);
@@ -83,12 +84,12 @@ export async function startRedisServer(options: StartRedisServerOptions = {}): P
     throw error;
   }
 
-  // stop and restart run one after the other: a restart that overlaps a stop must not leave a server behind.
+  // stop and restart run one after the other, so that a restart during a stop does not leave a server running.
   let stopped = false;
-  let last: Promise<void> = Promise.resolve();
+  let previous: Promise<void> = Promise.resolve();
   const inTurn = (step: () => Promise<void>): Promise<void> => {
-    const turn = last.then(step);
-    last = turn.catch(() => undefined);
+    const turn = previous.then(step);
+    previous = turn.catch(() => undefined);
     return turn;
   };
   const server: RedisServer = {
@@ -137,7 +138,7 @@ async function spawnOnFreePort(
 function portTaken(port: number): SconceError {
   return new SconceError(
     'redis_unavailable',
-    `port ${port} on 127.0.0.1 is in use by another process: stop that one or choose another port`,
+    `port ${port} on 127.0.0.1 is in use by another process: stop that process or choose another port`,
     { details: { port } },
   );
 }
@@ -152,7 +153,7 @@ function serverArguments(options: StartRedisServerOptions, dir: string, port: nu
     ['save', ''],
     ['appendonly', options.appendOnly === true ? 'yes' : 'no'],
     ['appendfsync', 'everysec'],
-    // Queues lose work silently under any other policy.
+    // With any other policy Redis deletes jobs without an error when memory is full.
     ['maxmemory-policy', 'noeviction'],
     ['maxmemory', String(options.maxMemoryBytes ?? 0)],
   ];

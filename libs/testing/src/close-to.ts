@@ -15,16 +15,16 @@ export type NumericArray =
   | BigUint64Array
   | readonly number[];
 
-/** Values agree where |actual − expected| ≤ atol + rtol · |expected|. */
+/** Two values agree if |actual − expected| ≤ atol + rtol · |expected|. */
 export interface Tolerance {
   readonly rtol: number;
   readonly atol: number;
 }
 
-/** The largest differences found, and the place where the tolerance is exceeded most (-1: nowhere). */
+/** The largest differences, and the index where the tolerance is exceeded most (-1 if nowhere). */
 export interface MaxError {
   readonly maxAbs: number;
-  /** |actual − expected| / |expected|, over the places where expected is not 0. */
+  /** Largest |actual − expected| / |expected| of all values whose expected value is not 0. */
   readonly maxRel: number;
   readonly worstIndex: number;
 }
@@ -37,7 +37,7 @@ export const TOLERANCES = {
   exact: { rtol: 0, atol: 0 },
 } as const satisfies Record<string, Tolerance>;
 
-/** The tolerance that suits the element type of `expected`; plain arrays are read as float64. */
+/** The tolerance for the element type of `expected`. Plain arrays count as float64. */
 export function toleranceOf(expected: NumericArray): Tolerance {
   if (expected instanceof Float16Array) return TOLERANCES.float16;
   if (expected instanceof Float32Array) return TOLERANCES.float32;
@@ -45,7 +45,7 @@ export function toleranceOf(expected: NumericArray): Tolerance {
   return TOLERANCES.exact;
 }
 
-/** Compares two arrays of one length. NaN equals NaN, an infinity equals itself; any other mismatch of those is infinite. */
+/** Compares two arrays of equal length. NaN equals NaN, and an infinity equals itself; any other pair with one of them differs infinitely. */
 export function maxError(
   actual: NumericArray,
   expected: NumericArray,
@@ -69,7 +69,7 @@ export function maxError(
   return { maxAbs, maxRel, worstIndex };
 }
 
-/** Fails, with the worst place and the largest errors, unless every value is within the tolerance (default: by dtype). */
+/** Throws if a value is outside the tolerance (default: by dtype). The error has the worst index and the largest differences. */
 export function expectClose(actual: NumericArray, expected: NumericArray, tolerance: Partial<Tolerance> = {}): void {
   const allowed = { ...toleranceOf(expected), ...tolerance };
   const { maxAbs, maxRel, worstIndex } = maxError(actual, expected, allowed);

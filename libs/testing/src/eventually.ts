@@ -4,8 +4,8 @@ const DEFAULT_TIMEOUT_MS = 5_000;
 const DEFAULT_INTERVAL_MS = 10;
 
 /**
- * Calls `check` until it neither throws nor returns false, and returns what it returned.
- * After `timeoutMs` it throws the last error of `check`, with the time spent.
+ * Calls `check` again and again until it returns a value other than false, and returns that value. An error of `check` counts as false.
+ * After `timeoutMs` it throws the last error of `check`.
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
@@ -25,5 +25,5 @@ export async function eventually<T>(
     await delay(options.intervalMs ?? DEFAULT_INTERVAL_MS);
   } while (performance.now() < deadline);
   const reason = last instanceof Error ? last.message : String(last);
-  throw new Error(`not so after ${timeoutMs} ms: ${reason}`, { cause: last });
+  throw new Error(`the check still fails after ${timeoutMs} ms: ${reason}`, { cause: last });
 }

@@ -7,7 +7,7 @@ import { assertNoGrowth, snapshotResources, failOnLeaks } from './index.ts';
 
 interface LeakCase {
   readonly kind: string;
-  /** Opens the resource and returns what closes it. */
+  /** Opens the resource and returns a function that closes it. */
   readonly open: () => Promise<() => unknown>;
 }
 
@@ -24,7 +24,7 @@ const LEAKS: readonly LeakCase[] = [
     open: async () => {
       const worker = new Worker('setInterval(() => {}, 1000)', { eval: true });
       await once(worker, 'online');
-      worker.unref(); // a leak even where it does not keep the process alive
+      worker.unref(); // a leak even if it does not keep the process alive
       return () => worker.terminate();
     },
   },
@@ -64,7 +64,7 @@ describe('the leak check', () => {
     await assertNoGrowth(before);
   });
 
-  it('waits for what closes a little late', async () => {
+  it('waits for a resource that closes a little late', async () => {
     const before = snapshotResources();
     setTimeout(() => undefined, 100);
     await assertNoGrowth(before);
@@ -80,5 +80,5 @@ describe('failOnLeaks', () => {
     onTestFinished(async () => void (await close()));
   });
 
-  it('passes a test that leaves nothing', () => undefined);
+  it('passes a test that leaves nothing open', () => undefined);
 });

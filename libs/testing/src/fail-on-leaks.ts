@@ -10,9 +10,9 @@ export type ResourceCounts = Readonly<Record<string, number>>;
 
 const SETTLE_MS = 2_000;
 
-/** One-shot work of the runtime and of vitest's own reporting: it ends by itself and says nothing about a leak. */
-const PASSING_KINDS: ReadonlySet<string> = new Set([
-  'Timeout', // counted one by one below
+/** One-shot work of Node and of vitest's reporting. It ends by itself and is no leak. */
+const ONE_SHOT_KINDS: ReadonlySet<string> = new Set([
+  'Timeout', // counted separately below
   'Immediate',
   'TickObject',
   'PROMISE',
@@ -32,32 +32,31 @@ const liveWorkers = new Set<Worker>();
 const liveChildren = new Set<ChildProcess>();
 
 /**
- * Timers made since the last snapshot, by async id. A mere count would not do: vitest's own timers come and go, and
- * one that goes during a test would make room for one that leaks.
+ * Timers made since the last snapshot, by async id. A count is not enough: if one of vitest's timers ends during a test, the count would
+ * hide a leaked timer.
  */
 const newTimers = new Map<number, NodeJS.Timeout>();
 const timerHook = createHook({
   init: (asyncId, type, _trigger, resource) => {
-    if (type === 'Timeout' && !isNotOfTheTest()) newTimers.set(asyncId, resource as NodeJS.Timeout);
+    if (type === 'Timeout' && !isMadeByVitest()) newTimers.set(asyncId, resource as NodeJS.Timeout);
   },
   destroy: (asyncId) => void newTimers.delete(asyncId),
   trackPromises: false,
 });
 
 /**
- * Whether a timer now being made belongs to vitest (the time limit of a hook or test, a report) or to the waiting of
- * the check itself: told by the innermost caller outside Node and this file.
+ * Whether the timer that is being made belongs to vitest (the time limit of a hook or test, a report) or to this check's own waiting.
+ * The innermost caller outside Node and this file shows it.
  */
-function isNotOfTheTest(): boolean {
+function isMadeByVitest(): boolean {
   const frames = (new Error().stack ?? '').split('\n').slice(1);
   const caller = frames.find((frame) => !/[( ]node:|fail-on-leaks\.[jt]s/.test(frame));
   return caller !== undefined && /\/node_modules\/(@vitest|vitest)\/|\/eventually\.[jt]s/.test(caller);
 }
 
 /**
- * Call at the top of a spec, or of a describe: each test then fails if, `settleMs` (2 s) after its end, it has left a worker
- * thread, a child process, a socket, a server or a referenced timer that was not there before it.
- * Resources opened in beforeAll are not counted against a test.
+ * Call it at the top of a spec file or of a describe. Each test then fails if a worker thread, a child process, a socket, a server or a
+ * referenced timer that it opened is still open `settleMs` (2 s) after its end. Resources that beforeAll opens do not count.
  */
 export function failOnLeaks(options: { readonly settleMs?: number } = {}): void {
   let before: ResourceCounts = {};
@@ -79,8 +78,8 @@ export function failOnLeaks(options: { readonly settleMs?: number } = {}): void 
 }
 
 /**
- * What the process holds now, to compare with later; timers are counted from here on. For use under `failOnLeaks`:
- * what was started before it is not seen.
+ * The resources that the process holds now, to compare with later. Timers are counted from this call on. Use it with `failOnLeaks`:
+ * resources that were opened before `failOnLeaks` are not seen.
  */
 export function snapshotResources(): ResourceCounts {
   newTimers.clear();
@@ -94,17 +93,18 @@ function countResources(): ResourceCounts {
     timer: [...newTimers.values()].filter((timer) => timer.hasRef()).length,
   };
   for (const kind of process.getActiveResourcesInfo()) {
-    if (!PASSING_KINDS.has(kind)) counts[kind] = (counts[kind] ?? 0) + 1;
+    if (!ONE_SHOT_KINDS.has(kind)) counts[kind] = (counts[kind] ?? 0) + 1;
   }
   return counts;
 }
 
-/** Waits up to `settleMs` for the counts to come back to `before`; then throws, naming what is left. */
+/** Waits up to `settleMs` until the counts are back at `before`, else throws an error that names the open resources. */
 export async function assertNoGrowth(before: ResourceCounts, settleMs = SETTLE_MS): Promise<void> {
   await eventually(
     () => {
       const left = growth(before, countResources());
-      if (left !== '') throw new Error(`the test left behind: ${left}. Close what it opened, or open it in beforeAll`);
+      if (left !== '')
+        throw new Error(`the test left open: ${left}. Close them in the test, or open them in beforeAll`);
     },
     { timeoutMs: settleMs },
   );

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 
-/** Small ONNX models made for tests (`fixtures/make.py` says what each computes). */
+/** Small ONNX models for tests. `fixtures/make.py` says what each model computes. */
 export type FixtureModel = 'affine' | 'simple' | 'row-mixing' | 'lookup' | 'every-type' | 'nonzero' | 'slow';
 
 /** Path of a fixture model's file. */

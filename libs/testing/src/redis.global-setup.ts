@@ -3,7 +3,7 @@ import type { TestProject } from 'vitest/node';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** URL of the run's one Redis. */
+    /** URL of the Redis that all specs of the run share. */
     readonly redisUrl: string;
   }
 }
@@ -13,13 +13,13 @@ interface SharedRedis {
   users: number;
 }
 
-/** Vitest runs this file once per project, each time as a new module: what they share hangs on the process. */
+/** Vitest loads this file once per project, each time as a new module. So the shared server is kept on `globalThis`. */
 const holder = globalThis as { [SHARED]?: SharedRedis | undefined };
 const SHARED: unique symbol = Symbol.for('sconce.testing.redis');
 
 /**
- * Vitest globalSetup: one private Redis for the whole run, its URL provided as `redisUrl`. Returns the teardown.
- * Without a Redis on the machine the run fails, with the command that installs one.
+ * Vitest's globalSetup: starts one private Redis for the whole run and provides its URL as `redisUrl`. Returns the teardown.
+ * If no Redis is installed, the run fails with the install command.
  */
 export default async function startSharedRedis(project: TestProject): Promise<() => Promise<void>> {
   const shared = (holder[SHARED] ??= { server: startRedisServer({ path: process.env['PATH'] }), users: 0 });

@@ -26,7 +26,7 @@ describe('startProcess', () => {
     expect(isAlive(started.pid)).toBe(false);
   });
 
-  it('kills what the process started, and the process itself when it ignores SIGTERM', async () => {
+  it('kills the children of the process, and the process itself when it ignores SIGTERM', async () => {
     const started = await startProcess({
       ...node(`
         const { pid } = require('child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
@@ -60,7 +60,7 @@ describe('startProcess', () => {
 
 describe('temporaryFolder', () => {
   const inTest: string[] = [];
-  // Registered after the library's own afterAll, so vitest runs it before: the folder must still be there.
+  // Registered after the library's own afterAll, so vitest runs it first: the folder must still exist.
   afterAll(() => expect(existsSync(inTest[0] ?? '')).toBe(true));
 
   it('makes a new folder each time, inside a test too', () => {
@@ -75,10 +75,10 @@ describe('eventually', () => {
     expect(await eventually(() => ++calls === 3 && 'third')).toBe('third');
   });
 
-  it('tells the last reason after its time', async () => {
+  it('throws the last error after its timeout', async () => {
     const check = (): never => {
       throw new Error('still cold');
     };
-    await expect(eventually(check, { timeoutMs: 30 })).rejects.toThrow('not so after 30 ms: still cold');
+    await expect(eventually(check, { timeoutMs: 30 })).rejects.toThrow('the check still fails after 30 ms: still cold');
   });
 });

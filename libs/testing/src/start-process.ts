@@ -3,15 +3,16 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { atEndOfFile } from './end-of-file.ts';
 
+/** Options of `startProcess`. */
 export interface StartProcessOptions {
   readonly command: string;
   readonly args?: readonly string[];
   /** Added to the test's own environment; `undefined` removes a variable. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** A line of stdout or stderr that says the process is ready: a substring, or a pattern. Absent: do not wait. */
+  /** A line of stdout or stderr that shows that the process is ready: a substring or a pattern. If absent, there is no wait. */
   readonly readyLine?: string | RegExp;
-  /** How long the ready line may take. */
+  /** How long to wait for the ready line. */
   readonly timeoutMs?: number;
 }
 
@@ -21,17 +22,17 @@ export interface ProcessExit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A child process and everything it starts (one process group), killed after the spec file at the latest. */
+/** A child process and all processes that it starts (one process group). They are killed after the spec file at the latest. */
 export interface StartedProcess {
   readonly pid: number;
-  /** The line that matched `readyLine`; '' when none was asked for. */
+  /** The line that matched `readyLine`; '' without `readyLine`. */
   readonly readyLine: string;
   readonly exited: Promise<ProcessExit>;
-  /** stdout and stderr as they came, the last 256 KB. */
+  /** The last 256 KB of stdout and stderr together. */
   output(): string;
-  /** Signals the process alone, not its children. */
+  /** Sends a signal to the process, not to its children. */
   kill(signal: NodeJS.Signals): void;
-  /** SIGTERM to the process, SIGKILL to its whole group after `graceMs`; resolves with how it ended. */
+  /** SIGTERM to the process, SIGKILL to its whole group after `graceMs`; resolves with its exit. */
   stop(graceMs?: number): Promise<ProcessExit>;
 }
 
@@ -41,8 +42,8 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_GRACE_MS = 5_000;
 
 /**
- * Starts a program and waits for its ready line. When it ends first, cannot be started, or takes too long, its group
- * is killed and the error carries the tail of its output.
+ * Starts a program and waits for its ready line. If it ends first, cannot be started, or takes too long, its group is killed and the error
+ * has the end of its output.
  */
 export async function startProcess(options: StartProcessOptions): Promise<StartedProcess> {
   const child = spawn(options.command, [...(options.args ?? [])], {
@@ -65,7 +66,7 @@ export async function startProcess(options: StartProcessOptions): Promise<Starte
     });
   }
   child.once('error', (error) => (failure = error.message));
-  // 'close' comes after the last output, so a ready line printed just before the end still counts.
+  // 'close' comes after the last output, so a ready line just before the end still counts.
   const exited = new Promise<ProcessExit>((resolve) => {
     child.once('error', () => resolve({ code: null, signal: null }));
     child.once('exit', (code, signal) => resolve({ code, signal }));
@@ -74,7 +75,7 @@ export async function startProcess(options: StartProcessOptions): Promise<Starte
     try {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
     } catch {
-      // the group is gone already
+      // the group has ended already
     }
   };
   process.once('exit', killGroup);
@@ -115,7 +116,7 @@ export async function startProcess(options: StartProcessOptions): Promise<Starte
       child.kill('SIGTERM');
       const exit = await exited;
       clearTimeout(graceOver);
-      killGroup(); // what it left running
+      killGroup(); // ends processes that it left running
       return exit;
     },
   };
