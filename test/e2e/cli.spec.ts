@@ -184,7 +184,7 @@ describe('bad usage', () => {
     [['infer', 'm'], /No inputs/],
     [['infer', 'm', '--input', 'x'], /name=JSON/],
     [['infer', 'm', '--input', 'x=[1,'], /not JSON/],
-    [['infer', 'm', '--in', '/does/not/exist.json'], /can’t be read/],
+    [['infer', 'm', '--in', '/does/not/exist.json'], /does not exist/],
     [['bench', 'm', '--concurrency', '1,none'], /--concurrency .*"none"/],
     [['bench', 'm', '--rate', '0'], /--rate .*above 0/],
   ])('%j exits 2 with what and what to do', async (args, what) => {

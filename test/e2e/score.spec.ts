@@ -59,9 +59,9 @@ describe('sconce score', () => {
 
   it.each<[string, string[], 1 | 2, RegExp]>([
     ['no model', ['score', 'none', join(EXAMPLES, 'heldout.csv'), '-o', 'x.csv'], 1, /no model|none/i],
-    ['no file', ['score', 'digits', 'nothing.csv', '-o', 'x.csv'], 2, /There is no file nothing\.csv/],
+    ['no file', ['score', 'digits', 'nothing.csv', '-o', 'x.csv'], 2, /nothing\.csv does not exist/],
     ['no format', ['score', 'digits', join(EXAMPLES, 'README.md'), '-o', 'x.csv'], 2, /README\.md is unknown/],
-    ['nowhere to go', ['score', 'digits', join(EXAMPLES, 'heldout.csv')], 2, /nowhere/],
+    ['nowhere to go', ['score', 'digits', join(EXAMPLES, 'heldout.csv')], 2, /No file for the results/],
     [
       'columns it does not find',
       ['score', 'digits', join(EXAMPLES, 'heldout.csv'), '-o', 'x.csv'],
@@ -96,10 +96,7 @@ describe('sconce score', () => {
     );
     child.kill('SIGINT');
     const { code, stderr } = await ended;
-    expect([code, stderr]).toEqual([
-      1,
-      expect.stringMatching(new RegExp(`${batch.id} runs on without you.*download`, 's')),
-    ]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(new RegExp(`${batch.id} has not ended.*download`, 's'))]);
     const listed = JSON.parse((await sconce(['batches', '--json'], env)).stdout) as Batch[];
     expect(listed[0]).toMatchObject({ id: batch.id, status: 'in_progress' });
     expect((await sconce(['batches', 'cancel', batch.id], env)).stdout).toMatch(/cancelling/);

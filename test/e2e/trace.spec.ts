@@ -232,7 +232,9 @@ describe('sconce trace', () => {
     const unsampled = await submit({ traceparent: `00-aaf7651916cd43dd8448eb211c80319c-${CALLER}-00` });
     const own = await run([unsampled.id]);
     expect(own).toMatchObject({ code: 0, stderr: expect.stringContaining('No trace of it was recorded') });
-    expect(own.stdout).toMatch(/its own record .*\n.*job .*\n.*queued .*\n.*waiting for a run .*\n.*run of 1 row /);
+    expect(own.stdout).toMatch(
+      /stages from its record .*\n.*job .*\n.*queued .*\n.*waiting for a run .*\n.*run of 1 row /,
+    );
     const batch = await scoreRows(10, `00-baf7651916cd43dd8448eb211c80319c-${CALLER}-01`);
     const without = await run([batch], { SCONCE_TRACE_URL: '' });
     expect(without).toMatchObject({ code: 0, stderr: expect.stringContaining('set SCONCE_TRACE_URL at the API') });
@@ -261,7 +263,12 @@ describe('sconce trace', () => {
     [['no-such-job'], {}, 1, /no job "no-such-job".*\nGive the id/],
     [['batch_none'], {}, 1, /no batch "batch_none".*\n`sconce batches`/],
     [['c'.repeat(32)], {}, 1, /does not have trace c{32}/],
-    [['c'.repeat(32)], { SCONCE_TRACE_URL: 'http://127.0.0.1:9' }, 1, /No trace backend answers at .*\nSee that/],
+    [
+      ['c'.repeat(32)],
+      { SCONCE_TRACE_URL: 'http://127.0.0.1:9' },
+      1,
+      /No trace backend answers at .*\nSet SCONCE_TRACE_URL/,
+    ],
     [['c'.repeat(32)], { SCONCE_TRACE_URL: '' }, 1, /knows of no trace backend/],
     [['x'], { SCONCE_TRACE_URL: 'jaeger' }, 2, /SCONCE_TRACE_URL: "jaeger"/],
     [[], {}, 2, /missing required argument/],

@@ -17,8 +17,8 @@ const inputsOf = ({ bodies }: BenchBodies, specs: readonly TensorSpec[]) =>
       decodeInferRequest({ body, headerLength, signature: { inputs: specs, outputs: [] } }).inputs,
   );
 
-describe('what a load generator sends', () => {
-  it('is random, of as many rows as asked for, different every time', () => {
+describe('the requests of a load generator', () => {
+  it('have random values and the number of rows asked for, and differ from each other', () => {
     const specs = [x, ids, mask];
     const made = randomBodies(specs, { rows: 3, shapes: new Map(), binary: true });
     const calls = inputsOf(made, specs);
@@ -33,7 +33,7 @@ describe('what a load generator sends', () => {
     }
   });
 
-  it('takes whole shapes for free axes, and fewer requests where they are large', () => {
+  it('have the full shapes given for free axes, and are fewer if they are large', () => {
     const small = randomBodies([image], { rows: 1, shapes: new Map([['image', [2, 3, 8, 8]]]), binary: true });
     expect(inputsOf(small, [image])[0]?.[0]?.shape).toEqual([2, 3, 8, 8]);
     const large = randomBodies([image], { rows: 1, shapes: new Map([['image', [1, 3, 1024, 1024]]]), binary: true });
@@ -42,7 +42,7 @@ describe('what a load generator sends', () => {
 
   it.each<[string, () => unknown, RegExp, RegExp]>([
     [
-      'free axes nobody said',
+      'free axes without sizes',
       () => randomBodies([image], { rows: 1, shapes: new Map(), binary: true }),
       /free axes: \[-1,3,-1,-1\]/,
       /--shape image:1,3,8,8/,
@@ -54,16 +54,16 @@ describe('what a load generator sends', () => {
       /./,
     ],
     [
-      'a shape that contradicts',
+      'a shape that contradicts a fixed size',
       () => randomBodies([x], { rows: 1, shapes: new Map([['x', [1, 5]]]), binary: true }),
       /not \[1,5\]/,
       /./,
     ],
     [
-      'a shape of no input',
+      'a shape for an unknown input',
       () => randomBodies([x], { rows: 1, shapes: new Map([['y', [1]]]), binary: true }),
       /no input "y"/,
-      /Its inputs are x/,
+      /Its inputs are: x/,
     ],
     [
       'strings',
@@ -80,11 +80,11 @@ describe('what a load generator sends', () => {
     );
   });
 
-  it('reads --shape, names with colons too', () => {
+  it('reads --shape, also for names with colons', () => {
     expect(parseShape('a:b:1,2')).toEqual(['a:b', [1, 2]]);
   });
 
-  it('is the call of a file, or every call of a cases file', async () => {
+  it('are the call of a file, or all calls of a cases file', async () => {
     const folder = temporaryFolder();
     const row = (...values: number[]) => ({
       datatype: 'FP32' as const,

@@ -14,23 +14,26 @@ import {
 } from '@sconce/tensor';
 import { UsageError } from '../output/failure.ts';
 
-/** What a load generator sends. */
+/** The requests that a load generator sends. */
 export interface BenchBodies {
-  /** The first of them, not encoded. */
+  /** The first request, before encoding. */
   readonly first: InferCall;
   readonly bodies: readonly OipBody[];
-  /** Rows of a request: the mean where they differ. */
+  /** Rows per request; the mean if they differ. */
   readonly rows: number;
 }
 
-/** Different requests sent in turn, so that no cache of anybody's flatters the figures; fewer where they are large. */
+/** Number of different requests, sent in turn, so that no cache makes the figures better. Fewer if they are large. */
 const MAX_BODIES = 16;
 const MAX_TOTAL_BYTES = 32 * 1024 ** 2;
 
-/** Whole numbers are indices more often than not: small ones exist in most vocabularies. */
+/** Whole numbers are often indices, and small indices exist in most vocabularies. */
 const INTEGERS_BELOW = 10;
 
-/** Requests with random values: uniform in [0, 1), whole numbers from 0 to 9. `shapes`: whole ones by input, for free axes. */
+/**
+ * Requests with random values: floats uniform in [0, 1), whole numbers from 0 to 9. `shapes` has full shapes by input name,
+ * for inputs with free axes. @throws UsageError.
+ */
 export function randomBodies(
   specs: readonly TensorSpec[],
   options: {
@@ -44,7 +47,7 @@ export function randomBodies(
     if (specs.some((spec) => spec.name === name)) continue;
     throw new UsageError(
       `The model has no input "${name}".`,
-      `Its inputs are ${specs.map((spec) => spec.name).join(', ')}.`,
+      `Its inputs are: ${specs.map((spec) => spec.name).join(', ')}.`,
     );
   }
   const call = (): Tensor[] => specs.map((spec) => randomTensor(spec, shapeOf(spec, rows, shapes.get(spec.name))));
@@ -55,13 +58,13 @@ export function randomBodies(
   return { first, bodies: [body, ...more], rows };
 }
 
-/** The calls of a safetensors file: one, or each of a cases file (`k.in.i`). */
+/** The calls of a safetensors file: one call, or all calls of a cases file (`k.in.i`). */
 export async function bodiesOfFile(
   file: string,
   specs: readonly TensorSpec[],
   options: { readonly binary: boolean },
 ): Promise<BenchBodies> {
-  // With it comes the compiler, which takes long to load.
+  // Loaded here: it needs the compiler, which loads slowly.
   const { readTensors } = await import('../offline/tensor-file.ts');
   const tensors = await readTensors(file);
   const isCases = [...tensors.keys()].some((name) => /^\d+\.in\.\d+$/.test(name));
@@ -75,7 +78,7 @@ export async function bodiesOfFile(
   return { first, bodies: bound.map((call) => encodeInferRequest(call)), rows };
 }
 
-/** `--shape x:1,3,224,224`. */
+/** Parses `--shape x:1,3,224,224`. @throws UsageError. */
 export function parseShape(text: string): readonly [string, readonly number[]] {
   const at = text.lastIndexOf(':');
   const sizes = text
@@ -94,7 +97,7 @@ function shapeOf(spec: TensorSpec, rows: number, given: readonly number[] | unde
     if (given.length === shape.length && shape.every((size, axis) => size === -1 || size === given[axis])) return given;
     throw new UsageError(
       `Input "${name}" takes shape [${shape.join(',')}], not [${given.join(',')}].`,
-      'Give as many sizes as it has, and its own where they are fixed.',
+      'Give one size per axis, and keep the fixed sizes.',
     );
   }
   const sizes = shape.map((size, axis) => (size === -1 && axis === 0 ? rows : size));
@@ -102,7 +105,7 @@ function shapeOf(spec: TensorSpec, rows: number, given: readonly number[] | unde
   const example = sizes.map((size) => (size === -1 ? 8 : size)).join(',');
   throw new UsageError(
     `Input "${name}" has free axes: [${shape.join(',')}].`,
-    `Say their sizes, for example --shape ${name}:${example}, or send real inputs with --in FILE.`,
+    `Give their sizes, for example --shape ${name}:${example}, or send real inputs with --in FILE.`,
   );
 }
 
@@ -115,5 +118,8 @@ function randomElement(name: string, datatype: Datatype): () => number | boolean
   if (datatype === 'BOOL') return () => Math.random() < 0.5;
   if (datatype === 'FP16' || datatype === 'BF16' || datatype === 'FP32' || datatype === 'FP64') return Math.random;
   if (datatype !== 'BYTES') return () => Math.floor(Math.random() * INTEGERS_BELOW);
-  throw new UsageError(`Input "${name}" takes strings, which cannot be made up.`, 'Send real inputs with --in FILE.');
+  throw new UsageError(
+    `Input "${name}" takes strings, and random strings have no meaning.`,
+    'Send real inputs with --in FILE.',
+  );
 }

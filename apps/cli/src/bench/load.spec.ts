@@ -5,15 +5,15 @@ import { encodeInferRequest } from '@sconce/tensor';
 import { atEndOfFile } from '@sconce/testing';
 import { generateLoad, type LoadPlan } from './load.ts';
 
-/** What the server does with its n-th request. */
+/** How the server answers its n-th request. */
 let answer: (response: ServerResponse, n: number) => void;
 const seen: { headers: Readonly<Record<string, unknown>>; body: Buffer }[] = [];
-let underWay = 0;
-let mostUnderWay = 0;
+let inFlight = 0;
+let maxInFlight = 0;
 const server = createServer((request, response) => {
-  underWay += 1;
-  mostUnderWay = Math.max(mostUnderWay, underWay);
-  response.once('close', () => (underWay -= 1));
+  inFlight += 1;
+  maxInFlight = Math.max(maxInFlight, inFlight);
+  response.once('close', () => (inFlight -= 1));
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
@@ -35,7 +35,7 @@ const bodies = [1, 2].map((value) =>
 );
 
 function load(plan: Partial<LoadPlan>, signal?: AbortSignal): ReturnType<typeof generateLoad> {
-  [seen.length, mostUnderWay] = [0, 0];
+  [seen.length, maxInFlight] = [0, 0];
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v2/models/m/infer`);
   const options = signal === undefined ? {} : { signal };
   return generateLoad({ url, bodies, inFlight: 4, warmupSeconds: 0, seconds: 0.4, ...plan }, options);
@@ -47,10 +47,10 @@ const ok = (response: ServerResponse): void => {
 };
 
 describe('generateLoad', () => {
-  it('keeps as many requests under way as asked for, of all bodies, and counts every answer', async () => {
+  it('keeps the given number of requests in flight, sends all bodies in turn, and counts every answer', async () => {
     answer = (response) => setTimeout(ok, 20, response);
     const report = await load({});
-    expect(mostUnderWay).toBe(4);
+    expect(maxInFlight).toBe(4);
     expect(report.succeeded).toBe(seen.length);
     expect(report.perSecond).toBeLessThanOrEqual(4 / 0.02);
     expect(report.latencyMs.p50).toBeGreaterThanOrEqual(19);
@@ -63,7 +63,7 @@ describe('generateLoad', () => {
     }
   });
 
-  it('counts failures by what they were, and not as answers', async () => {
+  it('counts failures by status or error code, and not as answers', async () => {
     answer = (response, n) => {
       if (n % 3 === 0) response.socket?.destroy();
       else response.writeHead(n % 3 === 1 ? 429 : 200).end();
@@ -74,26 +74,26 @@ describe('generateLoad', () => {
     expect(succeeded + (failed['429'] ?? 0) + (failed['ECONNRESET'] ?? 0)).toBe(seen.length);
   });
 
-  it('sends at a rate whatever the answers take, and measures from when a request was due', async () => {
+  it('sends at a fixed rate even if answers are slow, and measures from the due time of a request', async () => {
     answer = (response) => setTimeout(ok, 100, response);
     const calm = await load({ rate: 100, inFlight: 50 });
     expect(calm.unsent).toBe(0);
     expect(calm.succeeded).toBeGreaterThan(30);
-    expect(mostUnderWay).toBeGreaterThan(5);
-    // Room for two: the others are due and not sent.
+    expect(maxInFlight).toBeGreaterThan(5);
+    // Only two may be in flight: the others are due but not sent.
     const crowded = await load({ rate: 100, inFlight: 2 });
-    expect(mostUnderWay).toBe(2);
+    expect(maxInFlight).toBe(2);
     expect(crowded.unsent).toBeGreaterThan(20);
   });
 
-  it('leaves what comes in the warm-up out', async () => {
+  it('does not count answers in the warm-up', async () => {
     answer = ok;
     const { succeeded } = await load({ warmupSeconds: 0.3, seconds: 0.1, inFlight: 1 });
     expect(succeeded).toBeGreaterThan(0);
     expect(succeeded).toBeLessThan(seen.length * 0.6);
   });
 
-  it('ends when told to, with what there was', async () => {
+  it('ends when it is aborted, and reports the answers so far', async () => {
     answer = (response, n) => {
       if (n < 20) ok(response);
     };

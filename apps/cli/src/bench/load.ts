@@ -1,23 +1,25 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { createHistogram } from 'node:perf_hooks';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import type { OipBody } from '@sconce/tensor';
 
-/** What to send, and how much of it. */
+/** The requests to send, how many and how long. */
 export interface LoadPlan {
   readonly url: URL;
   /** Sent in turn. */
   readonly bodies: readonly OipBody[];
-  /** Requests under way at once: always as many in a closed loop, at most as many in an open one. */
+  /** Requests in flight at once: always this many in a closed loop, at most this many in an open loop. */
   readonly inFlight: number;
-  /** Requests per second at fixed times, whatever became of those before (an open loop); without it a closed loop. */
+  /** Open loop: requests per second at fixed times, independent of the answers. Absent: a closed loop. */
   readonly rate?: number;
-  /** Seconds before what comes is counted, and seconds for which it is. */
+  /** Seconds before answers are counted. */
   readonly warmupSeconds: number;
+  /** Seconds in which answers are counted. */
   readonly seconds: number;
 }
 
-/** Where the server says that the time went, ms, mean of the answers; rows in the runs they were part of. */
+/** Mean times that the server reports, ms, and the mean number of rows in the runs. */
 export interface ServerShare {
   readonly queueMs: number;
   readonly batchMs: number;
@@ -25,15 +27,15 @@ export interface ServerShare {
   readonly rowsPerRun: number;
 }
 
-/** What came of it. Latencies in ms, of successful answers; in an open loop from when a request was due. */
+/** The result. Latencies are in ms, of successful answers; in an open loop they begin when a request was due. */
 export interface LoadReport {
   readonly succeeded: number;
   readonly perSecond: number;
   readonly latencyMs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly max: number };
   readonly server: ServerShare;
-  /** Requests that failed, by HTTP status or the connection's error code. */
+  /** Number of failed requests, by HTTP status or the connection's error code. */
   readonly failed: Readonly<Record<string, number>>;
-  /** Requests that were due and never sent, since `inFlight` were under way. */
+  /** Requests that were due but never sent, because `inFlight` were in flight. */
   readonly unsent: number;
 }
 
@@ -42,7 +44,7 @@ interface Answer {
   readonly timing: string;
 }
 
-/** Sends requests for the plan's time, and reports; aborted, it reports what there was until then. */
+/** Sends requests for the time of the plan. If it is aborted, it reports the answers so far. */
 export async function generateLoad(
   plan: LoadPlan,
   options: { readonly signal?: AbortSignal; readonly onProgress?: (seconds: number) => void } = {},
@@ -86,7 +88,7 @@ class LoadRun {
     this.#post = isSecure ? httpsRequest : httpRequest;
   }
 
-  /** Seconds since it began. */
+  /** Seconds since the start. */
   get seconds(): number {
     return (performance.now() - this.#startMs) / 1e3;
   }
@@ -96,7 +98,7 @@ class LoadRun {
     this.#endedMs = performance.now();
   }
 
-  /** Ends what is under way, too. */
+  /** Also ends the requests in flight. */
   close(): void {
     this.#agent.destroy();
   }
@@ -130,25 +132,25 @@ class LoadRun {
   }
 
   async #openLoop(rate: number): Promise<void> {
-    const underWay = new Set<Promise<void>>();
+    const inFlight = new Set<Promise<void>>();
     for (let n = 0; !this.#over; n++) {
       const dueMs = this.#startMs + (n * 1e3) / rate;
-      // Timers are a millisecond coarse: what is due within one goes out together, its latency from its own time.
+      // Timers are exact to a millisecond: requests that are due within it are sent together, each with its own due time.
       const waitMs = dueMs - performance.now();
-      if (waitMs > 0.5) await new Promise((resolve) => setTimeout(resolve, waitMs));
-      if (underWay.size >= this.#plan.inFlight) {
+      if (waitMs > 0.5) await delay(waitMs);
+      if (inFlight.size >= this.#plan.inFlight) {
         if (this.seconds >= this.#plan.warmupSeconds) this.#unsent += 1;
-        // What could not be sent is counted at its time: answers need a turn of the event loop to come in.
-        if (waitMs <= 0.5) await new Promise((resolve) => setImmediate(resolve));
+        // Lets the event loop turn, so that answers can arrive.
+        if (waitMs <= 0.5) await nextTurn();
         continue;
       }
-      const sent = this.#measure(dueMs).finally(() => underWay.delete(sent));
-      underWay.add(sent);
+      const sent = this.#measure(dueMs).finally(() => inFlight.delete(sent));
+      inFlight.add(sent);
     }
-    await Promise.all(underWay);
+    await Promise.all(inFlight);
   }
 
-  /** One request; counted where it is answered within the measured time. Never rejects. */
+  /** Sends one request, and counts its answer if it comes within the measured time. Never rejects. */
   async #measure(fromMs: number): Promise<void> {
     const body = this.#plan.bodies[this.#next++ % this.#plan.bodies.length] as OipBody;
     const outcome = await this.#exchange(body).catch((error: unknown) => codeOf(error));
@@ -164,8 +166,8 @@ class LoadRun {
     }
     const key = typeof outcome === 'string' ? outcome : String(outcome.status);
     this.#failed[key] = (this.#failed[key] ?? 0) + 1;
-    // A server that refuses at once is not to be hammered.
-    await new Promise((resolve) => setTimeout(resolve, FAILURE_PAUSE_MS));
+    // A pause, so that a server that refuses at once is not overloaded.
+    await delay(FAILURE_PAUSE_MS);
   }
 
   #exchange({ body, contentType, headerLength }: OipBody): Promise<Answer> {

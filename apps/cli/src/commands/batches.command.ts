@@ -21,15 +21,15 @@ interface Options {
 export function batchesCommand(config: CliConfig): Command {
   const client = (): SconceClient => connect(config);
   const command = new Command('batches')
-    .description('the batches the server has')
+    .description('list, show, cancel, retry and watch batches, and download their results')
     .addHelpText(
       'after',
       '\nExamples:\n  sconce batches\n  sconce batches show ID\n  sconce batches cancel ID\n  sconce batches retry ID\n  sconce batches download ID -o results.csv',
     );
   command
     .command('list', { isDefault: true })
-    .description('batches, newest first')
-    .option('--limit <number>', 'how many', integerOption('--limit', 1, 100_000), 20)
+    .description('list batches, newest first')
+    .option('--limit <number>', 'list at most this many', integerOption('--limit', 1, 100_000), 20)
     .option('--json', 'print JSON')
     .action(async ({ limit, json }: Options) => {
       const terminal = new Terminal({ json: json === true });
@@ -39,10 +39,14 @@ export function batchesCommand(config: CliConfig): Command {
         if (batches.length === limit) break;
       }
       terminal.result(batches);
-      if (batches.length === 0) terminal.print('No batches yet: `sconce score MODEL FILE -o OUT` makes one.');
+      if (batches.length === 0) terminal.print('No batches yet: `sconce score MODEL FILE -o OUT` creates one.');
       else terminal.table(['ID', 'STATUS', 'MODEL', 'ROWS', 'FAILED', 'DONE', 'CREATED'], batches.map(toRow));
     });
-  const one = (name: string, description: string, act: (id: string, terminal: Terminal) => Promise<Batch>): void => {
+  const addCommand = (
+    name: string,
+    description: string,
+    act: (id: string, terminal: Terminal) => Promise<Batch>,
+  ): void => {
     command
       .command(name)
       .description(description)
@@ -55,20 +59,24 @@ export function batchesCommand(config: CliConfig): Command {
         terminal.print(name === 'show' ? batchText(batch) : batchLine(batch));
       });
   };
-  one('show', 'a batch: its state, rows, times and errors', (id) => client().batches.get(id));
-  one('cancel', 'have no more of its rows scored; what has been can be fetched', (id) => client().batches.cancel(id));
-  one('retry', 'run again what failed, was cancelled or not reached', (id) => client().batches.retry(id));
-  one('watch', 'wait until it has ended', async (id, terminal) => {
+  addCommand('show', 'show the state, rows, times and errors of a batch', (id) => client().batches.get(id));
+  addCommand('cancel', 'stop scoring a batch; its results so far can be downloaded', (id) =>
+    client().batches.cancel(id),
+  );
+  addCommand('retry', 'score the rows of a batch that failed, were cancelled or not reached', (id) =>
+    client().batches.retry(id),
+  );
+  addCommand('watch', 'wait until a batch has ended', async (id, terminal) => {
     const watched = await watchBatch(client(), id, terminal);
     return watched.kind === 'ended' ? watched.batch : client().batches.get(id);
   });
   command
     .command('download')
-    .description('wait until a batch has ended and fetch its results')
+    .description('wait until a batch has ended and download its results')
     .argument('<id>')
-    .requiredOption('-o, --out <file>', 'where the results go')
-    .option('--errors <file>', 'where rows that failed go; default OUT.errors.jsonl, only where there are any')
-    .option('--partial', 'do not wait: what there is, up to the first row not scored yet')
+    .requiredOption('-o, --out <file>', 'file for the results')
+    .option('--errors <file>', 'file for rows that failed, if there are any; default OUT.errors.jsonl')
+    .option('--partial', 'do not wait: download the results up to the first row that is not scored yet')
     .option('--json', 'print JSON')
     .action(async (id: string, options: Options) => {
       const terminal = new Terminal({ json: options.json === true });
@@ -85,7 +93,8 @@ async function download(
   if (!hasEnded(batch) && options.partial !== true) {
     const watched = await watchBatch(client, id, terminal);
     if (watched.kind === 'detached') {
-      throw failure('job_not_finished', `Batch ${id} has not ended.`, 'Run it again when you like, or with --partial.');
+      const hint = 'Run the command again to wait for it, or add --partial.';
+      throw failure('job_not_finished', `Batch ${id} has not ended.`, hint);
     }
     batch = watched.batch;
   }

@@ -22,46 +22,46 @@ interface BenchOptions {
 
 /** One line of the table. */
 interface Step extends LoadReport {
-  /** Requests under way at once: always (closed loop), or at most (open loop, where `rate` says how many come a second). */
+  /** Requests in flight: always this many (closed loop), or at most this many (open loop, with `rate` requests a second). */
   readonly inFlight: number;
   readonly rate?: number;
   readonly rowsPerSecond: number;
 }
 
 const MAX_IN_FLIGHT = 4_096;
-/** Of an open loop: far above what a server that keeps up has under way. */
+/** The limit of an open loop: far more than a server has in flight that answers fast enough. */
 const OPEN_IN_FLIGHT = 1_024;
 
 /** `sconce bench`: a load generator with a latency table. */
 export function benchCommand(config: CliConfig): Command {
   return new Command('bench')
-    .description('send a model requests as fast as it answers, or at a rate, and print throughput and latencies')
+    .description('send requests to a model, as fast as it answers or at a rate; print throughput and latencies')
     .argument('<model>')
-    .option('--version <number>', 'default: the one that is served')
+    .option('--version <number>', 'version of the model; default: the one that is served')
     .option(
       '--in <file>',
-      'inputs from a safetensors file (one call, or the calls of a cases file); default: random values',
+      'safetensors file with the inputs (one call, or the calls of a cases file); default: random values',
     )
-    .option('--rows <number>', 'rows of a request with random values', integerOption('--rows', 1, 65_536))
+    .option('--rows <number>', 'rows in a request with random values', integerOption('--rows', 1, 65_536))
     .option(
       '--shape <name:sizes>',
-      'whole shape of an input with free axes; may be repeated',
+      'full shape of an input with free axes, e.g. x:1,3,224,224; may be repeated',
       collect(parseShape),
       new Map(),
     )
     .option(
       '--concurrency <list>',
-      'requests under way at once; each number is measured',
+      'requests in flight at once; each number is measured in turn',
       listOf('--concurrency', integerOption('--concurrency', 1, MAX_IN_FLIGHT)),
       [1, 8, 64],
     )
     .option(
       '--rate <list>',
-      'requests per second at fixed times instead; each number is measured',
+      'send this many requests per second instead; each number is measured in turn',
       listOf('--rate', positive('--rate')),
     )
-    .option('--duration <seconds>', 'how long each is measured', positive('--duration'), 10)
-    .option('--warmup <seconds>', 'how long each is driven before', numberOption('--warmup'), 2)
+    .option('--duration <seconds>', 'how long each number is measured', positive('--duration'), 10)
+    .option('--warmup <seconds>', 'how long requests are sent before each measurement', numberOption('--warmup'), 2)
     .option('--text', 'send and receive JSON numbers instead of binary tensors')
     .option('--json', 'print the figures as JSON')
     .addHelpText(
@@ -80,8 +80,8 @@ async function bench(config: CliConfig, model: string, options: BenchOptions): P
   const requests = await bodiesFor(inputs, options);
   const version = options.version === undefined ? '' : `/versions/${encodeURIComponent(options.version)}`;
   const url = new URL(`${client.url}/v2/models/${encodeURIComponent(model)}${version}/infer`);
-  // So that what cannot be answered is refused in the server's own words, once.
-  await client.infer(model, requests.first, options.version === undefined ? {} : { version: options.version });
+  // If the server refuses the request, its error message is shown here, once.
+  await client.infer(model, requests.first, { version: options.version });
   const plans =
     options.rate?.map((rate) => ({ rate, inFlight: OPEN_IN_FLIGHT })) ??
     options.concurrency.map((inFlight) => ({ inFlight }));
@@ -89,7 +89,7 @@ async function bench(config: CliConfig, model: string, options: BenchOptions): P
   const stop = (): void => {
     controller.abort();
   };
-  // What has been measured by then is printed.
+  // The measurements up to then are printed.
   process.once('SIGINT', stop);
   const steps: Step[] = [];
   for (const plan of plans) {
@@ -110,18 +110,13 @@ async function bench(config: CliConfig, model: string, options: BenchOptions): P
     steps.push({ ...plan, ...report, rowsPerSecond: report.perSecond * requests.rows });
   }
   process.removeListener('SIGINT', stop);
-  terminal.result({
-    model,
-    ...(options.version === undefined ? {} : { version: options.version }),
-    rows: requests.rows,
-    steps,
-  });
+  terminal.result({ model, version: options.version, rows: requests.rows, steps });
   print(terminal, steps);
   if (steps.every(({ succeeded }) => succeeded === 0)) {
     throw failure(
       'inference_failed',
       `No request to ${model} was answered.`,
-      '`sconce infer` shows what one is answered with.',
+      '`sconce infer` shows the answer to one request.',
     );
   }
 }
@@ -131,7 +126,10 @@ async function bodiesFor(inputs: Parameters<typeof randomBodies>[0], options: Be
   const binary = options.text !== true;
   if (options.in === undefined) return randomBodies(inputs, { rows: rows ?? 1, shapes, binary });
   if (rows !== undefined || shapes.size > 0) {
-    throw new UsageError('--in goes with neither --rows nor --shape.', 'The file says what is sent.');
+    throw new UsageError(
+      '--in cannot be combined with --rows or --shape.',
+      'Leave them out: the file has the rows and shapes.',
+    );
   }
   return bodiesOfFile(options.in, inputs, { binary });
 }
@@ -159,10 +157,10 @@ function print(terminal: Terminal, steps: readonly Step[]): void {
       ...[server.queueMs, server.batchMs, server.runMs, server.rowsPerRun].map(figure),
     ]),
   );
-  terminal.print('QUEUE, BATCH, RUN: ms in the queue, in wait of a thread, in the run, mean.');
+  terminal.print('QUEUE, BATCH, RUN: mean ms in the queue, waiting for a thread, and in the run.');
   for (const { inFlight, rate, failed, unsent } of steps) {
     const what = Object.entries(failed).map(([code, count]) => `${count} × ${code}`);
-    if (unsent > 0) what.push(`${unsent} not sent, since ${inFlight} were under way`);
+    if (unsent > 0) what.push(`${unsent} not sent, because ${inFlight} were in flight`);
     if (what.length > 0)
       terminal.print(`${rate === undefined ? `${inFlight} in flight` : `${rate}/s`}: ${what.join(', ')}`);
   }
@@ -174,8 +172,7 @@ function figure(value: number): string {
 
 function listOf<T>(name: string, parse: (text: string) => T): (text: string) => readonly T[] {
   return (text) => {
-    if (text.trim() === '')
-      throw new UsageError(`${name} takes numbers with commas between them.`, 'For example 1,8,64.');
+    if (text.trim() === '') throw new UsageError(`${name} takes numbers, separated by commas.`, 'For example 1,8,64.');
     return text.split(',').map((part) => parse(part.trim()));
   };
 }
@@ -184,6 +181,9 @@ function positive(name: string): (text: string) => number {
   return (text) => {
     const value = numberOption(name)(text);
     if (value > 0) return value;
-    throw new UsageError(`${name} takes a number above 0, not "${text}".`, 'See --help.');
+    throw new UsageError(
+      `${name} takes a number above 0, not "${text}".`,
+      'Run the command with --help to see its options.',
+    );
   };
 }

@@ -12,13 +12,13 @@ interface Options extends ModelOptions, Tolerance {
   readonly json?: boolean;
 }
 
-/** `sconce check`: a model's outputs against PyTorch's own. */
+/** `sconce check`: compares a model's outputs with the outputs of PyTorch. */
 export function checkCommand(): Command {
   return modelOptions(
     new Command('check')
       .description('run every call of a cases file and compare the outputs, without a server')
       .argument('<file>', 'model.pt or model.onnx')
-      .argument('<cases>', 'safetensors file with k.in.i and k.out.j for every call k'),
+      .argument('<cases>', 'safetensors file with inputs k.in.i and outputs k.out.j of every call k'),
   )
     .option('--rtol <number>', 'relative tolerance of floats', numberOption('--rtol'), 1e-4)
     .option('--atol <number>', 'absolute tolerance of floats', numberOption('--atol'), 1e-5)
@@ -51,8 +51,8 @@ async function check(file: string, casesFile: string, options: Options): Promise
     'inference_failed',
     `${off.length} of ${outputs.length} outputs are off.`,
     off.some(({ reason }) => reason !== undefined)
-      ? 'The table says what is wrong; `sconce inspect FILE` prints what the model takes and gives.'
-      : 'An error far below the output’s spread is rounding: loosen --rtol and --atol. Any other is worth a report.',
+      ? 'The table says what is wrong; `sconce inspect FILE` prints the inputs and outputs of the model.'
+      : 'An error far below the spread is rounding: give larger --rtol and --atol. Please report larger ones.',
   );
 }
 

@@ -3,7 +3,7 @@ import { compile } from '@sconce/torchscript';
 import { withModel, type TorchScriptFile } from '../offline/model-file.ts';
 import { compileOptions, modelOptions, type ModelOptions } from '../offline/model-options.ts';
 import { writeOnnx } from '../offline/onnx-output.ts';
-import { outputPath } from '../offline/output-file.ts';
+import { outputPath } from '../files/output-file.ts';
 import { UsageError } from '../output/failure.ts';
 import { interruptible } from '../output/interruption.ts';
 import { formatBytes } from '../output/text.ts';
@@ -24,7 +24,7 @@ export function compileCommand(): Command {
       .argument('<file>', 'model.pt'),
   )
     .requiredOption('-o, --output <file>', 'the ONNX file to write')
-    .option('--external-data', 'write the weights to a second file, OUTPUT.data; done in any case above 2 GiB')
+    .option('--external-data', 'write the weights to a second file, OUTPUT.data; always done above 2 GiB')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
@@ -33,7 +33,8 @@ export function compileCommand(): Command {
     )
     .action(async (file: string, options: Options) => {
       await withModel(file, async (model) => {
-        if (model.kind === 'onnx') throw new UsageError(`${file} is an ONNX file already.`, 'Give a TorchScript file.');
+        if (model.kind === 'onnx')
+          throw new UsageError(`${file} is already an ONNX file.`, 'Give a TorchScript file (torch.jit.save).');
         await compileFile(model, options);
       });
     });
@@ -63,7 +64,7 @@ async function compileFile({ path, archive, source }: TorchScriptFile, options: 
   terminal.result({
     file: written.file,
     bytes: written.bytes,
-    ...(written.data === undefined ? {} : { data: written.data }),
+    data: written.data,
     nodes,
     compile_ms: ms,
     signature: { inputs, outputs, state: state.map(({ input, output }) => ({ input, output })), batch },

@@ -16,10 +16,10 @@ import { interruptible } from '../output/interruption.ts';
 import { Terminal } from '../output/terminal.ts';
 import { startLocalStack } from '../stack/local-stack.ts';
 
-/** Below this something is wrong: PyTorch itself gets 98 % of the held-out rows. */
+/** A lower accuracy means a defect: PyTorch itself has 98 % of the held-out rows right. */
 const MINIMUM_ACCURACY = 0.97;
 
-/** `sconce demo`: the whole system on this machine, on real data. */
+/** `sconce demo`: runs the whole system on this machine, with real data. */
 export function demoCommand(config: CliConfig): Command {
   return new Command('demo')
     .description('run the whole system on this machine: push a model, score a real dataset, show a trace')
@@ -61,7 +61,7 @@ interface DemoRun {
   readonly killSignal: AbortSignal;
 }
 
-/** The demo itself. Whatever it started is stopped when it ends, also when `signal` ends it. */
+/** Runs the demo. At the end it stops everything that it started, also when `signal` aborts it. */
 async function scoreAndTrace({ config, terminal, examples, data, signal, killSignal }: DemoRun): Promise<void> {
   const heldout = await readHeldout(join(examples, 'heldout.csv'));
   const { promise: gaveUp, reject: giveUp } = Promise.withResolvers<never>();
@@ -79,7 +79,7 @@ async function scoreAndTrace({ config, terminal, examples, data, signal, killSig
         OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: collector.url,
         OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json',
         OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
-        // Only the request that brings its own trace is recorded: the timings stay what they are without tracing.
+        // Only the request that asks for a trace is recorded, so tracing does not change the measured times.
         OTEL_TRACES_SAMPLER: 'parentbased_always_off',
       },
       killSignal,
@@ -115,7 +115,7 @@ async function pushAndScore(
   const { name, version } = await client.models.push('digits', body, { version: '1' });
   await client.models.waitUntilReady(name, version);
   terminal.note(
-    `scoring ${heldout.labels.length} held-out rows as a batch, then ${timedRows(heldout)} for their speed …`,
+    `scoring ${heldout.labels.length} held-out rows as a batch, then ${timedRows(heldout)} rows to measure the speed …`,
   );
   const bar = terminal.progress('scoring', timedRows(heldout), 'rows');
   const path = join(examples, 'heldout.csv');
@@ -127,7 +127,7 @@ function checkAccuracy({ accuracy }: Score): void {
   throw failure(
     'internal',
     `Accuracy ${accuracy} is below ${MINIMUM_ACCURACY}.`,
-    'The model or the runtime computes something else than PyTorch does: please report it.',
+    'The outputs differ from PyTorch’s: please report it.',
   );
 }
 
@@ -158,7 +158,7 @@ function report(terminal: Terminal, score: Score, traced: TracedRequest): void {
       `one request's trace, ${traced.traceId}:`,
       traced.tree,
       '',
-      'Next: `npx sconce up` keeps the system running; docs are at http://127.0.0.1:8000/docs then.',
+      'Next: `npx sconce up` keeps the system running. Its API docs are then at http://127.0.0.1:8000/docs.',
     ].join('\n'),
   );
 }
@@ -167,7 +167,11 @@ function findExamples(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, 'examples', 'digits', 'digits.pt'))) {
     if (dirname(folder) === folder) {
-      throw failure('not_found', 'examples/digits is not there.', 'Run the demo from a checkout of the project.');
+      throw failure(
+        'not_found',
+        'The folder examples/digits does not exist.',
+        'Run the demo in a checkout of the project.',
+      );
     }
     folder = dirname(folder);
   }

@@ -15,19 +15,19 @@ interface InferOptions {
   readonly json?: boolean;
 }
 
-/** `sconce infer`: one request. */
+/** `sconce infer`: sends one request. */
 export function inferCommand(config: CliConfig): Command {
   return new Command('infer')
-    .description('run one request and print the outputs')
+    .description('send one request to a model and print the outputs')
     .argument('<model>')
-    .option('--version <number>', 'default: the newest that is ready')
+    .option('--version <number>', 'version of the model; default: the one that is served')
     .option(
       '--input <name=json>',
-      'an input’s values as JSON, nested as its shape; may be repeated',
+      'values of an input as JSON, nested like its shape; may be repeated',
       (text: string, all: readonly string[]) => [...all, text],
       [],
     )
-    .option('--in <file>', 'inputs from a JSON file: {"name": values, …} or a whole protocol request; - for stdin')
+    .option('--in <file>', 'JSON file with the inputs: {"name": values, …} or a whole protocol request; - reads stdin')
     .option('--binary', 'send and receive binary tensors instead of JSON')
     .option('--json', 'print the outputs as JSON')
     .addHelpText(
@@ -43,15 +43,14 @@ async function infer(config: CliConfig, model: string, options: InferOptions): P
   const terminal = new Terminal({ json: options.json === true });
   const values = readValues(options);
   const client = connect(config);
-  const version = options.version === undefined ? {} : { version: options.version };
   const metadata = await client.metadata(model, options.version);
   const inputs = Object.entries(values).map(([name, value]) => toTensor(name, value, metadata.inputs));
-  const result = await client.infer(model, { inputs, binary: options.binary === true }, version);
+  const result = await client.infer(model, { inputs, binary: options.binary === true }, { version: options.version });
   const outputs = result.outputs.map((output) => ({
     name: output.name,
     datatype: output.datatype,
     shape: output.shape,
-    // As text: numbers beyond 2^53, and the 1e999 that stands for infinity, pass through it unharmed.
+    // As text: numbers beyond 2^53, and the 1e999 that means infinity, stay exact.
     data: encodeJsonData(output, 'allow'),
   }));
   const { timing } = result;
@@ -71,7 +70,7 @@ function readValues(options: InferOptions): Record<string, unknown> {
     values[text.slice(0, at)] = parse(text.slice(at + 1), `--input ${text.slice(0, at)}`);
   }
   if (Object.keys(values).length === 0) {
-    throw new UsageError('No inputs are given.', "Give each as --input 'name=[[…]]', or all with --in FILE.");
+    throw new UsageError('No inputs are given.', "Give each one as --input 'name=[[…]]', or all with --in FILE.");
   }
   return values;
 }
@@ -81,24 +80,28 @@ function readFile(file: string): Record<string, unknown> {
   try {
     text = readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (error) {
-    throw new UsageError(`${file} can’t be read: ${(error as Error).message}.`, 'Give a JSON file, or - for stdin.');
+    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read';
+    throw new UsageError(`${file} ${why}.`, 'Give the path of a JSON file, or - to read stdin.');
   }
   const value = parse(text, file);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new UsageError(`${file} does not hold a JSON object.`, 'It must be {"input name": values, …}.');
+    throw new UsageError(`${file} does not contain a JSON object.`, 'Write it as {"input name": values, …}.');
   }
   const { inputs } = value as { inputs?: unknown };
   if (!isTensorList(inputs)) return value as Record<string, unknown>;
   const more = Object.keys(value).filter((key) => key !== 'inputs' && key !== 'id');
   if (more.length > 0) {
-    throw new UsageError(`${file} has "${more.join('", "')}", which this command does not send.`, 'Leave it out.');
+    throw new UsageError(
+      `${file} has "${more.join('", "')}", which this command does not send.`,
+      'Remove it from the file: only "inputs" and "id" are allowed.',
+    );
   }
   return fromProtocol(inputs);
 }
 
 type ProtocolInput = Readonly<Record<'name' | 'shape' | 'data', unknown>>;
 
-/** Whether this is the `inputs` of an Open Inference Protocol request rather than the values of an input called so. */
+/** Whether this is the `inputs` list of an Open Inference Protocol request, and not the values of an input named `inputs`. */
 function isTensorList(inputs: unknown): inputs is ProtocolInput[] {
   return Array.isArray(inputs) && inputs.every((one) => typeof one === 'object' && one !== null && 'data' in one);
 }
@@ -107,7 +110,7 @@ function fromProtocol(inputs: readonly ProtocolInput[]): Record<string, unknown>
   return Object.fromEntries(inputs.map(({ name, shape, data }) => [String(name), nest(data, shape)]));
 }
 
-/** The protocol's flat data nested as its shape says; what does not fit is left for `toTensor` to refuse. */
+/** Nests the protocol's flat data like its shape. Data that do not fit are returned unchanged; `toTensor` refuses them. */
 function nest(data: unknown, shape: unknown): unknown {
   if (!Array.isArray(data) || !Array.isArray(shape) || Array.isArray(data[0])) return data;
   let values: unknown[] = data;
@@ -122,22 +125,25 @@ function parse(text: string, where: string): unknown {
   try {
     return JSON.parse(text, exactInteger);
   } catch (error) {
-    throw new UsageError(`${where} is not JSON: ${(error as Error).message}.`, 'Strings need quotes: ["a", "b"].');
+    throw new UsageError(
+      `${where} is not JSON: ${(error as Error).message}.`,
+      'Write values like [[1, 2, 3]]; strings need double quotes: ["a", "b"].',
+    );
   }
 }
 
-/** JSON.parse's reviver: an integer beyond 2^53 becomes a bigint, so that INT64 values arrive as they were written. */
+/** A reviver for JSON.parse: an integer beyond 2^53 becomes a bigint, so that INT64 values stay exact. */
 function exactInteger(this: unknown, _key: string, value: unknown, context?: { readonly source?: string }): unknown {
   if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
   return context?.source !== undefined && /^-?\d+$/.test(context.source) ? BigInt(context.source) : value;
 }
 
-/** A tensor shaped by how the values are nested, with the dtype the model has for the input. Throws UsageError. */
+/** A tensor with the shape of the nested values and the input's datatype. @throws UsageError. */
 function toTensor(name: string, value: unknown, specs: readonly TensorSpec[]): Tensor {
   const spec = specs.find((candidate) => candidate.name === name);
   if (spec === undefined) {
     const known = specs.map((candidate) => candidate.name).join(', ');
-    throw new UsageError(`The model has no input "${name}".`, `Its inputs are ${known}.`);
+    throw new UsageError(`The model has no input "${name}".`, `Its inputs are: ${known}.`);
   }
   const shape: number[] = [];
   for (let level = value; Array.isArray(level); level = (level as unknown[])[0]) shape.push(level.length);
@@ -145,17 +151,17 @@ function toTensor(name: string, value: unknown, specs: readonly TensorSpec[]): T
   return asUsage(() => decodeJsonData({ name, datatype: spec.datatype, shape }, data, 'reject'), formatSpec(spec));
 }
 
-/** Values that are no tensor are a malformed argument. */
+/** Reports values that are not a tensor as bad usage. */
 function asUsage(read: () => Tensor, expected: string): Tensor {
   try {
     return read();
   } catch (error) {
     if (!(error instanceof SconceError)) throw error;
-    throw new UsageError(`${error.message}.`, `The input takes ${expected}: nest the values as the shape says.`);
+    throw new UsageError(`${error.message}.`, `The input takes ${expected}: nest the values like this shape.`);
   }
 }
 
-/** One line per row of the first axis. `data` is a flat JSON array; its numbers are shown as they are written. */
+/** One line per row of the first axis. `data` is a flat JSON array; its numbers are printed unchanged. */
 function formatRows({ shape, data }: { shape: readonly number[]; data: string }): string {
   const cells: string[] = [];
   JSON.parse(data, (key, value: unknown, context?: { readonly source?: string }) => {

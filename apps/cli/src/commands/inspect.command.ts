@@ -14,15 +14,15 @@ interface Options extends ModelOptions {
   readonly json?: boolean;
 }
 
-/** `sconce inspect`: what a model file holds, and whether and to what it compiles. */
+/** `sconce inspect`: shows the content of a model file, and the result of compiling it. */
 export function inspectCommand(): Command {
   return modelOptions(
     new Command('inspect')
-      .description('show what a model file holds: signature, weights, operators, what is unsupported; without a server')
+      .description('show signature, weights and operators of a model file, and what is unsupported; without a server')
       .argument('<file>', 'model.pt or model.onnx'),
   )
     .option('--graph', 'print the graph of a TorchScript method as PyTorch prints it')
-    .option('--inlined', 'with the calls of modules and functions inlined (PyTorch’s inlined_graph)')
+    .option('--inlined', 'like --graph, with calls of modules and functions inlined (PyTorch’s inlined_graph)')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
@@ -41,7 +41,7 @@ async function inspectPt(file: string, model: TorchScriptFile, options: Options)
     const { method } = compileOptions(model.archive, options);
     const graph = await printGraph(model.archive, new Program(model.archive.sources), {
       inlined: options.inlined === true,
-      ...(method === undefined ? {} : { method }),
+      method,
     });
     terminal.result({ file, method: method ?? 'forward', graph });
     terminal.print(graph.trimEnd());

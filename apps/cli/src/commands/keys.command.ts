@@ -12,29 +12,33 @@ interface Options {
   readonly expires?: string;
 }
 
-/** `sconce keys`: make API keys. Offline: nothing is sent anywhere. */
+/** `sconce keys`: creates API keys. It works without a server and sends nothing. */
 export function keysCommand(): Command {
-  const command = new Command('keys').description('API keys, for the file that SCONCE_KEYS_FILE names');
+  const command = new Command('keys').description('create API keys for the key file of the API (SCONCE_KEYS_FILE)');
   command
     .command('create')
-    .description('print a new secret on stderr, and its entry for the file of keys on stdout')
-    .argument('<id>', 'names the key in logs')
-    .requiredOption('--scopes <list>', `what it may do, separated by commas: ${SCOPES.join(', ')}`, parseScopes)
-    .option('--requests-per-second <number>', 'of each API process', numberOption('--requests-per-second'))
+    .description('print a new secret on stderr, and its entry for the key file on stdout')
+    .argument('<id>', 'name of the key in logs')
+    .requiredOption('--scopes <list>', `what the key may do, separated by commas: ${SCOPES.join(', ')}`, parseScopes)
+    .option(
+      '--requests-per-second <number>',
+      'request limit of each API process',
+      numberOption('--requests-per-second'),
+    )
     .option(
       '--max-outstanding <number>',
-      'requests under way at once, at each API process',
+      'limit of requests in flight at each API process',
       integerOption('--max-outstanding', 1, 1_000_000),
     )
     .option(
       '--max-backlog <number>',
-      'jobs and batches that have not ended, over all API processes',
+      'limit of jobs and batches that have not ended, over all API processes',
       integerOption('--max-backlog', 1, 1_000_000),
     )
-    .option('--expires <time>', 'when it ends to hold, as ISO 8601: 2027-01-31T00:00:00Z')
+    .option('--expires <time>', 'time after which the key is refused, as ISO 8601: 2027-01-31T00:00:00Z')
     .addHelpText(
       'after',
-      '\nExample:\n  sconce keys create ci --scopes infer,batch\nThe file holds {"keys": [ENTRY, …]}. The API reads it again when it changes: to replace a key, add the new one, let its users change, and take the old one out.',
+      '\nExample:\n  sconce keys create ci --scopes infer,batch\nThe file holds {"keys": [ENTRY, …]}. The API reads it again when it changes. To replace a key: add the new one, let its users change, then remove the old one.',
     )
     .action((id: string, options: Options) => {
       create(id, options);
@@ -45,17 +49,17 @@ export function keysCommand(): Command {
 function create(id: string, options: Options): void {
   const { scopes, requestsPerSecond, maxOutstanding, maxBacklog, expires } = options;
   if (expires !== undefined && Number.isNaN(Date.parse(expires))) {
-    throw new UsageError(`--expires is no time: "${expires}".`, 'Give it like 2027-01-31T00:00:00Z.');
+    throw new UsageError(`--expires "${expires}" is not a time.`, 'Write it like 2027-01-31T00:00:00Z.');
   }
   const secret = newSecret();
   const entry: ApiKey = {
     id,
     sha256: hashSecret(secret),
     scopes: [...scopes],
-    ...(requestsPerSecond === undefined ? {} : { requests_per_second: requestsPerSecond }),
-    ...(maxOutstanding === undefined ? {} : { max_outstanding: maxOutstanding }),
-    ...(maxBacklog === undefined ? {} : { max_backlog: maxBacklog }),
-    ...(expires === undefined ? {} : { expires_at: new Date(expires).toISOString() }),
+    requests_per_second: requestsPerSecond,
+    max_outstanding: maxOutstanding,
+    max_backlog: maxBacklog,
+    expires_at: expires === undefined ? undefined : new Date(expires).toISOString(),
   };
   const terminal = new Terminal({ json: true });
   terminal.result(entry);
@@ -66,5 +70,5 @@ function parseScopes(text: string): readonly Scope[] {
   const scopes = text.split(',').map((part) => part.trim());
   const wrong = scopes.find((scope) => !SCOPES.includes(scope as Scope));
   if (wrong === undefined) return scopes as Scope[];
-  throw new UsageError(`There is no scope "${wrong}".`, `There are ${SCOPES.join(', ')}.`);
+  throw new UsageError(`--scopes has "${wrong}", which is not a scope.`, `The scopes are: ${SCOPES.join(', ')}.`);
 }

@@ -5,7 +5,7 @@ import { Terminal } from '../output/terminal.ts';
 interface StateCommand<O> {
   readonly name: string;
   readonly description: string;
-  /** Flags and descriptions; required ones first. */
+  /** Flags and descriptions. */
   readonly options?: readonly { readonly flags: string; readonly description: string; readonly required?: boolean }[];
   readonly settings: (options: O) => Partial<ModelSettings>;
 }
@@ -13,11 +13,11 @@ interface StateCommand<O> {
 const COMMANDS: readonly StateCommand<{ version: string; off?: boolean }>[] = [
   {
     name: 'use',
-    description: 'choose the version that requests without a version get',
+    description: 'choose the version that answers requests without a version',
     options: [{ flags: '--version <number>', description: 'a version that is ready, or `latest`', required: true }],
     settings: ({ version }) => ({ default_version: version }),
   },
-  { name: 'load', description: 'serve a model again', settings: () => ({ loaded: true }) },
+  { name: 'load', description: 'serve a model again; ends a quarantine', settings: () => ({ loaded: true }) },
   {
     name: 'unload',
     description: 'stop serving a model and free its memory; its versions stay',
@@ -26,12 +26,12 @@ const COMMANDS: readonly StateCommand<{ version: string; off?: boolean }>[] = [
   {
     name: 'keep',
     description: 'keep a model in memory when others need room',
-    options: [{ flags: '--off', description: 'let it go like any other again' }],
+    options: [{ flags: '--off', description: 'let it be unloaded again when others need room' }],
     settings: ({ off }) => ({ keep_loaded: off !== true }),
   },
 ];
 
-/** `sconce models use | load | unload | keep`: each sets one thing and says what the model is now. */
+/** `sconce models use | load | unload | keep`: each changes one setting and prints the state of the model. */
 export function modelStateCommands(client: () => SconceClient): Command[] {
   return COMMANDS.map(({ name, description, options = [], settings }) => {
     const command = new Command(name).description(description).argument('<name>');
@@ -54,6 +54,6 @@ export function modelStateCommands(client: () => SconceClient): Command[] {
 export function describeState({ name, loaded, serving, default_version, keep_loaded }: ModelState): string {
   const kept = keep_loaded ? ', kept in memory' : '';
   if (!loaded) return `${name} is unloaded${kept}; \`sconce models load ${name}\` serves it again`;
-  if (serving === null) return `${name} serves nothing: no version is ready${kept}`;
+  if (serving === null) return `${name} serves no version: none is ready${kept}`;
   return `${name} serves version ${serving} (${default_version === 'latest' ? 'the latest' : 'pinned'})${kept}`;
 }

@@ -18,14 +18,14 @@ interface Options {
 export function modelsCommand(config: CliConfig): Command {
   const client = (): SconceClient => connect(config);
   const command = new Command('models')
-    .description('the models the server has')
+    .description('list, show and remove models; choose the served version')
     .addHelpText(
       'after',
       '\nExamples:\n  sconce models\n  sconce models show digits\n  sconce models use digits --version 1\n  sconce models remove digits --version 2',
     );
   command
     .command('list', { isDefault: true })
-    .description('all versions of all models')
+    .description('list all versions of all models')
     .option('--json', 'print JSON')
     .action(async (options: Options) => {
       const terminal = new Terminal({ json: options.json === true });
@@ -40,7 +40,7 @@ export function modelsCommand(config: CliConfig): Command {
     });
   command
     .command('show')
-    .description('a model’s inputs, outputs and state')
+    .description('show inputs, outputs, status and speed of a model')
     .argument('<name>')
     .option('--version <number>', 'one version only')
     .option('--json', 'print JSON')
@@ -57,7 +57,7 @@ export function modelsCommand(config: CliConfig): Command {
     .description('remove a model, or one version of it')
     .argument('<name>')
     .option('--version <number>', 'one version only')
-    .option('--force', 'even while it is in use: its requests and jobs then fail')
+    .option('--force', 'remove it even if it is in use: its requests and jobs then fail')
     .option('--json', 'print JSON')
     .action(async (name: string, options: Options) => {
       const terminal = new Terminal({ json: options.json === true });
@@ -72,7 +72,7 @@ export function modelsCommand(config: CliConfig): Command {
   return command;
 }
 
-/** The version that is most likely in use first: where the server refuses to remove that, the model is still whole. */
+/** The version that is most likely in use comes first: if the server refuses to remove it, no version was removed yet. */
 function inOrderOfRemoval({ default_version: pinned, serving, versions }: ModelState): string[] {
   const isFirst = ({ version }: ListedVersion): boolean => version === pinned || version === serving;
   return [...versions.filter(isFirst), ...versions.filter((version) => !isFirst(version)).toReversed()].map(

@@ -3,5 +3,5 @@ import { compileCommand } from './compile.command.ts';
 import { inspectCommand } from './inspect.command.ts';
 import { runCommand } from './run.command.ts';
 
-/** The commands that work on model files, without a server. They bring the compiler and the runtime along. */
+/** The commands that work on model files, without a server. They need the compiler and the runtime. */
 export const OFFLINE_COMMANDS = [inspectCommand, compileCommand, checkCommand, runCommand];

@@ -3,11 +3,12 @@ import { Readable } from 'node:stream';
 import { Command } from 'commander';
 import type { ModelsClient, ModelVersion } from '@sconce/client';
 import type { CliConfig } from '../config.ts';
+import { MODEL_FILE, nonEmptyFile } from '../files/input-file.ts';
 import { interruptible } from '../output/interruption.ts';
 import { describeModel } from '../output/model-text.ts';
 import { formatBytes } from '../output/text.ts';
 import { Terminal } from '../output/terminal.ts';
-import { checkFile, readCases, readPushConfig, toleranceOption, type ToleranceOption } from '../push/push-parts.ts';
+import { readCases, readPushConfig, toleranceOption, type ToleranceOption } from '../push/push-parts.ts';
 import { failedVersionOf, registrationFailure } from '../push/registration-failure.ts';
 import { StageLines } from '../push/stage-lines.ts';
 import { connect } from './connect.ts';
@@ -22,17 +23,20 @@ interface PushOptions {
   readonly json?: boolean;
 }
 
-/** `sconce push`: upload a model and wait until it is served. */
+/** `sconce push`: uploads a model file and waits until it is ready. */
 export function pushCommand(config: CliConfig): Command {
   return new Command('push')
-    .description('upload a model file and wait until it is proved and ready to serve')
-    .argument('<file>', 'the model: a TorchScript or ONNX file')
-    .requiredOption('--name <name>', 'name to serve it under')
-    .option('--version <number>', 'version number; default the next free one')
-    .option('--pool <pool>', 'the workers that serve it')
-    .option('--config <file>', 'what the file does not say; default config.json beside it, where there is one')
-    .option('--cases <file>', 'safetensors file of calls with PyTorch’s outputs, which the model has to give')
-    .option('--tolerance <rtol[,atol]>', 'how far outputs may be from the cases’', toleranceOption)
+    .description('upload a model file and wait until it is compiled, proved and ready')
+    .argument('<file>', 'model file: TorchScript (.pt) or ONNX (.onnx)')
+    .requiredOption('--name <name>', 'name of the model on the server')
+    .option('--version <number>', 'version number; default: the next free one')
+    .option('--pool <pool>', 'pool of workers that serves the model; default: default')
+    .option(
+      '--config <file>',
+      'facts that the model file does not have; default: config.json beside it, if there is one',
+    )
+    .option('--cases <file>', 'safetensors file with calls and PyTorch’s outputs; the model must give the same outputs')
+    .option('--tolerance <rtol[,atol]>', 'how much outputs may differ from those of the cases', toleranceOption)
     .option('--json', 'print the version as JSON')
     .addHelpText(
       'after',
@@ -45,35 +49,34 @@ export function pushCommand(config: CliConfig): Command {
 
 async function push(config: CliConfig, file: string, options: PushOptions, signal: AbortSignal): Promise<void> {
   const terminal = new Terminal({ json: options.json === true });
-  const { size } = checkFile(file, 'a model file: model.pt or model.onnx');
-  const given = readPushConfig(file, options);
+  const { size } = nonEmptyFile(file, MODEL_FILE);
+  const { file: configFile, config: modelConfig } = readPushConfig(file, options);
   const cases = options.cases === undefined ? undefined : readCases(options.cases);
   const { models } = connect(config);
-  if (given.file !== undefined && options.config === undefined) terminal.note(`config: ${given.file}`);
+  if (configFile !== undefined && options.config === undefined) terminal.note(`config: ${configFile}`);
   const bar = terminal.progress('uploading', size, 'bytes');
   const body = Readable.toWeb(createReadStream(file)) as ReadableStream<Uint8Array>;
   const pushed = await models
     .push(options.name, body, {
       onProgress: bar.update,
       signal,
-      ...(options.version === undefined ? {} : { version: options.version }),
-      ...(options.pool === undefined ? {} : { pool: options.pool }),
-      ...(given.config === undefined ? {} : { config: given.config }),
-      ...(cases === undefined ? {} : { cases }),
+      version: options.version,
+      pool: options.pool,
+      config: modelConfig,
+      cases,
     })
     .finally(bar.stop);
   terminal.note(`uploaded ${formatBytes(size)} as ${pushed.name} version ${pushed.version}`);
-  const model = await register(models, pushed, terminal, signal);
+  const model = await showRegistration(models, pushed, { terminal, signal });
   terminal.result(model);
   terminal.print(describeModel(model));
 }
 
-/** Shows the stages until the version is ready. @throws SconceError `model_invalid`, with what to do about it. */
-async function register(
+/** Shows the stages until the version is ready. @throws SconceError `model_invalid`, with a hint about what to do. */
+async function showRegistration(
   models: ModelsClient,
   pushed: ModelVersion,
-  terminal: Terminal,
-  signal: AbortSignal,
+  { terminal, signal }: { readonly terminal: Terminal; readonly signal: AbortSignal },
 ): Promise<ModelVersion> {
   const stages = new StageLines({
     write: (text) => {
@@ -81,7 +84,7 @@ async function register(
     },
     watched: process.stderr.isTTY,
   });
-  // The server's clock: polls come late.
+  // Times come from the server, because a poll sees a stage later than it began.
   const show = ({ status, updated_at }: ModelVersion): void => {
     stages.enter(status, Date.parse(updated_at));
   };
@@ -97,7 +100,7 @@ async function register(
     const failed = failedVersionOf(error);
     if (failed === undefined) throw error;
     terminal.result(failed);
-    // The error itself comes last, as of every command.
+    // The error is printed last, as in every command.
     const { error: _, ...found } = failed;
     if (found.signature !== undefined || found.parity !== undefined) terminal.note(describeModel(found));
     throw registrationFailure(failed);

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import { callOf, encodeSafetensors, formatSpec } from '@sconce/tensor';
-import { existingFile, withModel } from '../offline/model-file.ts';
+import { withModel } from '../offline/model-file.ts';
 import { modelOptions, type ModelOptions } from '../offline/model-options.ts';
-import { outputPath, writeFiles } from '../offline/output-file.ts';
+import { MODEL_FILE, inputFile } from '../files/input-file.ts';
+import { outputPath, writeFiles } from '../files/output-file.ts';
 import { prepare } from '../offline/runnable-model.ts';
 import { readTensors } from '../offline/tensor-file.ts';
 import { interruptible } from '../output/interruption.ts';
@@ -14,14 +15,17 @@ interface Options extends ModelOptions {
   readonly json?: boolean;
 }
 
-/** `sconce run`: one call, offline. */
+/** `sconce run`: runs one call of a model file, without a server. */
 export function runCommand(): Command {
   return modelOptions(
     new Command('run')
       .description('run one call of a model file, without a server')
       .argument('<file>', 'model.pt or model.onnx'),
   )
-    .requiredOption('--in <file>', 'safetensors file with the inputs: by name, or in order (0, 1, … or in.0, in.1, …)')
+    .requiredOption(
+      '--in <file>',
+      'safetensors file with the inputs, named as in the model or numbered (0, 1, … or in.0, in.1, …)',
+    )
     .requiredOption('--out <file>', 'safetensors file to write the outputs to')
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  sconce run model.pt --in input.safetensors --out output.safetensors')
@@ -33,8 +37,7 @@ export function runCommand(): Command {
 async function run(file: string, options: Options): Promise<void> {
   const terminal = new Terminal({ json: options.json === true });
   const call = callOf(await readTensors(options.in));
-  const sources = [await existingFile(file, 'a model file: model.pt or model.onnx')];
-  const path = await outputPath(options.out, sources);
+  const path = await outputPath(options.out, [inputFile(file, MODEL_FILE).path]);
   await withModel(file, async (model) => {
     const runnable = await prepare(model, call, options);
     try {

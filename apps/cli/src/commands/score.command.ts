@@ -1,9 +1,10 @@
-import { createReadStream, statSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { Readable } from 'node:stream';
 import { Command } from 'commander';
 import type { Batch, BatchFormat, SconceClient, TableRequest } from '@sconce/client';
 import type { CliConfig } from '../config.ts';
+import { inputFile } from '../files/input-file.ts';
 import { UsageError, failure } from '../output/failure.ts';
 import { interruptible } from '../output/interruption.ts';
 import { formatBytes } from '../output/text.ts';
@@ -34,18 +35,18 @@ interface ScoreOptions {
   readonly json?: boolean;
 }
 
-/** `sconce score`: score a file of rows. */
+/** `sconce score`: scores a file of rows. */
 export function scoreCommand(config: CliConfig): Command {
   return new Command('score')
-    .description('score a file of rows: CSV, JSONL, Parquet, Arrow or NPY in, the same out')
+    .description('score a file of rows (CSV, JSONL, Parquet, Arrow, NPY) and download the results')
     .argument('<model>')
-    .argument('<file>', 'the rows; .csv and .jsonl may be compressed (.gz)')
-    .option('-o, --out <file>', 'where the results go; its name tells their format')
-    .option('--errors <file>', 'where rows that fail go; default OUT.errors.jsonl, only where there are any')
-    .option('--version <number>', 'default: the one that is served')
+    .argument('<file>', 'file of rows; .csv and .jsonl may be compressed (.gz)')
+    .option('-o, --out <file>', 'file for the results; its ending decides the format')
+    .option('--errors <file>', 'file for rows that fail, if there are any; default: OUT.errors.jsonl')
+    .option('--version <number>', 'version of the model; default: the one that is served')
     .option(
       '--input <name=columns>',
-      'columns of an input: "pixels=p*", x=age,income, x=column, k:=5 for a value; may be repeated',
+      'columns of an input: "pixels=p*", x=age,income or x=column; k:=5 gives a constant; may be repeated',
       collect(parseInput),
       new Map(),
     )
@@ -55,20 +56,20 @@ export function scoreCommand(config: CliConfig): Command {
       (text: string, all: ScoreOptions['output']) => [...all, parseOutput(text)],
       [],
     )
-    .option('--keep <columns>', 'columns of the input that the results repeat, separated by commas')
-    .option('--format <format>', 'of the input, where its name does not tell')
-    .option('--output-format <format>', 'of the results, where their name does not tell')
-    .option('--delimiter <character>', 'of CSV; default a comma, a tab for .tsv')
-    .option('--no-header', 'the CSV begins with a row; its columns are 0, 1, …')
-    .option('--allow-nan', 'NaN and infinities are values, not bad rows')
+    .option('--keep <columns>', 'columns of the input to copy into the results, separated by commas')
+    .option('--format <format>', 'format of the input, if its name does not show it')
+    .option('--output-format <format>', 'format of the results, if their name does not show it')
+    .option('--delimiter <character>', 'delimiter of CSV files; default: a comma, or a tab for .tsv')
+    .option('--no-header', 'the CSV file has no header line; its columns are named 0, 1, …')
+    .option('--allow-nan', 'accept NaN and infinities as values; without it such rows fail')
     .option(
       '--max-error-rate <share>',
-      'give up where more rows than this share fail, 0 to 1',
+      'stop the batch if a larger share of its rows fails, 0 to 1',
       numberOption('--max-error-rate'),
     )
-    .option('--priority <number>', '1 (first) to 255 among batches', integerOption('--priority', 1, 255))
-    .option('--window <time>', 'how long it may take: 30m, 24h, 7d')
-    .option('--detach', 'submit it and come back at once')
+    .option('--priority <number>', 'priority among batches: 1 (first) to 255', integerOption('--priority', 1, 255))
+    .option('--window <time>', 'time limit of the batch: 30m, 24h, 7d')
+    .option('--detach', 'submit the batch, print its id and do not wait')
     .option('--json', 'print the batch as JSON')
     .addHelpText(
       'after',
@@ -82,10 +83,13 @@ export function scoreCommand(config: CliConfig): Command {
 async function score(config: CliConfig, given: { model: string; file: string; options: ScoreOptions }): Promise<void> {
   const { file, options } = given;
   if (options.out === undefined && options.detach !== true) {
-    throw new UsageError('There is nowhere for the results to go.', 'Give -o FILE, or --detach and fetch them later.');
+    throw new UsageError(
+      'No file for the results is given.',
+      'Give -o FILE, or --detach and download the results later.',
+    );
   }
   const terminal = new Terminal({ json: options.json === true });
-  const size = sizeOf(file);
+  const { size } = inputFile(file, 'a file of rows: CSV, JSONL, Parquet, Arrow or NPY');
   const client = connect(config);
   const submitted = await interruptible('The upload', (signal) => submit(client, { ...given, size, terminal, signal }));
   terminal.note(`uploaded ${formatBytes(size)}; batch ${submitted.id}`);
@@ -99,8 +103,8 @@ async function score(config: CliConfig, given: { model: string; file: string; op
   if (watched.kind === 'detached') {
     throw failure(
       'job_not_finished',
-      `Batch ${submitted.id} runs on without you.`,
-      `\`sconce batches download ${submitted.id} -o ${options.out}\` waits for it and fetches the results.`,
+      `Batch ${submitted.id} has not ended; the server continues it.`,
+      `\`sconce batches download ${submitted.id} -o ${options.out}\` waits for it and downloads the results.`,
     );
   }
   await finish(client, watched.batch, { terminal, options, out: options.out, beganMs });
@@ -125,20 +129,20 @@ function requestOf(model: string, file: string, options: ScoreOptions): TableReq
     options.out === undefined && options.outputFormat === undefined
       ? format
       : formatOf(options.outputFormat, options.out ?? '', '--output-format');
-  const csv = { ...(delimiter === undefined ? {} : { delimiter }), ...(header ? {} : { header: false }) };
+  const hasCsvOptions = delimiter !== undefined || !header;
   return {
     model,
     format,
     output_format: outputFormat,
-    ...(version === undefined ? {} : { version }),
-    ...(input.size === 0 ? {} : { inputs: Object.fromEntries(input) }),
-    ...(output.length === 0 ? {} : { outputs: output }),
-    ...(keep === undefined ? {} : { pass_through: keep.split(',') }),
-    ...(Object.keys(csv).length === 0 ? {} : { csv }),
-    ...(options.allowNan === true ? { allow_non_finite: true } : {}),
-    ...(maxErrorRate === undefined ? {} : { max_error_rate: maxErrorRate }),
-    ...(priority === undefined ? {} : { priority }),
-    ...(window === undefined ? {} : { completion_window: window }),
+    version,
+    inputs: input.size === 0 ? undefined : Object.fromEntries(input),
+    outputs: output.length === 0 ? undefined : output,
+    pass_through: keep?.split(','),
+    csv: hasCsvOptions ? { delimiter, header: header ? undefined : false } : undefined,
+    allow_non_finite: options.allowNan === true ? true : undefined,
+    max_error_rate: maxErrorRate,
+    priority,
+    completion_window: window,
   };
 }
 
@@ -158,17 +162,7 @@ async function finish(
     terminal.print(
       `${completed} rows scored in ${seconds.toFixed(1)} s (${rowsPerSecond.toLocaleString('en')} rows/s): ${files.output}`,
     );
-    if (files.errors !== undefined) terminal.print(`${failed} rows failed, and why: ${files.errors}`);
+    if (files.errors !== undefined) terminal.print(`${failed} rows failed; the reasons are in ${files.errors}`);
   }
   if (batch.status !== 'completed') throw batchFailure(batch);
-}
-
-function sizeOf(file: string): number {
-  try {
-    const found = statSync(file);
-    if (found.isFile()) return found.size;
-  } catch {
-    throw new UsageError(`There is no file ${file}.`, 'Give a file of rows: CSV, JSONL, Parquet, Arrow or NPY.');
-  }
-  throw new UsageError(`${file} is not a file.`, 'Give a file of rows: CSV, JSONL, Parquet, Arrow or NPY.');
 }

@@ -13,14 +13,14 @@ interface UpOptions {
   readonly json?: boolean;
 }
 
-/** `sconce up`: the local stack, kept running. */
+/** `sconce up`: runs the local stack until it is stopped. */
 export function upCommand(config: CliConfig): Command {
   return new Command('up')
-    .description('run the whole system on this machine: a private Redis, the API and workers; Ctrl-C drains')
-    .option('--port <number>', 'HTTP port; 0 for any free one', integerOption('--port', 0, 65_535), 8000)
-    .option('--data <folder>', 'where models and queued work are kept', '.sconce')
-    .option('--workers <number>', 'worker processes', integerOption('--workers', 1, 64), 1)
-    .option('--verbose', 'let the processes log to stderr instead of DATA/logs')
+    .description('run the whole system on this machine: a private Redis, the API and workers; Ctrl-C stops it')
+    .option('--port <number>', 'HTTP port; 0: any free port', integerOption('--port', 0, 65_535), 8000)
+    .option('--data <folder>', 'folder for models, queued work and logs', '.sconce')
+    .option('--workers <number>', 'number of worker processes', integerOption('--workers', 1, 64), 1)
+    .option('--verbose', 'write the logs of the processes to stderr instead of DATA/logs')
     .option('--json', 'print one JSON object when ready')
     .addHelpText('after', '\nExamples:\n  sconce up\n  sconce up --port 0 --data /var/lib/sconce --workers 2')
     .action(async (options: UpOptions) => {
@@ -31,17 +31,17 @@ export function upCommand(config: CliConfig): Command {
 async function up(config: CliConfig, options: UpOptions): Promise<void> {
   const terminal = new Terminal({ json: options.json === true });
   const { promise: ended, resolve: end, reject: giveUp } = Promise.withResolvers<void>();
-  // It may fail while the stack still starts, when nobody waits for it yet.
+  // It may be rejected during the start, before anything awaits it.
   ended.catch(() => undefined);
   const kill = new AbortController();
-  let asked = false;
+  let isStopping = false;
   const onSignal = (): void => {
-    if (asked) {
+    if (isStopping) {
       kill.abort();
       process.exit(1);
     }
-    asked = true;
-    terminal.note('draining; once more to end at once');
+    isStopping = true;
+    terminal.note('finishing the work in flight; press Ctrl-C again to stop at once');
     end();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
@@ -63,11 +63,11 @@ async function up(config: CliConfig, options: UpOptions): Promise<void> {
     throw error;
   });
   try {
-    if (!asked) announce(terminal, stack, options);
+    if (!isStopping) announce(terminal, stack, options);
     await ended;
   } finally {
     await stack.stop();
-    // The processes sent their last spans while they ended.
+    // Last, because the processes send their last spans when they stop.
     await traces.stop();
   }
 }

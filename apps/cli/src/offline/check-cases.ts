@@ -7,22 +7,23 @@ import {
   type Tensor,
   type Tolerance,
 } from '@sconce/tensor';
+import { countOf } from '../output/text.ts';
 import type { ModelFile } from './model-file.ts';
 import type { ModelOptions } from './model-options.ts';
 import { prepare, type ModuleState, type RunnableModel } from './runnable-model.ts';
 
-/** What running the cases came to. */
+/** The result of running all cases. */
 export interface CheckReport {
   readonly outputs: readonly OutputReport[];
   readonly warnings: readonly string[];
 }
 
 /**
- * Runs every call in order, as calls of one module that keeps its state, and compares the outputs. The model is compiled anew
- * where a call has another form (number, dtypes and ranks of the arguments, other numbers) than the one before it. A call that fails is in
- * the report.
+ * Runs all calls in order and compares the outputs. They are calls of one module, which keeps its state. The model is
+ * compiled again when a call has another form than the call before: another number of arguments, or other dtypes, ranks
+ * or numbers. A call that fails is in the report.
  *
- * @throws UsageError, SconceError `model_invalid` where the model cannot be compiled for a call.
+ * @throws UsageError; SconceError `model_invalid` if the model cannot be compiled for a call.
  */
 export async function checkCases(
   model: ModelFile,
@@ -53,7 +54,7 @@ export async function checkCases(
   return { outputs, warnings: [...warnings] };
 }
 
-/** What a model is compiled for: types, ranks and, since they may have to be fixed, numbers. */
+/** The form that a model is compiled for: datatypes, ranks, and the values of numbers, which may have to be fixed. */
 function formOf({ inputs }: CallCase): string {
   const texts = inputs.map(({ datatype, shape, data }) =>
     shape.length === 0 ? `${datatype}=${data.toString()}` : `${datatype}:${shape.length}`,
@@ -75,8 +76,9 @@ async function checkCase(runnable: RunnableModel, one: CallCase, tolerance: Tole
   return Array.from({ length }, (_, i) => {
     const [want, got] = [expected[i], actual[i]];
     if (want === undefined)
-      return offReport(call, got?.name ?? '', `is not among the cases: they have ${expected.length}`);
-    if (got === undefined) return offReport(call, `output ${i}`, `is missing: the model gives ${actual.length}`);
+      return offReport(call, got?.name ?? '', `is not in the cases: they have ${countOf(expected.length, 'output')}`);
+    if (got === undefined)
+      return offReport(call, `output ${i}`, `is missing: the model has ${countOf(actual.length, 'output')}`);
     return compareOutput(call, want, got, tolerance);
   });
 }

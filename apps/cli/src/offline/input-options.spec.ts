@@ -53,7 +53,7 @@ describe('--arg', () => {
   });
 });
 
-it('repeated options add up, the last of one name counts', () => {
+it('collects repeated options; for one name the last one counts', () => {
   const add = collect(parseArgument);
   let all: ReadonlyMap<string, FixedArgument> = new Map();
   for (const text of ['a=1', 'b=2', 'a=3']) all = add(text, all);

@@ -11,7 +11,7 @@ import { unsupportedHeadline, unsupportedOf } from '../output/unsupported-text.t
 import type { TorchScriptFile } from './model-file.ts';
 import { compileOptions, type ModelOptions } from './model-options.ts';
 
-/** What a TorchScript file holds and what compiling it comes to. */
+/** The content of a TorchScript file, and the result of compiling it. */
 export interface ArchiveInspection extends ArchiveDescription {
   readonly method: string;
   readonly compiled: CompiledInspection | FailedInspection;
@@ -27,19 +27,19 @@ export interface CompiledInspection {
   readonly warnings: readonly string[];
 }
 
-/** Why it does not compile. */
+/** The reason why it does not compile. */
 export interface FailedInspection {
   readonly ok: false;
   readonly reason: string;
   readonly unsupported: readonly UnsupportedOp[];
-  /** Inputs that nothing tells the type and rank of. */
+  /** Inputs whose type and rank are unknown. */
   readonly unknownInputs: readonly string[];
 }
 
 /**
- * Inspects a TorchScript file. That it does not compile is a finding, not an error.
+ * Inspects a TorchScript file. If it does not compile, the result says so; that is not an error.
  *
- * @throws UsageError for options the model has no use for; SconceError `model_invalid` where its code cannot be read.
+ * @throws UsageError for options that do not fit the model; SconceError `model_invalid` if its code cannot be read.
  */
 export async function inspectArchive({ archive }: TorchScriptFile, options: ModelOptions): Promise<ArchiveInspection> {
   const description = describeArchive(archive);

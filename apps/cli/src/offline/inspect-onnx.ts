@@ -10,29 +10,33 @@ import {
 import { byCount } from './inspect-archive.ts';
 import type { OnnxFile } from './model-file.ts';
 
-/** What an ONNX file holds. */
+/** The content of an ONNX file. */
 export interface OnnxInspection {
   readonly irVersion: number;
   readonly opsets: Readonly<Record<string, number>>;
   readonly producer: string;
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
-  /** Operators with the number of nodes, those in bodies of If and Loop included, most used first. */
+  /** Operators with the number of nodes, most used first. Nodes in the bodies of If and Loop count too. */
   readonly operators: readonly (readonly [string, number])[];
   readonly nodes: number;
   readonly initializers: number;
-  /** Bytes of initializers in the file, and in others. */
+  /** Bytes of the initializers in the file. */
   readonly weightBytes: number;
+  /** Bytes of the initializers in other files. */
   readonly externalBytes: number;
-  /** Files with the external ones, beside the model. */
+  /** Those other files, in the folder of the model. */
   readonly externalFiles: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** Inspects an ONNX file. @throws SconceError `model_invalid` where it is none. */
+/** Inspects an ONNX file. @throws SconceError `model_invalid` if it is not one. */
 export async function inspectOnnx({ source }: OnnxFile): Promise<OnnxInspection> {
   if (source.size > MAX_MODEL_BYTES) {
-    throw new SconceError('model_invalid', `The file has ${source.size} bytes; an ONNX file ends at 2 GiB.`);
+    throw new SconceError(
+      'model_invalid',
+      `The file has ${source.size} bytes; an ONNX file has at most ${MAX_MODEL_BYTES}.`,
+    );
   }
   const model = decodeModel(await source.read(0, source.size));
   const { graph, irVersion, opsets, producer, metadata } = model;

@@ -1,14 +1,13 @@
-import { realpath, stat } from 'node:fs/promises';
 import { SconceError } from '@sconce/errors';
 import { SNIFF_HEAD_BYTES, sniffFormat } from '@sconce/models';
 import { openFile, type OpenByteSource } from '@sconce/storage';
 import { openArchive, type TorchScriptArchive } from '@sconce/torchscript';
-import { UsageError } from '../output/failure.ts';
+import { MODEL_FILE, inputFile } from '../files/input-file.ts';
 
 /** A TorchScript file, open. */
 export interface TorchScriptFile {
   readonly kind: 'torchscript';
-  /** Where it really lies, links followed: ONNX Runtime reads weights through none. */
+  /** The real path, with links resolved: ONNX Runtime does not read weights through links. */
   readonly path: string;
   readonly source: OpenByteSource;
   readonly archive: TorchScriptArchive;
@@ -17,30 +16,30 @@ export interface TorchScriptFile {
 /** An ONNX file, open. */
 export interface OnnxFile {
   readonly kind: 'onnx';
-  /** Where it really lies, links followed. */
+  /** The real path, with links resolved. */
   readonly path: string;
   readonly source: OpenByteSource;
 }
 
-/** A model file, told by its content. */
+/** An open model file. Its content decides the kind. */
 export type ModelFile = TorchScriptFile | OnnxFile;
 
 /**
- * Opens a model file for the time of `work`.
+ * Opens a model file, runs `work` and closes the file.
  *
- * @throws UsageError where it cannot be opened, SconceError `model_invalid` where it is no model.
+ * @throws UsageError if it cannot be opened; SconceError `model_invalid` if it is not a model.
  */
 export async function withModel<T>(file: string, work: (model: ModelFile) => Promise<T>): Promise<T> {
-  const path = await existingFile(file, 'a model file: model.pt or model.onnx');
+  const { path } = inputFile(file, MODEL_FILE);
   const source = await openFile(path);
   try {
-    return await work(await tell(path, source));
+    return await work(await recognise(path, source));
   } finally {
     await source.close();
   }
 }
 
-async function tell(path: string, source: OpenByteSource): Promise<ModelFile> {
+async function recognise(path: string, source: OpenByteSource): Promise<ModelFile> {
   try {
     const head = await source.read(0, Math.min(SNIFF_HEAD_BYTES, source.size));
     if (sniffFormat(head) === 'onnx') return { kind: 'onnx', path, source };
@@ -50,17 +49,4 @@ async function tell(path: string, source: OpenByteSource): Promise<ModelFile> {
     const hint = 'Give a TorchScript file (torch.jit.save) or an ONNX file.';
     throw new SconceError(error.code, error.message, { cause: error, details: { ...error.details, hint } });
   }
-}
-
-/** The real path of a file that is to be read. @throws UsageError where there is none. */
-export async function existingFile(file: string, what: string): Promise<string> {
-  const hint = `Give the path of ${what}.`;
-  try {
-    const path = await realpath(file);
-    if ((await stat(path)).isFile()) return path;
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new UsageError(`${file} ${missing ? 'does not exist' : 'can’t be read'}.`, hint);
-  }
-  throw new UsageError(`${file} is not a file.`, hint);
 }

@@ -21,7 +21,7 @@ const inline = (name: string, length: number): OnnxTensor => ({
   dims: [length],
   data: new Uint8Array(length).fill(7),
 });
-/** `again` is the range of `first`; `large` takes more than one chunk. */
+/** `again` is the same range as `first`. `large` is larger than one chunk. */
 const model: OnnxModel = {
   irVersion: 10,
   opsets: { '': 21 },
@@ -50,7 +50,7 @@ const contents = model.graph.initializers.map(({ data }) =>
 );
 
 describe('writeOnnx', () => {
-  it('puts the weights inside', async () => {
+  it('writes the weights into the model file', async () => {
     const folder = temporaryFolder('onnx');
     const path = join(folder, 'm.onnx');
     const seen: [number, number][] = [];
@@ -60,7 +60,7 @@ describe('writeOnnx', () => {
     expect(written).toEqual({ file: path, bytes: file.byteLength });
     expect(seen.at(-1)).toEqual([file.byteLength, file.byteLength]);
     const { initializers } = decodeModel(file).graph;
-    // Those without a place elsewhere may come in another order: they are told by name.
+    // The order of initializers may change, so they are found by name.
     for (const [i, { name }] of model.graph.initializers.entries()) {
       const read = initializers.find((tensor) => tensor.name === name)?.data;
       expect(Buffer.compare(read as Uint8Array, contents[i] as Uint8Array)).toBe(0);
@@ -70,8 +70,8 @@ describe('writeOnnx', () => {
 
   it.each([
     ['when asked', { externalData: true }],
-    ['where they are too many', { externalData: false, maxFileBytes: 1_000_000 }],
-  ])('puts them beside it %s, shared ranges once, on pages', async (_, options) => {
+    ['when they are too large', { externalData: false, maxFileBytes: 1_000_000 }],
+  ])('writes them to a second file %s: shared ranges once, aligned to pages', async (_, options) => {
     const path = join(temporaryFolder('onnx'), 'm.onnx');
     const written = await writeOnnx(model, { source, path, ...options });
     const data = readFileSync(`${path}.data`);
@@ -86,7 +86,7 @@ describe('writeOnnx', () => {
     expect(read.map((one, i) => Buffer.compare(one, contents[i] as Uint8Array))).toEqual([0, 0, 0, 0, 0]);
   });
 
-  it('reads in chunks', async () => {
+  it('reads the weights in chunks', async () => {
     const lengths: number[] = [];
     const counted: ByteSource = {
       size: source.size,
@@ -96,34 +96,31 @@ describe('writeOnnx', () => {
     expect(Math.max(...lengths)).toBe(8 * 2 ** 20);
   });
 
-  it.each([false, true])(
-    'leaves what was there, and nothing else, where it fails (external: %s)',
-    async (externalData) => {
-      const folder = temporaryFolder('onnx');
-      const path = join(folder, 'm.onnx');
-      writeFileSync(path, 'before');
-      const failing: ByteSource = {
-        size: source.size,
-        read: (offset, length) => (offset > 1000 ? Promise.reject(new Error('gone')) : source.read(offset, length)),
-      };
-      await expect(writeOnnx(model, { source: failing, path, externalData })).rejects.toThrow('gone');
-      const controller = new AbortController();
-      const onProgress = (): void => {
-        controller.abort(new Error('stopped'));
-      };
-      await expect(
-        writeOnnx(model, { source, path, externalData, onProgress, signal: controller.signal }),
-      ).rejects.toThrow('stopped');
-      expect(readdirSync(folder)).toEqual(['m.onnx']);
-      expect(readFileSync(path, 'utf8')).toBe('before');
-    },
-  );
+  it.each([false, true])('leaves the old file, and no other, when it fails (external: %s)', async (externalData) => {
+    const folder = temporaryFolder('onnx');
+    const path = join(folder, 'm.onnx');
+    writeFileSync(path, 'before');
+    const failing: ByteSource = {
+      size: source.size,
+      read: (offset, length) => (offset > 1000 ? Promise.reject(new Error('gone')) : source.read(offset, length)),
+    };
+    await expect(writeOnnx(model, { source: failing, path, externalData })).rejects.toThrow('gone');
+    const controller = new AbortController();
+    const onProgress = (): void => {
+      controller.abort(new Error('stopped'));
+    };
+    await expect(
+      writeOnnx(model, { source, path, externalData, onProgress, signal: controller.signal }),
+    ).rejects.toThrow('stopped');
+    expect(readdirSync(folder)).toEqual(['m.onnx']);
+    expect(readFileSync(path, 'utf8')).toBe('before');
+  });
 
-  it('says why it cannot write', async () => {
+  it('says why it cannot write the file', async () => {
     const path = join(temporaryFolder('onnx'), 'missing/m.onnx');
     await expect(writeOnnx(model, { source, path, externalData: false })).rejects.toMatchObject({
       code: 'storage_unavailable',
-      message: `${path} can’t be written: there is no such folder.`,
+      message: `${path} cannot be written: the folder does not exist.`,
     });
   });
 });

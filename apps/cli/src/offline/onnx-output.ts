@@ -8,41 +8,41 @@ import {
   type OnnxModel,
 } from '@sconce/onnx';
 import type { ByteSource } from '@sconce/storage';
-import { writeFiles, type Content } from './output-file.ts';
+import { writeFiles, type Content } from '../files/output-file.ts';
 
-/** What was written. */
+/** The files that were written. */
 export interface WrittenModel {
   readonly file: string;
   readonly bytes: number;
-  /** The file with the weights, where they are not inside. */
+  /** The file with the weights, if they are not in the model file. */
   readonly data?: { readonly file: string; readonly bytes: number };
 }
 
 export interface WriteOptions {
-  /** The file that the model's external data are ranges of. */
+  /** The file that has the model's external data. */
   readonly source: ByteSource;
   readonly path: string;
-  /** Whether the weights go to a file of their own beside it, `<path>.data`, also where they need not. */
+  /** Whether the weights go to a second file, `<path>.data`, even if they fit in the model file. */
   readonly externalData: boolean;
-  /** Is told bytes of how many are written. */
+  /** Called with the bytes that are written, and their total. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
-  /** Larger models have their weights in a file of their own. For tests: by default, what a protobuf may hold. */
+  /** A larger model has its weights in a second file. Set by tests; the default is the limit of protobuf. */
   readonly maxFileBytes?: number;
 }
 
-/** Bytes that are read and written at once. */
+/** Bytes of one read and one write. */
 const CHUNK_BYTES = 8 * 2 ** 20;
-/** Loaders map the weights into memory, which goes by pages. */
+/** Size of a memory page: loaders map the weights into memory. */
 const ALIGNMENT = 4096;
-/** Smaller tensors stay in the model: many of them are read to optimise it. */
+/** Smaller tensors stay in the model file: many of them are read to optimise the model. */
 const MIN_EXTERNAL_BYTES = 1024;
 
 /**
- * Writes a model whose weights are ranges of another file as a portable ONNX file, its weights inside or, where they are too
- * many for one, in a second file. The weights pass through in chunks.
+ * Writes a portable ONNX file of a model whose weights are ranges of another file. The weights go into the ONNX file, or
+ * into a second file if they are too large. They are copied in chunks.
  *
- * @throws SconceError `storage_unavailable`; what `signal` aborts with. Nothing is left behind then.
+ * @throws SconceError `storage_unavailable`; the reason of `signal`. No partial file stays then.
  */
 export async function writeOnnx(model: OnnxModel, options: WriteOptions): Promise<WrittenModel> {
   const { path, maxFileBytes = MAX_MODEL_BYTES } = options;
@@ -63,7 +63,7 @@ export async function writeOnnx(model: OnnxModel, options: WriteOptions): Promis
 
 type Piece = Uint8Array | ExternalData;
 
-/** The model with its weights as ranges of `location`, and what that file holds. A range that several share is there once. */
+/** The model with its weights as ranges of `location`, and the content of that file. A shared range is written once. */
 function splitModel(
   model: OnnxModel,
   location: string,
@@ -89,7 +89,7 @@ function splitModel(
   return { split: { ...model, graph: { ...model.graph, initializers } }, pieces, bytes };
 }
 
-/** The pieces one after the other; ranges of the source are read chunk by chunk. */
+/** Writes the pieces one after the other. Ranges of the source are read chunk by chunk. */
 function contentOf(pieces: readonly Piece[], total: number, options: WriteOptions): Content {
   const { source, signal, onProgress } = options;
   return async (write) => {

@@ -6,28 +6,28 @@ import { compileForCall, datatypeOf, readTensor, type CompiledModel } from '@sco
 import type { ModelFile, OnnxFile, TorchScriptFile } from './model-file.ts';
 import { compileOptions, refuseModelOptions, type ModelOptions } from './model-options.ts';
 
-/** A model that runs calls of one form. Release it when done. */
+/** A model that runs calls of one form. The owner must release it. */
 export interface RunnableModel {
   readonly warnings: readonly string[];
   /**
-   * Runs one call; the outputs come flattened in order.
-   * @throws SconceError `invalid_tensor` for tensors that are not what the model takes, `inference_failed` for a run that failed.
+   * Runs one call. Returns the outputs in order, with lists flattened.
+   * @throws SconceError `invalid_tensor` for tensors that do not fit the model; `inference_failed` if the run failed.
    */
   run(call: ModelCall): Promise<Tensor[]>;
   release(): Promise<void>;
 }
 
-/** What a module keeps from call to call, by the path of its attribute. */
+/** The tensors that a module keeps from call to call, by attribute path. */
 export type ModuleState = Map<string, Tensor>;
 
-/** All cores. */
+/** 0: all cores. */
 const THREADS = { intraOpThreads: 0 };
 
 /**
- * Makes a model ready to run calls of the form of `call`: a TorchScript model is compiled for the number, types and ranks of
- * its tensors. The state of a module is taken from `state` where that holds it, and handed on through it.
+ * Prepares a model for calls of the form of `call`: a TorchScript model is compiled for the number, types and ranks of its
+ * tensors. Runs read the module's state from `state` and write it back.
  *
- * @throws UsageError, SconceError `model_invalid`, `invalid_tensor`.
+ * @throws UsageError; SconceError `model_invalid`, `invalid_tensor`.
  */
 export async function prepare(
   model: ModelFile,
@@ -72,7 +72,7 @@ async function prepareTorchScript(
   const warnings =
     fixed.length === 0
       ? compiled.warnings
-      : [...compiled.warnings, `${fixed.join(', ')}: the model compiles only with such numbers fixed (--arg)`];
+      : [...compiled.warnings, `${fixed.join(', ')}: the model compiles only if these numbers are fixed (--arg)`];
   await addInitialState(state, model, compiled);
   const session = await OnnxSession.open(
     { bytes: encodeModel(compiled.model), externalFolder: dirname(path) },

@@ -1,19 +1,24 @@
 import { readFile } from 'node:fs/promises';
 import { SconceError } from '@sconce/errors';
 import { decodeSafetensors, type Tensor } from '@sconce/tensor';
+import { inputFile } from '../files/input-file.ts';
 import { failure } from '../output/failure.ts';
-import { existingFile } from './model-file.ts';
 
 /**
  * Reads a safetensors file.
  *
- * @throws UsageError where it cannot be opened, SconceError `invalid_tensor` where it is no such file.
+ * @throws UsageError if it cannot be opened; SconceError `invalid_tensor` if it is not a safetensors file.
  */
 export async function readTensors(file: string): Promise<Map<string, Tensor>> {
-  const path = await existingFile(file, 'a safetensors file');
+  const { path } = inputFile(file, 'a safetensors file');
   const bytes = await readFile(path).catch((cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw failure('storage_unavailable', `${file} can’t be read: ${reason}`, 'Tensor files end at 2 GiB.', cause);
+    throw failure(
+      'storage_unavailable',
+      `${file} cannot be read: ${reason}`,
+      'A file of at most 2 GiB can be read.',
+      cause,
+    );
   });
   try {
     return decodeSafetensors(bytes);

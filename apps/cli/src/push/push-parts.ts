@@ -1,8 +1,9 @@
-import { accessSync, constants, existsSync, readFileSync, statSync, type Stats } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SconceError } from '@sconce/errors';
 import { parseModelConfig, type ModelConfig } from '@sconce/models';
 import { casesOf, decodeSafetensors } from '@sconce/tensor';
+import { nonEmptyFile } from '../files/input-file.ts';
 import { failure, UsageError } from '../output/failure.ts';
 
 /** How much an output may differ from the output of its case. */
@@ -56,7 +57,7 @@ export function readPushConfig(
 }
 
 function parseConfigFile(file: string, name: string): ModelConfig {
-  const { size } = checkFile(file, 'a config, e.g. config.json');
+  const { size } = nonEmptyFile(file, 'a config, e.g. config.json');
   if (size > MAX_CONFIG_BYTES) {
     throw failure('invalid_request', `${file} is larger than ${MAX_CONFIG_BYTES} bytes.`, CONFIG_HINT);
   }
@@ -71,7 +72,7 @@ function parseConfigFile(file: string, name: string): ModelConfig {
 
 /** Reads and checks a file of cases. @throws UsageError if it cannot be opened; SconceError if it has no calls. */
 export function readCases(file: string): Uint8Array {
-  const { size } = checkFile(file, 'a safetensors file of cases');
+  const { size } = nonEmptyFile(file, 'a safetensors file of cases');
   if (size > MAX_CASES_BYTES) {
     const hint = 'A few small calls are enough: keep fewer calls, or fewer rows in each.';
     throw failure('payload_too_large', `${file} is larger than ${MAX_CASES_BYTES} bytes.`, hint);
@@ -85,20 +86,4 @@ export function readCases(file: string): Uint8Array {
     const { hint } = error.details;
     throw failure(error.code, `${file}: ${error.message}`, typeof hint === 'string' ? hint : CASES_HINT, error);
   }
-}
-
-/** @throws UsageError unless it is a file that can be read and is not empty. */
-export function checkFile(file: string, what: string): Stats {
-  const hint = `Give the path of ${what}.`;
-  let stats: Stats;
-  try {
-    stats = statSync(file);
-    accessSync(file, constants.R_OK);
-  } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'can’t be read';
-    throw new UsageError(`${file} ${why}.`, hint);
-  }
-  if (!stats.isFile()) throw new UsageError(`${file} is not a file.`, hint);
-  if (stats.size === 0) throw new UsageError(`${file} is empty.`, 'Write it again.');
-  return stats;
 }

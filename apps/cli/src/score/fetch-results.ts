@@ -1,5 +1,5 @@
 import type { Batch, SconceClient } from '@sconce/client';
-import { outputPath, writeFiles } from '../offline/output-file.ts';
+import { outputPath, writeFiles, type Content } from '../files/output-file.ts';
 
 /** The files that the results were written to. */
 export interface FetchedResults {
@@ -17,23 +17,15 @@ export async function fetchResults(
   const output = await outputPath(to.output, []);
   const errors =
     batch.request_counts.failed === 0 ? undefined : await outputPath(to.errors ?? `${to.output}.errors.jsonl`, []);
-  const stream = async (
-    read: () => Promise<ReadableStream<Uint8Array>>,
-    write: (bytes: Uint8Array) => Promise<void>,
-  ): Promise<void> => {
-    for await (const chunk of await read()) await write(chunk);
+  const files = [{ path: output, content: copyOf(() => client.batches.output(batch.id)) }];
+  if (errors !== undefined) files.push({ path: errors, content: copyOf(() => client.batches.errorLines(batch.id)) });
+  await writeFiles(files);
+  return { output, errors };
+}
+
+/** The content of a stream, which is opened when the file is written. */
+function copyOf(open: () => Promise<ReadableStream<Uint8Array>>): Content {
+  return async (write) => {
+    for await (const chunk of await open()) await write(chunk);
   };
-  await writeFiles([
-    { path: output, content: (write) => stream(() => client.batches.output(batch.id), write) },
-    ...(errors === undefined
-      ? []
-      : [
-          {
-            path: errors,
-            content: (write: (bytes: Uint8Array) => Promise<void>) =>
-              stream(() => client.batches.errorLines(batch.id), write),
-          },
-        ]),
-  ]);
-  return { output, ...(errors === undefined ? {} : { errors }) };
 }

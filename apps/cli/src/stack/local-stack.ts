@@ -73,8 +73,8 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     redis = await startRedisServer({
       dir: redisDir,
       appendOnly: true,
-      ...(config.path === undefined ? {} : { path: config.path }),
-      ...(killSignal === undefined ? {} : { signal: killSignal }),
+      path: config.path,
+      signal: killSignal,
     });
     unwatch = watchRedis(redis, { onEvent, onGaveUp });
     const env = {

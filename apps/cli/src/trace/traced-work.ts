@@ -99,5 +99,6 @@ function toSpans(
     sinceMs = own.endMs;
     return [{ ...span({ spanId: `stage ${index}`, name: stage, ...own }), parentSpanId: root.spanId }];
   });
-  return [{ ...root, ...(error === undefined ? {} : { status: 'error' as const, statusMessage: error }) }, ...children];
+  const failed = error === undefined ? undefined : ({ status: 'error', statusMessage: error } as const);
+  return [{ ...root, ...failed }, ...children];
 }

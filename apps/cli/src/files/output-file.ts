@@ -2,16 +2,16 @@ import { open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promi
 import { failure, UsageError } from '../output/failure.ts';
 
 /**
- * The path for a file that is to be written: where `file` is a link, what it points to.
+ * The real path of a file that will be written: if `file` is a link, the path that it points to.
  *
- * @throws UsageError where it is no file, or one of `sources`, which the command reads.
+ * @throws UsageError if it is not a file, or one of `sources`, which the command reads.
  */
 export async function outputPath(file: string, sources: readonly string[]): Promise<string> {
   const path = await realpath(file).catch(() => undefined);
   if (path === undefined) return file;
   if (!(await stat(path)).isFile()) throw new UsageError(`${file} is not a file.`, 'Give another path for the output.');
   if (sources.includes(path)) {
-    throw new UsageError(`${file} is what the command reads.`, 'Give another path for the output.');
+    throw new UsageError(`${file} is the input of this command.`, 'Give another path for the output.');
   }
   return path;
 }
@@ -20,9 +20,10 @@ export async function outputPath(file: string, sources: readonly string[]): Prom
 export type Content = (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>;
 
 /**
- * Writes files that belong together: they are all there, whole, or as before. Those that have to be there first come first.
+ * Writes files that belong together: either all are written completely, or all stay as before. They get their names in
+ * the order given.
  *
- * @throws SconceError `storage_unavailable` where they cannot be written; what a content throws.
+ * @throws SconceError `storage_unavailable` if they cannot be written; the error of a `content`.
  */
 export async function writeFiles(
   files: readonly { readonly path: string; readonly content: Content }[],
@@ -54,8 +55,8 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such folder',
-  ENOTDIR: 'there is no such folder',
+  ENOENT: 'the folder does not exist',
+  ENOTDIR: 'the folder does not exist',
   EACCES: 'permission denied',
   EROFS: 'the file system is read-only',
   ENOSPC: 'the disk is full',
@@ -65,7 +66,7 @@ const REASONS: Readonly<Record<string, string>> = {
 function rethrow(name: string): (cause: unknown) => never {
   return (cause) => {
     const { code = '', message } = cause as NodeJS.ErrnoException;
-    const hint = 'Check the folder and its space.';
-    throw failure('storage_unavailable', `${name} can’t be written: ${REASONS[code] ?? message}.`, hint, cause);
+    const hint = 'Give a path in a writable folder with enough space.';
+    throw failure('storage_unavailable', `${name} cannot be written: ${REASONS[code] ?? message}.`, hint, cause);
   };
 }

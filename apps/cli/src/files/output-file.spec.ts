@@ -13,7 +13,7 @@ symlinkSync(path('old'), path('link'));
 symlinkSync(path('model.pt'), path('model-link'));
 mkdirSync(path('folder'));
 
-it('writes through links, and to what is not there yet', async () => {
+it('writes through links, and to files that do not exist yet', async () => {
   expect(await outputPath(path('link'), [])).toBe(path('old'));
   expect(await outputPath(path('new'), [path('model.pt')])).toBe(path('new'));
 });
