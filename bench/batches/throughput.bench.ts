@@ -1,6 +1,6 @@
 /**
- * Rows per second of a batch, from the first byte uploaded to the last result fetched, against a loop that only runs the model at its best
- * number of rows. Interleaved rounds, medians of their ratios. Wants `npm run build` first.
+ * Measures rows per second of a batch, from the first uploaded byte to the last downloaded result. It is compared with a loop that
+ * only runs the model at its best number of rows. Rounds alternate; the median of their ratios counts. Run `npm run build` first.
  *
  *     node --conditions=@sconce/source bench/batches/throughput.bench.ts [--models MODELS] [--rounds 5]
  *
@@ -86,7 +86,7 @@ function cases(): readonly Case[] {
   ];
 }
 
-/** 64 columns of CSV; the results are the class. */
+/** CSV with 64 columns; the result is the class. */
 function table(
   name: string,
   path: string,
@@ -114,7 +114,7 @@ function table(
   };
 }
 
-/** 224 × 224 pixels a row, as NumPy saves them. */
+/** Rows of 224 × 224 pixels, in NumPy's format. */
 function images(name: string, folder: string): Case {
   const rows = 1_200;
   const shape = [3, 224, 224];
@@ -141,7 +141,7 @@ function images(name: string, folder: string): Case {
   };
 }
 
-/** Exports name their input `x` or after the argument. */
+/** The name of the model's input: an export names it `x` or after the argument. */
 function inputOf(_folder: string): string {
   return process.env['BENCH_IMAGE_INPUT'] ?? 'x';
 }

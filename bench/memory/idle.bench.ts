@@ -1,5 +1,6 @@
 /**
- * Resident memory of an idle API and an idle worker that hold one small model and have answered one request, as `sconce up` runs them:
+ * Measures the resident memory of an idle API and an idle worker, started by `sconce up`. The worker holds one small model and has
+ * answered one request:
  *
  *     node --conditions=@sconce/source bench/memory/idle.bench.ts [--seconds 60]
  */
@@ -43,7 +44,7 @@ try {
   rmSync(data, { recursive: true, force: true });
 }
 
-/** Memory of a process in MB: all that is resident, and what of it no file backs. */
+/** Memory of a process in MB: all resident pages, and those without a file. */
 function memoryOf(pid: number): { readonly resident: number; readonly anonymous: number } {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   const of = (field: string): number =>

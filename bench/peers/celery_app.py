@@ -165,7 +165,7 @@ def main():
             child.wait()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
-        # Results that nobody waited for would ask for the Redis that is gone, again and again, while Python tears down.
+        # Results that were not awaited would try to reach the stopped Redis again and again while Python ends.
         sys.stdout.flush()
         os._exit(code)
 

@@ -19,7 +19,7 @@ STARTUP_SECONDS = 120
 
 
 class Server(uvicorn.Server):
-    """Says `ready` once it accepts requests."""
+    """Prints `ready` when it accepts requests."""
 
     async def startup(self, sockets=None):
         await super().startup(sockets=sockets)
@@ -27,7 +27,7 @@ class Server(uvicorn.Server):
 
 
 class Servers(Multiprocess):
-    """Says `ready` once the last of its processes accepts requests."""
+    """Prints `ready` when all its processes accept requests."""
 
     def init_processes(self):
         super().init_processes()
@@ -36,13 +36,13 @@ class Servers(Multiprocess):
 
 
 class App:
-    """Makes the application in the process that serves it: what is handed to worker processes is the options alone."""
+    """Creates the application in the process that serves it: worker processes receive only the options."""
 
     def __init__(self, options):
         self.options = options
 
     def __call__(self):
-        # Here and not above: the parent of several server processes has no use for PyTorch.
+        # Imported here: the parent of several server processes does not need PyTorch.
         bound_threads(self.options.threads)
         import torch
 

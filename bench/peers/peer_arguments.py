@@ -1,4 +1,4 @@
-"""What every peer's command line takes. Imports no PyTorch: a peer's front process would otherwise pay for it."""
+"""The command line of all peers. It does not import PyTorch, so that front processes do not load it."""
 import argparse
 import os
 
@@ -10,7 +10,7 @@ ROW_SHAPES = {
     "mobilenet_v3_small": (1, 3, 224, 224),
     "encoder": (1, 64),
 }
-# numpy's names of the input's and the output's elements.
+# numpy names of the element types of input and output.
 INPUT_DTYPES = {name: "int64" if name == "encoder" else "float32" for name in ROW_SHAPES}
 # TorchScript is always frozen; `torchscript` is optimised for inference besides. Both pairs have models that each is
 # faster for. Channels last is for images.

@@ -53,7 +53,7 @@ class Layer(nn.Module):
 
 
 class FusedLayer(Layer):
-    """The layer with PyTorch's own fused attention, as a user of today writes it: its best, not its worst."""
+    """The layer with PyTorch's fused attention, the fastest form that a user would write today."""
 
     def attend(self, q, k, v, bias):
         return nn.functional.scaled_dot_product_attention(q, k, v)
@@ -104,7 +104,7 @@ SERVED = {
 
 
 def example(name, rows):
-    """A random input of so many rows."""
+    """A random input with this many rows."""
     shape = (rows, *ROW_SHAPES[name][1:])
     return torch.randint(0, VOCABULARY, shape) if INPUT_DTYPES[name] == "int64" else torch.randn(shape)
 

@@ -1,5 +1,5 @@
 /**
- * Peer: BullMQ as its documentation leads one to use it. A Fastify server adds one job per request and waits for it with
+ * Peer: BullMQ as its documentation shows it. A Fastify server adds one job per request and waits for it with
  * `waitUntilFinished`; a worker process calls `session.run` in its processor.
  *
  *     node --no-warnings bench/peers/plain-bullmq.ts --model mlp --models FOLDER --port 9003
@@ -21,7 +21,7 @@ import { Queue, QueueEvents, Worker, type ConnectionOptions } from 'bullmq';
 import fastify from 'fastify';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 
-/** What one job carries: JSON has no bytes, and base64 is cheaper than an array of numbers. */
+/** The data of one job. JSON has no bytes, and base64 costs less than an array of numbers. */
 interface Job {
   readonly shape: readonly number[];
   readonly data: string;
@@ -30,7 +30,7 @@ interface Job {
 const QUEUE = 'inference';
 const ANSWER_TIMEOUT_MS = 120_000;
 const TOKEN_MODELS: readonly string[] = ['encoder'];
-/** One row of each model that is not 64 long. */
+/** The shape of one row of the models whose rows are not 64 long. */
 const ZERO_ROWS: Readonly<Record<string, readonly number[]>> = {
   big_mlp: [1, 1024],
   resnet18: [1, 3, 224, 224],
@@ -46,7 +46,7 @@ const { values: options } = parseArgs({
     threads: { type: 'string', default: '1' },
     /** Worker processes. */
     workers: { type: 'string', default: '1' },
-    /** Jobs that one worker process has under way; BullMQ's own default. */
+    /** Jobs in flight in a worker process; BullMQ's default. */
     concurrency: { type: 'string', default: '1' },
     redis: { type: 'string' },
     /** Used by the server to start its workers. */
@@ -60,7 +60,7 @@ function connectionTo(redis: string): ConnectionOptions {
 }
 
 function toTensor({ shape, data }: Job, isTokens: boolean): Tensor {
-  // A copy of its own, aligned for either kind of element.
+  // A copy, aligned for both element types.
   const bytes = new Uint8Array(Buffer.from(data, 'base64')).buffer;
   return isTokens
     ? new Tensor('int64', new BigInt64Array(bytes), shape)
@@ -71,7 +71,7 @@ async function runWorker(redis: string): Promise<void> {
   let worker: Worker<Job, string> | undefined;
   const stop = (): void => void Promise.resolve(worker?.close()).then(() => process.exit(0));
   process.once('SIGTERM', stop);
-  // The server's end, however it came, is this process' end.
+  // This process ends when the server ends, for any reason.
   process.once('disconnect', stop);
   if (!process.connected) return stop();
   const session = await InferenceSession.create(join(options.models, options.model, 'model.onnx'), {
@@ -120,7 +120,7 @@ async function startRedis(): Promise<PrivateRedis> {
     await sleep(10);
   }
   server.kill();
-  throw new Error('redis-server did not come up; is it on the PATH?');
+  throw new Error('redis-server did not start: check that it is on the PATH');
 }
 
 async function end(child: ChildProcess): Promise<void> {
@@ -155,15 +155,15 @@ async function runServer(): Promise<void> {
     if (isStopping) return;
     for (let i = 0; i < Number(options.workers); i++) {
       const args = [...process.argv.slice(2), '--role', 'worker', '--redis', url];
-      // A worker that ends by itself has said why; without one, requests would wait in vain.
+      // A worker that ends has printed the reason. Without a worker all requests would wait for ever.
       workers.push(fork(fileURLToPath(import.meta.url), args).once('exit', () => void stop(1)));
     }
     const queue = new Queue<Job, string>(QUEUE, { connection: connectionTo(url) });
     const events = new QueueEvents(QUEUE, { connection: connectionTo(url) });
-    // What they are told of while this process ends.
+    // Ignores errors of requests while this process ends.
     queue.on('error', () => undefined);
     events.on('error', () => undefined);
-    // One listener per request that waits.
+    // One listener per waiting request.
     events.setMaxListeners(0);
     await events.waitUntilReady();
 

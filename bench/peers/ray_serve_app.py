@@ -71,7 +71,7 @@ def adopt_orphans():
 
 
 def kill_children():
-    """Ends whatever Ray left: stopped while it starts, it leaves some of its processes to themselves."""
+    """Ends the processes that Ray left behind: it leaves some when it is stopped during its start."""
     while True:
         with open(f"/proc/self/task/{os.getpid()}/children") as file:
             children = [int(pid) for pid in file.read().split()]

@@ -95,7 +95,7 @@ def main():
     models = Models(options.models)
     if options.follow:
         return follow(models)
-    # One model at a time, its forms one after the other: what is compared is measured close together.
+    # One model at a time, its forms one after the other, so that compared figures are measured close together.
     report = {}
     for name in options.only:
         forms = [form for form in options.forms if form in forms_of(name)]

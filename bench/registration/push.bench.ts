@@ -1,10 +1,9 @@
 /**
- * What registering costs those who are served meanwhile, on the whole system (API, worker, Redis, client on this machine):
+ * Measures how registration disturbs other requests, on the whole system (API, worker, Redis, client on this machine):
  *
  * - the growth of the API's and the worker's resident memory while an artifact of 1 GB is pushed, proved and optimised;
- * - the latency of a small model's requests, 100 a second, before and while hostile models are registered: one that asks for
- *   6 GiB, one whose run takes hours, one that is garbage (with `--hostile` this
- *   alone).
+ * - the latency of a small model's requests, 100 a second, before and while hostile models are registered: one that allocates
+ *   6 GiB, one whose run takes hours, one with random bytes (with `--hostile` only this).
  *
  *     npm run build
  *     node --conditions=@sconce/source bench/registration/push.bench.ts [--seconds 15] [--hostile]
@@ -45,7 +44,7 @@ async function onOwnStack(
     writeLargeModel(small, [4, 4]);
     await client.models.push('small', streamOf(small), { version: '1' });
     await client.models.waitUntilReady('small', '1');
-    // Whatever they need to serve at all is there before.
+    // The first requests allocate the memory that serving always needs.
     await load(client, 2);
     await work(client, stack);
   } finally {
@@ -124,7 +123,7 @@ async function pushHostile(client: SconceClient, path: string): Promise<void> {
   await client.models.waitUntilReady('hostile', version);
 }
 
-/** Requests at fixed times, whatever became of those before; latencies from when each was due. */
+/** Sends requests at fixed times, independent of the answers. Latencies begin at the due time. */
 async function load(client: SconceClient, forSeconds: number): Promise<{ latencies: number[]; failed: number }> {
   const x = { name: 'x', datatype: 'FP32' as const, shape: [1, 4], data: new Uint8Array(16) };
   const latencies: number[] = [];
@@ -162,7 +161,7 @@ function writeGreedy(path: string): void {
   writeSum(path, builder, builder.node('ConstantOfShape', [shape]));
 }
 
-/** `x` + the sum of a matrix that was multiplied again and again: half an hour of it. */
+/** `x` + the sum of a matrix that is multiplied for half an hour. */
 function writeEndless(path: string): void {
   const builder = builderWithInput();
   const largest = builder.node('ReduceMax', ['x'], { attributes: { keepdims: { int: 0 } } });

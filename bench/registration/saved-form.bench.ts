@@ -1,6 +1,6 @@
 /**
- * What the saved form of a 100 MB model costs to load, against the model as it was pushed: private memory and time of the first
- * and of a second thread, and the time of a fresh process to its first answer (start of Node and digests included).
+ * Compares loading the saved form of a 100 MB model with loading the pushed model: private memory and time of the first and of a
+ * second thread, and the time of a new process to its first answer (with the start of Node and the digests).
  *
  *     npm run build
  *     node --conditions=@sconce/source bench/registration/saved-form.bench.ts [--rounds 5]
@@ -23,27 +23,27 @@ interface Report {
   readonly firstMiB: number;
   readonly secondMs: number;
   readonly secondMiB: number;
-  /** Since the process was started. */
+  /** Since the start of the process. */
   readonly answeredMs: number;
 }
 
 const anonymous = (): number =>
   Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) / 1024;
 
-/** In a process of its own: one thread answers, then the other one. */
+/** Runs in its own process: first one thread answers, then the other. */
 async function measure(file: ModelFile): Promise<Report> {
   const x = { name: 'x', datatype: 'FP32' as const, shape: [1, 1024], data: new Uint8Array(4096) };
   const pool = new InferencePool(runtimeConfigSchema.parse({ threads: 2, tasksPerThread: 1 }));
   const run = (): Promise<RunResult> =>
     pool.run({ file, parts: [[x]], outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1000] }] });
   const none = { model: 'none', version: '1', key: 'none', path: '', sizeBytes: 0 };
-  // The threads themselves, with their copies of Node, are there before the model is.
+  // The threads, with their copies of Node, start before the model is loaded.
   await Promise.allSettled([pool.inspect(none), pool.inspect(none)]);
   const before = anonymous();
   const first = await run();
   const answeredMs = performance.now();
   const between = anonymous();
-  // Two at once: one of them goes to the thread that has not got the model.
+  // Two at once: one of them goes to the thread that does not have the model.
   const both = await Promise.all([run(), run()]);
   const second = both.find(({ timing }) => timing.loadMs > 0);
   if (second === undefined) throw new Error('the second thread was not used');
@@ -85,7 +85,7 @@ async function compare(rounds: number): Promise<void> {
     const reports = new Map<string, Report[]>(Object.keys(files).map((name) => [name, []]));
     for (let round = 0; round < rounds; round++) {
       for (const [name, file] of Object.entries(files)) {
-        // The built libraries, as in production.
+        // Uses the built libraries, as in production.
         const args = ['--no-warnings', fileURLToPath(import.meta.url), '--measure', JSON.stringify(file)];
         const env = { ...process.env, ...PROCESS_ENVIRONMENT };
         const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', env });

@@ -1,6 +1,6 @@
 /**
- * What Redis does for a request, a chunk and a waiting job, and how many queue jobs a worker of two threads has under way when it is saturated: the
- * numbers of docs/scaling.md and of the ScaledObjects' weights. Wants `npm run build` first.
+ * Measures the work of Redis for a request, a chunk and a waiting job, and the queue jobs in flight at a saturated worker with two
+ * threads. docs/scaling.md and the weights of the ScaledObjects use these numbers. Run `npm run build` first.
  *
  *     node --conditions=@sconce/source bench/scaling/redis.bench.ts [--seconds 6]
  */
@@ -28,7 +28,7 @@ const JOBS = 500;
 const BATCH_ROWS = 2_000_000;
 const DIGITS = fileURLToPath(new URL('../../examples/digits/digits.onnx', import.meta.url));
 
-/** What Redis has done so far. `calls` are all commands, those of scripts too; `scripts` are BullMQ's and ours. */
+/** The work of Redis so far. `calls` counts all commands, also those in scripts; `scripts` counts BullMQ's and our scripts. */
 interface Work {
   readonly calls: number;
   readonly scripts: number;
@@ -69,7 +69,7 @@ function table(head: readonly string[], rows: readonly (readonly (string | numbe
   return [line(head), line(head.map(() => '---')), ...rows.map(line), ''].join('\n');
 }
 
-/** Requests at several concurrencies: Redis' work for each, and the jobs that the worker had. */
+/** Requests at several concurrencies: the work of Redis per request, and the worker's jobs in flight. */
 async function requests(installation: Installation, name: string, row: readonly Tensor[], idle: Work): Promise<string> {
   const { redis, url } = installation;
   const rows: (string | number)[][] = [];
@@ -84,7 +84,7 @@ async function requests(installation: Installation, name: string, row: readonly 
     const [jobs, work] = await Promise.all([sampling, workOf(redis)]);
     const done = report.requests;
     const own = since(before, work);
-    // Looking at the lists cost two commands each time.
+    // Each sample of the lists cost two commands.
     const looked = { calls: 2 * jobs.samples, scripts: 0, cpuMs: 0 };
     const of = (key: keyof Work): number =>
       Math.max(0, own[key] - looked[key] - (idle[key] * SECONDS) / IDLE_SECONDS) / done;
@@ -114,7 +114,7 @@ async function requests(installation: Installation, name: string, row: readonly 
   return `${name}, per request:\n\n${table(head, rows)}`;
 }
 
-/** Jobs in the online lane, on average. */
+/** Mean number of jobs in the online lane. */
 async function sample(
   redis: Redis,
   isOver: () => boolean,
@@ -176,7 +176,7 @@ async function chunks(installation: Installation, idle: Work): Promise<string> {
   ])}`;
 }
 
-/** Jobs that wait, of small requests: what each takes with its record. */
+/** Waiting jobs of small requests: memory of a job with its record. */
 async function waitingJobs({ redis, url }: Installation): Promise<string> {
   const client = new SconceClient({ url });
   const used = async (): Promise<number> => Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1]);

@@ -1,20 +1,20 @@
 import type { Count } from '../../test/scaling/fleet.ts';
-import type { Played } from '../../test/scaling/load-trace.ts';
+import type { TraceResults } from '../../test/scaling/load-trace.ts';
 import { quantile } from '../support/stack.ts';
 
-/** Workers that were needed, from some time on. */
+/** The number of workers that are needed from a time on. */
 export interface Demand {
   readonly atMs: number;
   readonly workers: number;
 }
 
-/** What came of one form of scaling. Seconds are of the ScaledObject's time, but for waits, which are of the clock. */
+/** The figures of one form of scaling. Seconds are in the ScaledObject's time, except waits, which are in real time. */
 export interface ScalingFigures {
   readonly name: string;
-  /** From each burst's beginning until as many workers were asked for, and were ready, as it needs; Infinity where they never were. */
+  /** From the start of each burst until enough workers were asked for, and were ready; Infinity if that never happened. */
   readonly secondsToScale: readonly { readonly asked: number; readonly ready: number }[];
   readonly peak: number;
-  /** Worker-seconds that were needed; that were missing; that were there and not needed. */
+  /** Worker-seconds that were needed, that were missing, and that were not needed. */
   readonly needed: number;
   readonly under: number;
   readonly over: number;
@@ -28,7 +28,7 @@ export interface ScalingFigures {
   readonly exits: readonly (number | null)[];
 }
 
-/** Areas between what was needed and what was there: too few are counted by those that were ready, too many by those that were paid for. */
+/** Areas between needed and present workers. Missing workers are counted from ready ones, surplus workers from all that run. */
 export function provisioning(
   demand: readonly Demand[],
   counts: readonly Count[],
@@ -46,7 +46,7 @@ export function provisioning(
   return total;
 }
 
-/** From a time until there were so many workers, ms. */
+/** From a time until there were this many workers, ms. */
 export function timeToScale(
   counts: readonly Count[],
   { fromMs, workers, of }: { fromMs: number; workers: number; of: 'replicas' | 'readyReplicas' },
@@ -56,11 +56,11 @@ export function timeToScale(
   return enough === undefined ? Infinity : enough.atMs - fromMs;
 }
 
-/** Waits and losses of what was played. */
+/** Waits and losses in the results of a trace. */
 export function outcomeOf({
   requests,
   batches,
-}: Played): Pick<ScalingFigures, 'p50WaitMs' | 'p99WaitMs' | 'batchSeconds' | 'requests' | 'lost' | 'doubled'> {
+}: TraceResults): Pick<ScalingFigures, 'p50WaitMs' | 'p99WaitMs' | 'batchSeconds' | 'requests' | 'lost' | 'doubled'> {
   const waits = requests.map(({ waitMs }) => waitMs);
   return {
     p50WaitMs: quantile(waits, 0.5),

@@ -1,19 +1,19 @@
 /**
- * A bursty trace of requests and batches against real workers that KEDA's formula and the HPA's algorithm add and take away, once for each
- * form of scaling: how long it takes to have enough, how many too few and too many there are, how long requests wait, and that nothing is
- * lost. Wants `npm run build`, kubectl, and a user who may make control groups of version 1 (root); without them `--cpus 0`.
+ * Plays a load trace with bursts of requests and batches. KEDA's formula and the HPA's algorithm add and remove real workers, once for
+ * each form of scaling. Measured: the time until there are enough workers, missing and surplus workers, waits of requests, lost work.
+ * It needs `npm run build`, kubectl, and a user who may create control groups of version 1 (root); without that use `--cpus 0`.
  *
  *     node --conditions=@sconce/source bench/scaling/trace.bench.ts [--speed 4] [--cpus 0.15] [--most 5] [--forms jobs,seconds,waiting]
  *
- * `speed` is how many times as fast as the ScaledObject says every wait, window and period is, pods' start-up among them. `cpus` is what a
- * worker gets: a fraction of a core each, so that several on a few cores behave as pods with limits do.
+ * `speed` makes every wait, window and period of the ScaledObject, and the start of pods, this many times as short. `cpus` is the share
+ * of a core that each worker gets, so that several workers on a few cores behave like pods with limits.
  */
 import { parseArgs } from 'node:util';
 import { SconceClient } from '@sconce/client';
 import { Fleet, type FleetOptions } from '../../test/scaling/fleet.ts';
 import { startInstallation, type Installation } from '../../test/scaling/installation.ts';
 import { Autoscaler, type ScaledObject } from '../../test/scaling/keda.ts';
-import { play, requestsOf, type Stretch, type TraceEvent } from '../../test/scaling/load-trace.ts';
+import { playTrace, requestsOf, type Stretch, type TraceEvent } from '../../test/scaling/load-trace.ts';
 import { render, type Overlay } from '../../test/manifests/rendered.ts';
 import { seeded } from '../../test/support/rows.ts';
 import { outcomeOf, provisioning, reportOf, timeToScale, type Demand, type ScalingFigures } from './report.ts';
@@ -31,16 +31,16 @@ const SPEED = Number(values.speed);
 const CPUS = Number(values.cpus);
 const MOST = Number(values.most);
 const SEED = Number(values.seed);
-/** A pod's way to a node that has the image, in the ScaledObject's seconds; the process's own start comes on top, and takes what it takes. */
+/** Time to schedule a pod and pull its image, in the ScaledObject's seconds. The real start of the process is added. */
 const START_UP_SECONDS = 10;
 /** Products of the model `slow` for a row. */
 const STEPS = 150;
 const CALIBRATION = { inFlight: 8, seconds: 15 };
-/** Work of a batch that each worker may have before it, in the ScaledObject's seconds: that of `backlog-seconds`. */
+/** Work of a batch per worker, in the ScaledObject's seconds, as in the overlay `backlog-seconds`. */
 const WORK_SECONDS = 30;
 const LOOK_MS = 250;
 
-/** The trace, in seconds of the clock: how many workers' worth of requests arrives, and when a batch of how many worker-seconds. */
+/** The trace, in real seconds: the load of requests in workers, and the batches with their worker-seconds. */
 const LOAD: readonly { readonly seconds: number; readonly workers: number }[] = [
   { seconds: 20, workers: 0.4 },
   { seconds: 40, workers: 3.5 },
@@ -56,11 +56,11 @@ function scaledObjectOf(overlay: Overlay): ScaledObject {
   return { ...(found.spec as unknown as ScaledObject), maxReplicaCount: MOST };
 }
 
-/** What is compared: both that are shipped, and what one would write first, which sees no job that runs. */
+/** The forms that are compared: the two that are shipped, and a simple one that does not count running jobs. */
 function formOf(name: string): ScaledObject {
   if (name === 'jobs') return scaledObjectOf('production');
   if (name === 'seconds') return scaledObjectOf('backlog-seconds');
-  if (name !== 'waiting') throw new Error(`--forms: there is no ${name}`);
+  if (name !== 'waiting') throw new Error(`--forms: "${name}" is not jobs, seconds or waiting`);
   const shipped = scaledObjectOf('production');
   const scalingModifiers = {
     ...shipped.advanced.scalingModifiers,
@@ -102,7 +102,7 @@ async function calibrate(installation: Installation): Promise<{ requests: number
   );
   const requests = answered / CALIBRATION.seconds;
   const rows = Math.ceil(requests * CALIBRATION.seconds);
-  const { batches } = await play([{ kind: 'batch', atMs: 0, rows, steps: STEPS }], installation);
+  const { batches } = await playTrace([{ kind: 'batch', atMs: 0, rows, steps: STEPS }], installation);
   await fleet.close();
   return { requests, rows: rows / (batches[0]?.seconds ?? NaN) };
 }
@@ -151,7 +151,7 @@ async function runForm(name: string, pace: { requests: number; rows: number }): 
       };
       look().catch(() => undefined);
     }, LOOK_MS);
-    const played = await play(trace, installation);
+    const played = await playTrace(trace, installation);
     const restMs = beganMs + LOAD.reduce((sum, { seconds }) => sum + seconds * 1_000, 0) - performance.now();
     if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs));
     clearInterval(looking);
@@ -190,7 +190,7 @@ function loadAt(seconds: number): number {
   return 0;
 }
 
-/** When more than one worker's worth begins to arrive, and how many that is. */
+/** The times when load for more than one worker begins, and the workers that it needs. */
 function bursts(): readonly { readonly atSeconds: number; readonly workers: number }[] {
   let atSeconds = 0;
   return LOAD.flatMap(({ seconds, workers }) => {

@@ -1,7 +1,7 @@
 /**
- * The runtime's own limit: threads that do nothing but run the model, each with a session of its own.
+ * Measures the limit of the runtime: threads that only run the model, each with its own session.
  *
- * A process of its own: send a `BarePlan`, receive a `BareReport`.
+ * It runs as its own process: send a `BarePlan`, receive a `BareReport`.
  */
 import { once } from 'node:events';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
@@ -15,14 +15,14 @@ export interface BarePlan {
   /** Rows of that call. */
   readonly rows: number;
   readonly threads: number;
-  /** ONNX Runtime's own threads in each; default 1. */
+  /** Threads of ONNX Runtime in each session; default 1. */
   readonly intraOp?: number;
   readonly seconds: number;
 }
 
 export interface BareReport {
   readonly rowsPerSecond: number;
-  /** Mean of a call, ms. */
+  /** Mean time of a call, ms. */
   readonly latencyMs: number;
 }
 

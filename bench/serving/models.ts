@@ -3,20 +3,20 @@ import { join } from 'node:path';
 import { casesOf, decodeSafetensors, type Tensor } from '@sconce/tensor';
 import { writeLargeModel } from '../registration/large-model.ts';
 
-/** A model to serve, and calls of it. */
+/** A model to serve, and a call of it. */
 export interface BenchModel {
   readonly name: string;
-  /** What is pushed. */
+  /** The file that is pushed. */
   readonly path: string;
-  /** The same in ONNX, for the bare loop. */
+  /** The same model in ONNX, for the bare loop. */
   readonly onnx: string;
   /** One row of inputs, in order. */
   readonly row: readonly Tensor[];
 }
 
 /**
- * The models of `bench/peers/export_models.py … --served` (`NAME/{model.pt,model.onnx,cases.safetensors}`); without them two
- * perceptrons, made here.
+ * The models of `bench/peers/export_models.py … --served` (`NAME/{model.pt,model.onnx,cases.safetensors}`). Without that folder:
+ * two perceptrons that this function creates.
  */
 export function benchModels(exported: string | undefined, scratch: string): readonly BenchModel[] {
   if (exported === undefined) {
@@ -41,7 +41,7 @@ function perceptron(scratch: string, name: string, widths: readonly number[]): B
   return { name, path, onnx: path, row: [x] };
 }
 
-/** So many rows, all the same. */
+/** The row repeated this many times. */
 export function repeatRow(row: readonly Tensor[], rows: number): readonly Tensor[] {
   return row.map((tensor) => ({
     ...tensor,

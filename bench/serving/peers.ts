@@ -10,7 +10,7 @@ import { SCONCE, sconceRequest } from '../support/stack.ts';
 import type { BenchModel } from './models.ts';
 import { spreadOf } from './report.ts';
 
-/** What one would run instead, and Sconce itself, with one small model. */
+/** Sconce and its alternatives with one small model. */
 export interface PeerFigures {
   readonly name: string;
   /** Requests per second with 64 in flight, and latencies, ms. */
@@ -18,11 +18,11 @@ export interface PeerFigures {
   readonly p50: number;
   readonly p99: number;
   readonly failed: number;
-  /** Start of the process to the first answer, ms. */
+  /** From the start of the process to the first answer, ms. */
   readonly coldStartMs: number;
-  /** All its processes under load, MiB; what is shared counted once. */
+  /** Memory of all its processes under load, MiB. Shared pages count once. */
   readonly memoryMiB: number;
-  /** Sconce's requests per second over its own, median of the rounds' own ratios. */
+  /** Sconce's requests per second divided by its own; median of the ratios of all rounds. */
   readonly ratio: number;
   readonly ratioSpread: readonly [number, number];
 }
@@ -55,15 +55,15 @@ const PEERS: readonly Peer[] = [
 ];
 
 /**
- * Each started anew in every round, loaded alone, and ended: one after the other, round after round. `data` is the folder of a
- * stopped stack that has the model.
+ * Measures each server in turn, round after round: it is started, gets load while no other server runs, and is stopped. `data`
+ * is the folder of a stopped stack that has the model.
  */
 export async function measurePeers(options: {
   readonly models: string;
   readonly model: BenchModel;
   readonly data: string;
   readonly scratch: string;
-  /** The Python that has PyTorch; without one only what is written in TypeScript is measured. */
+  /** A Python with PyTorch. Without it only the servers in TypeScript are measured. */
   readonly python?: string | undefined;
   readonly rounds: number;
   readonly seconds: number;
@@ -143,7 +143,7 @@ async function peerCommand(
   };
 }
 
-/** Peers speak raw bytes. */
+/** A request to a peer: raw bytes. */
 function peerRequest(url: string, [input]: readonly Tensor[]): Pick<LoadPlan, 'url' | 'path' | 'headers' | 'bodies'> {
   if (input === undefined) throw new Error('the model has no input');
   return {

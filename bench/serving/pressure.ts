@@ -3,16 +3,16 @@ import { load, median } from '../support/in-process.ts';
 import type { LoadPlan, LoadReport } from '../support/load-client.ts';
 import { residentMiB, type BenchStack } from '../support/stack.ts';
 
-/** Overload, and what is left of it. */
+/** Throughput and memory under overload, and right after it. */
 export interface OverloadFigures {
-  /** Requests per second before, during (answered and refused) and right after ten times as many. */
+  /** Requests per second before, during (answered and refused) and right after the overload. */
   readonly before: number;
   readonly offered: number;
   readonly answered: number;
   readonly refused: number;
   readonly otherFailures: number;
   readonly after: number;
-  /** Resident memory at most, MiB. */
+  /** Highest resident memory, MiB. */
   readonly apiMiB: number;
   readonly workerMiB: number;
 }
@@ -25,7 +25,7 @@ export interface SoakFigures {
   /** Resident memory and V8's used heap after the first fifth and at the end, medians over a tenth of the time, MiB. */
   readonly api: Memory;
   readonly worker: Memory;
-  /** Event loop lag, p99 of the time between two looks: the median and the worst of them, ms. */
+  /** Event loop lag, ms: the p99 between two samples; median and highest of these. */
   readonly apiLagMs: Lag;
   readonly workerLagMs: Lag;
 }
@@ -49,7 +49,7 @@ interface Look {
 const OVERLOAD = 10;
 const LOOK_MS = 2_000;
 
-/** Ten times what the system can take, then what it could take before. */
+/** Sends ten times as many requests as the system can answer, then as many as before. */
 export async function measureOverload(
   stack: BenchStack,
   plan: Omit<LoadPlan, 'inFlight' | 'rate' | 'seconds'>,
@@ -62,7 +62,7 @@ export async function measureOverload(
     memory.api = Math.max(memory.api, residentMiB(stack.pids.api));
     memory.worker = Math.max(memory.worker, residentMiB(stack.pids.workers[0] ?? 0));
   }, 500);
-  // As many connections as it takes for requests to be refused rather than to wait with the client.
+  // Enough connections that the server refuses requests; with fewer they would wait in the client.
   const during = await load({
     ...plan,
     inFlight: 12_000,
@@ -85,7 +85,7 @@ export async function measureOverload(
   };
 }
 
-/** A closed loop for some minutes, watched. */
+/** Runs a closed loop for some minutes and samples memory and lag. */
 export async function soak(
   stack: BenchStack,
   plan: Omit<LoadPlan, 'seconds' | 'inFlight'>,

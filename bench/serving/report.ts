@@ -11,16 +11,16 @@ export interface ModelFigures {
   readonly bare: number;
   readonly bareBest: number;
   readonly full: number;
-  /** Full path over the better bare loop, median of the rounds' own ratios. */
+  /** Full path divided by the better bare loop; median of the ratios of all rounds. */
   readonly ratio: number;
-  /** The least and the most of them. */
+  /** The lowest and the highest of these ratios. */
   readonly ratioSpread: readonly [number, number];
   readonly p50: number;
   readonly p99: number;
   readonly failed: number;
 }
 
-/** Of one kind of load, medians over the rounds. */
+/** Figures of one kind of load; medians over the rounds. */
 export type Latency = Omit<LoadReport, 'requests' | 'byStatus'>;
 
 export interface SuiteFigures {
@@ -43,17 +43,17 @@ export interface SuiteFigures {
   readonly torch?: readonly TorchFigures[];
 }
 
-/** The least and the most. */
+/** The lowest and the highest value. */
 export function spreadOf(values: readonly number[]): readonly [number, number] {
   return [Math.min(...values), Math.max(...values)];
 }
 
-/** docs/performance.md. */
+/** The text of docs/performance.md. */
 export function markdown(suite: SuiteFigures): string {
   const { machine, node, rounds, seconds, models, latency, threads, overload, soak, peers, torch } = suite;
   const sections = [
     '# Performance\n\n<!-- Written by bench/serving/suite.bench.ts. -->',
-    `${machine}, Node ${node.slice(1)}; client, API, Redis and worker on the same cores. Medians of ${rounds} interleaved rounds of ${seconds} s; ratios are medians of the rounds' own, with the least and the most.`,
+    `${machine}, Node ${node.slice(1)}; client, API, Redis and worker on the same cores. Medians of ${rounds} interleaved rounds of ${seconds} s; ratios are medians of the ratios of all rounds, with the lowest and the highest.`,
     ...(models.length === 0 ? [] : ratioSection(models)),
     ...(latency === undefined ? [] : latencySection(latency)),
     ...(peers === undefined ? [] : peerSection(peers)),
@@ -67,7 +67,7 @@ export function markdown(suite: SuiteFigures): string {
 
 function ratioSection(models: readonly ModelFigures[]): readonly string[] {
   return [
-    '## The full path against the runtime itself\n\nRequests of one row, 64 in flight, over HTTP; _bare_ is a loop in one thread per core that only runs the model, one row a call and at the\nnumber of rows that registration measured as best. The ratio is to the better of the two.',
+    '## The full path compared with the runtime\n\nRequests of one row, 64 in flight, over HTTP. _bare_ is a loop in one thread per core that only runs the model, with one row per call and with\nthe number of rows that registration measured as best. The ratio is to the better of the two.',
     table(
       ['model', 'bare rows/s', 'best rows', 'bare rows/s at best', 'full path rows/s', 'ratio', 'p50 ms', 'p99 ms'],
       models.map((model) => [
@@ -91,7 +91,7 @@ function latencySection(latency: NonNullable<SuiteFigures['latency']>): readonly
     String(failed),
   ];
   return [
-    `## Latency\n\n${latency.model}, whose own run takes some hundredths of a millisecond: what is measured is everything else.`,
+    `## Latency\n\n${latency.model}, whose run takes a few hundredths of a millisecond: the rest of the path is measured.`,
     table(
       ['in flight', 'requests/s', 'p50 ms', 'p90 ms', 'p99 ms', 'max ms', 'failed'],
       latency.closed.map((row) => [String(row.inFlight), ...cells(row)]),
@@ -106,7 +106,7 @@ function latencySection(latency: NonNullable<SuiteFigures['latency']>): readonly
 
 function peerSection({ model, figures }: NonNullable<SuiteFigures['peers']>): readonly string[] {
   return [
-    `## Against what one would run instead\n\n${model}, one row a request, 64 in flight. Each is started anew in every round, loaded alone by the same client, and ended. Memory is that of\nall its processes under load, what they share counted once; Sconce's includes Redis, API and worker. Cold start is from the start of the\nprocess to the first answer.`,
+    `## Compared with alternatives\n\n${model}, one row per request, 64 in flight. In every round each server is started, gets load from the same client while no other server runs, and\nis stopped. Memory is of all its processes under load, shared pages counted once; Sconce's includes Redis, API and worker. Cold start is from\nthe start of the process to the first answer.`,
     table(
       ['', 'requests/s', 'Sconce over it', 'p50 ms', 'p99 ms', 'failed', 'cold start ms', 'memory MiB'],
       figures.map((peer) => [
@@ -127,7 +127,7 @@ function torchSection(figures: readonly TorchFigures[]): readonly string[] {
   const mean = (values: readonly number[]): string =>
     Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length).toFixed(2);
   return [
-    '## The runtime against PyTorch\n\nRows per second of the model alone, no server, each at the settings that a sweep found best: sessions (or processes) × threads in each,\nrows a run; PyTorch in the faster of its forms.',
+    '## The runtime compared with PyTorch\n\nRows per second of the model alone, without a server, each at its best settings in a sweep: sessions (or processes) × threads in each,\nrows per run; PyTorch in its faster form.',
     table(
       ['model', 'ours', 'eager', 'TorchScript', 'over eager', 'over TorchScript'],
       [
@@ -155,7 +155,7 @@ function torchSection(figures: readonly TorchFigures[]): readonly string[] {
 function threadSection({ model, figures }: NonNullable<SuiteFigures['threads']>): readonly string[] {
   const one = figures[0]?.memoryMiB ?? NaN;
   return [
-    `## Threads\n\nA worker whose threads all hold ${model} (100 MB of weights), one row a run, four requests in flight per thread: one copy of the weights.`,
+    `## Threads\n\nA worker whose threads all hold ${model} (100 MB of weights), one row per run, four requests in flight per thread. The threads share one copy of the weights.`,
     table(
       ['threads', 'worker MiB', 'to one thread', 'requests/s'],
       figures.map(({ threads, memoryMiB, perSecond }) => [
@@ -171,7 +171,7 @@ function threadSection({ model, figures }: NonNullable<SuiteFigures['threads']>)
 function overloadSection({ model, seconds, figures }: NonNullable<SuiteFigures['overload']>): readonly string[] {
   const { before, offered, answered, refused, otherFailures, after, apiMiB, workerMiB } = figures;
   return [
-    `## Overload\n\n${model}: ${figure(offered)} requests a second for ${seconds} s, where ${figure(before)} can be answered. ${figure(answered)} a second were answered, ${figure(refused)} refused with 429, ${otherFailures}\nfailed otherwise; right after it ${figure(after)} a second were answered again. At most the API had ${figure(apiMiB)} MiB resident, the worker ${figure(workerMiB)}.`,
+    `## Overload\n\n${model}: ${figure(offered)} requests a second for ${seconds} s, when ${figure(before)} can be answered. ${figure(answered)} a second were answered, ${figure(refused)} refused with 429, ${otherFailures}\nfailed otherwise; right after it ${figure(after)} a second were answered again. The API had at most ${figure(apiMiB)} MiB resident, the worker ${figure(workerMiB)}.`,
   ];
 }
 
@@ -182,7 +182,7 @@ function soakSection({ model, figures }: NonNullable<SuiteFigures['soak']>): rea
     ...[...memory.rss, ...memory.heap, lag.p99, lag.worst].map(figure),
   ];
   return [
-    `## Soak\n\n${model}, 64 in flight for ${minutes} minutes: ${figure(perSecond)} requests/s, ${failed} failed. Memory in MiB, in the third tenth and in the last; event loop lag is the p99 of\ntwo seconds each, their median and the worst.`,
+    `## Soak\n\n${model}, 64 in flight for ${minutes} minutes: ${figure(perSecond)} requests/s, ${failed} failed. Memory in MiB, in the third tenth and in the last tenth. Event loop lag is the p99 of\neach two seconds: median and highest.`,
     table(
       ['', 'RSS early', 'RSS late', 'heap early', 'heap late', 'lag p99 ms', 'worst'],
       [row('API', api, apiLagMs), row('worker', worker, workerLagMs)],

@@ -1,7 +1,7 @@
 /**
- * What serving costs over the runtime itself, on one machine: HTTP client → API → Redis → worker → thread → back, all of it sharing
- * the cores, against threads that do nothing but run the model; latencies in closed and open loops; threads' memory; overload; and
- * against what one would run instead. What is compared is run in turn, round after round; medians count.
+ * Measures the cost of serving on one machine. The full path (HTTP client → API → Redis → worker → thread → back, all on the
+ * same cores) is compared with threads that only run the model. Also measured: latencies in closed and open loops, memory of
+ * threads, overload, and alternatives to Sconce. Measurements that are compared run in turn, round after round; medians count.
  *
  *     npm run build
  *     python bench/peers/export_models.py MODELS --served        # optional: without it two perceptrons
@@ -9,8 +9,8 @@
  *         [--parts ratio,latency,threads,overload,peers,torch,soak] [--rounds 3] [--seconds 4] [--minutes 10] [--json OUT.json]
  *         [--with EARLIER.json] > docs/performance.md
  *
- * `--python` is one that has `bench/peers/requirements.txt`: with it, and MODELS, PyTorch and what serves it are measured too. The soak
- * is left out unless it is named. `--with` takes what is not measured now from the JSON of an earlier run.
+ * `--python` names a Python with the packages of `bench/peers/requirements.txt`. With it and MODELS, PyTorch and its servers are
+ * measured too. The soak runs only if `--parts` names it. `--with` reads figures of other parts from the JSON of an earlier run.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
@@ -49,9 +49,9 @@ const parts = new Set(flags.parts.split(','));
 const threads = availableParallelism();
 const IN_FLIGHT = [1, 8, 64, 256] as const;
 const SHARES = [0.3, 0.6, 0.8] as const;
-/** The model whose own run costs next to nothing: what is measured with it is us. */
+/** A model whose run takes almost no time, so that the rest of the path is measured. */
 const TINY = 'mlp';
-/** A model with so much to do that ten times as many requests as it can answer are no trouble for the client. */
+/** Models with long runs: the client can send ten times as many requests as can be answered. */
 const HEAVY = ['encoder', 'big_mlp'];
 const LARGE = 'big_mlp';
 const OVERLOAD_SECONDS = 30;
@@ -92,7 +92,7 @@ try {
     tiny && parts.has('soak')
       ? await soak(stack, { ...sconceRequest(stack.url, tiny), warmupSeconds: 2 }, { minutes: Number(flags.minutes) })
       : undefined;
-  // What follows starts stacks of its own on what this one has stored.
+  // The next parts start their own stacks on the stored data.
   await stack.stop();
   const byThreads =
     large && parts.has('threads')
@@ -132,14 +132,14 @@ try {
     rounds,
     seconds,
     models: figures.length === 0 ? (earlier.models ?? []) : figures,
-    ...(latency === undefined ? {} : { latency }),
-    ...(byThreads === undefined || large === undefined ? {} : { threads: { model: large.name, figures: byThreads } }),
-    ...(overload === undefined || heavy === undefined
-      ? {}
-      : { overload: { model: heavy.name, seconds: OVERLOAD_SECONDS, figures: overload } }),
-    ...(soaked === undefined || tiny === undefined ? {} : { soak: { model: tiny.name, figures: soaked } }),
-    ...(peers === undefined || tiny === undefined ? {} : { peers: { model: tiny.name, figures: peers } }),
-    ...(torch === undefined ? {} : { torch }),
+    // A part that was not measured now keeps the figures of the earlier run.
+    latency: latency ?? earlier.latency,
+    threads: byThreads && large ? { model: large.name, figures: byThreads } : earlier.threads,
+    overload:
+      overload && heavy ? { model: heavy.name, seconds: OVERLOAD_SECONDS, figures: overload } : earlier.overload,
+    soak: soaked && tiny ? { model: tiny.name, figures: soaked } : earlier.soak,
+    peers: peers && tiny ? { model: tiny.name, figures: peers } : earlier.peers,
+    torch: torch ?? earlier.torch,
   };
   console.log(markdown(suite));
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(suite, undefined, 2)}\n`);
@@ -148,7 +148,7 @@ try {
   rmSync(folder, { recursive: true });
 }
 
-/** The model with its inputs' names as it has them, and the number of rows that registration found best. */
+/** Pushes the model. Returns it with the names of its inputs, and the best number of rows that registration found. */
 async function push(model: BenchModel): Promise<{ readonly model: BenchModel; readonly bestRows: number }> {
   const { models: client } = new SconceClient({ url: stack.url });
   await client.push(model.name, new Uint8Array(readFileSync(model.path)), { version: '1' });
@@ -157,7 +157,7 @@ async function push(model: BenchModel): Promise<{ readonly model: BenchModel; re
   return { model: { ...model, row }, bestRows: measured?.best_rows ?? 1 };
 }
 
-/** Bare loops and the full path in turn. */
+/** Measures bare loops and the full path in turn. */
 async function measureModel(model: BenchModel, bestRows: number): Promise<ModelFigures> {
   const bare: number[] = [];
   const bareBest: number[] = [];
@@ -188,7 +188,7 @@ function bareLoop(model: BenchModel, rows: number): Promise<BareReport> {
   return inProcess<BareReport>(new URL('bare-loop.ts', import.meta.url), plan);
 }
 
-/** Closed loops in turn, then open ones at shares of the most that came through. */
+/** Measures closed loops in turn, then open loops at shares of the highest rate that was reached. */
 async function measureLatency(model: BenchModel): Promise<SuiteFigures['latency']> {
   const closed = new Map<number, LoadReport[]>(IN_FLIGHT.map((inFlight) => [inFlight, []]));
   for (let round = 0; round < rounds; round++) {

@@ -3,10 +3,10 @@ import { memoryMiB } from '../support/processes.ts';
 import { sconceRequest, startBenchStack } from '../support/stack.ts';
 import type { BenchModel } from './models.ts';
 
-/** A worker with some threads that all hold one model. */
+/** A worker with threads that all hold one model. */
 export interface ThreadFigures {
   readonly threads: number;
-  /** Of the worker's process under load, MiB; what it shares with others counted in part. */
+  /** Memory of the worker process under load, MiB. Pages shared with other processes count in part. */
   readonly memoryMiB: number;
   /** Requests per second, one row each, with four in flight per thread. */
   readonly perSecond: number;
@@ -14,7 +14,7 @@ export interface ThreadFigures {
 
 const THREADS = [1, 2, 4] as const;
 
-/** One copy of the weights for any number of threads: workers with 1, 2 and 4 threads in turn. `data` has the model. */
+/** Shows that threads share one copy of the weights: workers with 1, 2 and 4 threads in turn. `data` has the model. */
 export async function measureThreads(options: {
   readonly model: BenchModel;
   readonly data: string;

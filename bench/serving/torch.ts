@@ -6,7 +6,7 @@ import { inProcess, median } from '../support/in-process.ts';
 import type { BarePlan, BareReport } from './bare-loop.ts';
 import { repeatRow, type BenchModel } from './models.ts';
 
-/** One model in ONNX Runtime as we run it and in PyTorch, rows per second, each at its best settings. */
+/** One model in ONNX Runtime with our settings and in PyTorch: rows per second, each at its best settings. */
 export interface TorchFigures {
   readonly name: string;
   readonly ours: number;
@@ -14,12 +14,12 @@ export interface TorchFigures {
   readonly torchscript: number;
   /** The settings of each. */
   readonly settings: Readonly<Record<'ours' | 'eager' | 'torchscript', string>>;
-  /** Ours over each, median of the rounds' own ratios. */
+  /** Our rate divided by each other's; median of the ratios of all rounds. */
   readonly overEager: number;
   readonly overTorchscript: number;
 }
 
-/** One way to run a model: `threads` are sessions at once for ours, PyTorch's own threads for PyTorch. */
+/** One way to run a model. `threads`: for us sessions at once, for PyTorch its threads. */
 interface Setting {
   readonly form: 'ours' | 'eager' | 'eager-channels-last' | 'torchscript' | 'torchscript-frozen';
   readonly threads: number;
@@ -28,12 +28,12 @@ interface Setting {
 }
 
 const BATCHES = [1, 8, 32, 128] as const;
-/** Images are heavy, and no form gains from more of them at once. */
+/** Fewer rows for images: they are large, and no form is faster with more rows. */
 const IMAGE_BATCHES = [1, 4, 16] as const;
 const SWEEP_SECONDS = 0.4;
 const IMAGES = /resnet|mobilenet/;
 
-/** Finds the best settings of each contender by a sweep, then measures those in turn. */
+/** Finds the best settings of each runtime by a sweep, then measures these in turn. */
 export async function measureTorch(options: {
   readonly python: string;
   readonly models: string;
@@ -122,7 +122,7 @@ async function runOurs(model: BenchModel, { threads, intraOp, batch }: Setting, 
   return (await inProcess<BareReport>(new URL('bare-loop.ts', import.meta.url), plan)).rowsPerSecond;
 }
 
-/** A PyTorch process that takes one measurement after the other. */
+/** A PyTorch process that makes one measurement after the other. */
 function startTorch(python: string, models: string) {
   const script = fileURLToPath(new URL('../peers/torch_speed.py', import.meta.url));
   const child = spawn(python, [script, models, '--follow'], { stdio: ['pipe', 'pipe', 'inherit'] });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { LoadPlan, LoadReport } from './load-client.ts';
 
-/** Runs a script in a process of its own, sends it one message, and answers the one it sends back. */
+/** Runs a script in its own process, sends it one message, and returns the message that it sends back. */
 export async function inProcess<Answer>(script: URL, message: object): Promise<Answer> {
   const child = fork(fileURLToPath(script), {
     serialization: 'advanced',
@@ -26,7 +26,7 @@ export async function inProcess<Answer>(script: URL, message: object): Promise<A
   }
 }
 
-/** Generates load from a process of its own. */
+/** Generates load in its own process. */
 export function load(plan: LoadPlan): Promise<LoadReport> {
   return inProcess<LoadReport>(new URL('load-client.ts', import.meta.url), plan);
 }

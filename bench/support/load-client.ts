@@ -1,34 +1,34 @@
 /**
- * A load generator that costs little: it shares the machine with what it measures. Prepared bytes over keep-alive connections,
- * one request at a time on each; of an answer only the status and the length are read.
+ * A load generator that needs little CPU, because it shares the machine with the server that it measures. It sends prepared
+ * bytes over keep-alive connections, one request at a time on each, and reads only status and length of an answer.
  *
- * As a process of its own: `fork(this file)`, send a `LoadPlan`, receive a `LoadReport`.
+ * It runs as its own process: `fork(this file)`, send a `LoadPlan`, receive a `LoadReport`.
  */
 import { connect, type Socket } from 'node:net';
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 
-/** What to send. */
+/** The requests to send, how many and how long. */
 export interface LoadPlan {
   readonly url: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   /** Base64; sent in turn. */
   readonly bodies: readonly string[];
-  /** Connections. In an open loop the most requests outstanding at once. */
+  /** Connections. In an open loop the limit of requests in flight. */
   readonly inFlight: number;
-  /** Requests per second at fixed times, whatever became of those before; a closed loop without. */
+  /** Open loop: requests per second at fixed times, independent of the answers. Absent: a closed loop. */
   readonly rate?: number;
   readonly warmupSeconds: number;
   readonly seconds: number;
 }
 
-/** What came of it. Latencies are of the measured seconds' successful answers, in ms; in an open loop from when a request was due. */
+/** The result. Latencies in ms, of successful answers in the measured seconds; in an open loop from the due time of a request. */
 export interface LoadReport {
   readonly requests: number;
   readonly failed: number;
-  /** Those that failed by HTTP status; 0 where the connection did. */
+  /** Failed requests by HTTP status; 0 means that the connection failed. */
   readonly byStatus: Readonly<Record<string, number>>;
-  /** Requests that were due and never sent, since `inFlight` were outstanding. */
+  /** Requests that were due but never sent, because `inFlight` were in flight. */
   readonly unsent: number;
   readonly perSecond: number;
   readonly p50: number;
@@ -123,7 +123,7 @@ async function run(plan: LoadPlan): Promise<LoadReport> {
     for (let n = 0; ; n++) {
       const dueMs = startMs + (n * 1e3) / plan.rate;
       if (dueMs > toMs) break;
-      // Timers are a millisecond coarse: what is due within one goes out together, its latency from its own time.
+      // Timers are exact to a millisecond: requests that are due within it are sent together, each with its own due time.
       const waitMs = dueMs - performance.now();
       if (waitMs > 0.5) await new Promise((resolve) => setTimeout(resolve, waitMs));
       const connection = idle.pop();

@@ -4,7 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadPlan } from './load-client.ts';
 
-/** A server that was started to be measured. */
+/** A server process that is measured. */
 export interface RunningServer {
   readonly pid: number;
   /** From the start of the process to the first answer, ms. */
@@ -12,18 +12,18 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-/** Something that answers requests over HTTP, and how to start it. */
+/** The command that starts an HTTP server, and a request to it. */
 export interface ServerCommand {
   readonly command: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** What it is asked until it answers, and later. */
+  /** The request that is repeated until the server answers, and later for the load. */
   readonly request: Pick<LoadPlan, 'url' | 'path' | 'headers' | 'bodies'>;
 }
 
 const START_MS = 120_000;
 
-/** Starts a server and asks it until it answers. */
+/** Starts a server and repeats the request until it answers. */
 export async function startServer({ command, args, env, request }: ServerCommand): Promise<RunningServer> {
   const beganMs = performance.now();
   const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit'] });
@@ -77,7 +77,7 @@ export function processTree(pid: number): readonly number[] {
   return tree;
 }
 
-/** Memory of processes, MiB: what several share is counted once (Pss). */
+/** Memory of processes, MiB. Shared pages count once (Pss). */
 export function memoryMiB(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + proportional(pid), 0) / 1024;
 }
@@ -86,7 +86,7 @@ function proportional(pid: number): number {
   try {
     return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
   } catch {
-    // It has ended meanwhile.
+    // The process has ended.
     return 0;
   }
 }

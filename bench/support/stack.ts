@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { encodeInferRequest, type Tensor } from '@sconce/tensor';
 import type { LoadPlan } from './load-client.ts';
 
-/** The command line's launcher. */
+/** The launcher of the `sconce` command. */
 export const SCONCE = fileURLToPath(new URL('../../apps/cli/bin/sconce.mjs', import.meta.url));
 
-/** The whole system on this machine, as built. */
+/** The whole system on this machine, from the build. */
 export interface BenchStack {
   readonly url: string;
   readonly metricsUrl: string;
@@ -18,13 +18,13 @@ export interface BenchStack {
   stop(): Promise<void>;
 }
 
-/** What `sconce up --json` prints. */
+/** The line that `sconce up --json` prints. */
 interface UpLine extends Pick<BenchStack, 'url' | 'pids'> {
   readonly metrics_url: string;
   readonly worker_metrics_urls: readonly string[];
 }
 
-/** A request for the model: one row, binary. Its tensors have the names of the model's inputs. */
+/** A binary request for a model, with one row. Its tensors have the names of the model's inputs. */
 export function sconceRequest(
   url: string,
   { name, row }: { readonly name: string; readonly row: readonly Tensor[] },
@@ -41,7 +41,7 @@ export function sconceRequest(
   };
 }
 
-/** Starts `sconce up` on a free port; `env` is given to the API and the workers. */
+/** Starts `sconce up` on a free port. The API and the workers get `env`. */
 export async function startBenchStack(options: {
   readonly data: string;
   readonly workers?: number;
@@ -54,7 +54,7 @@ export async function startBenchStack(options: {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');
-  // However this process ends, it leaves nothing behind.
+  // The stack ends with this process.
   process.once('exit', () => child.kill('SIGTERM'));
   for await (const line of createInterface(child.stdout)) {
     const { url, metrics_url, worker_metrics_urls, pids } = JSON.parse(line) as UpLine;

@@ -4,27 +4,28 @@ import { SconceClient, hasEnded, type Batch } from '@sconce/client';
 import { DIGITS_TABLE, bytesOf, digitRows, scoreAll, seeded, sha256 } from '../support/rows.ts';
 import { startStack } from '../support/stack.ts';
 
-// Workers, the API and Redis are killed with -9 at random while a batch runs; its results are those of a run that nobody disturbed.
+// Workers, the API and Redis are killed with SIGKILL at random times while a batch runs. The results must equal those of an
+// undisturbed run.
 // CHAOS_ROWS=1000000 CHAOS_SEED=7 npx vitest run --project system test/chaos/batch-exactly-once.spec.ts
 
 const ROWS = Number(process.env['CHAOS_ROWS'] ?? 120_000);
 const SEED = Number(process.env['CHAOS_SEED'] ?? 1);
 const WORKERS = 3;
-/** Time between two kills, ms. */
-const CALM_MS = [500, 2_500] as const;
+/** Least and longest pause between two kills, ms. */
+const PAUSE_MS = [500, 2_500] as const;
 const LIMIT_MS = 60_000 + ROWS / 2;
 const DIGITS = fileURLToPath(new URL('../../examples/digits/digits.onnx', import.meta.url));
 
-describe('a batch while everything is killed at random', () => {
+describe('a batch while processes are killed at random', () => {
   it(
-    `has each of ${ROWS} rows once, in order, with the very bytes of an undisturbed run`,
+    `has each of ${ROWS} rows once, in order, with the same bytes as an undisturbed run`,
     async () => {
       const stack = await startStack({ workers: WORKERS, env: { SCONCE_THREADS: '1' } });
       await stack.pushFile(DIGITS, 'digits');
       const dataset = digitRows(ROWS);
       const client = new SconceClient({ url: stack.url });
-      const calm = await scoreAll(stack.url, DIGITS_TABLE, dataset);
-      const expected = await bytesOf(await client.batches.output(calm.id));
+      const undisturbed = await scoreAll(stack.url, DIGITS_TABLE, dataset);
+      const expected = await bytesOf(await client.batches.output(undisturbed.id));
 
       const { id } = await client.batches.score(DIGITS_TABLE, dataset, { filename: 'rows.csv' });
       const random = seeded(SEED);
@@ -47,7 +48,7 @@ describe('a batch while everything is killed at random', () => {
           stack.redis.kill('SIGKILL');
           await stack.redis.restart();
         }
-        await new Promise((resolve) => setTimeout(resolve, CALM_MS[0] + random() * (CALM_MS[1] - CALM_MS[0])));
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS[0] + random() * (PAUSE_MS[1] - PAUSE_MS[0])));
         batch = await client.batches.get(id).catch(() => undefined);
       }
       const output = await bytesOf(await client.batches.output(id));

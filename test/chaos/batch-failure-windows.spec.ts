@@ -5,7 +5,7 @@ import { eventually } from '@sconce/testing';
 import { DIGITS_TABLE, bytesOf, digitRows, scoreAll, sha256 } from '../support/rows.ts';
 import { startStack, type Stack } from '../support/stack.ts';
 
-// The windows in which a worker's death could lose a chunk or count it twice, each forced: the worker kills itself at that very point.
+// A worker that dies at certain points could lose a chunk or count it twice. Here a worker kills itself at each of them.
 
 const DIGITS = fileURLToPath(new URL('../../examples/digits/digits.onnx', import.meta.url));
 const DIE_AT = fileURLToPath(new URL('../support/die-at.mjs', import.meta.url));
@@ -25,47 +25,47 @@ beforeAll(async () => {
   await stack.workers.pop()?.stop();
 });
 
-describe('a worker that dies', () => {
+describe('a batch is complete and correct when its worker dies', () => {
   it.each([
-    ['once the dataset was validated, before anything was planned', 'enter:after'],
-    ['once chunks were noted, before their jobs were queued', 'plan:after'],
-    ['once a chunk was begun', 'beginChunk:after'],
-    ['once results were written, before they were counted', 'commitChunk:before'],
-    ['once results were counted, before the job was acknowledged', 'commitChunk:after'],
-    ['once the files were made, before the batch had ended', 'finish:before'],
+    ['after the dataset was validated, before chunks are planned', 'enter:after'],
+    ['after chunks were recorded, before their jobs are queued', 'plan:after'],
+    ['after a chunk was started', 'beginChunk:after'],
+    ['after results were written, before they are counted', 'commitChunk:before'],
+    ['after results were counted, before the job is acknowledged', 'commitChunk:after'],
+    ['after the files were made, before the batch has ended', 'finish:before'],
   ])('%s', async (_, point) => {
-    const doomed = await stack.startWorker({ DIE_AT: point }, ['--import', DIE_AT]);
+    const dying = await stack.startWorker({ DIE_AT: point }, ['--import', DIE_AT]);
     const { id } = await client.batches.score(DIGITS_TABLE, dataset, { filename: 'rows.csv' });
-    expect(await doomed.exited).toBe(null);
-    stack.workers.splice(stack.workers.indexOf(doomed), 1);
-    const heir = await stack.startWorker();
+    expect(await dying.exited).toBe(null);
+    stack.workers.splice(stack.workers.indexOf(dying), 1);
+    const replacement = await stack.startWorker();
     const batch = await client.batches.wait(id);
     expect(batch).toMatchObject({ status: 'completed', request_counts: { total: ROWS, completed: ROWS, failed: 0 } });
     expect(sha256(await bytesOf(await client.batches.output(id)))).toBe(expected);
-    expect(await heir.stop()).toBe(0);
+    expect(await replacement.stop()).toBe(0);
   });
 });
 
-describe('a worker that was taken for dead', () => {
-  it('changes nothing when it goes on after another has taken its chunk over', async () => {
-    // Stopped in the middle of a chunk: its rows take some seconds each.
-    const stale = await stack.startWorker();
+describe('a paused worker whose chunk another worker took over', () => {
+  it('does not change the results when it continues', async () => {
+    // It is paused in the middle of a chunk: each row takes some seconds.
+    const paused = await stack.startWorker();
     const rows = new Uint8Array(Buffer.from(`steps\n${Array.from({ length: 4 }, () => '12000\n').join('')}`));
     const { id } = await client.batches.score({ model: 'slow', output_format: 'csv' }, rows, { filename: 'rows.csv' });
     await eventually(
       async () => {
-        const metrics = await (await fetch(`${stale.ready.metricsUrl}/metrics`)).text();
+        const metrics = await (await fetch(`${paused.ready.metricsUrl}/metrics`)).text();
         expect(metrics).toMatch(/sconce_jobs_in_flight\{[^}]*batch[^}]*\} [1-9]/);
       },
       { timeoutMs: 20_000 },
     );
-    stale.child.kill('SIGSTOP');
-    const heir = await stack.startWorker();
+    paused.child.kill('SIGSTOP');
+    const replacement = await stack.startWorker();
     const batch = await client.batches.wait(id);
     const before = await bytesOf(await client.batches.output(id));
-    stale.child.kill('SIGCONT');
-    // It ends what it had, finds that nobody wants it, and takes the next batch like any other.
-    expect(await heir.stop()).toBe(0);
+    paused.child.kill('SIGCONT');
+    // It finishes its chunk, its result is refused, and it takes the next batch like any worker.
+    expect(await replacement.stop()).toBe(0);
     const next = await scoreAll(stack.url, DIGITS_TABLE, dataset);
     expect(sha256(await bytesOf(await client.batches.output(next.id)))).toBe(expected);
     expect(batch).toMatchObject({ status: 'completed', request_counts: { total: 4, completed: 4, failed: 0 } });

@@ -2,11 +2,11 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '@sconce/testing';
 import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
 
-// A run that does not end cannot be interrupted: its worker ends, and in the end the model is not run any more.
+// A hung run cannot be interrupted: its worker process ends. After two such runs the version goes into quarantine.
 
 const slow = (steps: number, parameters: object = {}): RequestInit =>
   json({ inputs: [{ name: 'steps', datatype: 'INT64', shape: [1], data: [steps] }], parameters });
-/** Days of native work. */
+/** Steps that would take days. */
 const ENDLESS = 10_000_000_000;
 
 let stack: Stack;
@@ -15,7 +15,7 @@ beforeAll(async () => {
   await Promise.all([stack.push('affine'), stack.push('slow')]);
 });
 
-const ended = (index: number): Promise<unknown> =>
+const expectWorkerEnded = (index: number): Promise<unknown> =>
   eventually(
     () => {
       const { child } = stack.workers[index] ?? {};
@@ -25,7 +25,7 @@ const ended = (index: number): Promise<unknown> =>
   );
 
 describe('a run that does not end', () => {
-  it('ends its worker, gets another chance, and then puts its version in quarantine; others’ jobs are run elsewhere', async () => {
+  it('ends its worker, is tried once more, then puts its version in quarantine; other models still answer', async () => {
     const endless = stack.fetch('/v2/models/slow/infer', slow(ENDLESS));
     const submitted = await stack.fetch(
       '/v1/jobs',
@@ -33,9 +33,9 @@ describe('a run that does not end', () => {
     );
     const { id } = (await submitted.json()) as { id: string };
     const bystander = stack.fetch('/v2/models/affine/infer', affineRequest([[1, 2, 3, 4]]));
-    await ended(0);
+    await expectWorkerEnded(0);
     await stack.startWorker();
-    await ended(1);
+    await expectWorkerEnded(1);
     await stack.startWorker();
     const answer = await endless;
     const refusal = /version 1 of model slow is in quarantine: 2 runs in a row did not end within 1.5 s/;
@@ -46,7 +46,7 @@ describe('a run that does not end', () => {
       .toMatchObject({ status: 'failed', error: { code: 'model_not_ready' } });
 
     expect((await stack.fetch('/v2/models/slow/infer', slow(1))).status).toBe(503);
-    // The API answers from what it remembers while it looks again: it sees a quarantine within a second (poll's own limit).
+    // The API answers from its cache while it reads the state again: it sees a quarantine within a second (poll's limit).
     await expect.poll(async () => (await stack.fetch('/v2/models/slow/ready')).status).toBe(503);
     expect(await (await stack.fetch('/v2/repository/index', json({}))).json()).toEqual([
       { name: 'affine', version: '1', state: 'READY', reason: '' },

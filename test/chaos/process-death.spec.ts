@@ -4,7 +4,7 @@ import type { SpanRecord } from '@sconce/trace-view';
 import { eventually } from '@sconce/testing';
 import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
 
-// Processes die and come back; who asked gets an answer all the same.
+// Processes die and are started again. Every caller still gets its answer.
 
 const slow = (steps: number): RequestInit =>
   json({ inputs: [{ name: 'steps', datatype: 'INT64', shape: [1], data: [steps] }] });
@@ -15,7 +15,8 @@ beforeAll(async () => {
   await Promise.all([stack.push('affine'), stack.push('slow')]);
 });
 
-async function running(lane = 'online'): Promise<void> {
+/** Waits until the newest worker has a queue job of the lane in flight. */
+async function waitUntilInFlight(lane = 'online'): Promise<void> {
   await eventually(
     async () => {
       const metrics = await (await fetch(`${stack.workers.at(-1)?.ready.metricsUrl}/metrics`)).text();
@@ -25,17 +26,17 @@ async function running(lane = 'online'): Promise<void> {
   );
 }
 
-describe('a worker killed with -9 in the middle of a job', () => {
-  it('has its requests and jobs run again by another', async () => {
+describe('a worker killed with SIGKILL in the middle of a job', () => {
+  it('loses nothing: another worker runs its requests and jobs again', async () => {
     const victim = stack.workers[0];
-    // Some three seconds of native work each, so that the kill falls into it.
+    // About three seconds of native work each, so that the kill comes during the run.
     const online = stack.fetch('/v2/models/slow/infer', slow(30_000));
     const submitted = await stack.fetch(
       '/v1/jobs',
       json({ model: 'slow', inputs: [{ name: 'steps', datatype: 'INT64', shape: [1], data: [30_000] }] }),
     );
     const { id } = (await submitted.json()) as { id: string };
-    await running();
+    await waitUntilInFlight();
     victim?.child.kill('SIGKILL');
     await stack.startWorker();
     const answer = await online;
@@ -47,7 +48,7 @@ describe('a worker killed with -9 in the middle of a job', () => {
 });
 
 describe('Redis restarted in the middle of a run', () => {
-  it('loses nothing that was accepted; API and workers go on', async () => {
+  it('loses no accepted request or job; API and workers continue', async () => {
     const body = json({ model: 'slow', inputs: [{ name: 'steps', datatype: 'INT64', shape: [1], data: [8_000] }] });
     const jobs = await Promise.all(
       Array.from(
@@ -56,7 +57,7 @@ describe('Redis restarted in the middle of a run', () => {
       ),
     );
     const online = stack.fetch('/v2/models/slow/infer', slow(20_000));
-    await running();
+    await waitUntilInFlight();
     await stack.redis.restart();
     expect((await online).status).toBe(200);
     for (const id of jobs) {
@@ -70,9 +71,9 @@ describe('Redis restarted in the middle of a run', () => {
 });
 
 describe('SIGTERM', () => {
-  it('lets a worker finish what it has and exit 0', async () => {
+  it('lets a worker finish its work in flight and exit with 0', async () => {
     const online = stack.fetch('/v2/models/slow/infer', slow(20_000));
-    await running();
+    await waitUntilInFlight();
     const stopped = stack.workers.at(-1)?.stop();
     const replacement = stack.startWorker();
     expect((await online).status).toBe(200);
@@ -80,11 +81,11 @@ describe('SIGTERM', () => {
     await replacement;
   });
 
-  it('hands back what outlasts the grace period, and still exits 0 in time', async () => {
+  it('lets a worker hand back jobs that outlast the grace period, and exit with 0 in time', async () => {
     await stack.workers.at(-1)?.stop();
     const hurried = await stack.startWorker({ SCONCE_SHUTDOWN_GRACE_MS: '500' });
     const online = stack.fetch('/v2/models/slow/infer', slow(60_000));
-    await running();
+    await waitUntilInFlight();
     const asked = Date.now();
     expect(await hurried.stop()).toBe(0);
     expect(Date.now() - asked).toBeLessThan(5_000);
@@ -93,28 +94,28 @@ describe('SIGTERM', () => {
     expect([answer.status, await answer.json()]).toMatchObject([200, { outputs: [{ data: [1] }] }]);
   });
 
-  it('stops chunks between two runs, hands them back, and another worker has them at once', async () => {
+  it('lets a worker stop chunks between two runs and hand them back; another worker gets them at once', async () => {
     await Promise.all(stack.workers.splice(0).map((worker) => worker.stop()));
     stack.collector.clear();
     const hurried = await stack.startWorker({ SCONCE_SHUTDOWN_GRACE_MS: '6000' });
     const client = new SconceClient({ url: stack.url });
-    // Rows of a second or so each, some four to a chunk: runs end within half of the grace period, chunks do not.
+    // A row takes about a second, a chunk has about four: runs end within half of the grace period, chunks do not.
     const rows = `steps\n${'12000\n'.repeat(32)}`;
     const { id } = await client.batches.score({ model: 'slow' }, Buffer.from(rows), { filename: 'rows.csv' });
-    await running('batch');
+    await waitUntilInFlight('batch');
     expect(await hurried.stop()).toBe(0);
     stack.workers.splice(0);
     const freed = Date.now();
     await stack.startWorker();
-    await running('batch');
-    // The locks of what a dead worker held run for eight seconds.
+    await waitUntilInFlight('batch');
+    // Jobs of a dead worker would stay locked for eight seconds.
     expect(Date.now() - freed).toBeLessThan(6_000);
     const batch = await client.batches.wait(id);
     expect(batch).toMatchObject({ status: 'completed', request_counts: { total: 32, completed: 32, failed: 0 } });
     const isChunk = (span: SpanRecord): boolean => span.name === 'sconce.chunk';
     const handedBack = (span: SpanRecord): boolean => isChunk(span) && span.status === 'error';
     const spans = await stack.collector.waitFor((all) => all.some(handedBack));
-    // As if they had never been taken.
+    // The delivery is not counted: every chunk is at its first delivery.
     expect(spans.filter(isChunk).filter((span) => span.attributes['sconce.delivery'] !== 1)).toEqual([]);
   });
 
@@ -126,7 +127,7 @@ describe('SIGTERM', () => {
     expect(Date.now() - asked).toBeLessThan(10_000);
   });
 
-  it('has the API say that it is not ready, and answer as before, until load balancers have noticed', async () => {
+  it('lets the API report that it is not ready, and still answer until load balancers have noticed', async () => {
     const { api, fetch: request } = await startStack({ workers: 0, env: { SCONCE_DRAIN_DELAY_MS: '2000' } });
     const isReady = async (): Promise<boolean> => (await fetch(`${api.ready.metricsUrl}/health/ready`)).ok;
     const before = await request('/v2');
@@ -141,9 +142,9 @@ describe('SIGTERM', () => {
     await expect(request('/v2')).rejects.toThrow();
   });
 
-  it('lets the API answer what it has taken and exit 0', async () => {
+  it('lets the API answer its requests in flight and exit with 0', async () => {
     const online = stack.fetch('/v2/models/slow/infer', slow(20_000));
-    await running();
+    await waitUntilInFlight();
     const stopped = stack.api.stop();
     expect((await online).status).toBe(200);
     expect(await stopped).toBe(0);

@@ -39,7 +39,7 @@ interface ComposeFile {
   readonly secrets?: Readonly<Record<string, { readonly file: string }>>;
 }
 
-/** What the files use: a misspelt key would be ignored by no Compose, and be noticed where it is started. */
+/** Keys that the files may use. Compose would refuse a misspelt key, but only when it starts. */
 const KEYS = new Set(
   (
     'build cap_drop command cpus depends_on environment healthcheck image logging mem_limit ports read_only restart secrets security_opt ' +
@@ -55,7 +55,7 @@ const services = Object.entries(base.services);
 const own = (['api', 'worker'] as const).map((name) => [name, base.services[name] ?? {}] as const);
 
 describe.each(Object.entries(FILES))('%s', (_name, { services: all, secrets = {} }) => {
-  it.each(Object.entries(all))('%s has known keys, and what it names exists', (name, service) => {
+  it.each(Object.entries(all))('%s has known keys, and the things that it names exist', (name, service) => {
     expect(base.services[name]).toBeDefined();
     expect(Object.keys(service).filter((key) => !KEYS.has(key))).toEqual([]);
     for (const other of Object.keys(service.depends_on ?? {})) expect(base.services).toHaveProperty(other);
@@ -68,7 +68,7 @@ describe.each(Object.entries(FILES))('%s', (_name, { services: all, secrets = {}
     }
   });
 
-  it.each(['api', 'worker'] as const)('%s is set by variables that it knows', (program) => {
+  it.each(['api', 'worker'] as const)('%s gets only variables that it knows', (program) => {
     for (const [name, value] of Object.entries(all[program]?.environment ?? {})) {
       expect(typeof value, name).toBe('string');
       if (!name.startsWith('SCONCE_')) continue;
@@ -81,7 +81,7 @@ describe.each(Object.entries(FILES))('%s', (_name, { services: all, secrets = {}
 });
 
 describe('every service', () => {
-  it.each(services)('%s is pinned, bounded and hardened', (_name, service) => {
+  it.each(services)('%s has a pinned image, resource limits and a hardened container', (_name, service) => {
     expect(service.image?.replace(/\$\{\w+:-([^}]*)\}/, '$1')).toMatch(/^[\w./-]+:v?\d+\.\d+[\w.-]*$/);
     expect(service.mem_limit).toBeDefined();
     expect(service.read_only).toBe(true);
@@ -90,12 +90,12 @@ describe('every service', () => {
     expect(service.tmpfs).toEqual(['/tmp']);
   });
 
-  it.each(services)('%s publishes its ports on this machine alone', (_name, service) => {
+  it.each(services)('%s publishes its ports only on this machine', (_name, service) => {
     for (const port of service.ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:\$\{\w+:-(\d+)\}:\d+$/);
   });
 });
 
-it('waits for a Redis that answers, keeps every accepted job, and never evicts', () => {
+it('waits until Redis answers; Redis keeps every accepted job and never evicts', () => {
   expect(base.services['redis']?.healthcheck).toBeDefined();
   for (const name of ['compose.yaml', 'compose.secure.yaml'] as const) {
     const command = FILES[name].services['redis']?.command?.join(' ');
@@ -105,10 +105,10 @@ it('waits for a Redis that answers, keeps every accepted job, and never evicts',
   for (const [, service] of own) expect(service.depends_on?.['redis']?.condition).toBe('service_healthy');
 });
 
-it.each(own)('gives the %s longer to stop than it takes', (_name, service) => {
+it.each(own)('gives the %s more time to stop than it needs', (_name, service) => {
   const graceMs = Number(service.environment?.['SCONCE_SHUTDOWN_GRACE_MS']);
   expect(graceMs).toBeGreaterThan(0);
-  // Past it the consumers close and the telemetry is sent, 5 s at most.
+  // After the grace period the consumers close and the telemetry is sent: 5 s at most.
   expect(Number.parseInt(service.stop_grace_period ?? '', 10) * 1_000).toBeGreaterThanOrEqual(graceMs + 10_000);
 });
 
@@ -117,7 +117,7 @@ describe.each(own)('the image of the %s', (name, service) => {
   const text = readFileSync(dockerfile, 'utf8');
   const final = text.slice(text.lastIndexOf('\nFROM '));
 
-  it('is built from what is pinned', () => {
+  it('is built from pinned images and packages', () => {
     const { devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
       devDependencies: Record<string, string>;
     };
@@ -130,7 +130,7 @@ describe.each(own)('the image of the %s', (name, service) => {
     expect(service.image).toContain(`/${name}:`);
   });
 
-  it('runs as nobody in particular, below a process that reaps, and says how it is', () => {
+  it('runs as an unprivileged user, below an init process, with a health check', () => {
     expect(final).toMatch(/^USER 10001:10001$/m);
     expect(final).toMatch(/^ENTRYPOINT \["tini", "--"\]$/m);
     expect(final).toMatch(/^HEALTHCHECK /m);

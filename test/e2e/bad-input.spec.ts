@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
 
-// Whatever comes in: a precise 4xx, nothing enqueued, everything still up.
+// Bad input gets an exact 4xx answer. No queue job is added, and all processes keep running.
 
 let stack: Stack;
 let redis: Redis;
@@ -35,7 +35,7 @@ const raw = (body: string | Buffer, headers: Record<string, string> = {}): Reque
 });
 const binaryX = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 4], parameters: { binary_data_size: 16 } }] };
 
-/** What it is, the request to `affine`, the status, what the message must say. */
+/** Name of the case, the request to `affine`, the expected status and message. */
 const CASES: [string, RequestInit, number, RegExp][] = [
   ['a wrong datatype', json(x({ datatype: 'INT32' })), 400, /"x".*INT32.*expected FP32/],
   ['an unknown datatype', json(x({ datatype: 'FLOAT' })), 400, /"x".*FLOAT/],
@@ -102,7 +102,7 @@ const CASES: [string, RequestInit, number, RegExp][] = [
   ['a bad priority', json({ ...x({}), parameters: { priority: 256 } }), 400, /priority/],
 ];
 
-/** Queue jobs added since the start: BullMQ's event stream counts on even when it is trimmed. */
+/** Number of queue jobs added since the start. BullMQ's event stream still counts entries after it is trimmed. */
 async function jobsEver(): Promise<number> {
   const info = (await redis.xinfo('STREAM', 'bull:sconce.default.online:events').catch(() => [])) as unknown[];
   return Number(info[info.indexOf('entries-added') + 1] ?? 0);
@@ -117,7 +117,7 @@ describe('an infer request with', () => {
     expect(await jobsEver()).toBe(before);
   });
 
-  it('rows that disagree between inputs', async () => {
+  it('different numbers of rows in its inputs is refused', async () => {
     const inputs = 'BOOL UINT8 UINT16 UINT32 UINT64 INT8 INT16 INT32 INT64 FP16 FP32 FP64 BYTES'
       .split(' ')
       .map((datatype) => {
@@ -187,7 +187,7 @@ describe('other requests with', () => {
 });
 
 describe('a push of', () => {
-  it('a corrupt ONNX file fails with the reason, and its place can be taken again', async () => {
+  it('a corrupt ONNX file fails with the reason, and the same version can be pushed again', async () => {
     const corrupt = Buffer.concat([
       Buffer.from([8, 10, 18, 4]),
       Buffer.from('oops'),
@@ -211,7 +211,7 @@ describe('a push of', () => {
 });
 
 describe('the HTTP port', () => {
-  it('survives bytes that are no HTTP', async () => {
+  it('survives bytes that are not HTTP', async () => {
     const port = Number(new URL(stack.url).port);
     for (const bytes of [
       Buffer.from([0, 1, 2, 255]),
@@ -228,7 +228,7 @@ describe('the HTTP port', () => {
   });
 });
 
-it('all of it has left the system working', async () => {
+it('the system still works after all these requests', async () => {
   const response = await stack.fetch('/v2/models/affine/infer', affineRequest([[1, 2, 3, 4]]));
   expect(await response.json()).toMatchObject({ outputs: [{ data: [3, 5, 7, 9] }] });
 });

@@ -38,7 +38,7 @@ describe('sconce up', () => {
     running = await startUp(data);
   });
 
-  it('serves the client commands', async () => {
+  it('answers the client commands', async () => {
     const pushed = await run('push', fixturePath('affine'), '--name', 'affine');
     expect(pushed.code).toBe(0);
     expect(pushed.stderr).toMatch(/compiling[\s\S]*ready/);
@@ -67,7 +67,7 @@ describe('sconce up', () => {
     expect((await run('models')).stdout).toMatch(/No models/);
   });
 
-  it('keeps traces, to which log lines and jobs lead', async () => {
+  it('keeps traces, which are found by the ids in log lines and jobs', async () => {
     expect((await run('push', fixturePath('affine'), '--name', 'told')).code).toBe(0);
     const lines = readFileSync(join(data, 'logs', 'worker-1.log'), 'utf8')
       .trim()
@@ -89,7 +89,7 @@ describe('sconce up', () => {
     expect((await run('models', 'remove', 'told', '--force')).code).toBe(0);
   });
 
-  it('chooses the version that serves; loads, unloads and keeps', async () => {
+  it('changes the served version, loads, unloads and keeps a model in memory', async () => {
     for (const version of ['1', '2']) {
       expect((await run('push', fixturePath('affine'), '--name', 'two', '--version', version)).code).toBe(0);
     }
@@ -113,9 +113,9 @@ describe('sconce up', () => {
     });
   });
 
-  it('refuses a corrupt file at push, with the reason', async () => {
+  it('refuses a corrupt file at push and gives the reason', async () => {
     const file = join(data, 'corrupt.onnx');
-    // A plausible head, then nonsense: only the runtime can tell.
+    // The file begins like ONNX, so only the runtime finds out that it is corrupt.
     writeFileSync(
       file,
       Buffer.concat([readFileSync(fixturePath('every-type')).subarray(0, 700), Buffer.alloc(300, 7)]),
@@ -124,7 +124,7 @@ describe('sconce up', () => {
     expect([code, stderr]).toEqual([1, expect.stringMatching(/error: .*(refused|model)/)]);
   });
 
-  it('brings a killed worker back', async () => {
+  it('restarts a killed worker', async () => {
     const [victim] = running.up.pids.workers;
     process.kill(victim, 'SIGKILL');
     await run('push', fixturePath('affine'), '--name', 'after');
@@ -132,12 +132,12 @@ describe('sconce up', () => {
     expect(stdout).toMatch(/1 +1 +1 +1/);
   });
 
-  it('keeps a second one off its data', async () => {
+  it('refuses a second `sconce up` with the same data folder', async () => {
     const { code, stderr } = await sconce(['up', '--port', '0', '--data', data]);
     expect([code, stderr]).toEqual([1, expect.stringMatching(/Another `sconce up`.*\n.*--data/)]);
   });
 
-  it('drains on Ctrl-C, exits 0, leaves no process, and finds its models again', async () => {
+  it('drains on Ctrl-C, exits with 0, leaves no process, and has its models after a restart', async () => {
     running.child.kill('SIGINT');
     expect((await running.ended).code).toBe(0);
     await allGone(running.up);
@@ -148,13 +148,13 @@ describe('sconce up', () => {
     await allGone(running.up);
   });
 
-  it('leaves no process when it is itself killed with -9', async () => {
+  it('leaves no process when it is killed with SIGKILL', async () => {
     const doomed = await startUp(temporaryFolder('doomed'));
     doomed.child.kill('SIGKILL');
     await allGone(doomed.up);
   });
 
-  it('says so when its port is taken', async () => {
+  it('says that its port is in use', async () => {
     const other = await startUp(temporaryFolder('other'));
     const { port } = new URL(other.up.url);
     const { code, stderr } = await sconce(['up', '--port', port, '--data', temporaryFolder('taken')]);
@@ -163,7 +163,7 @@ describe('sconce up', () => {
     expect((await other.ended).code).toBe(0);
   });
 
-  it('prints one line beginning with ready for people', async () => {
+  it('prints one line that begins with `ready`', async () => {
     const people = startSconce(['up', '--port', '0', '--data', temporaryFolder('people')]);
     expect(await people.firstLine).toMatch(/^ready http:\/\/127\.0\.0\.1:\d+$/);
     people.child.kill('SIGTERM');
@@ -194,7 +194,7 @@ describe('bad usage', () => {
     expect(lines).toEqual([expect.stringMatching(what), expect.stringMatching(/\S/)]);
   });
 
-  it('an unreachable server is failed work, not bad usage', async () => {
+  it('an unreachable server is failed work (exit code 1), not bad usage', async () => {
     const { code, stderr } = await sconce(['models'], { SCONCE_URL: 'http://127.0.0.1:9' });
     expect([code, stderr.trimEnd().split('\n')]).toEqual([
       1,
@@ -202,7 +202,7 @@ describe('bad usage', () => {
     ]);
   });
 
-  it('help and version exit 0', async () => {
+  it('help and version exit with 0', async () => {
     expect(await sconce(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n' });
     const help = await sconce(['push', '--help']);
     expect([help.code, help.stdout]).toEqual([0, expect.stringMatching(/Examples?:/)]);

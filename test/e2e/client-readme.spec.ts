@@ -7,17 +7,17 @@ import { expect, it } from 'vitest';
 import { atEndOfFile } from '@sconce/testing';
 import { startStack } from '../support/stack.ts';
 
-// The examples of the client's README, one after the other as a reader would type them.
+// Runs the examples of the client's README one after the other, as a reader would type them.
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-it('the examples of the client’s README run, and print what they say', async () => {
+it('the examples of the client’s README run and print the output that the README shows', async () => {
   const stack = await startStack();
   await stack.push('affine');
   const readme = readFileSync(join(ROOT, 'libs/client/README.md'), 'utf8');
   const blocks = [...readme.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code ?? '');
   expect(blocks.length).toBe(5);
-  // Within the project, so that the package is found as it is by its users.
+  // Inside the project, so that the package name resolves as it does for users.
   const folder = join(ROOT, 'node_modules', '.cache', `readme-${process.pid}`);
   mkdirSync(folder, { recursive: true });
   atEndOfFile(() => rmSync(folder, { recursive: true, force: true }));

@@ -4,7 +4,7 @@ import { eventually, temporaryFolder } from '@sconce/testing';
 import { isAlive, sconce, startSconce } from '../support/cli.ts';
 
 describe('sconce demo', () => {
-  it('scores the held-out rows with PyTorch’s accuracy, prints one JSON object, leaves nothing behind', async () => {
+  it('scores the held-out rows with PyTorch’s accuracy, prints one JSON object, leaves no files or processes', async () => {
     const folder = temporaryFolder('demo');
     const { code, stdout, stderr } = await sconce(['demo', '--json'], { TMPDIR: folder });
     expect([code, stderr]).toEqual([0, '']);
@@ -19,7 +19,7 @@ describe('sconce demo', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('shows people the same, with a trace from the HTTP request to the native run', async () => {
+  it('prints the same for people, with a trace from the HTTP request to the native run', async () => {
     const { code, stdout } = await sconce(['demo']);
     expect(code).toBe(0);
     expect(stdout).toMatch(/accuracy +98\.0 %/);

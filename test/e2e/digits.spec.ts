@@ -5,7 +5,7 @@ import { viewOf, type Tensor } from '@sconce/tensor';
 import { expectClose } from '@sconce/testing';
 import { startStack } from '../support/stack.ts';
 
-// A model that PyTorch trained, through the whole system, against the numbers PyTorch itself gave for real rows.
+// A model that PyTorch trained runs through the whole system. Its outputs are compared with PyTorch's for real rows.
 
 const EXAMPLE = new URL('../../examples/digits/', import.meta.url);
 const reference = JSON.parse(readFileSync(new URL('reference.json', EXAMPLE), 'utf8')) as {
@@ -25,7 +25,7 @@ function pixels(from: number, to: number): Tensor {
 
 const logitsOf = (outputs: readonly Tensor[]): Float32Array => viewOf({ ...(outputs[0] as Tensor), datatype: 'FP32' });
 
-it('gives PyTorch’s own answers for every held-out row, whatever they are sent with', async () => {
+it('gives PyTorch’s outputs for every held-out row, also when requests are merged', async () => {
   const stack = await startStack();
   const client = new SconceClient({ url: stack.url });
   const { name, version } = await client.models.push(
@@ -44,7 +44,7 @@ it('gives PyTorch’s own answers for every held-out row, whatever they are sent
   expect(best).toEqual(reference.predictions);
   expectClose(logits.subarray(0, 80), Float32Array.from(reference.logits.flat()), { rtol: 1e-4, atol: 1e-5 });
 
-  // One at a time, all at once: merged as it comes, and still the same numbers.
+  // One request per row, all at the same time: they are merged in any order, and the numbers stay the same.
   const alone = await Promise.all(
     rows
       .slice(0, 60)

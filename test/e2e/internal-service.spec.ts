@@ -6,7 +6,7 @@ import { ScoringService } from '../../examples/internal-service/scoring-service.
 import { bytesOf } from '../support/rows.ts';
 import { startStack, type Stack } from '../support/stack.ts';
 
-// The example of a service that submits without HTTP, as it stands.
+// Runs the example of an internal service, which submits work without HTTP.
 
 const x = (values: readonly number[]): Tensor => ({
   name: 'x',
@@ -33,8 +33,8 @@ beforeAll(async () => {
 const spanNames = (): string[] =>
   stack.collector.spans.filter(({ traceId }) => traceId === trace.traceparent.split('-')[1]).map(({ name }) => name);
 
-describe('a service of the house', () => {
-  it('submits jobs and fetches their outputs, in its own trace', async () => {
+describe('an internal service', () => {
+  it('submits jobs and fetches their outputs in its own trace', async () => {
     const id = await service.submitJob('affine', [x([1, 2, 3, 4])], trace);
     const [y] = await eventually(
       async () => {
@@ -50,7 +50,7 @@ describe('a service of the house', () => {
     });
   });
 
-  it('submits datasets, which HTTP clients see like any other batch', async () => {
+  it('submits datasets, which HTTP clients see as batches', async () => {
     const { id } = await service.scoreDataset(
       { model: 'affine', inputs: { x: ['a', 'b', 'c', 'd'] } },
       Buffer.from('a,b,c,d\n1,2,3,4\n'),
@@ -63,7 +63,7 @@ describe('a service of the house', () => {
     await eventually(() => expect(spanNames()).toContain('sconce.chunk'), { timeoutMs: 10_000 });
   });
 
-  it('is refused what HTTP clients are refused', async () => {
+  it('gets the same refusals as HTTP clients', async () => {
     await expect(service.submitJob('affine', [x([1, 2, 3])])).rejects.toMatchObject({
       code: 'invalid_tensor',
       details: { param: 'x' },

@@ -35,7 +35,7 @@ async function ended(id: string): Promise<Job & Record<string, unknown>> {
 }
 
 describe('jobs', () => {
-  it('are accepted, run, and keep their result as it was asked for', async () => {
+  it('are accepted and run, and their result has the outputs that were asked for', async () => {
     const submitted = await stack.fetch('/v1/jobs', json({ model: 'affine', id: 'mine', ...ROW }));
     const job = (await submitted.json()) as Job;
     expect([submitted.status, submitted.headers.get('location')]).toEqual([202, `/v1/jobs/${job.id}`]);
@@ -55,7 +55,7 @@ describe('jobs', () => {
     });
   });
 
-  it('take and give binary tensors', async () => {
+  it('accept and return binary tensors', async () => {
     const head = Buffer.from(
       JSON.stringify({
         model: 'affine',
@@ -79,7 +79,7 @@ describe('jobs', () => {
     );
   });
 
-  it('come from infer too, with Prefer: respond-async', async () => {
+  it('are also created by infer with Prefer: respond-async', async () => {
     const init = affineRequest([[1, 2, 3, 4]]);
     const response = await stack.fetch('/v2/models/affine/infer', {
       ...init,
@@ -91,7 +91,7 @@ describe('jobs', () => {
     expect(await ended(id)).toMatchObject({ status: 'succeeded' });
   });
 
-  it('answer their failure as the error it was', async () => {
+  it('return the error of the failed request', async () => {
     await stack.push('lookup');
     const body = { model: 'lookup', inputs: [{ name: 'index', datatype: 'INT64', shape: [1, 1], data: [77] }] };
     const { id } = (await (await stack.fetch('/v1/jobs', json(body))).json()) as Job;
@@ -103,7 +103,7 @@ describe('jobs', () => {
     expect([result.status, await result.json()]).toMatchObject([500, { error: { code: 'inference_failed' } }]);
   });
 
-  it('say when they are not finished, and can be cancelled waiting or running', async () => {
+  it('answer that they are not finished, and can be cancelled while they wait or run', async () => {
     const submit = async (): Promise<string> =>
       ((await (await stack.fetch('/v1/jobs', slowJob(8_000))).json()) as Job).id;
     const ids = [await submit(), await submit(), await submit(), await submit()];
@@ -128,7 +128,7 @@ describe('Idempotency-Key', () => {
     headers: { ...(init.headers as Record<string, string>), 'idempotency-key': key },
   });
 
-  it('makes one job of repeated submissions, and refuses another request', async () => {
+  it('creates one job for repeated submissions, and refuses a different request', async () => {
     const send = (body: object): Promise<Response> => stack.fetch('/v1/jobs', keyed(json(body), 'order-1'));
     const responses = await Promise.all(Array.from({ length: 5 }, () => send({ model: 'affine', ...ROW })));
     const ids = await Promise.all(responses.map(async (response) => ((await response.json()) as Job).id));
@@ -137,7 +137,7 @@ describe('Idempotency-Key', () => {
     expect([other.status, await other.json()]).toMatchObject([422, { error: { code: 'idempotency_conflict' } }]);
   });
 
-  it('takes another version for another request', async () => {
+  it('treats another version as a different request', async () => {
     const send = (path: string): Promise<Response> =>
       stack.fetch(`/v2/models/affine${path}/infer`, keyed(affineRequest([[1, 2, 3, 4]]), 'versions'));
     expect((await send('')).status).toBe(200);
@@ -145,7 +145,7 @@ describe('Idempotency-Key', () => {
     expect((await send('')).status).toBe(200);
   });
 
-  it('runs a repeated infer once and answers all of them the same', async () => {
+  it('runs a repeated infer once and gives all of them the same answer', async () => {
     await stack.push('affine', { name: 'counted' });
     const send = async (): Promise<string> =>
       (await stack.fetch('/v2/models/counted/infer', keyed(affineRequest([[1, 2, 3, 4]]), 'once'))).text();
@@ -160,7 +160,7 @@ describe('Idempotency-Key', () => {
 });
 
 describe('registration', () => {
-  it('is immutable: of two pushes of one version one wins', async () => {
+  it('accepts only one of two pushes of the same version', async () => {
     const body = readFileSync(fixturePath('affine'));
     const push = (): Promise<Response> => stack.fetch('/v1/models/twice/versions/1', { method: 'PUT', body });
     const statuses = (await Promise.all([push(), push(), push()])).map((response) => response.status).sort();
@@ -168,7 +168,7 @@ describe('registration', () => {
     expect((await push()).status).toBe(409);
   });
 
-  it('numbers versions by itself, serves the newest, and removes', async () => {
+  it('numbers versions, serves the newest, and removes them', async () => {
     await stack.push('affine', { name: 'versioned' });
     const body = readFileSync(fixturePath('row-mixing'));
     const pushed = await stack.fetch('/v1/models/versioned/versions', { method: 'POST', body });
@@ -192,7 +192,7 @@ describe('registration', () => {
         (await stack.fetch('/v2/models/row-mixing/infer', affineRequest([[n, 0, 0, 0]]))).json(),
       ),
     );
-    // Softmax over the batch of a single row is 1 everywhere; merged with another it would not be.
+    // Softmax over a batch of one row is 1 everywhere. Merged with another row it would not be 1.
     for (const answer of answers) expect(answer).toMatchObject({ outputs: [{ data: [1, 1, 1, 1] }] });
   });
 });

@@ -8,7 +8,7 @@ import { SconceError } from '@sconce/errors';
 import { sconce } from '../support/cli.ts';
 import { json, startStack, type Stack } from '../support/stack.ts';
 
-// An API that wants keys, with what each may do and how much of it.
+// An API that requires keys, with the scopes and limits of each key.
 
 const file = join(temporaryFolder('keys'), 'keys.json');
 const entry = (id: string, scopes: ApiKey['scopes'], more: Partial<ApiKey> = {}): ApiKey => ({
@@ -37,7 +37,7 @@ beforeAll(async () => {
     entry('other', ['infer']),
   ];
   writeFileSync(file, JSON.stringify({ keys }));
-  // Runs of a minute, so that nothing ends by itself; the worker is not to wait for them at the end.
+  // Runs take a minute, so that no job ends during the test. At the end the worker must not wait for them.
   stack = await startStack({ env: { SCONCE_KEYS_FILE: file, SCONCE_SHUTDOWN_GRACE_MS: '500' } });
   const pushed = await sconce(['push', fixturePath('slow'), '--name', 'slow'], {
     SCONCE_URL: stack.url,
@@ -46,7 +46,7 @@ beforeAll(async () => {
   expect(pushed.code).toBe(0);
 });
 
-it('bounds the jobs and batches of a key that have not ended, and of no other', async () => {
+it('limits the jobs and batches of a key that have not ended, without counting those of other keys', async () => {
   const first = await slowJob('caller');
   const { id } = (await first.json()) as { id: string };
   const batches = client('caller').batches;

@@ -1,7 +1,7 @@
 import { beforeAll, expect, it } from 'vitest';
 import { affineRequest, startStack, type Stack } from '../support/stack.ts';
 
-// One worker whose one thread has room for two models: who goes, who stays, who is refused.
+// One worker with one thread that has memory for two models: which models are unloaded, kept or refused.
 
 let stack: Stack;
 beforeAll(async () => {
@@ -23,7 +23,7 @@ async function keep(name: string, keepLoaded: boolean): Promise<void> {
   expect(response.status).toBe(200);
 }
 
-/** A metric of the worker, of one model or without labels. */
+/** A metric of the worker, for one model or without labels. */
 async function metric(name: string, model?: string): Promise<number> {
   const text = await (await fetch(`${stack.workers[0]?.ready.metricsUrl}/metrics`)).text();
   const start = model === undefined ? `${name} ` : `${name}{model="${model}"} `;
@@ -31,9 +31,9 @@ async function metric(name: string, model?: string): Promise<number> {
   return Number(line?.slice(start.length) ?? 0);
 }
 
-it('evicts what was used longest ago, never what is kept, and refuses what then has no room', async () => {
+it('evicts the model used longest ago but never a kept one, and refuses a model that has no room', async () => {
   await keep('kept', true);
-  // Whatever registration left in the thread, after these it holds `kept` and `third`.
+  // After these requests the thread holds `kept` and `third`, whatever registration left in it.
   for (const name of ['kept', 'second', 'third']) expect((await infer(name)).status).toBe(200);
   const evictions = await metric('sconce_model_evictions_total');
   const loads = await Promise.all(['kept', 'second'].map((name) => metric('sconce_model_loads_total', name)));
@@ -45,7 +45,7 @@ it('evicts what was used longest ago, never what is kept, and refuses what then 
   expect(await metric('sconce_model_memory_bytes')).toBeGreaterThan(0);
 
   await keep('second', true);
-  // The worker hears of it with the next request after its manifests are a second old.
+  // The worker reads the setting at its next request, when its copy of the manifest is older than a second.
   await expect
     .poll(
       async () => {

@@ -6,7 +6,7 @@ import { eventually, expectClose, fixturePath, temporaryFolder } from '@sconce/t
 import { decodeSafetensors, encodeSafetensors, viewOf, type Tensor } from '@sconce/tensor';
 import { sconce, startSconce } from '../support/cli.ts';
 
-// `sconce inspect`, `compile`, `run` and `check` on real files, as a user runs them: without a server.
+// `sconce inspect`, `compile`, `run` and `check` on real files, without a server, as a user runs them.
 
 const fixture = (name: string): string => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url));
 const example = (name: string): string => fileURLToPath(new URL(`../../examples/digits/${name}`, import.meta.url));
@@ -29,7 +29,7 @@ const numbers = (tensor: Tensor | undefined): number[] => {
   return [...viewOf({ ...tensor, datatype: 'FP32' })];
 };
 
-/** The first eight held-out digits, and PyTorch's logits of them. */
+/** The first eight held-out digits, and PyTorch's logits for them. */
 const rows = readFileSync(example('heldout.csv'), 'utf8')
   .split('\n')
   .slice(1, 9)
@@ -45,7 +45,7 @@ const digitsCases = (change: (logits: number[]) => number[] = (same) => same): s
   ]);
 
 describe('run', () => {
-  it.each(['digits.pt', 'digits.onnx'])('gives PyTorch’s own numbers (%s)', async (file) => {
+  it.each(['digits.pt', 'digits.onnx'])('gives the same numbers as PyTorch (%s)', async (file) => {
     const out = path(`${file}.out`);
     const ended = await sconce(['run', example(file), '--in', digitsIn, '--out', out]);
     expect(ended).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('FP32[8,10]') as string });
@@ -53,7 +53,7 @@ describe('run', () => {
     expectClose(numbers(output), logits.flat(), { atol: 1e-5, rtol: 0 });
   });
 
-  it('finds a model behind a link, under a name of any characters', async () => {
+  it('opens a model through a link, with any characters in its name', async () => {
     mkdirSync(path('real'));
     copyFileSync(example('digits.pt'), path('real/modèle 1.pt'));
     symlinkSync(path('real/modèle 1.pt'), path('link.pt'));
@@ -62,9 +62,9 @@ describe('run', () => {
     expect(JSON.parse(ended.stdout)).toMatchObject({ outputs: [{ datatype: 'FP32', shape: [8, 10] }] });
   });
 
-  it('takes arguments by name, and leaves the others to their defaults', async () => {
+  it('takes arguments by name and uses the defaults of the others', async () => {
     const input = writeTensors('named.safetensors', [
-      // Not in the order of the arguments: `times` counts, `x` is the tensor.
+      // Names decide, not the order: `times` is the number, `x` is the tensor.
       { name: 'times', datatype: 'INT64', shape: [], data: new Uint8Array(BigInt64Array.of(3n).buffer) },
       floats('x', [1, 4], [0, 0, 0, 0]),
     ]);
@@ -80,7 +80,7 @@ describe('run', () => {
     expectClose(numbers(readTensors(fixed).get('y')), thrice, { atol: 1e-6, rtol: 0 });
   });
 
-  it('takes what is not fixed in order', async () => {
+  it('takes the arguments that are not fixed in order', async () => {
     const [one, three] = [1n, 3n].map((times) => {
       const data = new Uint8Array(BigInt64Array.of(times).buffer);
       const row = floats('0', [1, 4], [0, 0, 0, 0]);
@@ -124,7 +124,7 @@ describe('run', () => {
 });
 
 describe('check', () => {
-  // State over calls, optional arguments, numbers, lists of any length and rank, tied and strided weights, bfloat16.
+  // The models have state, optional arguments, numbers, lists of any length and rank, tied and strided weights, bfloat16.
   it.each(['counter', 'scaled', 'lists', 'tied'])('%s agrees with PyTorch', async (name) => {
     const ended = await sconce(['check', fixture(`${name}.pt`), fixture(`${name}.safetensors`), '--json']);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
@@ -179,7 +179,7 @@ describe('check', () => {
     expect([code, stdout + stderr]).toEqual([1, expect.stringMatching(reason)]);
   });
 
-  it('reports a call that the runtime refuses, and goes on', async () => {
+  it('reports a call that the runtime refuses, and continues', async () => {
     const cases = writeTensors('refused.safetensors', [
       floats('0.in.0', [1, 63], rows.slice(0, 63)),
       floats('0.out.0', [1, 10], logits[0] ?? []),
@@ -199,7 +199,7 @@ describe('check', () => {
 });
 
 describe('compile', () => {
-  it('writes one file that loads anywhere', async () => {
+  it('writes one file that loads without other files', async () => {
     const elsewhere = temporaryFolder('elsewhere');
     const file = join(elsewhere, 'digits.onnx');
     const ended = await sconce(['compile', example('digits.pt'), '-o', file, '--input', 'pixels:float32[-1,64]']);
@@ -224,7 +224,7 @@ describe('compile', () => {
     expect(inspected.stdout).toMatch(/KiB in split\.onnx\.data\n/);
   });
 
-  it('says all that is unsupported, with the lines of the model, and leaves what was there', async () => {
+  it('lists all unsupported operators with the lines of the model, and leaves the old file', async () => {
     const file = path('kept.onnx');
     writeFileSync(file, 'before');
     const { code, stdout, stderr } = await sconce(['compile', fixture('unsupported.pt'), '-o', file]);
@@ -239,7 +239,7 @@ describe('compile', () => {
     expect(readdirSync(folder).filter((name) => name.endsWith('.partial'))).toEqual([]);
   });
 
-  it('says which input it knows nothing of, and compiles once told', async () => {
+  it('names the input of unknown type, and compiles when its type is given', async () => {
     const file = path('rank6.onnx');
     const untold = await sconce(['compile', fixture('rank6.pt'), '-o', file]);
     expect([untold.code, untold.stderr.trimEnd().split('\n')]).toEqual([
@@ -261,7 +261,7 @@ describe('inspect', () => {
     expect(stdout).toMatch(/operators, \d+ calls\n +3 +aten::relu\n/);
   });
 
-  it('shows weights that are shared and strided, state, and methods', async () => {
+  it('shows shared and strided weights, state, and methods', async () => {
     const inspect = async (name: string): Promise<unknown> =>
       JSON.parse((await sconce(['inspect', fixture(name), '--json'])).stdout);
     expect(await inspect('tied.pt')).toMatchObject({
@@ -291,7 +291,7 @@ describe('inspect', () => {
     });
   });
 
-  it('what does not compile is a finding, not a failure', async () => {
+  it('exits with 0 for a model that does not compile, and says why it does not', async () => {
     const unsupported = await sconce(['inspect', fixture('unsupported.pt'), '--json']);
     expect(unsupported).toMatchObject({ code: 0, stderr: '' });
     expect(JSON.parse(unsupported.stdout)).toMatchObject({
@@ -305,7 +305,7 @@ describe('inspect', () => {
     expect([unknown.code, JSON.parse(unknown.stdout)]).toMatchObject([0, { compiles: false, unknown_inputs: ['x'] }]);
   });
 
-  it('prints the graph as PyTorch does', async () => {
+  it('prints the graph as PyTorch prints it', async () => {
     const { code, stdout } = await sconce(['inspect', fixture('scaled.pt'), '--graph', '--method', 'encode']);
     expect([code, stdout]).toEqual([
       0,
@@ -330,7 +330,7 @@ describe('inspect', () => {
     });
   });
 
-  it('exits 1 for what is no model', async () => {
+  it('exits with 1 for a file that is not a model', async () => {
     writeFileSync(path('text.pt'), 'hello, this is no model');
     const { code, stdout, stderr } = await sconce(['inspect', path('text.pt')]);
     expect([code, stdout, stderr]).toEqual([1, '', expect.stringMatching(/^error: .*text.*\n.*torch\.jit\.save.*\n$/)]);
@@ -338,7 +338,7 @@ describe('inspect', () => {
     expect((await sconce(['inspect', path('cut.pt')])).code).toBe(1);
   });
 
-  it('survives a reader that has seen enough', async () => {
+  it('exits with 0 if the reader of its output closes the pipe', async () => {
     const { child, ended } = startSconce(['inspect', example('digits.pt'), '--graph']);
     child.stdout?.destroy();
     await eventually(() => {
@@ -348,7 +348,7 @@ describe('inspect', () => {
   });
 });
 
-describe('bad usage exits 2', () => {
+describe('bad usage exits with 2', () => {
   const pt = path('copy.pt');
   copyFileSync(example('digits.pt'), pt);
   it.each([

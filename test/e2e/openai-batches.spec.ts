@@ -7,11 +7,11 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { atEndOfFile, eventually } from '@sconce/testing';
 import { startStack, type Stack } from '../support/stack.ts';
 
-// OpenAI's own SDK is the client: files, batches, results, errors, cancel, lists.
+// OpenAI's SDK is the client: files, batches, results, errors, cancel, lists.
 
 let stack: Stack;
 let openai: OpenAI;
-/** The SDK's types know OpenAI's own endpoints only. */
+/** The SDK's types know only the endpoints of OpenAI. */
 const endpoint = '/v2/models/affine/infer' as never;
 
 beforeAll(async () => {
@@ -54,7 +54,7 @@ async function contentOf(fileId: string | undefined): Promise<Record<string, unk
 }
 
 describe('the OpenAI SDK', () => {
-  it('creates a file and a batch, polls it, fetches results in the order of the requests, and the errors', async () => {
+  it('creates a file and a batch, polls it, and fetches results in the order of the requests, and the errors', async () => {
     const lines = Array.from({ length: 100 }, (_, row) => line(`r${row}`, [[row, 0, 0, 0]]));
     lines[40] = line('two rows', [
       [1, 2, 3, 4],
@@ -129,7 +129,7 @@ describe('the OpenAI SDK', () => {
     expect(batch.request_counts).toEqual({ total: 0, completed: 0, failed: 0 });
   });
 
-  it('gets errors it can tell apart', async () => {
+  it('gets different errors for different mistakes', async () => {
     await expect(openai.batches.retrieve('batch_0')).rejects.toMatchObject({ status: 404, code: 'batch_not_found' });
     await expect(openai.files.retrieve('file-0')).rejects.toMatchObject({ status: 404, code: 'file_not_found' });
     const input = await upload([line('a', [[1, 2, 3, 4]])]);
@@ -143,7 +143,7 @@ describe('the OpenAI SDK', () => {
     expect([refused.status, await refused.json()]).toMatchObject([400, { error: { param: 'purpose' } }]);
   });
 
-  it('cancels, lists page by page, and removes files', async () => {
+  it('cancels batches, lists them page by page, and removes files', async () => {
     const input = await upload(Array.from({ length: 5 }, (_, row) => line(`r${row}`, [[row, 0, 0, 0]])));
     const made: string[] = [];
     for (let count = 0; count < 5; count++) {
@@ -161,7 +161,7 @@ describe('the OpenAI SDK', () => {
     await expect(openai.files.retrieve(input)).rejects.toMatchObject({ status: 404 });
   });
 
-  it('is told of the end of a batch by a webhook that it can verify', async () => {
+  it('receives a webhook at the end of a batch, and can verify it', async () => {
     const received = Promise.withResolvers<{ headers: Record<string, string>; body: string }>();
     const receiver = createServer((request, response) => {
       const chunks: Buffer[] = [];
@@ -191,7 +191,7 @@ describe('the OpenAI SDK', () => {
     await expect(openai.webhooks.unwrap(`${body} `, headers, secret)).rejects.toThrow(/signature/i);
   });
 
-  it('keeps any file as it was', async () => {
+  it('gets every file back unchanged', async () => {
     const bytes = readFileSync(fileURLToPath(import.meta.url));
     const { id } = await openai.files.create({ file: await toFile(bytes, 'a "b" ü.txt'), purpose: 'batch' });
     expect(Buffer.from(await (await openai.files.content(id)).arrayBuffer()).equals(bytes)).toBe(true);

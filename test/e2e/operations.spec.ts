@@ -30,7 +30,7 @@ const submit = (): Promise<Response> =>
   });
 
 describe('the port for probes', () => {
-  it('tells started from ready', async () => {
+  it('distinguishes started from ready', async () => {
     for (const process of [stack.api, stack.workers[0]!]) {
       for (const path of ['/health/live', '/health/ready', '/health/started']) {
         expect((await fetch(`${process.ready.metricsUrl}${path}`)).status, path).toBe(200);
@@ -39,9 +39,9 @@ describe('the port for probes', () => {
     }
   });
 
-  it('says what a pool has before it, also while it has no workers', async () => {
+  it('reports the backlog of a pool in seconds, also while it has no workers', async () => {
     expect((await submit()).status).toBe(202);
-    // Workers say every few seconds how fast they are.
+    // Workers report their pace every few seconds.
     await eventually(async () => expect(await backlog()).toMatchObject({ jobs: 0, seconds: 0, workers: 1 }), {
       timeoutMs: 15_000,
     });
@@ -50,7 +50,7 @@ describe('the port for probes', () => {
     const waiting = await backlog();
     expect(waiting).toMatchObject({ waiting: 20, prioritized: 0, active: 0, jobs: 20 });
     expect(waiting.seconds).toBeGreaterThan(0);
-    // One job of this model takes no second: known from the worker that was there.
+    // One job of this model takes less than a second: known from the report of the stopped worker.
     expect(waiting.seconds).toBeLessThan(20);
     const shown = await (await metrics('/metrics')).text();
     expect(shown).toContain('sconce_queue_jobs{queue="sconce.default.batch",state="waiting"} 20\n');
@@ -66,7 +66,7 @@ describe('the port for probes', () => {
   });
 });
 
-describe('a start that the settings forbid', () => {
+describe('a start with invalid settings', () => {
   const start = (app: string, env: Record<string, string>): { status: number | null; stderr: string } => {
     const main = fileURLToPath(new URL(`../../apps/${app}/dist/main.js`, import.meta.url));
     const { status, stderr } = spawnSync(process.execPath, [main], { env, encoding: 'utf8', timeout: 20_000 });

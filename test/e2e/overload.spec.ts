@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { json, startStack, type Stack } from '../support/stack.ts';
 
-// More than may wait is refused, and what was accepted is answered.
+// Work over the backlog limit is refused. Accepted work is answered.
 
 async function ended(stack: Stack, id: string): Promise<unknown> {
   let job: unknown;
@@ -17,7 +17,7 @@ async function ended(stack: Stack, id: string): Promise<unknown> {
   return job;
 }
 
-it('answers 429 with a time to come back, and takes jobs again when the backlog is gone', async () => {
+it('answers 429 with Retry-After, and accepts jobs again when the backlog is gone', async () => {
   const stack = await startStack({ env: { SCONCE_MAX_BACKLOG: '5' } });
   await stack.push('slow');
   const submit = (steps: number): Promise<Response> =>

@@ -2,7 +2,7 @@ import { deflateSync, gunzipSync, gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
 
-// The Open Inference Protocol as its clients speak it, byte by byte, against the built system.
+// The Open Inference Protocol as its clients send it, byte by byte, against the built system.
 
 let stack: Stack;
 beforeAll(async () => {
@@ -14,7 +14,7 @@ const int32 = (values: readonly number[]): Buffer => Buffer.from(new Int32Array(
 const A = Array.from({ length: 16 }, (_, n) => n);
 const ONES = A.map(() => 1);
 
-/** What tritonclient sends by default: binary inputs, binary outputs asked for, no content type. */
+/** The default request of tritonclient: binary inputs, binary outputs, no content type. */
 function binaryRequest(head: object, ...tensors: Buffer[]): RequestInit {
   const text = Buffer.from(JSON.stringify(head));
   return {
@@ -66,11 +66,11 @@ describe('health and metadata', () => {
     };
     expect(await (await stack.fetch('/v2/models/affine')).json()).toEqual(expected);
     expect(await (await stack.fetch('/v2/models/affine/versions/1')).json()).toEqual(expected);
-    // Names come URL-quoted.
+    // Names are URL-quoted.
     expect((await stack.fetch('/v2/models/%61ffine')).status).toBe(200);
   });
 
-  it('answers Triton’s model configuration', async () => {
+  it('answers the model configuration of Triton', async () => {
     expect(await (await stack.fetch('/v2/models/affine/config')).json()).toMatchObject({
       name: 'affine',
       platform: 'onnxruntime_onnx',
@@ -79,7 +79,7 @@ describe('health and metadata', () => {
       output: [{ name: 'y', data_type: 'TYPE_FP32', dims: [4] }],
     });
     expect(await (await stack.fetch('/v2/models/simple/config')).json()).toMatchObject({
-      // Exported with one row; registration found that rows are run one by one.
+      // Exported with one row; registration found that rows must run one by one.
       max_batch_size: 64,
       input: [{ dims: [16] }, { dims: [16] }],
     });
@@ -92,7 +92,7 @@ describe('health and metadata', () => {
 });
 
 describe('infer', () => {
-  it('takes binary inputs and answers binary outputs, as tritonclient has it by default', async () => {
+  it('accepts binary inputs and answers with binary outputs, as tritonclient does by default', async () => {
     const head = { id: 'r1', inputs: SIMPLE_INPUTS, parameters: { binary_data_output: true } };
     const response = await stack.fetch('/v2/models/simple/infer', binaryRequest(head, int32(A), int32(ONES)));
     expect(response.status).toBe(200);
@@ -111,7 +111,7 @@ describe('infer', () => {
     expect(bytes.subarray(length)).toEqual(Buffer.concat([int32(A.map((n) => n + 1)), int32(A.map((n) => n - 1))]));
   });
 
-  it('mixes binary and JSON per output', async () => {
+  it('answers each output as binary or JSON, as the request says', async () => {
     const head = {
       inputs: SIMPLE_INPUTS,
       outputs: [{ name: 'OUTPUT1', parameters: { binary_data: true } }, { name: 'OUTPUT0' }],
@@ -130,7 +130,7 @@ describe('infer', () => {
     expect(bytes.subarray(length)).toEqual(int32(A.map((n) => n - 1)));
   });
 
-  it('takes a raw binary request', async () => {
+  it('accepts a raw binary request', async () => {
     const response = await stack.fetch('/v2/models/affine/infer', {
       method: 'POST',
       headers: { 'inference-header-content-length': '0' },
@@ -141,7 +141,7 @@ describe('infer', () => {
     expect([...new Float32Array(bytes.subarray(length).buffer.slice(bytes.byteOffset + length))]).toEqual([3, 5, 7, 9]);
   });
 
-  it('takes JSON, nested or flat, and echoes an id only where there is one', async () => {
+  it('accepts nested or flat JSON, and repeats the id only if there is one', async () => {
     const flat = await stack.fetch('/v2/models/affine/infer', affineRequest([[1, 2, 3, 4]]));
     expect(await flat.json()).toEqual({
       model_name: 'affine',
@@ -188,7 +188,7 @@ describe('infer', () => {
     expect(JSON.parse(body.toString())).toMatchObject({ outputs: [{ shape: [500, 4] }] });
   });
 
-  it('carries every datatype through JSON and back', async () => {
+  it('sends every datatype as JSON and gets it back unchanged', async () => {
     const values: Record<string, unknown[]> = {
       BOOL: [true, false],
       UINT8: [0, 255],
@@ -215,7 +215,7 @@ describe('infer', () => {
     expect(Object.fromEntries(outputs.map(({ datatype, data }) => [datatype, data]))).toEqual(values);
   });
 
-  it('gives each of many mixed concurrent requests its own answer', async () => {
+  it('gives each of many concurrent requests its own answer', async () => {
     const answers = await Promise.all(
       Array.from({ length: 150 }, async (_, n) => {
         const rows = Array.from({ length: (n % 5) + 1 }, (_, row) => [n, row, 0, 0]);
@@ -227,7 +227,7 @@ describe('infer', () => {
     for (const [actual, expected] of answers) expect(actual).toEqual(expected);
   });
 
-  it('fails only the request whose rows the model can’t take', async () => {
+  it('fails only the request whose rows the model refuses', async () => {
     const lookup = (index: number): Promise<Response> =>
       stack.fetch(
         '/v2/models/lookup/infer',
@@ -239,7 +239,7 @@ describe('infer', () => {
     expect(await responses[2]?.json()).toMatchObject({ outputs: [{ data: [6, 7] }] });
   });
 
-  it('honours the timeout parameter', async () => {
+  it('ends a request at its timeout parameter', async () => {
     await stack.push('slow');
     const body = json({
       parameters: { timeout: 100_000 },

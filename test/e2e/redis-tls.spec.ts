@@ -6,15 +6,15 @@ import { atEndOfFile } from '@sconce/testing';
 import { DIGITS_TABLE, digitRows, scoreAll } from '../support/rows.ts';
 import { affineRequest, startStack } from '../support/stack.ts';
 
-// Redis as it is in production: TLS with a certificate authority of one's own, and a user that may do no more than docs/security.md says.
+// Redis as in production: TLS with a private certificate authority, and a user with only the rights in docs/security.md.
 
 const file = (name: string): string => fileURLToPath(new URL(`fixtures/tls/${name}`, import.meta.url));
 const DIGITS = fileURLToPath(new URL('../../examples/digits/digits.onnx', import.meta.url));
-/** The user of docs/security.md. */
+/** The Redis user in docs/security.md. */
 const RIGHTS = '~bull:* ~sconce:* &* +@all -@dangerous +info'.split(' ');
 const ROWS = 2_000;
 
-it('works over TLS as a user with no more rights than it needs', async () => {
+it('works over TLS as a user with only the rights that it needs', async () => {
   const server = await startRedisServer({});
   atEndOfFile(() => server.stop());
   const admin = new Redis(server.url);

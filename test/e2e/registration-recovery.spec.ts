@@ -6,10 +6,10 @@ import { FolderStore } from '@sconce/storage';
 import { fixturePath, temporaryFolder } from '@sconce/testing';
 import { affineRequest, startStack } from '../support/stack.ts';
 
-it('finishes the registration of a version whose API died after storing it', async () => {
+it('finishes the registration of a version whose API died after it stored the version', async () => {
   const root = join(temporaryFolder('recovery'), 'blobs');
   const repository = new ModelRepository({ store: await FolderStore.open({ root }) });
-  // Stored, and nobody has queued its registration.
+  // The version is stored, but its registration was never queued.
   const { status } = await repository.receive('orphan', '1', readFileSync(fixturePath('affine')), { maxBytes: 10_000 });
   expect(status).toBe('compiling');
   const stack = await startStack({ env: { SCONCE_DATA: root } });

@@ -71,12 +71,12 @@ describe('a TorchScript archive', () => {
     expect(model.performance?.batch_sizes.length).toBeGreaterThan(0);
     expect(model.optimised?.size_bytes).toBeGreaterThan(0);
     const calls = casesIn(archive);
-    // All at once and again and again: what shares a run gets what it gets alone.
+    // Many requests at the same time, repeated: a merged request gets the same outputs as a request alone.
     const answers = await Promise.all([...calls, ...calls, ...calls].map(({ inputs }) => infer(model, inputs)));
     for (const [i, answer] of answers.entries()) expectClose(answer, calls[i % calls.length]?.outputs ?? []);
   });
 
-  it('with a batch size baked in is served with any number of rows', async () => {
+  it('with a fixed batch size in its graph is served with any number of rows', async () => {
     const archive = archivePath('signature', 'batch_locked');
     const model = await push('locked', archive);
     expect(model.batch).toMatchObject({
@@ -108,7 +108,7 @@ describe('a TorchScript archive', () => {
     });
   });
 
-  it('takes its signature from the config where the file does not say', async () => {
+  it('takes its signature from the config if the file does not have it', async () => {
     const archive = archivePath('families_own', 'graph_script');
     await expect(push('graph', archive)).rejects.toMatchObject({
       message: expect.stringMatching(/no inputs were found.*"x".*"input"/s) as string,
@@ -118,12 +118,12 @@ describe('a TorchScript archive', () => {
       ({ name, shape }) => ({ name, data_type: 'TYPE_FP32' as const, dims: [...shape] }),
     );
     const model = await push('graph', archive, { config: { input } });
-    // As the config says, but for the axis of rows, which was found free.
+    // As in the config, except the axis of rows, which was found to be free.
     expect(model.signature?.inputs.map(({ shape }) => shape)).toEqual(input.map(({ dims }) => [-1, ...dims.slice(1)]));
     expectClose(await infer(model, one?.inputs ?? []), one?.outputs ?? []);
   });
 
-  it('fails where it does not give its cases’ outputs, and passes with a wider tolerance', async () => {
+  it('fails if its outputs differ from those of its cases, and passes with a larger tolerance', async () => {
     const archive = archivePath('recurrent', 'classifier');
     const [one] = casesIn(archive);
     const off = (one?.outputs ?? []).map((tensor, i) => {
@@ -163,18 +163,18 @@ describe('a TorchScript archive', () => {
   });
 });
 
-/** A model's inputs, from a push that has its cases. */
+/** The inputs of a model that was pushed with cases. */
 async function describeInputs(archive: string): Promise<NonNullable<ModelVersion['signature']>['inputs'] | undefined> {
   return (await push('described', archive, { cases: bytesOf(casesPath(archive)) })).signature?.inputs;
 }
 
-describe('what is saved of a model', () => {
+describe('the saved form of a model', () => {
   const filesBeneath = (folder: string): string[] =>
     readdirSync(folder, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name));
 
-  it('is compared with its digest by a worker that maps it, and made again by one of another kind', async () => {
+  it('is compared with its digest by each worker that loads it, and made again for another kind of machine', async () => {
     const archive = archivePath('recurrent', 'classifier');
     const model = await push('kept', archive);
     const [one] = casesIn(archive);
@@ -182,7 +182,7 @@ describe('what is saved of a model', () => {
     const forms = (): string[] => filesBeneath(folder).filter((path) => path.includes('/forms/'));
     const [graph = ''] = forms().filter((path) => path.endsWith('model.onnx'));
     const whole = readFileSync(graph);
-    // By hand: nothing of the product writes into a file that is there.
+    // The test changes the file itself: the product never writes into an existing file.
     chmodSync(graph, 0o600);
     writeFileSync(graph, Buffer.concat([whole, Buffer.from([0])]));
     await expect(infer(model, one?.inputs ?? [])).rejects.toMatchObject({
@@ -199,7 +199,7 @@ describe('what is saved of a model', () => {
   });
 });
 
-describe('a model that takes too much', () => {
+describe('a model that needs too much memory or time', () => {
   it.each([
     ['memory', { SCONCE_REGISTRATION_MEMORY_BYTES: String(20 * 1024 ** 2) }, /took more than 20 MiB of memory/],
     ['time', { SCONCE_REGISTRATION_TIMEOUT_MS: '100' }, /took more than 0\.1 s/],

@@ -7,13 +7,13 @@ import { atEndOfFile, temporaryFolder } from '@sconce/testing';
 import { DIGITS_TABLE, bytesOf, digitRows, scoreAll, sha256 } from '../support/rows.ts';
 import { affineRequest, startStack } from '../support/stack.ts';
 
-// The whole system on S3: models, datasets and results in a bucket of a real server.
+// The whole system with S3: models, datasets and results are in a bucket of a real server.
 
 const DIGITS = fileURLToPath(new URL('../../examples/digits/digits.onnx', import.meta.url));
 const ROWS = 30_000;
 
 describe('models, datasets and results in S3', () => {
-  it('are served, read and written as in a folder; a bucket that is allowed is read where it is', async () => {
+  it('work as in a folder; a dataset in an allowed bucket is read in place', async () => {
     const server = await startS3TestServer();
     atEndOfFile(() => server.stop());
     const config = server.config('models');

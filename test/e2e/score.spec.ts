@@ -7,7 +7,7 @@ import { eventually, temporaryFolder } from '@sconce/testing';
 import { sconce, startSconce } from '../support/cli.ts';
 import { startStack, type Stack } from '../support/stack.ts';
 
-// `sconce score` and `sconce batches`, as a person runs them.
+// `sconce score` and `sconce batches`, as a user runs them.
 
 const EXAMPLES = fileURLToPath(new URL('../../examples/digits/', import.meta.url));
 
@@ -38,7 +38,7 @@ describe('sconce score', () => {
     expect(rows.filter((row) => row.split(',')[0] === row.split(',')[1]).length).toBe(490);
   });
 
-  it('writes rows that fail beside the results, and says so', async () => {
+  it('writes failed rows to a second file, and says so', async () => {
     writeFileSync(
       path('some.csv'),
       `id,${Array.from({ length: 64 }, (_, p) => `p${p}`).join(',')}\n1,${'1,'.repeat(63)}1\n2,x${',1'.repeat(63)}\n`,
@@ -82,7 +82,7 @@ describe('sconce score', () => {
     expect(existsSync('x.csv')).toBe(false);
   });
 
-  it('interrupted where nobody sits, lets the batch run on; `batches` finds, cancels, retries and fetches it', async () => {
+  it('lets the batch run on when it is interrupted without a terminal; `batches` lists, cancels, retries and downloads it', async () => {
     writeFileSync(path('slow.csv'), `steps\n${'3000\n'.repeat(200)}`);
     const { child, ended } = startSconce(['score', 'slow', path('slow.csv'), '-o', path('slow.out.csv')], env);
     const client = new SconceClient({ url: stack.url });

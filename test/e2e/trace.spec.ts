@@ -6,7 +6,7 @@ import { eventually, fixturePath } from '@sconce/testing';
 import { sconce } from '../support/cli.ts';
 import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
 
-// One trace follows a request from its caller through API, queue and worker to the native run.
+// One trace has all steps of a request: its caller, the API, the queue, the worker and the native run.
 
 let stack: Stack;
 beforeAll(async () => {
@@ -40,7 +40,7 @@ it('connects HTTP, enqueueing, queue wait, batch and run, across the processes',
   const traceId = '0af7651916cd43dd8448eb211c80319c';
   const response = await stack.fetch('/v2/models/affine/infer', traced(traceId));
   expect(response.status).toBe(200);
-  // The caller can find its trace again.
+  // The response has the trace id.
   expect(response.headers.get('traceparent')).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`));
   const spans = await spansOf(traceId, PATH);
   const [http, enqueue, queue, batch, run] = PATH.map((name) => spans.get(name));
@@ -52,7 +52,7 @@ it('connects HTTP, enqueueing, queue wait, batch and run, across the processes',
   expect([http?.service, enqueue?.service]).toEqual(['sconce-api', 'sconce-api']);
   expect([queue?.service, batch?.service, run?.service]).toEqual(Array(3).fill('sconce-worker'));
   expect(run?.attributes).toMatchObject({ 'sconce.model': 'affine', 'sconce.version': '1', 'sconce.batch.rows': 1 });
-  // In time as well: each stage begins after the one before, and within its parent.
+  // Also in time: each stage begins after the stage before, and lies within its parent.
   const starts = [http, enqueue, queue, batch, run].map((span) => span?.startMs ?? NaN);
   expect(starts).toEqual([...starts].sort((left, right) => left - right));
   expect(run!.endMs).toBeLessThanOrEqual(batch!.endMs);
@@ -98,20 +98,20 @@ it('links requests that shared a run', async () => {
   }
 });
 
-it('leaves what the caller did not sample unrecorded', async () => {
+it('does not record a request that its caller did not sample', async () => {
   const traceId = '3af7651916cd43dd8448eb211c80319c';
   const init = affineRequest([[1, 2, 3, 4]]);
   const headers = { ...(init.headers as Record<string, string>), traceparent: `00-${traceId}-${CALLER}-00` };
   const response = await stack.fetch('/v2/models/affine/infer', { ...init, headers });
   expect(response.headers.get('traceparent')).toMatch(new RegExp(`^00-${traceId}-`));
-  // A later, sampled request's spans arrive after any of the unsampled one's would have.
+  // The spans of a later, sampled request arrive after the spans of the unsampled one would have arrived.
   const later = '4af7651916cd43dd8448eb211c80319c';
   await stack.fetch('/v2/models/affine/infer', traced(later));
   await spansOf(later, PATH);
   expect(stack.collector.spans.filter((span) => span.traceId === traceId)).toEqual([]);
 });
 
-/** Submits rows for the affine model as a batch; waits until it has ended. */
+/** Submits rows for the affine model as a batch, and waits until it has ended. */
 async function scoreRows(rows: number, traceparent: string): Promise<string> {
   const lines = Array.from({ length: rows }, (_, n) => `${n},1,2,3`);
   const inputs = encodeURIComponent(JSON.stringify({ x: ['a', 'b', 'c', 'd'] }));
@@ -127,7 +127,7 @@ async function scoreRows(rows: number, traceparent: string): Promise<string> {
 }
 
 describe('a batch', () => {
-  it('of 10,000 rows has one trace that a person can read: steps and chunks, no rows', async () => {
+  it('of 10,000 rows has one trace that a person can read: with steps and chunks, without rows', async () => {
     const traceId = '6af7651916cd43dd8448eb211c80319c';
     const id = await scoreRows(10_000, `00-${traceId}-${CALLER}-01`);
     const http = 'POST /v1/batches';
@@ -148,7 +148,7 @@ describe('a batch', () => {
       expect(attributes).toMatchObject({ 'sconce.chunk.outcome': 'committed', 'sconce.delivery': 1 });
       const parts = ['read', 'run_wait', 'write'].map((part) => Number(attributes[`sconce.chunk.${part}_ms`]));
       expect(Math.min(...parts)).toBeGreaterThanOrEqual(0);
-      // The stages of its thread follow each other, within the delivery.
+      // The stages in the thread follow each other, within the delivery.
       expect(parts[0]! + parts[1]! + parts[2]!).toBeLessThanOrEqual(endMs - startMs);
     }
     expect(spans.get('sconce.finalize')?.attributes).toMatchObject({
@@ -165,7 +165,7 @@ describe('a batch', () => {
     expect(metrics).toMatch(/^sconce_registration_duration_seconds_count\{outcome="ready"\} \d+$/m);
   });
 
-  it('that its caller did not sample has none', async () => {
+  it('has no trace if its caller did not sample it', async () => {
     const traceId = '7af7651916cd43dd8448eb211c80319c';
     const before = new Set(stack.collector.spans);
     const id = await scoreRows(100, `00-${traceId}-${CALLER}-00`);
@@ -173,13 +173,13 @@ describe('a batch', () => {
     const later = '8af7651916cd43dd8448eb211c80319c';
     await scoreRows(100, `00-${later}-${CALLER}-01`);
     await spansOf(later, ['sconce.finalize']);
-    // Neither in the caller's trace nor in any other.
+    // Its spans are in no trace at all.
     const own = stack.collector.spans.filter((span) => !before.has(span) && span.attributes['sconce.batch.id'] === id);
     expect(own).toEqual([]);
   });
 });
 
-it('leads from a bucket of the metrics to a trace', async () => {
+it('a bucket of the metrics has the id of a trace', async () => {
   const traceId = '9af7651916cd43dd8448eb211c80319c';
   await stack.fetch('/v2/models/affine/infer', traced(traceId));
   await spansOf(traceId, PATH);
@@ -209,7 +209,7 @@ describe('sconce trace', () => {
   const run = (args: readonly string[], env: Record<string, string> = {}): ReturnType<typeof sconce> =>
     sconce(['trace', ...args], { SCONCE_URL: stack.url, SCONCE_TRACE_URL: stack.collector.queryUrl, ...env });
 
-  it('draws the trace of a job from the backend, by the job or by the trace', async () => {
+  it('draws the trace of a job from the backend, found by job id or trace id', async () => {
     const { id, trace_id: traceId = '' } = await submit();
     expect(traceId).toMatch(/^[0-9a-f]{32}$/);
     const drawn = await run([id]);
@@ -228,7 +228,7 @@ describe('sconce trace', () => {
     expect((await run([traceId])).stdout).toContain(`trace ${traceId}  5 spans`);
   });
 
-  it('draws what a job or batch tells itself where no trace was recorded, or there is no backend', async () => {
+  it('draws the stages from the record of a job or batch if there is no trace or no backend', async () => {
     const unsampled = await submit({ traceparent: `00-aaf7651916cd43dd8448eb211c80319c-${CALLER}-00` });
     const own = await run([unsampled.id]);
     expect(own).toMatchObject({ code: 0, stderr: expect.stringContaining('No trace of it was recorded') });
@@ -246,7 +246,7 @@ describe('sconce trace', () => {
     });
   });
 
-  it('does without a backend that only the server can reach', async () => {
+  it('draws the record if only the server can reach the backend', async () => {
     const api = await stack.startApi({ SCONCE_TRACE_URL: 'http://127.0.0.1:9' });
     const { id } = await submit();
     const env = { SCONCE_URL: api.ready.url ?? '', SCONCE_TRACE_URL: '' };

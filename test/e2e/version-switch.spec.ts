@@ -3,8 +3,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { eventually, fixturePath } from '@sconce/testing';
 import { affineRequest, startStack, type Stack } from '../support/stack.ts';
 
-// Which version answers: switching under traffic, and removing what is used. Version 1 is `affine` (y = 2x + 1), version 2
-// `row-mixing` (softmax over the batch: 1 for a row alone), version 3 `affine` again.
+// Tests which version answers during a switch under traffic, and the removal of versions in use. Version 1 is `affine`
+// (y = 2x + 1), version 2 `row-mixing` (softmax over the batch: 1 for a single row), version 3 `affine` again.
 
 let stack: Stack;
 beforeAll(async () => {
@@ -36,7 +36,7 @@ async function versionOf(name: string): Promise<string> {
   return ((await response.json()) as Answer).model_version;
 }
 
-/** Callers that send one request after the other until told to stop; every answer is checked. */
+/** Callers that send one request after the other until they are stopped. Every answer is checked. */
 function traffic(name: string, callers: number): { stop(): Promise<{ answers: number; failures: string[] }> } {
   let stopping = false;
   let answers = 0;
@@ -79,11 +79,11 @@ describe('the default version', () => {
     ] as const) {
       const response = await patch('switched', { default_version: wanted });
       expect([response.status, await response.json()]).toMatchObject([200, { default_version: wanted, serving }]);
-      // This API made the switch, so whatever comes to it from now on gets the new version.
+      // This API made the switch, so its requests get the new version from now on.
       expect(await Promise.all([versionOf('switched'), versionOf('switched')])).toEqual([serving, serving]);
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
-    // A new version serves nobody while another is the default, and everybody once the latest is.
+    // A new version gets no requests while another one is the default, and all of them when `latest` is the default.
     await stack.push('affine', { name: 'switched', version: '3' });
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     expect(await versionOf('switched')).toBe('1');
@@ -95,7 +95,7 @@ describe('the default version', () => {
     expect(await versionOf('switched')).toBe('3');
   });
 
-  it('follows the latest by itself as it becomes ready', async () => {
+  it('changes to the latest version when that becomes ready', async () => {
     await stack.push('affine', { name: 'followed', version: '1' });
     const load = traffic('followed', 4);
     await stack.push('row-mixing', { name: 'followed', version: '2' });
@@ -103,7 +103,7 @@ describe('the default version', () => {
     expect((await load.stop()).failures).toEqual([]);
   });
 
-  it('is a version that is ready, and says why another can not be it', async () => {
+  it('must be a version that is ready; the refusal of another says why', async () => {
     await stack.push('affine', { name: 'picky', version: '1' });
     const body = Buffer.concat([readFileSync(fixturePath('every-type')).subarray(0, 700), Buffer.alloc(300, 7)]);
     await stack.fetch('/v1/models/picky/versions/2', { method: 'PUT', body });
@@ -129,8 +129,8 @@ describe('the default version', () => {
   });
 });
 
-describe('state of a model', () => {
-  it('shows what serves and what it takes on disk, and loads and unloads', async () => {
+describe('the state of a model', () => {
+  it('shows the served version and its size on disk, and can be set to loaded or unloaded', async () => {
     await stack.push('affine', { name: 'shown', version: '1' });
     const bytes = readFileSync(fixturePath('affine')).byteLength;
     const show = async (): Promise<Record<string, unknown>> =>
@@ -153,7 +153,7 @@ describe('state of a model', () => {
     expect((await patch('shown', { loaded: false, keep_loaded: true })).status).toBe(200);
     expect(await show()).toMatchObject({ loaded: false, keep_loaded: true, serving: null });
     expect((await stack.fetch('/v2/models/shown/infer', affineRequest([[1, 2, 3, 4]]))).status).toBe(503);
-    // The repository extension sees and sets the same.
+    // The repository extension shows and changes the same state.
     expect((await stack.fetch('/v2/repository/models/shown/load', { method: 'POST' })).status).toBe(200);
     expect(await show()).toMatchObject({ loaded: true, keep_loaded: true, serving: '1' });
     expect(await versionOf('shown')).toBe('1');
@@ -169,7 +169,7 @@ describe('removal', () => {
     return error.message;
   };
 
-  it('is free for a version nobody uses', async () => {
+  it('is allowed for a version that is not in use', async () => {
     await stack.push('affine', { name: 'idle', version: '1' });
     await stack.push('affine', { name: 'idle', version: '2' });
     expect((await remove('idle/versions/2')).status).toBe(204);
@@ -178,7 +178,7 @@ describe('removal', () => {
     expect((await remove('idle/versions/1?force=yes')).status).toBe(400);
   });
 
-  it('is refused for the default version, which a forced removal gives back to the latest', async () => {
+  it('is refused for the default version; after a forced removal the latest is the default', async () => {
     await stack.push('affine', { name: 'pinned', version: '1' });
     await stack.push('affine', { name: 'pinned', version: '2' });
     await patch('pinned', { default_version: '1' });
@@ -191,7 +191,7 @@ describe('removal', () => {
     });
   });
 
-  it('is refused after a request; forced, the other version answers at once', async () => {
+  it('is refused after a request; after a forced removal the other version answers at once', async () => {
     await stack.push('affine', { name: 'busy', version: '1' });
     await stack.push('row-mixing', { name: 'busy', version: '2' });
     expect(await versionOf('busy')).toBe('2');
@@ -202,7 +202,7 @@ describe('removal', () => {
     expect(await versionOf('busy')).toBe('1');
   });
 
-  it('is refused while jobs wait or run; forced, those that wait fail as model_not_found', async () => {
+  it('is refused while jobs wait or run; after a forced removal waiting jobs fail as model_not_found', async () => {
     await stack.push('slow', { name: 'working', version: '1' });
     const job = async (steps: number): Promise<string> => {
       const inputs = [{ name: 'steps', datatype: 'INT64', shape: [1], data: [steps] }];
@@ -214,7 +214,7 @@ describe('removal', () => {
       return ((await response.json()) as { id: string }).id;
     };
     const show = async (id: string): Promise<unknown> => (await stack.fetch(`/v1/jobs/${id}`)).json();
-    // More than the worker takes at a time (8 of the batch lane), so that some wait in the queue.
+    // More jobs than the worker takes at once (8 of the batch lane), so that some wait in the queue.
     const ids = await Promise.all(Array.from({ length: 16 }, () => job(5_000)));
     expect(await refusal('working/versions/1')).toMatch(/1[0-6] of its jobs wait or run/);
     expect((await remove('working/versions/1?force=true')).status).toBe(204);
@@ -228,7 +228,7 @@ describe('removal', () => {
     const failed = ended.filter((shown) => (shown as { status: string }).status === 'failed');
     expect(failed.length).toBeGreaterThanOrEqual(8);
     for (const shown of failed) expect(shown).toMatchObject({ error: { code: 'model_not_found' } });
-    // The same number can be pushed again and owes nothing to what was there.
+    // The same number can be pushed again, and is independent of the removed version.
     await stack.push('slow', { name: 'working', version: '1' });
     expect((await remove('working/versions/1')).status).toBe(204);
   });

@@ -8,14 +8,14 @@ import { parseFormula } from '../scaling/formula.ts';
 import type { ScaledObject } from '../scaling/keda.ts';
 import { HAS_KUBECTL, OVERLAYS, modelsOf, render, workloads, type Manifest, type Workload } from './rendered.ts';
 
-/** Objects that an overlay expects to be there already; docs/kubernetes.md names them. */
+/** Objects that an overlay expects to exist; docs/kubernetes.md names them. */
 const EXTERNAL = new Set(['Secret/sconce-redis', 'Secret/sconce-api-keys']);
-/** Jobs of requests to each thread of a worker, beyond which they wait. */
+/** Online jobs that a worker takes per thread; more jobs wait in the queue. */
 const JOBS_PER_THREAD = 2;
-/** What is there and needs a worker, but not more of them the more there is. */
+/** The weight of work that needs one worker, however much of it there is. */
 const PRESENCE = 1 / 100;
 
-/** Types are only found from within the workspace. */
+/** Inside the workspace, because TypeScript finds the types only there. */
 const SCRATCH = fileURLToPath(new URL('../../node_modules/.cache/manifests/', import.meta.url));
 afterAll(() => {
   rmSync(SCRATCH, { recursive: true, force: true });
@@ -35,7 +35,7 @@ describe.skipIf(!HAS_KUBECTL)('manifests (kubectl renders them)', () => {
     const own = (): readonly Workload[] =>
       workloads(manifests).filter(({ metadata }) => /^sconce-(api|worker)/.test(metadata.name));
 
-    it('hold what the schemas want', async () => {
+    it('pass the validation of their schemas', async () => {
       expect(manifests.length).toBeGreaterThan(10);
       for (const manifest of manifests) {
         const models = (await import(modelsOf(manifest.apiVersion))) as Record<string, new (data: object) => Validated>;
@@ -45,7 +45,7 @@ describe.skipIf(!HAS_KUBECTL)('manifests (kubectl renders them)', () => {
       }
     });
 
-    it('hold nothing that the schemas do not know', () => {
+    it('have no fields that the schemas do not know', () => {
       const folder = `${SCRATCH}${overlay}/`;
       mkdirSync(folder, { recursive: true });
       const lines = manifests.map(
@@ -69,11 +69,11 @@ describe.skipIf(!HAS_KUBECTL)('manifests (kubectl renders them)', () => {
       const unknown = [...maps, ...variables].filter((name) => !(name in SETTINGS) && !/^(OTEL|AWS)_/.test(name));
       expect(unknown).toEqual([]);
       expect(variables).toContain('SCONCE_REDIS_URL');
-      // Else Kubernetes adds SCONCE_API_SERVICE_HOST and the like.
+      // Otherwise Kubernetes adds variables like SCONCE_API_SERVICE_HOST.
       expect(own().filter(({ spec }) => spec.template.spec.enableServiceLinks !== false)).toEqual([]);
     });
 
-    it('refer to what is there', () => {
+    it('refer only to objects that exist', () => {
       for (const { metadata, spec } of workloads(manifests)) {
         const { containers, volumes = [], serviceAccountName } = spec.template.spec;
         for (const { env = [], envFrom = [] } of containers) {
@@ -97,7 +97,7 @@ describe.skipIf(!HAS_KUBECTL)('manifests (kubectl renders them)', () => {
       }
     });
 
-    it('select the pods they mean, each by one budget', () => {
+    it('select the right pods, each pod by one disruption budget', () => {
       const pods = workloads(manifests).map(({ metadata, spec }) => ({ name: metadata.name, ...spec.template }));
       for (const { spec } of workloads(manifests)) {
         expect(matches(spec.selector.matchLabels, spec.template.metadata.labels)).toBe(true);
@@ -128,7 +128,7 @@ describe.skipIf(!HAS_KUBECTL)('manifests (kubectl renders them)', () => {
       }
     });
 
-    it('run nothing as root, nothing unpinned, nothing that can write to its own files', () => {
+    it('run no container as root, with an unpinned image or a writable root file system', () => {
       for (const { metadata, spec } of workloads(manifests)) {
         const { securityContext, containers } = spec.template.spec;
         expect(securityContext, metadata.name).toMatchObject({
@@ -146,7 +146,7 @@ describe.skipIf(!HAS_KUBECTL)('manifests (kubectl renders them)', () => {
       }
     });
 
-    it('leave pods the time that they take to end', () => {
+    it('give pods enough time to end', () => {
       const graceMs = Number(of('ConfigMap')[0]?.data?.['SCONCE_SHUTDOWN_GRACE_MS']);
       expect(graceMs).toBeGreaterThan(0);
       for (const { spec } of own()) {
@@ -170,7 +170,7 @@ describe.skipIf(!HAS_KUBECTL)('manifests (kubectl renders them)', () => {
       expect(scaled.map(({ scaleTargetRef }) => scaleTargetRef.name).sort()).toEqual(
         workers.map(({ metadata }) => metadata.name).sort(),
       );
-      // What owns the number of pods must not be told it twice.
+      // The autoscaler owns the number of pods, so the Deployment must not set it.
       expect(own().filter(({ spec }) => spec.replicas !== undefined)).toEqual([]);
       for (const { scaleTargetRef, triggers, advanced } of scaled) {
         const [container] = workers.find(({ metadata }) => metadata.name === scaleTargetRef.name)!.spec.template.spec
@@ -182,7 +182,7 @@ describe.skipIf(!HAS_KUBECTL)('manifests (kubectl renders them)', () => {
         expect({ target, metricType }).toEqual({ target: '1', metricType: 'AverageValue' });
         const { names, compute } = parseFormula(formula);
         expect([...names].sort()).toEqual(triggers.map(({ name }) => name).sort());
-        // How many workers one more of each asks for, by where it is counted.
+        // The number of workers that one more entry of each list asks for.
         const none = Object.fromEntries(names.map((name) => [name, 0]));
         expect(compute(none)).toBe(0);
         const asks = Object.fromEntries(
@@ -217,24 +217,24 @@ describe.skipIf(!HAS_KUBECTL)('manifests (kubectl renders them)', () => {
       }
     });
 
-    it.runIf(overlay === 'scale-to-zero')('scale to none after ten minutes in which nothing waited or ran', () => {
+    it.runIf(overlay === 'scale-to-zero')('scale to zero after ten minutes without waiting or running work', () => {
       const [scaled] = of('ScaledObject');
       expect(scaled?.spec).toMatchObject({ minReplicaCount: 0, cooldownPeriod: 600 });
     });
 
-    it.runIf(overlay !== 'local')('hold no secret', () => {
+    it.runIf(overlay !== 'local')('contain no secret', () => {
       expect(of('Secret')).toEqual([]);
       expect(JSON.stringify(manifests)).not.toMatch(/redis:\/\/[^"]*:[^"]*@|SCONCE_AUTH/);
     });
   });
 });
 
-/** What lists of a queue in Redis ask for. */
+/** The weights of a queue's lists in Redis, by key. */
 function listsOf(queue: string, weights: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
   return Object.fromEntries(Object.entries(weights).map(([state, weight]) => [`bull:${queue}:${state}`, weight]));
 }
 
-/** Chunks that a worker of so many threads scores at once, as `apps/worker` has it. */
+/** Chunks that a worker with this many threads scores at once, as in `apps/worker`. */
 function chunkSlots(threads: number): number {
   return Math.max(2, threads);
 }

@@ -7,7 +7,7 @@ import { SETTINGS } from '@sconce/process';
 import { METRICS } from '@sconce/telemetry';
 import { MANIFEST, alertGroups, alertManifest } from '../../tools/alert-rules.ts';
 
-// Rules, dashboards and runbooks name only what there is, and each other.
+// Rules, dashboards and runbooks name only metrics and labels that exist, and each other.
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const read = (path: string): string => readFileSync(`${ROOT}${path}`, 'utf8');
@@ -44,7 +44,7 @@ function namesIn(expr: string): { readonly series: string[]; readonly labels: st
     })
     .replace(/\[[^\]]*\]/g, ' ')
     .replace(/\boffset\s+\w+/g, ' ');
-  // What is called is a function; the rest are operators.
+  // A name before a parenthesis is a function; some of the others are operators.
   const words = [...bare.matchAll(/(?<![\w$])([a-zA-Z_:][\w:]*)(?!\w*\s*\()/g)].map((match) => match[1] ?? '');
   const operators = new Set(['and', 'or', 'unless', 'bool']);
   return { series: words.filter((word) => !operators.has(word)), labels: own.filter((name) => name !== '') };
@@ -78,18 +78,18 @@ it('finds the names in an expression', () => {
 });
 
 describe('alert rules', () => {
-  it('are what the Prometheus operator gets (npm run docs)', async () => {
+  it('are the same in the manifest for the Prometheus operator (npm run docs)', async () => {
     expect(readFileSync(MANIFEST, 'utf8')).toBe(await alertManifest());
   });
 
-  it('read metrics and labels that there are', () => {
+  it('read only metrics and labels that exist', () => {
     check(
       rules.map(({ expr }) => expr),
       'alerts.yml',
     );
   });
 
-  it('each have a severity, a summary and a runbook, and no runbook is left over', () => {
+  it('have a severity, a summary and a runbook each, and no runbook is unused', () => {
     const kebab = (name = ''): string => name.replace(/(?<!^)([A-Z])/g, '-$1').toLowerCase();
     for (const { alert, labels: own, annotations } of alerts) {
       expect(own?.['severity'], alert).toMatch(/^(critical|warning)$/);
@@ -99,14 +99,14 @@ describe('alert rules', () => {
     expect(files('docs/runbooks').sort()).toEqual(alerts.map(({ annotations }) => annotations?.['runbook_url']).sort());
   });
 
-  it.runIf(HAS_PROMTOOL)('are taken by promtool, as is the configuration, and fire when they should', () => {
+  it.runIf(HAS_PROMTOOL)('pass promtool, as does the configuration, and fire when they should', () => {
     expect(promtool('check', 'rules', 'alerts.yml')).toBe('ok');
     expect(promtool('check', 'config', 'prometheus.yml')).toBe('ok');
     expect(promtool('test', 'rules', 'alerts.test.yml')).toBe('ok');
   });
 });
 
-it.each(files('docs/runbooks'))('%s says what it means, where to look and what to do', (path) => {
+it.each(files('docs/runbooks'))('%s says what the alert means, where to look and what to do', (path) => {
   const page = read(path);
   const alert = alerts.find(({ annotations }) => annotations?.['runbook_url'] === path)?.alert;
   expect(page).toMatch(new RegExp(`^# ${alert}\\n\\n[\\s\\S]+\\n## Look\\n\\n[\\s\\S]+\\n## Do\\n\\n`));
@@ -142,7 +142,7 @@ describe('dashboards', () => {
     ...(JSON.parse(read(path)) as Dashboard),
   }));
 
-  it.each(dashboards)('$path shows metrics that there are', ({ path, panels, templating }) => {
+  it.each(dashboards)('$path shows only metrics that exist', ({ path, panels, templating }) => {
     const exprs = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
     expect(exprs.length).toBeGreaterThan(5);
     check(exprs, path);
@@ -155,7 +155,7 @@ describe('dashboards', () => {
     }
   });
 
-  it.each(dashboards)('$path can be loaded: panels have ids of their own and lie beside each other', ({ panels }) => {
+  it.each(dashboards)('$path can be loaded: its panels have different ids and do not overlap', ({ panels }) => {
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
     for (const { gridPos, title } of panels) expect(gridPos.x + gridPos.w, title).toBeLessThanOrEqual(24);
     for (const [index, { gridPos: a, title }] of panels.entries()) {
@@ -166,7 +166,7 @@ describe('dashboards', () => {
     }
   });
 
-  it('have uids of their own, and find their data sources', () => {
+  it('have different uids, and their data sources exist', () => {
     expect(new Set(dashboards.map(({ uid }) => uid)).size).toBe(dashboards.length);
     const { datasources } = parse(read('deploy/grafana/provisioning/datasources/sconce.yaml')) as {
       datasources: {
@@ -186,7 +186,7 @@ it('every metric is shown on a dashboard', () => {
   expect(Object.values(METRICS).filter(({ name }) => !shown.includes(name))).toEqual([]);
 });
 
-it('the collector’s pipeline is made of what is configured', () => {
+it('the collector’s pipeline uses only components that are configured', () => {
   const config = parse(read('deploy/otel/collector.yaml')) as Record<string, Record<string, unknown>> & {
     service: { pipelines: { traces: Record<string, string[]> } };
   };

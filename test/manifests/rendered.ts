@@ -2,12 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
 
-/** The overlays that are for use as they are, or to begin from. */
+/** The overlays to use unchanged, or as a starting point. */
 export const OVERLAYS = ['local', 'production', 'scale-to-zero', 'backlog-seconds', 'pools'] as const;
 
 export type Overlay = (typeof OVERLAYS)[number];
 
-/** A container, as far as the checks look at it. */
+/** The fields of a container that the checks read. */
 export interface Container {
   readonly name: string;
   readonly image: string;
@@ -22,7 +22,7 @@ export interface Container {
   readonly [probe: string]: unknown;
 }
 
-/** A pod template's spec, as far as the checks look at it. */
+/** The fields of a pod spec that the checks read. */
 export interface PodSpec {
   readonly containers: readonly Container[];
   readonly volumes?: readonly {
@@ -36,7 +36,7 @@ export interface PodSpec {
   readonly securityContext?: { readonly runAsNonRoot?: boolean; readonly runAsUser?: number };
 }
 
-/** An object of Kubernetes. */
+/** A Kubernetes object. */
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
@@ -61,7 +61,7 @@ export interface Workload extends Manifest {
   };
 }
 
-/** Whether manifests can be rendered here. */
+/** Whether kubectl is installed, which renders the manifests. */
 export const HAS_KUBECTL = ((): boolean => {
   try {
     execFileSync('kubectl', ['version', '--client'], { stdio: 'ignore' });
@@ -71,21 +71,21 @@ export const HAS_KUBECTL = ((): boolean => {
   }
 })();
 
-/** What `kubectl apply -k` would send. */
+/** The objects that `kubectl apply -k` would send. */
 export function render(overlay: Overlay): readonly Manifest[] {
   const folder = fileURLToPath(new URL(`../../k8s/overlays/${overlay}`, import.meta.url));
   const text = execFileSync('kubectl', ['kustomize', folder], { encoding: 'utf8', maxBuffer: 16 * 1024 ** 2 });
   return parseAllDocuments(text).map((document) => document.toJS() as Manifest);
 }
 
-/** Those that have pods. */
+/** The objects that have pods. */
 export function workloads(manifests: readonly Manifest[]): readonly Workload[] {
   return manifests.filter(
     ({ kind }) => kind === 'Deployment' || kind === 'StatefulSet',
   ) as unknown as readonly Workload[];
 }
 
-/** Where the types and validators of an API version are. */
+/** The module with the types and validators of an API version. */
 export function modelsOf(apiVersion: string): string {
   if (apiVersion.startsWith('keda.sh/')) return `@kubernetes-models/keda/${apiVersion}`;
   if (apiVersion.startsWith('monitoring.coreos.com/')) return `@kubernetes-models/prometheus-operator/${apiVersion}`;

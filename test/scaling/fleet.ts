@@ -4,24 +4,24 @@ import { METRICS } from '@sconce/telemetry';
 import { startProduct, type ProductProcess } from '../support/product-process.ts';
 import type { ScaleTarget } from './keda.ts';
 
-/** Longer than a worker's own grace period: `terminationGracePeriodSeconds`. */
+/** Longer than a worker's grace period, like `terminationGracePeriodSeconds`. */
 const KILL_MS = 45_000;
-/** Where control groups of version 1 limit CPU. */
+/** The folder of CPU control groups, version 1. */
 const CPU_GROUPS = '/sys/fs/cgroup/cpu';
-/** Short: a small share then comes in many pieces, as of a slower CPU. */
+/** Short periods give a small share in many pieces, like a slower CPU. */
 const CPU_PERIOD_US = 20_000;
 
 export interface FleetOptions {
   readonly env: Readonly<Record<string, string>>;
-  /** From a pod's creation to the start of its process: the node is found, the image is there. The process's own start comes on top. */
+  /** Time from a pod's creation to the start of its process: scheduling and image pull. The start of the process is added. */
   readonly startUpMs: number;
   /**
-   * Which pod goes first, as a ReplicaSet chooses among those that are ready: `idle`, the one whose deletion costs least (what workers write to
-   * `controller.kubernetes.io/pod-deletion-cost`), or `random`, where nothing tells them apart.
+   * Which ready pod is deleted first: `idle`, the pod with the lowest deletion cost (which workers write to
+   * `controller.kubernetes.io/pod-deletion-cost`), or `random`, as a ReplicaSet does when pods have no cost.
    */
   readonly victim: 'idle' | 'random';
   readonly random: () => number;
-  /** CPUs that each worker gets, as soon as it is ready: by a control group, of which this user must be able to make some. */
+  /** CPUs of each worker, from the time that it is ready. It needs a user who may create control groups. */
   readonly cpus?: number;
 }
 
@@ -36,14 +36,14 @@ interface Pod {
   readonly abort: AbortController;
 }
 
-/** How many there were, from some time on. */
+/** The number of pods from a time on. */
 export interface Count {
   readonly atMs: number;
   readonly replicas: number;
   readonly readyReplicas: number;
 }
 
-/** A worker Deployment without a cluster: each pod is a worker process of its own. What it cannot do (schedule, pull) is a wait. */
+/** A worker Deployment without a cluster: each pod is a worker process. A wait stands for scheduling and image pull. */
 export class Fleet implements ScaleTarget {
   readonly #options: FleetOptions;
   readonly #pods: Pod[] = [];
@@ -54,7 +54,7 @@ export class Fleet implements ScaleTarget {
 
   constructor(options: FleetOptions) {
     this.#options = options;
-    this.#note();
+    this.#recordCount();
   }
 
   get replicas(): number {
@@ -65,12 +65,12 @@ export class Fleet implements ScaleTarget {
     return this.#pods.filter(({ readyMs, stoppingMs }) => readyMs !== undefined && stoppingMs === undefined).length;
   }
 
-  /** How many there were over time. */
+  /** The numbers of pods over time. */
   get counts(): readonly Count[] {
     return this.#counts;
   }
 
-  /** Exit codes of those that ended once they had begun. */
+  /** Exit codes of the processes that have ended. */
   get exits(): readonly (number | null)[] {
     return this.#exits;
   }
@@ -81,7 +81,7 @@ export class Fleet implements ScaleTarget {
     if (tooMany > 0) this.#ends.push(this.#remove(tooMany));
   }
 
-  /** Stops all and waits until they have ended. */
+  /** Stops all pods and waits until they have ended. */
   async close(): Promise<void> {
     for (const pod of this.#pods) if (pod.stoppingMs === undefined) this.#ends.push(this.#stop(pod));
     for (let end = this.#ends.pop(); end !== undefined; end = this.#ends.pop()) await end;
@@ -90,7 +90,7 @@ export class Fleet implements ScaleTarget {
   #create(): void {
     const pod: Pod = { name: `pod-${this.#made++}`, createdMs: performance.now(), abort: new AbortController() };
     this.#pods.push(pod);
-    this.#note();
+    this.#recordCount();
     this.#ends.push(this.#run(pod));
   }
 
@@ -99,7 +99,7 @@ export class Fleet implements ScaleTarget {
     try {
       await sleep(startUpMs, undefined, { signal: pod.abort.signal });
     } catch {
-      this.#ended(pod);
+      this.#removeEnded(pod);
       return;
     }
     pod.process = startProduct('worker', env);
@@ -114,25 +114,25 @@ export class Fleet implements ScaleTarget {
         writeFileSync(`${group}/cgroup.procs`, String(child.pid));
       }
       pod.readyMs = performance.now();
-      this.#note();
+      this.#recordCount();
     } catch {
-      // It ended, or was killed, while it was starting: the exit code says so.
+      // The process ended, or was killed, during its start: the exit code shows it.
       child.kill('SIGKILL');
     }
     this.#exits.push(await exited);
     if (cpus !== undefined && pod.readyMs !== undefined) rmdirSync(group);
-    this.#ended(pod);
+    this.#removeEnded(pod);
   }
 
-  #ended(pod: Pod): void {
+  #removeEnded(pod: Pod): void {
     pod.endedMs = performance.now();
     this.#pods.splice(this.#pods.indexOf(pod), 1);
-    this.#note();
+    this.#recordCount();
   }
 
   async #remove(count: number): Promise<void> {
     const candidates = this.#pods.filter(({ stoppingMs }) => stoppingMs === undefined);
-    // So that nobody chooses the same ones while this asks what they cost.
+    // Pods are marked as stopping again below, because reading their cost takes time.
     const starting = candidates.filter(({ readyMs }) => readyMs === undefined).reverse();
     const ready = candidates.filter(({ readyMs }) => readyMs !== undefined);
     const chosen = starting.slice(0, count);
@@ -143,7 +143,7 @@ export class Fleet implements ScaleTarget {
   async #cheapest(pods: readonly Pod[], count: number): Promise<readonly Pod[]> {
     const { victim, random } = this.#options;
     const priced = await Promise.all(
-      pods.map(async (pod) => ({ pod, cost: victim === 'random' ? random() : await jobsUnderWay(pod) })),
+      pods.map(async (pod) => ({ pod, cost: victim === 'random' ? random() : await jobsInFlight(pod) })),
     );
     return priced
       .sort((a, b) => a.cost - b.cost || b.pod.createdMs - a.pod.createdMs)
@@ -153,26 +153,23 @@ export class Fleet implements ScaleTarget {
 
   async #stop(pod: Pod): Promise<void> {
     pod.stoppingMs = performance.now();
-    this.#note();
+    this.#recordCount();
     pod.abort.abort();
     const { process: worker } = pod;
     if (worker === undefined) return;
-    // Before it is up it does not listen to signals: Kubernetes would send it too, and the process would just end.
+    // Before it is ready it does not handle signals: SIGTERM would end it at once, as it would in Kubernetes.
     await worker.ready.catch(() => undefined);
-    worker.child.kill('SIGTERM');
-    const timer = setTimeout(() => worker.child.kill('SIGKILL'), KILL_MS);
-    await worker.exited;
-    clearTimeout(timer);
+    await worker.stop(KILL_MS);
   }
 
-  #note(): void {
+  #recordCount(): void {
     const { replicas, readyReplicas } = this;
     this.#counts.push({ atMs: performance.now(), replicas, readyReplicas });
   }
 }
 
-/** Queue jobs that a worker has under way, by its own metrics. */
-async function jobsUnderWay({ metricsUrl }: Pod): Promise<number> {
+/** Queue jobs in flight at a worker, from its metrics. */
+async function jobsInFlight({ metricsUrl }: Pod): Promise<number> {
   const text = await fetch(`${metricsUrl}/metrics`).then(
     (response) => response.text(),
     () => '',

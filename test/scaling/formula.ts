@@ -1,19 +1,19 @@
-/** What a formula is made of: numbers, names of triggers, `+ - * /` and parentheses, as in KEDA's `scalingModifiers.formula`. */
+/** The tokens of a formula: numbers, names of triggers, `+ - * /` and parentheses, as in KEDA's `scalingModifiers.formula`. */
 const TOKEN = /\s*(?:(\d+(?:\.\d+)?)|([A-Za-z_]\w*)|([-+*/()]))/y;
 
 export type Values = Readonly<Record<string, number>>;
 
-/** A formula, ready to be computed. */
+/** A parsed formula. */
 export interface Formula {
-  /** Names of the triggers in it. */
+  /** Names of the triggers in the formula. */
   readonly names: readonly string[];
-  /** @throws Error where a trigger of that name has no value. */
+  /** @throws Error if a trigger in the formula has no value. */
   compute(values: Values): number;
 }
 
 type Term = (values: Values) => number;
 
-/** Reads a formula. KEDA's language has more (comparisons, functions); what we ship needs no more, and this refuses it. */
+/** Parses a formula. KEDA's language also has comparisons and functions; our formulas do not use them, so they are refused. */
 export function parseFormula(text: string): Formula {
   const tokens = tokensOf(text);
   const names = new Set<string>();
@@ -38,11 +38,11 @@ export function parseFormula(text: string): Formula {
       return inner;
     }
     if (/^\d/.test(token)) return () => Number(token);
-    if (!/^\w/.test(token)) throw new Error(`${text}: "${token}" is out of place`);
+    if (!/^\w/.test(token)) throw new Error(`${text}: unexpected "${token}"`);
     names.add(token);
     return (values) => {
       const value = values[token];
-      if (value === undefined) throw new Error(`${text}: nothing is known of ${token}`);
+      if (value === undefined) throw new Error(`${text}: ${token} has no value`);
       return value;
     };
   };
@@ -63,7 +63,7 @@ export function parseFormula(text: string): Formula {
     return left;
   };
   const whole = sum();
-  if (next < tokens.length) throw new Error(`${text}: "${tokens[next]}" is out of place`);
+  if (next < tokens.length) throw new Error(`${text}: unexpected "${tokens[next]}"`);
   return { names: [...names], compute: whole };
 }
 
@@ -74,7 +74,7 @@ function tokensOf(text: string): readonly string[] {
   while (TOKEN.lastIndex < end) {
     const at = TOKEN.lastIndex;
     const match = TOKEN.exec(text);
-    if (match === null) throw new Error(`${text}: cannot be read from "${text.slice(at, at + 20)}" on`);
+    if (match === null) throw new Error(`${text}: cannot be parsed at "${text.slice(at, at + 20)}"`);
     tokens.push(match[1] ?? match[2] ?? match[3] ?? '');
   }
   return tokens;

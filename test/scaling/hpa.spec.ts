@@ -6,25 +6,25 @@ const average = (value: number, target = 1): HpaMetric => ({ type: 'AverageValue
 const total = (value: number, target: number): HpaMetric => ({ type: 'Value', value, target });
 const pods = (replicas: number, readyReplicas = replicas, nowMs = 0) => ({ nowMs, replicas, readyReplicas });
 
-describe('pods that a metric asks for', () => {
-  // The first two are the documentation's own: a metric of 200 m against 100 m doubles them, of 50 m halves them.
+describe('replicasFor', () => {
+  // The first two come from the Kubernetes documentation: 200 m with a target of 100 m doubles the pods, 50 m halves them.
   it.each([
     ['twice the target', total(0.2, 0.1), pods(3), 6],
-    ['half of it', total(0.05, 0.1), pods(4), 2],
-    ['within the tolerance of a tenth', total(0.109, 0.1), pods(3), 3],
-    ['just beyond it', total(0.112, 0.1), pods(3), 4],
-    ['a value counts for the pods that are ready', total(0.2, 0.1), pods(6, 3), 6],
-    ['an average counts for itself, whatever is ready', average(12, 2), pods(5, 1), 6],
-    ['an average rounds up', average(2.01), pods(1), 3],
+    ['half the target', total(0.05, 0.1), pods(4), 2],
+    ['a value within the tolerance of a tenth', total(0.109, 0.1), pods(3), 3],
+    ['a value just above the tolerance', total(0.112, 0.1), pods(3), 4],
+    ['a value, of which only ready pods count', total(0.2, 0.1), pods(6, 3), 6],
+    ['an average, which does not depend on ready pods', average(12, 2), pods(5, 1), 6],
+    ['an average that is rounded up', average(2.01), pods(1), 3],
     ['an average within the tolerance', average(1.09), pods(1), 1],
-    ['an average below it', average(0.3), pods(4), 1],
-    ['nothing to do', average(0), pods(4), 0],
+    ['an average below the tolerance', average(0.3), pods(4), 1],
+    ['no work', average(0), pods(4), 0],
   ])('%s', (_name, metric, state, expected) => {
     expect(replicasFor(metric, state)).toBe(expected);
   });
 });
 
-/** Runs rounds of 15 s; answers the pods after each, all of them ready at once. */
+/** Runs rounds of 15 s. Returns the pods after each round; all are ready at once. */
 function rounds(
   hpa: HorizontalPodAutoscaler,
   metrics: readonly (number | undefined)[],
@@ -40,7 +40,7 @@ function rounds(
 const up = (behavior: object) => new HorizontalPodAutoscaler({ minReplicas: 1, maxReplicas: 100, behavior });
 
 describe('behaviour', () => {
-  it('goes up by the larger of its policies in each period', () => {
+  it('scales up by the larger of its policies in each period', () => {
     const scaleUp = {
       policies: [
         { type: 'Percent', value: 100, periodSeconds: 15 },
@@ -50,23 +50,23 @@ describe('behaviour', () => {
     expect(rounds(up({ scaleUp }), [80, 80, 80, 80, 80])).toEqual([5, 10, 20, 40, 80]);
     expect(rounds(up({ scaleUp: { ...scaleUp, selectPolicy: 'Min' } }), [80, 80, 80])).toEqual([2, 4, 8]);
     expect(rounds(up({ scaleUp: { selectPolicy: 'Disabled' } }), [80])).toEqual([1]);
-    // Two rounds of one period share what it allows.
+    // Two rounds within one period share its limit.
     expect(rounds(up({ scaleUp }), [80, 80, 80, 80], { everyMs: 8_000 })).toEqual([5, 5, 10, 10]);
   });
 
-  it('goes down by one each minute, after as long as its window of less', () => {
+  it('scales down by one pod a minute, after its stabilisation window', () => {
     const scaleDown = {
       stabilizationWindowSeconds: 300,
       policies: [{ type: 'Pods', value: 1, periodSeconds: 60 }],
     } as const;
     const hpa = up({ scaleDown });
-    // 4 are asked for once, then 1: for five minutes 4 stay.
+    // The metric asks for 4 pods once, then for 1: the 4 stay for five minutes.
     const after = rounds(hpa, [4, ...Array.from({ length: 34 }, () => 1)], { from: 4 });
     expect(after.slice(0, 20)).toEqual(Array.from({ length: 20 }, () => 4));
     expect(after.slice(20)).toEqual([3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1]);
   });
 
-  it('waits with going up for a window of more, where there is one', () => {
+  it('scales up only after its stabilisation window, if there is one', () => {
     const scaleUp = {
       stabilizationWindowSeconds: 45,
       policies: [{ type: 'Pods', value: 9, periodSeconds: 15 }],
@@ -74,15 +74,15 @@ describe('behaviour', () => {
     expect(rounds(up({ scaleUp }), [1, 5, 5, 5, 5])).toEqual([1, 1, 1, 5, 5]);
   });
 
-  it('keeps within its bounds, and what there is while the metric cannot be read', () => {
+  it('keeps its limits, and keeps the pods while the metric cannot be read', () => {
     const hpa = new HorizontalPodAutoscaler({ minReplicas: 2, maxReplicas: 3 });
     expect(rounds(hpa, [50, undefined, 50])).toEqual([2, 2, 3]);
     expect(new HorizontalPodAutoscaler({ minReplicas: 1, maxReplicas: 3 }).next(average(5), pods(0))).toBe(0);
   });
 });
 
-describe('work that shrinks as workers are added', () => {
-  /** Seconds of work left in all; each worker does one of them in a second. */
+describe('a metric of work that workers reduce', () => {
+  /** Simulates 900 seconds of work; each ready worker does one second of it per second. Returns the pods per round. */
   function drain(metricOf: (work: number, ready: number, before: number) => HpaMetric): readonly number[] {
     const hpa = new HorizontalPodAutoscaler({ minReplicas: 1, maxReplicas: 50, behavior: { scaleUp: {} } });
     let [replicas, ready, before, work] = [1, 1, 1, 900];
@@ -98,8 +98,8 @@ describe('work that shrinks as workers are added', () => {
     return seen;
   }
 
-  it('asks for the same whether it is said in seconds of one worker, or of those that are there', () => {
-    // 900 s of one worker at 30 s each are 30 workers, less what has been done meanwhile: no runaway, no hunting.
+  it('asks for the same pods as seconds of one worker (average) or of all ready workers (value)', () => {
+    // 900 s of work at 30 s per worker need 30 workers, minus the work done meanwhile: no overshoot, no oscillation.
     const ofOne = drain((work) => average(work, 30));
     const ofAll = drain((work, ready) => total(work / ready, 30));
     expect(ofOne.slice(0, 4)).toEqual([5, 10, 20, 27]);
@@ -107,7 +107,7 @@ describe('work that shrinks as workers are added', () => {
     expect(Math.max(...ofOne)).toBeLessThanOrEqual(30);
   });
 
-  it('asks for too many where it is divided by a count of workers that is a round old: so it is said in seconds of one', () => {
+  it('asks for too many pods if it is divided by an old count of workers, so the metric is in seconds of one worker', () => {
     expect(Math.max(...drain((work, _ready, before) => total(work / before, 30)))).toBeGreaterThan(40);
   });
 });
@@ -125,8 +125,8 @@ describe('formulas', () => {
     expect(() => parseFormula(text)).toThrow();
   });
 
-  it('says which names it is made of', () => {
+  it('lists the names in a formula', () => {
     expect(parseFormula('(online_wait + x) / 8 + x').names).toEqual(['online_wait', 'x']);
-    expect(() => parseFormula('a').compute({ b: 1 })).toThrow('nothing is known of a');
+    expect(() => parseFormula('a').compute({ b: 1 })).toThrow('a has no value');
   });
 });

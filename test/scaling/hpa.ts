@@ -1,6 +1,7 @@
 /**
- * The algorithm of Kubernetes' HorizontalPodAutoscaler (autoscaling/v2) for one external metric, as its documentation and source have it:
- * ratio with tolerance, stabilisation windows, policies. No cluster, no clock: the time is given.
+ * The algorithm of Kubernetes' HorizontalPodAutoscaler (autoscaling/v2) for one external metric, written after its
+ * documentation and source: ratio with tolerance, stabilisation windows, policies. It needs no cluster and no clock: the
+ * caller gives the time.
  */
 
 export interface ScalingPolicy {
@@ -21,24 +22,24 @@ export interface HpaSpec {
   readonly behavior?: { readonly scaleUp?: ScalingRules; readonly scaleDown?: ScalingRules };
 }
 
-/** A metric's value, and what it should be: altogether (`Value`), or for each pod (`AverageValue`). */
+/** A metric's value and its target: for all pods together (`Value`), or for each pod (`AverageValue`). */
 export interface HpaMetric {
   readonly type: 'Value' | 'AverageValue';
   readonly value: number;
   readonly target: number;
 }
 
-/** What there is at one time. */
+/** The pods at one time. */
 export interface HpaState {
   readonly nowMs: number;
-  /** Pods that there are or are being made. */
+  /** Pods that run or are being created. */
   readonly replicas: number;
   readonly readyReplicas: number;
 }
 
 const TOLERANCE = 0.1;
 
-/** Kubernetes' own defaults. */
+/** The defaults of Kubernetes. */
 const DEFAULT_UP: Required<ScalingRules> = {
   stabilizationWindowSeconds: 0,
   selectPolicy: 'Max',
@@ -53,7 +54,7 @@ const DEFAULT_DOWN: Required<ScalingRules> = {
   policies: [{ type: 'Percent', value: 100, periodSeconds: 15 }],
 };
 
-/** Pods that the metric asks for, before any rule of behaviour. */
+/** The pods that the metric asks for, before the scaling rules. */
 export function replicasFor({ type, value, target }: HpaMetric, { replicas, readyReplicas }: HpaState): number {
   if (type === 'AverageValue') {
     if (replicas > 0 && Math.abs(1 - value / (target * replicas)) <= TOLERANCE) return replicas;
@@ -62,7 +63,7 @@ export function replicasFor({ type, value, target }: HpaMetric, { replicas, read
   const ratio = value / target;
   if (replicas === 0) return Math.ceil(ratio);
   if (Math.abs(1 - ratio) <= TOLERANCE) return replicas;
-  // Of the pods that are ready: those that are starting have not yet changed the metric.
+  // Only ready pods count: starting pods have not changed the metric yet.
   return Math.ceil(ratio * readyReplicas);
 }
 
@@ -72,8 +73,8 @@ interface Change {
 }
 
 /**
- * One autoscaler: what it has recommended and changed of late. `next` is one of its rounds; with no metric (it could not be read) it
- * keeps what there is.
+ * One autoscaler, with its latest recommendations and changes. `next` runs one round. Without a metric (it could not be
+ * read) the pods stay as they are.
  */
 export class HorizontalPodAutoscaler {
   readonly #spec: HpaSpec;
@@ -89,7 +90,7 @@ export class HorizontalPodAutoscaler {
     this.#down = { ...DEFAULT_DOWN, ...spec.behavior?.scaleDown };
   }
 
-  /** How many pods there should be from now on. With none at all it does nothing. */
+  /** The number of pods from now on. With no pods at all it stays at 0. */
   next(metric: HpaMetric | undefined, state: HpaState): number {
     const { minReplicas, maxReplicas } = this.#spec;
     const { replicas, nowMs } = state;
@@ -104,7 +105,7 @@ export class HorizontalPodAutoscaler {
     return wanted;
   }
 
-  /** Up: no more than the least that was recommended within its window. Down: no less than the most within its own. */
+  /** Up: at most the lowest recommendation within its window. Down: at least the highest one within its window. */
   #stabilise(recommendation: number, { nowMs, replicas }: HpaState): number {
     const [upFrom, downFrom] = [this.#up, this.#down].map((rules) => nowMs - rules.stabilizationWindowSeconds * 1_000);
     let least = recommendation;
@@ -144,11 +145,11 @@ export class HorizontalPodAutoscaler {
       const before = this.#atStart(nowMs, replicas, periodSeconds);
       return type === 'Pods' ? before - value : Math.floor(before * (1 - value / 100));
     });
-    // The policy that changes most is the one that leaves least.
+    // The policy with the largest change leaves the fewest pods.
     return selectPolicy === 'Min' ? Math.max(...proposed) : Math.min(...proposed);
   }
 
-  /** Pods that there were when the period began. */
+  /** Pods at the start of the period. */
   #atStart(nowMs: number, replicas: number, periodSeconds: number): number {
     const since = nowMs - periodSeconds * 1_000;
     const sum = (changes: readonly Change[]): number =>

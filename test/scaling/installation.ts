@@ -9,16 +9,16 @@ import { startProduct } from '../support/product-process.ts';
 import type { TriggerSource } from './keda.ts';
 
 const SLOW = fileURLToPath(new URL('../../libs/testing/fixtures/slow.onnx', import.meta.url));
-/** No request of a trace ends by its timeout: what is measured is how long it waits. */
+/** Long, so that no request ends by its timeout: the benchmark measures how long requests wait. */
 const TIMEOUT_MS = 300_000;
 
-/** A Redis and an API, and what workers need to join them. Who starts it closes it. */
+/** A Redis and an API, and the variables that workers need to join them. The caller must close it. */
 export interface Installation extends TriggerSource {
   readonly url: string;
   readonly server: RedisServer;
-  /** Variables of a worker. */
+  /** Environment variables of a worker. */
   readonly workerEnv: Readonly<Record<string, string>>;
-  /** Pushes a model, `slow` unless told otherwise; resolves when some worker has proved it. */
+  /** Pushes a model (default: `slow`). Resolves when a worker has registered it. */
   push(name?: string, path?: string): Promise<void>;
   close(): Promise<void>;
 }

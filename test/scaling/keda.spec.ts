@@ -12,7 +12,7 @@ const scaledObject = shippedScaledObject();
 const { formula, target } = scaledObject.advanced.scalingModifiers;
 afterAll(() => redis.disconnect());
 
-/** Puts so many jobs where BullMQ keeps those of that state. */
+/** Writes this many jobs into the BullMQ list of each state. */
 async function fill(counts: Readonly<Record<string, number>>): Promise<void> {
   for (const [list, count] of Object.entries(counts)) {
     const ids = Array.from({ length: count }, (_, id) => String(id));
@@ -26,19 +26,23 @@ beforeEach(async () => {
   await redis.del(...scaledObject.triggers.flatMap((own) => (own.type === 'redis' ? [own.metadata.listName] : [])));
 });
 
-describe('pods that the shipped formula asks for', () => {
+describe('the shipped formula asks for the right number of pods', () => {
   it.each<[string, Record<string, number>, number]>([
-    ['nothing', {}, 0],
-    ['the last jobs run and nothing waits', { 'default.online:active': 11 }, 3],
+    ['no work', {}, 0],
+    ['the last jobs run and none waits', { 'default.online:active': 11 }, 3],
     ['a batch was submitted', { 'planner:wait': 1 }, 1],
-    ['a hundred batches are seen through, none has chunks yet', { 'planner:active': 100 }, 1],
+    ['a hundred batches are being planned, none has chunks yet', { 'planner:active': 100 }, 1],
     ['a model was pushed', { 'registration:wait': 1 }, 1],
-    ['a webhook is to be repeated', { 'webhooks:delayed': 1 }, 1],
-    ['a chunk is to be repeated', { 'default.batch:delayed': 1 }, 1],
+    ['a webhook waits for its retry', { 'webhooks:delayed': 1 }, 1],
+    ['a chunk waits for its retry', { 'default.batch:delayed': 1 }, 1],
     ['a batch whose first chunk is not timed', { 'default.batch:active': 2, 'default.batch:prioritized': 1 }, 1],
-    ['a batch at one worker', { 'default.batch:active': 2, 'default.batch:prioritized': 8, 'planner:active': 1 }, 5],
-    ['a batch at four', { 'default.batch:active': 8, 'default.batch:prioritized': 16, 'planner:active': 1 }, 11],
-    ['jobs for later', { 'default.batch:wait': 20 }, 5],
+    ['a batch with one worker', { 'default.batch:active': 2, 'default.batch:prioritized': 8, 'planner:active': 1 }, 5],
+    [
+      'a batch with four workers',
+      { 'default.batch:active': 8, 'default.batch:prioritized': 16, 'planner:active': 1 },
+      11,
+    ],
+    ['asynchronous jobs', { 'default.batch:wait': 20 }, 5],
     ['requests of another pool', { 'large.online:wait': 50 }, 0],
   ])('%s', async (_name, counts, pods) => {
     await fill(counts);
@@ -67,8 +71,8 @@ class InstantPods implements ScaleTarget {
   }
 }
 
-/** Runs the autoscaler two hundred times as fast as shipped until a check holds. */
-async function scale(
+/** Runs the autoscaler 200 times as fast as shipped until the check passes. */
+async function scaleUntil(
   pods: InstantPods,
   given: Partial<typeof scaledObject>,
   check: (rounds: number) => void,
@@ -81,20 +85,20 @@ async function scale(
   await autoscaler.close();
 }
 
-it('scales a pool of none for a batch that waits for a planner, and to none when all is quiet', async () => {
+it('scales an empty pool up for a batch that waits for its planner, and to zero when no work is left', async () => {
   await fill({ 'planner:wait': 1 });
   const pods = new InstantPods(0);
   const from = { minReplicaCount: 0 };
-  await scale(pods, from, () => {
+  await scaleUntil(pods, from, () => {
     expect(pods.seen).toEqual([1]);
   });
   await redis.del('bull:sconce.planner:wait');
-  await scale(pods, from, () => {
+  await scaleUntil(pods, from, () => {
     expect(pods.seen).toEqual([1, 0]);
   });
 });
 
-it('keeps what there is, and two at least, while the metric cannot be read', async () => {
+it('keeps the pods, and at least two, while the metric cannot be read', async () => {
   const [pods, busy] = [new InstantPods(1), new InstantPods(4)];
   const unreadable = {
     triggers: [
@@ -106,10 +110,10 @@ it('keeps what there is, and two at least, while the metric cannot be read', asy
       } as const,
     ],
   };
-  await scale(pods, unreadable, () => {
+  await scaleUntil(pods, unreadable, () => {
     expect(pods.seen).toEqual([2]);
   });
-  await scale(busy, unreadable, (rounds) => {
+  await scaleUntil(busy, unreadable, (rounds) => {
     expect(rounds).toBeGreaterThan(10);
   });
   expect(busy.seen).toEqual([]);

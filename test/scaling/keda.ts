@@ -4,7 +4,7 @@ import { parseAllDocuments } from 'yaml';
 import { parseFormula, type Values } from './formula.ts';
 import { HorizontalPodAutoscaler, type HpaSpec } from './hpa.ts';
 
-/** KEDA's ScaledObject, as far as ours use it. */
+/** The fields of KEDA's ScaledObject that our manifests use. */
 export interface ScaledObject {
   readonly minReplicaCount: number;
   readonly maxReplicaCount: number;
@@ -26,7 +26,7 @@ export interface ScaledObject {
   readonly triggers: readonly Trigger[];
 }
 
-/** Where a number comes from: the length of a list in Redis, or a place in a JSON document. */
+/** The source of a number: the length of a list in Redis, or a field of a JSON document. */
 export type Trigger =
   | { readonly type: 'redis'; readonly name: string; readonly metadata: { readonly listName: string } }
   | {
@@ -35,7 +35,7 @@ export type Trigger =
       readonly metadata: { readonly url: string; readonly valueLocation: string };
     };
 
-/** The default pool's ScaledObject as `components/keda` has it; `test/manifests` sees to it that overlays keep to it. */
+/** The ScaledObject of the default pool in `components/keda`. `test/manifests` checks that the overlays use the same rules. */
 export function shippedScaledObject(): ScaledObject {
   const file = new URL('../../k8s/components/keda/scaled-object.yaml', import.meta.url);
   const documents = parseAllDocuments(readFileSync(file, 'utf8')).map(
@@ -46,28 +46,31 @@ export function shippedScaledObject(): ScaledObject {
   return found.spec;
 }
 
-/** What is scaled. */
+/** The pods that an autoscaler scales. */
 export interface ScaleTarget {
-  /** Pods that there are, or are being made. */
+  /** Pods that run or are being created. */
   readonly replicas: number;
   readonly readyReplicas: number;
   scaleTo(replicas: number): void;
 }
 
-/** Where triggers look. */
+/** The places that triggers read. */
 export interface TriggerSource {
   readonly redis: Redis;
-  /** Where the host that a metrics-api trigger names is here. */
+  /** Local address of the host that a metrics-api trigger names. */
   readonly apiMetricsUrl: string;
 }
 
-/** Length of whatever kind of list is there, as KEDA's scaler counts it; 0 where nothing is. */
+/** Length of a Redis value of any type, as KEDA's scaler counts it. 0 if there is none. */
 const LENGTH = `
 local kind = redis.call('TYPE', KEYS[1]).ok
 local command = ({ list = 'LLEN', zset = 'ZCARD', set = 'SCARD', hash = 'HLEN', stream = 'XLEN' })[kind]
 return command and redis.call(command, KEYS[1]) or 0`;
 
-/** Reads every trigger; the API's seconds are `speed` of the ScaledObject's. @throws Error where one cannot be read: KEDA then falls back. */
+/**
+ * Reads all triggers. A second of the API is `speed` seconds of the ScaledObject.
+ * @throws Error if a trigger cannot be read; KEDA then uses its fallback.
+ */
 export async function readTriggers(
   { triggers }: ScaledObject,
   { redis, apiMetricsUrl }: TriggerSource,
@@ -88,7 +91,7 @@ export async function readTriggers(
 /** One round of the autoscaler. */
 export interface ScalingRound {
   readonly atMs: number;
-  /** Undefined where the triggers could not be read. */
+  /** Undefined if the triggers could not be read. */
   readonly metric: number | undefined;
   readonly replicas: number;
   readonly readyReplicas: number;
@@ -117,7 +120,7 @@ export class Autoscaler {
   readonly #options: AutoscalerOptions;
   readonly #hpa: HorizontalPodAutoscaler;
   readonly #timers: NodeJS.Timeout[];
-  readonly #underWay = new Set<Promise<void>>();
+  readonly #inFlight = new Set<Promise<void>>();
   #activeAtMs = this.#nowMs();
   #failures = 0;
 
@@ -137,9 +140,9 @@ export class Autoscaler {
         isBusy = true;
         const looking = look().finally(() => {
           isBusy = false;
-          this.#underWay.delete(looking);
+          this.#inFlight.delete(looking);
         });
-        this.#underWay.add(looking);
+        this.#inFlight.add(looking);
       };
       return setInterval(once, (1_000 * seconds) / speed);
     };
@@ -148,10 +151,10 @@ export class Autoscaler {
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    await Promise.all(this.#underWay);
+    await Promise.all(this.#inFlight);
   }
 
-  /** The ScaledObject's time: `speed` times as fast as the clock. */
+  /** Time of the ScaledObject: `speed` times as fast as the clock. */
   #nowMs(): number {
     return performance.now() * (this.#options?.speed ?? 1);
   }
@@ -198,7 +201,7 @@ export class Autoscaler {
     this.#scaleTo(wanted, metric);
   }
 
-  /** What KEDA says instead of a metric that it could not read so many times in a row. */
+  /** The value that KEDA uses after it could not read the metric several times in a row. */
   #fallbackValue(
     { failureThreshold, replicas: least }: ScaledObject['fallback'],
     { replicas, wantedOf }: { replicas: number; wantedOf: number },

@@ -1,19 +1,19 @@
 import { SconceClient, hasEnded } from '@sconce/client';
 import type { Tensor } from '@sconce/tensor';
 
-/** Something that is asked of the system at some time, ms after the beginning. `steps` is how long the model `slow` takes for a row. */
+/** A request or batch at a time, ms after the start. `steps` decides how long the model `slow` takes for a row. */
 export type TraceEvent =
   | { readonly kind: 'request'; readonly atMs: number; readonly steps: number }
   | { readonly kind: 'batch'; readonly atMs: number; readonly rows: number; readonly steps: number };
 
-/** A stretch of requests that arrive at random, so many a second on average. */
+/** A period in which requests arrive at random, with a mean rate per second. */
 export interface Stretch {
   readonly seconds: number;
   readonly perSecond: number;
   readonly steps: number;
 }
 
-/** Requests of these stretches, one after the other: a Poisson process, the same for the same numbers. */
+/** The requests of these periods, one after the other: a Poisson process. The same random numbers give the same requests. */
 export function requestsOf(stretches: readonly Stretch[], random: () => number): readonly TraceEvent[] {
   const events: TraceEvent[] = [];
   let fromMs = 0;
@@ -26,16 +26,16 @@ export function requestsOf(stretches: readonly Stretch[], random: () => number):
   return events;
 }
 
-/** What became of a request. `waitMs` is all of its time but the run itself. */
+/** The result of a request. `waitMs` is its latency without the run. */
 export interface RequestOutcome {
   readonly atMs: number;
   readonly latencyMs: number;
   readonly waitMs: number;
-  /** The error's code; undefined where it was answered. */
+  /** The error's code; undefined if it was answered. */
   readonly failed?: string;
 }
 
-/** What became of a batch: how often rows came that should come once each, in order. */
+/** The result of a batch: rows that are missing, that came twice, and whether all came in order. */
 export interface BatchOutcome {
   readonly atMs: number;
   readonly seconds: number;
@@ -46,17 +46,17 @@ export interface BatchOutcome {
   readonly inOrder: boolean;
 }
 
-/** What came of a trace. */
-export interface Played {
+/** The results of a load trace. */
+export interface TraceResults {
   readonly requests: readonly RequestOutcome[];
   readonly batches: readonly BatchOutcome[];
 }
 
-/** Sends a trace at its times, whatever became of what was sent before, and waits for all of it. */
-export async function play(
+/** Sends the requests of a trace at their times, without waiting for answers. Then it waits for all answers. */
+export async function playTrace(
   trace: readonly TraceEvent[],
   { url, timeoutMs = 120_000 }: { readonly url: string; readonly timeoutMs?: number },
-): Promise<Played> {
+): Promise<TraceResults> {
   const client = new SconceClient({ url });
   const beganMs = performance.now();
   const requests: Promise<RequestOutcome>[] = [];
@@ -64,13 +64,13 @@ export async function play(
   for (const event of trace.toSorted((a, b) => a.atMs - b.atMs)) {
     const waitMs = beganMs + event.atMs - performance.now();
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
-    if (event.kind === 'request') requests.push(ask(client, event, timeoutMs));
+    if (event.kind === 'request') requests.push(sendRequest(client, event, timeoutMs));
     else batches.push(scoreRows(client, event));
   }
   return { requests: await Promise.all(requests), batches: await Promise.all(batches) };
 }
 
-async function ask(
+async function sendRequest(
   client: SconceClient,
   { atMs, steps }: { readonly atMs: number; readonly steps: number },
   timeoutMs: number,

@@ -16,16 +16,16 @@ import {
   type TorchScriptArchive,
 } from '@sconce/torchscript';
 
-/** A TorchScript archive compiled for one form of call, in ONNX Runtime. */
+/** A TorchScript archive, compiled for one form of call and loaded in ONNX Runtime. */
 export interface CompiledArchive extends AsyncDisposable {
   readonly compiled: CompiledModel;
-  /** Opening the archive and compiling it. */
+  /** Time to open the archive and compile it. */
   readonly compileMs: number;
-  /** One call: arguments flattened in order, outputs flattened in order; state goes from call to call. */
+  /** Runs one call: arguments and outputs in order, with lists flattened. State is kept from call to call. */
   run(args: readonly Tensor[]): Promise<Tensor[]>;
 }
 
-/** Opens and compiles an archive for calls like `example`; `options` for what tensors alone do not say. */
+/** Opens and compiles an archive for calls like `example`. `options` gives the facts that tensors do not show. */
 export async function compileArchive(
   path: string,
   example: readonly Tensor[],
@@ -74,7 +74,10 @@ export async function compileArchive(
   }
 }
 
-/** A Python number is stored as the tensor that PyTorch makes of it (float32, int64, bool); the input may be another type. */
+/**
+ * Converts a tensor to the input's datatype: a Python number is stored as the tensor that PyTorch makes of it (float32,
+ * int64, bool), but the input may have another type.
+ */
 function as(tensor: Tensor | undefined, name: string, datatype: Datatype): Tensor {
   if (tensor === undefined) throw new Error(`the call has no argument for ${name}`);
   if (tensor.datatype === datatype) return { ...tensor, name };

@@ -1,10 +1,10 @@
-// Loaded before a worker (`--import`): kills it with -9 at one point of a batch's life, the first time it gets there.
+// A worker loads this file first (`--import`). It kills the worker with SIGKILL when it reaches one point of a batch.
 // DIE_AT is `<method of BatchRecords>:before` or `:after`.
 import { registerHooks } from 'node:module';
 
 const [method, when] = (process.env.DIE_AT ?? '').split(':');
 
-/** Where the bundle defines the class: esbuild gives it its name there. */
+/** The text in the bundle that defines the class: esbuild sets the class name there. */
 const DEFINITION = '__name(this,"BatchRecords")';
 
 globalThis.dieAt = (BatchRecords) => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { SconceClient, type Batch, type TableRequest } from '@sconce/client';
 
-/** A generator of numbers from 0 (included) to 1 that always gives the same ones for a seed. */
+/** A generator of random numbers in [0, 1). The same seed gives the same numbers. */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -12,7 +12,7 @@ export function seeded(seed: number): () => number {
   };
 }
 
-/** CSV rows for the digits model: an id and 64 pixels, the same for the same seed. */
+/** CSV rows for the digits model: an id and 64 pixels. The same seed gives the same rows. */
 export function digitRows(rows: number, seed = 1): Uint8Array<ArrayBuffer> {
   const random = seeded(seed);
   const lines = [`id,${Array.from({ length: 64 }, (_, pixel) => `p${pixel}`).join(',')}`];
@@ -23,7 +23,7 @@ export function digitRows(rows: number, seed = 1): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.from(`${lines.join('\n')}\n`));
 }
 
-/** How the digits model scores such rows. */
+/** The batch request for such rows. */
 export const DIGITS_TABLE: TableRequest = {
   model: 'digits',
   format: 'csv',
@@ -32,7 +32,7 @@ export const DIGITS_TABLE: TableRequest = {
   output_format: 'jsonl',
 };
 
-/** Scores a dataset and waits for its end. */
+/** Scores a dataset as a batch and waits until it has ended. */
 export async function scoreAll(
   url: string,
   request: TableRequest,
@@ -44,7 +44,7 @@ export async function scoreAll(
   return client.batches.wait(id);
 }
 
-/** The bytes of a stream. */
+/** All bytes of a stream. */
 export async function bytesOf(stream: ReadableStream<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of stream) chunks.push(chunk);

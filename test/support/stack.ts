@@ -6,18 +6,18 @@ import { startOtlpCollector, type OtlpCollector } from '@sconce/trace-view';
 import { atEndOfFile, eventually, fixturePath, temporaryFolder, type FixtureModel } from '@sconce/testing';
 import { startProduct, type ReadyMessage } from './product-process.ts';
 
-/** Past the product's own grace period of 25 s: a process that uses it up still drains. */
+/** Longer than the product's grace period of 25 s, so that a process may use all of it. */
 const STOP_MS = 40_000;
 
-/** One process of the product, as built. */
+/** One process of the product, from the build. */
 export interface Process {
   readonly pid: number;
   readonly child: ChildProcess;
-  /** What it sent when it was up. */
+  /** The message that it sent when it was ready. */
   readonly ready: ReadyMessage;
   /** Resolves when it has ended, with the exit code. */
   readonly exited: Promise<number | null>;
-  /** SIGTERM; answers the exit code. */
+  /** Sends SIGTERM. Returns the exit code. */
   stop(): Promise<number | null>;
 }
 
@@ -31,9 +31,9 @@ export interface Stack {
   /** Folder of the blob store. */
   readonly data: string;
   startWorker(env?: Record<string, string>, execArgv?: readonly string[]): Promise<Process>;
-  /** Starts a further API, on a port of its own. */
+  /** Starts another API on another port. */
   startApi(env?: Record<string, string>): Promise<Process>;
-  /** Kills the API with -9 and starts it again on the same port. */
+  /** Kills the API with SIGKILL and starts it again on the same port. */
   restartApi(): Promise<void>;
   /** Pushes a model file and waits until it is ready. */
   pushFile(path: string, name: string): Promise<void>;
@@ -42,7 +42,7 @@ export interface Stack {
   fetch(path: string, init?: RequestInit): Promise<Response>;
 }
 
-/** Starts the system; everything is stopped at the end of the spec file, and a process that does not drain fails it. */
+/** Starts the system. It is stopped at the end of the spec file; a process that does not drain fails the file. */
 export async function startStack(
   options: { workers?: number; env?: Record<string, string>; appendOnly?: boolean } = {},
 ): Promise<Stack> {
@@ -108,7 +108,7 @@ async function pushFile(
       const { status, error } = (await (await request(path)).json()) as { status: string; error?: unknown };
       if (status !== 'ready') throw new Error(`${name} is ${status} ${JSON.stringify(error ?? '')}`);
     },
-    // A registration runs at the lowest priority: beside others' work it may take long.
+    // A registration runs at the lowest priority, so it may take long on a busy machine.
     { timeoutMs: 60_000 },
   );
 }
@@ -118,21 +118,16 @@ async function startProcess(
   env: Record<string, string>,
   execArgv: readonly string[] = [],
 ): Promise<Process> {
-  const { child, ready, exited } = startProduct(app, env, execArgv);
+  const started = startProduct(app, env, execArgv);
+  const { child, ready, exited } = started;
   let stopping: Promise<number | null> | undefined;
-  const stop = async (): Promise<number | null> => {
-    child.kill('SIGTERM');
-    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
-    const code = await exited;
-    clearTimeout(timer);
-    return code;
-  };
+  const stop = (): Promise<number | null> => (stopping ??= started.stop(STOP_MS));
   atEndOfFile(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
-    const code = await (stopping ??= stop());
+    const code = await stop();
     if (code !== 0) throw new Error(`the ${app} did not drain: exit code ${code}`);
   });
-  return { pid: child.pid ?? 0, child, ready: await ready, exited, stop: () => (stopping ??= stop()) };
+  return { pid: child.pid ?? 0, child, ready: await ready, exited, stop };
 }
 
 /** Body of a JSON infer request for the `affine` fixture. */
