@@ -10,10 +10,10 @@ describe('bfloat16', () => {
     [Infinity, 0x7f80],
     [-Infinity, 0xff80],
     [NaN, 0x7fc0],
-    // 1 + 2^-8 is half way between 1 and 1 + 2^-7: to even, down; 1 + 3·2^-8 to even, up
+    // 1 + 2^-8 is half way between 1 and 1 + 2^-7 and rounds down to even. 1 + 3·2^-8 rounds up to even.
     [1 + 2 ** -8, 0x3f80],
     [1 + 3 * 2 ** -8, 0x3f82],
-    // just beyond half way, by less than a float32 can tell: rounding through float32 would lose it
+    // These values differ from half way by less than a float32 can hold, so rounding through float32 would be wrong.
     [1 + 2 ** -8 + 2 ** -40, 0x3f81],
     [1 + 3 * 2 ** -8 - 2 ** -40, 0x3f81],
     [-(1 + 2 ** -8 + 2 ** -40), 0xbf81],
@@ -25,7 +25,7 @@ describe('bfloat16', () => {
     expect(toBfloat16Bits(value)).toBe(word);
   });
 
-  it('gives every bit pattern but NaN back', () => {
+  it('gives every bit pattern except NaN back', () => {
     for (let word = 0; word < 0x10000; word++) {
       const value = fromBfloat16Bits(word);
       if (!Number.isNaN(value)) expect(toBfloat16Bits(value)).toBe(word);

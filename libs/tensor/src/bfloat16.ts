@@ -2,8 +2,8 @@ const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 
 /**
- * Rounds a number to bfloat16 (the upper half of a float32), to nearest, ties to even; returns its 16 bits.
- * NaN becomes the quiet NaN; what is too large becomes infinity.
+ * Rounds a number to the nearest bfloat16 (the upper half of a float32), ties to even. Returns its 16 bits.
+ * NaN becomes the quiet NaN, and numbers beyond the range become infinity.
  */
 export function toBfloat16Bits(value: number): number {
   if (Number.isNaN(value)) return 0x7fc0;
@@ -11,15 +11,15 @@ export function toBfloat16Bits(value: number): number {
   float[0] = rounded;
   let word = bits[0] ?? 0;
   if (rounded !== value) {
-    // Rounding first to float32 and then to bfloat16 can miss a tie. So the step in between rounds to odd: cut towards
-    // zero and mark the cut with the last bit, which makes the second rounding see that the value was not exact.
+    // Two roundings, first to float32 and then to bfloat16, can decide a tie wrongly. So the first one rounds to odd:
+    // it truncates towards zero and sets the last bit, which tells the second rounding that the value was not exact.
     if (Math.abs(rounded) > Math.abs(value)) word -= 1;
     word = (word | 1) >>> 0;
   }
   return (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
 }
 
-/** The number that 16 bits of bfloat16 stand for; exact. */
+/** The exact value of a bfloat16, given by its 16 bits. */
 export function fromBfloat16Bits(word: number): number {
   bits[0] = word << 16;
   return float[0] ?? 0;

@@ -1,13 +1,14 @@
 import type { Tensor } from './datatype.ts';
 import { byteLength, elementCount } from './shape.ts';
-import { describe, tensorError } from './tensor-error.ts';
+import { describeValue, tensorError } from './tensor-error.ts';
 
 const PREFIX_BYTES = 4;
 const MAX_ELEMENT_BYTES = 2 ** 32 - 1;
 
 /**
- * Byte offset at which element `count` ends, scanning length prefixes from `from`. Throws 'invalid_tensor' where a
- * prefix or an element reaches past the end. Its work is bounded by the data, whatever `count` claims.
+ * Byte offset of the end of `count` elements that start at byte `from`. Reads the length prefixes one after another.
+ * Throws 'invalid_tensor' if a prefix or an element reaches past the end of the data. The time is bounded by the length
+ * of the data, however large `count` is.
  */
 export function skipElements(data: Uint8Array, options: { name: string; from: number; count: number }): number {
   const { name, from, count } = options;
@@ -32,8 +33,8 @@ export function skipElements(data: Uint8Array, options: { name: string; from: nu
 }
 
 /**
- * The elements of a BYTES tensor, row-major, as views into its data (no copy). Throws 'invalid_tensor' for another
- * datatype, and where the data do not hold exactly product(shape) elements.
+ * The elements of a BYTES tensor in row-major order, as views into its data (no copy). Throws 'invalid_tensor' for
+ * another datatype, and if the data does not hold exactly product(shape) elements.
  */
 export function bytesElements(tensor: Tensor): Uint8Array[] {
   if (tensor.datatype !== 'BYTES') throw tensorError(tensor.name, `has datatype ${tensor.datatype}; expected BYTES`);
@@ -48,7 +49,7 @@ export function bytesElements(tensor: Tensor): Uint8Array[] {
   return elements;
 }
 
-/** The data of a BYTES tensor with these elements; strings as UTF-8. */
+/** The data of a BYTES tensor with these elements. Strings are encoded as UTF-8. */
 export function encodeBytes(elements: readonly (string | Uint8Array)[]): Uint8Array {
   let total = 0;
   for (const element of elements) {
@@ -73,8 +74,8 @@ export function encodeBytes(elements: readonly (string | Uint8Array)[]): Uint8Ar
 }
 
 /**
- * Proves that a tensor's data are what its datatype and shape say: the length, for BYTES every prefix, for BOOL that
- * every byte is 0 or 1 (native code may take any other value for either). Throws 'invalid_tensor'.
+ * Checks that the data of a tensor matches its datatype and shape. Throws 'invalid_tensor' if the length is wrong, if a
+ * length prefix of BYTES is wrong, or if a byte of BOOL is not 0 or 1 (native code would read it as either).
  */
 export function checkTensor(tensor: Tensor): void {
   const { name, datatype, shape, data } = tensor;
@@ -95,7 +96,7 @@ export function checkTensor(tensor: Tensor): void {
   }
   if (datatype === 'BOOL') {
     const wrong = data.findIndex((byte) => byte > 1);
-    if (wrong >= 0) throw tensorError(name, `BOOL byte ${wrong} is ${describe(data[wrong])}; expected 0 or 1`);
+    if (wrong >= 0) throw tensorError(name, `BOOL byte ${wrong} is ${describeValue(data[wrong])}; expected 0 or 1`);
   }
 }
 

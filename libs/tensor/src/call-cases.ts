@@ -1,10 +1,10 @@
 import { SconceError } from '@sconce/errors';
 import type { Tensor } from './datatype.ts';
 
-/** One call of a model, with the outputs it is expected to give. */
+/** One call of a model with its expected outputs. */
 export interface CallCase {
   readonly call: number;
-  /** The arguments in order, lists, tuples and dicts spread. */
+  /** The arguments in order. Lists, tuples and dicts are flattened. */
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly Tensor[];
 }
@@ -13,10 +13,10 @@ const NAME = /^(\d{1,9})\.(in|out)\.(\d{1,9})$/;
 const HINT = 'Name each call’s arguments k.in.0, k.in.1, … and its outputs k.out.0, …; k counts calls from 0.';
 
 /**
- * The calls of a cases file, in order: `k.in.i` the arguments of call k, flattened in order, `k.out.j` its outputs. Tensors of
- * other names are left alone.
+ * The calls of a cases file, in order. Tensors `k.in.i` are the arguments of call k, flattened in order; `k.out.j` are its
+ * outputs. Tensors with other names are ignored.
  *
- * @throws SconceError `invalid_request` where there are none or one is not whole.
+ * @throws SconceError `invalid_request` if the file has no calls, or if an argument or output of a call is missing.
  */
 export function casesOf(tensors: ReadonlyMap<string, Tensor>): CallCase[] {
   const calls = new Map<number, Record<'in' | 'out', Map<number, Tensor>>>();
@@ -28,7 +28,7 @@ export function casesOf(tensors: ReadonlyMap<string, Tensor>): CallCase[] {
     entry[side as 'in' | 'out'].set(Number(index), tensor);
   }
   if (calls.size === 0)
-    throw new SconceError('invalid_request', 'The cases file holds no calls.', { details: { hint: HINT } });
+    throw new SconceError('invalid_request', 'The cases file has no calls.', { details: { hint: HINT } });
   return [...calls]
     .sort(([a], [b]) => a - b)
     .map(([call, entry]) => {
@@ -44,7 +44,9 @@ function inOrder(tensors: ReadonlyMap<number, Tensor>, prefix: string): Tensor[]
   return Array.from({ length: tensors.size }, (_, i) => {
     const tensor = tensors.get(i);
     if (tensor === undefined)
-      throw new SconceError('invalid_request', `The cases file misses ${prefix}.${i}.`, { details: { hint: HINT } });
+      throw new SconceError('invalid_request', `The cases file has no tensor ${prefix}.${i}.`, {
+        details: { hint: HINT },
+      });
     return tensor;
   });
 }

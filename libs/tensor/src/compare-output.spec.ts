@@ -30,19 +30,19 @@ describe('compareOutput', () => {
     ['infinity for a large number', floats(3e38), floats(Infinity), 1],
     ['a number for infinity', floats(Infinity), floats(3e38), 1],
     ['-0 for 0', floats(0), floats(-0), 0],
-    ['ints to the last digit', ints(2n ** 60n), ints(2n ** 60n + 1n), 1],
+    ['integers that differ in the last digit', ints(2n ** 60n), ints(2n ** 60n + 1n), 1],
     ['equal ints', ints(-5n, 2n ** 62n), ints(-5n, 2n ** 62n), 0],
     ['bools', tensor('BOOL', Uint8Array.of(1, 0)), tensor('BOOL', Uint8Array.of(1, 1)), 1],
     ['float16 one bit off', halves('FP16', 0x3c00), halves('FP16', 0x3c01), 0],
     ['float16 far off', halves('FP16', 0x3c00), halves('FP16', 0x3c10), 1],
     ['bfloat16 as float32', halves('BF16', 0x3f80), floats(1.01), 0],
     ['bfloat16 far off', halves('BF16', 0x3f80), floats(1.1), 1],
-    ['nothing', floats(), floats(), 0],
+    ['empty tensors', floats(), floats(), 0],
   ])('%s', (_, expected, actual, off) => {
     expect(compareOutput(0, expected, actual, TOLERANCE)).toMatchObject({ off, ok: off === 0 });
   });
 
-  it('measures errors absolutely, relatively, and against the spread', () => {
+  it('measures absolute and relative errors, and errors relative to the spread', () => {
     const report = compareOutput(3, floats(0, 2, 10), floats(0.5, 2.5, 10), TOLERANCE);
     expect(report).toEqual({
       call: 3,
@@ -65,11 +65,11 @@ describe('compareOutput', () => {
     [floats(1, 2), tensor('FP32', Float32Array.of(1, 2), [2, 1]), 'is FP32[2,1], expected FP32[2]'],
     [floats(1), ints(1n), 'is INT64[1], expected FP32[1]'],
     [ints(1n), floats(1), 'is FP32[1], expected INT64[1]'],
-  ])('another shape or dtype is off, whatever the numbers', (expected, actual, reason) => {
+  ])('reports another shape or datatype as a failure, whatever the numbers are', (expected, actual, reason) => {
     expect(compareOutput(0, expected, actual, { rtol: 1e9, atol: 1e9 })).toMatchObject({ ok: false, reason });
   });
 
-  it('the widest tolerance does not forgive NaN', () => {
+  it('does not accept NaN with any tolerance', () => {
     expect(compareOutput(0, floats(1), floats(NaN), { rtol: 1e9, atol: 1e9 }).ok).toBe(false);
   });
 });

@@ -24,7 +24,7 @@ function withHeader(change: (text: string) => string): Buffer {
 }
 
 describe('frame', () => {
-  it('brings meta and tensors back, as aligned views of the frame', () => {
+  it('gives meta and tensors back, as aligned views of the frame', () => {
     const bytes = frame();
     const back = decodeFrame(bytes);
     expect(back.meta).toEqual({ job: 7 });
@@ -40,21 +40,21 @@ describe('frame', () => {
     expect(viewOf({ ...second, datatype: 'FP64' }).buffer).toBe(bytes.buffer);
   });
 
-  it('comes in pieces too, with the tensors’ own memory among them', () => {
+  it('can be encoded as pieces that contain the memory of the tensors', () => {
     const { pieces, byteLength } = framePieces({ meta: { job: 7 }, tensors });
     expect(Buffer.concat(pieces)).toEqual(frame());
     expect(byteLength).toBe(frame().length);
     for (const { data } of tensors) expect(pieces.some((piece) => piece === data)).toBe(true);
   });
 
-  it('crosses shared memory and carries no tensors at all', () => {
+  it('may have no tensors and may be in shared memory', () => {
     const small = encodeFrame({ meta: null, tensors: [] });
     const shared = new Uint8Array(new SharedArrayBuffer(small.length));
     shared.set(small);
     expect(decodeFrame(shared)).toEqual({ meta: null, tensors: [] });
   });
 
-  it('is refused at every length but its own', () => {
+  it('is refused at every wrong length', () => {
     const bytes = frame();
     for (let length = 0; length < bytes.length; length++) {
       expect(() => decodeFrame(bytes.subarray(0, length))).toThrow(expect.objectContaining({ code: 'internal' }));
@@ -63,7 +63,7 @@ describe('frame', () => {
   });
 
   it.each<[string, () => Uint8Array, RegExp]>([
-    ['another magic', () => Buffer.from(frame().fill('X', 0, 1)), /begins with 58434e46; expected 53434e46/],
+    ['another magic', () => Buffer.from(frame().fill('X', 0, 1)), /starts with 58434e46; expected 53434e46/],
     ['another version', () => Buffer.from(frame().fill(2, 4, 5)), /has version 2; expected 1/],
     ['a header beyond the end', () => Buffer.from(frame().fill(255, 8, 12)), /its header ends at 4294967307/],
     ['a header that is not JSON', () => withHeader((text) => text.slice(1)), /not JSON/],
@@ -71,16 +71,20 @@ describe('frame', () => {
     ['null', () => withHeader(() => 'null'), /without a list of tensors/],
     ['an unknown datatype', () => withHeader((text) => text.replace('FP64', 'FP65')), /tensor 1 is not/],
     ['a size too large', () => withHeader((text) => text.replace('"bytes":16', '"bytes":17')), /tensor 1 ends at/],
-    ['a size that is not the shape’s', () => withHeader((text) => text.replace('[2]', '[3]')), /expected 24/],
+    ['a size that contradicts the shape', () => withHeader((text) => text.replace('[2]', '[3]')), /expected 24/],
     ['a negative size', () => withHeader((text) => text.replace('"bytes":16', '"bytes":-8')), /tensor 1 is not/],
-    ['an absurd shape', () => withHeader((text) => text.replace('[2]', '[1e15,1e15]')), /elements; expected at most/],
-    ['BYTES of another count', () => withHeader((text) => text.replace('[1]', '[2]')), /expected 2 elements/],
+    ['a huge shape', () => withHeader((text) => text.replace('[2]', '[1e15,1e15]')), /elements; expected at most/],
+    [
+      'BYTES with another number of elements',
+      () => withHeader((text) => text.replace('[1]', '[2]')),
+      /expected 2 elements/,
+    ],
   ])('is refused with %s', (_, bytes, message) => {
     expect(() => decodeFrame(bytes())).toThrow(message);
     expect(() => decodeFrame(bytes())).toThrow(expect.objectContaining({ code: 'internal' }));
   });
 
-  it('is not written from what it could not give back', () => {
+  it('is not written with values that it could not give back', () => {
     expect(() => encodeFrame({ meta: 1n, tensors: [] })).toThrow(/meta is not a JSON value/);
     expect(() => encodeFrame({ meta: 1, tensors: [{ ...(tensors[1] as Tensor), shape: [3] }] })).toThrow(/expected 24/);
   });

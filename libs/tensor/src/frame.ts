@@ -8,7 +8,7 @@ import { isDatatype, type Tensor, type TensorSpec } from './datatype.ts';
  *   4  u32      version, 1
  *   8  u32      bytes of the header
  *  12  header   UTF-8 JSON {meta, tensors: [{name, datatype, shape, bytes}]}
- *      tensors  each at the next multiple of 8 from the start of the frame; the frame ends with the last one
+ *      tensors  each starts at the next multiple of 8 from the start of the frame; the frame ends with the last tensor
  */
 const MAGIC = Buffer.from('SCNF', 'latin1');
 const VERSION = 1;
@@ -16,7 +16,7 @@ const PREFIX_BYTES = 12;
 const ALIGNMENT = 8;
 const ZEROS = new Uint8Array(ALIGNMENT);
 
-/** What a frame carries: a JSON value of the caller's and tensors. */
+/** The content of a frame: tensors, and a JSON value of the caller. */
 export interface Frame {
   readonly meta: unknown;
   readonly tensors: readonly Tensor[];
@@ -27,9 +27,9 @@ interface FrameTensor extends TensorSpec {
 }
 
 /**
- * Packs tensors and a JSON value into one buffer: the form in which they cross Redis and threads. Copies the data; the
- * frame starts at an 8-byte boundary of fresh memory, so a reader's views need no copy. Throws 'invalid_tensor' for a
- * tensor whose data do not fit its shape, 'internal' for a `meta` that JSON cannot carry.
+ * Packs tensors and a JSON value into one buffer, which can be sent through Redis or to a thread. Copies the data. The
+ * buffer is new memory that starts at an 8-byte boundary, so typed views of its tensors need no copy. Throws
+ * 'invalid_tensor' if the data of a tensor does not match its shape, 'internal' if JSON cannot hold `meta`.
  */
 export function encodeFrame(frame: Frame): Buffer {
   const { pieces, byteLength } = framePieces(frame);
@@ -42,7 +42,10 @@ export function encodeFrame(frame: Frame): Buffer {
   return bytes;
 }
 
-/** The bytes of a frame as they follow each other; the tensors' own memory is among them, not a copy. Throws as `encodeFrame`. */
+/**
+ * The bytes of a frame as a list of pieces in order. The data of the tensors is not copied: the pieces contain their own
+ * memory. Throws as `encodeFrame` does.
+ */
 export function framePieces(frame: Frame): { readonly pieces: readonly Uint8Array[]; readonly byteLength: number } {
   const tensors = frame.tensors.map((tensor): FrameTensor => {
     checkTensor(tensor);
@@ -67,38 +70,39 @@ export function framePieces(frame: Frame): { readonly pieces: readonly Uint8Arra
 }
 
 /**
- * Unpacks a frame; the tensors' data are views into `bytes`. Frames are our own, so one that is truncated, of another
- * version or not true to its header is our fault: 'internal', with what was expected and found.
+ * Unpacks a frame. The data of the tensors are views into `bytes`. Only Sconce writes frames, so a frame that is
+ * truncated, has another version or contradicts its header throws 'internal', with the expected and the found value.
  */
 export function decodeFrame(bytes: Uint8Array): { meta: unknown; tensors: Tensor[] } {
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (frame.length < PREFIX_BYTES) throw bad(`has ${frame.length} bytes; expected at least ${PREFIX_BYTES}`);
+  if (frame.length < PREFIX_BYTES) throw frameError(`has ${frame.length} bytes; expected at least ${PREFIX_BYTES}`);
   if (!frame.subarray(0, 4).equals(MAGIC))
-    throw bad(`begins with ${frame.toString('hex', 0, 4)}; expected ${MAGIC.toString('hex')}`);
+    throw frameError(`starts with ${frame.toString('hex', 0, 4)}; expected ${MAGIC.toString('hex')}`);
   const version = frame.readUInt32LE(4);
   if (version !== VERSION)
-    throw bad(`has version ${version}; expected ${VERSION}: are all processes of the same release?`);
+    throw frameError(`has version ${version}; expected ${VERSION}: are all processes of the same release?`);
   const headerEnd = PREFIX_BYTES + frame.readUInt32LE(8);
-  if (headerEnd > frame.length) throw bad(`has ${frame.length} bytes; its header ends at ${headerEnd}`);
+  if (headerEnd > frame.length) throw frameError(`has ${frame.length} bytes; its header ends at ${headerEnd}`);
 
   const header = parse(frame.toString('utf8', PREFIX_BYTES, headerEnd)) as { meta?: unknown; tensors?: unknown } | null;
-  if (!Array.isArray(header?.tensors)) throw bad('has a header without a list of tensors');
+  if (!Array.isArray(header?.tensors)) throw frameError('has a header without a list of tensors');
   let offset = headerEnd;
   const tensors = header.tensors.map((entry: unknown, index): Tensor => {
-    if (!isFrameTensor(entry)) throw bad(`has a header whose tensor ${index} is not {name, datatype, shape, bytes}`);
+    if (!isFrameTensor(entry))
+      throw frameError(`has a header whose tensor ${index} is not {name, datatype, shape, bytes}`);
     const start = align(offset);
     offset = start + entry.bytes;
-    if (offset > bytes.length) throw bad(`has ${bytes.length} bytes; tensor ${index} ends at ${offset}`);
+    if (offset > bytes.length) throw frameError(`has ${bytes.length} bytes; tensor ${index} ends at ${offset}`);
     const { name, datatype, shape } = entry;
     const tensor = { name, datatype, shape, data: bytes.subarray(start, offset) };
     try {
       checkTensor(tensor);
     } catch (error) {
-      throw bad(toSconceError(error).message, error);
+      throw frameError(toSconceError(error).message, error);
     }
     return tensor;
   });
-  if (offset !== bytes.length) throw bad(`has ${bytes.length} bytes; its last tensor ends at ${offset}`);
+  if (offset !== bytes.length) throw frameError(`has ${bytes.length} bytes; its last tensor ends at ${offset}`);
   return { meta: header.meta, tensors };
 }
 
@@ -123,7 +127,7 @@ function stringify(header: unknown): string {
   try {
     return JSON.stringify(header);
   } catch (error) {
-    throw bad('cannot be written: its meta is not a JSON value', error);
+    throw frameError('cannot be written: its meta is not a JSON value', error);
   }
 }
 
@@ -131,10 +135,10 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw bad('has a header that is not JSON', error);
+    throw frameError('has a header that is not JSON', error);
   }
 }
 
-function bad(message: string, cause?: unknown): SconceError {
+function frameError(message: string, cause?: unknown): SconceError {
   return new SconceError('internal', `internal frame ${message}`, { cause });
 }

@@ -30,7 +30,7 @@ export { classify } from './oip-classification.ts';
 export { decodeSafetensors, encodeSafetensors } from './safetensors.ts';
 export { casesOf, type CallCase } from './call-cases.ts';
 export { bindCall, callOf, checkNames, isPartOf, type InputSpec, type ModelCall } from './model-call.ts';
-export { compareOutput, offReport, type OutputReport, type Tolerance } from './compare-output.ts';
+export { compareOutput, failedReport, type OutputReport, type Tolerance } from './compare-output.ts';
 export type { OipBody } from './oip-body.ts';
 export { encodeInferResponse, type InferResponse } from './oip-response.ts';
 export { decodeInferResponse, encodeInferRequest, type InferAnswer, type InferCall } from './oip-client.ts';

@@ -6,7 +6,7 @@ import { allocateView, bytesOf } from './typed-view.ts';
 
 type Leaves = readonly (readonly unknown[])[];
 
-/** What each datatype takes as a JSON element, as error messages say it. */
+/** The JSON elements that each datatype accepts, as error messages describe them. */
 export const ELEMENT_TEXT: Readonly<Record<Datatype, string>> = {
   BOOL: 'true or false',
   UINT8: 'whole numbers from 0 to 255',
@@ -25,9 +25,9 @@ export const ELEMENT_TEXT: Readonly<Record<Datatype, string>> = {
 };
 
 /**
- * A tensor's data from arrays of JSON elements, in order, that hold `count` elements together. Returns the flat index
- * of the first element that the datatype cannot hold, if there is one. Plain loops without closures: a request may
- * have millions of elements.
+ * Converts arrays of JSON elements, which together hold `count` elements in order, to the data of a tensor. If the
+ * datatype cannot hold an element, returns the flat index of the first such element instead. The functions below are
+ * plain loops without closures, because a request may have millions of elements.
  */
 export function writeElements(
   datatype: Datatype,
@@ -99,7 +99,7 @@ function writeLongIntegers(
   out: BigInt64Array | BigUint64Array,
   [min, max]: readonly [bigint, bigint],
 ): number {
-  // A safe integer goes in as two 32-bit halves: a bigint for each would cost an allocation.
+  // A safe integer is written as two 32-bit halves. A bigint for each element would cost an allocation.
   const halves = new Uint32Array(out.buffer, out.byteOffset, out.length * 2);
   const signed = min < 0n;
   let at = 0;
@@ -107,7 +107,7 @@ function writeLongIntegers(
     for (let index = 0; index < leaf.length; index++, at++) {
       const value = leaf[index];
       if (typeof value === 'number') {
-        // A number above 2^53 here was written with a point or an exponent: its exact value is not known.
+        // A number above 2^53 was written with a point or an exponent here, so its exact value is not known.
         if (!Number.isSafeInteger(value) || (value < 0 && !signed)) return at;
         halves[at * 2] = value >>> 0;
         halves[at * 2 + 1] = Math.floor(value / 2 ** 32);
@@ -139,7 +139,7 @@ function writeBfloats(leaves: Leaves, out: Uint16Array, nonFinite: NonFinite): n
     for (let index = 0; index < leaf.length; index++, at++) {
       const value = leaf[index];
       const word = toBfloat16Bits(typeof value === 'number' ? value : toNumber(value));
-      // All exponent bits set: NaN or infinity.
+      // All exponent bits are set: the value is NaN or infinite.
       if ((word & 0x7f80) === 0x7f80 && !isAllowed(value, nonFinite)) return at;
       out[at] = word;
     }
@@ -147,12 +147,12 @@ function writeBfloats(leaves: Leaves, out: Uint16Array, nonFinite: NonFinite): n
   return -1;
 }
 
-/** What is not a JSON number: a long integer, or the null of a NaN. NaN stands for what is wrong. */
+/** Converts an element that is not a JSON number: a bigint to its number, null and everything else to NaN. */
 function toNumber(value: unknown): number {
   return typeof value === 'bigint' ? Number(value) : NaN;
 }
 
-/** Whether an element that became NaN or infinite was so before: not a value that overflowed the datatype. */
+/** Tells whether an element that became NaN or infinite stands for that value. If not, it overflowed the datatype. */
 function isAllowed(value: unknown, nonFinite: NonFinite): boolean {
   return nonFinite === 'allow' && (value === null || (typeof value === 'number' && !Number.isFinite(value)));
 }
@@ -173,7 +173,7 @@ function writeStrings(leaves: Leaves): Uint8Array | number {
   const elements: string[] = [];
   for (const leaf of leaves) {
     for (const value of leaf) {
-      // A lone surrogate has no UTF-8: it would silently become another character.
+      // A lone surrogate has no UTF-8 form. Encoding would replace it by another character without an error.
       if (typeof value !== 'string' || !value.isWellFormed()) return elements.length;
       elements.push(value);
     }

@@ -29,11 +29,11 @@ describe('findJsonError', () => {
     expect(findJsonError(text)).toBe(position);
   });
 
-  it('finds none in what JSON.parse takes', () => {
+  it('finds no error in text that JSON.parse accepts', () => {
     fc.assert(fc.property(fc.json(), (text) => findJsonError(text) === text.length));
   });
 
-  it('finds one in what JSON.parse refuses, and does not overflow', () => {
+  it('finds an error in text that JSON.parse refuses, and does not overflow the stack', () => {
     const mutated = fc.tuple(fc.json(), fc.nat(), fc.constantFrom('', ',', '"', '[', '}', '-', '0', '\\', 'e', ':'));
     fc.assert(
       fc.property(mutated, ([json, at, insert]) => {
@@ -43,7 +43,7 @@ describe('findJsonError', () => {
           JSON.parse(text);
         } catch {
           const position = findJsonError(text);
-          // What is before the position is right: with it kept and all after it cut, the error is at the end or later.
+          // The text before the position is valid so far, so in this text alone the error is at its end.
           expect(findJsonError(text.slice(0, position))).toBe(position);
         }
       }),

@@ -1,7 +1,7 @@
 /**
- * Position (in UTF-16 units) of the first character that cannot continue a JSON text; the text's length where it ends
- * too early. For text that JSON.parse has refused: its own messages do not always say where. Linear, and without
- * recursion, so no input makes it overflow.
+ * Position (in UTF-16 units) of the first character that cannot continue a JSON text, or the text's length if the text
+ * ends too early. For text that JSON.parse has refused, because its messages do not always have a position. Takes linear
+ * time and does not recurse, so no input overflows the stack.
  */
 export function findJsonError(text: string): number {
   const closers: string[] = [];
@@ -42,7 +42,7 @@ export function findJsonError(text: string): number {
   return text.length;
 }
 
-/** Where a token ended, or where it went wrong. */
+/** The end of a token, or the position of the first wrong character in it. */
 interface Scan {
   readonly at: number;
   readonly complete: boolean;

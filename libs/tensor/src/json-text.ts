@@ -3,24 +3,24 @@ import { SconceError } from '@sconce/errors';
 import { findJsonError } from './json-error.ts';
 import { quote, requestError } from './tensor-error.ts';
 
-/** An integer of 16 or more digits standing as a value: only these can lose precision as a double. */
+/** An integer of 16 or more digits as a value. Only such integers can lose precision as a double. */
 const LONG_INTEGER = /[[,:\s]-?\d{16,}(?![\d.eE])/;
-/** Digits of the largest 64-bit integers. What is longer fits no datatype, so it stays an (inexact) number. */
+/** Characters of the longest 64-bit integers. A longer integer fits no datatype, so it stays an (inexact) number. */
 const MAX_INTEGER_CHARS = 20;
-/** Most levels of nesting in a field that the protocol does not know. */
+/** The largest number of nested levels in a field that the protocol does not define. */
 const MAX_DEPTH = 64;
 
 type SourceReviver = (this: unknown, key: string, value: unknown, context: { readonly source?: string }) => unknown;
-// Node passes the source text of primitives to revivers; TypeScript's library does not declare it yet.
+// Node passes the source text of primitives to revivers. TypeScript does not declare this parameter yet.
 const parseWithSource = JSON.parse as (text: string, reviver: SourceReviver) => unknown;
 
 /**
- * Parses a JSON body. Integers above 2^53 that stand in an array, or as a tensor's scalar `data`, come as bigint, so
- * that INT64 and UINT64 lose nothing; the slower parse that this takes runs only when the text has such an integer.
+ * Parses a JSON body. Integers above 2^53 inside an array, or as the scalar `data` of a tensor, become bigint, so INT64
+ * and UINT64 stay exact. This needs a slower parser, which runs only if the text has such an integer.
  *
- * Throws 'invalid_request' for invalid UTF-8, for text that is not JSON (with the position, the tensor being read, and,
- * where the text is NaN or Infinity, what to do), and for nesting too deep to read; 'payload_too_large' for a body
- * longer than a JavaScript string can be.
+ * Throws 'invalid_request' for invalid UTF-8, for text that is not JSON, and for nesting that is too deep. For text that
+ * is not JSON the message has the position and the name of the tensor, and for NaN and Infinity it says what to do.
+ * Throws 'payload_too_large' for a body longer than the longest JavaScript string.
  */
 export function parseJson(bytes: Uint8Array): unknown {
   if (bytes.length > constants.MAX_STRING_LENGTH) {
@@ -29,19 +29,19 @@ export function parseJson(bytes: Uint8Array): unknown {
       `JSON has ${bytes.length} bytes; expected at most ${constants.MAX_STRING_LENGTH}: send tensors as binary`,
     );
   }
-  if (!isUtf8(bytes)) throw requestError('body', 'body is not valid UTF-8, which JSON must be');
+  if (!isUtf8(bytes)) throw requestError('body', 'body is not valid UTF-8; expected JSON in UTF-8');
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   try {
     return LONG_INTEGER.test(text) ? parseWithSource(text, reviveLongInteger) : JSON.parse(text);
   } catch (error) {
-    if (error instanceof SyntaxError) throw explain(text, error);
+    if (error instanceof SyntaxError) throw syntaxError(text, error);
     throw new SconceError('invalid_request', 'body is JSON that is nested too deeply to read', { cause: error });
   }
 }
 
 /**
- * The value with every bigint that `parseJson` left in it as an (inexact) number, as plain JSON would have read it.
- * Throws 'invalid_request', with `param`, for nesting beyond MAX_DEPTH: for what comes from outside and is kept.
+ * A copy of a value of `parseJson` in which every bigint has become an (inexact) number, as JSON.parse returns it.
+ * Throws 'invalid_request' with `param` for more than MAX_DEPTH nested levels, so that it can be stored safely.
  */
 export function withoutBigints(value: unknown, param: string, depth = 0): unknown {
   if (typeof value === 'bigint') return Number(value);
@@ -61,7 +61,7 @@ function reviveLongInteger(this: unknown, key: string, value: unknown, context: 
   return source !== undefined && source.length <= MAX_INTEGER_CHARS && /^-?\d+$/.test(source) ? BigInt(source) : value;
 }
 
-function explain(text: string, cause: SyntaxError): SconceError {
+function syntaxError(text: string, cause: SyntaxError): SconceError {
   const position = findJsonError(text);
   const name = nameBefore(text, position);
   const where = `position ${position}${name === undefined ? '' : `, while reading tensor ${quote(name)}`}`;
@@ -81,7 +81,7 @@ function explain(text: string, cause: SyntaxError): SconceError {
   });
 }
 
-/** The value of the nearest `"name"` before a position: as good a guess as broken text allows. */
+/** The value of the nearest `"name"` before a position. In broken text this is a guess. */
 function nameBefore(text: string, position: number): string | undefined {
   const start = text.lastIndexOf('"name"', position);
   if (start < 0) return undefined;

@@ -57,12 +57,12 @@ describe('bindCall', () => {
     expect(bindCall(inOrder(tensor('q')), [spec('a')])).toMatchObject([{ name: 'a' }]);
   });
 
-  it('a lone tensor may have any name', () => {
+  it('accepts any name for a single tensor', () => {
     expect(bindCall(byName('anything'), [spec('x')])).toMatchObject([{ name: 'x' }]);
     expect(checkNames(byName('anything'), ['x', 'y']).byName).toBe(false);
   });
 
-  it('knows the parts of lists and dicts', () => {
+  it('accepts the parts of lists and dicts', () => {
     expect(checkNames(byName('items.0', 'x'), ['items', 'x']).byName).toBe(true);
     expect(() => checkNames(byName('itemsize', 'x'), ['items', 'x'])).toThrow(
       /no input itemsize; its inputs are items, x/,
@@ -72,7 +72,7 @@ describe('bindCall', () => {
   it.each<[string, ModelCall, RegExp]>([
     ['too few', inOrder(tensor('0')), /takes 2 inputs \(a, b\), and 1 tensor came/],
     ['too many', inOrder(tensor('0'), tensor('1'), tensor('2')), /and 3 tensors came/],
-    ['one by name', byName('a'), /and 1 tensor came/],
+    ['a missing name', byName('a'), /and 1 tensor came/],
     [
       'another dtype',
       inOrder(tensor('0', 'FP64', new Uint8Array(8)), tensor('1')),
@@ -97,7 +97,7 @@ describe('bindCall', () => {
       'FP32',
       bytes(Float32Array.of(1, -2)),
     ],
-  ])('%s', (_, given, datatype, data) => {
+  ])('converts or refuses %s', (_, given, datatype, data) => {
     const bind = (): Tensor[] => bindCall(inOrder(given), [spec('n', datatype)]);
     if (data === undefined) expect(bind).toThrow(/Input n takes/);
     else expect(bind()).toMatchObject([{ name: 'n', datatype, data }]);

@@ -1,16 +1,16 @@
 import { SconceError } from '@sconce/errors';
 import { fromBfloat16Bits } from './bfloat16.ts';
 import type { Datatype, Tensor } from './datatype.ts';
-import { viewOf } from './typed-view.ts';
+import { bytesOf, viewOf } from './typed-view.ts';
 
-/** The tensors of one call. */
+/** The input tensors of one call. */
 export interface ModelCall {
   readonly tensors: readonly Tensor[];
-  /** Whether their names tell which inputs they are; else their order does. */
+  /** True if the tensors belong to inputs by their names, false if by their order. */
   readonly byName: boolean;
 }
 
-/** What a model takes. */
+/** An input of a model. */
 export interface InputSpec {
   readonly name: string;
   readonly datatype: Datatype;
@@ -20,7 +20,10 @@ const NUMBERED = /^(?:in\.)?(\d+)$/;
 const OF_FIRST_CASE = /^0\.in\.(\d+)$/;
 const HINT = '`sconce inspect FILE` prints the inputs.';
 
-/** The call that a tensor file holds: `0`, `1`, … or `in.0`, `in.1`, … in order, call 0 of a cases file, or by name. */
+/**
+ * The call in a tensor file. Tensors `0`, `1`, … or `in.0`, `in.1`, … are the inputs in order. From a cases file call 0
+ * is taken. Otherwise the tensors belong to inputs by their names.
+ */
 export function callOf(tensors: ReadonlyMap<string, Tensor>): ModelCall {
   const numbered = (pattern: RegExp): Tensor[] =>
     [...tensors]
@@ -38,33 +41,33 @@ export function callOf(tensors: ReadonlyMap<string, Tensor>): ModelCall {
 }
 
 /**
- * The call where its names are the model's. `roots` are the model's arguments, of which lists and dicts have parts
- * (`items.0`). A lone tensor may have any name.
+ * Checks that the names of a call are inputs of the model. `roots` are the arguments of the model; lists and dicts have
+ * parts, such as `items.0`. A single tensor may have any name and then counts by its order.
  *
  * @throws SconceError `invalid_tensor` for names that the model does not have.
  */
 export function checkNames(call: ModelCall, roots: readonly string[]): ModelCall {
   if (!call.byName) return call;
-  const strange = call.tensors.filter(({ name }) => !roots.some((root) => isPartOf(name, root)));
-  if (strange.length === 0) return call;
+  const unknown = call.tensors.filter(({ name }) => !roots.some((root) => isPartOf(name, root)));
+  if (unknown.length === 0) return call;
   if (call.tensors.length === 1) return { ...call, byName: false };
-  const names = strange.map(({ name }) => name).join(', ');
+  const names = unknown.map(({ name }) => name).join(', ');
   const message = `The model has no input ${names}; its inputs are ${roots.join(', ')}.`;
   throw new SconceError('invalid_tensor', message, {
-    details: { hint: 'Name the tensors as the inputs, or number them in order: 0, 1, ….' },
+    details: { hint: 'Give the tensors the names of the inputs, or number them in order: 0, 1, ….' },
   });
 }
 
-/** Whether `name` is the argument `root` or a part of it. */
+/** Tells whether `name` is the argument `root` or a part of it. */
 export function isPartOf(name: string, root: string): boolean {
   return name === root || name.startsWith(`${root}.`);
 }
 
 /**
- * The call's tensors under the inputs' names and with their types. Python's numbers are stored as the tensors that PyTorch
- * makes of them, and bfloat16 is passed as float32.
+ * The tensors of a call with the names and datatypes of the inputs. A Python number is stored as the tensor that PyTorch
+ * makes of it, so a scalar is converted to the datatype of its input. BF16 is converted to FP32 if the input takes that.
  *
- * @throws SconceError `invalid_tensor` where tensors are missing, too many, or of another type.
+ * @throws SconceError `invalid_tensor` if tensors are missing, if there are too many, or if a datatype differs.
  */
 export function bindCall(call: ModelCall, inputs: readonly InputSpec[]): Tensor[] {
   const names = inputs.map(({ name }) => name);
@@ -98,7 +101,7 @@ function convert(tensor: Tensor, { name, datatype }: InputSpec): Tensor {
   });
 }
 
-/** A tensor of rank 0 as a number of another type, where it can be one. */
+/** The data of a scalar tensor as another datatype. Undefined if the datatype cannot hold the value. */
 function numberAs(tensor: Tensor, datatype: Datatype): Uint8Array | undefined {
   if (tensor.datatype === 'BYTES') return undefined;
   const [value = 0] = viewOf(tensor) as Iterable<number | bigint>;
@@ -107,8 +110,4 @@ function numberAs(tensor: Tensor, datatype: Datatype): Uint8Array | undefined {
   if (datatype === 'BOOL') return Uint8Array.of(Number(value) === 0 ? 0 : 1);
   const whole = typeof value === 'bigint' || Number.isInteger(value);
   return datatype === 'INT64' && whole ? bytesOf(BigInt64Array.of(BigInt(value))) : undefined;
-}
-
-function bytesOf(view: Float32Array | Float64Array | BigInt64Array): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }

@@ -3,20 +3,20 @@ import { formatSpec, type Tensor } from './datatype.ts';
 import { decodeJsonData, type NonFinite } from './oip-json.ts';
 import type { TensorHead } from './oip-head.ts';
 import { byteLength } from './shape.ts';
-import { describe, requestError, tensorError } from './tensor-error.ts';
+import { describeValue, requestError, tensorError } from './tensor-error.ts';
 
-/** The header that tells where a body's JSON ends and its binary tensors begin. */
+/** The header with the length of the JSON in a body. The binary tensors follow the JSON. */
 export const HEADER_LENGTH_HEADER = 'Inference-Header-Content-Length';
 
-/** A body cut at the header length. Without one, all of it is JSON. */
+/** The two parts of a body. */
 export interface SplitBody {
   readonly head: Uint8Array;
   readonly binary: Uint8Array;
 }
 
 /**
- * Cuts a body into its JSON head and its binary tensors. Throws 'invalid_request' for a length that is not a whole
- * number or is beyond the body.
+ * Splits a body into its JSON head and its binary tensors. Without a `headerLength` the whole body is JSON. Throws
+ * 'invalid_request' if the length is not a whole number or is larger than the body.
  */
 export function splitBody(body: Uint8Array, headerLength: number | undefined): SplitBody {
   if (headerLength === undefined) return { head: body, binary: body.subarray(body.length) };
@@ -33,11 +33,11 @@ export function splitBody(body: Uint8Array, headerLength: number | undefined): S
 }
 
 /**
- * The tensors that heads describe, from their JSON `data` or, in the order listed, from the binary section. Binary data
- * are views into it, without a copy.
+ * Decodes the tensors that heads describe, from their JSON `data` or from the binary section, which has them in the
+ * order of the heads. Binary data are views into the section, without a copy.
  *
- * Throws 'invalid_tensor' for a tensor with both sources or neither, a `binary_data_size` that is not what datatype and
- * shape say, a section that ends too early and data that are not valid; 'invalid_request' for bytes left over.
+ * Throws 'invalid_tensor' if a tensor has both sources or neither, if `binary_data_size` contradicts datatype and shape,
+ * if the section ends too early, or if the data is invalid. Throws 'invalid_request' if bytes are left over.
  */
 export function decodeTensors(heads: readonly TensorHead[], binary: Uint8Array, nonFinite: NonFinite): Tensor[] {
   let offset = 0;
@@ -50,12 +50,12 @@ export function decodeTensors(heads: readonly TensorHead[], binary: Uint8Array, 
     }
     if (data !== undefined)
       throw tensorError(name, 'has both data and parameters.binary_data_size; expected one of them');
-    const end = offset + checkedSize(head, size);
+    const end = offset + readBinarySize(head, size);
     if (end > binary.length) {
       const hint = binary.length === 0 ? ` (is the ${HEADER_LENGTH_HEADER} header set?)` : '';
       throw tensorError(
         name,
-        `binary data are truncated: expected ${end - offset} bytes, ${binary.length - offset} are left${hint}`,
+        `binary data is truncated: expected ${end - offset} bytes, ${binary.length - offset} are left${hint}`,
       );
     }
     const tensor = { name, datatype, shape, data: binary.subarray(offset, end) };
@@ -72,10 +72,10 @@ export function decodeTensors(heads: readonly TensorHead[], binary: Uint8Array, 
   return tensors;
 }
 
-function checkedSize(head: TensorHead, size: unknown): number {
+function readBinarySize(head: TensorHead, size: unknown): number {
   const { name, datatype, shape } = head;
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
-    throw tensorError(name, `parameters.binary_data_size is ${describe(size)}; expected a whole number of bytes`);
+    throw tensorError(name, `parameters.binary_data_size is ${describeValue(size)}; expected a whole number of bytes`);
   }
   if (datatype !== 'BYTES') {
     const expected = byteLength(datatype, shape, name);

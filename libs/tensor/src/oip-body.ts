@@ -2,25 +2,25 @@ import { SconceError, toSconceError } from '@sconce/errors';
 import type { Tensor } from './datatype.ts';
 import { encodeJsonData, type NonFinite } from './oip-json.ts';
 
-/** An HTTP body of the protocol with the headers that describe it. */
+/** An HTTP body of the protocol, with the values of its headers. */
 export interface OipBody {
-  /** 'application/json', or 'application/octet-stream' where binary tensors follow the JSON. */
+  /** 'application/json', or 'application/octet-stream' if binary tensors follow the JSON. */
   readonly contentType: string;
-  /** Bytes of the JSON, for the Inference-Header-Content-Length header; undefined where all of the body is JSON. */
+  /** Bytes of the JSON, for the header Inference-Header-Content-Length. Undefined if the whole body is JSON. */
   readonly headerLength?: number;
   readonly body: Buffer;
 }
 
-/** A tensor to write and how. */
+/** A tensor to write, as binary or as JSON. */
 export interface TensorToWrite {
   readonly tensor: Tensor;
   readonly binary: boolean;
 }
 
 /**
- * Writes a body: the members of `fields`, then the tensors as member `key`, each with flat JSON data or its
- * `binary_data_size`; behind the JSON the binary tensors in the order listed. Copies the data,
- * so the caller may reuse their memory. Throws as `encodeJsonData`, and 'payload_too_large' for JSON too long to write.
+ * Writes a body. The JSON has the members of `fields` and then the tensors as member `key`, each with flat JSON data or
+ * its `binary_data_size`. The binary tensors follow the JSON in the same order. Copies the data, so the caller may reuse
+ * its memory. Throws as `encodeJsonData` does, and 'payload_too_large' if the JSON is too long to write.
  */
 export function encodeBody(parts: {
   readonly fields: Readonly<Record<string, unknown>>;
@@ -32,10 +32,10 @@ export function encodeBody(parts: {
   const entries = tensors.map(({ tensor, binary }) => {
     const { name, datatype, shape, data } = tensor;
     if (binary) return JSON.stringify({ name, datatype, shape, parameters: { binary_data_size: data.length } });
-    // Spliced in as text: the numbers are already written, exactly, and JSON.stringify would take them apart again.
-    return withMember(JSON.stringify({ name, datatype, shape }), 'data', jsonText(tensor, nonFinite));
+    // The data is inserted as text, because JSON.stringify could not write the numbers exactly.
+    return appendMember(JSON.stringify({ name, datatype, shape }), 'data', jsonText(tensor, nonFinite));
   });
-  const head = Buffer.from(withMember(JSON.stringify(fields), key, `[${entries.join(',')}]`));
+  const head = Buffer.from(appendMember(JSON.stringify(fields), key, `[${entries.join(',')}]`));
   const binary = tensors.filter((entry) => entry.binary).map((entry) => entry.tensor.data);
   if (binary.length === 0) return { contentType: 'application/json', body: head };
   return {
@@ -45,7 +45,8 @@ export function encodeBody(parts: {
   };
 }
 
-function withMember(object: string, key: string, value: string): string {
+/** Appends a member to the JSON text of an object. `value` is JSON text. */
+function appendMember(object: string, key: string, value: string): string {
   return `${object.slice(0, -1)}${object === '{}' ? '' : ','}"${key}":${value}}`;
 }
 
@@ -53,7 +54,7 @@ function jsonText(tensor: Tensor, nonFinite: NonFinite): string {
   try {
     return encodeJsonData(tensor, nonFinite);
   } catch (error) {
-    // The only RangeError here is a string longer than JavaScript allows.
+    // The only possible RangeError is a string longer than JavaScript allows.
     if (!(error instanceof RangeError)) throw toSconceError(error);
     throw new SconceError(
       'payload_too_large',

@@ -7,15 +7,16 @@ import { viewOf } from './typed-view.ts';
 
 type Values = ArrayLike<number> | ArrayLike<bigint>;
 
-/** Whether a datatype's elements are numbers, which can be ranked. */
+/** Tells whether the elements of a datatype are numbers, which can be ranked. */
 export function isNumeric(datatype: Datatype): datatype is Exclude<Datatype, 'BYTES' | 'BOOL'> {
   return datatype !== 'BYTES' && datatype !== 'BOOL';
 }
 
 /**
- * The classification extension: the `count` largest values along the last axis as BYTES `value:index`, largest first,
- * equal values by index, NaN last. [rows, classes] gives [rows, min(count, classes)]. Throws 'invalid_request', naming
- * the output, for a datatype that is not numeric and for a scalar.
+ * The classification extension of the protocol: the `count` largest values along the last axis, as BYTES `value:index`.
+ * The largest value is first, equal values are in the order of their index, and NaN is last. The shape [rows, classes]
+ * becomes [rows, min(count, classes)]. Throws 'invalid_request' with the output's name for a datatype that is not
+ * numeric and for a scalar.
  */
 export function classify(tensor: Tensor, count: number): Tensor {
   const { name, datatype, shape } = tensor;
@@ -38,13 +39,13 @@ export function classify(tensor: Tensor, count: number): Tensor {
     const start = row * classes;
     const order = Array.from({ length: classes }, (_, index) => index);
     // Sorting is stable, so equal values stay in the order of their index.
-    order.sort((a, b) => descending(values[start + a] ?? NaN, values[start + b] ?? NaN));
+    order.sort((a, b) => compareDescending(values[start + a] ?? NaN, values[start + b] ?? NaN));
     for (const index of order.slice(0, kept)) elements.push(`${values[start + index]}:${index}`);
   }
   return { name, datatype: 'BYTES', shape: [...outer, kept], data: encodeBytes(elements) };
 }
 
-function descending(a: number | bigint, b: number | bigint): number {
+function compareDescending(a: number | bigint, b: number | bigint): number {
   if (a > b) return -1;
   if (a < b) return 1;
   return Number(Number.isNaN(a)) - Number(Number.isNaN(b));

@@ -21,7 +21,7 @@ describe('the client', () => {
     expect(parseInferHead({ body }).extra).toEqual({ model: 'm' });
   });
 
-  it('writes binary and asks for binary', () => {
+  it('writes binary inputs and requests binary outputs', () => {
     const { body, headerLength, contentType } = encodeInferRequest({ inputs: [x], binary: true });
     expect(contentType).toBe('application/octet-stream');
     expect(body.toString('utf8', 0, headerLength)).toBe(
@@ -31,7 +31,7 @@ describe('the client', () => {
     expect(body.toString('hex', headerLength)).toBe('01ff');
   });
 
-  it('refuses what a server would', () => {
+  it('refuses tensors that a server would refuse', () => {
     const nan: Tensor = { name: 'x', datatype: 'FP32', shape: [1], data: Buffer.from('0000c07f', 'hex') };
     expect(() => encodeInferRequest({ inputs: [nan], binary: false })).toThrow(/element 0 is NaN.*as binary/);
     expect(encodeInferRequest({ inputs: [nan], binary: true }).headerLength).toBeGreaterThan(0);

@@ -3,22 +3,22 @@ import { checkTensor } from './bytes-elements.ts';
 import { decodeTensors, splitBody } from './oip-binary.ts';
 import { encodeBody, type OipBody } from './oip-body.ts';
 import { parseObject, readId, readParameters, readTensorHead, type OipParameters } from './oip-head.ts';
-import { describe, requestError } from './tensor-error.ts';
+import { describeValue, requestError } from './tensor-error.ts';
 
-/** A request as a client writes it. */
+/** An inference request to encode. */
 export interface InferCall {
   readonly id?: string;
   readonly inputs: readonly Tensor[];
-  /** The outputs to ask for; all of them where absent. `binary` overrides the call's for one output. */
+  /** The outputs to request. Default: all. `binary` of an output overrides `binary` of the call. */
   readonly outputs?: readonly { readonly name: string; readonly binary?: boolean; readonly classification?: number }[];
-  /** Whether inputs go, and outputs come, as binary rather than JSON. */
+  /** True to send inputs and receive outputs as binary, false for JSON. */
   readonly binary: boolean;
   readonly parameters?: OipParameters;
-  /** Further top-level fields, such as a job submission's `model`. */
+  /** Further top-level fields, such as `model` of a job submission. */
   readonly extra?: Readonly<Record<string, unknown>>;
 }
 
-/** A server's answer. */
+/** A decoded inference response. */
 export interface InferAnswer {
   readonly modelName: string;
   readonly modelVersion?: string;
@@ -28,8 +28,8 @@ export interface InferAnswer {
 }
 
 /**
- * Writes an inference request. Throws 'invalid_tensor' for a tensor whose data do not fit its shape and for NaN or an
- * infinity in JSON, which a server refuses; 'invalid_request' for BYTES in JSON that are not UTF-8.
+ * Writes an inference request. Throws 'invalid_tensor' if the data of a tensor does not match its shape, and for NaN and
+ * infinities in JSON, which a server refuses. Throws 'invalid_request' for BYTES in JSON that are not UTF-8.
  */
 export function encodeInferRequest(call: InferCall): OipBody {
   const { id, inputs, outputs, binary, parameters, extra } = call;
@@ -52,22 +52,22 @@ export function encodeInferRequest(call: InferCall): OipBody {
 }
 
 /**
- * Reads an inference response, JSON or with binary outputs; `headerLength` is its Inference-Header-Content-Length.
- * Binary outputs are views into `body`. Throws 'invalid_request' or 'invalid_tensor', as for a request, where the body
- * is not one.
+ * Reads an inference response: JSON, or JSON and binary outputs. `headerLength` is the value of the header
+ * Inference-Header-Content-Length. Binary outputs are views into `body`. Throws 'invalid_request' or 'invalid_tensor', as
+ * for a request, if the body is not a valid response.
  */
 export function decodeInferResponse(body: Uint8Array, headerLength?: number): InferAnswer {
   const { head, binary } = splitBody(body, headerLength);
   const { model_name: modelName, model_version: modelVersion, id, parameters, outputs } = parseObject(head);
   if (typeof modelName !== 'string') {
-    throw requestError('model_name', `model_name is ${describe(modelName)}; expected a string`);
+    throw requestError('model_name', `model_name is ${describeValue(modelName)}; expected a string`);
   }
-  if (!Array.isArray(outputs)) throw requestError('outputs', `outputs is ${describe(outputs)}; expected an array`);
+  if (!Array.isArray(outputs)) throw requestError('outputs', `outputs is ${describeValue(outputs)}; expected an array`);
   const heads = outputs.map((output: unknown, index) => readTensorHead(output, `outputs[${index}]`));
   return {
     modelName,
-    ...(typeof modelVersion === 'string' ? { modelVersion } : {}),
-    ...readId(id),
+    modelVersion: typeof modelVersion === 'string' ? modelVersion : undefined,
+    id: readId(id),
     parameters: readParameters(parameters, 'parameters'),
     outputs: decodeTensors(heads, binary, 'allow'),
   };

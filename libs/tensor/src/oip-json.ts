@@ -4,21 +4,22 @@ import { bytesElements } from './bytes-elements.ts';
 import { formatShape, formatSpec, type Tensor, type TensorSpec } from './datatype.ts';
 import { writeElements, ELEMENT_TEXT } from './json-elements.ts';
 import { elementCount } from './shape.ts';
-import { describe, requestError, tensorError } from './tensor-error.ts';
+import { describeValue, requestError, tensorError } from './tensor-error.ts';
 import { viewOf } from './typed-view.ts';
 
 /**
- * What JSON has no number for. 'reject' refuses NaN and infinities, as a request's tensor may not have them. 'allow'
- * writes NaN as null and ±Infinity as ±1e999, and reads them back: a response must be able to say what a model gave.
+ * How to treat NaN and infinities, for which JSON has no number. 'reject' refuses them, because tensors of a request may
+ * not have them. 'allow' writes NaN as null and ±Infinity as ±1e999, and reads them back, because a response must be
+ * able to contain every result of a model.
  */
 export type NonFinite = 'reject' | 'allow';
 
 /**
- * A tensor from the `data` of the protocol's JSON form: nested as the shape says, or flat and row-major. FP16 and BF16
- * are numbers, rounded to nearest even; BYTES are strings, kept as UTF-8; INT64 and UINT64 may be bigint.
+ * Decodes the `data` of the protocol's JSON form: nested like the shape, or flat in row-major order. FP16 and BF16 are
+ * numbers and are rounded to nearest, ties to even. BYTES are strings and become UTF-8. INT64 and UINT64 may be bigint.
  *
- * Throws 'invalid_tensor', naming the tensor, the element, what was expected and what came, for a wrong number of
- * elements, ragged nesting, an element of the wrong JSON type and a number that the datatype cannot hold.
+ * Throws 'invalid_tensor' for a wrong number of elements, ragged nesting, an element of the wrong JSON type and a number
+ * that the datatype cannot hold. The message has the tensor's name, the element, and the expected and received value.
  */
 export function decodeJsonData(spec: TensorSpec, data: unknown, nonFinite: NonFinite = 'reject'): Tensor {
   const { name, datatype, shape } = spec;
@@ -30,21 +31,21 @@ export function decodeJsonData(spec: TensorSpec, data: unknown, nonFinite: NonFi
     const inner = shape.at(-1) ?? 1;
     const element = nested ? leaves[Math.floor(written / inner)]?.[written % inner] : leaves[0]?.[written];
     const path = nested ? pathOf(written, shape) : `[${written}]`;
-    throw tensorError(name, `data${path} is ${describe(element)}; ${datatype} takes ${ELEMENT_TEXT[datatype]}`);
+    throw tensorError(name, `data${path} is ${describeValue(element)}; ${datatype} takes ${ELEMENT_TEXT[datatype]}`);
   }
   return { name, datatype, shape, data: written };
 }
 
 /**
- * A tensor's elements as JSON text: a flat row-major array.
+ * Encodes the elements of a tensor as JSON text: a flat array in row-major order.
  *
- * NaN becomes null and ±Infinity ±1e999 (with 'allow', the default): both are valid JSON, where the bare words are not
- * and would break a client's parser. 1e999 keeps within JSON's number grammar and every parser that reads doubles
- * reads it as infinity; nothing in that grammar reads as NaN, and null is what JavaScript's own JSON writes for it.
- * Floats are written as the shortest decimal of their float64 value, so they read back exactly, -0 included.
+ * With 'allow' (the default) NaN becomes null and ±Infinity becomes ±1e999. Both are valid JSON. The words NaN and
+ * Infinity are not, and would break the client's parser. Parsers that read doubles read 1e999 as infinity. No JSON
+ * number means NaN, and JSON.stringify writes null for it too. Floats are written as the shortest decimal of their
+ * float64 value, so they can be read back exactly, -0 included.
  *
- * Throws 'invalid_request' for a BYTES element that is not UTF-8, and with 'reject' 'invalid_tensor' for NaN and
- * infinities; both say to use binary data.
+ * Throws 'invalid_request' for a BYTES element that is not UTF-8. With 'reject', throws 'invalid_tensor' for NaN and
+ * infinities. Both messages say to use binary data.
  */
 export function encodeJsonData(tensor: Tensor, nonFinite: NonFinite = 'allow'): string {
   const { name, datatype } = tensor;
@@ -88,28 +89,28 @@ function utf8(name: string, element: Uint8Array, index: number): string {
   if (!isUtf8(element)) {
     throw requestError(
       name,
-      `tensor ${JSON.stringify(name)}: BYTES element ${index} is not valid UTF-8, so JSON cannot carry it; ask for it with parameters.binary_data`,
+      `tensor ${JSON.stringify(name)}: BYTES element ${index} is not valid UTF-8, so JSON cannot carry it; request the output as binary with parameters.binary_data`,
     );
   }
   return Buffer.from(element.buffer, element.byteOffset, element.byteLength).toString('utf8');
 }
 
 function flatArray(spec: TensorSpec, data: unknown, count: number): readonly unknown[] {
-  // The nested form of a scalar is the bare element.
+  // The nested form of a scalar is the element itself.
   const flat = spec.shape.length === 0 && !Array.isArray(data) ? [data] : data;
   if (!Array.isArray(flat)) {
-    throw tensorError(spec.name, `data is ${describe(data)}; expected an array of ${count} elements`);
+    throw tensorError(spec.name, `data is ${describeValue(data)}; expected an array of ${count} elements`);
   }
   if (flat.length !== count) {
-    // Nested data whose first axis is 0 are an empty array, whatever the inner axes.
+    // Nested data with a first axis of 0 is an empty array too, whatever the inner axes are.
     throw tensorError(spec.name, `data has ${flat.length} elements; expected ${count} for ${formatSpec(spec)}`);
   }
   return flat;
 }
 
 /**
- * The innermost arrays of nested data, having checked every array's length against the shape. So the number of
- * elements that the shape claims is proved present before anything is allocated by it.
+ * Checks the length of every array in nested data against the shape and returns the innermost arrays. So all elements
+ * of the shape are known to exist before anything of that size is allocated.
  */
 function innerArrays(spec: TensorSpec, data: readonly unknown[]): (readonly unknown[])[] {
   const { name, shape } = spec;
@@ -120,7 +121,7 @@ function innerArrays(spec: TensorSpec, data: readonly unknown[]): (readonly unkn
       if (!Array.isArray(array) || array.length !== length) {
         throw tensorError(
           name,
-          `data${pathOf(index, shape.slice(0, axis))} is ${describe(array)}; expected an array of ${length}, as shape ${formatShape(shape)} says`,
+          `data${pathOf(index, shape.slice(0, axis))} is ${describeValue(array)}; expected an array of ${length} for shape ${formatShape(shape)}`,
         );
       }
       if (axis < shape.length - 1) for (const member of array) next.push(member);
@@ -130,7 +131,7 @@ function innerArrays(spec: TensorSpec, data: readonly unknown[]): (readonly unkn
   return level as (readonly unknown[])[];
 }
 
-/** `[1][0]`: the nested position of a flat row-major index. */
+/** The nested position of a flat row-major index, for example `[1][0]`. */
 function pathOf(index: number, shape: readonly number[]): string {
   let path = '';
   let rest = index;

@@ -6,12 +6,13 @@ import { elementCount } from './shape.ts';
 import { requestError, tensorError } from './tensor-error.ts';
 
 /**
- * A raw binary request: the whole body is the data of the model's only input, and all outputs are answered as binary.
+ * Decodes a raw binary request: the whole body is the data of the model's only input, and all outputs are answered as
+ * binary.
  *
- * At most one axis of the input may be free; its size follows from the byte count, which makes a single row a batch of
- * one, as the protocol says. BYTES must have shape [1] (or a free axis taken as 1): the body, without a length prefix,
- * is the one element. Throws 'invalid_request' where the model's signature does not allow such a request,
- * 'invalid_tensor' where the body's length does not fit.
+ * At most one axis of the input may be free. Its size follows from the number of bytes, so a single row is a batch of
+ * one, as the protocol requires. BYTES must have shape [1] (a free axis counts as 1): the body is the one element,
+ * without a length prefix. Throws 'invalid_request' if the model's signature does not allow such a request,
+ * 'invalid_tensor' if the length of the body does not match.
  */
 export function decodeRawRequest(body: Uint8Array, signature: ModelSignature): InferRequest {
   const [input] = signature.inputs;
@@ -52,7 +53,7 @@ function rawNumbers(input: TensorSpec, body: Uint8Array): Tensor {
   if (free ? size === 0 || !Number.isInteger(length) : size !== body.length) {
     throw tensorError(
       name,
-      `a raw binary body of ${body.length} bytes came; ${formatSpec(input)} takes ${free ? `a multiple of ${size}` : size}`,
+      `the raw binary body has ${body.length} bytes; ${formatSpec(input)} takes ${free ? `a multiple of ${size}` : size}`,
     );
   }
   const shape = input.shape.map((dimension) => (dimension === -1 ? length : dimension));

@@ -9,7 +9,7 @@ const SIGNATURE: ModelSignature = {
   ],
 };
 const X = { name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] as unknown };
-/** Where JSON.stringify would lose it: a number as it stands in the text. */
+/** A request as JSON text, for numbers that JSON.stringify cannot write. */
 const xText = (data: string) => `{"inputs":[{"name":"x","datatype":"FP32","shape":[1,2],"data":${data}}]}`;
 const binary = (size: unknown, shape: number[] = [1, 2]) => ({
   inputs: [{ name: 'x', datatype: 'FP32', shape, parameters: { binary_data_size: size } }],
@@ -27,7 +27,7 @@ interface Refusal {
 
 const tensorRefusals: Refusal[] = [
   {
-    what: 'a datatype that is not the signature’s',
+    what: 'a datatype that differs from the signature',
     body: { inputs: [{ ...X, datatype: 'INT32' }] },
     message: /has datatype INT32; expected FP32/,
   },
@@ -75,7 +75,7 @@ const tensorRefusals: Refusal[] = [
     message: /elements; expected at most 2\^53-1/,
   },
   {
-    what: 'a dimension as text',
+    what: 'a dimension that is a string',
     body: { inputs: [{ ...X, shape: ['1', 2] }] },
     message: /shape\[0\] is the string "1"; expected a whole/,
   },
@@ -131,7 +131,7 @@ const tensorRefusals: Refusal[] = [
     message: /data\[0\]\[0\] is an array of 1 element; FP32 takes/,
   },
   {
-    what: 'data that are no array',
+    what: 'data that is not an array',
     body: { inputs: [{ ...X, data: 'AAAA' }] },
     message: /data is the string "AAAA"; expected an array of 2/,
   },
@@ -151,28 +151,37 @@ const tensorRefusals: Refusal[] = [
     message: /has both data and/,
   },
   {
-    what: 'neither of them',
+    what: 'neither data nor binary_data_size',
     body: { inputs: [{ ...X, data: undefined }] },
     message: /has neither data nor parameters.binary_data_size/,
   },
   {
-    what: 'a binary_data_size that is not the shape’s',
+    what: 'a binary_data_size that contradicts the shape',
     body: binary(4),
     tail: '00000000',
     message: /binary_data_size is 4; expected 8, which FP32\[1,2\] takes/,
   },
   { what: 'a negative binary_data_size', body: binary(-8), message: /binary_data_size is -8; expected a whole number/ },
   { what: 'a fractional binary_data_size', body: binary(1.5), message: /is 1.5; expected a whole number/ },
-  { what: 'a binary_data_size as text', body: binary('8'), message: /is the string "8"; expected a whole number/ },
-  { what: 'truncated binary', body: binary(8), tail: '00000000', message: /truncated: expected 8 bytes, 4 are left/ },
   {
-    what: 'binary of absurd size',
+    what: 'a binary_data_size that is a string',
+    body: binary('8'),
+    message: /is the string "8"; expected a whole number/,
+  },
+  {
+    what: 'truncated binary data',
+    body: binary(8),
+    tail: '00000000',
+    message: /truncated: expected 8 bytes, 4 are left/,
+  },
+  {
+    what: 'a huge binary_data_size',
     body: binary(2 ** 50, [2 ** 47, 2]),
     tail: '00',
     message: /expected 1125899906842624 bytes, 1 are left/,
   },
   {
-    what: 'binary without the header',
+    what: 'binary data without the header',
     body: binary(8),
     message: /is the Inference-Header-Content-Length header set\?/,
   },
@@ -196,28 +205,28 @@ const requestRefusals: Refusal[] = [
     what: 'a duplicate output',
     body: { inputs: [X], outputs: [{ name: 'y' }, { name: 'y' }] },
     param: 'y',
-    message: /"y" is asked for twice/,
+    message: /"y" is requested twice/,
   },
   {
-    what: 'classes of text',
+    what: 'classification of strings',
     body: { inputs: [X], outputs: [{ name: 's', parameters: { classification: 1 } }] },
     param: 's',
     message: /"s" is BYTES\[-1\]; expected numbers/,
   },
   {
-    what: 'no classes',
+    what: 'classification with 0 classes',
     body: { inputs: [X], outputs: [{ name: 'y', parameters: { classification: 0 } }] },
     param: 'y',
     message: /classification is 0; expected/,
   },
   {
-    what: 'binary_data as text',
+    what: 'binary_data that is a string',
     body: { inputs: [X], outputs: [{ name: 'y', parameters: { binary_data: 'yes' } }] },
     param: 'y',
     message: /binary_data is the string "yes"; expected true or false/,
   },
   {
-    what: 'binary_data_output as a number',
+    what: 'binary_data_output that is a number',
     body: { inputs: [X], parameters: { binary_data_output: 1 } },
     param: 'parameters',
     message: /is 1; expected true or false/,
@@ -249,9 +258,9 @@ const requestRefusals: Refusal[] = [
     message: /outputs is an object; expected an array/,
   },
   { what: 'an array', body: [], param: 'body', message: /body is an array of 0 elements; expected an object/ },
-  { what: 'nothing', body: '', param: 'body', message: /empty; expected a JSON object/ },
+  { what: 'an empty body', body: '', param: 'body', message: /empty; expected a JSON object/ },
   {
-    what: 'what is not JSON',
+    what: 'a body that is not JSON',
     body: '{"inputs": x}',
     param: 'body',
     message: /not JSON: unexpected "x" at position 11/,
@@ -375,7 +384,7 @@ describe('a request is refused with', () => {
     ['a string', { inputs: [{ ...X, datatype: 'n'.repeat(100_000) }] }],
     ['a number', `{"inputs":[{"name":"x","datatype":"FP32","shape":[1,2],"data":[1,1${'0'.repeat(100_000)}]}]}`],
     ['a dimension', `{"inputs":[{"name":"x","datatype":"FP32","shape":[1${'0'.repeat(100_000)},2],"data":[]}]}`],
-  ])('%s of any length, in messages of bounded length', (_, body) => {
+  ])('%s of any length, in a message of bounded length', (_, body) => {
     try {
       decodeInferRequest({
         body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),

@@ -20,7 +20,7 @@ const SIMPLE: ModelSignature = {
   ],
 };
 
-/** A signature with one input `x`, and outputs of a number and of text. */
+/** A signature with one input `x`, a numeric output and a BYTES output. */
 const one = (datatype: Tensor['datatype'], shape: number[]): ModelSignature => ({
   inputs: [{ name: 'x', datatype, shape }],
   outputs: [
@@ -40,7 +40,7 @@ describe('a request as JSON', () => {
   it.each([
     ['flat', [1, 2, 3, 4, 5, 6]],
     ['nested', [[1, 2, 3], [4, 5, 6]]], // prettier-ignore
-  ])('takes %s data', (_, data) => {
+  ])('accepts %s data', (_, data) => {
     const request = decode(
       { id: 'a', parameters: { priority: 1 }, inputs: [{ name: 'x', datatype: 'FP32', shape: [2, 3], data }] },
       one('FP32', [-1, 3]),
@@ -53,7 +53,7 @@ describe('a request as JSON', () => {
     ]);
   });
 
-  it('takes nulls for absent fields, scalars and empty tensors', () => {
+  it('accepts null for absent fields, scalars and empty tensors', () => {
     const scalar = { name: 'x', datatype: 'INT8', shape: [], parameters: null };
     for (const data of [7, [7]]) {
       const request = decode({ id: null, outputs: null, inputs: [{ ...scalar, data }] }, one('INT8', []));
@@ -96,7 +96,7 @@ describe('a request as JSON', () => {
     expect(values(request.inputs[0])).toEqual(expected);
   });
 
-  it('keeps a long integer as scalar data, and leaves none in fields it does not know', () => {
+  it('keeps a long integer as scalar data and makes it a number in unknown fields', () => {
     const text =
       '{"version":[12345678901234567890],"parameters":{"data":12345678901234567890},"inputs":[{"name":"x","datatype":"INT64","shape":[],"data":9007199254740993}]}';
     const head = parseInferHead({ body: json(text) });
@@ -105,7 +105,7 @@ describe('a request as JSON', () => {
     expect(values(decode(text, one('INT64', [])).inputs[0])).toEqual([9007199254740993n]);
   });
 
-  it('answers the outputs in the order asked, each in its own way', () => {
+  it('gives the requested outputs in order, each with its own form', () => {
     const input = { name: 'x', datatype: 'INT8', shape: [1], data: [1] };
     const ask = (outputs: unknown, parameters?: unknown) =>
       decode({ inputs: [input], outputs, parameters }, one('INT8', [1])).outputs;
@@ -127,7 +127,7 @@ describe('a request as JSON', () => {
     expect(ask([], { binary_data_output: true }).every((output) => output.binary)).toBe(true);
   });
 
-  it('gives unknown top-level fields to the reader of the head', () => {
+  it('keeps unknown top-level fields in the head', () => {
     const head = parseInferHead({ body: json('{"model":"m","version":"3","__proto__":{"a":1},"inputs":[]}') });
     expect(head.extra).toMatchObject({ model: 'm', version: '3' });
     expect(Object.getPrototypeOf(head.extra)).toBe(Object.prototype);
@@ -148,7 +148,7 @@ describe('a request with binary inputs', () => {
     '"outputs":[{"name":"OUTPUT1","parameters":{"binary_data":true}},{"name":"OUTPUT0","parameters":{"binary_data":false}}]}';
   const body = Buffer.concat([Buffer.from(head), Buffer.from(ones + numbers, 'hex')]);
 
-  it('reads them in the order listed, as views of the body', () => {
+  it('reads them in their order as views of the body', () => {
     const request = decodeInferRequest({ body, headerLength: head.length, signature: SIMPLE });
     expect(request.inputs.map(({ name }) => name)).toEqual(['INPUT0', 'INPUT1']);
     expect(values(request.inputs[0])).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
@@ -160,7 +160,7 @@ describe('a request with binary inputs', () => {
     ]);
   });
 
-  it('reads BYTES, and JSON beside binary', () => {
+  it('reads BYTES, and JSON inputs together with binary inputs', () => {
     const signature: ModelSignature = {
       inputs: [
         { name: 's', datatype: 'BYTES', shape: [-1] },
@@ -181,7 +181,7 @@ describe('a request with binary inputs', () => {
     expect(values(n)).toEqual([7, 8]);
   });
 
-  it('refuses a body that is cut or too long, at every byte', () => {
+  it('refuses a body that is cut at any byte or too long', () => {
     for (let length = 0; length < body.length; length++) {
       const act = () =>
         decodeInferRequest({ body: body.subarray(0, length), headerLength: head.length, signature: SIMPLE });
@@ -199,8 +199,8 @@ describe('a raw binary request', () => {
 
   it.each([
     ['a batch of one', one('FP32', [-1, 2]), '0000803f00000040', [1, 2], [1, 2]],
-    ['as many rows as fit', one('FP32', [-1, 1]), '0000803f00000040', [2, 1], [1, 2]],
-    ['a free axis inside', one('UINT16', [1, -1]), '010002000300', [1, 3], [1, 2, 3]],
+    ['several rows', one('FP32', [-1, 1]), '0000803f00000040', [2, 1], [1, 2]],
+    ['a free inner axis', one('UINT16', [1, -1]), '010002000300', [1, 3], [1, 2, 3]],
     ['no free axis', one('INT8', [2]), 'ff01', [2], [-1, 1]],
   ] as const)('is %s', (_, signature, hex, shape, expected) => {
     const request = raw(hex, signature);
@@ -234,12 +234,18 @@ describe('a raw binary request', () => {
       one('FP32', [-1, 2]),
       '00000000',
       'invalid_tensor',
-      /4 bytes came; FP32\[-1,2\] takes a multiple of 8/,
+      /has 4 bytes; FP32\[-1,2\] takes a multiple of 8/,
     ],
-    ['too many bytes', one('FP32', [1]), '0000000000', 'invalid_tensor', /5 bytes came; FP32\[1\] takes 4/],
-    ['empty rows', one('FP32', [-1, 0]), '00', 'invalid_tensor', /1 bytes came/],
-    ['BYTES of several', one('BYTES', [2]), '00', 'invalid_request', /needs shape \[1\]; the input is BYTES\[2\]/],
-    ['a BOOL that is none', one('BOOL', [-1]), '0002', 'invalid_tensor', /BOOL byte 1 is 2/],
+    ['too many bytes', one('FP32', [1]), '0000000000', 'invalid_tensor', /has 5 bytes; FP32\[1\] takes 4/],
+    ['empty rows', one('FP32', [-1, 0]), '00', 'invalid_tensor', /has 1 bytes/],
+    [
+      'several BYTES elements',
+      one('BYTES', [2]),
+      '00',
+      'invalid_request',
+      /needs shape \[1\]; the input is BYTES\[2\]/,
+    ],
+    ['an invalid BOOL', one('BOOL', [-1]), '0002', 'invalid_tensor', /BOOL byte 1 is 2/],
   ] as const)('is refused with %s', (_, signature, hex, code, message) => {
     expect(() => raw(hex, signature)).toThrow(message);
     expect(() => raw(hex, signature)).toThrow(expect.objectContaining({ code }));

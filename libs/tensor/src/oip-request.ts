@@ -4,31 +4,33 @@ import { decodeTensors } from './oip-binary.ts';
 import { formatSignature, parseInferHead, type InferHead, type OipParameters, type OutputHead } from './oip-head.ts';
 import { decodeRawRequest } from './oip-raw.ts';
 import { matchesShape } from './shape.ts';
-import { describe, quote, requestError, tensorError } from './tensor-error.ts';
+import { describeValue, quote, requestError, tensorError } from './tensor-error.ts';
 
-/** An output to answer, and how: as binary or as JSON, as it is or as the `classification` best classes. */
+/** An output that the answer must contain, and its form. */
 export interface RequestedOutput {
   readonly name: string;
+  /** True for binary data, false for JSON. */
   readonly binary: boolean;
+  /** The number of best classes to answer instead of the values themselves. */
   readonly classification?: number;
 }
 
-/** A request that fits its model. */
+/** A request that matches the signature of its model. */
 export interface InferRequest {
   readonly id?: string;
   readonly parameters: OipParameters;
-  /** In the signature's order, whatever the request's. */
+  /** In the order of the signature. */
   readonly inputs: readonly Tensor[];
-  /** In the order to answer. */
+  /** In the order of the answer. */
   readonly outputs: readonly RequestedOutput[];
 }
 
 /**
- * Reads an inference request of the Open Inference Protocol v2, JSON or with the binary tensor extension, for a model
- * with this signature. Binary inputs are views into `body`. A `headerLength` of 0 makes it a raw binary request.
+ * Reads an inference request of the Open Inference Protocol v2 for a model with this signature. The body is JSON, or
+ * JSON and binary tensors. Binary inputs are views into `body`. A `headerLength` of 0 means a raw binary request.
  *
- * Throws 'invalid_request' or 'invalid_tensor' with the field or input as `details.param`; the message says what was
- * expected and what came.
+ * Throws 'invalid_request' or 'invalid_tensor' with the field or input as `details.param`. The message has the expected
+ * and the received value.
  */
 export function decodeInferRequest(request: {
   readonly body: Uint8Array;
@@ -40,12 +42,13 @@ export function decodeInferRequest(request: {
   return bindInferHead(parseInferHead({ body, headerLength }), signature);
 }
 
-/** The second half of `decodeInferRequest`: compares a parsed head with a signature, then decodes its tensors. */
+/** The second step of `decodeInferRequest`: compares a parsed head with a signature and decodes its tensors. */
 export function bindInferHead(head: InferHead, signature: ModelSignature): InferRequest {
   checkInputs(head.inputs, signature.inputs);
   const outputs = requestedOutputs(head, signature.outputs);
   const byName = new Map(decodeTensors(head.inputs, head.binary, 'reject').map((tensor) => [tensor.name, tensor]));
   return {
+    // Absent, not undefined, if the request has no id.
     ...(head.id === undefined ? {} : { id: head.id }),
     parameters: head.parameters,
     inputs: signature.inputs.flatMap(({ name }) => byName.get(name) ?? []),
@@ -54,8 +57,8 @@ export function bindInferHead(head: InferHead, signature: ModelSignature): Infer
 }
 
 /**
- * Checks that a request's inputs are exactly the signature's, in any order, each with its datatype and a shape that
- * fits. Throws 'invalid_tensor', naming the input, what was expected and what came.
+ * Checks that the inputs are exactly those of the signature, in any order, each with its datatype and a matching shape.
+ * Throws 'invalid_tensor' with the input's name and with the expected and the received value.
  */
 export function checkInputs(inputs: readonly TensorSpec[], signature: readonly TensorSpec[]): void {
   const expected = new Map(signature.map((spec) => [spec.name, spec]));
@@ -80,7 +83,7 @@ export function checkInputs(inputs: readonly TensorSpec[], signature: readonly T
   }
 }
 
-/** The outputs to answer. Throws 'invalid_request', naming the output, for one that is unknown or listed twice. */
+/** The outputs of the answer. Throws 'invalid_request' with the output's name if it is unknown or listed twice. */
 function requestedOutputs(head: InferHead, signature: readonly TensorSpec[]): RequestedOutput[] {
   const byDefault = readBoolean(head.parameters, 'binary_data_output', 'parameters') ?? false;
   if (head.outputs === undefined) return signature.map(({ name }) => ({ name, binary: byDefault }));
@@ -92,21 +95,21 @@ function requestedOutputs(head: InferHead, signature: readonly TensorSpec[]): Re
     if (spec === undefined) {
       throw requestError(name, `the model has no output ${quote(name)}; expected ${formatSignature(signature)}`);
     }
-    if (seen.has(name)) throw requestError(name, `output ${quote(name)} is asked for twice; expected each output once`);
+    if (seen.has(name)) throw requestError(name, `output ${quote(name)} is requested twice; expected each output once`);
     seen.add(name);
     const binary = readBoolean(parameters, 'binary_data', name) ?? byDefault;
-    return { name, binary, ...readClassification(output, spec) };
+    return { name, binary, classification: readClassification(output, spec) };
   });
 }
 
-function readClassification(output: OutputHead, spec: TensorSpec): { classification?: number } {
+function readClassification(output: OutputHead, spec: TensorSpec): number | undefined {
   const classes = output.parameters['classification'];
-  if (classes === undefined) return {};
+  if (classes === undefined) return undefined;
   const { name } = output;
   if (typeof classes !== 'number' || !Number.isSafeInteger(classes) || classes < 1) {
     throw requestError(
       name,
-      `output ${quote(name)}: parameters.classification is ${describe(classes)}; expected a whole number from 1`,
+      `output ${quote(name)}: parameters.classification is ${describeValue(classes)}; expected a whole number of at least 1`,
     );
   }
   if (!isNumeric(spec.datatype) || spec.shape.length === 0) {
@@ -115,11 +118,11 @@ function readClassification(output: OutputHead, spec: TensorSpec): { classificat
       `output ${quote(name)} is ${formatSpec(spec)}; expected numbers with an axis of classes for parameters.classification`,
     );
   }
-  return { classification: classes };
+  return classes;
 }
 
 function readBoolean(parameters: OipParameters, key: string, param: string): boolean | undefined {
   const value = parameters[key];
   if (value === undefined || typeof value === 'boolean') return value;
-  throw requestError(param, `${quote(param)}: parameter ${key} is ${describe(value)}; expected true or false`);
+  throw requestError(param, `${quote(param)}: parameter ${key} is ${describeValue(value)}; expected true or false`);
 }

@@ -17,7 +17,7 @@ const encode = (outputs: Tensor[], requested: RequestedOutput[], id?: string) =>
 const jsonOf = (tensor: Tensor) => encode([tensor], [{ name: tensor.name, binary: false }]).body.toString();
 
 describe('a response', () => {
-  it('is JSON where nothing is binary, in the order requested', () => {
+  it('is JSON if no output is binary, in the requested order', () => {
     const { body, ...headers } = encode(
       [sum, text],
       [
@@ -38,7 +38,7 @@ describe('a response', () => {
     });
   });
 
-  it('carries binary outputs behind the JSON, and the others in it', () => {
+  it('has binary outputs after the JSON and the other outputs in the JSON', () => {
     const { contentType, headerLength, body } = encode(
       [sum, text],
       [
@@ -79,7 +79,7 @@ describe('a response', () => {
     expect(body.toString('hex', headerLength)).toBe('00'.repeat(8));
   });
 
-  it('refuses BYTES that JSON cannot carry, and outputs that the run did not give', () => {
+  it('refuses BYTES that JSON cannot carry, and missing outputs', () => {
     const bad: Tensor = { name: 's', datatype: 'BYTES', shape: [2], data: encodeBytes(['a', Buffer.of(255)]) };
     expect(() => jsonOf(bad)).toThrow(/"s": BYTES element 1 is not valid UTF-8.*parameters.binary_data/);
     expect(() => jsonOf(bad)).toThrow(expect.objectContaining({ code: 'invalid_request', details: { param: 's' } }));
@@ -96,14 +96,14 @@ describe('classification', () => {
     data: raw(Float32Array.of(0.25, 0.5, 0.25, NaN, -1, 2)),
   };
 
-  it('gives the best per row as value:index, equal ones by index, NaN last', () => {
+  it('gives the largest values of each row as value:index, equal values by index, NaN last', () => {
     expect(classify(scores, 2)).toMatchObject({ name: 'y', datatype: 'BYTES', shape: [2, 2] });
     expect(strings(classify(scores, 2))).toEqual(['0.5:1', '0.25:0', '2:2', '-1:1']);
     expect(classify(scores, 9).shape).toEqual([2, 3]);
     expect(strings(classify(scores, 9)).at(-1)).toBe('NaN:0');
   });
 
-  it('ranks integers and BF16, one axis and no classes', () => {
+  it('ranks integers and BF16, a single axis, and an axis without classes', () => {
     const long: Tensor = { name: 'y', datatype: 'INT64', shape: [2], data: raw(BigInt64Array.of(1n, 2n ** 60n)) };
     expect(strings(classify(long, 1))).toEqual(['1152921504606846976:1']);
     const brain: Tensor = { name: 'y', datatype: 'BF16', shape: [2], data: raw(Uint16Array.of(0xbf80, 0x3fc0)) };

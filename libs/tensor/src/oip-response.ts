@@ -5,11 +5,11 @@ import { classify } from './oip-classification.ts';
 import type { OipParameters } from './oip-head.ts';
 import type { RequestedOutput } from './oip-request.ts';
 
-/** What a model answered and what the client asked for. */
+/** The results of a model and the form in which the client requested them. */
 export interface InferResponse {
   readonly modelName: string;
   readonly modelVersion?: string;
-  /** The request's id; echoed only if it had one. */
+  /** The id of the request. The response contains it only if the request had one. */
   readonly id?: string | undefined;
   readonly parameters?: OipParameters;
   /** At least the requested outputs, in any order. */
@@ -18,11 +18,11 @@ export interface InferResponse {
 }
 
 /**
- * Writes an inference response of the Open Inference Protocol v2: the requested outputs in the order requested, each as
- * flat JSON or as binary. In JSON, NaN is null and ±Infinity ±1e999 (`encodeJsonData` says why). Copies the data.
+ * Writes an inference response of the Open Inference Protocol v2: the requested outputs in their order, each as flat JSON
+ * or as binary. In JSON, NaN is null and ±Infinity is ±1e999 (see `encodeJsonData`). Copies the data.
  *
- * Throws 'invalid_request', naming the output, for BYTES that are not UTF-8 in JSON and for a classification of what
- * is not numeric; 'payload_too_large' for JSON too long to write; 'internal' where an output is missing.
+ * Throws 'invalid_request' with the output's name if BYTES for JSON are not UTF-8 and if an output to classify is not
+ * numeric; 'payload_too_large' if the JSON is too long to write; 'internal' if an output is missing.
  */
 export function encodeInferResponse(response: InferResponse): OipBody {
   const { modelName, modelVersion, id, parameters, requested } = response;

@@ -22,7 +22,7 @@ import {
   type Tensor,
 } from './index.ts';
 
-/** Which values a tensor may have: any bits, what a JSON response can say (one NaN), what a JSON request can. */
+/** The values of a tensor: any bits, values of a JSON response (with one NaN), or values of a JSON request. */
 type Values = 'bits' | 'response' | 'request';
 
 const shapes = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 4 });
@@ -43,7 +43,7 @@ function tensors(datatype: Datatype, values: Values, shape: fc.Arbitrary<number[
   });
 }
 
-/** Random bytes as valid values of the datatype. */
+/** Makes random bytes valid values of the datatype. */
 function sanitize(tensor: Tensor, values: Values): Uint8Array {
   const { datatype } = tensor;
   if (datatype === 'BOOL') return tensor.data.map((byte) => byte & 1);
@@ -100,13 +100,13 @@ describe.each(DATATYPES)('%s', (datatype) => {
     );
   });
 
-  it('survives nested JSON as flat', () => {
+  it('is the same from nested JSON as from flat JSON', () => {
     const signature = { inputs: [{ name: 'x', datatype, shape: [-1, -1, -1] }], outputs: [] };
     const shape = fc.tuple(...Array.from({ length: 3 }, () => fc.integer({ min: 1, max: 4 })));
     fc.assert(
       fc.property(tensors(datatype, 'request', shape), (tensor) => {
         const { body } = encodeInferRequest({ inputs: [{ ...tensor, name: 'x' }], binary: false });
-        // Regroups the text of the elements, so that no number passes through JSON.parse here.
+        // Groups the text of the elements, so that the test does not parse numbers.
         const [, data] = /"data":\[(.*)\]\}\]\}$/su.exec(body.toString()) ?? [];
         const elements = (data ?? '').match(/"(?:[^"\\]|\\.)*"|[^,]+/gsu) ?? [];
         const [, rows = 1, columns = 1] = tensor.shape;
@@ -122,7 +122,7 @@ describe.each(DATATYPES)('%s', (datatype) => {
     );
   });
 
-  it('survives a frame, beside others and at any alignment', () => {
+  it('survives a frame with other tensors, at any alignment', () => {
     const several = fc.array(tensors(datatype, 'bits'), { maxLength: 3 });
     fc.assert(
       fc.property(several, fc.jsonValue(), fc.integer({ min: 0, max: 7 }), (list, meta, shift) => {
@@ -136,7 +136,7 @@ describe.each(DATATYPES)('%s', (datatype) => {
     );
   });
 
-  it('is itself after split and join, and after padding and slicing', () => {
+  it('is the same after split and join, and after padding and slicing', () => {
     const inner = fc.tuple(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 0, max: 3 }));
     fc.assert(
       fc.property(tensors(datatype, 'bits', inner), fc.nat({ max: 6 }), fc.nat({ max: 5 }), (tensor, cut, more) => {
@@ -170,7 +170,7 @@ describe('damage', () => {
   );
   const flips = fc.array(fc.nat(), { maxLength: 4 });
 
-  it('to a binary request gives a valid request or a SconceError, never more memory than the body', () => {
+  it('to a binary request gives a valid request or a SconceError, and takes no more memory than the body', () => {
     fc.assert(
       fc.property(request, flips, fc.option(fc.nat()), fc.integer({ min: -2, max: 2 }), (sent, bits, cut, shift) => {
         const damaged = Buffer.from(sent.body);
@@ -187,7 +187,7 @@ describe('damage', () => {
           expect(error).toBeInstanceOf(SconceError);
           expect(['invalid_tensor', 'invalid_request']).toContain((error as SconceError).code);
         }
-        // Whatever was accepted is whole.
+        // Every accepted tensor is valid.
         inputs.forEach(checkTensor);
         expect(inputs.every(({ data }) => data.buffer === body.buffer)).toBe(true);
       }),
@@ -195,7 +195,7 @@ describe('damage', () => {
     );
   });
 
-  it('to a frame gives tensors that fit their shapes or an internal error', () => {
+  it('to a frame gives tensors that match their shapes or an internal error', () => {
     const frames = fc
       .constantFrom(...DATATYPES)
       .chain((datatype) => fc.array(tensors(datatype, 'bits'), { maxLength: 2 }));

@@ -32,10 +32,10 @@ describe('rows', () => {
     expect(joined.shape).toEqual([4, 2]);
     expect(joined.data.buffer).toBe(target.buffer);
     expect([...joined.data]).toEqual([8, 9, 10, 11, ...x.data]);
-    expect(() => writeRows(target.subarray(0, 11), [x])).toThrow(/3 rows take 12 bytes; the target has 11/);
+    expect(() => writeRows(target.subarray(0, 11), [x])).toThrow(/3 rows take 12 bytes; the target has only 11/);
   });
 
-  it('are padded by repeating the last', () => {
+  it('are padded by repeating the last row', () => {
     const padded = padRows(x, 5);
     expect(padded.shape).toEqual([5, 2]);
     expect([...padded.data]).toEqual([...x.data, 8, 9, 10, 11, 8, 9, 10, 11]);
@@ -46,19 +46,19 @@ describe('rows', () => {
   });
 
   it.each<[string, () => unknown, RegExp]>([
-    ['a slice beyond the end', () => sliceRows(x, 1, 4), /rows 1 to 4 were asked of UINT16\[3,2\]/],
-    ['a slice backwards', () => sliceRows(x, 2, 1), /rows 2 to 1/],
+    ['a slice beyond the end', () => sliceRows(x, 1, 4), /cannot take rows 1 to 4 of UINT16\[3,2\]/],
+    ['a slice that ends before it starts', () => sliceRows(x, 2, 1), /rows 2 to 1/],
     ['a fractional slice', () => sliceRows(x, 0.5, 1), /rows 0.5 to 1/],
     ['a split that does not add up', () => splitRows(x, [1, 1]), /cannot split 3 rows into parts of 1, 1/],
     ['a negative split', () => splitRows(x, [4, -1]), /cannot split 3 rows/],
     ['rows of a scalar', () => rowCount(scalar), /is a scalar/],
-    ['nothing to join', () => concatRows([]), /no tensors/],
+    ['an empty list to join', () => concatRows([]), /no tensors/],
     ['names that differ', () => concatRows([x, { ...x, name: 'y' }]), /cannot be joined with "y"/],
     ['datatypes that differ', () => concatRows([x, { ...x, datatype: 'INT16' }]), /UINT16\[3,2\].*INT16\[3,2\]/],
     ['inner shapes that differ', () => concatRows([x, { ...x, shape: [2, 3] }]), /UINT16\[3,2\].*UINT16\[2,3\]/],
     ['ranks that differ', () => concatRows([x, { ...x, shape: [6] }]), /UINT16\[6\]/],
-    ['padding nothing', () => padRows(empty, 2), /no row to repeat/],
-    ['padding to fewer', () => padRows(x, 2), /has 3 rows; cannot pad it to 2/],
+    ['padding 0 rows', () => padRows(empty, 2), /no row to repeat/],
+    ['padding to fewer rows', () => padRows(x, 2), /has 3 rows; cannot pad it to 2/],
   ])('refuse %s', (_, act, message) => {
     expect(act).toThrow(message);
     expect(act).toThrow(expect.objectContaining({ code: 'invalid_tensor' }));

@@ -3,26 +3,29 @@ import { byteLength, elementCount } from './shape.ts';
 import { skipElements } from './bytes-elements.ts';
 import { quote, tensorError } from './tensor-error.ts';
 
-/** Rows of a tensor: its length along axis 0. Throws 'invalid_tensor' for a scalar, which has no axis. */
+/** Number of rows of a tensor: its size along axis 0. Throws 'invalid_tensor' for a scalar, which has no axis. */
 export function rowCount(tensor: Tensor): number {
   const rows = tensor.shape[0];
   if (rows === undefined) throw tensorError(tensor.name, 'is a scalar; expected at least one axis to count rows along');
   return rows;
 }
 
-/** Rows `start` (included) to `end` (excluded) as a view, without a copy. Throws 'invalid_tensor' outside the tensor. */
+/**
+ * Rows `start` (included) to `end` (excluded) as a view, without a copy. Throws 'invalid_tensor' if the tensor does not
+ * have these rows.
+ */
 export function sliceRows(tensor: Tensor, start: number, end: number): Tensor {
   const rows = rowCount(tensor);
   if (!Number.isInteger(start) || !Number.isInteger(end) || start < 0 || start > end || end > rows) {
-    throw tensorError(tensor.name, `rows ${start} to ${end} were asked of ${formatSpec(tensor)}`);
+    throw tensorError(tensor.name, `cannot take rows ${start} to ${end} of ${formatSpec(tensor)}`);
   }
   const from = rowsEnd(tensor, 0, start);
   return { ...withRows(tensor, end - start), data: tensor.data.subarray(from, rowsEnd(tensor, from, end - start)) };
 }
 
 /**
- * Cuts a tensor into parts of `counts` rows, in order, as views without a copy; BYTES are scanned once. Throws
- * 'invalid_tensor' where the counts do not add up to the tensor's rows.
+ * Splits a tensor into parts of `counts` rows, in order. The parts are views, without a copy. BYTES data is scanned
+ * once. Throws 'invalid_tensor' if the sum of the counts is not the tensor's number of rows.
  */
 export function splitRows(tensor: Tensor, counts: readonly number[]): Tensor[] {
   const rows = rowCount(tensor);
@@ -40,11 +43,11 @@ export function splitRows(tensor: Tensor, counts: readonly number[]): Tensor[] {
 }
 
 /**
- * One tensor with the rows of all, in order. A single tensor is returned as it is; else the data are copied. Throws
- * 'invalid_tensor' where names, datatypes or inner shapes differ, and for an empty list.
+ * Joins tensors along axis 0, in order. A single tensor is returned as it is, otherwise the data is copied. Throws
+ * 'invalid_tensor' if names, datatypes or inner shapes differ, and for an empty list.
  */
 export function concatRows(tensors: readonly Tensor[]): Tensor {
-  const { first, rows, bytes } = measure(tensors);
+  const { first, rows, bytes } = checkJoinable(tensors);
   if (tensors.length === 1) return first;
   const data = Buffer.allocUnsafeSlow(bytes);
   copyInto(data, tensors);
@@ -52,23 +55,25 @@ export function concatRows(tensors: readonly Tensor[]): Tensor {
 }
 
 /**
- * `concatRows` into memory of the caller's, which may be shared with a thread: writes from the start of `target` and
- * returns the tensor over it. Throws as `concatRows`, and where `target` is too small; then nothing is written.
+ * Does the same as `concatRows` but writes into `target`, from its start, and returns a tensor whose data is a view of
+ * `target`. The memory may be shared with a thread. Throws as `concatRows` does, and if `target` is too small. In these
+ * cases nothing is written.
  */
 export function writeRows(target: Uint8Array, tensors: readonly Tensor[]): Tensor {
-  const { first, rows, bytes } = measure(tensors);
+  const { first, rows, bytes } = checkJoinable(tensors);
   if (bytes > target.length)
-    throw tensorError(first.name, `${rows} rows take ${bytes} bytes; the target has ${target.length}`);
+    throw tensorError(first.name, `${rows} rows take ${bytes} bytes; the target has only ${target.length}`);
   copyInto(target, tensors);
   return { ...withRows(first, rows), data: target.subarray(0, bytes) };
 }
 
 /**
- * Fills a tensor up to `rows` rows by repeating its last row, for a model that was traced with a fixed batch size.
+ * Pads a tensor to `rows` rows by repeating its last row, for a model with a locked batch axis. A tensor that has
+ * `rows` rows already is returned as it is.
  *
- * A repeated row is known to be valid input. Zeros may not be: a model may divide by a row's sum, look an id up or
- * parse a string, and then fail or poison the batch. For the same reason a tensor of 0 rows cannot be padded.
- * Throws 'invalid_tensor' then, and where the tensor has more than `rows` rows. With `rows` rows it is returned as is.
+ * A repeated row is valid input. Zeros may not be: a model may divide by the sum of a row, look up an id or parse a
+ * string, and then fail. For the same reason a tensor with 0 rows cannot be padded. Throws 'invalid_tensor' for it, and
+ * if the tensor has more than `rows` rows.
  */
 export function padRows(tensor: Tensor, rows: number): Tensor {
   const present = rowCount(tensor);
@@ -84,7 +89,7 @@ export function padRows(tensor: Tensor, rows: number): Tensor {
   return { ...withRows(tensor, rows), data };
 }
 
-/** Byte offset at which the `count` rows that begin at byte `from` end. */
+/** Byte offset of the end of `count` rows that start at byte `from`. */
 function rowsEnd(tensor: Tensor, from: number, count: number): number {
   const { name, datatype, data } = tensor;
   const inner = tensor.shape.slice(1);
@@ -98,8 +103,8 @@ function withRows(tensor: Tensor, rows: number): Omit<Tensor, 'data'> {
   return { name: tensor.name, datatype: tensor.datatype, shape: [rows, ...tensor.shape.slice(1)] };
 }
 
-/** Checks that tensors can be joined along axis 0 and adds them up. */
-function measure(tensors: readonly Tensor[]): { first: Tensor; rows: number; bytes: number } {
+/** Checks that tensors can be joined along axis 0. Returns the first tensor and the sums of their rows and bytes. */
+function checkJoinable(tensors: readonly Tensor[]): { first: Tensor; rows: number; bytes: number } {
   const [first] = tensors;
   if (first === undefined) throw tensorError('', 'there are no tensors to concatenate; expected at least one');
   let rows = 0;

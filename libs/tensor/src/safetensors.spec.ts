@@ -21,7 +21,7 @@ function file(header: string, data: readonly number[] = []): Uint8Array {
 }
 
 describe('safetensors', () => {
-  it('gives back what was written', () => {
+  it('reads the tensors that were written', () => {
     const bytes = encodeSafetensors(TENSORS);
     expect([...decodeSafetensors(bytes).values()].map((t) => ({ ...t, data: [...t.data] }))).toEqual(
       TENSORS.map((t) => ({ ...t, data: [...t.data] })),
@@ -37,22 +37,22 @@ describe('safetensors', () => {
   it.each([
     ['a file of 3 bytes', new Uint8Array(3), /cut off/],
     ['a header that is longer than the file', file('{}').subarray(0, 9), /cut off/],
-    ['an absurd header length', new Uint8Array(16).fill(0xff), /header claims/],
-    ['a header that is no JSON', file('hello'), /no JSON object/],
-    ['a header that is a list', file('[]'), /no JSON object/],
+    ['a huge header length', new Uint8Array(16).fill(0xff), /header claims/],
+    ['a header that is not JSON', file('hello'), /not a JSON object/],
+    ['a header that is a list', file('[]'), /not a JSON object/],
     ['an unknown dtype', file('{"a":{"dtype":"F8_E4M3","shape":[],"data_offsets":[0,1]}}', [0]), /"a": dtype F8_E4M3/],
     ['a negative size', file('{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}}', [0]), /shape/],
     [
       'offsets beyond the end',
       file('{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}', [0]),
-      /do not hold 2 bytes/,
+      /expected 2 bytes within the 1 bytes/,
     ],
     [
-      'offsets that do not fit the shape',
+      'offsets that do not match the shape',
       file('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,1]}}', [0]),
       /4 bytes/,
     ],
-    ['an entry that is no object', file('{"a":3}'), /dtype undefined/],
+    ['an entry that is not an object', file('{"a":3}'), /dtype undefined/],
   ])('refuses %s', (_, bytes, message) => {
     expect(() => decodeSafetensors(bytes)).toThrow(SconceError);
     expect(() => decodeSafetensors(bytes)).toThrow(message);

@@ -3,7 +3,7 @@ import { DATATYPE_BYTES, type Datatype, type Tensor } from './datatype.ts';
 import { byteLength, elementCount, MAX_RANK } from './shape.ts';
 import { tensorError } from './tensor-error.ts';
 
-/** The format's names of element types. It has none for strings. */
+/** The datatype for each element type of the format. The format has no strings. */
 const DATATYPE_OF: Readonly<Record<string, Datatype>> = {
   BOOL: 'BOOL',
   U8: 'UINT8',
@@ -25,20 +25,23 @@ function fileError(message: string): SconceError {
   return new SconceError('invalid_tensor', message);
 }
 
-/** The format's own bound on its header. */
+/** The format limits its header to this length. */
 const MAX_HEADER_BYTES = 100_000_000;
 
 /**
- * Reads a safetensors file: 8 bytes with the length of a JSON header, the header, the tensors' bytes. The tensors' data are
- * views of `bytes`.
+ * Reads a safetensors file: 8 bytes with the length of the JSON header, the header, and the bytes of the tensors. The data
+ * of the tensors are views of `bytes`.
  *
- * @throws SconceError `invalid_tensor` that says what in the file is wrong.
+ * @throws SconceError `invalid_tensor` that says what is wrong with the file.
  */
 export function decodeSafetensors(bytes: Uint8Array): Map<string, Tensor> {
-  if (bytes.byteLength < 8) throw fileError('the safetensors file is shorter than its first 8 bytes: it was cut off');
+  if (bytes.byteLength < 8)
+    throw fileError(`the safetensors file has ${bytes.byteLength} bytes; expected at least 8: it is cut off`);
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
   if (length > MAX_HEADER_BYTES || 8 + Number(length) > bytes.byteLength) {
-    throw fileError(`the safetensors header claims ${length} bytes: the file is cut off or no safetensors file`);
+    throw fileError(
+      `the safetensors header claims ${length} bytes; the file has ${bytes.byteLength}: it is cut off or is not a safetensors file`,
+    );
   }
   const start = 8 + Number(length);
   const header = parseHeader(bytes.subarray(8, start));
@@ -55,21 +58,31 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
     if (typeof header === 'object' && header !== null && !Array.isArray(header))
       return header as Record<string, unknown>;
   } catch {
-    // Said below.
+    // The error below covers this case too.
   }
-  throw fileError('the safetensors header is no JSON object: this is no safetensors file');
+  throw fileError('the header is not a JSON object; expected a safetensors file');
 }
 
 function decodeEntry(name: string, entry: unknown, data: Uint8Array): Tensor {
   const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
   const datatype = typeof dtype === 'string' ? DATATYPE_OF[dtype] : undefined;
-  if (datatype === undefined) throw tensorError(name, `dtype ${String(dtype)} is not supported`);
-  if (!isSizes(shape) || shape.length > MAX_RANK) throw tensorError(name, `its shape is no list of sizes`);
-  if (!isSizes(offsets) || offsets.length !== 2) throw tensorError(name, `data_offsets are no two offsets`);
+  if (datatype === undefined)
+    throw tensorError(
+      name,
+      `dtype ${String(dtype)} is not supported; expected one of ${Object.keys(DATATYPE_OF).join(', ')}`,
+    );
+  if (!isSizes(shape) || shape.length > MAX_RANK) {
+    throw tensorError(name, `shape is not a list of at most ${MAX_RANK} whole numbers`);
+  }
+  if (!isSizes(offsets) || offsets.length !== 2)
+    throw tensorError(name, `data_offsets is not a list of two whole numbers`);
   const [from = 0, to = 0] = offsets;
   const wanted = elementCount(shape) * (DATATYPE_BYTES[datatype] ?? 0);
   if (to < from || to > data.byteLength || to - from !== wanted) {
-    throw tensorError(name, `bytes ${from} to ${to} do not hold ${wanted} bytes of the file’s data`);
+    throw tensorError(
+      name,
+      `data_offsets are ${from} and ${to}; expected ${wanted} bytes within the ${data.byteLength} bytes of data`,
+    );
   }
   return { name, datatype, shape, data: data.subarray(from, to) };
 }
@@ -78,7 +91,11 @@ function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 }
 
-/** A safetensors file of these tensors, in their order. @throws SconceError `invalid_tensor` for BYTES, which the format cannot hold. */
+/**
+ * Writes a safetensors file with these tensors, in their order.
+ *
+ * @throws SconceError `invalid_tensor` for BYTES, because the format has no strings.
+ */
 export function encodeSafetensors(tensors: readonly Tensor[]): Uint8Array {
   const header: Record<string, unknown> = {};
   let at = 0;

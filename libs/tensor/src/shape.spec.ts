@@ -29,7 +29,7 @@ describe('shapes', () => {
     expect(count).toThrow(expect.objectContaining({ code: 'invalid_tensor', details: { param: 'x' } }));
   });
 
-  it('refuses a count that is safe but whose bytes are not', () => {
+  it('refuses a safe number of elements with an unsafe number of bytes', () => {
     expect(elementCount([2 ** 52])).toBe(2 ** 52);
     expect(byteLength('INT16', [2, 3])).toBe(12);
     expect(() => byteLength('FP64', [2 ** 52])).toThrow(/FP64\[4503599627370496\] takes .* bytes/);

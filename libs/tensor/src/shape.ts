@@ -1,14 +1,14 @@
 import { DATATYPE_BYTES, formatShape, type FixedDatatype } from './datatype.ts';
 import { tensorError } from './tensor-error.ts';
 
-/** Most axes a tensor may have. NumPy's limit; it bounds every loop over axes. */
+/** The largest number of axes of a tensor. It is NumPy's limit too, and it bounds every loop over axes. */
 export const MAX_RANK = 64;
 
 /**
- * Number of elements of a concrete shape (1 for a scalar, 0 when any axis is 0). Never allocates by the answer.
+ * Number of elements of a concrete shape: 1 for a scalar, 0 if any axis is 0. Allocates nothing.
  *
- * Throws 'invalid_tensor', naming `name`, for a dimension that is negative, fractional or above 2^53-1, for more than
- * MAX_RANK axes, and for a product above 2^53-1.
+ * Throws 'invalid_tensor' with `name` if a dimension is negative, fractional or above 2^53-1, if there are more than
+ * MAX_RANK axes, or if the product is above 2^53-1.
  */
 export function elementCount(shape: readonly number[], name = ''): number {
   if (shape.length > MAX_RANK) {
@@ -27,7 +27,7 @@ export function elementCount(shape: readonly number[], name = ''): number {
     count *= dimension;
   }
   if (empty) return 0;
-  // A product of positive integers only grows, and a double above 2^53 never rounds back below it.
+  // A product of positive integers only grows, and a double above 2^53 never rounds to a smaller safe integer.
   if (!Number.isSafeInteger(count)) {
     throw tensorError(name, `shape ${formatShape(shape)} has ${count} elements; expected at most 2^53-1`);
   }
@@ -35,8 +35,8 @@ export function elementCount(shape: readonly number[], name = ''): number {
 }
 
 /**
- * Bytes that a fixed-width tensor of this concrete shape takes. Throws 'invalid_tensor' as `elementCount` does, and for
- * a size above 2^53-1 bytes.
+ * Bytes that a fixed-width tensor of this concrete shape takes. Throws 'invalid_tensor' as `elementCount` does, and if
+ * the size is above 2^53-1 bytes.
  */
 export function byteLength(datatype: FixedDatatype, shape: readonly number[], name = ''): number {
   const bytes = elementCount(shape, name) * DATATYPE_BYTES[datatype];
@@ -46,7 +46,7 @@ export function byteLength(datatype: FixedDatatype, shape: readonly number[], na
   return bytes;
 }
 
-/** Whether a concrete shape fits a signature's: the same rank, and each dimension equal or free (-1). */
+/** Tells whether a concrete shape matches a signature's shape: the same rank, and each dimension equal or free (-1). */
 export function matchesShape(shape: readonly number[], signatureShape: readonly number[]): boolean {
   return (
     shape.length === signatureShape.length &&

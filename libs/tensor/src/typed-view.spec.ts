@@ -4,7 +4,7 @@ import { bytesElements, checkTensor, encodeBytes, viewOf, type Tensor } from './
 const fp32 = (data: Uint8Array): Tensor & { datatype: 'FP32' } => ({ name: 'x', datatype: 'FP32', shape: [2], data });
 
 describe('viewOf', () => {
-  it('shows the memory itself where it is aligned, shared or not', () => {
+  it('views aligned memory without a copy, shared or not', () => {
     for (const memory of [new ArrayBuffer(16), new SharedArrayBuffer(16)]) {
       const view = viewOf(fp32(new Uint8Array(memory, 4, 8)));
       view[1] = 2.5;
@@ -44,7 +44,7 @@ describe('BYTES', () => {
     data: Buffer.from(hex.replaceAll(' ', ''), 'hex'),
   });
 
-  it('is a length and then the bytes, per element', () => {
+  it('has a length and then the bytes for each element', () => {
     const data = encodeBytes(['hi', '', new Uint8Array([255]), 'é']);
     expect(Buffer.from(data).toString('hex')).toBe(
       '02000000' + '6869' + '00000000' + '01000000' + 'ff' + '02000000' + 'c3a9',
@@ -60,7 +60,7 @@ describe('BYTES', () => {
     ['a length of 4 GiB', [1], 'ffffffff 00', /is 4294967295 bytes long; only 1 are left/],
     ['too few elements', [2], '01000000 41', /prefix of element 1.*expected 2 elements/],
     ['too many elements', [1], '01000000 41 00000000', /4 bytes after the last of 1 elements/],
-    ['an absurd count', [2 ** 50], '00000000', /prefix of element 1/],
+    ['a huge count', [2 ** 50], '00000000', /prefix of element 1/],
   ])('refuses %s', (_, shape, hex, message) => {
     expect(() => bytesElements(bytes(shape, hex))).toThrow(message);
     expect(() => checkTensor(bytes(shape, hex))).toThrow(expect.objectContaining({ code: 'invalid_tensor' }));

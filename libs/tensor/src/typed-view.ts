@@ -2,7 +2,7 @@ import { DATATYPE_BYTES, type Datatype, type FixedDatatype, type Tensor } from '
 import { byteLength } from './shape.ts';
 import { tensorError } from './tensor-error.ts';
 
-/** The typed array that shows a datatype's elements. BF16 shows its 16 bits: JavaScript has no type for it. */
+/** The typed array for each datatype. For BF16 it holds the 16 bits, because JavaScript has no such type. */
 export interface ViewByDatatype {
   BOOL: Uint8Array;
   UINT8: Uint8Array;
@@ -36,15 +36,15 @@ const VIEWS = {
   FP64: Float64Array,
 } as const satisfies Record<FixedDatatype, unknown>;
 
-// Declared for any memory, shared or not: the library's own declaration of Float16Array knows only the latter.
+// TypeScript declares Float16Array for unshared memory only. This type allows shared memory too.
 type ViewConstructor = new (memory: ArrayBufferLike, byteOffset: number, length: number) => unknown;
 
 /**
- * The elements of a fixed-width tensor as a typed array: over the tensor's own memory where that is aligned for the
- * type, else over a copy. So read through it; do not write.
+ * The elements of a fixed-width tensor as a typed array. It views the tensor's own memory if that is aligned for the
+ * type, otherwise a copy. So callers may only read it.
  *
- * Hosts are little-endian, as every platform with an ONNX Runtime for Node is. Throws 'invalid_tensor' for BYTES (see
- * `bytesElements`) and where the data are not as long as the shape says.
+ * Assumes a little-endian host: every platform with ONNX Runtime for Node is one. Throws 'invalid_tensor' for BYTES
+ * (use `bytesElements`) and if the data has another length than the shape requires.
  */
 export function viewOf<D extends Datatype>(tensor: Tensor & { readonly datatype: D }): ViewByDatatype[D] {
   const { name, data, shape } = tensor;
@@ -57,13 +57,13 @@ export function viewOf<D extends Datatype>(tensor: Tensor & { readonly datatype:
     throw tensorError(name, `data have ${data.byteLength} bytes; expected ${expected}`);
   }
   const size = DATATYPE_BYTES[datatype];
-  // `new Uint8Array(data)`, not `slice`: on a Buffer, `slice` is a view at the same bad alignment.
+  // Not `data.slice()`: on a Buffer that gives a view with the same alignment.
   const aligned = data.byteOffset % size === 0 ? data : new Uint8Array(data);
   const View = VIEWS[datatype] as ViewConstructor;
   return new View(aligned.buffer, aligned.byteOffset, expected / size) as ViewByDatatype[D];
 }
 
-/** A zeroed typed array for `count` elements, from which `bytesOf` makes a tensor's data. */
+/** A typed array of `count` zeros. `bytesOf` gives its bytes as the data of a tensor. */
 export function allocateView<D extends FixedDatatype>(datatype: D, count: number): ViewByDatatype[D] {
   const View = VIEWS[datatype];
   return new View(count) as unknown as ViewByDatatype[D];

@@ -1,7 +1,7 @@
 import { SconceError } from '@sconce/errors';
 import {
   compareOutput,
-  offReport,
+  failedReport,
   type CallCase,
   type OutputReport,
   type Tensor,
@@ -70,15 +70,19 @@ async function checkCase(runnable: RunnableModel, one: CallCase, tolerance: Tole
   } catch (error) {
     const ofThisCall = error instanceof SconceError && ['inference_failed', 'invalid_tensor'].includes(error.code);
     if (!ofThisCall) throw error;
-    return [offReport(call, 'all', error.message)];
+    return [failedReport(call, 'all', error.message)];
   }
   const length = Math.max(expected.length, actual.length);
   return Array.from({ length }, (_, i) => {
     const [want, got] = [expected[i], actual[i]];
     if (want === undefined)
-      return offReport(call, got?.name ?? '', `is not in the cases: they have ${countOf(expected.length, 'output')}`);
+      return failedReport(
+        call,
+        got?.name ?? '',
+        `is not in the cases: they have ${countOf(expected.length, 'output')}`,
+      );
     if (got === undefined)
-      return offReport(call, `output ${i}`, `is missing: the model has ${countOf(actual.length, 'output')}`);
+      return failedReport(call, `output ${i}`, `is missing: the model has ${countOf(actual.length, 'output')}`);
     return compareOutput(call, want, got, tolerance);
   });
 }

@@ -2,7 +2,7 @@ import { SconceError } from '@sconce/errors';
 import type { ModelParity, ParityOutput } from '@sconce/models';
 import {
   compareOutput,
-  offReport,
+  failedReport,
   type CallCase,
   type OutputReport,
   type Tensor,
@@ -46,7 +46,7 @@ async function checkCase(
   } catch (error) {
     const ofThisCall = error instanceof SconceError && ['inference_failed', 'invalid_tensor'].includes(error.code);
     if (!ofThisCall) throw error;
-    return [offReport(call, 'all', `call ${call}: ${error.message}`)];
+    return [failedReport(call, 'all', `call ${call}: ${error.message}`)];
   }
   const own = actual.filter((output) => {
     const input = model.stateInputs.get(output.name);
@@ -56,8 +56,8 @@ async function checkCase(
   return Array.from({ length: Math.max(expected.length, own.length) }, (_, i) => {
     const [want, got] = [expected[i], own[i]];
     if (want === undefined)
-      return offReport(call, got?.name ?? '', `is not among the cases: they have ${expected.length}`);
-    if (got === undefined) return offReport(call, `output ${i}`, `is missing: the model gives ${own.length}`);
+      return failedReport(call, got?.name ?? '', `is not among the cases: they have ${expected.length}`);
+    if (got === undefined) return failedReport(call, `output ${i}`, `is missing: the model gives ${own.length}`);
     return compareOutput(call, want, got, tolerance);
   });
 }
