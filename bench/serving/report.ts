@@ -190,7 +190,8 @@ function soakSection({ model, figures }: NonNullable<SuiteFigures['soak']>): rea
   ];
 }
 
-function withSpread(value: number, [least, most]: readonly [number, number]): string {
+/** A ratio with the least and the most of the rounds' own. */
+export function withSpread(value: number, [least, most]: readonly [number, number]): string {
   return `${value.toFixed(2)} (${least.toFixed(2)}-${most.toFixed(2)})`;
 }
 
@@ -198,7 +199,8 @@ function figure(value: number): string {
   return value >= 100 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3);
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A Markdown table. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }

@@ -12,6 +12,7 @@ export const SCONCE = fileURLToPath(new URL('../../apps/cli/bin/sconce.mjs', imp
 /** The whole system on this machine, from the build. */
 export interface BenchStack {
   readonly url: string;
+  readonly redisUrl: string;
   readonly metricsUrl: string;
   readonly workerMetricsUrls: readonly string[];
   readonly pids: { readonly redis: number; readonly api: number; readonly workers: readonly number[] };
@@ -20,6 +21,7 @@ export interface BenchStack {
 
 /** The line that `sconce up --json` prints. */
 interface UpLine extends Pick<BenchStack, 'url' | 'pids'> {
+  readonly redis_url: string;
   readonly metrics_url: string;
   readonly worker_metrics_urls: readonly string[];
 }
@@ -41,30 +43,49 @@ export function sconceRequest(
   };
 }
 
+/** The same request as JSON, as most clients send it. */
+export function jsonRequest(
+  url: string,
+  { name, row }: { readonly name: string; readonly row: readonly Tensor[] },
+): Pick<LoadPlan, 'url' | 'path' | 'headers' | 'bodies'> {
+  const { body } = encodeInferRequest({ inputs: row, binary: false });
+  return {
+    url,
+    path: `/v2/models/${name}/infer`,
+    headers: { 'content-type': 'application/json' },
+    bodies: [Buffer.from(body).toString('base64')],
+  };
+}
+
 /** Starts `sconce up` on a free port. The API and the workers get `env`. */
 export async function startBenchStack(options: {
   readonly data: string;
+  /** Launcher of the build that runs; default: this one's. */
+  readonly launcher?: string;
   readonly workers?: number;
   readonly env?: Readonly<Record<string, string>>;
 }): Promise<BenchStack> {
-  const { data, workers = 1, env = {} } = options;
+  const { data, launcher = SCONCE, workers = 1, env = {} } = options;
   const args = ['up', '--json', '--port', '0', '--data', data, '--workers', String(workers)];
-  const child = spawn(process.execPath, [SCONCE, ...args], {
+  const child = spawn(process.execPath, [launcher, ...args], {
     env: { ...process.env, SCONCE_LOG_LEVEL: 'error', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');
   // The stack ends with this process.
-  process.once('exit', () => child.kill('SIGTERM'));
+  const kill = (): void => void child.kill('SIGTERM');
+  process.once('exit', kill);
   for await (const line of createInterface(child.stdout)) {
-    const { url, metrics_url, worker_metrics_urls, pids } = JSON.parse(line) as UpLine;
+    const { url, redis_url, metrics_url, worker_metrics_urls, pids } = JSON.parse(line) as UpLine;
     return {
       url,
+      redisUrl: redis_url,
       metricsUrl: metrics_url,
       workerMetricsUrls: worker_metrics_urls,
       pids,
       stop: async () => {
-        child.kill('SIGTERM');
+        process.removeListener('exit', kill);
+        kill();
         await exited;
       },
     };
