@@ -1,6 +1,6 @@
 import { SconceError } from '@sconce/errors';
 
-/** An error as a log line holds it: SconceError's code and details, and the chain of causes, which the wire never carries. */
+/** An error in a log line: with code and details of a SconceError, and with its causes, which only logs contain. */
 export interface LoggedError {
   readonly type: string;
   readonly message: string;
@@ -15,14 +15,14 @@ export interface LoggedError {
 const MAX_DEPTH = 5;
 const MAX_AGGREGATED = 5;
 
-/** pino's `err` serialiser; takes anything thrown, follows at most 5 causes. */
+/** Serialises any thrown value for pino's `err` field, with at most 5 levels of causes. */
 export function serializeErrorForLog(thrown: unknown): LoggedError {
   return serialize(thrown, MAX_DEPTH);
 }
 
 function serialize(thrown: unknown, depth: number): LoggedError {
   if (!(thrown instanceof Error)) return { type: typeof thrown, message: String(thrown) };
-  // Node's system errors carry a code as well (ECONNREFUSED).
+  // Node's system errors have a code too (ECONNREFUSED).
   const code: unknown = 'code' in thrown ? thrown.code : undefined;
   const inner = depth > 1;
   return {

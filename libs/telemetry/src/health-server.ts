@@ -2,22 +2,21 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Telemetry } from './telemetry.ts';
 
-/** What the port answers beside metrics. */
+/** Options of `HealthServer`. */
 export interface HealthServerOptions {
   readonly telemetry: Telemetry;
-  /** Asked on every probe: whether work sent now can be taken. */
+  /** Whether the process can take work now. Called for every probe. */
   readonly ready: () => boolean | Promise<boolean>;
-  /** Answers /backlog/POOL: what the pool has before it; undefined where there is no such pool. */
+  /** The backlog of a pool, for `/backlog/POOL`; undefined if the pool does not exist. */
   readonly backlog?: (pool: string) => Promise<object | undefined>;
 }
 
 /**
- * The metrics and health port of a process: /metrics; /health/live while it runs; /health/ready while it takes work; /health/started from
- * the first time on that it was ready, so that starting and draining can be told apart.
+ * The metrics and health port of a process: `/metrics`; `/health/live`, true while the process runs; `/health/ready`, true while it takes
+ * work; `/health/started`, true from the first time it was ready. The last one tells a starting process from a draining one.
  */
 export class HealthServer {
   readonly #server: Server;
-
   readonly #options: HealthServerOptions;
   #started = false;
 
@@ -31,7 +30,7 @@ export class HealthServer {
     });
   }
 
-  /** Listens; answers the URL. */
+  /** Starts to listen and returns the URL. */
   async listen(host: string, port: number): Promise<string> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);

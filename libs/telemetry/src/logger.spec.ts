@@ -14,9 +14,9 @@ let telemetry: Telemetry | undefined;
 afterEach(() => telemetry?.shutdown());
 
 describe('createLogger', () => {
-  it('writes level, time, service and message, from its level on', () => {
+  it('writes level, time, service and message, for its level and above', () => {
     const { logger, lines, entry } = capture();
-    logger.debug('unheard');
+    logger.debug('not written');
     logger.info({ model: 'm' }, 'loaded');
     expect(lines).toHaveLength(1);
     expect(entry()).toMatchObject({ level: 'info', service: 'api', pid: process.pid, model: 'm', msg: 'loaded' });
@@ -55,7 +55,7 @@ describe('createLogger', () => {
     });
   });
 
-  it('follows a loop of causes only so far, and takes what is no error', () => {
+  it('follows at most five causes and accepts values that are not errors', () => {
     const { logger, entry } = capture();
     const loop = new Error('loop');
     loop.cause = loop;
@@ -76,7 +76,7 @@ describe('createLogger', () => {
     expect(lines[0]).not.toMatch(/Bearer|x=1/);
   });
 
-  it('writes for people when asked', () => {
+  it('writes readable lines with `pretty`', () => {
     const { logger, lines } = capture({ pretty: true });
     logger.warn({ queue: 'q', err: new SconceError('queue_full', 'full', { cause: new Error('why') }) }, 'try later');
     expect(lines[0]).toMatch(

@@ -5,12 +5,13 @@ import { prettyDestination } from './pretty-log.ts';
 
 export type { DestinationStream, Logger } from 'pino';
 
-/** Levels in order of weight; `silent` writes nothing. */
+/** Levels from the most detailed to the most serious. `silent` writes nothing. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** Options of `createLogger`. */
 export interface LoggerOptions {
-  /** The process's name in every line: `api`, `worker`, `cli`. */
+  /** Name of the program in every line: `api`, `worker`, `cli`. */
   readonly service: string;
   readonly level: LogLevel;
   /** Lines for people instead of JSON. Default false. */
@@ -21,14 +22,14 @@ export interface LoggerOptions {
 
 const SECRET_HEADERS = ['authorization', 'Authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'x-api-key'];
 
-/** Where headers are found in what we log: as the entry itself, `headers`, or one level down (`req.headers`). */
+/** Places of headers in log entries: the entry itself, `headers`, or one level down (`req.headers`). */
 const REDACTED_PATHS = SECRET_HEADERS.flatMap((header) =>
   ['', 'headers', '*.headers'].map((place) => `${place}["${header}"]`),
 );
 
 /**
- * Makes the process's logger: one JSON object a line with ISO time and named level, `trace_id`/`span_id` of the
- * active span, errors (under `err`) with their codes and causes, and credentials in headers redacted.
+ * Makes the logger of a process. Each line is a JSON object with ISO time, level name, `trace_id` and `span_id` of the active span, and
+ * errors (`err`) with codes and causes. Credentials in headers are redacted.
  */
 export function createLogger(options: LoggerOptions): Logger {
   const destination = options.destination ?? pino.destination(1);

@@ -2,8 +2,8 @@ import type { Attributes, Context, Link, SpanKind } from '@opentelemetry/api';
 import { SamplingDecision, type Sampler, type SamplingResult } from '@opentelemetry/sdk-trace-node';
 
 /**
- * Bounds what another sampler takes to so many new traces a second, with as many at once after a quiet second: what tracing costs is then
- * the same under any load.
+ * Limits the traces that another sampler takes to a number per second, so that tracing costs the same under any load. After a second
+ * without traces it takes that number at once.
  */
 export class PerSecondSampler implements Sampler {
   readonly #sampler: Sampler;

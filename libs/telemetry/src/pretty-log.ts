@@ -1,9 +1,9 @@
 import type { DestinationStream } from 'pino';
 
-/** Fields that every line repeats, or that the line's head shows already. */
+/** Fields that are not repeated after the message: they stand at the start of the line, or are the same in every line. */
 const HEAD_FIELDS: ReadonlySet<string> = new Set(['level', 'time', 'service', 'pid', 'msg', 'err']);
 
-/** Wraps a destination so that people can read the lines: `12:00:00.123 WARN  api queue is full backlog=12`. */
+/** A destination that turns JSON lines into readable lines: `12:00:00.123 WARN  api queue is full backlog=12`. */
 export function prettyDestination(destination: DestinationStream): DestinationStream {
   return { write: (line) => void destination.write(prettyLine(line)) };
 }

@@ -5,13 +5,13 @@ import type { TelemetryConfig } from './telemetry-config.ts';
 
 const LOG_EVERY_MS = 60_000;
 
-/** Loads the OTLP exporter of the protocol asked for; its failures are logged at most once a minute, never thrown. */
+/** Loads the OTLP exporter of the configured protocol. Its failures are logged at most once a minute and never thrown. */
 export async function createSpanExporter(
   traces: TelemetryConfig['traces'],
   options: { readonly logger: Logger | undefined; readonly timeoutMs: number },
 ): Promise<SpanExporter> {
   const settings = { url: traces.endpoint, headers: { ...traces.headers }, timeoutMillis: options.timeoutMs };
-  // Loaded on demand: the protobuf code is worth tens of milliseconds of start-up to those who do not trace.
+  // Loaded on demand: without tracing, the protobuf code would add tens of milliseconds to the start.
   const { OTLPTraceExporter } =
     traces.protocol === 'http/json'
       ? await import('@opentelemetry/exporter-trace-otlp-http')
@@ -19,7 +19,7 @@ export async function createSpanExporter(
   return reportFailures(new OTLPTraceExporter(settings), traces.endpoint, options.logger);
 }
 
-/** Wraps an exporter so that the failure of an export is a log line, at most one a minute, and nothing else. */
+/** Wraps an exporter so that a failed export is only logged, at most once a minute. */
 export function reportFailures(exporter: SpanExporter, endpoint: string, logger: Logger | undefined): SpanExporter {
   let lostSpans = 0;
   let lastLogMs = -Infinity;

@@ -61,7 +61,7 @@ describe('telemetryConfigFromEnv', () => {
     [{ OTEL_EXPORTER_OTLP_HEADERS: 'secret' }, 'OTEL_EXPORTER_OTLP_HEADERS'],
     [{ OTEL_EXPORTER_OTLP_HEADERS: 'k=%zz' }, 'OTEL_EXPORTER_OTLP_HEADERS'],
     [{ SCONCE_LOG_LEVEL: 'loud' }, 'SCONCE_LOG_LEVEL'],
-  ])('refuses %j, naming the variable', (env, param) => {
+  ])('refuses %j and names the variable', (env, param) => {
     expect(() => telemetryConfigFromEnv(env)).toThrow(
       expect.objectContaining({ code: 'invalid_request', details: { param } }) as Error,
     );

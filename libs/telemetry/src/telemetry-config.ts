@@ -2,21 +2,21 @@ import { SconceError } from '@sconce/errors';
 import * as z from 'zod';
 import { LOG_LEVELS } from './logger.ts';
 
-/** What a process needs to know to log, trace and count; see `telemetryConfigFromEnv` for where it comes from. */
+/** Settings of logs, traces and metrics of a process. `telemetryConfigFromEnv` reads them. */
 export const telemetryConfigSchema = z.strictObject({
-  /** Replaces the process's own service name. */
+  /** Replaces the program's service name. */
   service: z.string().min(1).optional(),
   logLevel: z.enum(LOG_LEVELS).default('info'),
   traces: z
     .strictObject({
       exporter: z.enum(['none', 'otlp']).default('none'),
-      /** Full URL that spans are posted to. */
+      /** Full URL to which spans are posted. */
       endpoint: z.url({ protocol: /^https?$/ }).default('http://localhost:4318/v1/traces'),
       protocol: z.enum(['http/json', 'http/protobuf']).default('http/protobuf'),
       headers: z.record(z.string(), z.string()).default({}),
-      /** Share of new traces that are recorded, 0…1. A caller's own decision (traceparent) always wins. */
+      /** Share of new traces that are recorded, 0…1. A caller's own decision (traceparent) always holds. */
       sampleRatio: z.number().min(0).max(1).default(1),
-      /** New traces a second of this process, at most; no bound unless said. */
+      /** Most new traces of this process in a second. Default: no limit. */
       maxPerSecond: z.number().int().positive().optional(),
     })
     .prefault({}),
@@ -26,7 +26,7 @@ export type TelemetryConfig = z.infer<typeof telemetryConfigSchema>;
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Sampler names of the OpenTelemetry specification and their ratio; the `parentbased_` prefix is implied for all. */
+/** Sampler names of the OpenTelemetry specification and their ratio. All behave as if they had the `parentbased_` prefix. */
 const SAMPLER_RATIOS: Readonly<Record<string, (argument: string | undefined) => number>> = {
   always_on: () => 1,
   always_off: () => 0,
@@ -34,9 +34,9 @@ const SAMPLER_RATIOS: Readonly<Record<string, (argument: string | undefined) => 
 };
 
 /**
- * Reads OpenTelemetry's standard variables, SCONCE_LOG_LEVEL and SCONCE_TRACES_PER_SECOND from `env` (empty counts as unset).
- * Spans are exported when an endpoint is named, or OTEL_TRACES_EXPORTER=otlp; never with OTEL_SDK_DISABLED=true.
- * Errors: SconceError `invalid_request`, naming the variable.
+ * Reads OpenTelemetry's standard variables, SCONCE_LOG_LEVEL and SCONCE_TRACES_PER_SECOND from `env`. An empty value counts as not set.
+ * Spans are exported if an endpoint is set or OTEL_TRACES_EXPORTER is `otlp`, and never if OTEL_SDK_DISABLED is true.
+ * @throws SconceError `invalid_request` that names the variable.
  */
 export function telemetryConfigFromEnv(env: Env): TelemetryConfig {
   const read = (name: string): string | undefined => (env[name]?.trim() === '' ? undefined : env[name]?.trim());
@@ -83,7 +83,7 @@ function readExporter(read: (name: string) => string | undefined, endpoint: stri
   return read('OTEL_TRACES_EXPORTER') ?? (endpoint === undefined ? 'none' : 'otlp');
 }
 
-/** The traces variable is used as it is; the general one is a base that the signal's path is added to. */
+/** The variable for traces is the full URL. The general variable is a base URL, to which `/v1/traces` is added. */
 function readEndpoint(read: (name: string) => string | undefined): string | undefined {
   const base = read('OTEL_EXPORTER_OTLP_ENDPOINT');
   return read('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT') ?? (base && `${base.replace(/\/+$/, '')}/v1/traces`);
@@ -100,7 +100,7 @@ function readSampleRatio(read: (name: string) => string | undefined): number | u
   return ratio(read('OTEL_TRACES_SAMPLER_ARG'));
 }
 
-/** `name=value,name2=value2`, values percent-encoded. */
+/** Reads `name=value,name2=value2`, with percent-encoded values. */
 function readHeaders(text: string | undefined): Record<string, string> | undefined {
   if (text === undefined) return undefined;
   const pairs = text.split(',').filter((pair) => pair.trim() !== '');
@@ -110,7 +110,7 @@ function readHeaders(text: string | undefined): Record<string, string> | undefin
       try {
         if (name !== undefined && value !== undefined) return [name, decodeURIComponent(value.trim())];
       } catch {
-        // a stray percent sign: reported below, without the value, which may be a secret
+        // The value is not percent-encoded. It may be a secret, so the error below does not show it.
       }
       throw invalid('OTEL_EXPORTER_OTLP_HEADERS', 'expected name=value pairs separated by commas, values URL-encoded');
     }),

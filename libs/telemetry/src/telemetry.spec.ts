@@ -71,7 +71,7 @@ describe('spans', () => {
       name: 'run',
       parent: contextWithSpan(parent, queueWait),
       startMs: startMs + 20,
-      endMs: startMs + 10, // another clock
+      endMs: startMs + 10, // from another clock
       error: { message: 'out of memory' },
     });
     const spans = await collector.waitFor((all) => all.length === 2);
@@ -101,7 +101,7 @@ describe('spans', () => {
     ]);
   });
 
-  it('are sent by shutdown, when they would still have waited', async () => {
+  it('are sent by shutdown if they still wait', async () => {
     const collector = await collect();
     const telemetry = await start({ endpoint: collector.url }, { exportDelayMs: 60_000 });
     telemetry.tracer.startActiveSpan('request', (span) => {
@@ -113,7 +113,7 @@ describe('spans', () => {
     expect(collector.spans.map((span) => span.name)).toEqual(['request']);
   });
 
-  it('go out as protobuf too, with the headers asked for', async () => {
+  it('are sent as protobuf too, with the configured headers', async () => {
     const seen = Promise.withResolvers<Record<string, unknown>>();
     const endpoint = await serve((response, headers) => {
       seen.resolve(headers);
@@ -151,7 +151,7 @@ describe('spans', () => {
     expect(collector.spans).toEqual([]);
   });
 
-  it('are bounded to so many new traces a second; what callers sampled is recorded beside', async () => {
+  it('are limited to a number of new traces a second, without the traces that callers sampled', async () => {
     const collector = await collect();
     const telemetry = await start({ endpoint: collector.url, maxPerSecond: 2 });
     for (let n = 0; n < 10; n++) telemetry.tracer.startSpan(`new ${n}`).end();
@@ -161,13 +161,13 @@ describe('spans', () => {
     expect(collector.spans.map(({ name }) => name)).toEqual(['new 0', 'new 1', ...Array(3).fill('continued')]);
   });
 
-  it('cost nothing under an unsampled parent: the parent comes back', async () => {
+  it('are not recorded under an unsampled parent, whose context is returned', async () => {
     const { tracer } = await start({ exporter: 'none' });
     const parent = extractContext({ traceparent: UNSAMPLED });
     expect(spanAt({ tracer, name: 'run', parent, startMs: 0, endMs: 1 })).toBe(trace.getSpanContext(parent));
   });
 
-  it('that cannot be exported are logged once, and neither throw nor hold up the end', async () => {
+  it('that cannot be exported are logged once and do not throw', async () => {
     const endpoint = await serve((response) => response.writeHead(400).end());
     const lines: string[] = [];
     const logger = createLogger({
@@ -184,7 +184,7 @@ describe('spans', () => {
     expect(lines[0]).toContain(endpoint);
   });
 
-  it('do not hold up the end when the endpoint never answers', async () => {
+  it('do not delay shutdown when the endpoint never answers', async () => {
     const endpoint = await serve(() => undefined);
     const telemetry = await start({ endpoint }, { exportDelayMs: 60_000, shutdownTimeoutMs: 200 });
     telemetry.tracer.startSpan('stuck').end();
@@ -195,18 +195,18 @@ describe('spans', () => {
 });
 
 it.each([['garbage'], [`00-${'0'.repeat(32)}-${'0'.repeat(16)}-01`], [['a', 'b']]])(
-  'takes traceparent %j for no parent',
+  'ignores the traceparent %j',
   async (traceparent) => {
     await start({ exporter: 'none' });
     expect(trace.getSpanContext(extractContext({ traceparent }))).toBeUndefined();
   },
 );
 
-/** What every metric gets recorded with: labels are checked by the compiler where they are used, here they are any. */
+/** A recorder with any labels. The compiler checks the labels in the product's code; this test records all metrics the same way. */
 type AnyRecorder = Readonly<Record<string, (value: unknown, labels: object, span?: object) => void>>;
 
 describe('metrics', () => {
-  it('appear under their declared names in both formats, with unit-true values', async () => {
+  it('appear with their names, types and values in both formats', async () => {
     const { metrics, metricsText } = await start({ exporter: 'none' });
     for (const [key, { kind, labels }] of Object.entries(METRICS)) {
       const recorder = metrics[key as keyof typeof metrics] as unknown as AnyRecorder;
@@ -231,12 +231,12 @@ describe('metrics', () => {
     expect(open).toMatch(/# TYPE target info\n[\s\S]*# UNIT sconce_run_duration_seconds seconds\n[\s\S]*\n# EOF\n$/);
     if (PROMTOOL) {
       const checked = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' });
-      // Its advice on names is of another taste than OpenTelemetry's conventions; what cannot be parsed is an error.
+      // promtool's advice on names differs from OpenTelemetry's conventions. Only text that it cannot parse is an error.
       expect(checked.stderr).not.toMatch(/error/i);
     }
   });
 
-  it('have the trace of the last sampled observation of each bucket, in OpenMetrics', async () => {
+  it('have an exemplar with the last sampled trace of each bucket in OpenMetrics', async () => {
     const { metrics, metricsText } = await start({ exporter: 'none' });
     const labels = { lane: 'online', model: 'm' };
     const span = (n: number, traceFlags: number) => ({
@@ -259,7 +259,7 @@ describe('metrics', () => {
     expect(await metricsText()).not.toContain('trace_id');
   });
 
-  it('show of a gauge what there is now', async () => {
+  it('show only the current label sets of a gauge', async () => {
     const { metrics, metricsText } = await start({ exporter: 'none' });
     const models = ['a', 'b'];
     metrics.quarantined.observe(() => models.map((model) => ({ value: 1, labels: { model } })));
@@ -269,13 +269,13 @@ describe('metrics', () => {
     expect(await metricsText()).toContain('{model="b"}');
   });
 
-  it('show a blocked event loop at the next scrape only, and the memory and time of the process', async () => {
+  it('show a blocked event loop at the next scrape only, and memory and CPU time of the process', async () => {
     const { metricsText } = await start({ exporter: 'none' });
     const read = async (name: string): Promise<number> => {
       const line = (await metricsText()).split('\n').find((text) => text.startsWith(`${name}`));
       return Number(line?.split(' ')[1]);
     };
-    // Several turns: in one, on a busy machine, the measuring timer may not have had its first tick.
+    // Several turns: on a busy machine, the measuring timer may have no tick in the first one.
     const turns = async (): Promise<void> => {
       for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setTimeout(resolve, 12));
     };
@@ -292,7 +292,7 @@ describe('metrics', () => {
     expect(await read('v8js_memory_heap_used_bytes{v8js_heap_space_name="old_space"}')).toBeGreaterThan(1e6);
   });
 
-  it('answer a scrape as it asks, and a failing gauge does not take the others along', async () => {
+  it('answer a scrape in its format, and a failing gauge hides only itself', async () => {
     const telemetry = await start({ exporter: 'none' });
     telemetry.metrics.redisUp.observe(() => {
       throw new Error('Redis is away');

@@ -20,6 +20,7 @@ import { PerSecondSampler } from './per-second-sampler.ts';
 import { createSpanExporter } from './span-exporter.ts';
 import type { TelemetryConfig } from './telemetry-config.ts';
 
+/** Options of `startTelemetry`. */
 export interface TelemetryOptions {
   /** `service.name`, e.g. `sconce-api`. */
   readonly service: string;
@@ -27,11 +28,11 @@ export interface TelemetryOptions {
   /** `service.instance.id`: unique among the processes of a service. */
   readonly instanceId: string;
   readonly traces: TelemetryConfig['traces'];
-  /** Told of failing exports, at most once a minute. */
+  /** Logs failed exports, at most once a minute. */
   readonly logger?: Logger;
-  /** How long a finished span may wait for others before it is sent. Default 1000. */
+  /** How long a finished span may wait for others before it is sent, ms. Default 1000. */
   readonly exportDelayMs?: number;
-  /** Bound of `shutdown`, and of one export. Default 5000. */
+  /** Longest time of `shutdown` and of one export, ms. Default 5000. */
   readonly shutdownTimeoutMs?: number;
 }
 
@@ -40,11 +41,11 @@ export interface Telemetry {
   readonly tracer: Tracer;
   readonly meter: Meter;
   readonly metrics: SconceMetrics;
-  /** All metrics as text, in Prometheus's format unless said. */
+  /** All metrics as text. Default format: Prometheus. */
   metricsText(format?: ExpositionFormat): Promise<string>;
-  /** Answers a scrape, in the format that it asks for. */
+  /** Answers a scrape in the format of its Accept header. */
   handleMetricsRequest(request: IncomingMessage, response: ServerResponse): Promise<void>;
-  /** Sends the spans that still wait; resolves within `shutdownTimeoutMs`, whatever the endpoint does. */
+  /** Sends the spans that wait. Resolves within `shutdownTimeoutMs`, even if the endpoint does not answer. */
   shutdown(): Promise<void>;
 }
 
@@ -112,7 +113,7 @@ async function createTracerProvider(
 ): Promise<NodeTracerProvider> {
   const { traces, logger } = options;
   if (traces.exporter === 'none') {
-    // New traces are not recorded; a caller's sampled flag is passed on, since others may record.
+    // New traces are not recorded. A caller's sampled flag is passed on, because other services may record.
     return new NodeTracerProvider({ resource, sampler: new ParentBasedSampler({ root: new AlwaysOffSampler() }) });
   }
   const processor = new BatchSpanProcessor(await createSpanExporter(traces, { logger, timeoutMs }), {

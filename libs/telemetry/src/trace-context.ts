@@ -14,7 +14,7 @@ import {
   type Tracer,
 } from '@opentelemetry/api';
 
-/** W3C trace headers, as they travel in HTTP, in a job's data and to a thread. */
+/** W3C trace headers of an HTTP request, of a job's data or of a message to a thread. */
 export interface TraceHeaders {
   readonly traceparent?: string;
   readonly tracestate?: string;
@@ -23,7 +23,7 @@ export interface TraceHeaders {
 
 type HeaderBag = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** The caller's context out of HTTP headers (lower-case names) or a job's `TraceHeaders`; garbage gives a root context. */
+/** Reads the caller's context from HTTP headers (lower-case names) or a job's `TraceHeaders`. Invalid headers give a root context. */
 export function extractContext(headers: HeaderBag | TraceHeaders): Context {
   return propagation.extract(ROOT_CONTEXT, headers as HeaderBag, {
     keys: (carrier) => Object.keys(carrier),
@@ -31,37 +31,37 @@ export function extractContext(headers: HeaderBag | TraceHeaders): Context {
   });
 }
 
-/** The headers that carry `context` on; without a valid span in it, an empty object. */
+/** The headers that pass `context` on; an empty object if the context has no valid span. */
 export function injectContext(context: Context): TraceHeaders {
   const headers: Record<string, string> = {};
   propagation.inject(context, headers);
   return headers;
 }
 
-/** The ids of a context's span as log lines have them; nothing where there is no span. */
+/** The ids of a span in a log line. Both are absent if there is no span. */
 export interface LoggedTrace {
   readonly trace_id?: string;
   readonly span_id?: string;
 }
 
-/** What a log line about work of another process or of a request says of its trace: of the context, or of a job's `TraceHeaders`. */
+/** The trace fields of a log line about a request or about work of another process, from its context or a job's `TraceHeaders`. */
 export function traceFields(of: Context | TraceHeaders | undefined): LoggedTrace {
   if (of === undefined) return {};
   const span = trace.getSpanContext('getValue' in of ? of : extractContext(of));
   return span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId };
 }
 
-/** The span that a traceparent names; undefined where there is none, or it is not valid. */
+/** The span that a traceparent names; undefined if there is none or it is not valid. */
 export function spanOf(headers: TraceHeaders | undefined): SpanContext | undefined {
   return headers === undefined ? undefined : trace.getSpanContext(extractContext(headers));
 }
 
-/** A span that was measured already, perhaps in another thread or process. */
+/** A finished span, perhaps measured in another thread or process. */
 export interface SpanRecordOptions {
   readonly tracer: Tracer;
   readonly name: string;
   readonly parent: Context;
-  /** Milliseconds since the epoch, with fractions: `performance.timeOrigin + performance.now()`. */
+  /** Milliseconds since the epoch, with fractions (`epochMs`). */
   readonly startMs: number;
   readonly endMs: number;
   readonly kind?: SpanKind;
@@ -72,8 +72,8 @@ export interface SpanRecordOptions {
 }
 
 /**
- * Records a finished span in one call and returns its context, which may be the parent of others.
- * Under a parent that is not sampled nothing is made: the parent's own context comes back.
+ * Records a finished span and returns its context, which may be the parent of others.
+ * If the parent is not sampled, no span is recorded and the parent's context is returned.
  */
 export function spanAt(options: SpanRecordOptions): SpanContext {
   const parent = trace.getSpanContext(options.parent);
@@ -85,25 +85,25 @@ export function spanAt(options: SpanRecordOptions): SpanContext {
     {
       startTime: epochMsToHrTime(options.startMs),
       kind: options.kind ?? SpanKind.INTERNAL,
-      ...(options.attributes !== undefined ? { attributes: options.attributes } : {}),
-      ...(options.links !== undefined ? { links: [...options.links] } : {}),
+      attributes: options.attributes,
+      links: options.links === undefined ? undefined : [...options.links],
     },
     options.parent,
   );
   if (options.error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: options.error.message });
-  // Clocks of two processes may disagree: a span never ends before it starts.
+  // Clocks of two processes may differ. A span never ends before it starts.
   span.end(epochMsToHrTime(Math.max(options.startMs, options.endMs)));
   return span.spanContext();
 }
 
-/** A context whose current span is `span`: what children made with `spanAt` or a tracer take as parent. */
+/** A context with `span` as its current span, to be the parent of spans from `spanAt` or a tracer. */
 export function contextWithSpan(parent: Context, span: SpanContext): Context {
   return trace.setSpanContext(parent, span);
 }
 
 /**
- * The SDK reads a plain number below the process's start time as `performance.now()`: a wait that began before this
- * process did would land in the wrong century. The pair form is never guessed at.
+ * The SDK takes a plain number below the process's start time for a `performance.now()`. A wait that began before this process would get a
+ * wrong time. It takes the pair form as it is.
  */
 function epochMsToHrTime(epochMs: number): HrTime {
   const seconds = Math.floor(epochMs / 1_000);

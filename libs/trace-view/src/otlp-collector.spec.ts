@@ -27,7 +27,7 @@ function post(body: string | Buffer, headers: Record<string, string> = {}): Prom
 }
 
 describe('startOtlpCollector', () => {
-  it('takes JSON, plain and gzip, and keeps the microseconds', async () => {
+  it('accepts JSON, plain and gzip, and keeps microseconds', async () => {
     expect((await post(exportOf(span('a')))).status).toBe(200);
     expect((await post(gzipSync(exportOf(span('b', { kind: 2 }))), { 'content-encoding': 'gzip' })).status).toBe(200);
     expect(collector.spans).toMatchObject([
@@ -37,7 +37,7 @@ describe('startOtlpCollector', () => {
     expect(collector.spans[0]).not.toHaveProperty('parentSpanId');
   });
 
-  it('answers for a trace as Jaeger’s query service does, as long as it has it', async () => {
+  it('returns a trace in Jaeger’s JSON as long as it has the trace', async () => {
     await post(exportOf(span('a'), span('b', { traceId: 'b'.repeat(32) })));
     const look = (path: string): Promise<Response> => fetch(`${collector.queryUrl}/api/traces/${path}`);
     expect(readStoredTrace(await (await look('a'.repeat(32))).json())).toMatchObject([{ name: 'a' }]);
@@ -72,16 +72,16 @@ describe('startOtlpCollector', () => {
   });
 
   it.each<[string, string | Buffer, Record<string, string>, number]>([
-    ['text that is no JSON', '{"resourceSpans"', {}, 400],
+    ['text that is not JSON', '{"resourceSpans"', {}, 400],
     ['an empty body', '', {}, 400],
-    ['JSON of another kind', '[1]', {}, 400],
+    ['JSON that is not an export', '[1]', {}, 400],
     ['a span without ids', exportOf({ name: 'x' }), {}, 400],
-    ['an id that is no hex', exportOf(span('x', { traceId: 'g'.repeat(32) })), {}, 400],
-    ['a time that is no number', exportOf(span('x', { startTimeUnixNano: 'now' })), {}, 400],
-    ['what is not gzip', 'x', { 'content-encoding': 'gzip' }, 400],
+    ['an id that is not hex', exportOf(span('x', { traceId: 'g'.repeat(32) })), {}, 400],
+    ['a time that is not a number', exportOf(span('x', { startTimeUnixNano: 'now' })), {}, 400],
+    ['a body that is not gzip', 'x', { 'content-encoding': 'gzip' }, 400],
     ['another compression', 'x', { 'content-encoding': 'br' }, 415],
     ['protobuf', 'x', { 'content-type': 'application/x-protobuf' }, 415],
-    ['too much', 'x'.repeat(5_000), {}, 413],
+    ['a body that is too large', 'x'.repeat(5_000), {}, 413],
     ['a gzip bomb', gzipSync(Buffer.alloc(1_000_000)), { 'content-encoding': 'gzip' }, 413],
   ])('refuses %s and stays up', async (_name, body, headers, status) => {
     const response = await post(body, headers);
@@ -91,7 +91,7 @@ describe('startOtlpCollector', () => {
     expect(collector.spans.map(({ name }) => name)).toEqual(['after']);
   });
 
-  it('knows no other path', async () => {
+  it('answers 404 for other paths', async () => {
     expect((await fetch(new URL('/v1/logs', collector.url), { method: 'POST', body: '{}' })).status).toBe(404);
     expect((await fetch(collector.url)).status).toBe(404);
   });
@@ -103,7 +103,7 @@ describe('startOtlpCollector', () => {
     expect(collector.spans).toEqual([]);
   });
 
-  it('waits for spans, and says what it has when they do not come', async () => {
+  it('waits for spans, and after the timeout names the spans that it has', async () => {
     const waited = collector.waitFor((spans) => spans.some(({ name }) => name === 'b'));
     await post(exportOf(span('a')));
     await post(exportOf(span('b')));

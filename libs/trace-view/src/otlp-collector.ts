@@ -5,25 +5,26 @@ import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import { readExportRequest, type SpanRecord } from './span-record.ts';
 import { toJaegerTrace } from './stored-trace.ts';
 
+/** Options of `startOtlpCollector`. */
 export interface OtlpCollectorOptions {
   /** Loopback port. Default: any free one. */
   readonly port?: number;
-  /** Spans kept; the oldest go first. Default 10 000. */
+  /** Most spans that are kept; the oldest are dropped first. Default 10 000. */
   readonly maxSpans?: number;
-  /** Largest body accepted, before and after decompression. Default 16 MiB. */
+  /** Largest body, before and after decompression. Default 16 MiB. */
   readonly maxBodyBytes?: number;
 }
 
-/** A collector of traces in this process: what `demo` and `up` show traces from, and tests look into. */
+/** A collector of traces in this process. `sconce demo` and `sconce up` show its traces, and tests read them. */
 export interface OtlpCollector {
-  /** Where exporters post: `http://127.0.0.1:<port>/v1/traces`. */
+  /** The URL for exporters: `http://127.0.0.1:<port>/v1/traces`. */
   readonly url: string;
   readonly port: number;
-  /** What traces can be looked up at, as at Jaeger's query service: `http://127.0.0.1:<port>`, which answers `/api/traces/<id>`. */
+  /** Base URL of a query service like Jaeger's: `http://127.0.0.1:<port>`. It answers `/api/traces/<id>`. */
   readonly queryUrl: string;
-  /** Spans in the order they came. */
+  /** The spans in the order of their arrival. */
   readonly spans: readonly SpanRecord[];
-  /** Resolves with all spans once `predicate` holds for them; after `timeoutMs` it fails, naming the spans there are. */
+  /** Resolves with all spans when `predicate` holds for them. After `timeoutMs` it fails with the names of the received spans. */
   waitFor(predicate: (spans: readonly SpanRecord[]) => boolean, timeoutMs?: number): Promise<readonly SpanRecord[]>;
   clear(): void;
   stop(): Promise<void>;
@@ -39,8 +40,8 @@ const decompress = promisify(gunzip);
 const TRACE_PATH = /^\/api\/traces\/([0-9a-f]{32})$/;
 
 /**
- * Starts an OTLP/HTTP endpoint on loopback: JSON traces, plain or gzip. What it cannot read it answers with 4xx. A trace that it has can be
- * asked for in Jaeger's JSON.
+ * Starts an OTLP/HTTP endpoint on loopback for JSON traces, plain or gzip. Requests that it cannot read get a 4xx answer. It also returns
+ * the traces that it has, in Jaeger's JSON.
  */
 export async function startOtlpCollector(options: OtlpCollectorOptions = {}): Promise<OtlpCollector> {
   const maxSpans = options.maxSpans ?? DEFAULT_MAX_SPANS;
@@ -50,7 +51,7 @@ export async function startOtlpCollector(options: OtlpCollectorOptions = {}): Pr
 
   const receive = async (request: IncomingMessage): Promise<void> => {
     if (request.method !== 'POST' || request.url !== '/v1/traces') {
-      throw new SconceError('not_found', 'this collector takes POST /v1/traces and GET /api/traces/ID, nothing else');
+      throw new SconceError('not_found', 'this collector accepts only POST /v1/traces and GET /api/traces/ID');
     }
     if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
       throw new SconceError('unsupported_media_type', 'send application/json (protocol http/json)');
@@ -67,7 +68,8 @@ export async function startOtlpCollector(options: OtlpCollectorOptions = {}): Pr
       return { partialSuccess: {} };
     }
     const own = spans.filter((span) => span.traceId === traceId);
-    if (own.length === 0) throw new SconceError('not_found', 'there is no such trace here (any more)');
+    if (own.length === 0)
+      throw new SconceError('not_found', 'the collector does not have this trace, or has dropped it');
     return toJaegerTrace(traceId, own);
   };
   const server = createServer((request, response) => {
@@ -75,7 +77,7 @@ export async function startOtlpCollector(options: OtlpCollectorOptions = {}): Pr
       (body) => answer(response, 200, body),
       (error: unknown) => {
         const { code, message } = toSconceError(error);
-        // The rest of a refused body is not read: the connection goes with the answer.
+        // The rest of a refused body is not read, so the connection closes with the answer.
         response.setHeader('connection', 'close');
         answer(response, ERROR_POLICY[code].http, { code, message });
       },
@@ -106,7 +108,7 @@ export async function startOtlpCollector(options: OtlpCollectorOptions = {}): Pr
             finish(() => reject(toSconceError(error)));
           }
         };
-        const timer = setTimeout(() => finish(() => reject(notSeen(spans, timeoutMs))), timeoutMs);
+        const timer = setTimeout(() => finish(() => reject(spansMissing(spans, timeoutMs))), timeoutMs);
         waiting.add(check);
         check();
       }),
@@ -151,11 +153,11 @@ function tooLarge(maxBytes: number): SconceError {
   return new SconceError('payload_too_large', `the body is larger than ${maxBytes} bytes: send smaller batches`);
 }
 
-function notSeen(spans: readonly SpanRecord[], timeoutMs: number): SconceError {
+function spansMissing(spans: readonly SpanRecord[], timeoutMs: number): SconceError {
   const names = spans.slice(-MAX_NAMES_IN_ERROR).map((span) => `${span.service}: ${span.name}`);
   return new SconceError(
     'deadline_exceeded',
-    `the spans waited for did not come in ${timeoutMs} ms; received ${spans.length}: ${names.join(', ') || 'none'}`,
+    `the expected spans did not arrive within ${timeoutMs} ms; received ${spans.length}: ${names.join(', ') || 'none'}`,
   );
 }
 

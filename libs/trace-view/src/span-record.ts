@@ -1,9 +1,11 @@
 import { SconceError } from '@sconce/errors';
 import * as z from 'zod';
 
+/** The value of an attribute. */
 export type AttributeValue =
   string | number | boolean | null | readonly AttributeValue[] | { readonly [key: string]: AttributeValue };
 
+/** A link from a span to a span of another trace. */
 export interface SpanLinkRecord {
   readonly traceId: string;
   readonly spanId: string;
@@ -54,7 +56,7 @@ const otlpSpan = z.object({
   status: z.object({ code: z.number().int().optional(), message: z.string().optional() }).default({}),
 });
 
-/** OTLP's ExportTraceServiceRequest in JSON; fields we do not use are passed over, as the protocol asks. */
+/** OTLP's ExportTraceServiceRequest in JSON. Unused fields are ignored, as the protocol requires. */
 const exportRequest = z.object({
   resourceSpans: z
     .array(
@@ -66,7 +68,7 @@ const exportRequest = z.object({
     .default([]),
 });
 
-/** Reads an OTLP/JSON trace export, already parsed as JSON. Errors: SconceError `invalid_request`, naming the field. */
+/** Reads a parsed OTLP/JSON trace export. @throws SconceError `invalid_request` that names the field. */
 export function readExportRequest(body: unknown): readonly SpanRecord[] {
   const parsed = exportRequest.safeParse(body);
   if (!parsed.success) {
@@ -93,18 +95,18 @@ function toRecord(span: z.infer<typeof otlpSpan>, service: string): SpanRecord {
     attributes: readAttributes(span.attributes),
     links: span.links.map((link) => ({ ...link, attributes: readAttributes(link.attributes) })),
     status: STATUSES[span.status.code ?? 0] ?? 'unset',
-    ...(span.status.message ? { statusMessage: span.status.message } : {}),
+    statusMessage: span.status.message || undefined,
     service,
   };
 }
 
-/** A double holds today's nanoseconds only to 256 ns: dividing as integers keeps the microseconds whole. */
+/** A double has today's nanoseconds only to 256 ns. The division of integers keeps the microseconds exact. */
 function toMs(unixNanos: string | number): number {
   return Number(BigInt(unixNanos) / 1_000n) / 1_000;
 }
 
 function readAttributes(pairs: z.infer<typeof attributes>): Readonly<Record<string, AttributeValue>> {
-  // Object.fromEntries defines own properties, so a key named __proto__ is only a key.
+  // Object.fromEntries defines own properties, so a key named __proto__ is an ordinary key.
   return Object.fromEntries(pairs.map(({ key, value }) => [key, readValue(value, MAX_VALUE_DEPTH)]));
 }
 

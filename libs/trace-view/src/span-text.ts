@@ -2,7 +2,7 @@ import type { AttributeValue, SpanRecord } from './span-record.ts';
 
 const MAX_VALUE_CHARS = 40;
 
-/** A span's first attributes, links and error, for people: `sconce.rows=8 1 link ERROR out of memory`; '' where there is nothing. */
+/** A span's first attributes, links and error, for people: `sconce.rows=8 1 link ERROR out of memory`; '' if it has none. */
 export function spanNotes(span: SpanRecord, maxAttributes: number): string {
   const attributes = Object.entries(span.attributes)
     .slice(0, maxAttributes)
@@ -13,7 +13,7 @@ export function spanNotes(span: SpanRecord, maxAttributes: number): string {
   return parts.join('  ');
 }
 
-/** Line ends and terminal escapes out of what a span carries would break the drawing. */
+/** Replaces line ends and terminal escapes, which would break the drawing. */
 export function printable(text: string): string {
   return text.replaceAll(/[\s\p{Cc}]+/gu, ' ');
 }

@@ -32,12 +32,12 @@ const spans: readonly SpanRecord[] = [
   },
 ];
 
-it('reads what it writes in Jaeger’s JSON', () => {
+it('reads the Jaeger JSON that it writes', () => {
   const text = JSON.stringify(toJaegerTrace(traceId, spans));
   expect(readStoredTrace(JSON.parse(text))).toEqual(spans);
 });
 
-it('reads Jaeger’s own: other tags, null for none', () => {
+it('reads Jaeger’s own JSON: other tags, null for empty lists', () => {
   const body = {
     data: [
       {
@@ -81,7 +81,7 @@ it('reads Jaeger’s own: other tags, null for none', () => {
   expect(readStoredTrace({ data: [] })).toEqual([]);
 });
 
-it('reads Tempo’s: protobuf’s JSON, with ids in base64 and names for numbers', () => {
+it('reads Tempo’s JSON: ids in base64, names instead of numbers', () => {
   const base64 = (hex: string): string => Buffer.from(hex, 'hex').toString('base64');
   const body = {
     batches: [
@@ -115,5 +115,5 @@ it('reads Tempo’s: protobuf’s JSON, with ids in base64 and names for numbers
 });
 
 it.each([[null], [{}], ['text'], [{ data: 'x' }]])('refuses %j', (body) => {
-  expect(() => readStoredTrace(body)).toThrow(/neither Jaeger’s JSON nor OTLP’s/);
+  expect(() => readStoredTrace(body)).toThrow(/neither Jaeger’s JSON nor OTLP in JSON/);
 });

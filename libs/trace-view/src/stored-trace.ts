@@ -2,7 +2,7 @@ import { SconceError } from '@sconce/errors';
 import { z } from 'zod';
 import { readExportRequest, type AttributeValue, type SpanRecord } from './span-record.ts';
 
-/** Jaeger's JSON of one trace, as its query service gives it (`GET /api/traces/ID`): what we write, and the part of it that we read. */
+/** The part of Jaeger's JSON of a trace (`GET /api/traces/ID` of its query service) that Sconce writes and reads. */
 const jaegerSchema = z.object({
   data: z.array(
     z.object({
@@ -30,14 +30,14 @@ const jaegerSchema = z.object({
   ),
 });
 
-/** Tags that Jaeger keeps beside the attributes. */
+/** Tags that Jaeger adds to the attributes. */
 const KIND = 'span.kind';
 const STATUS = 'otel.status_code';
 const MESSAGE = 'otel.status_description';
 const OWN_TAGS: ReadonlySet<string> = new Set([KIND, STATUS, MESSAGE, 'error', 'span.status.code']);
 const KINDS = ['internal', 'server', 'client', 'producer', 'consumer'] as const;
 
-/** A trace in Jaeger's JSON. */
+/** Writes a trace in Jaeger's JSON. */
 export function toJaegerTrace(traceId: string, spans: readonly SpanRecord[]): z.input<typeof jaegerSchema> {
   const services = [...new Set(spans.map(({ service }) => service))];
   const reference = (refType: string, own: { traceId: string; spanId: string }) => ({
@@ -76,8 +76,8 @@ export function toJaegerTrace(traceId: string, spans: readonly SpanRecord[]): z.
 }
 
 /**
- * Reads a trace as a backend's query API answers it: Jaeger's JSON, or OTLP in JSON as Tempo has it.
- * @throws SconceError `invalid_request` where it is neither.
+ * Reads a trace from the answer of a trace backend: Jaeger's JSON, or OTLP in JSON from Tempo.
+ * @throws SconceError `invalid_request` if it is neither.
  */
 export function readStoredTrace(body: unknown): readonly SpanRecord[] {
   const jaeger = jaegerSchema.safeParse(body);
@@ -87,7 +87,7 @@ export function readStoredTrace(body: unknown): readonly SpanRecord[] {
   const inner = trace as { readonly resourceSpans?: unknown } | undefined;
   const groups = batches ?? resourceSpans ?? inner?.resourceSpans;
   if (Array.isArray(groups)) return readExportRequest({ resourceSpans: groups.map(normalise) });
-  throw new SconceError('invalid_request', 'what the trace backend answered is neither Jaeger’s JSON nor OTLP’s');
+  throw new SconceError('invalid_request', 'the answer of the trace backend is neither Jaeger’s JSON nor OTLP in JSON');
 }
 
 type JaegerSpan = z.output<typeof jaegerSchema>['data'][number]['spans'][number];
@@ -103,7 +103,7 @@ function fromJaeger(
   return {
     traceId: traceID.padStart(32, '0'),
     spanId: spanID,
-    ...(parent === undefined ? {} : { parentSpanId: parent.spanID }),
+    parentSpanId: parent?.spanID,
     name: operationName,
     kind: KINDS.find((kind) => kind === tag(KIND)) ?? 'unspecified',
     startMs: startTime / 1_000,
@@ -115,7 +115,7 @@ function fromJaeger(
       .filter((reference) => reference !== parent)
       .map((reference) => ({ traceId: reference.traceID, spanId: reference.spanID, attributes: {} })),
     status: status === 'error' || status === 'ok' ? status : 'unset',
-    ...(typeof message === 'string' ? { statusMessage: message } : {}),
+    statusMessage: typeof message === 'string' ? message : undefined,
     service: processes[processID]?.serviceName ?? '',
   };
 }
@@ -123,7 +123,7 @@ function fromJaeger(
 const KIND_NAMES = ['UNSPECIFIED', 'INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'];
 const STATUS_NAMES = ['UNSET', 'OK', 'ERROR'];
 
-/** Protobuf's own JSON has ids in base64 and enumerations by name; OTLP's has hexadecimal and numbers. */
+/** Turns protobuf's JSON (ids in base64, enumerations by name) into OTLP's JSON (ids in hexadecimal, enumerations as numbers). */
 function normalise(group: unknown): unknown {
   const { scopeSpans, instrumentationLibrarySpans, ...rest } = group as Record<string, unknown>;
   const scopes = (scopeSpans ?? instrumentationLibrarySpans ?? []) as readonly { readonly spans?: unknown }[];

@@ -1,9 +1,9 @@
 import type { SpanRecord } from './span-record.ts';
 
-/** A span in its place in the tree. */
+/** A span and its place in the tree. */
 export interface TraceRow {
   readonly span: SpanRecord;
-  /** What is drawn before its name: `│  └─ `. */
+  /** The lines before its name: `│  └─ `. */
   readonly indent: string;
 }
 
@@ -15,11 +15,11 @@ export interface TraceRows {
   readonly rows: readonly TraceRow[];
 }
 
-/** Deeper spans are drawn no further right: a chain of thousands must not make megabytes of blanks. */
+/** Deeper spans are not indented further. A chain of thousands of spans would make megabytes of spaces. */
 const MAX_INDENT_CHARS = 150;
 
 /**
- * Orders spans as one tree per trace: children by start, beneath their parents; a span whose parent is not among them is a root.
+ * Orders spans as one tree per trace: children below their parents, by start. A span whose parent is not among the spans is a root.
  */
 export function traceRows(spans: readonly SpanRecord[]): readonly TraceRows[] {
   const traces = Map.groupBy(spans, (span) => span.traceId);
@@ -47,7 +47,7 @@ function rowsOf(traceId: string, members: readonly SpanRecord[]): TraceRows {
     }
   };
   draw(spans.filter((span) => span.parentSpanId === undefined || !ids.has(span.parentSpanId)));
-  // Spans that are each other's parents hang from no root; broken data is shown all the same.
+  // Spans that are each other's parents have no root. Broken data is drawn too.
   for (const span of spans) if (!drawn.has(span)) draw([span]);
   return { traceId, startMs, endMs, rows };
 }
@@ -58,7 +58,7 @@ interface Frame {
   readonly isLast: boolean;
 }
 
-/** Last first, so that popping gives them in order. */
+/** In reverse order, because the stack gives the last one first. */
 function toFrames(spans: readonly SpanRecord[], indent: string): Frame[] {
   return spans.map((span, index) => ({ span, indent, isLast: index === spans.length - 1 })).toReversed();
 }

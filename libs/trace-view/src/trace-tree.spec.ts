@@ -22,7 +22,7 @@ const span = (
 });
 
 describe('renderTraceTree', () => {
-  it('draws children by start, orphans as roots, one tree per trace', () => {
+  it('draws one tree per trace, children by start, and spans without a parent as roots', () => {
     const tree = renderTraceTree([
       span('run', 'job', 110.25, {
         attributes: { 'sconce.rows': 8, note: `${'long '.repeat(20)}\n`, list: [1, 2], d: true, fifth: 'not shown' },
@@ -50,7 +50,7 @@ describe('renderTraceTree', () => {
     `);
   });
 
-  it('shows broken data: spans that are each other’s parents, and terminal escapes', () => {
+  it('draws spans that are each other’s parents, and removes terminal escapes', () => {
     const tree = renderTraceTree([
       span('a', 'b', 1),
       span('b', 'a', 2),
@@ -65,7 +65,7 @@ describe('renderTraceTree', () => {
     `);
   });
 
-  it('draws a chain longer than a call stack, and nothing for nothing', () => {
+  it('draws a chain longer than the call stack, and an empty text for no spans', () => {
     const chain = Array.from({ length: 5_000 }, (_, index) =>
       span(`s${index}`, index === 0 ? undefined : `s${index - 1}`, index),
     );

@@ -4,7 +4,7 @@ import { traceRows } from './trace-rows.ts';
 
 const MAX_ATTRIBUTES = 4;
 
-/** Draws spans as one tree per trace: name, service, start after the trace's first span, duration, a few attributes. */
+/** Draws spans as one tree per trace: name, service, start relative to the trace, duration, a few attributes. */
 export function renderTraceTree(spans: readonly SpanRecord[]): string {
   return traceRows(spans)
     .map(({ traceId, startMs, endMs, rows }) => {

@@ -23,7 +23,7 @@ const TRACE = [
 ];
 
 describe('renderWaterfall', () => {
-  it('shows when each span was, within the width', () => {
+  it('draws the time of each span within the width', () => {
     const text = renderWaterfall(TRACE, { width: 58 });
     expect(text).toMatchInlineSnapshot(`
       "trace t1  4 spans, 80.00 ms
@@ -35,7 +35,7 @@ describe('renderWaterfall', () => {
     `);
   });
 
-  it('shows attributes where they are wanted, and of a large trace the beginning', () => {
+  it('draws attributes on request, and the first spans of a large trace', () => {
     expect(renderWaterfall(TRACE, { attributes: true })).toContain('|  sconce.rows=8\n');
     const many = Array.from({ length: 700 }, (_, n) => span(`s${n}`, undefined, [n, n + 1]));
     const lines = renderWaterfall(many).split('\n');
@@ -43,7 +43,7 @@ describe('renderWaterfall', () => {
     expect(lines.at(-2)).toBe('… and 200 more spans');
   });
 
-  it('draws spans without a duration, and nothing for nothing', () => {
+  it('draws spans without a duration, and an empty text for no spans', () => {
     expect(renderWaterfall([span('instant', undefined, [5, 5])], { width: 20 })).toContain('|█         |');
     expect(renderWaterfall([])).toBe('');
   });

@@ -5,7 +5,7 @@ import { traceRows, type TraceRow } from './trace-rows.ts';
 const MIN_BAR_CHARS = 10;
 const MAX_BAR_CHARS = 60;
 const MAX_NAME_CHARS = 48;
-/** Spans drawn of one trace. */
+/** Most spans that are drawn of one trace. */
 const MAX_ROWS = 500;
 const MAX_ATTRIBUTES = 12;
 
@@ -13,14 +13,15 @@ const MAX_ATTRIBUTES = 12;
 export interface WaterfallOptions {
   /** Columns of the terminal. Default 100. */
   readonly width?: number;
-  /** What stands first, instead of the trace's id. */
+  /** The first line, instead of the trace's id. */
   readonly title?: string;
-  /** Whether each span's attributes stand behind its bar. */
+  /** Whether the attributes of each span follow its bar. */
   readonly attributes?: boolean;
 }
 
 /**
- * Draws spans as one waterfall per trace: the tree on the left, when each span was on the right. A trace of more than 500 spans is cut off.
+ * Draws spans as one waterfall per trace: the tree on the left, the time of each span as a bar on the right. It draws at most 500 spans of
+ * a trace.
  */
 export function renderWaterfall(spans: readonly SpanRecord[], options: WaterfallOptions = {}): string {
   return traceRows(spans)
@@ -56,7 +57,7 @@ function draw(
   });
 }
 
-/** At least one mark for each span, within the width. */
+/** The bar of a span within the width, at least one character long. */
 function barOf(
   span: SpanRecord,
   { startMs, spanMs, width }: { readonly startMs: number; readonly spanMs: number; readonly width: number },

@@ -9,12 +9,12 @@ export interface Exemplar {
   readonly atMs: number;
 }
 
-/** Label sets of one histogram that have exemplars; those that come later have none. */
+/** Label sets of one histogram that get exemplars. Later ones get none. */
 const MAX_SERIES = 1_000;
 
 /**
- * The last sampled trace of each bucket of one histogram: what leads from a slow bucket on a dashboard to a request that was in it.
- * The SDK has no exemplars; this holds at most one a bucket and 1,000 label sets.
+ * Keeps the last sampled trace of each bucket of one histogram. It leads from a slow bucket on a dashboard to a request of that bucket.
+ * The SDK exports no exemplars. Bound: one per bucket, 1,000 label sets.
  */
 export class ExemplarStore {
   readonly #labels: readonly string[];
@@ -26,8 +26,8 @@ export class ExemplarStore {
     this.#buckets = buckets;
   }
 
-  /** Notes an observation, if its span is sampled: what a backend does not have leads nowhere. */
-  offer(value: number, labels: Readonly<Record<string, unknown>>, span: SpanContext): void {
+  /** Keeps an observation if its span is sampled. The trace backend does not have other spans. */
+  keep(value: number, labels: Readonly<Record<string, unknown>>, span: SpanContext): void {
     if ((span.traceFlags & TraceFlags.SAMPLED) === 0) return;
     const key = this.#keyOf(labels);
     let series = this.#series.get(key);
@@ -41,7 +41,7 @@ export class ExemplarStore {
     series[index] = { traceId: span.traceId, spanId: span.spanId, value, atMs: Date.now() };
   }
 
-  /** By bucket, the last one being +Inf. */
+  /** The exemplars of a label set, by bucket. The last bucket is +Inf. */
   of(labels: Readonly<Record<string, unknown>>): readonly (Exemplar | undefined)[] {
     return this.#series.get(this.#keyOf(labels)) ?? [];
   }

@@ -2,7 +2,7 @@ import type { Attributes } from '@opentelemetry/api';
 import { DataPointType, type MetricData, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
 import type { Exemplar, ExemplarStore } from './exemplars.ts';
 
-/** Prometheus's own text format, or OpenMetrics: the same values, and exemplars. */
+/** Prometheus's text format, or OpenMetrics, which has the same values and exemplars. */
 export type ExpositionFormat = 'prometheus' | 'openmetrics';
 
 export const CONTENT_TYPES: Readonly<Record<ExpositionFormat, string>> = {
@@ -13,7 +13,7 @@ export const CONTENT_TYPES: Readonly<Record<ExpositionFormat, string>> = {
 const UNITS: Readonly<Record<string, string>> = { s: 'seconds', By: 'bytes' };
 const TOTAL = '_total';
 
-/** OpenMetrics where the scraper takes it at least as gladly as text. */
+/** The format for an Accept header: OpenMetrics if the scraper prefers it to plain text or accepts both equally. */
 export function formatFor(accept: string | undefined): ExpositionFormat {
   const quality = (type: string): number =>
     Math.max(
@@ -29,7 +29,7 @@ export function formatFor(accept: string | undefined): ExpositionFormat {
   return open > 0 && open >= quality('text/plain') ? 'openmetrics' : 'prometheus';
 }
 
-/** Writes what was collected. Exemplars stand behind the buckets of histograms, in OpenMetrics alone. */
+/** Writes the collected metrics. Only OpenMetrics has exemplars, after the buckets of histograms. */
 export function writeExposition(
   { resource, scopeMetrics }: ResourceMetrics,
   options: { readonly format: ExpositionFormat; readonly exemplars: ReadonlyMap<string, ExemplarStore> },
@@ -59,7 +59,7 @@ export function writeExposition(
 
 function headOf({ descriptor, ...metric }: MetricData, open: boolean): string[] {
   const isCounter = metric.dataPointType === DataPointType.SUM && metric.isMonotonic;
-  // In OpenMetrics a counter's family is called without what its samples end in.
+  // In OpenMetrics the name of a counter's family lacks the suffix of its samples.
   const family = open && isCounter ? descriptor.name.slice(0, -TOTAL.length) : descriptor.name;
   const unit = UNITS[descriptor.unit];
   const type = metric.dataPointType === DataPointType.HISTOGRAM ? 'histogram' : isCounter ? 'counter' : 'gauge';

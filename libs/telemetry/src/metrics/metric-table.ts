@@ -10,12 +10,12 @@ import {
   type MetricDefinition,
 } from './metric-definition.ts';
 
-/** Requests over HTTP, at the API. */
+/** HTTP requests, measured by the API. */
 const HTTP = {
   requestDuration: histogram(
     'http_server_request_duration_seconds',
     {
-      description: 'Time from a request’s arrival to its answer; its count is that of the requests',
+      description: 'Time from the arrival of a request to its answer; the count is the number of requests',
       unit: 's',
       buckets: SECONDS,
       convention: 'http.server.request.duration',
@@ -27,12 +27,12 @@ const HTTP = {
     unit: '{request}',
   }),
   replyMisses: counter('sconce_reply_misses_total', {
-    description: 'Replies that came when nobody waited for them any more',
+    description: 'Replies that arrived after the request had stopped waiting',
     unit: '{reply}',
   }),
 } as const;
 
-/** The queues and Redis, as every API process sees them: the same values from each, so take the maximum. */
+/** The queues and Redis. Every API process reports the same values, so use the maximum over the processes. */
 const QUEUES = {
   queueJobs: gauge(
     'sconce_queue_jobs',
@@ -41,24 +41,24 @@ const QUEUES = {
   ),
   queueOldestAge: gauge(
     'sconce_queue_oldest_age_seconds',
-    { description: 'How long ago the job that a worker takes next was added; 0 where none waits', unit: 's' },
+    { description: 'Age of the job that a worker takes next; 0 if no job waits', unit: 's' },
     ['queue'],
   ),
-  poolWorkers: gauge('sconce_pool_workers', { description: 'Workers that serve a pool', unit: '{worker}' }, ['pool']),
+  poolWorkers: gauge('sconce_pool_workers', { description: 'Workers of a pool', unit: '{worker}' }, ['pool']),
   poolBacklog: gauge(
     'sconce_pool_backlog_seconds',
-    { description: 'How long the pool’s workers need for what is in its queues', unit: 's' },
+    { description: 'Time that the workers of a pool need for the work in its queues', unit: 's' },
     ['pool'],
   ),
   redisUp: gauge('sconce_redis_up', { description: 'Whether Redis answers this process', unit: '1' }),
   redisMemory: gauge(
     'sconce_redis_memory_bytes',
-    { description: 'Redis’s memory: used, and max (0 where it has no limit)', unit: 'By' },
+    { description: 'Redis’s memory by kind: used, max (0 without a limit)', unit: 'By' },
     ['kind'],
   ),
 } as const;
 
-/** Jobs and runs, at the worker. `outcome` is `ok` or an error code. */
+/** Jobs and runs, measured by the worker. `outcome` is `ok` or an error code. */
 const WORK = {
   queueWait: histogram(
     'sconce_queue_wait_seconds',
@@ -72,57 +72,58 @@ const WORK = {
   batchWait: histogram(
     'sconce_batch_wait_seconds',
     {
-      description: 'Time a request waited in a worker for its micro-batch to fill and a thread to be free',
+      description: 'Time that a request waited in a worker for its micro-batch and for a free thread',
       unit: 's',
       buckets: SECONDS,
     },
     ['model'],
   ),
-  batchRows: histogram(
-    'sconce_batch_rows',
-    { description: 'Rows run together in one session call', unit: '{row}', buckets: ROWS },
-    ['model'],
-  ),
+  batchRows: histogram('sconce_batch_rows', { description: 'Rows in one run', unit: '{row}', buckets: ROWS }, [
+    'model',
+  ]),
   runDuration: histogram(
     'sconce_run_duration_seconds',
-    { description: 'Time of one session call in the native runtime', unit: 's', buckets: SECONDS },
+    { description: 'Time of one run in ONNX Runtime', unit: 's', buckets: SECONDS },
     ['model'],
   ),
-  runFailures: counter('sconce_run_failures_total', { description: 'Session calls that failed', unit: '{run}' }, [
+  runFailures: counter('sconce_run_failures_total', { description: 'Runs that failed', unit: '{run}' }, [
     'model',
     'error',
   ]),
   rows: counter('sconce_rows_total', { description: 'Rows scored', unit: '{row}' }, ['lane', 'model', 'outcome']),
-  jobs: counter('sconce_jobs_total', { description: 'Queue jobs finished by this process', unit: '{job}' }, [
+  jobs: counter('sconce_jobs_total', { description: 'Queue jobs that this process finished', unit: '{job}' }, [
     'queue',
     'outcome',
   ]),
   jobsInFlight: upDownCounter(
     'sconce_jobs_in_flight',
-    { description: 'Queue jobs this process is working on', unit: '{job}' },
+    { description: 'Queue jobs that this process works on now', unit: '{job}' },
     ['queue'],
   ),
-  threads: gauge('sconce_threads', { description: 'Runtime threads by state: busy, idle', unit: '{thread}' }, [
+  threads: gauge('sconce_threads', { description: 'Inference threads by state: busy, idle', unit: '{thread}' }, [
     'state',
   ]),
   threadBusy: counter('sconce_thread_busy_seconds_total', {
-    description: 'Time that runtime threads spent in runs and loads; its rate over sconce_threads is their utilisation',
+    description:
+      'Time that inference threads spent in runs and loads; its rate divided by sconce_threads is their utilisation',
     unit: 's',
   }),
   waitingRequests: gauge('sconce_waiting_requests', {
     description: 'Requests and blocks of chunks in this process that wait for a thread',
     unit: '{request}',
   }),
-  threadCrashes: counter('sconce_thread_crashes_total', { description: 'Runtime threads lost', unit: '{thread}' }, [
-    'model',
-  ]),
+  threadCrashes: counter(
+    'sconce_thread_crashes_total',
+    { description: 'Inference threads that crashed', unit: '{thread}' },
+    ['model'],
+  ),
 } as const;
 
-/** Models: at the worker, but for those that say otherwise. */
+/** Models. The worker measures them, except the metrics that name the API. */
 const MODELS = {
   modelLoads: counter(
     'sconce_model_loads_total',
-    { description: 'Models loaded into threads of this process', unit: '{load}' },
+    { description: 'Times that a thread of this process loaded a model', unit: '{load}' },
     ['model'],
   ),
   modelLoadDuration: histogram(
@@ -131,25 +132,28 @@ const MODELS = {
     ['model'],
   ),
   modelsHeld: gauge('sconce_models_held', {
-    description: 'Models loaded, summed over the threads of this process; each as of its last run',
+    description: 'Loaded models, summed over the threads of this process; each thread reports them with its last run',
     unit: '{model}',
   }),
   modelMemory: gauge('sconce_model_memory_bytes', {
-    description: 'What the models loaded in threads of this process count against the threads’ budgets',
+    description: 'Memory that loaded models use of the budgets of this process’s threads',
     unit: 'By',
   }),
   modelEvictions: counter('sconce_model_evictions_total', {
-    description: 'Models that threads of this process let go to make room for others',
+    description: 'Models that threads of this process unloaded to make room for others',
     unit: '{model}',
   }),
   modelDiskBytes: gauge(
     'sconce_model_disk_bytes',
-    { description: 'Files of all versions of a model in the store (API)', unit: 'By' },
+    { description: 'Size of the files of all versions of a model in the blob store (API)', unit: 'By' },
     ['model'],
   ),
   quarantined: gauge(
     'sconce_quarantined_versions',
-    { description: 'Versions of a model that are not run because their runs did not end (API)', unit: '{version}' },
+    {
+      description: 'Versions of a model in quarantine: they are not run because their runs did not end (API)',
+      unit: '{version}',
+    },
     ['model'],
   ),
   registrationDuration: histogram(
@@ -163,12 +167,12 @@ const MODELS = {
   ),
 } as const;
 
-/** Batches, at the worker. */
+/** Batches, measured by the worker. */
 const BATCHES = {
   chunkDuration: histogram(
     'sconce_chunk_duration_seconds',
     {
-      description: 'Time from a chunk’s delivery to the end of its results, reading and writing included',
+      description: 'Time from the delivery of a chunk until its results are written',
       unit: 's',
       buckets: LONG_SECONDS,
     },
@@ -178,16 +182,14 @@ const BATCHES = {
     'sconce_chunks_total',
     {
       description:
-        'Deliveries of chunks by outcome: committed, overtaken (another delivery counted), retried, handed_back (by a shutdown), given_up, cancelled',
+        'Deliveries of chunks by outcome: committed, overtaken (another delivery was counted), retried, handed_back (at a shutdown), given_up, cancelled',
       unit: '{chunk}',
     },
     ['model', 'outcome'],
   ),
-  batches: counter(
-    'sconce_batches_total',
-    { description: 'Batches that ended, by their final state', unit: '{batch}' },
-    ['outcome'],
-  ),
+  batches: counter('sconce_batches_total', { description: 'Batches that ended, by final state', unit: '{batch}' }, [
+    'outcome',
+  ]),
   webhooks: counter(
     'sconce_webhook_attempts_total',
     { description: 'Attempts to deliver a webhook: delivered, failed, given_up (no more attempts)', unit: '{attempt}' },
@@ -195,7 +197,7 @@ const BATCHES = {
   ),
 } as const;
 
-/** Every process. */
+/** Measured by every process. */
 const PROCESS = {
   eventLoopDelayP50: gauge('nodejs_eventloop_delay_p50_seconds', {
     description: 'Event loop delay since the last scrape, median',
@@ -213,14 +215,14 @@ const PROCESS = {
     convention: 'nodejs.eventloop.delay.max',
   }),
   eventLoopUtilization: gauge('nodejs_eventloop_utilization_ratio', {
-    description: 'Share of the time since the last scrape in which the event loop was busy',
+    description: 'Share of the time since the last scrape during which the event loop was busy',
     unit: '1',
     convention: 'nodejs.eventloop.utilization',
   }),
   cpuTime: observedCounter(
     'process_cpu_time_seconds_total',
     {
-      description: 'CPU time of this process, all threads: user, system',
+      description: 'CPU time of all threads of this process: user, system',
       unit: 's',
       convention: 'process.cpu.time',
     },
@@ -234,7 +236,7 @@ const PROCESS = {
   heapUsed: gauge(
     'v8js_memory_heap_used_bytes',
     {
-      description: 'Memory in use in the main thread’s heap, by space',
+      description: 'Used memory of the main thread’s heap, by space',
       unit: 'By',
       convention: 'v8js.memory.heap.used',
     },
@@ -243,7 +245,7 @@ const PROCESS = {
   externalMemory: gauge(
     'sconce_external_memory_bytes',
     {
-      description: 'Memory outside the heap that V8 knows of: external, and array_buffers as a part of it',
+      description: 'Memory outside the heap that V8 knows: external, and array_buffers, which is a part of external',
       unit: 'By',
     },
     ['kind'],
@@ -251,12 +253,12 @@ const PROCESS = {
 } as const;
 
 /**
- * Every metric of the product. Values of time are seconds.
+ * All metrics of the product. Times are in seconds.
  *
- * Names follow OpenTelemetry's semantic conventions, as Prometheus writes them, where a convention means the very thing: HTTP requests
- * (stable), Node's event loop, the process and V8's heap (not yet stable, but what runtime instrumentations send). Queues have names of
- * their own: the conventions for messaging count single messages of a client, and would call an attempt at a job, a merged request and a
- * chunk of a dataset by one name.
+ * A name follows OpenTelemetry's semantic conventions, in Prometheus's spelling, if a convention means exactly this metric: HTTP requests
+ * (stable), Node's event loop, the process and V8's heap (not stable, but runtime instrumentations send them). Queues have names of their
+ * own. The conventions for messaging count single messages of a client; they would use one name for an attempt at a job, a merged request
+ * and a chunk of a dataset.
  */
 export const METRICS = { ...HTTP, ...QUEUES, ...WORK, ...MODELS, ...BATCHES, ...PROCESS } as const satisfies Record<
   string,

@@ -5,13 +5,13 @@ import type { SconceMetrics } from './recorders.ts';
 const RESOLUTION_MS = 10;
 
 /**
- * Feeds what is measured in every process: event loop, CPU, memory. Delay and utilisation are those since the last scrape, so one scraper
- * per process sees them whole. Returns what stops the measuring.
+ * Measures event loop, CPU and memory of the process. Delay and utilisation are those since the last scrape, so they are complete only if
+ * one scraper reads the process. Returns a function that stops the measuring.
  */
 export function observeProcess(metrics: SconceMetrics): () => void {
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delay.enable();
-  // The histogram holds the time between two ticks of a timer; what exceeds the timer's own period is delay.
+  // The histogram has the time between two ticks of a timer. The time beyond the timer's period is the delay.
   const seconds = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e9 - RESOLUTION_MS / 1e3);
   const one = (value: number) => [{ value, labels: {} }];
   let utilization = performance.eventLoopUtilization();
@@ -20,7 +20,7 @@ export function observeProcess(metrics: SconceMetrics): () => void {
     metrics.eventLoopDelayP99.observe(() => one(seconds(delay.percentile(99)))),
     metrics.eventLoopDelayMax.observe(() => {
       const max = delay.max;
-      // In the order of the table: this one is read last.
+      // Metrics are read in the order of the table. This one is the last that needs the histogram.
       delay.reset();
       return one(seconds(max));
     }),

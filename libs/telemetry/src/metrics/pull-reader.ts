@@ -1,10 +1,10 @@
 import { AggregationTemporality, InstrumentType, MetricReader } from '@opentelemetry/sdk-metrics';
 
-/** Collects when it is asked to: at a scrape. */
+/** Collects the metrics at each scrape. */
 export class PullReader extends MetricReader {
   constructor() {
     super({
-      // Else the SDK repeats the last value of every label set that a gauge ever had: what is gone would stay.
+      // With the default, the SDK repeats the last value of every label set that a gauge ever had, even of a model that was removed.
       aggregationTemporalitySelector: (type) =>
         type === InstrumentType.OBSERVABLE_GAUGE ? AggregationTemporality.DELTA : AggregationTemporality.CUMULATIVE,
     });

@@ -12,13 +12,13 @@ export interface Reading<L> {
 }
 
 interface Observed<L> {
-  /** `read` runs at each scrape; what it throws leaves the metric out of that scrape. Returns what ends it. */
+  /** `read` runs at each scrape. If it throws, that scrape does not have the metric. Returns a function that ends it. */
   observe(read: () => readonly Reading<L>[] | Promise<readonly Reading<L>[]>): () => void;
 }
 
 interface RecorderOf<L> {
   readonly histogram: {
-    /** `span`: that of what was measured, for an exemplar; one that is not sampled makes none. */
+    /** `span` is the measured span, for an exemplar. A span that is not sampled gives none. */
     record(value: number, labels: L, span?: SpanContext): void;
   };
   readonly counter: { add(value: number, labels: L): void };
@@ -30,13 +30,13 @@ interface RecorderOf<L> {
 /** A typed recorder for each line of METRICS. */
 export type SconceMetrics = { readonly [K in MetricKey]: RecorderOf<Labels<K>>[(typeof METRICS)[K]['kind']] };
 
-/** The recorders, and the exemplars of the histograms by their names. */
+/** The recorders, and the exemplars of each histogram by its name. */
 export interface CreatedMetrics {
   readonly metrics: SconceMetrics;
   readonly exemplars: ReadonlyMap<string, ExemplarStore>;
 }
 
-/** Makes every instrument of METRICS on `meter`; labels and methods are checked by the compiler. */
+/** Makes all instruments of METRICS on `meter`. The compiler checks labels and methods. */
 export function createMetrics(meter: Meter): CreatedMetrics {
   const exemplars = new Map<string, ExemplarStore>();
   const recorders = Object.entries(METRICS).map(([key, metric]) => [key, createRecorder(meter, metric, exemplars)]);
@@ -58,7 +58,7 @@ function createRecorder(
       return {
         record: (value, labels, span) => {
           histogram.record(value, labels);
-          if (span !== undefined) store.offer(value, labels, span);
+          if (span !== undefined) store.keep(value, labels, span);
         },
       };
     }
