@@ -14,11 +14,11 @@ import { resolveSignature, type CompiledSignature } from './signature/resolve-si
 import { placeWeights } from './weights/place-weights.ts';
 import { readSmallTensors } from './weights/small-tensors.ts';
 
-/** What a caller may say about how a model is to be compiled. */
+/** Options of {@link compile}. */
 export interface CompileOptions extends InputOptions {
-  /** The method to compile; `forward` unless said. */
+  /** The method to compile. Default: `forward`. */
   readonly method?: string;
-  /** Name under which the compiled model refers to the archive for its weights; `model.pt` unless said. */
+  /** File name by which the compiled model refers to the archive for its weights. Default: `model.pt`. */
   readonly archiveName?: string;
 }
 
@@ -26,28 +26,28 @@ export interface CompileOptions extends InputOptions {
 export interface CompiledModel {
   readonly model: OnnxModel;
   readonly signature: CompiledSignature;
-  /** Remarks: what may differ from PyTorch, what was left out. */
+  /** Warnings: results that may differ from PyTorch's, and parts that were left out. */
   readonly warnings: readonly string[];
   /**
-   * PyTorch's operators and how often compiling called each: once per call in the code, all calls of functions and modules
-   * spread, loops as far as they were unrolled.
+   * How often the executed code calls each PyTorch operator. Calls of functions and modules are inlined, and an unrolled loop counts
+   * every round.
    */
   readonly operators: ReadonlyMap<string, number>;
-  /** Batch sizes that the code may bake in: what it makes of an axis 0 that had the size of an input's, and the line that does. */
+  /** Batch sizes that the code may have fixed: a size that it gives to an axis 0 that had the size of an input's axis 0, with the line. */
   readonly fixedRows: readonly { readonly size: number; readonly source: string }[];
-  /** The lines of the code that branch or loop on what only a run knows. */
+  /** The lines of the code that branch or loop on a value that is known only at run time. */
   readonly runtimeControl: readonly string[];
 }
 
-/** Rounds in which sizes the model demands are learned and put into its inputs. */
+/** Largest number of executions that learn sizes which the model requires of its inputs. */
 const MAX_ROUNDS = 4;
 
 /**
- * Compiles a method of a TorchScript archive to ONNX (opset 21). The weights stay in the archive: the model refers to ranges of
- * it by `archiveName`.
+ * Compiles a method of a TorchScript archive to ONNX (opset 21). The weights stay in the archive: the model refers to its ranges by
+ * `archiveName`.
  *
- * @throws SconceError `model_invalid` where the model uses what is not supported (all of it is named, with the places in its
- * code), or where the inputs' ranks and types cannot be told (`details.inputs` names them).
+ * @throws SconceError `model_invalid` if the model uses unsupported operators (the message names all of them, with the places in the
+ * code), or if the inputs' ranks and types cannot be found (`details.inputs` names these inputs).
  */
 export async function compile(archive: TorchScriptArchive, options: CompileOptions = {}): Promise<CompiledModel> {
   try {
@@ -64,8 +64,8 @@ export async function compile(archive: TorchScriptArchive, options: CompileOptio
 }
 
 /**
- * A model that does not compile with its numbers as inputs, compiled with those that have defaults fixed at them: an
- * `is_causal: bool = False` decides what the model does rather than what it works on.
+ * Compiles again after a failure, with every number that has a default fixed to it: a parameter such as `is_causal: bool = False`
+ * chooses what the model does.
  */
 async function compileWithDefaults(
   archive: TorchScriptArchive,
@@ -116,7 +116,10 @@ async function compileMethod(archive: TorchScriptArchive, options: CompileOption
 /** Initial state up to this many bytes goes into the model's metadata. */
 const MAX_STATE_BYTES = 1 << 16;
 
-/** For whoever runs the ONNX file elsewhere: which input takes what which output gave in the call before, and what it takes first. */
+/**
+ * Metadata for other programs that run the ONNX file: for each input that holds state, its first value and the output that gives its
+ * next value.
+ */
 async function stateMetadata(
   archive: TorchScriptArchive,
   { state }: CompiledSignature,
@@ -125,8 +128,8 @@ async function stateMetadata(
   const entries = [];
   for (const { input, output, dtype, shape, initial } of state) {
     const bytes = initial instanceof Uint8Array ? initial : await readTensor(archive, initial);
-    const text = bytes.length > MAX_STATE_BYTES ? {} : { initial: base64(bytes) };
-    entries.push({ input, output, dtype, shape, ...text });
+    const text = bytes.length > MAX_STATE_BYTES ? undefined : base64(bytes);
+    entries.push({ input, output, dtype, shape, initial: text });
   }
   return { 'sconce.state': JSON.stringify(entries) };
 }
@@ -134,8 +137,8 @@ async function stateMetadata(
 const base64 = (bytes: Uint8Array): string => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
 
 /**
- * Executes until nothing new is learned about the inputs' sizes: what weights and guards demand is part of the signature. An
- * execution that fails because a size is not known is repeated with the sizes that it taught.
+ * Executes until an execution learns nothing new about the inputs' sizes. Sizes that weights and guards require become part of the
+ * signature. An execution that fails is repeated if it learned sizes.
  */
 function executeLearning(
   described: readonly ArgumentPlan[],

@@ -10,7 +10,7 @@ function open(path: string): Promise<TorchScriptArchive> {
   return openArchive(new MemoryByteSource(new Uint8Array(readFileSync(new URL(path, ROOT)))));
 }
 
-it('a trace: modules, parameters, weights by type', async () => {
+it('describes modules, parameters and weights by type of a trace', async () => {
   expect(describeArchive(await open('examples/digits/digits.pt'))).toEqual({
     version: 4,
     origin: 'traced',
@@ -32,7 +32,7 @@ it('a trace: modules, parameters, weights by type', async () => {
   });
 });
 
-it('tied weights count once in bytes, and views as shared', async () => {
+it('counts the bytes of tied weights once, and views as shared', async () => {
   const { parameters, buffers, weights } = describeArchive(await open('test/e2e/fixtures/tied.pt'));
   const float32 = 4 * (40 * 16 + 24 * 16);
   expect({ parameters, buffers, weights }).toEqual({
@@ -50,7 +50,7 @@ it('tied weights count once in bytes, and views as shared', async () => {
   });
 });
 
-it('a script: its methods as Python writes them', async () => {
+it('describes the methods of a script in Python’s notation', async () => {
   expect(describeArchive(await open('test/e2e/fixtures/scaled.pt'))).toMatchObject({
     origin: 'scripted',
     methods: [
@@ -64,7 +64,7 @@ it('a script: its methods as Python writes them', async () => {
   });
 });
 
-it('compiling counts the calls of operators', async () => {
+it('counts the calls of operators when it compiles', async () => {
   const { operators } = await compile(await open('examples/digits/digits.pt'));
   expect(Object.fromEntries(operators)).toMatchObject({ 'aten::relu': 3, 'aten::linear': 2, 'aten::view': 1 });
 });

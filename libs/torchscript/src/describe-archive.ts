@@ -6,21 +6,22 @@ import type { PickleObject, PickleStorage, PickleTensor } from './pickle/pickle-
 import { SCALAR_TYPE_BYTES, type ScalarType } from './scalar-type.ts';
 import { tensorsOf } from './weights/small-tensors.ts';
 
-/** What an archive holds, as far as it tells without being compiled. */
+/** The contents of an archive, as far as they are known without compilation. */
 export interface ArchiveDescription {
   /** Version of the archive format. */
   readonly version: number;
-  /** Whether it was written by `torch.jit.trace` or by `torch.jit.script`; undefined where nothing tells. */
+  /** Whether `torch.jit.trace` or `torch.jit.script` made the model; undefined if the archive does not show it. */
   readonly origin: 'traced' | 'scripted' | undefined;
-  /** Whether PyTorch 2 or later wrote it: which release is not recorded. */
+  /** Whether PyTorch 2 or later wrote it. The exact release is not recorded. */
   readonly pytorch2: boolean;
   /** Qualified name of the root module's class. */
   readonly className: string;
   readonly methods: readonly MethodDescription[];
-  /** Modules, the root included; one that hangs at several places counts once. */
+  /** Number of modules, with the root. A module that is used at several places counts once. */
   readonly modules: number;
-  /** Tensors the modules name as parameters, and as buffers; a tied one counts at each module. */
+  /** Number of tensors that the modules name as parameters. A tied tensor counts at each module. */
   readonly parameters: number;
+  /** The same for buffers. */
   readonly buffers: number;
   readonly weights: WeightDescription;
 }
@@ -42,13 +43,13 @@ export interface WeightDescription {
     readonly tensors: number;
     readonly bytes: number;
   }[];
-  /** Tensors whose storage another tensor before them uses too: tied weights and views. */
+  /** Number of tensors that share the storage of an earlier tensor: tied weights and views. */
   readonly shared: number;
-  /** Tensors that do not lie in the file row by row, so that compiling has to copy them. */
+  /** Number of tensors that are not stored row by row in the file, so that the compiler has to copy them. */
   readonly strided: number;
 }
 
-/** Describes an archive. @throws SconceError `model_invalid` where its code cannot be parsed. */
+/** Describes an archive. @throws SconceError `model_invalid` if its code cannot be parsed. */
 export function describeArchive(archive: TorchScriptArchive): ArchiveDescription {
   const program = new Program(archive.sources);
   const { root, version } = archive;
@@ -87,7 +88,7 @@ function modulesOf(
 ): { readonly object: PickleObject; readonly classDef: Classes }[] {
   const modules: { object: PickleObject; classDef: Classes }[] = [];
   const seen = new Set<PickleObject>([root]);
-  // Grows while it is walked.
+  // The set grows during the iteration.
   for (const object of seen) {
     const classDef = program.findClass(object.className);
     if (object !== root && classDef?.base !== 'Module') continue;
@@ -137,7 +138,7 @@ function literalText(value: unknown): string {
   return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }
 
-/** A type as Python writes it; an unwritten one is a tensor. */
+/** A type in Python's notation. A missing type is Tensor. */
 function typeText(type: TypeExpr | undefined): string {
   if (type === undefined) return 'Tensor';
   const name = type.name.slice(type.name.lastIndexOf('.') + 1);

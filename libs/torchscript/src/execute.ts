@@ -16,21 +16,21 @@ import { UnsupportedReport } from './symbolic/unsupported-report.ts';
 import { nextSerial } from './symbolic/values.ts';
 import { modelError } from './torchscript-error.ts';
 
-/** What is to be executed. */
+/** A method, its arguments and how to execute it. */
 export interface ExecutionPlan {
   readonly method: string;
   readonly arguments: readonly ArgumentPlan[];
-  /** A trial that finds out the inputs' ranks. */
+  /** True in a trial that finds the inputs' ranks. */
   readonly inferring?: boolean;
-  /** Is told the sizes that the model demands of its inputs, also where the execution fails. */
+  /** Gets the sizes that the model requires of its inputs, even if the execution fails. */
   readonly onLearned?: (sizes: LearnedSizes) => void;
 }
 
 /**
- * Executes a method symbolically. Where the module changes its own attributes it is executed a second time with those
- * attributes as inputs and outputs.
+ * Executes a method symbolically. If the module changes its own attributes, the method is executed again with these attributes as
+ * inputs and outputs.
  *
- * @throws SconceError `model_invalid` for what is not supported, all of it in one.
+ * @throws SconceError `model_invalid` that names everything unsupported at once.
  */
 export function execute(
   archive: TorchScriptArchive,
@@ -40,14 +40,17 @@ export function execute(
 ): Execution {
   const first = run(archive, program, small, plan, []);
   if (first.state.length === 0) return first;
-  // The state a call leaves behind shows what the next one finds; its sizes may still have to become free.
+  // The next call starts with the state that this call leaves. Its sizes may have to become free.
   let state = first.state;
   for (let round = 0; round < 4; round++) {
     const next = run(archive, program, small, plan, state);
     if (JSON.stringify(next.state.map(typeText)) === JSON.stringify(state.map(typeText))) return next;
     state = next.state;
   }
-  throw modelError('execute', 'the module’s own state changes its type or rank from call to call');
+  throw modelError(
+    'execute',
+    'the module’s own state changes its type or rank from call to call: a compiled model needs the same type and rank in every call',
+  );
 }
 
 function typeText(variable: StateVariable): unknown {
@@ -77,11 +80,11 @@ function run(
     const root = objects.root(archive.root, interpreter);
     const initial = snapshotState(root);
     bindState(state, root, emitter);
-    const before = nextSerial();
-    const result = interpreter.callMethod(root, plan.method, args, new Map());
+    const serial = nextSerial();
+    const result = interpreter.callMethod(root, plan.method, { args, kwargs: new Map() });
     report.throwIfAny();
     const outputs = flattenOutputs(result, emitter);
-    const changed = findState(root, emitter, before, initial, state);
+    const changed = findState(root, emitter, { serial, initial, known: state });
     const stateOutputs = state.length === 0 ? [] : outputState(changed, root, emitter);
     return { emitter, outputs: [...outputs, ...stateOutputs], state: changed };
   } catch (thrown) {

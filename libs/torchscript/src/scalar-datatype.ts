@@ -13,11 +13,11 @@ const DATATYPES: Readonly<Partial<Record<ScalarType, Datatype>>> = {
   float32: 'FP32',
   float64: 'FP64',
   bool: 'BOOL',
-  // Computed as float32, and passed so.
+  // Compiled models compute and pass bfloat16 as float32.
   bfloat16: 'FP32',
 };
 
-/** The type in which a compiled model takes and gives tensors of a PyTorch dtype. @throws SconceError `unsupported` where there is none. */
+/** The datatype with which a compiled model takes and returns tensors of a PyTorch dtype. @throws SconceError `unsupported` if there is none. */
 export function datatypeOf(dtype: ScalarType): Datatype {
   const datatype = DATATYPES[dtype];
   if (datatype === undefined)
@@ -25,7 +25,7 @@ export function datatypeOf(dtype: ScalarType): Datatype {
   return datatype;
 }
 
-/** PyTorch's name of a datatype. @throws SconceError `unsupported` where it has none. */
+/** PyTorch's name of a datatype. @throws SconceError `unsupported` if it has none. */
 export function scalarTypeOf(datatype: Datatype): ScalarType {
   if (datatype === 'BF16') return 'bfloat16';
   const found = Object.entries(DATATYPES).find(([dtype, name]) => name === datatype && dtype !== 'bfloat16');

@@ -1,6 +1,6 @@
 /**
- * Element types as PyTorch numbers them: the integers that stand for `dtype` in serialised code (`c10::ScalarType`).
- * `QINT*` and complex types exist to be refused by name.
+ * Element types in the order of PyTorch's numbers for them (`c10::ScalarType`). Serialised code uses these numbers as `dtype`.
+ * Quantized and complex types are listed so that messages can name them.
  */
 export const SCALAR_TYPES = [
   'uint8',
@@ -21,7 +21,7 @@ export const SCALAR_TYPES = [
   'bfloat16',
 ] as const;
 
-/** The name of an element type as `torch.<name>` spells it. */
+/** The name of an element type, as in `torch.<name>`. */
 export type ScalarType = (typeof SCALAR_TYPES)[number];
 
 /** Bytes of one element. */

@@ -7,20 +7,21 @@ import { scalarTypeOf } from '../scalar-datatype.ts';
 import { inputsOfCall, methodParams } from '../signature/inputs-of-call.ts';
 import { withNumbersFixed, withoutFixed } from './fixed-numbers.ts';
 
-/** A model compiled for a call, and how calls become what it takes. */
+/** A model that was compiled for a call, and the function that converts calls for it. */
 export interface CompiledForCall {
   readonly compiled: CompiledModel;
-  /** A call without what is fixed in the model. */
+  /** Removes the arguments that are fixed in the model from a call. */
   readonly reduce: (call: ModelCall) => ModelCall;
-  /** Numbers of the call that had to be fixed, as `name = value`. */
+  /** Numbers of the call that were fixed, as `name = value`. */
   readonly fixed: readonly string[];
 }
 
 /**
- * Compiles the model for the number, types and ranks of a call's tensors, where the options say nothing else; every axis stays
- * free. Numbers are inputs of the compiled model; where an operator needs one beforehand, the model is compiled with the call's own.
+ * Compiles the model for the number, types and ranks of a call's tensors, unless the options give others. Every axis stays free.
+ * Numbers are inputs of the compiled model. If an operator needs a number at compile time, the model is compiled with the call's
+ * numbers fixed.
  *
- * @throws SconceError as `compile`; `invalid_tensor` for a call that is none of this model.
+ * @throws SconceError as `compile`; `invalid_tensor` if the call does not fit the model.
  */
 export async function compileForCall(
   archive: TorchScriptArchive,
@@ -42,7 +43,7 @@ export async function compileForCall(
   }
 }
 
-/** The options with the call's tensors as the inputs, where they say nothing else; every axis stays free. */
+/** The options with the call's tensors as inputs, unless the options give others. Every axis stays free. */
 function describedBy(call: ModelCall, archive: TorchScriptArchive, options: CompileOptions): CompileOptions {
   const params = methodParams(archive, new Program(archive.sources), options.method ?? 'forward');
   const { tensors, byName } = checkNames(
@@ -57,7 +58,7 @@ function describedBy(call: ModelCall, archive: TorchScriptArchive, options: Comp
             { dtype: scalarTypeOf(datatype), shape: shape.map(() => null) },
           ]),
         ),
-        // Those that have no name in the call take their defaults.
+        // Parameters that the call does not name take their defaults.
         given: 0,
       }
     : inputsOfCall(

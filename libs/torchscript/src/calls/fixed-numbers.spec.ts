@@ -21,7 +21,7 @@ const params = [param('x', type('Tensor')), param('sr', type('int'))];
 const call = { tensors: [x, rate], byName: false };
 
 describe('withoutFixed', () => {
-  it('drops what the model has fixed', () => {
+  it('drops arguments that the model has fixed', () => {
     expect(withoutFixed(call, params, new Map([['sr', 16000n]])).tensors).toEqual([x]);
   });
 
@@ -42,7 +42,7 @@ describe('withNumbersFixed', () => {
     expect(reduced?.fixed).toEqual(['sr = 16000']);
   });
 
-  it('tells bools and floats by the parameter', () => {
+  it('takes bools and floats by the type of the parameter', () => {
     const optional = [param('flag', type('bool')), param('scale', type('Optional', type('float')))];
     const tensors: Tensor[] = [
       { name: '0', datatype: 'BOOL', shape: [], data: Uint8Array.of(1) },
@@ -57,7 +57,7 @@ describe('withNumbersFixed', () => {
     );
   });
 
-  it('is nothing where the call has no numbers', () => {
+  it('returns undefined if the call has no numbers', () => {
     expect(withNumbersFixed({ tensors: [x], byName: false }, params, new Map())).toBeUndefined();
   });
 });

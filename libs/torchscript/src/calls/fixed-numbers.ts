@@ -8,13 +8,13 @@ type Params = readonly ParamDef[];
 /** A call without the arguments that the compiled model has fixed. */
 export interface ReducedCall {
   readonly call: ModelCall;
-  /** All arguments that are fixed. */
+  /** All fixed arguments. */
   readonly args: Args;
-  /** Those fixed here, as `name = value`. */
+  /** The arguments that were fixed for this call, as `name = value`. */
   readonly fixed: readonly string[];
 }
 
-/** Whether tensors and arguments correspond one to one: lists and dicts are spread over several. */
+/** Whether each argument is one tensor. A list, tuple or dict is several tensors. */
 function isFlat(params: Params): boolean {
   return params.every(
     ({ type }) => ![type?.name, type?.args[0]?.name].some((name) => /^(?:List|Tuple|Dict)$/.test(name ?? '')),
@@ -22,8 +22,8 @@ function isFlat(params: Params): boolean {
 }
 
 /**
- * The call without the tensors that stand for arguments in `args`: cases hold every argument PyTorch was given. A call that
- * leaves them out already stays as it is.
+ * The call without the tensors of arguments in `args`. Cases hold every argument that PyTorch got. A call that leaves them out
+ * already is returned as it is.
  */
 export function withoutFixed(call: ModelCall, params: Params, args: Args): ModelCall {
   const open = params.filter(({ name }) => !args.has(name)).length;
@@ -31,7 +31,7 @@ export function withoutFixed(call: ModelCall, params: Params, args: Args): Model
   return { ...call, tensors: call.tensors.filter((_, i) => !args.has(params[i]?.name ?? '')) };
 }
 
-/** The call with its numbers fixed at compile time; undefined where it has none, or where order does not tell which they are. */
+/** The call with its numbers fixed at compile time; undefined if it has none, or if their order does not show which they are. */
 export function withNumbersFixed(call: ModelCall, params: Params, args: Args): ReducedCall | undefined {
   if (call.byName || !isFlat(params)) return undefined;
   const open = params.filter(({ name }) => !args.has(name));

@@ -1,4 +1,4 @@
-import type { Expr, Position, Stmt } from '../frontend/ast.ts';
+import type { Expr, Stmt } from '../frontend/ast.ts';
 import { describePosition } from '../frontend/position.ts';
 import { modelError } from '../torchscript-error.ts';
 import { assignedNames } from '../frontend/assigned-names.ts';
@@ -24,21 +24,41 @@ import {
 } from '../symbolic/values.ts';
 import { LoopBuilder } from './loop-builder.ts';
 
-/** What executing a block on trial came to. */
+/** The result of a block that was executed on trial. */
 export interface BlockRun {
   readonly scope: Scope;
-  /** The names as the block leaves them; tensors in the state in which it leaves them. */
+  /** The variables at the end of the block, with tensors as they are at that moment. */
   readonly frame: Frame;
   readonly changes: readonly { readonly cell: Cell; readonly after: Value | undefined }[];
   readonly raised: RaisedException | undefined;
 }
 
-/** A loop whose number of rounds is known only at run time. */
+/** Optional parts of {@link ControlFlow.run}. */
+export interface BlockOptions {
+  /** The graph that gets the block's nodes. Default: a new one inside the current graph. */
+  readonly scope?: Scope;
+  /** Runs before the block, as part of the trial. */
+  readonly prepare?: () => void;
+  /** Runs after the block, as part of the trial. */
+  readonly conclude?: () => void;
+}
+
+/** The two values of one leaf after the two branches of an `if`. */
+interface LeafPair {
+  readonly then: Value;
+  readonly otherwise: Value;
+  readonly type: LeafType;
+}
+
+/** A loop with a number of rounds that is known only at run time. */
 export type LoopToBuild =
   | { readonly statement: Stmt & { kind: 'for' }; readonly count: SymInt }
   | { readonly statement: Stmt & { kind: 'while' }; readonly test: SymBool };
 
-/** Branches and loops that depend on the input: both ways are executed, and an If or Loop node decides at run time. */
+/**
+ * Branches and loops that depend on the input's data. All their code is executed symbolically, and an If or Loop node chooses at
+ * run time.
+ */
 export class ControlFlow {
   readonly #interpreter: Interpreter;
   readonly #emitter: Emitter;
@@ -48,23 +68,15 @@ export class ControlFlow {
     this.#emitter = emitter;
   }
 
-  /** Executes blocks whose condition is unknown, for what they report; what they assign is unknown. */
+  /** Executes blocks with an unknown condition, so that they report what is unsupported. The variables that they assign become unknown. */
   forget(blocks: readonly (readonly Stmt[])[], frame: Frame): void {
     for (const block of blocks) this.run(block, new Map(frame));
     for (const name of assignedNames(blocks.flat())) frame.set(name, new UnknownValue());
   }
 
-  /**
-   * Executes a block in a graph of its own and undoes what it changed. `prepare` runs before it and `conclude` after it, both as
-   * part of the trial.
-   */
-  run(
-    block: readonly Stmt[],
-    frame: Frame,
-    scope = this.#emitter.newScope(),
-    prepare?: () => void,
-    conclude?: () => void,
-  ): BlockRun {
+  /** Executes a block in its own graph and undoes its changes. */
+  run(block: readonly Stmt[], frame: Frame, options: BlockOptions = {}): BlockRun {
+    const { scope = this.#emitter.newScope(), prepare, conclude } = options;
     const start = nextSerial();
     const { result, changes } = this.#emitter.heap.trial(() =>
       this.#emitter.within(scope, () => {
@@ -84,21 +96,21 @@ export class ControlFlow {
     return { scope, frame, changes, raised: result };
   }
 
-  /** `if` on a truth value that depends on the input. */
+  /** Executes an `if` on a truth value that depends on the input. */
   branch(test: SymBool, statement: Stmt & { kind: 'if' }, frame: Frame): void {
     const then = this.run(statement.then, new Map(frame));
     const otherwise = this.run(statement.else, new Map(frame));
     if (then.raised !== undefined && otherwise.raised !== undefined) throw then.raised;
     if (then.raised !== undefined || otherwise.raised !== undefined) {
-      // A guard: the other way is the only one that gives a result.
+      // The `if` is a guard: only the other branch gives a result.
       this.#assume(test, otherwise.raised !== undefined, then.raised ?? otherwise.raised);
       this.#interpreter.execute(then.raised !== undefined ? statement.else : statement.then, frame);
       return;
     }
-    this.#join(test, then, otherwise, [...assignedNames([...statement.then, ...statement.else])], frame, statement.at);
+    this.#join({ test, then, otherwise, statement }, frame);
   }
 
-  /** From a guard that did not raise follows that its condition is `holds`. */
+  /** Notes that a guard's condition is `holds`, because the model raises otherwise. */
   #assume(test: SymBool, holds: boolean, raised: RaisedException | undefined): void {
     const { condition } = test;
     if (condition.kind === 'not') return this.#assume(condition.of, !holds, raised);
@@ -111,23 +123,18 @@ export class ControlFlow {
       return;
     const where = raised === undefined ? '' : ` (${describePosition(raised.at)})`;
     this.#emitter.warn(
-      `the model raises “${raised?.message ?? ''}” for some inputs${where}: the compiled model does not check that`,
+      `the model raises “${raised?.message ?? ''}” for some inputs${where}: the compiled model does not check this`,
     );
   }
 
-  #join(
-    test: SymBool,
-    then: BlockRun,
-    otherwise: BlockRun,
-    names: readonly string[],
-    frame: Frame,
-    at: Position,
-  ): void {
-    const pairs: { readonly then: Value; readonly otherwise: Value; readonly type: LeafType; value?: Value }[] = [];
+  /** Adds the If node and gives `frame` and changed objects the values that come out of it. */
+  #join({ test, then, otherwise, statement }: Branches, frame: Frame): void {
+    const { at } = statement;
+    const pairs: LeafPair[] = [];
     const placeholders = new Map<Value, number>();
     const leaf = ([a = null, b = null]: readonly Value[]): Value => {
       const type = joinedType(leafType(a) ?? leafType(b), leafType(b) ?? leafType(a));
-      // Filled in once the If node exists.
+      // It is replaced when the If node exists.
       const placeholder = new UnknownValue();
       placeholders.set(placeholder, pairs.length);
       pairs.push({ then: a, otherwise: b, type });
@@ -141,13 +148,13 @@ export class ControlFlow {
         this.#interpreter.report.add({
           op: 'prim::If',
           reason: `${what} is ${thrown.message}, depending on the input’s data`,
-          hint: 'a compiled model needs one type and rank on both ways through an if',
+          hint: 'a compiled model needs the same type and rank in both branches of an if',
           at,
         });
         return new UnknownValue();
       }
     };
-    const assigned = names.flatMap((name) => {
+    const assigned = [...assignedNames([...statement.then, ...statement.else])].flatMap((name) => {
       const a = then.frame.get(name);
       const b = otherwise.frame.get(name);
       return a === undefined || b === undefined ? [] : [{ name, value: merge(a, b, `‘${name}’`) }];
@@ -157,18 +164,13 @@ export class ControlFlow {
       value: merge(a ?? null, b ?? null, cell.attribute === undefined ? 'an object' : `self.${cell.attribute}`),
     }));
     this.#emitter.runtimeControl.push(at);
-    const results = pairs.length === 0 ? [] : this.#ifNode(test, then.scope, otherwise.scope, pairs);
+    const results = pairs.length === 0 ? [] : this.#ifNode({ test, then, otherwise }, pairs);
     const fill = (value: Value): Value => fillPlaceholders(value, placeholders, results);
     for (const { name, value } of assigned) frame.set(name, fill(value));
     for (const { cell, value } of changed) this.apply(cell, fill(value));
   }
 
-  #ifNode(
-    test: SymBool,
-    then: Scope,
-    otherwise: Scope,
-    pairs: readonly { readonly then: Value; readonly otherwise: Value; readonly type: LeafType }[],
-  ): Value[] {
+  #ifNode({ test, then, otherwise }: Omit<Branches, 'statement'>, pairs: readonly LeafPair[]): Value[] {
     const emitter = this.#emitter;
     const condition = emitter.condition(test);
     const body = (scope: Scope, values: readonly Value[], name: string): ReturnType<Scope['builder']['build']> => {
@@ -185,14 +187,14 @@ export class ControlFlow {
       attributes: {
         then_branch: {
           graph: body(
-            then,
+            then.scope,
             pairs.map((pair) => pair.then),
             'then',
           ),
         },
         else_branch: {
           graph: body(
-            otherwise,
+            otherwise.scope,
             pairs.map((pair) => pair.otherwise),
             'else',
           ),
@@ -205,7 +207,7 @@ export class ControlFlow {
     });
   }
 
-  /** Puts a merged value into the cell for good. */
+  /** Puts a merged value into the cell permanently. */
   apply(cell: Cell, value: Value): void {
     const { heap } = this.#emitter;
     const { target, attribute } = cell;
@@ -214,13 +216,13 @@ export class ControlFlow {
     else if (target instanceof ListValue && value instanceof ListValue) heap.setItems(target, value.stored);
     else if (target instanceof DictValue && value instanceof DictValue) heap.setEntries(target, value.stored);
     else if (!(value instanceof UnknownValue)) {
-      throw modelError('execute', 'internal: a changed object has another kind after a branch');
+      throw modelError('execute', 'internal: a changed object has another kind after a branch; please report it');
     }
   }
 
-  /** `for` or `while` whose number of rounds depends on the input. */
+  /** Executes a `for` or `while` with a number of rounds that depends on the input. */
   loop(loop: LoopToBuild, frame: Frame): void {
-    new LoopBuilder(this.#interpreter, this.#emitter, this, loop, frame).build();
+    new LoopBuilder({ interpreter: this.#interpreter, emitter: this.#emitter, control: this }, loop, frame).build();
   }
 
   /** Evaluates the test of a `while` at the end of a body, in its scope. */
@@ -229,9 +231,17 @@ export class ControlFlow {
   }
 }
 
-/** The type of what is one of two values: sizes that differ are known only at run time. */
+/** A branch on a truth value that depends on the input, and the results of both ways. */
+interface Branches {
+  readonly test: SymBool;
+  readonly then: BlockRun;
+  readonly otherwise: BlockRun;
+  readonly statement: Stmt & { kind: 'if' };
+}
+
+/** The type of a value that is one of two values. Sizes that differ are known only at run time. */
 function joinedType(a: LeafType | undefined, b: LeafType | undefined): LeafType {
-  if (a === undefined || b === undefined) throw new CannotMerge('nothing ONNX can carry');
+  if (a === undefined || b === undefined) throw new CannotMerge('a value that ONNX cannot hold');
   if (a.dtype !== b.dtype) throw new CannotMerge(`a tensor of ${a.dtype} or of ${b.dtype}`);
   if (a.shape.length !== b.shape.length) {
     throw new CannotMerge(`a tensor of rank ${a.shape.length} or of rank ${b.shape.length}`);
@@ -243,7 +253,7 @@ function joinedType(a: LeafType | undefined, b: LeafType | undefined): LeafType 
   return { ...a, shape };
 }
 
-/** Cells that either way changed, with what they hold after each. */
+/** Cells that one of the branches changed, with their values after each branch. */
 function changedCells(
   then: BlockRun,
   otherwise: BlockRun,
@@ -263,7 +273,7 @@ function changedCells(
   return [...keyed.values()].flatMap((cells) => [...cells.values()]);
 }
 
-/** A value with the views made since `start` as they are now, cut loose from bases whose changes are about to be undone. */
+/** The value with views that were made since `start` replaced by plain tensors, because the changes of their bases will be undone. */
 function settle(value: Value, start: number): Value {
   if (value instanceof TensorValue) {
     return value.view !== undefined && value.serial >= start ? new TensorValue(value.content) : value;

@@ -14,7 +14,7 @@ import { UnsupportedReport } from '../symbolic/unsupported-report.ts';
 import { addDims, isLess, SymInt, type Dim } from '../symbolic/sym-int.ts';
 import { ListValue, ObjectValue, SymBool, SymFloat, type TensorValue, type Value } from '../symbolic/values.ts';
 
-/** A handful of operators, so that these tests say what the interpreter does and not what lowerings do. */
+/** A few operators, so that these tests are about the interpreter and not about lowerings. */
 function toyOperators(): OperatorTable {
   const { ops, defineOp, defineScalarOp } = opFamily('toy');
   defineOp('aten::neg(Tensor self) -> Tensor', (context, { self }) => context.node('Neg', [self]));
@@ -98,10 +98,9 @@ function run(body: string, plan: readonly ArgumentPlan[], attributes: Readonly<R
     report,
   });
   const self = new ObjectValue('__torch__.M', new Map(Object.entries(attributes)), '');
-  const result = interpreter.callMethod(self, 'forward', bindInputs(plan, emitter), new Map());
-  for (const { name, tensor } of flattenOutputs(result, emitter)) {
+  const result = interpreter.callMethod(self, 'forward', { args: bindInputs(plan, emitter), kwargs: new Map() });
+  for (const { tensor } of flattenOutputs(result, emitter)) {
     emitter.root.output({ name: emitter.name(tensor), datatype: 'FLOAT', shape: tensor.shape.map(() => null) });
-    void name;
   }
   const graph = pruneGraph(emitter.root.build('test'));
   return { graph, emitter, report, result };
@@ -118,8 +117,8 @@ function bodyOf(graph: OnnxGraph, opType: string, attribute: string): OnnxGraph 
   return value.graph;
 }
 
-describe('what is known', () => {
-  it('unrolls loops and takes branches at once', () => {
+describe('known values', () => {
+  it('unroll loops and choose branches at compile time', () => {
     const { graph } = run(
       `i = 0
 y = x
@@ -138,13 +137,13 @@ return y`,
     expect(opsOf(graph)).toEqual(['Neg', 'Add', 'Add']);
   });
 
-  it('gives numbers that are known as they are', () => {
+  it('stay plain numbers', () => {
     const { result, graph } = run('return torch.add(torch.add(2, 3), 4)', [vector]);
     expect(result).toBe(9n);
     expect(graph.nodes).toEqual([]);
   });
 
-  it('raises what the code raises for these inputs', () => {
+  it('raise the exception that the code raises for these inputs', () => {
     expect(() => run('ops.prim.RaiseException("no such thing")\nreturn x', [vector])).toThrow('no such thing');
   });
 });
@@ -156,7 +155,7 @@ else:
   y = torch.add(x, 1.)
 return y`;
 
-  it('becomes an If of both ways', () => {
+  it('becomes an If with both branches', () => {
     const { graph } = run(code, [one]);
     expect(opsOf(graph)).toContain('If');
     expect(opsOf(bodyOf(graph, 'If', 'then_branch'))).toContain('Neg');
@@ -164,7 +163,7 @@ return y`;
     checkGraph(graph);
   });
 
-  it('hands out what a way changes in place', () => {
+  it('outputs a tensor that one branch changes in place', () => {
     const { graph } = run(
       `y = torch.neg(x)
 if torch.positive(x):
@@ -176,12 +175,12 @@ return torch.neg(y)`,
     );
     const node = graph.nodes.find(({ opType }) => opType === 'If');
     expect(node?.outputs).toHaveLength(1);
-    // What is returned is computed from the If's output, not from y as it was.
+    // The result is computed from the If's output, not from the old y.
     expect(graph.nodes.at(-1)?.inputs).toEqual(node?.outputs);
     checkGraph(graph);
   });
 
-  it('keeps what both ways leave alone out of the If', () => {
+  it('keeps values that neither branch changes out of the If', () => {
     const { graph } = run(
       `z = torch.neg(x)
 if torch.positive(x):
@@ -194,7 +193,7 @@ return torch.add(y, z)`,
     expect(opsOf(graph)).not.toContain('If');
   });
 
-  it('gives numbers that differ as a number of the run', () => {
+  it('turns numbers that differ into a number of the run', () => {
     const { result } = run(
       `if torch.positive(x):
   k = 1
@@ -206,7 +205,7 @@ return k`,
     expect(result).toBeInstanceOf(SymInt);
   });
 
-  it('reports ways of different rank', () => {
+  it('reports branches of different rank', () => {
     const { report } = run(
       `if torch.positive(x):
   y = torch.select(x, 0, 0)
@@ -221,7 +220,7 @@ return y`,
 });
 
 describe('a guard', () => {
-  it('that demands a size makes it part of the signature', () => {
+  it('that requires a size makes it part of the signature', () => {
     const { emitter, graph } = run(
       `if torch.eq(torch.size(x, 0), 4):
   pass
@@ -260,7 +259,7 @@ return y`,
       [vector, count],
     );
     const loop = graph.nodes.find(({ opType }) => opType === 'Loop');
-    // Number of rounds, no condition, and y alone: z is seen from inside.
+    // The inputs are the number of rounds, an empty condition and y. The body sees z from outside.
     expect(loop?.inputs).toHaveLength(3);
     expect(loop?.outputs).toHaveLength(1);
     checkGraph(graph);
@@ -291,7 +290,7 @@ return parts`,
     checkGraph(graph);
   });
 
-  it('carries tensors changed in place through a view', () => {
+  it('carries tensors that are changed in place through a view', () => {
     const { graph } = run(
       `y = torch.neg(x)
 for i in range(n):
@@ -315,14 +314,14 @@ _0 = torch.add_(a, 1.)
 return torch.neg(b)`,
       [vector],
     );
-    // b is read from x anew, after x was joined together again.
+    // b is read again from x after the write to x.
     expect(opsOf(graph)).toContain('Concat');
     checkGraph(graph);
   });
 });
 
-describe('what is not supported', () => {
-  it('is reported all at once, with places and counts', () => {
+describe('an unsupported operator', () => {
+  it('is reported together with all others, with places and counts', () => {
     const { report } = run(
       `a = torch.stft(x)
 b = torch.stft(torch.neg(a))
@@ -339,13 +338,13 @@ return torch.add(b, c)`,
     }).toThrow(/aten::stft, quantized::linear/);
   });
 
-  it('names the overloads there are for arguments that fit none', () => {
+  it('is reported with its overloads if the arguments fit none', () => {
     const { report } = run('return torch.neg("text")', [vector]);
     expect(report.summary()[0]?.reason).toContain('aten::neg(Tensor self) -> Tensor');
   });
 });
 
-it('a float of the run is no int', () => {
+it('a float of the run is not an int', () => {
   const emitter = new Emitter();
   const report = new UnsupportedReport();
   const at = { source: { path: 'x.py', text: '', originAt: () => undefined }, offset: 0 };

@@ -14,7 +14,7 @@ import { asScalar } from '../symbolic/scalar-elements.ts';
 import { depthOf, sameDim, symbol, valueAtom, type Dim } from '../symbolic/sym-int.ts';
 import { isTuple, ListValue, TensorValue, UnknownValue, type Value } from '../symbolic/values.ts';
 
-/** A name or a cell that rounds may hand on to the next. */
+/** A variable or a cell that a round may pass to the next round. */
 interface Slot {
   readonly key: string;
   readonly name?: string;
@@ -22,13 +22,13 @@ interface Slot {
   readonly initial: Value;
 }
 
-/** A leaf of a slot that a round changes: an input and an output of the body. */
+/** A leaf of a slot that rounds change. It is an input and an output of the body. */
 interface Carried {
   readonly initial: Value;
   type: LeafType;
 }
 
-/** A list to which every round appends one element: a scan output. */
+/** A list to which every round appends one element. It becomes a scan output. */
 interface Scan {
   readonly list: ListValue;
   type: LeafType | undefined;
@@ -36,10 +36,17 @@ interface Scan {
 
 const MAX_TRIALS = 12;
 
+/** The parts of the executor that build a loop. */
+interface LoopParts {
+  readonly interpreter: Interpreter;
+  readonly emitter: Emitter;
+  readonly control: ControlFlow;
+}
+
 /**
- * Builds a Loop node. Which names, tensors and attributes rounds hand on, and with which shapes, is found by trial: the body
- * is executed as if nothing changed from round to round; what turns out to change becomes an input of the body, what
- * changes its size gets a free size, and the body is executed again until nothing new turns up.
+ * Builds a Loop node. It finds by trial which variables, tensors and attributes a round passes to the next, and with which shapes.
+ * The first trial executes the body as if nothing changed between rounds. Values that do change become inputs of the body, and
+ * sizes that change become free. Then the body is executed again, until a trial finds nothing new.
  */
 export class LoopBuilder {
   readonly #interpreter: Interpreter;
@@ -52,10 +59,10 @@ export class LoopBuilder {
   readonly #scans = new Map<ListValue, Scan>();
   #stable = false;
 
-  constructor(interpreter: Interpreter, emitter: Emitter, control: ControlFlow, loop: LoopToBuild, frame: Frame) {
-    this.#interpreter = interpreter;
-    this.#emitter = emitter;
-    this.#control = control;
+  constructor(parts: LoopParts, loop: LoopToBuild, frame: Frame) {
+    this.#interpreter = parts.interpreter;
+    this.#emitter = parts.emitter;
+    this.#control = parts.control;
     this.#loop = loop;
     this.#frame = frame;
     for (const name of assignedNames(loop.statement.body)) {
@@ -74,20 +81,20 @@ export class LoopBuilder {
           return;
         }
       }
-      throw new CannotMerge('of another type in every round');
+      throw new CannotMerge('of a different type in every round');
     } catch (thrown) {
       if (!(thrown instanceof CannotMerge)) throw thrown;
       this.#interpreter.report.add({
         op: 'prim::Loop',
-        reason: `a value that the loop hands on is ${thrown.message}`,
-        hint: 'a compiled loop needs one type and rank in every round; fix the number of rounds with --arg or --input',
+        reason: `a value that the loop passes to its next round is ${thrown.message}`,
+        hint: 'a compiled loop needs the same type and rank in every round; fix the number of rounds with --arg or --input',
         at: this.#loop.statement.at,
       });
       this.#control.forget([this.#loop.statement.body], this.#frame);
     }
   }
 
-  /** Executes the body once, as a round in the middle; finds what else it hands on. */
+  /** Executes the body once, as any round after the first, and finds further values that it passes on. */
   #round(): Round {
     const emitter = this.#emitter;
     const { statement } = this.#loop;
@@ -104,7 +111,7 @@ export class LoopBuilder {
         inputs.set(key, leafValue(emitter, name, carried.type));
       }
     });
-    // Changes of cells at the start of the round are part of the trial, so that they are undone with it.
+    // Cells change at the start of the round inside the trial, so that these changes are undone too.
     const run = this.#runBody(scope, frame, () => {
       for (const slot of this.#slots) {
         const value = this.#replaceLeaves(slot.key, slot.initial, inputs);
@@ -116,7 +123,7 @@ export class LoopBuilder {
         emitter.heap.setItems(list, []);
         list.appendOnly = () =>
           emitter.unsupported(
-            'a list is read in a loop that appends to it and runs for a number of rounds that depends on the input',
+            'the loop reads a list to which it also appends, and its number of rounds depends on the input',
           );
       }
       if (statement.kind === 'for') frame.set(statement.variable, symbol(valueAtom(iteration, scope.depth)));
@@ -128,7 +135,7 @@ export class LoopBuilder {
       const start = before.get(slot.key);
       if (start === undefined) continue;
       const after = slot.name !== undefined ? run.frame.get(slot.name) : cellAfter(run, slot);
-      if (after !== undefined) this.#compare(slot, start, after, outputs, inputs);
+      if (after !== undefined) this.#compare({ slot, before: start, after }, inputs, outputs);
     }
     const scanned = [...this.#scans.values()].map((scan) => this.#scanned(scan, run));
     return { run, condition, outputs, scanned };
@@ -139,20 +146,20 @@ export class LoopBuilder {
     const { statement } = this.#loop;
     const lists = [...this.#scans.keys()];
     try {
-      const run = this.#control.run(
-        statement.body,
-        frame,
+      const run = this.#control.run(statement.body, frame, {
         scope,
         prepare,
-        statement.kind === 'while' ? () => (again = this.#control.test(statement.test, frame)) : undefined,
-      );
+        conclude: () => {
+          if (statement.kind === 'while') again = this.#control.test(statement.test, frame);
+        },
+      });
       return { ...run, again };
     } finally {
       for (const list of lists) list.appendOnly = undefined;
     }
   }
 
-  /** A cell the body changes that no slot stands for yet: a new slot, or a list that is only appended to. */
+  /** Notes a cell that the body changes and that has no slot: it gets one, or is a list to which the body only appends. */
   #noteChange(cell: Cell, after: Value | undefined): void {
     const { target } = cell;
     if (target instanceof ListValue) {
@@ -171,22 +178,16 @@ export class LoopBuilder {
     this.#stable = false;
   }
 
-  /** The slot's value with its carried leaves replaced by the body's inputs. */
+  /** The slot's value with the body's inputs in place of its carried leaves. */
   #replaceLeaves(key: string, initial: Value, inputs: ReadonlyMap<string, Value>): Value {
     let at = 0;
     return mapLeaves(initial, (leaf) => inputs.get(`${key}#${at++}`) ?? leaf);
   }
 
-  #compare(
-    slot: Slot,
-    before: Value,
-    after: Value,
-    outputs: Map<string, Value>,
-    inputs: ReadonlyMap<string, Value>,
-  ): void {
+  /** Compares a slot's values before and after a round. Notes changed leaves as carried, and puts their new values into `outputs`. */
+  #compare({ slot, before, after }: SlotRound, inputs: ReadonlyMap<string, Value>, outputs: Map<string, Value>): void {
     const initialLeaves: Value[] = [];
     mapLeaves(slot.initial, (leaf) => (initialLeaves.push(leaf), leaf));
-    // Walks both in step; throws where their structures differ.
     let at = 0;
     walkTogether(before, after, (start, end) => {
       const index = at++;
@@ -216,6 +217,7 @@ export class LoopBuilder {
     });
   }
 
+  /** The element that the round appended to a list. */
   #scanned(scan: Scan, run: BlockRun): Value {
     const change = run.changes.find(({ cell }) => cell.target === scan.list);
     const items = change?.after instanceof ListValue ? change.after.stored : [];
@@ -223,7 +225,7 @@ export class LoopBuilder {
     if (items.length !== 1 || item === undefined)
       throw new CannotMerge('a list that does not grow by one element in every round');
     const type = leafType(item);
-    if (type === undefined) throw new CannotMerge('a list of elements that are no tensors or numbers');
+    if (type === undefined) throw new CannotMerge('a list of elements that are not tensors or numbers');
     scan.type = type;
     return item;
   }
@@ -235,7 +237,7 @@ export class LoopBuilder {
     const scans = [...this.#scans.values()];
     emitter.within(scope, () => {
       const { again } = run;
-      // What is not supported has been reported: any condition does.
+      // An unknown condition has been reported already, so any value will do.
       const test = again instanceof UnknownValue ? false : (again as Parameters<Emitter['condition']>[0]);
       const go = again === true ? condition : emitter.condition(test);
       scope.builder.output({
@@ -251,7 +253,7 @@ export class LoopBuilder {
     });
     const loop = this.#loop;
     const rounds = 'count' in loop ? emitter.name(emitter.scalar(asScalar(loop.count), 'int64')) : '';
-    // Loop takes at least two inputs, so the condition is given also where the count alone decides.
+    // Loop needs at least two inputs, so it gets a condition even if the count alone decides.
     const first = emitter.condition('test' in loop ? loop.test : true);
     const initial = carried.map(([, { initial: value, type }]) => emitter.name(leafTensor(emitter, value, type)));
     emitter.runtimeControl.push(loop.statement.at);
@@ -272,7 +274,7 @@ export class LoopBuilder {
     scans.forEach((scan, i) => this.#finishScan(scan, names[carried.length + i] ?? ''));
   }
 
-  /** After the loop the list holds what it held before, and what the rounds appended. */
+  /** After the loop the list holds its items from before the loop, then the items that the rounds appended. */
   #finishScan({ list, type }: Scan, name: string): void {
     if (type === undefined) return;
     const emitter = this.#emitter;
@@ -292,6 +294,14 @@ export class LoopBuilder {
   }
 }
 
+/** The values of a slot at the start and at the end of a round. */
+interface SlotRound {
+  readonly slot: Slot;
+  readonly before: Value;
+  readonly after: Value;
+}
+
+/** The result of one trial of the body. */
 interface Round {
   readonly run: BlockRun & { readonly again: Value };
   readonly condition: string;
@@ -329,6 +339,7 @@ function mapLeaves(value: Value, replace: (leaf: Value) => Value): Value {
   return replace(value);
 }
 
+/** Calls `visit` for each pair of leaves at the same place of two values. @throws CannotMerge if their structures differ. */
 function walkTogether(a: Value, b: Value, visit: (a: Value, b: Value) => void): void {
   if (a === b) {
     mapLeaves(a, (leaf) => (visit(leaf, leaf), leaf));
@@ -340,7 +351,7 @@ function walkTogether(a: Value, b: Value, visit: (a: Value, b: Value) => void): 
     x.forEach((item, i) => walkTogether(item, y[i] ?? null, visit));
     return;
   }
-  if (x !== undefined || y !== undefined) throw new CannotMerge('a list or tuple whose length changes');
+  if (x !== undefined || y !== undefined) throw new CannotMerge('a list or tuple of changing length');
   visit(a, b);
 }
 
@@ -349,12 +360,12 @@ function itemsOf(value: Value): readonly Value[] | undefined {
   return isTuple(value) ? value.items : undefined;
 }
 
-/** The type in which a leaf is handed on: sizes that change from round to round are free. */
+/** The type with which a leaf is passed to the next round. Sizes that change between rounds are free. */
 function carriedType(initial: LeafType | undefined, after: LeafType | undefined): LeafType {
-  if (initial === undefined && after === undefined) throw new CannotMerge('no tensor or number');
+  if (initial === undefined && after === undefined) throw new CannotMerge('not a tensor or number');
   const type = initial ?? after;
   const other = after ?? initial;
-  if (type === undefined || other === undefined) throw new CannotMerge('no tensor or number');
+  if (type === undefined || other === undefined) throw new CannotMerge('not a tensor or number');
   if (type.kind !== other.kind || type.dtype !== other.dtype) {
     throw new CannotMerge(`${type.dtype} in one round and ${other.dtype} in another`);
   }

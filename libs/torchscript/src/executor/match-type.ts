@@ -3,7 +3,7 @@ import type { Program } from '../frontend/program.ts';
 import { SymInt } from '../symbolic/sym-int.ts';
 import { DictValue, isTuple, ListValue, SymBool, SymFloat, TensorValue, type Value } from '../symbolic/values.ts';
 
-/** Whether a value is of a type as the code writes it, for `isinstance` and for choosing among overloads. */
+/** Whether a value has a type that is given as in the code. Used for `isinstance`. */
 export function matchesType(value: Value, type: TypeExpr, program: Program): boolean {
   const [first] = type.args;
   switch (type.name) {

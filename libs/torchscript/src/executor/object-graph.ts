@@ -1,19 +1,19 @@
 import { describePosition } from '../frontend/position.ts';
-import type { Position } from '../frontend/ast.ts';
+import type { Expr, Position } from '../frontend/ast.ts';
 import type { Program } from '../frontend/program.ts';
 import type { PickleObject, PickleTensor, PickleValue } from '../pickle/pickle-value.ts';
 import { modelError } from '../torchscript-error.ts';
-import type { Interpreter } from './interpreter.ts';
+import type { CodeCalls } from './expression-evaluator.ts';
 import { DictValue, ListValue, ObjectValue, TensorValue, type Scalar, type Value } from '../symbolic/values.ts';
 
-/** Elements of small tensors that were read beforehand, so that sizes and indices kept in buffers are known. */
+/** Elements of small tensors. They are read before execution, so that sizes and indices in buffers are known. */
 export type SmallTensors = ReadonlyMap<PickleTensor, readonly Scalar[]>;
 
 const MAX_NESTING = 500;
 
 /**
- * The archive's objects as values of the program. What is one object in the file is one value, so shared modules stay shared
- * and tied weights stay tied.
+ * Converts the archive's objects to values of the program. Each object of the file becomes one value, so shared modules stay
+ * shared and tied weights stay tied.
  */
 export class ObjectGraph {
   readonly #program: Program;
@@ -28,17 +28,17 @@ export class ObjectGraph {
     this.#small = small;
   }
 
-  /** The root module. `__setstate__` of objects that have one runs here. */
-  root(object: PickleObject, interpreter: Interpreter): ObjectValue {
+  /** The root module. Runs `__setstate__` of all objects that have one. */
+  root(object: PickleObject, calls: CodeCalls): ObjectValue {
     const root = this.#value(object, '', 0);
     if (!(root instanceof ObjectValue)) throw modelError('execute', 'data.pkl does not hold a module');
     for (const { object: restored, state } of this.#restoring.splice(0)) {
-      interpreter.callMethod(restored, '__setstate__', [this.#value(state, restored.path, 0)], new Map());
+      calls.callMethod(restored, '__setstate__', { args: [this.#value(state, restored.path, 0)], kwargs: new Map() });
     }
     return root;
   }
 
-  /** `CONSTANTS.c<i>`. */
+  /** The value of `CONSTANTS.c<i>`. */
   constant(name: string, at: Position): Value {
     const index = /^c(\d+)$/.exec(name)?.[1];
     const value = index === undefined ? undefined : this.#constants[Number(index)];
@@ -48,12 +48,15 @@ export class ObjectGraph {
     return new TensorValue({ ...constant.content, data: { ...constant.content.data, literal: true } });
   }
 
-  /** A class's own constant (`x : Final[int] = 3`), or None for what is declared as None; undefined where it has none of that name. */
-  constantOf(object: ObjectValue, name: string, interpreter: Interpreter): Value | undefined {
+  /**
+   * The expression of a constant that the object's class declares (`x : Final[int] = 3`), null for an attribute that is declared
+   * None or Optional without a value, and undefined if there is no such attribute.
+   */
+  constantOf(object: ObjectValue, name: string): Expr | null | undefined {
     const attribute = this.#program
       .findClass(object.className)
       ?.attributes.find((candidate) => candidate.name === name);
-    if (attribute?.value !== undefined) return interpreter.evaluate(attribute.value, new Map());
+    if (attribute?.value !== undefined) return attribute.value;
     return attribute?.type?.name === 'NoneType' || attribute?.type?.name === 'Optional' ? null : undefined;
   }
 
@@ -116,7 +119,7 @@ export class ObjectGraph {
     const object = new ObjectValue(value.className, new Map(), path);
     this.#values.set(value, object);
     for (const [name, attribute] of value.attributes) {
-      // Module.eval() is what a served model means.
+      // Models are served in eval mode.
       object.attributes.set(name, name === 'training' ? false : inner(attribute, name));
     }
     if (value.state !== undefined) this.#restoring.push({ object, state: value.state });

@@ -1,7 +1,7 @@
 import type { SourceText } from '../archive/torchscript-archive.ts';
 import { Program } from '../frontend/program.ts';
 
-/** A program of code given as text, by path below `code/`; for tests of what works on code alone. */
+/** A program from source texts, by path below `code/`. For tests that need only code. */
 export function programOfCode(files: Readonly<Record<string, string>>): Program {
   const sources = Object.entries(files).map(([path, text]): [string, SourceText] => [
     path,

@@ -17,8 +17,8 @@ export interface FlatOutput {
 }
 
 /**
- * What a method returned, flattened in order: dict entries under their keys, fields of a NamedTuple under theirs, everything
- * else as `output_<position>`. Numbers become tensors of rank 0; None is left out, strings and objects too with a warning.
+ * Flattens the value that a method returned, in order. Entries of a dict and fields of a NamedTuple keep their names, other outputs
+ * are `output_<position>`. Numbers become tensors of rank 0. None is left out; so are strings and objects, with a warning.
  */
 export function flattenOutputs(value: Value, emitter: Emitter): FlatOutput[] {
   const outputs: { name: string | undefined; tensor: TensorValue }[] = [];
@@ -37,7 +37,7 @@ function flatten(
   if (value instanceof ListValue) {
     if (value.stack !== undefined) {
       emitter.warn(
-        'a list whose length depends on the input is returned as one tensor, its elements stacked along axis 0',
+        'the model returns a list whose length depends on the input: the output is one tensor, with the elements stacked along axis 0',
       );
       outputs.push({ name, tensor: value.stack });
       return;

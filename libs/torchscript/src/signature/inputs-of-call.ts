@@ -6,13 +6,13 @@ import type { ScalarType } from '../scalar-type.ts';
 import { modelError } from '../torchscript-error.ts';
 import type { InputOptions, TensorInput } from './plan-inputs.ts';
 
-/** One argument of a call, flattened: what a tensor looks like; a number is a tensor of rank 0. */
+/** One tensor of a call, flattened. A number is a tensor of rank 0. */
 export interface CallArgument {
   readonly dtype: ScalarType;
   readonly rank: number;
 }
 
-/** The parameters of a method of the archive's root module, without `self`. @throws SconceError `model_invalid` where it has no such method. */
+/** The parameters of a method of the root module, without `self`. @throws SconceError `model_invalid` if there is no such method. */
 export function methodParams(archive: TorchScriptArchive, program: Program, method: string): readonly ParamDef[] {
   const { className } = archive.root;
   const definition = program.findClass(className);
@@ -23,7 +23,7 @@ export function methodParams(archive: TorchScriptArchive, program: Program, meth
   throw modelError('execute', `the model has no method ${method}; it has ${others === '' ? 'none' : others}`);
 }
 
-/** The parameters that are numbers or texts and have a default, with it. */
+/** The names and defaults of parameters that are numbers or strings and have a default. */
 export function defaultsOf(params: readonly ParamDef[]): (readonly [string, boolean | bigint | number | string])[] {
   return params.flatMap(({ name, type, default: given }) => {
     const isPlain = ['int', 'float', 'bool', 'str'].includes(type?.name ?? '');
@@ -34,10 +34,10 @@ export function defaultsOf(params: readonly ParamDef[]): (readonly [string, bool
 }
 
 /**
- * Describes a method's inputs by a call of it, its arguments flattened in order (lists, tuples and dicts are spread). Every
- * axis stays free; parameters behind the last argument take their defaults.
+ * Describes a method's inputs by a call. The call's tensors are its arguments in order, with lists, tuples and dicts flattened. Every
+ * axis stays free. Parameters after the last argument take their defaults.
  *
- * @throws SconceError `invalid_tensor` where the call has more arguments than the method takes.
+ * @throws SconceError `model_invalid` if the call has more arguments than the method takes.
  */
 export function inputsOfCall(
   archive: TorchScriptArchive,

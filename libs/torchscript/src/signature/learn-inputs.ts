@@ -3,10 +3,10 @@ import { SconceError } from '@sconce/errors';
 import type { ArgumentPlan, InputPlan, TensorInput } from './plan-inputs.ts';
 import { modelError } from '../torchscript-error.ts';
 
-/** Sizes that the model demands, by input and axis. */
+/** Sizes that the model requires, by input and axis. */
 export type LearnedSizes = ReadonlyMap<string, ReadonlyMap<number, number>>;
 
-/** The plan with what was learned about sizes put in. */
+/** The plan with learned sizes put in. */
 export function applySizes(plan: readonly ArgumentPlan[], sizes: LearnedSizes): ArgumentPlan[] {
   return mapTensors(plan, (name, input) => ({
     ...input,
@@ -14,7 +14,7 @@ export function applySizes(plan: readonly ArgumentPlan[], sizes: LearnedSizes): 
   }));
 }
 
-/** The tensors of a plan replaced. */
+/** The plan with each tensor replaced. */
 function mapTensors(
   plan: readonly ArgumentPlan[],
   replace: (name: string, input: TensorInput) => TensorInput,
@@ -43,23 +43,23 @@ function mapTensors(
 }
 
 const RANKS = [2, 4, 3, 1, 5];
-/** Inputs that hold whole numbers more often than not, whatever else they could hold. */
+/** Names of inputs that usually hold whole numbers. */
 const WHOLE = /(?:^|_)(?:ids?|idx|index|indices|tokens?|labels?|positions?|offsets?|lengths?|mask)$/i;
 
-/** Ranks and dtypes to try for an input of this name, the likeliest first. */
+/** Ranks and dtypes to try for an input of this name, most likely first. */
 function guessesFor(name: string): TensorInput[] {
   const dtypes = WHOLE.test(name) ? (['int64', 'float32'] as const) : (['float32', 'int64'] as const);
   return dtypes.flatMap((dtype) => RANKS.map((rank) => ({ dtype, shape: Array.from({ length: rank }, () => null) })));
 }
 
-/** Trials of inputs nothing is known about. */
+/** Largest number of guesses for inputs of unknown type. */
 const MAX_TRIALS = 300;
 
 /**
- * Finds ranks and dtypes of inputs that neither caller nor archive describe: those with which the model executes. Weights
- * force them in most models (a convolution its rank, an embedding its dtype).
+ * Finds ranks and dtypes of inputs that neither the caller nor the archive describes, by guesses: it takes the first with which the
+ * model executes. In most models the weights allow only one (a convolution fixes the rank, an embedding the dtype).
  *
- * @throws SconceError `model_invalid`, naming the inputs, where none of the guesses executes; `details.inputs` holds their names.
+ * @throws SconceError `model_invalid` if the model executes with none of the guesses. `details.inputs` holds the inputs' names.
  */
 export function inferInputs(
   plan: InputPlan,
@@ -84,12 +84,12 @@ export function inferInputs(
   const hint = names.map((name) => `--input ${name}:float32[-1,…]`).join(' ');
   throw modelError(
     'execute',
-    `nothing tells the type and rank of ${names.join(', ')}: give them (${hint}). With ${names.length === 1 ? 'a matrix' : 'matrices'}: ${first instanceof Error ? first.message : ''}`,
+    `the type and rank of ${names.join(', ')} cannot be found: give them (${hint}). With ${names.length === 1 ? 'a matrix' : 'matrices'}: ${first instanceof Error ? first.message : ''}`,
     { inputs: names },
   );
 }
 
-/** An operator that is not supported at all is the same for every guess: the model's own fault comes first. */
+/** Whether an operator is not supported at all. Then every guess fails, so this error is reported. */
 function isMissingOperator(error: SconceError): boolean {
   const unsupported = error.details['unsupported'];
   return (

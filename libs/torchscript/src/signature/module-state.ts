@@ -5,21 +5,21 @@ import type { Emitter } from '../symbolic/emitter.ts';
 import { leafTensor, leafType, type LeafType } from '../symbolic/merge.ts';
 import { ObjectValue, TensorValue, type Scalar, type TensorContent, type Value } from '../symbolic/values.ts';
 
-/** An attribute of a module that calls change: an input and an output of the compiled model. */
+/** An attribute of a module that calls change. It is an input and an output of the compiled model. */
 export interface StateVariable {
-  /** Where it hangs below the root module: `_state`, `decoder.cache`. */
+  /** Path below the root module: `_state`, `decoder.cache`. */
   readonly path: string;
   readonly type: LeafType;
-  /** What the archive holds: the state before the first call. */
+  /** The state before the first call, from the archive. */
   readonly initial: TensorContent | Scalar;
 }
 
-/** The output that carries the next state of the input `path`. */
+/** The output that holds the next state of the input `path`. */
 export function stateOutputName(path: string): string {
   return `${path}.next`;
 }
 
-/** Replaces the attributes by inputs of their name. */
+/** Replaces the attributes by graph inputs with the same names. */
 export function bindState(state: readonly StateVariable[], root: ObjectValue, emitter: Emitter): void {
   for (const { path, type } of state) {
     const { owner, name } = ownerOf(root, path);
@@ -35,26 +35,33 @@ export function bindState(state: readonly StateVariable[], root: ObjectValue, em
   }
 }
 
+/** The state before an execution. */
+export interface StateBefore {
+  /** A serial that is larger than that of every object from before. */
+  readonly serial: number;
+  readonly initial: InitialState;
+  /** Attributes that are inputs already. */
+  readonly known: readonly StateVariable[];
+}
+
 /**
- * The attributes that the execution changed, and those in `known`, which were inputs already. A tensor keeps the sizes that it
- * had before and has after; others are free.
+ * The attributes that the execution changed, and the attributes that were inputs already. Sizes that are the same before and after
+ * stay fixed; others are free.
  */
 export function findState(
   root: ObjectValue,
   emitter: Emitter,
-  before: number,
-  initial: InitialState,
-  known: readonly StateVariable[],
+  { serial, initial, known }: StateBefore,
 ): StateVariable[] {
   const found = new Map<string, StateVariable>(known.map((variable) => [variable.path, variable]));
-  for (const path of changedPaths(root, emitter, before)) {
+  for (const path of changedPaths(root, emitter, serial)) {
     const { owner, name } = ownerOf(root, path);
     const type = leafType(owner.attributes.get(name) ?? null);
     const first = found.get(path)?.initial ?? initial.get(path);
     if (type === undefined || first === undefined) {
       throw modelError(
         'execute',
-        `the module changes self.${path}, which is no tensor or number: such state is not supported`,
+        `the module changes self.${path}, which is not a tensor or number: such state is not supported`,
       );
     }
     const given = found.get(path)?.type.shape ?? (typeof first === 'object' && 'shape' in first ? first.shape : []);
@@ -66,7 +73,7 @@ export function findState(
   return [...found.values()];
 }
 
-/** The outputs that carry the state after the call. */
+/** The outputs that hold the state after the call. */
 export function outputState(state: readonly StateVariable[], root: ObjectValue, emitter: Emitter): FlatOutput[] {
   return state.map(({ path, type }) => {
     const { owner, name } = ownerOf(root, path);
@@ -77,7 +84,7 @@ export function outputState(state: readonly StateVariable[], root: ObjectValue, 
 /** Tensors and numbers of the modules before execution, by path. */
 export type InitialState = ReadonlyMap<string, TensorContent | Scalar>;
 
-/** Notes what the modules' attributes hold. */
+/** Reads the present state from the modules' attributes. */
 export function snapshotState(root: ObjectValue): InitialState {
   const initial = new Map<string, TensorContent | Scalar>();
   for (const { object, path } of modulesBelow(root)) {
@@ -89,7 +96,7 @@ export function snapshotState(root: ObjectValue): InitialState {
   return initial;
 }
 
-/** Paths of attributes that were set anew or whose tensor was changed in place. */
+/** Paths of attributes that were set, or whose tensor was changed in place. */
 function changedPaths(root: ObjectValue, emitter: Emitter, before: number): string[] {
   const cells = emitter.heap.changesBefore(before);
   const targets = new Set<object>(cells.filter(({ attribute }) => attribute === undefined).map(({ target }) => target));
@@ -111,7 +118,7 @@ function changedPaths(root: ObjectValue, emitter: Emitter, before: number): stri
 
 const join = (path: string, name: string): string => (path === '' ? name : `${path}.${name}`);
 
-/** The module and those below it, each once. */
+/** The module and all modules below it, each once. */
 function modulesBelow(root: ObjectValue): { readonly object: ObjectValue; readonly path: string }[] {
   const found: { object: ObjectValue; path: string }[] = [];
   const seen = new Set<object>();

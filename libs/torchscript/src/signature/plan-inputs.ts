@@ -15,46 +15,46 @@ import type { PickleValue } from '../pickle/pickle-value.ts';
 import type { ScalarType } from '../scalar-type.ts';
 import { modelError } from '../torchscript-error.ts';
 
-/** What a tensor input looks like; an axis of null is free. */
+/** The type of a tensor input. A free axis is null. */
 export interface TensorInput {
   readonly dtype: ScalarType;
   readonly shape: readonly (number | null)[];
-  /** Sizes of the input the model was traced with, where the archive records them. */
+  /** Sizes of the input with which the model was traced, if the archive records them. */
   readonly example?: readonly number[];
 }
 
-/** What is known about one argument of the method, before it is executed. */
+/** One argument of the method, as planned before execution. */
 export type ArgumentPlan =
   | ({ readonly kind: 'tensor'; readonly name: string } & TensorInput)
-  /** A number that stays a graph input of rank 0. */
+  /** A number that becomes a graph input of rank 0. */
   | { readonly kind: 'number'; readonly name: string; readonly type: 'int' | 'float' | 'bool' }
   /** A value fixed at compile time. */
   | { readonly kind: 'fixed'; readonly name: string; readonly value: null | boolean | bigint | number | string }
   | { readonly kind: 'list' | 'tuple'; readonly name: string; readonly items: readonly ArgumentPlan[] }
   | { readonly kind: 'dict'; readonly name: string; readonly entries: readonly (readonly [string, ArgumentPlan])[] };
 
-/** What the caller says about the arguments. */
+/** What the caller specifies about the arguments. */
 export interface InputOptions {
-  /** Tensors by argument name; parts of lists, tuples and dicts are `name.0`, `name.key`. */
+  /** Tensors by argument name. Parts of lists, tuples and dicts have names such as `name.0` and `name.key`. */
   readonly inputs?: ReadonlyMap<string, TensorInput>;
   /** Values fixed at compile time, by argument name. */
   readonly args?: ReadonlyMap<string, null | boolean | bigint | number | string>;
-  /** The arguments from the front that are given; those behind take their defaults. All tensors and numbers unless said. */
+  /** Number of leading arguments that are given. The arguments after them take their defaults. Default: all tensors and numbers. */
   readonly given?: number;
 }
 
-/** A tensor argument of which neither the caller nor the archive says what it looks like. */
+/** A tensor argument whose type neither the caller nor the archive gives. */
 export interface OpenInput {
   readonly name: string;
 }
 
-/** A method's arguments as planned, and those nothing is known about yet. */
+/** A method's arguments as planned, and the arguments of unknown type. */
 export interface InputPlan {
   readonly arguments: readonly ArgumentPlan[];
   readonly open: readonly OpenInput[];
 }
 
-/** Plans a method's arguments (without `self`) from what the caller says, what the archive recorded, and the types in the code. */
+/** Plans a method's arguments (without `self`) from the caller's options, the inputs that a trace recorded, and the types in the code. */
 export function planInputs(
   params: readonly ParamDef[],
   traced: readonly PickleValue[] | undefined,
@@ -74,7 +74,7 @@ export function planInputs(
     ) {
       return undefined;
     }
-    return planOne(name, param.type, traced?.[i], options, open);
+    return planOne({ name, type: param.type, example: traced?.[i] }, { options, open });
   });
   while (planned.length > 0 && planned.at(-1) === undefined) planned.pop();
   const plans = planned.map((plan, i) => plan ?? defaultPlan(params[i]));
@@ -94,19 +94,28 @@ function isOptional(type: TypeExpr | undefined): boolean {
   return type?.name === 'Optional';
 }
 
-function planOne(
-  name: string,
-  type: TypeExpr | undefined,
-  example: PickleValue | undefined,
-  options: InputOptions,
-  open: OpenInput[],
-): ArgumentPlan {
+/** An argument, or a part of one: its name, its type in the code, and its value in the trace. */
+interface Argument {
+  readonly name: string;
+  readonly type: TypeExpr | undefined;
+  readonly example: PickleValue | undefined;
+}
+
+/** What planning works with: the caller's options, and the list of inputs of unknown type, to which it adds. */
+interface Planning {
+  readonly options: InputOptions;
+  readonly open: OpenInput[];
+}
+
+function planOne(argument: Argument, planning: Planning): ArgumentPlan {
+  const { name, type, example } = argument;
+  const { options } = planning;
   const [inner, second] = type?.args ?? [];
   const part = (key: string, of: TypeExpr | undefined, value?: PickleValue): ArgumentPlan =>
-    planOne(`${name}.${key}`, of, value, options, open);
+    planOne({ name: `${name}.${key}`, type: of, example: value }, planning);
   switch (type?.name) {
     case 'Optional':
-      return planOne(name, inner, example, options, open);
+      return planOne({ name, type: inner, example }, planning);
     case 'int':
     case 'float':
     case 'bool':
@@ -121,7 +130,7 @@ function planOne(
       if (count === undefined) {
         throw modelError(
           'execute',
-          `input ${name} is a list, and nothing says how long: give each element with --input ${name}.0:…`,
+          `input ${name} is a list of unknown length: give each element with --input ${name}.0:…`,
         );
       }
       const items = Array.from({ length: count }, (_, i) => part(String(i), inner, values?.[i]));
@@ -132,7 +141,7 @@ function planOne(
       if (keys.length === 0) {
         throw modelError(
           'execute',
-          `input ${name} is a dict, and nothing says which keys it has: give each with --input ${name}.KEY:…`,
+          `input ${name} is a dict with unknown keys: give each entry with --input ${name}.KEY:…`,
         );
       }
       return { kind: 'dict', name, entries: keys.map((key) => [key, part(key, second)] as const) };
@@ -143,25 +152,20 @@ function planOne(
       throw modelError('execute', `argument ${name} is a ${type?.name ?? 'value'}: fix it with --arg ${name}=…`);
     case undefined:
     case 'Tensor':
-      return tensorPlan(name, example, options, open);
+      return tensorPlan(argument, planning);
     default:
       throw modelError(
         'execute',
-        `argument ${name} has type ${type?.name ?? 'unknown'}, which is not supported as an input`,
+        `argument ${name} has type ${type?.name ?? 'unknown'}, which is not supported as an input: fix it with --arg ${name}=…`,
       );
   }
 }
 
-function tensorPlan(
-  name: string,
-  example: PickleValue | undefined,
-  options: InputOptions,
-  open: OpenInput[],
-): ArgumentPlan {
-  const said = options.inputs?.get(name);
-  if (said !== undefined) return { kind: 'tensor', name, ...said };
+function tensorPlan({ name, example }: Argument, { options, open }: Planning): ArgumentPlan {
+  const given = options.inputs?.get(name);
+  if (given !== undefined) return { kind: 'tensor', name, ...given };
   if (example !== undefined && example !== null && typeof example === 'object' && example.kind === 'tensor') {
-    // Sizes of an example are no promise: every axis stays free until something in the model fixes it.
+    // Other calls may have other sizes than the example: every axis stays free until something in the model fixes it.
     return {
       kind: 'tensor',
       name,
@@ -196,7 +200,7 @@ function keysOf(name: string, options: InputOptions): string[] {
   return [...new Set(keys.map((key) => key.slice(name.length + 1).split('.')[0] ?? ''))];
 }
 
-/** Declares the graph inputs of a plan and gives the values the method is called with. */
+/** Declares the graph inputs of a plan. Returns the values with which to call the method. */
 export function bindInputs(plans: readonly ArgumentPlan[], emitter: Emitter): Value[] {
   return plans.map((plan) => bindInput(plan, emitter));
 }
@@ -218,7 +222,7 @@ function bindInput(plan: ArgumentPlan, emitter: Emitter): Value {
   }
 }
 
-/** Declares a tensor input; free axes are taken to hold at least one element. */
+/** Declares a tensor input. A free axis is assumed to hold at least one element. */
 export function tensorInput(name: string, input: TensorInput, emitter: Emitter): TensorValue {
   emitter.root.input({
     name,

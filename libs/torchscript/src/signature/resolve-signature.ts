@@ -11,32 +11,32 @@ import type { ArgumentPlan } from './plan-inputs.ts';
 /** An input or output of the compiled model. */
 export interface SignatureTensor {
   readonly name: string;
-  /** PyTorch's dtype; bfloat16 is passed as float32. */
+  /** PyTorch's dtype. A bfloat16 tensor is passed as float32. */
   readonly dtype: ScalarType;
-  /** A free axis is named by what its size comes from (`x_0`), or null where that is no axis of an input. */
+  /** A free axis has the name of the input axis that gives its size (`x_0`), or is null if its size comes from no input axis. */
   readonly shape: readonly (number | string | null)[];
 }
 
-/** State that calls hand on: feed `initial` to `input` first, and then what `output` gave. */
+/** State that passes from call to call. The first call takes `initial` as `input`, each later call the previous `output`. */
 export interface SignatureState {
   readonly input: string;
   readonly output: string;
   readonly dtype: ScalarType;
   readonly shape: readonly number[];
-  /** Where the archive holds the initial state, or its bytes where it is a few numbers. */
+  /** The place of the initial state in the archive, or its bytes if it is only a few numbers. */
   readonly initial: PickleTensor | Uint8Array;
 }
 
-/** What the compiled model takes and gives. */
+/** The inputs and outputs of the compiled model. */
 export interface CompiledSignature {
-  /** In the order of the method's arguments, flattened; state comes last. */
+  /** In the order of the method's arguments, flattened. State comes last. */
   readonly inputs: readonly SignatureTensor[];
-  /** Flattened in order; state comes last. */
+  /** Flattened in order. State comes last. */
   readonly outputs: readonly SignatureTensor[];
   readonly state: readonly SignatureState[];
   /**
-   * Whether axis 0 looks like a batch axis as far as the graph tells: every tensor input has a free axis 0, and every output’s
-   * axis 0 has the same size. That rows do not influence each other is for registration to prove.
+   * Whether axis 0 may be a batch axis: every tensor input has a free axis 0, and the axis 0 of every output has the same size.
+   * Registration has to prove that rows do not influence each other.
    */
   readonly batch: { readonly axis: 'candidate' | 'none'; readonly evidence: string };
 }
@@ -99,7 +99,7 @@ function describeState({ path, type, initial }: StateVariable): SignatureState {
     return { ...common, shape: [], initial: encodeElements([initial as number | bigint | boolean], type.dtype) };
   }
   const sizes = initial.shape.map((dim) => (typeof dim === 'number' ? dim : 0));
-  // An empty tensor stands for "nothing yet", whatever its rank: it is given the rank of what follows.
+  // An empty tensor means that there is no state yet. It gets the rank of the state that follows.
   const shape =
     sizes.length === type.shape.length ? sizes : type.shape.map((dim) => (typeof dim === 'number' ? dim : 0));
   const { data } = initial;
@@ -108,7 +108,7 @@ function describeState({ path, type, initial }: StateVariable): SignatureState {
   return { ...common, shape, initial: encodeElements(elements as (number | bigint | boolean)[], type.dtype) };
 }
 
-/** A size in words: a number, the input axis it equals (`x_0`), or null. */
+/** A size in a signature: a number, the name of the input axis that it equals (`x_0`), or null. */
 function nameOfDim(dim: Dim): number | string | null {
   if (!(dim instanceof SymInt)) return dim;
   const [term] = dim.terms;
@@ -131,7 +131,7 @@ function batchAxis(
   const names = new Set(tensors.map(({ shape }) => String(shape[0])));
   const follows = ({ dims }: { readonly dims: readonly Dim[] }): boolean =>
     dims[0] !== undefined && comesFrom(dims[0], names);
-  // `view(-1, 8, 8)` gives as many rows as there are only where the rows have the length they had when the model was traced.
+  // `view(-1, 8, 8)` keeps the number of rows only if rows have the length that they had when the model was traced.
   const traced = ({ dims }: { readonly dims: readonly Dim[] }): boolean =>
     follows({ dims: dims.slice(0, 1).map((dim) => substitute(dim, ({ key }) => examples.get(key))) });
   const other = outputs.find((output) => !follows(output) && !traced(output));
@@ -145,7 +145,7 @@ function batchAxis(
   };
 }
 
-/** Whether a size is one of these free axes, or what several of them broadcast to. */
+/** Whether a size is one of these free axes, or the size to which several of them broadcast. */
 function comesFrom(dim: Dim, names: ReadonlySet<string>): boolean {
   const name = nameOfDim(dim);
   if (typeof name === 'string') return names.has(name);
@@ -156,7 +156,7 @@ function comesFrom(dim: Dim, names: ReadonlySet<string>): boolean {
   return comesFrom(definition.a, names) && comesFrom(definition.b, names);
 }
 
-/** Sizes of the other axes in the inputs a trace recorded, by the size's key. */
+/** Sizes of axes other than 0 in the inputs that a trace recorded, by the size's key. */
 function examplesOf(plan: readonly ArgumentPlan[]): Map<string, number> {
   const sizes = new Map<string, number>();
   const walk = (argument: ArgumentPlan): void => {

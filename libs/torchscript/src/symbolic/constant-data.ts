@@ -1,6 +1,6 @@
 import { SCALAR_TYPE_BYTES, type ScalarType } from '../scalar-type.ts';
 
-/** Elements as little-endian bytes of the type in which ONNX holds the dtype (bfloat16 as float32). */
+/** Elements as little-endian bytes of the ONNX type that holds the dtype (float32 for bfloat16). */
 export function encodeElements(elements: readonly (number | bigint | boolean)[], dtype: ScalarType): Uint8Array {
   const held = dtype === 'bfloat16' ? 'float32' : dtype;
   const size = SCALAR_TYPE_BYTES[held];

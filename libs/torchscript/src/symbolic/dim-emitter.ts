@@ -2,16 +2,16 @@ import type { GraphBuilder } from '@sconce/onnx';
 
 import { minimumOf, type Atom, type Dim } from './sym-int.ts';
 
-/** A graph being built: the model's own, or the body of an If or Loop. */
+/** A graph that is being built: the model's own, or the body of an If or Loop. */
 export interface Scope {
   readonly builder: GraphBuilder;
   readonly depth: number;
   readonly parent: Scope | undefined;
-  /** Graph values by what they hold, so that a size is computed once per scope. */
+  /** Graph values by a key of their content, so that each size is computed once per scope. */
   readonly known: Map<string, string>;
 }
 
-/** Emits int64 values of shape [1] for sizes: numbers, sizes of axes and arithmetic on them. */
+/** Adds the nodes that compute sizes at run time. Each size becomes an int64 value of shape [1]. */
 export class DimEmitter {
   readonly #scope: () => Scope;
   readonly #int64: (values: readonly number[]) => string;
@@ -70,7 +70,7 @@ export class DimEmitter {
     });
   }
 
-  /** ONNX's integer division truncates; its Mod is Python's. */
+  /** ONNX's integer division truncates towards zero. Its Mod works as in Python. */
   #floorDiv(a: Dim, b: Dim): string {
     const { builder } = this.#scope();
     const [left, right] = [this.emit(a), this.emit(b)];
@@ -84,7 +84,7 @@ export class DimEmitter {
   }
 }
 
-/** The graph value that is known under a key in the scope or one around it; made and noted where there is none. */
+/** The graph value with a key in the scope or an outer scope. If there is none, calls `make` and keeps its result. */
 export function onceInScope(scope: Scope, key: string, make: () => string): string {
   for (let at: Scope | undefined = scope; at !== undefined; at = at.parent) {
     const present = at.known.get(key);

@@ -1,16 +1,16 @@
 import { GraphBuilder, type OnnxAttribute, type OnnxDatatype } from '@sconce/onnx';
 
 import type { Position } from '../frontend/ast.ts';
-import type { PickleTensor } from '../pickle/pickle-value.ts';
 import type { ScalarType } from '../scalar-type.ts';
 import { modelError } from '../torchscript-error.ts';
-import { encodeElements } from './constant-data.ts';
-import { DimEmitter, onceInScope, type Scope } from './dim-emitter.ts';
+import type { Scope } from './dim-emitter.ts';
+import { GraphValues, type UsedWeight } from './graph-values.ts';
 import { Heap } from './heap.ts';
 import { adaptedType } from './kernel-types.ts';
+import { KnownSizes } from './known-sizes.ts';
 import type { LowerContext, LowerNodeOptions, NodeInput } from './lower-context.ts';
 import { onnxTypeOf } from './onnx-types.ts';
-import { asScalar, castCode, castScalar, elementKey } from './scalar-elements.ts';
+import { asScalar, castCode, castScalar } from './scalar-elements.ts';
 import {
   addDims,
   exactQuotient,
@@ -22,69 +22,63 @@ import {
   sameDim,
   sizeAtom,
   subDims,
-  substitute,
   symbol,
   SymInt,
   valueAtom,
   type Dim,
 } from './sym-int.ts';
-import { SymBool, SymFloat, TensorValue, type Scalar, type TensorContent, type TensorData } from './values.ts';
+import { SymBool, SymFloat, TensorValue, type Scalar, type TensorContent } from './values.ts';
 
-/** A weight the graph uses: an initializer of this name, to be filled from the archive. */
-export interface UsedWeight {
-  readonly name: string;
-  readonly tensor: PickleTensor;
-}
-
-/** More nodes than any sensible model has: a loop that was unrolled without end, usually. */
+/** No real model has more nodes. A graph gets that many when a loop is unrolled too often. */
 const MAX_NODES = 500_000;
 
 /**
- * Adds nodes to the graph at hand and keeps track of what is known about their results; {@link LowerContext} says what
- * each method does.
+ * Adds nodes to the current graph and tracks the types and shapes of their results. {@link LowerContext} describes the methods
+ * that lowerings use. The current graph is the model's own, or the body of an If or Loop (see {@link Emitter.within}).
  */
 export class Emitter implements LowerContext {
   readonly heap = new Heap();
   readonly root = new GraphBuilder();
-  readonly weights: UsedWeight[] = [];
   readonly warnings = new Set<string>();
-  /** Calls of operators by PyTorch's names, those of numbers and lists included. */
+  /** Number of calls of each PyTorch operator, including operators on numbers and lists. */
   readonly operators = new Map<string, number>();
-  /** Sizes that the code gives axis 0 where it had the size of an input's, and where it does so first. */
+  /** Sizes that the code gives to an axis 0 that had the size of an input's axis 0, with the first place that does so. */
   readonly fixedRows = new Map<number, Position>();
-  /** Where the code branches or loops on what only a run knows. */
+  /** The places where the code branches or loops on a value that is known only at run time. */
   readonly runtimeControl: Position[] = [];
-  /** Sizes of the inputs' free axes that the model demands, by input and axis. */
-  readonly learnedSizes = new Map<string, Map<number, number>>();
   readonly inferring: boolean;
   #scope: Scope = { builder: this.root, depth: 0, parent: undefined, known: new Map() };
   #nodes = 0;
-  readonly #weightNames = new Map<string, string>();
-  /** Sizes that guards have fixed, by the atom's key. */
-  readonly #fixed = new Map<string, Dim>();
-  readonly #resolved = new Map<string, Dim>();
-  readonly #dims = new DimEmitter(
-    () => this.#scope,
-    (values) => this.#constantName(values, 'int64', [values.length]),
-  );
+  readonly #sizes = new KnownSizes();
+  readonly #values = new GraphValues(this.root, () => this.#scope, this.#sizes);
 
-  /** `inferring` is for trials that find out the inputs' ranks. */
+  /** `inferring` is true in trials that find the inputs' ranks. */
   constructor(inferring = false) {
     this.inferring = inferring;
   }
 
-  /** Depth of the graph at hand: 0 is the model's own. */
+  /** The weights that the graph uses. */
+  get weights(): readonly UsedWeight[] {
+    return this.#values.weights;
+  }
+
+  /** Sizes of the inputs' free axes that the model requires, by input and axis. */
+  get learnedSizes(): ReadonlyMap<string, ReadonlyMap<number, number>> {
+    return this.#sizes.byInput;
+  }
+
+  /** Depth of the current graph. The model's own graph has depth 0. */
   get depth(): number {
     return this.#scope.depth;
   }
 
-  /** A new body's graph below the one at hand. */
+  /** Makes an empty graph for a body inside the current graph. */
   newScope(): Scope {
     const parent = this.#scope;
     return { builder: parent.builder.subgraph(), depth: parent.depth + 1, parent, known: new Map() };
   }
 
-  /** Runs `run` with the graph of `scope` at hand: its nodes go there. */
+  /** Runs `run` with `scope` as the current graph, so that its nodes go there. */
   within<T>(scope: Scope, run: () => T): T {
     const outer = this.#scope;
     this.#scope = scope;
@@ -95,7 +89,7 @@ export class Emitter implements LowerContext {
     }
   }
 
-  /** The builder of the graph at hand. */
+  /** The builder of the current graph. */
   get builder(): GraphBuilder {
     return this.#scope.builder;
   }
@@ -119,7 +113,10 @@ export class Emitter implements LowerContext {
     return result;
   }
 
-  /** The node in a dtype that ONNX Runtime has a kernel for: every input of the first one's dtype is cast there, the result back. */
+  /**
+   * Computes the node in a dtype for which ONNX Runtime has a kernel: every input with the dtype of the first one is cast to
+   * it, and the result is cast back.
+   */
   #adapted(
     opType: string,
     inputs: readonly NodeInput[],
@@ -150,17 +147,13 @@ export class Emitter implements LowerContext {
     if (++this.#nodes > MAX_NODES) {
       throw modelError(
         'execute',
-        `the graph has more than ${MAX_NODES} nodes: a loop in the model runs too often to be unrolled`,
+        `the graph has more than ${MAX_NODES} nodes: a loop in the model runs too often to be unrolled; lower its number of rounds`,
       );
     }
     const names = this.#scope.builder.nodes(
       opType,
       inputs.map((input) => (input === null ? '' : typeof input === 'string' ? input : this.#input(opType, input))),
-      {
-        outputs: outputs.length,
-        ...(options.attributes === undefined ? {} : { attributes: options.attributes }),
-        ...(options.domain === undefined ? {} : { domain: options.domain }),
-      },
+      { outputs: outputs.length, attributes: options.attributes, domain: options.domain },
     );
     return outputs.map(({ dtype, shape }, i) => this.graphTensor(names[i] ?? '', dtype, shape));
   }
@@ -172,103 +165,20 @@ export class Emitter implements LowerContext {
     return partsWillDo ? data.name : this.name(tensor);
   }
 
-  /** A tensor for a value of the graph at hand; sizes given as null become the sizes of its axes. */
+  /** A tensor for a value of the current graph. A size given as null becomes the size of that axis. */
   graphTensor(name: string, dtype: ScalarType, shape: readonly (Dim | null)[], min = 0): TensorValue {
     const dims = shape.map((dim, axis) => dim ?? symbol(sizeAtom(name, axis, this.depth, min)));
     return new TensorValue({ dtype, shape: dims, data: { kind: 'graph', name, depth: this.depth }, contiguous: true });
   }
 
-  /** The graph value that holds a tensor; constants, weights and known elements become part of the graph here. */
+  /** The graph value that holds a tensor. Constants, weights and known elements become part of the graph here. */
   name(tensor: TensorValue | TensorContent): string {
-    const content = tensor instanceof TensorValue ? tensor.content : tensor;
-    const { data } = content;
-    // Held as their parts (lowering/complex.ts), which hardly a node would take for what they are.
-    if (content.dtype.startsWith('complex')) this.onnxType(content.dtype);
-    if (data.kind === 'graph') return data.name;
-    if (data.kind === 'weight') return this.#weightName(content, data);
-    const { elements } = data;
-    if (elements.every((element) => typeof element !== 'object')) {
-      return this.#constantName(elements as (number | bigint | boolean)[], content.dtype, content.shape as number[]);
-    }
-    const key = `elements:${content.dtype}:${content.shape.join('x')}:${elements.map(elementKey).join(',')}`;
-    return onceInScope(this.#scope, key, () => this.#symbolicElements(content, elements));
-  }
-
-  #weightName(content: TensorContent, data: TensorData & { kind: 'weight' }): string {
-    const { tensor, path } = data;
-    const key = [
-      tensor.storage.record,
-      content.dtype,
-      tensor.storageOffset,
-      tensor.sizes.join('x'),
-      tensor.strides.join('x'),
-    ].join('|');
-    let name = this.#weightNames.get(key);
-    if (name === undefined) {
-      name = this.root.uniqueName(path === '' ? 'weight' : path);
-      this.#weightNames.set(key, name);
-      this.weights.push({ name, tensor });
-    }
-    return name;
-  }
-
-  #constantName(elements: readonly (number | bigint | boolean)[], dtype: ScalarType, shape: readonly number[]): string {
-    const key = `constant:${dtype}:${shape.join('x')}:${elements.map((e) => (Object.is(e, -0) ? '-0' : String(e))).join(',')}`;
-    let root = this.#scope;
-    while (root.parent !== undefined) root = root.parent;
-    let name = root.known.get(key);
-    if (name === undefined) {
-      name = this.root.initializer({
-        name: 'constant',
-        datatype: onnxTypeOf(dtype),
-        dims: shape,
-        data: encodeElements(elements, dtype),
-      });
-      root.known.set(key, name);
-    }
-    return name;
-  }
-
-  /** Elements of which some are known only at run time, joined to a tensor. */
-  #symbolicElements(content: TensorContent, elements: readonly Scalar[]): string {
-    const parts = elements.map((element) => this.#element(element, content.dtype));
-    const joined =
-      parts.length === 1 && parts[0] !== undefined
-        ? parts[0]
-        : this.#scope.builder.node('Concat', parts, { attributes: { axis: { int: 0 } } });
-    if (content.shape.length === 1) return joined;
-    return this.#scope.builder.node('Reshape', [
-      joined,
-      this.#constantName(content.shape as number[], 'int64', [content.shape.length]),
-    ]);
-  }
-
-  /** One element as a value of shape [1]. */
-  #element(element: Scalar, dtype: ScalarType): string {
-    const { builder } = this.#scope;
-    const to = (name: string, from: ScalarType): string =>
-      onnxTypeOf(from) === onnxTypeOf(dtype)
-        ? name
-        : builder.node('Cast', [name], { attributes: { to: { int: castCode(onnxTypeOf(dtype)) } } });
-    if (element instanceof SymInt) return to(this.#dims.emit(this.resolve(element)), 'int64');
-    const one = this.#constantName([1], 'int64', [1]);
-    if (element instanceof SymFloat) return to(builder.node('Reshape', [element.value, one]), 'float64');
-    if (element instanceof SymBool) return to(builder.node('Reshape', [this.condition(element), one]), 'bool');
-    return this.#constantName([element], dtype, [1]);
+    return this.#values.name(tensor instanceof TensorValue ? tensor.content : tensor);
   }
 
   /** The BOOL value of rank 0 that holds a truth value. */
   condition(value: boolean | SymBool): string {
-    if (typeof value === 'boolean') return this.#constantName([value], 'bool', []);
-    const { condition } = value;
-    const { builder } = this.#scope;
-    if (condition.kind === 'value') return condition.value;
-    if (condition.kind === 'not') return builder.node('Not', [this.condition(condition.of)]);
-    const [a, b] = [condition.a, condition.b].map((dim) =>
-      this.name(this.scalar(dim instanceof SymInt ? dim : BigInt(dim), 'int64')),
-    );
-    const opType = condition.op === 'eq' ? 'Equal' : condition.op === 'lt' ? 'Less' : 'LessOrEqual';
-    return builder.node(opType, [a ?? '', b ?? '']);
+    return this.#values.condition(value);
   }
 
   cast(tensor: TensorValue, dtype: ScalarType): TensorValue {
@@ -290,7 +200,7 @@ export class Emitter implements LowerContext {
     });
   }
 
-  /** The same graph value under another PyTorch dtype that ONNX holds alike. */
+  /** The same graph value with another PyTorch dtype that has the same ONNX type. */
   graphTensorAs(content: TensorContent, dtype: ScalarType): TensorValue {
     return new TensorValue({
       dtype,
@@ -365,7 +275,7 @@ export class Emitter implements LowerContext {
     });
   }
 
-  /** Reshape's shape input: 0 copies an axis, one -1 is worked out; what is left must be computed at run time. */
+  /** The shape input of Reshape: 0 copies an axis, and ONNX computes the size of one -1. The others are computed at run time. */
   #reshapeTarget(from: readonly Dim[], to: readonly Dim[]): TensorValue {
     if (to.includes(0)) return this.ints(to);
     const copied = to.map((dim, i) => {
@@ -436,32 +346,11 @@ export class Emitter implements LowerContext {
   }
 
   resolve(dim: Dim): Dim {
-    if (this.#fixed.size === 0 || typeof dim === 'number') return dim;
-    let resolved = this.#resolved.get(dim.key);
-    if (resolved === undefined) {
-      resolved = substitute(dim, (atom) => this.#fixed.get(atom.key));
-      this.#resolved.set(dim.key, resolved);
-    }
-    return resolved;
+    return this.#sizes.resolve(dim);
   }
 
   require(a: Dim, b: Dim): boolean {
-    const difference = subDims(a, b);
-    if (!(difference instanceof SymInt)) return difference === 0;
-    const constant = difference.terms.find((term) => term.atoms.length === 0)?.factor ?? 0;
-    const rest = difference.terms.filter((term) => term.atoms.length > 0);
-    const [term] = rest;
-    const [atom] = term?.atoms ?? [];
-    if (rest.length !== 1 || term?.atoms.length !== 1 || atom?.definition.kind !== 'size' || atom.depth > 0)
-      return false;
-    const value = -constant / term.factor;
-    // Only the axes of inputs have a lower bound of 1.
-    if (!Number.isInteger(value) || value < 1 || atom.min !== 1) return false;
-    this.#fixed.set(atom.key, value);
-    this.#resolved.clear();
-    const { value: input, axis } = atom.definition;
-    this.learnedSizes.set(input, (this.learnedSizes.get(input) ?? new Map<number, number>()).set(axis, value));
-    return true;
+    return this.#sizes.require(a, b);
   }
 
   onnxType(dtype: ScalarType): OnnxDatatype {

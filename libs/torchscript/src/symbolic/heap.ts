@@ -8,27 +8,27 @@ import {
   type Value,
 } from './values.ts';
 
-/** A place that holds something that changes: a tensor's content, a list, a dict, an attribute of an object. */
+/** A place whose content can change: a tensor, a list, a dict, or an attribute of an object. */
 export interface Cell {
-  /** The object changed; with `attribute`, the one of its attributes. */
+  /** The object that changes. If `attribute` is set, only that attribute changes. */
   readonly target: TensorValue | ListValue | DictValue | ObjectValue;
   readonly attribute?: string;
-  /** What it holds now, as a value that later changes leave alone. */
+  /** The present content, as a copy that later changes do not affect. */
   get(): Value | undefined;
-  /** Puts a value from `get` back, or another of its kind. */
+  /** Sets the content to a value from `get`, or to another value of the same kind. */
   set(value: Value | undefined): void;
 }
 
 /**
- * All changes to the program's objects go through here, so that a branch or a loop's body can be executed on trial:
- * its changes are recorded, read off and undone.
+ * Makes all changes to the program's objects. So a branch or the body of a loop can be executed on trial: the heap records its
+ * changes, returns them and undoes them.
  */
 export class Heap {
-  /** What was changed outside of trials, from the start. */
+  /** The cells that were changed outside of trials. */
   readonly #changed = new Map<object, Map<string, Cell>>();
   readonly #journals: Map<object, Map<string, { cell: Cell; before: Value | undefined }>>[] = [];
 
-  /** In-place change of a tensor; a view hands it on to its base. */
+  /** Changes a tensor in place. A change of a view also changes its base. */
   setTensor(tensor: TensorValue, content: TensorContent): void {
     if (tensor.view === undefined) {
       const cell = tensorCell(tensor);
@@ -50,13 +50,13 @@ export class Heap {
     list.pieces = undefined;
   }
 
-  /** Appends to a list; allowed also while its items may not be read, see {@link ListValue.appendOnly}. */
+  /** Appends to a list. This is also allowed while its items must not be read, see {@link ListValue.appendOnly}. */
   append(list: ListValue, item: Value): void {
     this.#record(listCell(list));
     list.stored = [...list.stored, item];
   }
 
-  /** Makes a list one of unknown length, see {@link ListValue.stack}. */
+  /** Gives a list an unknown length, see {@link ListValue.stack}. */
   setStack(list: ListValue, stack: TensorValue): void {
     this.#record(listCell(list));
     list.stored = [];
@@ -74,9 +74,8 @@ export class Heap {
   }
 
   /**
-   * Runs `run` and undoes what it changed. Gives its result and, per changed cell of an object that lived before, what the
-   * cell held at the end.
-   * What `trial` throws is thrown on, with everything undone.
+   * Runs `run` and undoes its changes. Returns its result, and the final content of each changed cell of an object that existed
+   * before. If `run` throws, the changes are undone and the error is thrown on.
    */
   trial<T>(run: () => T): {
     readonly result: T;
@@ -95,7 +94,7 @@ export class Heap {
     } finally {
       this.#journals.pop();
       for (const { cell, before } of entries().reverse()) {
-        // What the trial itself made keeps its state: it leaves through the names it is assigned to, or not at all.
+        // Objects that the trial made keep their state. They are used only if the trial assigned them to a variable.
         if (cell.target.serial < start) cell.set(before);
       }
     }
@@ -106,7 +105,7 @@ export class Heap {
     return this.#journals.length > 0;
   }
 
-  /** Cells of objects numbered below `serial` that were changed for good. */
+  /** Cells that were changed outside of trials, of objects with a number below `serial`. */
   changesBefore(serial: number): Cell[] {
     return [...this.#changed.values()]
       .flatMap((cells) => [...cells.values()])

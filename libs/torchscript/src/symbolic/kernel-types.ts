@@ -1,6 +1,6 @@
 import type { ScalarType } from '../scalar-type.ts';
 
-/** ONNX Runtime's CPU kernels that are missing: in which dtype a node is computed instead of the one asked for. */
+/** For CPU kernels that ONNX Runtime lacks: the dtype in which a node is computed instead. */
 const NARROW_INTEGERS: Readonly<Partial<Record<ScalarType, ScalarType>>> = {
   uint8: 'int32',
   int8: 'int32',
@@ -37,7 +37,7 @@ const ADAPTED: Readonly<Record<string, Readonly<Partial<Record<ScalarType, Scala
   PRelu: NO_DOUBLE,
   Celu: { float16: 'float32', float64: 'float32' },
   Clip: { int16: 'int32' },
-  // No Pow for narrow integers; in int64 more of their powers wrap around as they should.
+  // There is no Pow for narrow integers. In int64 more of their powers wrap around as in PyTorch.
   Pow: { uint8: 'int64', int8: 'int64', int16: 'int64' },
   Conv: NO_DOUBLE,
   ConvTranspose: NO_DOUBLE,
@@ -58,7 +58,7 @@ const ADAPTED: Readonly<Record<string, Readonly<Partial<Record<ScalarType, Scala
   Trilu: NARROW_INTEGERS,
 };
 
-/** The dtype to compute a node of this operator in where ONNX Runtime has no kernel for `dtype`; undefined where it has. */
+/** The dtype in which to compute a node, if ONNX Runtime has no kernel of this operator for `dtype`; otherwise undefined. */
 export function adaptedType(opType: string, dtype: ScalarType): ScalarType | undefined {
   return ADAPTED[opType]?.[dtype];
 }

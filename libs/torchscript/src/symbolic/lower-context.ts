@@ -5,14 +5,14 @@ import type { Heap } from './heap.ts';
 import type { Dim } from './sym-int.ts';
 import type { Scalar, TensorContent, TensorValue } from './values.ts';
 
-/** An input of a node: a tensor, the name of a graph value, or null for an optional input that is left out. */
+/** An input of a node: a tensor, the name of a graph value, or null to leave an optional input out. */
 export type NodeInput = TensorValue | TensorContent | string | null;
 
-/** What a node gives. A dimension of null is one nobody can tell beforehand: it becomes the size of that axis of the result. */
+/** The type of a node's output. A dimension of null is not known before the run: it becomes the size of that axis of the result. */
 export interface NodeOutput {
-  /** Unless said, that of the first tensor among the inputs. */
+  /** Default: the dtype of the first tensor among the inputs. */
   readonly dtype?: ScalarType;
-  /** Unless said, that of the first tensor among the inputs. */
+  /** Default: the shape of the first tensor among the inputs. */
   readonly shape?: readonly (Dim | null)[];
 }
 
@@ -20,13 +20,13 @@ export interface NodeOutput {
 export interface LowerNodeOptions extends NodeOutput {
   readonly attributes?: Readonly<Record<string, OnnxAttribute>>;
   readonly domain?: string;
-  /** Where a kernel for the dtype is missing in ONNX Runtime the node is computed in another one and cast back; false leaves it alone. */
+  /** If ONNX Runtime has no kernel for the dtype, the node is computed in another dtype and cast back. False turns this off. */
   readonly adapt?: boolean;
 }
 
 /**
- * What a lowering works with: it adds ONNX nodes to the graph at hand and gives tensors. It never sees where it is used
- * (inlined, in a branch, in a loop), and knows shapes as far as they can be known.
+ * The methods that lowerings use. They add ONNX nodes to the current graph and return tensors. A lowering does not see where it is
+ * used (inlined, in a branch, in a loop). It knows shapes as far as they are known at compile time.
  */
 export interface LowerContext {
   readonly heap: Heap;
@@ -40,34 +40,37 @@ export interface LowerContext {
     outputs: readonly { readonly dtype: ScalarType; readonly shape: readonly (Dim | null)[] }[],
     options?: { readonly attributes?: Readonly<Record<string, OnnxAttribute>>; readonly domain?: string },
   ): TensorValue[];
-  /** The tensor as `dtype`, rounding as PyTorch does; itself where it is that already. */
+  /** The tensor as `dtype`, rounded as in PyTorch. Returns the tensor itself if it has that dtype. */
   cast(tensor: TensorValue, dtype: ScalarType): TensorValue;
 
   /** A 0-d tensor that holds `value`, concrete or symbolic. */
   scalar(value: Scalar, dtype: ScalarType): TensorValue;
-  /** A constant tensor; `data` is row-major. */
+  /** A constant tensor. `data` is row-major. */
   constant(data: readonly (number | bigint | boolean)[], dtype: ScalarType, shape: readonly number[]): TensorValue;
-  /** A 1-D int64 tensor of sizes, as Reshape, Expand, Slice and their kind take them. */
+  /** A 1-D int64 tensor of sizes, as an input for Reshape, Expand, Slice and similar operators. */
   ints(values: readonly Dim[]): TensorValue;
-  /** A tensor whose few elements are known, concrete or symbolic; becomes part of the graph only where a node uses it. */
+  /** A tensor of a few known elements, concrete or symbolic. It becomes part of the graph only when a node uses it. */
   elements(elements: readonly Scalar[], dtype: ScalarType, shape: readonly number[]): TensorValue;
-  /** The elements of a tensor where they are known (a number read from a shape, a small constant); undefined otherwise. */
+  /** The elements of a tensor if they are known (a number read from a shape, a small constant), otherwise undefined. */
   elementsOf(tensor: TensorValue): readonly Scalar[] | undefined;
-  /** The tensor's only element as a number of the program: concrete, a known size, or read from the graph at run time. */
+  /** The tensor's only element as a number: concrete, a known size, or read from the graph at run time. */
   item(tensor: TensorValue): Scalar;
 
-  /** Reshape; equal sizes are recognised, so that most reshapes need no shape computed at run time. */
+  /** Reshape. It recognises equal sizes, so most reshapes need no shape that is computed at run time. */
   reshape(tensor: TensorValue, shape: readonly Dim[]): TensorValue;
   /** Transpose by `permutation`. */
   transpose(tensor: TensorValue, permutation: readonly number[]): TensorValue;
-  /** Expand to `shape` as broadcasting does; the tensor itself where it has that shape. */
+  /** Expands to `shape` as broadcasting does. Returns the tensor itself if it has that shape. */
   expand(tensor: TensorValue, shape: readonly Dim[]): TensorValue;
-  /** `tensor[..., start:end, ...]` along `axis`; bounds within the axis, `end` beyond it is cut. `size` is the length it gives, where known. */
+  /**
+   * `tensor[..., start:end, ...]` along `axis`. The bounds count from the front; an `end` after the axis is cut. `size` is the length of
+   * the result, if known.
+   */
   slice(tensor: TensorValue, axis: number, start: Dim, end: Dim, step?: number, size?: Dim): TensorValue;
 
   /**
-   * A view of `base` as PyTorch means it: in-place changes of one show in the other. `read` makes the view's tensor from
-   * the base's, `write` the base's new tensor once the view holds `updated`.
+   * A view of `base` as in PyTorch: an in-place change of one also changes the other. `read` computes the view from the base. `write`
+   * computes the base after the view became `updated`.
    */
   view(
     base: TensorValue,
@@ -76,20 +79,21 @@ export interface LowerContext {
   ): TensorValue;
 
   /**
-   * Notes that the operator fails in PyTorch unless `a` equals `b` (a matrix’s inner axis, a convolution’s channels): where one is a
-   * free axis of an input and the other a number, that axis becomes part of the model’s signature. False where nothing follows.
+   * Notes that the operator fails in PyTorch unless `a` equals `b` (a matrix’s inner axis, a convolution’s channels). If one is a
+   * free axis of an input and the other a number, the axis gets that size in the model’s signature. Returns whether `a` and `b` are
+   * now known to be equal.
    */
   require(a: Dim, b: Dim): boolean;
-  /** While the ranks of inputs are guessed: forms that few models mean (inputs without a batch axis) are to be refused. */
+  /** True while the ranks of inputs are guessed. Lowerings then refuse rare forms, such as inputs without a batch axis. */
   readonly inferring: boolean;
-  /** The size with what is required put in. */
+  /** The size with the required sizes put in, see {@link require}. */
   resolve(dim: Dim): Dim;
-  /** The ONNX type in which tensors of this dtype are held (bfloat16 is held as FLOAT). Refuses complex and quantized types. */
+  /** The ONNX type that holds tensors of this dtype (FLOAT for bfloat16). Refuses complex and quantized types. */
   onnxType(dtype: ScalarType): OnnxDatatype;
-  /** `axis` counted from the front; refuses one out of range. */
+  /** `axis` counted from the front. Refuses an axis out of range. */
   axis(axis: number, rank: number): number;
-  /** A remark for the user that the result may differ from PyTorch's, shown once per text. */
+  /** Warns the user that results may differ from PyTorch's. Each text is shown once. */
   warn(message: string): void;
-  /** Ends the lowering: what about the operator is not supported, and what to do about it. */
+  /** Ends the lowering. `what` says what is not supported, `hint` what to do. */
   unsupported(what: string, hint?: string): never;
 }

@@ -15,14 +15,14 @@ import {
   type Value,
 } from './values.ts';
 
-/** What the leaves of values that pass in or out of a body's graph are to ONNX. */
+/** The ONNX type of a leaf: a tensor or number that passes into or out of a body's graph. */
 export interface LeafType {
   readonly kind: 'tensor' | 'int' | 'float' | 'bool';
   readonly dtype: ScalarType;
   readonly shape: readonly (Dim | null)[];
 }
 
-/** The type of a leaf; undefined for what ONNX cannot carry (strings, None, objects). */
+/** The type of a leaf; undefined for values that ONNX cannot hold (strings, None, objects). */
 export function leafType(value: Value): LeafType | undefined {
   if (value instanceof TensorValue) return { kind: 'tensor', dtype: value.dtype, shape: value.content.shape };
   if (typeof value === 'bigint' || value instanceof SymInt) return { kind: 'int', dtype: 'int64', shape: [] };
@@ -31,18 +31,18 @@ export function leafType(value: Value): LeafType | undefined {
   return undefined;
 }
 
-/** A leaf as a tensor of its type, to be named in the graph at hand. */
+/** A leaf as a tensor of its type in the current graph. */
 export function leafTensor(emitter: Emitter, value: Value, type: LeafType): TensorValue {
   if (value instanceof TensorValue) return emitter.cast(value, type.dtype);
   if (value === null || typeof value === 'string' || value instanceof UninitializedValue) {
-    // Never read on this path: anything of the right type and rank will do.
+    // This path never reads the value: any tensor of the right type and rank will do.
     const shape = type.shape.map(() => 0);
     return emitter.elements(shape.length === 0 ? [type.dtype === 'bool' ? false : 0n] : [], type.dtype, shape);
   }
   return emitter.scalar(value as Exclude<typeof value, object> & bigint, type.dtype);
 }
 
-/** A value of the program for a graph value that carries a leaf. */
+/** The program's value for a graph value that holds a leaf. */
 export function leafValue(emitter: Emitter, name: string, type: LeafType): Value {
   switch (type.kind) {
     case 'tensor':
@@ -56,7 +56,7 @@ export function leafValue(emitter: Emitter, name: string, type: LeafType): Value
   }
 }
 
-/** Two values that are the same without asking the graph. */
+/** Whether two values are known to be the same at compile time. */
 export function sameLeaf(a: Value | undefined, b: Value | undefined): boolean {
   if (Object.is(a, b)) return true;
   if (a instanceof SymInt && b instanceof SymInt) return a.key === b.key;
@@ -73,12 +73,12 @@ export function sameLeaf(a: Value | undefined, b: Value | undefined): boolean {
   return false;
 }
 
-/** Reasons why values of different paths cannot become one. */
+/** The values of two paths cannot become one value. The message says why. */
 export class CannotMerge extends Error {}
 
 /**
- * One value out of several of the same structure: `leaf` is asked for every place in which they are not the same.
- * @throws CannotMerge where the structures differ.
+ * Merges values of the same structure into one. Calls `leaf` for each place at which they differ.
+ * @throws CannotMerge if the structures differ.
  */
 export function zipValues(values: readonly Value[], leaf: (values: readonly Value[]) => Value): Value {
   const [first] = values;
@@ -132,7 +132,7 @@ function zipItems(rows: readonly (readonly Value[])[], leaf: (values: readonly V
   );
 }
 
-/** A name that one path leaves uninitialised is only read where another path gave it a value. */
+/** A variable that one path leaves uninitialised is only read on paths that gave it a value. */
 function zipUninitialized(values: readonly Value[], leaf: (values: readonly Value[]) => Value): Value {
   const given = values.filter((value) => !(value instanceof UninitializedValue));
   const [value] = given;
@@ -144,7 +144,10 @@ function zipUninitialized(values: readonly Value[], leaf: (values: readonly Valu
   return spread(given, (parts) => leaf(fill(parts)));
 }
 
-/** zipValues, but asking for every leaf that ONNX can carry, also where all are the same object: it may live in one path only. */
+/**
+ * As {@link zipValues}, but calls `leaf` for every leaf that ONNX can hold, even if all are the same object: that object may exist on
+ * one path only.
+ */
 function spread(values: readonly Value[], leaf: (values: readonly Value[]) => Value): Value {
   const [first] = values;
   if (sameTuples(values)) {

@@ -13,11 +13,11 @@ const ONNX_TYPES: Readonly<Partial<Record<ScalarType, OnnxDatatype>>> = {
   float32: 'FLOAT',
   float64: 'DOUBLE',
   bool: 'BOOL',
-  // ONNX Runtime's CPU kernels for bfloat16 are nearly all missing: computed as float32.
+  // ONNX Runtime lacks nearly all CPU kernels for bfloat16, so it is computed as float32.
   bfloat16: 'FLOAT',
 };
 
-/** The ONNX type in which a tensor of a PyTorch dtype is held. @throws SconceError `model_invalid` for complex and quantized types. */
+/** The ONNX type that holds a tensor of a PyTorch dtype. @throws SconceError `model_invalid` for complex and quantized types. */
 export function onnxTypeOf(dtype: ScalarType): OnnxDatatype {
   const type = ONNX_TYPES[dtype];
   if (type !== undefined) return type;
@@ -33,7 +33,7 @@ export function isFloating(dtype: ScalarType): boolean {
   return dtype === 'float32' || dtype === 'float64' || dtype === 'float16' || dtype === 'bfloat16';
 }
 
-/** Whether the dtype is an integer type; bool is not. */
+/** Whether the dtype is an integer type. bool is not one. */
 export function isIntegral(dtype: ScalarType): boolean {
   return dtype === 'uint8' || dtype === 'int8' || dtype === 'int16' || dtype === 'int32' || dtype === 'int64';
 }

@@ -5,7 +5,7 @@ import { modelError } from '../torchscript-error.ts';
 import { SymInt, type Dim } from './sym-int.ts';
 import { SymBool, SymFloat, type Scalar } from './values.ts';
 
-/** Equal for elements that are the same number at run time. */
+/** A key that is equal for elements that are the same number at run time. */
 export function elementKey(element: Scalar): string {
   if (element instanceof SymInt) return element.key;
   if (element instanceof SymFloat) return `float ${element.value}`;
@@ -21,7 +21,7 @@ export function asScalar(dim: Dim): Scalar {
   return dim instanceof SymInt ? dim : BigInt(dim);
 }
 
-/** A number as an element of a dtype; undefined where only the graph can convert it. */
+/** A number as an element of a dtype; undefined if only the graph can convert it. */
 export function castScalar(value: Scalar, dtype: ScalarType): Scalar | undefined {
   if (typeof value === 'object') {
     if (value instanceof SymInt && dtype === 'int64') return value;
@@ -60,7 +60,7 @@ const CAST_CODES: Readonly<Partial<Record<OnnxDatatype, number>>> = {
   DOUBLE: 11,
 };
 
-/** The number by which ONNX's Cast names a type. */
+/** The number of a type in the `to` attribute of ONNX's Cast. */
 export function castCode(type: OnnxDatatype): number {
   const code = CAST_CODES[type];
   if (code === undefined) throw modelError('lower', `internal: no cast to ${type}`);

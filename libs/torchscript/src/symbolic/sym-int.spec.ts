@@ -28,7 +28,7 @@ const n = symbol(sizeAtom('x', 0, 0, 1));
 const m = symbol(sizeAtom('x', 1, 0, 1));
 const free = symbol(valueAtom('steps', 0));
 
-/** What an expression comes to when n, m and the free number are these. */
+/** The value of an expression for these values of n, m and the free number. */
 function evaluate(dim: Dim, values: Readonly<Record<string, number>>): number {
   if (typeof dim === 'number') return dim;
   return dim.terms.reduce((sum, { factor, atoms }) => {
@@ -71,7 +71,7 @@ describe('SymInt', () => {
     expect(sameDim(actual, expected)).toBe(true);
   });
 
-  it('gives undefined for a quotient that does not come out', () => {
+  it('gives undefined for a quotient that is not exact', () => {
     expect(exactQuotient(addDims(n, 1), 2)).toBeUndefined();
     expect(exactQuotient(n, m)).toBeUndefined();
     expect(exactQuotient(0, 0)).toBeUndefined();
@@ -89,7 +89,7 @@ describe('SymInt', () => {
     expect(actual).toBe(expected);
   });
 
-  it('puts in what is known', () => {
+  it('replaces atoms that are known', () => {
     const expression = floorDivDims(addDims(mulDims(n, 3), m), 2);
     const replaced = substitute(expression, ({ key }) =>
       key === 'size(x,0)' ? 4 : key === 'size(x,1)' ? 5 : undefined,
@@ -97,13 +97,13 @@ describe('SymInt', () => {
     expect(replaced).toBe(8);
   });
 
-  it('bounds from below', () => {
+  it('gives lower bounds', () => {
     expect(minimumOf(addDims(mulDims(n, 2), 3))).toBe(5);
     expect(minimumOf(subDims(n, m))).toBe(-Infinity);
     expect(compareDims(addDims(n, 1), 1)).toBeGreaterThan(0);
   });
 
-  it('means the same number whatever was simplified', () => {
+  it('has the same value after every simplification', () => {
     let seed = 7;
     const random = (below: number): number => {
       seed = (seed * 1103515245 + 12345) % 2147483648;
@@ -142,7 +142,7 @@ describe('SymInt', () => {
     }
   });
 
-  it('stays small, whatever is multiplied and divided', () => {
+  it('stays small after many products and divisions', () => {
     let dim: Dim = n;
     for (let i = 0; i < 200; i++) dim = floorDivDims(mulDims(addDims(dim, m), addDims(dim, i)), addDims(m, 3));
     expect(String(dim).length).toBeLessThan(20_000);
@@ -151,7 +151,7 @@ describe('SymInt', () => {
     );
   });
 
-  it('is a number again where nothing symbolic is left', () => {
+  it('becomes a plain number when no atom is left', () => {
     expect(mulDims(n, 0)).toBe(0);
     expect(subDims(n, n)).toBe(0);
     expect(addDims(n, 1)).toBeInstanceOf(SymInt);

@@ -1,16 +1,15 @@
 /**
- * Integers that are known only when the model runs: sizes of free axes and what is computed from them.
+ * Integers that are known only at run time: sizes of free axes, and numbers that are computed from them.
  *
- * A SymInt is a polynomial with integer coefficients over atoms. Two SymInts are equal exactly when their keys are, so
- * `(n * 4) / 4` is `n` again and a reshape that keeps an axis is seen to keep it. Everything that is not a polynomial
- * (floor division that does not come out, remainders, minima, broadcasts, numbers read from tensors) is an atom of its
- * own, the same atom for the same operands.
+ * A SymInt is a polynomial with integer coefficients over atoms. Two SymInts are equal if and only if their keys are equal. So
+ * `(n * 4) / 4` is `n` again, and the compiler recognises a reshape that keeps an axis. A number that is no polynomial (an inexact
+ * floor division, a remainder, a minimum, a broadcast, a number read from a tensor) is an atom. Equal operands give the same atom.
  */
 export interface Atom {
-  /** Equal for equal definitions. */
+  /** Equal definitions have equal keys. */
   readonly key: string;
   readonly definition: AtomDefinition;
-  /** Lower bound, where there is one. */
+  /** Lower bound; -Infinity if there is none. */
   readonly min: number;
   /** Depth of the graph (0 is the model's own) in which the atom can be computed. */
   readonly depth: number;
@@ -21,7 +20,10 @@ export type AtomDefinition =
   | { readonly kind: 'size'; readonly value: string; readonly axis: number }
   /** The one element of an int64 graph value of rank 0. */
   | { readonly kind: 'value'; readonly value: string }
-  /** `broadcast` is what PyTorch's broadcasting makes of two sizes that agree: the one that is not 1. `mul` stands for products too long to write out. */
+  /**
+   * An operation on two sizes. `broadcast` is the size to which PyTorch broadcasts both: the one that is not 1. `mul` is a product
+   * that is too long to expand.
+   */
   | { readonly kind: Operation; readonly a: Dim; readonly b: Dim };
 
 type Operation = 'floordiv' | 'mod' | 'min' | 'max' | 'broadcast' | 'mul';
@@ -32,10 +34,10 @@ interface Term {
   readonly atoms: readonly Atom[];
 }
 
-/** A size: a number, or one known only at run time. */
+/** A size: a number, or a SymInt if it is known only at run time. */
 export type Dim = number | SymInt;
 
-/** A polynomial over atoms that is no plain number; make one with {@link symbol} and the functions below. */
+/** A polynomial over atoms that is not a plain number. Make it with {@link symbol} and the functions below. */
 export class SymInt {
   readonly terms: readonly Term[];
   readonly key: string;
@@ -59,7 +61,7 @@ export function symbol(atom: Atom): SymInt {
   return new SymInt([{ factor: 1, atoms: [atom] }]);
 }
 
-/** The size of an axis of a graph value. Free axes are taken to hold at least `min` elements. */
+/** The size of an axis of a graph value. A free axis is assumed to hold at least `min` elements. */
 export function sizeAtom(value: string, axis: number, depth: number, min = 0): Atom {
   return { key: `size(${value},${axis})`, definition: { kind: 'size', value, axis }, min, depth };
 }
@@ -100,7 +102,7 @@ export function subDims(a: Dim, b: Dim): Dim {
 }
 
 export function mulDims(a: Dim, b: Dim): Dim {
-  // Adding 0 turns -0, which no size is, into 0.
+  // Adding 0 turns -0 into 0. No size is -0.
   if (typeof a === 'number' && typeof b === 'number') return a * b + 0;
   if (termsOf(a).length * termsOf(b).length > MAX_TERMS) return opaqueProduct(a, b);
   const terms: Term[] = [];
@@ -126,7 +128,7 @@ export function productOf(dims: readonly Dim[]): Dim {
   return dims.reduce<Dim>((product, dim) => mulDims(product, dim), 1);
 }
 
-/** `a / b` where that is a polynomial with whole coefficients again; undefined where it does not come out. */
+/** `a / b` if it is a polynomial with whole coefficients, otherwise undefined. */
 export function exactQuotient(a: Dim, b: Dim): Dim | undefined {
   if (sameDim(a, b)) return b === 0 ? undefined : 1;
   const divisor = termsOf(b);
@@ -147,7 +149,7 @@ export function exactQuotient(a: Dim, b: Dim): Dim | undefined {
   return fromTerms(terms);
 }
 
-/** `(n + 1) * 4 * m / (n + 1)`: long division, in which each step takes off the leading term. */
+/** Long division, for quotients such as `(n + 1) * 4 * m / (n + 1)`. Each step removes the leading term. */
 function quotientByPolynomial(a: Dim, b: Dim): Dim | undefined {
   const leading = termsOf(b).reduce((best, term) => (term.atoms.length > best.atoms.length ? term : best));
   let rest = a;
@@ -173,7 +175,7 @@ function operation(kind: Operation, a: Dim, b: Dim, min: number): Dim {
   });
 }
 
-/** Longer keys are replaced by a digest: expressions that contain each other would otherwise grow without end. */
+/** Longer keys are replaced by a digest. Otherwise the keys of nested expressions would grow without bound. */
 const MAX_KEY_LENGTH = 160;
 
 function shorten(key: string): string {
@@ -201,7 +203,7 @@ export function floorDivDims(a: Dim, b: Dim): Dim {
   const exact = exactQuotient(a, b);
   if (exact !== undefined) return exact;
   if (typeof b === 'number' && b > 0 && typeof a !== 'number') {
-    // What the divisor divides comes out of the bracket: (4n + 7) // 4 = n + 7 // 4.
+    // Terms that the divisor divides move out of the division: (4n + 7) // 4 = n + 7 // 4.
     const whole = a.terms.filter((term) => term.factor % b === 0);
     const rest = a.terms.filter((term) => term.factor % b !== 0);
     if (whole.length > 0) {
@@ -239,13 +241,13 @@ export function maxDims(a: Dim, b: Dim): Dim {
   return operation('max', x, y, Math.max(minimumOf(a), minimumOf(b)));
 }
 
-/** The size two sizes broadcast to; those that cannot agree are the caller's to refuse. */
+/** The size to which two sizes broadcast. The caller refuses sizes that do not agree. */
 export function broadcastDims(a: Dim, b: Dim): Dim {
   if (sameDim(a, b) || b === 1) return a;
   if (a === 1) return b;
   if (typeof a === 'number') return a;
   if (typeof b === 'number') return b;
-  // min(n, 512) can stand beside n only where it is n: anything else fails in PyTorch too.
+  // min(n, 512) broadcasts with n only if it equals n. In all other cases PyTorch fails too.
   if (isMinimumOf(b, a)) return a;
   if (isMinimumOf(a, b)) return b;
   if (isBroadcastOf(a, b)) return a;
@@ -275,7 +277,7 @@ function ordered(a: Dim, b: Dim): [Dim, Dim] {
   return String(a) <= String(b) ? [a, b] : [b, a];
 }
 
-/** A number the value cannot fall below; -Infinity where nothing is known. */
+/** A lower bound of the value; -Infinity if none is known. */
 export function minimumOf(dim: Dim): number {
   if (typeof dim === 'number') return dim;
   let total = 0;
@@ -287,7 +289,7 @@ export function minimumOf(dim: Dim): number {
   return total;
 }
 
-/** A number below 0, 0 or above 0 as `a` is known to be at most, equal to or at least `b`; undefined where it depends. */
+/** Negative if `a` is at most `b`, 0 if they are equal, positive if `a` is at least `b`; undefined if this depends on the input. */
 export function compareDims(a: Dim, b: Dim): number | undefined {
   if (sameDim(a, b)) return 0;
   const difference = subDims(a, b);
@@ -296,19 +298,19 @@ export function compareDims(a: Dim, b: Dim): number | undefined {
   return minimumOf(mulDims(difference, -1)) >= 0 ? -1 : undefined;
 }
 
-/** Whether `a < b` is known, known not to hold, or (undefined) depends on the input. */
+/** Whether `a < b`; undefined if this depends on the input. */
 export function isLess(a: Dim, b: Dim): boolean | undefined {
   if (minimumOf(subDims(b, a)) > 0) return true;
   return minimumOf(subDims(a, b)) >= 0 ? false : undefined;
 }
 
-/** Whether `a == b` is known, known not to hold, or (undefined) depends on the input. */
+/** Whether `a == b`; undefined if this depends on the input. */
 export function isEqual(a: Dim, b: Dim): boolean | undefined {
   if (sameDim(a, b)) return true;
   return isLess(a, b) === true || isLess(b, a) === true ? false : undefined;
 }
 
-/** Depth of the innermost graph among those that an expression's parts come from. */
+/** Depth of the innermost graph that an expression's atoms come from. */
 export function depthOf(dim: Dim): number {
   if (typeof dim === 'number') return 0;
   return dim.terms.reduce(
@@ -317,7 +319,7 @@ export function depthOf(dim: Dim): number {
   );
 }
 
-/** The expression with atoms replaced, as `replace` says (undefined keeps the atom); used where a guard fixes a size. */
+/** The expression with its atoms replaced. If `replace` returns undefined, the atom stays. Used when a guard fixes a size. */
 export function substitute(
   dim: Dim,
   replace: (atom: Atom) => Dim | undefined,
@@ -334,7 +336,7 @@ export function substitute(
   }, 0);
 }
 
-/** What becomes of an atom; undefined where it stays. */
+/** The replacement of an atom; undefined if it stays. */
 function replaced(
   atom: Atom,
   replace: (atom: Atom) => Dim | undefined,

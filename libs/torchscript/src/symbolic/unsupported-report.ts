@@ -2,29 +2,29 @@ import { describePosition } from '../frontend/position.ts';
 import type { Position } from '../frontend/ast.ts';
 import { modelError } from '../torchscript-error.ts';
 
-/** One thing about a model that is not supported, at one place of its code. */
+/** One unsupported use of an operator, at one place of the model's code. */
 export interface UnsupportedUse {
-  /** The operator as the code names it: `aten::stft`. */
+  /** The operator's name in the code: `aten::stft`. */
   readonly op: string;
   readonly reason: string;
   readonly hint: string;
   readonly at: Position;
 }
 
-/** Everything of one operator that is not supported, for people. */
+/** All unsupported uses of one operator for one reason, as shown to people. */
 export interface UnsupportedOp {
   readonly op: string;
-  /** Places in the code. */
+  /** Number of places in the code. */
   readonly count: number;
   readonly reason: string;
   readonly hint: string;
-  /** The first places, as `describePosition` gives them: file, line, and the author's own line where known. */
+  /** The first places, as `describePosition` gives them: file, line, and the line in the author's own source if known. */
   readonly places: readonly string[];
 }
 
 const MAX_PLACES = 5;
 
-/** Collects what is not supported, so that all of it can be reported at once. */
+/** Collects unsupported uses, so that one error reports all of them. */
 export class UnsupportedReport {
   readonly #uses = new Map<string, UnsupportedUse>();
 
@@ -36,7 +36,7 @@ export class UnsupportedReport {
     return this.#uses.size === 0;
   }
 
-  /** By operator and reason, most frequent first. */
+  /** The uses by operator and reason, most frequent first. */
   summary(): UnsupportedOp[] {
     const groups = new Map<string, UnsupportedUse[]>();
     for (const use of this.#uses.values()) {
@@ -57,7 +57,7 @@ export class UnsupportedReport {
       .sort((a, b) => b.count - a.count);
   }
 
-  /** @throws SconceError `model_invalid` that names all of it, unless there is nothing. */
+  /** @throws SconceError `model_invalid` that names all uses, if there are any. */
   throwIfAny(): void {
     if (this.isEmpty) return;
     const ops = this.summary();
@@ -66,7 +66,7 @@ export class UnsupportedReport {
         `  ${op} (${count}×): ${reason}${hint === '' ? '' : `; ${hint}`}\n    at ${places.join('\n    at ')}`,
     );
     const names = [...new Set(ops.map(({ op }) => op))];
-    throw modelError('lower', `the model uses what is not supported: ${names.join(', ')}\n${lines.join('\n')}`, {
+    throw modelError('lower', `the model uses unsupported operators: ${names.join(', ')}\n${lines.join('\n')}`, {
       unsupported: ops,
     });
   }

@@ -4,8 +4,8 @@ import type { ScalarType } from '../scalar-type.ts';
 import type { Dim, SymInt } from './sym-int.ts';
 
 /**
- * What a name of the serialised code stands for while it is executed. Python's ints are bigint and its floats number,
- * so that the two can be told apart; `null` is None.
+ * The value of a variable of the model's code during execution. A Python int is a bigint and a Python float a number, so that the
+ * two differ. `null` is None.
  */
 export type Value =
   | null
@@ -23,7 +23,7 @@ export type Value =
   | UnknownValue
   | UninitializedValue;
 
-/** A number or truth value, concrete or known only at run time. */
+/** A number or truth value. The Sym classes are known only at run time. */
 export type Scalar = boolean | bigint | number | SymInt | SymFloat | SymBool;
 
 /** A float known only at run time: the one element of a DOUBLE graph value of rank 0. */
@@ -37,7 +37,7 @@ export class SymFloat {
   }
 }
 
-/** What a truth value known only at run time comes from. */
+/** The origin of a truth value that is known only at run time. */
 export type Condition =
   /** The one element of a BOOL graph value of rank 0. */
   | { readonly kind: 'value'; readonly value: string; readonly depth: number }
@@ -55,7 +55,7 @@ export class SymBool {
 
 let serials = 0;
 
-/** Objects are numbered as they are made, which tells those that lived before a trial from those made in it. */
+/** Numbers objects in the order of their creation, so that objects from before a trial differ from objects made in it. */
 export function nextSerial(): number {
   return serials++;
 }
@@ -66,37 +66,37 @@ export type TensorData =
   | { readonly kind: 'graph'; readonly name: string; readonly depth: number }
   /** A weight of the archive. */
   | { readonly kind: 'weight'; readonly tensor: PickleTensor; readonly path: string }
-  /** Few elements, row-major, each concrete or a number known at run time: sizes on their way into a shape, mostly. */
+  /** A few elements, row-major. Each is concrete or known only at run time. Mostly these are sizes that will become a shape. */
   | {
       readonly kind: 'elements';
       readonly elements: readonly Scalar[];
-      /** Whether it stands in the code as a constant: traced code holds Python's numbers so. */
+      /** The code has the tensor as a constant. Traced code stores Python's numbers in this way. */
       readonly literal?: true;
     };
 
-/** A tensor at one moment: type, shape and where its elements are. Immutable. */
+/** A tensor at one moment: its type, shape and the place of its elements. Immutable. */
 export interface TensorContent {
   readonly dtype: ScalarType;
   readonly shape: readonly Dim[];
   readonly data: TensorData;
-  /** Whether PyTorch holds it contiguous in memory, as far as that is known: decides whether `contiguous()` is a copy. */
+  /** Whether PyTorch holds it contiguous in memory, as far as known. It decides whether `contiguous()` is a copy. */
   readonly contiguous: boolean;
 }
 
-/** How a view hangs on the tensor it shows. */
+/** The link between a view and its base. */
 export interface ViewLink {
   readonly base: TensorValue;
-  /** False while what `read` gives would not outlive a branch or loop body that is executed on trial. */
+  /** False during a trial, because the result of `read` is not valid after it. */
   readonly mayKeep: () => boolean;
-  /** The view's content from its base's. */
+  /** Computes the view's content from its base's content. */
   readonly read: (base: TensorContent) => TensorContent;
-  /** The base's content once the view holds `updated`. */
+  /** Computes the base's content after the view became `updated`. */
   readonly write: (base: TensorContent, updated: TensorContent) => TensorContent;
 }
 
 /**
- * A tensor object of the model's program. In-place operations give it new content; views are linked to their base and
- * follow it both ways. Read it through {@link TensorValue.content}; only the heap changes it.
+ * A tensor object of the model's program. In-place operations give it new content. A view is linked to its base: a change of one
+ * also changes the other. Read it through {@link TensorValue.content}. Only the heap changes it.
  */
 export class TensorValue {
   readonly kind = 'tensor';
@@ -104,9 +104,9 @@ export class TensorValue {
   readonly view: ViewLink | undefined;
   /** @internal */
   stored: TensorContent;
-  /** Counts changes, so that views see that they are out of date. @internal */
+  /** Counts changes, so that views notice that they are out of date. @internal */
   version = 0;
-  /** The base's version that `stored` was derived from. @internal */
+  /** The version of the base from which `stored` was computed. @internal */
   baseVersion: number;
 
   constructor(content: TensorContent, view?: ViewLink) {
@@ -115,7 +115,7 @@ export class TensorValue {
     this.baseVersion = view?.base.currentVersion ?? 0;
   }
 
-  /** The version of what this tensor shows, its bases' included. */
+  /** The version of this tensor, including the versions of its bases. */
   get currentVersion(): number {
     return this.view === undefined ? this.version : this.version + this.view.base.currentVersion;
   }
@@ -149,29 +149,29 @@ export class TensorValue {
 
 /** Reads a list of unknown length. */
 export interface PieceReader {
-  /** The item at an index, which may count from the end. */
+  /** The item at an index. A negative index counts from the end. */
   readonly item: (index: Dim) => Value;
-  /** So many items, where names the list is unpacked into tell how many there are. */
+  /** All items, when the code unpacks the list into `count` variables. */
   readonly unpack: (count: number) => readonly Value[];
 }
 
-/** A Python list. Read `items`; only the heap changes it. */
+/** A Python list. Read `items`. Only the heap changes it. */
 export class ListValue {
   readonly kind = 'list';
   readonly serial = nextSerial();
   /** @internal */
   stored: readonly Value[];
   /**
-   * A list whose length is known only at run time (appended to in a loop that stays a loop): its elements stacked along a
-   * new axis 0. `stored` is empty then.
+   * The elements of a list of unknown length, stacked along a new axis 0. `stored` is then empty. Such a list comes from a Loop
+   * that appends to it.
    */
   stack: TensorValue | undefined;
   /**
-   * In a loop that stays a loop, a list that every round appends to: what earlier rounds put into it is not there to be
-   * read, and reading it is reported by this function.
+   * Set while a Loop's body appends to the list. The items of earlier rounds do not exist there, so a read calls this function,
+   * which reports it.
    */
   appendOnly: (() => never) | undefined;
-  /** How to read a list of pieces of a free axis: their number is known only at run time. */
+  /** Reads a list that holds the pieces of a split free axis. Their number is known only at run time. */
   pieces: PieceReader | undefined;
 
   constructor(items: readonly Value[], stack?: TensorValue) {
@@ -214,7 +214,7 @@ export class ObjectValue {
   readonly serial = nextSerial();
   readonly className: string;
   readonly attributes: Map<string, Value>;
-  /** Where it hangs below the root module: `layers.0.conv`; empty for the root and for objects made by the code. */
+  /** Path below the root module: `layers.0.conv`. Empty for the root, and for objects that the code makes. */
   readonly path: string;
 
   constructor(className: string, attributes: Map<string, Value>, path: string) {
@@ -240,22 +240,22 @@ export interface DeviceValue {
 export interface FunctionValue {
   readonly kind: 'function';
   readonly definition: FunctionDef;
-  /** The names around a nested function. */
+  /** The variables around a nested function. */
   readonly closure?: ReadonlyMap<string, Value>;
 }
 
-/** A class of the archive's code, named. */
+/** A class of the archive's code, used as a value. */
 export interface ClassValue {
   readonly kind: 'class';
   readonly className: string;
 }
 
-/** What an unsupported operation gives: execution goes on with it, so that everything unsupported is reported at once. */
+/** The result of an unsupported operation. Execution continues with it, so that one report names everything unsupported. */
 export class UnknownValue {
   readonly kind = 'unknown';
 }
 
-/** `uninitialized(T)`: a name on a path on which it is never read. */
+/** The value of `uninitialized(T)`: a variable that is never read on this path. */
 export class UninitializedValue {
   readonly kind = 'uninitialized';
 }
@@ -268,7 +268,7 @@ export function isEnum(value: Value | undefined): value is EnumValue {
   return value !== null && typeof value === 'object' && 'kind' in value && value.kind === 'enum';
 }
 
-/** The kind of a value in Python's words, for messages. */
+/** The Python type of a value, for messages. */
 export function kindOf(value: Value | undefined): string {
   if (value === null || value === undefined) return 'None';
   switch (typeof value) {

@@ -2,15 +2,15 @@ import type { OnnxTensor } from '@sconce/onnx';
 
 import { contiguousRange, readTensor } from '../archive/read-tensor.ts';
 import type { TorchScriptArchive } from '../archive/torchscript-archive.ts';
-import type { UsedWeight } from '../symbolic/emitter.ts';
+import type { UsedWeight } from '../symbolic/graph-values.ts';
 import { onnxTypeOf } from '../symbolic/onnx-types.ts';
 
-/** Below this many bytes a weight is copied into the model: a reference would be as large. */
+/** A smaller weight is copied into the model, because a reference would be as large. */
 const MIN_REFERENCED_BYTES = 1024;
 
 /**
- * The initializers for the weights a graph uses: references into the archive (file `location`) where a tensor lies there
- * contiguous and in a type ONNX holds, copies of the others.
+ * The initializers for the weights that a graph uses. A weight that is contiguous in the archive (file `location`) and has a type
+ * that ONNX holds becomes a reference. Others are copied.
  */
 export async function placeWeights(
   archive: TorchScriptArchive,
@@ -33,7 +33,7 @@ export async function placeWeights(
   return placed;
 }
 
-/** bfloat16 as float32: its 16 bits are the upper half. */
+/** Converts bfloat16 to float32. The 16 bits are the upper half of the 32. */
 function widen(bytes: Uint8Array): Uint8Array {
   const wide = new Uint8Array(bytes.length * 2);
   for (let i = 0; i + 1 < bytes.length; i += 2) {

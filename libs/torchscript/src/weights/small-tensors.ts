@@ -4,7 +4,7 @@ import type { Scalar } from '../symbolic/values.ts';
 import type { PickleTensor, PickleValue } from '../pickle/pickle-value.ts';
 import { SCALAR_TYPE_BYTES, type ScalarType } from '../scalar-type.ts';
 
-/** Larger tensors are data; smaller ones of integers, and single numbers, may be sizes and indices. */
+/** Larger tensors are data. Smaller integer tensors and single numbers may be sizes and indices. */
 const MAX_ELEMENTS = 16;
 const MAX_TENSORS = 20_000;
 
@@ -39,7 +39,7 @@ const DECODERS: Readonly<Partial<Record<ScalarType, (view: DataView, at: number)
   float64: (view, at) => view.getFloat64(at, true),
 };
 
-/** Every tensor that values hold, each once. */
+/** All tensors that the values hold, each once. */
 export function tensorsOf(values: readonly PickleValue[]): PickleTensor[] {
   const tensors: PickleTensor[] = [];
   const seen = new Set<object>();
