@@ -1,6 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ModelDirectory, ModelFiles, ModelRepository } from '@sconce/models';
-import { BatchWork } from '@sconce/queue';
+import { BatchWork, WorkerConnections } from '@sconce/queue';
 import { InferencePool, MicroBatcher } from '@sconce/runtime';
 import { openBlobStore, type BlobStore } from '@sconce/storage';
 import type { Logger, Telemetry } from '@sconce/telemetry';
@@ -59,8 +59,14 @@ export class WorkerModule {
           inject: [InferencePool, RunStatistics],
         },
         {
+          provide: WorkerConnections,
+          useFactory: () =>
+            new WorkerConnections(config.queue, (error) => logger.warn({ err: error }, 'queue connection failed')),
+        },
+        {
           provide: BatchWork,
-          useFactory: () => new BatchWork(config.queue, (error) => logger.warn({ err: error }, 'batch connection')),
+          useFactory: (connections: WorkerConnections) => new BatchWork(connections),
+          inject: [WorkerConnections],
         },
         {
           provide: DatasetThreads,

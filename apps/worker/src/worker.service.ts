@@ -3,12 +3,15 @@ import { Inject, Injectable } from '@nestjs/common';
 import { LANES, type Lane } from '@sconce/contracts';
 import {
   BatchWork,
-  LaneConsumer,
+  ChunkConsumer,
   NoticeListener,
   PlannerConsumer,
-  PoolReporter,
+  QueueConsumer,
   RegistrationConsumer,
+  RequestConsumer,
   WebhookConsumer,
+  WorkerConnections,
+  WorkerReporter,
   laneQueueName,
   type Notice,
 } from '@sconce/queue';
@@ -44,12 +47,13 @@ const GIVE_UP_MS = 5_000;
  */
 @Injectable()
 export class WorkerService {
-  #consumers: LaneConsumer[] = [];
-  #registrations: RegistrationConsumer | undefined;
-  #planners: PlannerConsumer | undefined;
-  #webhooks: WebhookConsumer | undefined;
+  /** Of the lanes. */
+  #lanes: QueueConsumer[] = [];
+  #requests: RequestConsumer[] = [];
+  /** Of the other queues. */
+  #others: QueueConsumer[] = [];
   #notices: NoticeListener | undefined;
-  #reporter: PoolReporter | undefined;
+  #reporter: WorkerReporter | undefined;
   #podCost: PodDeletionCost | undefined;
   /** Queue jobs under way, of both lanes. */
   #jobs = 0;
@@ -58,6 +62,7 @@ export class WorkerService {
   constructor(
     @Inject(CONFIG) private readonly config: WorkerConfig,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(WorkerConnections) private readonly connections: WorkerConnections,
     @Inject(InferencePool) private readonly pool: InferencePool,
     @Inject(MicroBatcher) private readonly batcher: MicroBatcher,
     @Inject(InferenceProcessor) private readonly inference: InferenceProcessor,
@@ -78,48 +83,28 @@ export class WorkerService {
   }
 
   async start(): Promise<void> {
-    const config = this.config.queue;
-    const { pool, concurrency } = this.config;
-    const onError = (error: Error): void => this.logger.warn({ err: error }, 'queue connection');
-    this.#notices = new NoticeListener(config, { onNotice: (notice) => this.#onNotice(notice), onError });
-    this.#reporter = new PoolReporter(config, { pool, id: randomUUID(), slots: this.chunks.slots }, onError);
-    this.#consumers = LANES.map(
-      (lane) =>
-        new LaneConsumer({
-          config,
-          pool,
-          lane,
-          concurrency: concurrency[lane],
-          hasRoom: () => this.#hasRoom(lane),
-          handle: (delivered) => this.inference.handle(delivered),
-          ...(lane === 'batch' ? { handleChunk: (delivered) => this.chunks.handle(delivered) } : {}),
-          onJob: (event, holds) => {
-            this.statistics.recordJob(laneQueueName(pool, lane), event);
-            if (holds === 'requests') this.#reporter?.record(lane, event === 'taken' ? 'taken' : 'ended');
-            this.#jobs += event === 'taken' ? 1 : -1;
-          },
-          onError,
-        }),
-    );
-    this.#registrations = new RegistrationConsumer({
-      config,
+    const { connections } = this;
+    const { pool } = this.config;
+    const { onError } = connections;
+    this.#notices = new NoticeListener(this.config.queue, { onNotice: (notice) => this.#onNotice(notice), onError });
+    this.#reporter = new WorkerReporter(connections, { pool, id: randomUUID(), slots: this.chunks.slots });
+    const chunks = new ChunkConsumer({ handle: (delivered) => this.chunks.handle(delivered) });
+    this.#lanes = LANES.map((lane) => this.#consumeLane(lane, lane === 'batch' ? [chunks] : []));
+    const registrations = new RegistrationConsumer({
       handle: (job) => this.registration.handle(job),
       onFailed: (job, error) => this.registration.fail(job, error),
-      onError,
     });
-    this.#planners = new PlannerConsumer({
-      config,
-      handle: (job, signal) => this.planner.handle(job, signal),
-      onError,
-    });
-    this.#webhooks = new WebhookConsumer({
-      config,
+    const planners = new PlannerConsumer({ handle: (job, signal) => this.planner.handle(job, signal) });
+    const webhooks = new WebhookConsumer({
       handle: (job, attempt) => this.webhooks.handle(job, attempt),
       onGivenUp: (job, reason, attempts) => this.webhooks.giveUp(job, reason, attempts),
-      onError,
     });
-    const consumers = [...this.#consumers, this.#registrations, this.#planners, this.#webhooks];
-    await Promise.all(consumers.map((consumer) => consumer.ready()));
+    this.#others = [
+      new QueueConsumer(connections, { queue: 'registration', consumers: [registrations] }),
+      new QueueConsumer(connections, { queue: 'planner', consumers: [planners] }),
+      new QueueConsumer(connections, { queue: 'webhooks', consumers: [webhooks] }),
+    ];
+    await Promise.all([...this.#lanes, ...this.#others].map((consumer) => consumer.ready()));
     this.maintenance.start();
     if (this.config.pod !== undefined) {
       this.#podCost = new PodDeletionCost({
@@ -131,22 +116,45 @@ export class WorkerService {
     this.#running = true;
   }
 
+  /** Takes the jobs of one lane: its requests, and what else is in it. */
+  #consumeLane(lane: Lane, others: readonly ChunkConsumer[]): QueueConsumer {
+    const { pool, concurrency } = this.config;
+    const requests = new RequestConsumer(this.connections, {
+      lane,
+      handle: (delivered) => this.inference.handle(delivered),
+    });
+    this.#requests.push(requests);
+    return new QueueConsumer(this.connections, {
+      queue: { pool, lane },
+      consumers: [requests, ...others],
+      concurrency: concurrency[lane],
+      hasRoom: () => this.#hasRoom(lane),
+      handsBackLateJobs: true,
+      onJob: (event, jobName) => {
+        this.statistics.recordJob(laneQueueName(pool, lane), event);
+        if (jobName === requests.jobName) this.#reporter?.record(lane, event === 'taken' ? 'taken' : 'ended');
+        this.#jobs += event === 'taken' ? 1 : -1;
+      },
+    });
+  }
+
   /** Answers whether everything was finished; if not, native code is still running in the threads. */
   async stop(): Promise<boolean> {
     this.#running = false;
     const graceMs = this.config.shutdownGraceMs;
-    const consumers = [...this.#consumers, this.#registrations, this.#planners, this.#webhooks];
+    const consumers = [...this.#lanes, ...this.#others];
     this.#podCost?.close();
     await this.maintenance.stop();
     const late = setTimeout(() => this.chunks.handBack(), graceMs - Math.min(HAND_BACK_MS, graceMs / 2));
     // A registration may take minutes: it begins anew elsewhere rather than hold the shutdown up.
     this.registration.stop();
-    const finished = await Promise.all(consumers.map((consumer) => consumer?.close(graceMs)));
+    const finished = await Promise.all(consumers.map((consumer) => consumer.close(graceMs)));
     clearTimeout(late);
     const drained = !finished.includes(false);
     await this.datasets.close();
     if (drained) await this.pool.close();
     await Promise.all([this.statistics.close(), this.#notices?.close(), this.#reporter?.close(), this.batches.close()]);
+    await this.connections.close();
     return drained;
   }
 
@@ -162,22 +170,22 @@ export class WorkerService {
   }
 
   async #giveUp({ file: { model: name, version }, runMs }: HungRun): Promise<void> {
-    const deliveries = Math.max(...this.#consumers.map((consumer) => consumer.deliveries(name, version)));
+    const deliveries = Math.max(0, ...this.#lanes.map((lane) => lane.deliveriesOf({ model: name, version })));
     const about = { model: name, version, runMs: Math.round(runMs), deliveries };
     this.logger.error(about, 'a run does not end: this worker ends, and its jobs go to others');
     const seconds = this.config.runtime.maxRunMs / 1_000;
     if (deliveries >= MAX_HUNG_DELIVERIES) {
       await this.models
         .quarantine(name, version, `${deliveries} runs in a row did not end within ${seconds} s`)
-        .then(() => this.#consumers[0]?.notify({ kind: 'unload', model: name, version }))
+        .then(() => this.connections.notify({ kind: 'unload', model: name, version }))
         .catch((error: unknown) => this.logger.error({ err: error, ...about }, 'no quarantine'));
     }
-    await Promise.all(this.#consumers.map((consumer) => consumer.handBack()));
+    await Promise.all(this.#lanes.map((lane) => lane.requeueAll()));
   }
 
   #onNotice(notice: Notice): void {
-    if (notice.kind === 'cancel') for (const consumer of this.#consumers) consumer.cancel(notice.jobId);
-    else if (notice.kind === 'give_up') for (const consumer of this.#consumers) consumer.giveUp(notice.requestIds);
+    if (notice.kind === 'cancel') for (const requests of this.#requests) requests.cancel(notice.jobId);
+    else if (notice.kind === 'give_up') for (const requests of this.#requests) requests.giveUp(notice.requestIds);
     else if (notice.kind === 'unload') void this.models.unload(notice.model, notice.version);
     else {
       if (notice.cancelled === true) this.chunks.cancel(notice.batchId);

@@ -1,5 +1,44 @@
 // Types of requests and answers, for services that use only this library.
 export type { BatchRequestInput, Lane, RequestTiming, TableOptions, TraceContext } from '@sconce/contracts';
+
+// Producers: for the API, and for other services.
+export { BatchProducer, fingerprintOf } from './batches/batch-producer.ts';
+export type { BatchProducerOptions, NewFile, SubmitBatchOptions } from './batches/batch-producer.ts';
+export type { ModelLookup, SubmittableModel } from './batches/model-lookup.ts';
+export { InferenceProducer } from './producers/inference-producer.ts';
+export type { ProducerOptions, SubmitOptions } from './producers/inference-producer.ts';
+export { traceIdOf, type InferenceAnswer, type InferenceRequest } from './producers/inference-request.ts';
+export {
+  checkRowsAgree,
+  priorityOf,
+  requestFor,
+  type ModelRequest,
+  type RequestableModel,
+} from './producers/model-request.ts';
+
+// Consumers: for workers.
+export { ChunkConsumer, type DeliveredChunk } from './consumers/chunk-consumer.ts';
+export { FinalJobError, type Delivery, type JobConsumer } from './consumers/job-consumer.ts';
+export { PlannerConsumer } from './consumers/planner-consumer.ts';
+export { QueueConsumer } from './consumers/queue-consumer.ts';
+export type { JobEvent, QueueConsumerOptions } from './consumers/queue-consumer.ts';
+export { RegistrationConsumer, type RegistrationConsumerOptions } from './consumers/registration-consumer.ts';
+export { RequestConsumer, type DeliveredRequest, type RequestHandler } from './consumers/request-consumer.ts';
+export { WebhookConsumer, type WebhookConsumerOptions } from './consumers/webhook-consumer.ts';
+export { BatchWork } from './batches/batch-work.ts';
+export { WorkerReporter } from './load/worker-reporter.ts';
+export { NoticeListener, type Notice } from './messages/notices.ts';
+export { ModelStatisticsWriter } from './records/model-statistics.ts';
+export { WorkerConnections } from './redis/worker-connections.ts';
+
+// Queues and how they are set up.
+export { queueConfigSchema, type QueueConfig } from './queue-config.ts';
+export { PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from './queue-names.ts';
+export { MAX_DELIVERIES } from './queue-options.ts';
+export type { PoolBacklog } from './load/pool-backlog.ts';
+export type { QueueSnapshot } from './load/queue-snapshot.ts';
+
+// Records and contracts.
 export type {
   BatchSpec,
   ChunkJob,
@@ -8,43 +47,14 @@ export type {
   DatasetLocation,
   PlannerJob,
 } from './batches/batch-contracts.ts';
-export { BatchProducer, fingerprintOf } from './batches/batch-producer.ts';
-export type { BatchProducerOptions, NewFile, SubmitBatchOptions } from './batches/batch-producer.ts';
 export { batchErrorOf, type BatchCursor, type BatchError, type BatchRecord } from './batches/batch-record.ts';
 export { BatchRecords } from './batches/batch-records.ts';
-export { BatchWork } from './batches/batch-work.ts';
-export type { ModelLookup, SubmittableModel } from './batches/model-lookup.ts';
-export { PlannerConsumer } from './consumers/planner-consumer.ts';
 export type { FileContent, FilePurpose, FileRecord, Removal } from './files/file-records.ts';
-export { PoolReporter, type PoolBacklog } from './load/worker-reports.ts';
-export type { Census, QueueCensus } from './load/queue-snapshot.ts';
-export { InferenceProducer } from './producers/inference-producer.ts';
-export type { ProducerOptions, SubmitOptions } from './producers/inference-producer.ts';
-export { traceIdOf, type InferenceAnswer, type InferenceRequest } from './producers/inference-request.ts';
 export type { RegistrationJob } from './job-contracts.ts';
 export type { IdempotencyClaim, JobRecord, JobStatus } from './records/job-records.ts';
-export { LaneConsumer } from './consumers/lane-consumer.ts';
-export type {
-  DeliveredChunk,
-  DeliveredRequest,
-  LaneConsumerOptions,
-  RequestHandler,
-} from './consumers/lane-consumer.ts';
-export {
-  checkRowsAgree,
-  priorityOf,
-  requestFor,
-  type ModelRequest,
-  type RequestableModel,
-} from './producers/model-request.ts';
-export { ModelStatisticsWriter, type CountAndTime, type ModelStatistics } from './records/model-statistics.ts';
-export { NoticeListener, type Notice } from './messages/notices.ts';
-export { queueConfigSchema, type QueueConfig } from './queue-config.ts';
-export { MAX_DELIVERIES, PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from './queue-names.ts';
+export type { CountAndTime, ModelStatistics } from './records/model-statistics.ts';
 export type { Submitter } from './records/submitter.ts';
 export type { VersionUsage } from './records/version-usage.ts';
-export { RegistrationConsumer, type RegistrationConsumerOptions } from './consumers/registration-consumer.ts';
-export { WebhookConsumer, type WebhookConsumerOptions } from './consumers/webhook-consumer.ts';
 export {
   webhookBody,
   type WebhookEventType,

@@ -7,7 +7,8 @@ import { chunkJobSchema, plannerJobSchema } from './batches/batch-contracts.ts';
 import { PlannerConsumer } from './consumers/planner-consumer.ts';
 import { inferJobSchema, registrationJobSchema } from './job-contracts.ts';
 import { Keys } from './redis/keys.ts';
-import { LaneConsumer, type DeliveredRequest } from './consumers/lane-consumer.ts';
+import type { DeliveredRequest } from './consumers/request-consumer.ts';
+import { openConsumer, openRequestConsumer, type OpenConsumer } from './testing/open-consumer.ts';
 import { NoticeListener, type Notice } from './messages/notices.ts';
 import { queueConfigSchema, type QueueConfig } from './queue-config.ts';
 import { PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from './queue-names.ts';
@@ -48,10 +49,7 @@ async function queueOf(config: QueueConfig, name: string): Promise<Queue> {
 }
 
 async function startLane(config: QueueConfig, handled: DeliveredRequest[]): Promise<void> {
-  const consumer = new LaneConsumer({
-    config,
-    pool: 'default',
-    lane: 'online',
+  const consumer = openRequestConsumer(config, {
     concurrency: 4,
     handle: async (delivered) => {
       handled.push(delivered);
@@ -59,7 +57,6 @@ async function startLane(config: QueueConfig, handled: DeliveredRequest[]): Prom
       const timing = { queueMs: 0, batchMs: 0, runMs: 0, batchRows: 1 };
       return { outputs: input === undefined ? [] : [{ ...input, name: 'y' }], timing };
     },
-    onError,
   });
   closers.push(() => consumer.close(5_000));
   await consumer.ready();
@@ -126,44 +123,42 @@ describe('a job whose contract is of the next release', () => {
     handled.push(what);
   };
 
-  it.each<[string, string, Record<string, unknown>, (config: QueueConfig) => { close(ms: number): Promise<unknown> }]>([
+  it.each<[string, string, Record<string, unknown>, (config: QueueConfig) => OpenConsumer]>([
     [
       'a request',
       laneQueueName('default', 'online'),
       WRITTEN.infer,
       (config) =>
-        new LaneConsumer({
-          config,
-          pool: 'default',
-          lane: 'online',
-          concurrency: 1,
-          handle: () => Promise.reject(new Error('not to be run')),
-          onError,
-        }),
+        openRequestConsumer(config, { concurrency: 1, handle: () => Promise.reject(new Error('not to be run')) }),
     ],
     [
       'a registration',
       REGISTRATION_QUEUE,
       WRITTEN.registration,
-      (config) => new RegistrationConsumer({ config, handle: note('registered'), onFailed: note('failed'), onError }),
+      (config) => {
+        const consumer = new RegistrationConsumer({ handle: note('registered'), onFailed: note('failed') });
+        return openConsumer(config, 'registration', consumer);
+      },
     ],
     [
       'a batch',
       PLANNER_QUEUE,
       WRITTEN.planner,
-      (config) => new PlannerConsumer({ config, handle: note('planned'), onError }),
+      (config) => openConsumer(config, 'planner', new PlannerConsumer({ handle: note('planned') })),
     ],
     [
       'a webhook',
       WEBHOOK_QUEUE,
       WRITTEN.webhook,
       (config) =>
-        new WebhookConsumer({
+        openConsumer(
           config,
-          handle: () => Promise.reject(new Error('not to be sent')),
-          onGivenUp: () => void handled.push('given up'),
-          onError,
-        }),
+          'webhooks',
+          new WebhookConsumer({
+            handle: () => Promise.reject(new Error('not to be sent')),
+            onGivenUp: () => void handled.push('given up'),
+          }),
+        ),
     ],
   ])('%s is left to a worker of that release, unharmed', async (_name, queueName, job, open) => {
     handled.splice(0);

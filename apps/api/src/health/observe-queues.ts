@@ -1,20 +1,20 @@
-import type { Census, InferenceProducer } from '@sconce/queue';
+import type { InferenceProducer, QueueSnapshot } from '@sconce/queue';
 import type { Telemetry } from '@sconce/telemetry';
 
-/** Feeds the metrics of queues, pools and Redis: one census for all of them at each scrape. While Redis is away only that is told. */
+/** Feeds the metrics of queues, pools and Redis from one queue snapshot at each scrape. While Redis is away, only `redisUp` has a value. */
 export function observeQueues(
   metrics: Telemetry['metrics'],
-  producer: Pick<InferenceProducer, 'census' | 'outstanding'>,
+  producer: Pick<InferenceProducer, 'queueSnapshot' | 'outstanding'>,
 ): void {
-  let underWay: Promise<Census | undefined> | undefined;
-  const census = (): Promise<Census | undefined> =>
-    (underWay ??= producer.census().finally(() => {
-      underWay = undefined;
+  let pending: Promise<QueueSnapshot | undefined> | undefined;
+  const snapshot = (): Promise<QueueSnapshot | undefined> =>
+    (pending ??= producer.queueSnapshot().finally(() => {
+      pending = undefined;
     }));
   metrics.outstandingRequests.observe(() => [{ value: producer.outstanding, labels: {} }]);
-  metrics.redisUp.observe(async () => [{ value: (await census()) === undefined ? 0 : 1, labels: {} }]);
+  metrics.redisUp.observe(async () => [{ value: (await snapshot()) === undefined ? 0 : 1, labels: {} }]);
   metrics.redisMemory.observe(async () => {
-    const memory = (await census())?.memory;
+    const memory = (await snapshot())?.memory;
     if (memory === undefined) return [];
     return [
       { value: memory.usedBytes, labels: { kind: 'used' } },
@@ -22,20 +22,20 @@ export function observeQueues(
     ];
   });
   metrics.queueJobs.observe(async () =>
-    ((await census())?.queues ?? []).flatMap(({ queue, jobs }) =>
+    ((await snapshot())?.queues ?? []).flatMap(({ queue, jobs }) =>
       Object.entries(jobs).map(([state, value]) => ({ value, labels: { queue, state } })),
     ),
   );
   metrics.queueOldestAge.observe(async () =>
-    ((await census())?.queues ?? []).map(({ queue, oldestAgeMs }) => ({
+    ((await snapshot())?.queues ?? []).map(({ queue, oldestAgeMs }) => ({
       value: oldestAgeMs / 1_000,
       labels: { queue },
     })),
   );
   metrics.poolWorkers.observe(async () =>
-    ((await census())?.pools ?? []).map(({ pool, workers }) => ({ value: workers, labels: { pool } })),
+    ((await snapshot())?.pools ?? []).map(({ pool, workers }) => ({ value: workers, labels: { pool } })),
   );
   metrics.poolBacklog.observe(async () =>
-    ((await census())?.pools ?? []).map(({ pool, backlogSeconds }) => ({ value: backlogSeconds, labels: { pool } })),
+    ((await snapshot())?.pools ?? []).map(({ pool, backlogSeconds }) => ({ value: backlogSeconds, labels: { pool } })),
   );
 }

@@ -1,10 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { RequestTiming } from '@sconce/contracts';
-import { ModelStatisticsWriter, type DeliveredRequest } from '@sconce/queue';
+import { ModelStatisticsWriter, WorkerConnections, type DeliveredRequest } from '@sconce/queue';
 import type { FinishedRun, MicroBatcher } from '@sconce/runtime';
-import { spanOf, type Logger, type Telemetry } from '@sconce/telemetry';
-import type { WorkerConfig } from '../config.ts';
-import { CONFIG, LOGGER, TELEMETRY } from '../tokens.ts';
+import { spanOf, type Telemetry } from '@sconce/telemetry';
+import { TELEMETRY } from '../tokens.ts';
 import { HeldModelsMetrics } from './held-models.ts';
 
 /** Counts runs and requests: into this process's metrics, and into the totals that the statistics extension reports. */
@@ -14,14 +13,11 @@ export class RunStatistics {
   readonly #held: HeldModelsMetrics;
 
   constructor(
-    @Inject(CONFIG) config: WorkerConfig,
-    @Inject(LOGGER) logger: Logger,
+    @Inject(WorkerConnections) connections: WorkerConnections,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
   ) {
     this.#held = new HeldModelsMetrics(telemetry.metrics);
-    this.#writer = new ModelStatisticsWriter(config.queue, {
-      onError: (error) => logger.warn({ err: error }, 'statistics connection'),
-    });
+    this.#writer = new ModelStatisticsWriter(connections);
   }
 
   /** Feeds the gauges of the threads; to be called once. */

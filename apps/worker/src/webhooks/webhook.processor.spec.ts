@@ -4,7 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { Redis } from 'ioredis';
 import { OpenAI } from 'openai';
 import { afterEach, expect, it } from 'vitest';
-import { WebhookConsumer, WebhookQueue, queueConfigSchema, type WebhookJob } from '@sconce/queue';
+import {
+  QueueConsumer,
+  WebhookConsumer,
+  WebhookQueue,
+  WorkerConnections,
+  queueConfigSchema,
+  type WebhookJob,
+} from '@sconce/queue';
 import { createLogger, startTelemetry, type Telemetry } from '@sconce/telemetry';
 import { startOtlpCollector } from '@sconce/trace-view';
 import { eventually, failOnLeaks, testRedis } from '@sconce/testing';
@@ -65,7 +72,7 @@ const answer =
 
 interface Worker {
   readonly logged: Record<string, unknown>[];
-  readonly consumer: WebhookConsumer;
+  readonly close: (graceMs: number) => Promise<boolean>;
 }
 
 function newSystem(): {
@@ -91,16 +98,21 @@ function newSystem(): {
         logger,
         telemetry ?? (await startTracing()),
       );
-      const consumer = new WebhookConsumer({
-        config: queueConfigSchema.parse({ redisUrl, keyPrefix }),
+      const webhooks = new WebhookConsumer({
         handle: (job, attempt) => processor.handle(job, attempt),
         onGivenUp: (job, reason, attempts) => processor.giveUp(job, reason, attempts),
-        onError,
         retryDelaysMs: [50, 50, 50],
       });
-      closers.push(() => consumer.close(5_000));
+      const connections = new WorkerConnections(queueConfigSchema.parse({ redisUrl, keyPrefix }), onError);
+      const consumer = new QueueConsumer(connections, { queue: 'webhooks', consumers: [webhooks] });
+      const close = async (graceMs: number): Promise<boolean> => {
+        const ended = await consumer.close(graceMs);
+        await connections.close();
+        return ended;
+      };
+      closers.push(() => close(5_000));
       await consumer.ready();
-      return { logged, consumer };
+      return { logged, close };
     },
   };
 }
@@ -199,7 +211,7 @@ it('delivers again what another worker did not live to see answered', { timeout:
   const doomed = await startWorker();
   await add(webhook(url));
   await eventually(() => expect(received).toHaveLength(1));
-  expect(await doomed.consumer.close(0)).toBe(false);
+  expect(await doomed.close(0)).toBe(false);
   const { logged } = await startWorker();
   await eventually(() => expect(logged.at(-1)).toMatchObject({ msg: 'webhook delivered' }), { timeoutMs: 20_000 });
   expect(received.map(({ headers }) => headers['webhook-id'])).toEqual(['evt_1', 'evt_1']);

@@ -72,7 +72,7 @@ export class BatchProducer {
     const onError = options.onError ?? (() => undefined);
     this.#options = options;
     this.#keys = new Keys(keyPrefix);
-    this.#redis = connectRedis(redisUrl, 'command', onError);
+    this.#redis = connectRedis({ url: redisUrl, role: 'command', name: 'sconce.producer.batches', onError });
     const on = { redis: this.#redis, keys: this.#keys };
     this.#batches = new BatchRecords({ ...on, ttlSeconds: batchTtlSeconds });
     this.#files = new FileRecords(on);

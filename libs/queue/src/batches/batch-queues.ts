@@ -1,7 +1,8 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
-import { PLANNER_QUEUE, QUEUE_OPTIONS, laneQueueName, type QueueKind } from '../queue-names.ts';
+import { PLANNER_QUEUE, laneQueueName } from '../queue-names.ts';
+import { jobOptionsOf } from '../queue-options.ts';
 import type { ChunkJob } from './batch-contracts.ts';
 
 /** The producing side of batches: planner jobs, and the chunks that planners add. Adding what is there already changes nothing. */
@@ -20,7 +21,7 @@ export class BatchQueues {
   /** Has a run of a batch seen through. */
   async addPlanner(batchId: string, run: number): Promise<void> {
     const data = { v: 1, batchId, run };
-    await this.#get(PLANNER_QUEUE).add('plan', data, { ...jobOptions('planner'), jobId: `${batchId}-${run}` });
+    await this.#get(PLANNER_QUEUE).add('plan', data, { ...jobOptionsOf('planner'), jobId: `${batchId}-${run}` });
   }
 
   /** Whether a run of a batch waits for a planner, or has one. */
@@ -38,7 +39,7 @@ export class BatchQueues {
       chunks.map(({ data, priority }) => ({
         name: 'chunk',
         data,
-        opts: { ...jobOptions('batch'), priority, jobId: `${data.batchId}-${data.run}-${data.index}` },
+        opts: { ...jobOptionsOf('batch'), priority, jobId: `${data.batchId}-${data.run}-${data.index}` },
       })),
     );
   }
@@ -56,11 +57,4 @@ export class BatchQueues {
     }
     return queue;
   }
-}
-
-type JobOptions = Pick<(typeof QUEUE_OPTIONS)[QueueKind], 'attempts' | 'backoff' | 'removeOnComplete' | 'removeOnFail'>;
-
-function jobOptions(kind: QueueKind): JobOptions {
-  const { attempts, backoff, removeOnComplete, removeOnFail } = QUEUE_OPTIONS[kind];
-  return { attempts, backoff, removeOnComplete, removeOnFail };
 }

@@ -1,45 +1,41 @@
-import type { Redis } from 'ioredis';
 import { FileRecords } from '../files/file-records.ts';
-import { Keys } from '../redis/keys.ts';
-import { publishNotice } from '../messages/notices.ts';
-import type { QueueConfig } from '../queue-config.ts';
-import { closeRedis, connectRedis, farewell } from '../redis/redis-connection.ts';
+import { bestEffort } from '../redis/redis-connection.ts';
+import type { WorkerConnections } from '../redis/worker-connections.ts';
 import { WebhookQueue } from '../webhooks/webhook-queue.ts';
 import { BatchQueues } from './batch-queues.ts';
 import { BatchRecords } from './batch-records.ts';
 
-/** How long a worker's word of its slots holds, ms. */
+/** How long the slots that a worker announced count, ms. */
 const SLOTS_TTL_MS = 15_000;
 
-/** What the workers need of batches: their state, their queues and the files of their results, on one connection. */
+/** Everything that workers need of batches: their records, their queues, the files of their results, and the slots of a pool. */
 export class BatchWork {
   readonly records: BatchRecords;
   readonly files: FileRecords;
   readonly queues: BatchQueues;
   readonly webhooks: WebhookQueue;
-  readonly #keys: Keys;
-  readonly #redis: Redis;
+  readonly #connections: WorkerConnections;
 
-  constructor(config: QueueConfig, onError: (error: Error) => void) {
-    this.#keys = new Keys(config.keyPrefix);
-    this.#redis = connectRedis(config.redisUrl, 'patient', onError);
-    const on = { redis: this.#redis, keys: this.#keys };
-    this.records = new BatchRecords({ ...on, ttlSeconds: config.batchTtlSeconds });
-    this.files = new FileRecords(on);
-    this.queues = new BatchQueues({ ...on, onError });
-    this.webhooks = new WebhookQueue({ redis: this.#redis, keyPrefix: config.keyPrefix, onError });
+  constructor(connections: WorkerConnections) {
+    const { patient: redis, keys, config, onError } = connections;
+    this.#connections = connections;
+    this.records = new BatchRecords({ redis, keys, ttlSeconds: config.batchTtlSeconds });
+    this.files = new FileRecords({ redis, keys });
+    this.queues = new BatchQueues({ redis, keys, onError });
+    this.webhooks = new WebhookQueue({ redis, keyPrefix: config.keyPrefix, onError });
   }
 
   /** Tells every worker that a batch takes no more results. */
   async tell(batchId: string): Promise<void> {
-    await publishNotice(this.#redis, this.#keys, { kind: 'batch', batchId, cancelled: true });
+    await this.#connections.notify({ kind: 'batch', batchId, cancelled: true });
   }
 
-  /** Says how many chunks this worker runs at once. Holds for some seconds: say it again. */
+  /** Announces how many chunks this worker scores at once. Counts for some seconds, so it has to be repeated. */
   async announceSlots(pool: string, worker: { readonly id: string; readonly slots: number }): Promise<void> {
-    if (this.#redis.status !== 'ready') return;
-    const key = this.#keys.slots(pool);
-    await this.#redis
+    const { patient: redis, keys } = this.#connections;
+    if (redis.status !== 'ready') return;
+    const key = keys.slots(pool);
+    await redis
       .multi()
       .zadd(key, Date.now(), `${worker.id} ${worker.slots}`)
       .zremrangebyscore(key, '-inf', Date.now() - SLOTS_TTL_MS)
@@ -47,21 +43,22 @@ export class BatchWork {
       .exec();
   }
 
-  /** Takes this worker's word back. */
+  /** This worker scores no more chunks. */
   async withdrawSlots(pool: string, worker: { readonly id: string; readonly slots: number }): Promise<void> {
-    if (this.#redis.status !== 'ready') return;
-    await farewell(this.#redis.zrem(this.#keys.slots(pool), `${worker.id} ${worker.slots}`));
+    const { patient: redis, keys } = this.#connections;
+    if (redis.status !== 'ready') return;
+    await bestEffort(redis.zrem(keys.slots(pool), `${worker.id} ${worker.slots}`));
   }
 
-  /** Chunks that the workers of a pool run at once, all together. */
+  /** Chunks that all workers of a pool score at once. */
   async slots(pool: string): Promise<number> {
-    const words = await this.#redis.zrangebyscore(this.#keys.slots(pool), Date.now() - SLOTS_TTL_MS, '+inf');
-    return words.reduce((sum, word) => sum + Number(word.split(' ')[1] ?? 0), 0);
+    const { patient: redis, keys } = this.#connections;
+    const announced = await redis.zrangebyscore(keys.slots(pool), Date.now() - SLOTS_TTL_MS, '+inf');
+    return announced.reduce((sum, member) => sum + Number(member.split(' ')[1] ?? 0), 0);
   }
 
-  /** Closes the connection. */
+  /** Closes the queues. The connections stay open. */
   async close(): Promise<void> {
-    await farewell(Promise.all([this.queues.close(), this.webhooks.close()]));
-    await closeRedis(this.#redis);
+    await bestEffort(Promise.all([this.queues.close(), this.webhooks.close()]));
   }
 }

@@ -2,16 +2,18 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { startRedisServer, type RedisServer } from '@sconce/redis-server';
 import { eventually, failOnLeaks } from '@sconce/testing';
 import { InferenceProducer } from '../producers/inference-producer.ts';
-import { LaneConsumer, type RequestHandler } from './lane-consumer.ts';
+import type { RequestHandler } from './request-consumer.ts';
 import { ModelStatisticsWriter } from '../records/model-statistics.ts';
 import { queueConfigSchema, type QueueConfig } from '../queue-config.ts';
 import { closeRedis, connectRedis } from '../redis/redis-connection.ts';
+import { WorkerConnections } from '../redis/worker-connections.ts';
+import { openConsumer, openRequestConsumer, type OpenConsumer } from '../testing/open-consumer.ts';
 import { RegistrationConsumer } from './registration-consumer.ts';
 
-// Everything that holds a connection lets go of it in time, whatever has become of Redis.
+// Everything that holds a connection closes it in time, whatever the state of Redis.
 
 failOnLeaks({ settleMs: 3_000 });
-/** Far from what an idle close may take, and far below the grace period that it must not use up. */
+/** Far more than an idle close takes, and far less than the grace period, which it must not use up. */
 const SOON_MS = 6_000;
 const GRACE_MS = 60_000;
 const TEST_MS = 40_000;
@@ -36,8 +38,8 @@ const nothing: RequestHandler = async () => ({
   timing: { queueMs: 0, batchMs: 0, runMs: 0, batchRows: 1 },
 });
 
-function startConsumer(config: QueueConfig, handle = nothing): LaneConsumer {
-  return new LaneConsumer({ config, pool: 'default', lane: 'online', concurrency: 1, handle, onError });
+function startConsumer(config: QueueConfig, handle = nothing): OpenConsumer {
+  return openRequestConsumer(config, { concurrency: 1, handle });
 }
 
 async function timeOf<T>(work: Promise<T>): Promise<{ ms: number; value: T }> {
@@ -50,7 +52,7 @@ type Closable = (config: QueueConfig) => Promise<() => Promise<unknown>>;
 
 const closables: readonly (readonly [name: string, open: Closable])[] = [
   [
-    'a lane consumer',
+    'a consumer of requests',
     async (config) => {
       const consumer = startConsumer(config);
       await consumer.ready();
@@ -58,10 +60,10 @@ const closables: readonly (readonly [name: string, open: Closable])[] = [
     },
   ],
   [
-    'a registration consumer',
+    'a consumer of registrations',
     async (config) => {
       const handle = (): Promise<void> => Promise.resolve();
-      const consumer = new RegistrationConsumer({ config, handle, onFailed: handle, onError });
+      const consumer = openConsumer(config, 'registration', new RegistrationConsumer({ handle, onFailed: handle }));
       await consumer.ready();
       return () => consumer.close(GRACE_MS);
     },
@@ -79,10 +81,12 @@ const closables: readonly (readonly [name: string, open: Closable])[] = [
   [
     'a statistics writer with totals to write',
     async (config) => {
-      const writer = new ModelStatisticsWriter(config, { onError });
-      return () => {
+      const connections = new WorkerConnections(config, onError);
+      const writer = new ModelStatisticsWriter(connections);
+      return async () => {
         writer.recordRun({ model: 'm', version: '1', rows: 1, runMs: 1 });
-        return writer.close();
+        await writer.close();
+        await connections.close();
       };
     },
   ],
@@ -90,14 +94,14 @@ const closables: readonly (readonly [name: string, open: Closable])[] = [
 
 describe.each(closables)('%s closes soon', (_name, open) => {
   it.each([
-    // Until its sockets have been looked at, a connection takes a Redis for present that is gone.
+    // A connection says `ready` until its socket has been read, although Redis is gone.
     ['was killed this moment', 'SIGKILL', 0],
-    // Some connections have noticed, some have not: the length of a turn of the event loop decides.
+    // Some connections have noticed it, some have not.
     ['was killed a moment ago', 'SIGKILL', 2],
     ['was killed long ago', 'SIGKILL', 400],
     ['has stalled', 'SIGSTOP', 0],
   ] as const)(
-    'where Redis %s',
+    'when Redis %s',
     async (_what, signal, afterMs) => {
       const { server, config } = await startRedis();
       const close = await open(config);
@@ -109,7 +113,7 @@ describe.each(closables)('%s closes soon', (_name, open) => {
   );
 });
 
-it('closes a consumer that has never met its Redis', async () => {
+it('closes a consumer that has never reached its Redis', async () => {
   const { server, config } = await startRedis();
   await server.stop();
   const consumer = startConsumer(config);
@@ -119,7 +123,7 @@ it('closes a consumer that has never met its Redis', async () => {
 });
 
 it(
-  'lets a consumer that has a job under way go on, within its grace period, while Redis is away and after',
+  'lets an active job go on within the grace period, while Redis is away and after',
   async () => {
     const { server, config } = await startRedis();
     const producer = new InferenceProducer(config);
@@ -148,7 +152,7 @@ it(
   TEST_MS,
 );
 
-it('hands back what outlasts the grace period: another has it at once, as if it had never been taken', async () => {
+it('hands back a job that outlasts the grace period: another worker gets it at once, uncounted', async () => {
   const { config } = await startRedis();
   const producer = new InferenceProducer(config);
   const gate = Promise.withResolvers<void>();
@@ -166,22 +170,22 @@ it('hands back what outlasts the grace period: another has it at once, as if it 
   const { ms, value } = await timeOf(consumer.close(300));
   expect([ms < SOON_MS, value]).toEqual([true, false]);
   const deliveries: number[] = [];
-  const heir = startConsumer(config, async (delivered) => {
+  const other = startConsumer(config, async (delivered) => {
     deliveries.push(delivered.delivery);
     return nothing(delivered);
   });
-  // Without the handing back it would be after the lock's eight seconds.
+  // If the job were not handed back, it would wait for the lock's eight seconds.
   expect((await timeOf(answer)).ms).toBeLessThan(SOON_MS);
   expect(deliveries).toEqual([1]);
   gate.resolve();
-  await heir.close(GRACE_MS);
+  await other.close(GRACE_MS);
   await producer.close();
 });
 
 describe('a connection closed between two attempts to reconnect', () => {
-  it('ends, rejects what waited for Redis, and takes its copies along', async () => {
+  it('ends, rejects the commands that waited for Redis, and ends its copies', async () => {
     const { server, config } = await startRedis();
-    const redis = connectRedis(config.redisUrl, 'patient', onError);
+    const redis = connectRedis({ url: config.redisUrl, role: 'patient', name: 'spec', onError });
     const copy = redis.duplicate();
     copy.on('error', onError);
     await Promise.all([redis.ping(), copy.ping()]);

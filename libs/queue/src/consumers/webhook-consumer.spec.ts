@@ -5,12 +5,14 @@ import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually, failOnLeaks, startProcess, testRedis } from '@sconce/testing';
 import { queueConfigSchema, type QueueConfig } from '../queue-config.ts';
-import { QUEUE_OPTIONS, WEBHOOK_QUEUE, WEBHOOK_RETRY_DELAYS_MS } from '../queue-names.ts';
+import { WEBHOOK_QUEUE } from '../queue-names.ts';
+import { QUEUE_OPTIONS, WEBHOOK_RETRY_DELAYS_MS } from '../queue-options.ts';
+import { openConsumer, type OpenConsumer } from '../testing/open-consumer.ts';
 import { WebhookConsumer, type WebhookConsumerOptions } from './webhook-consumer.ts';
 import type { WebhookJob, WebhookOutcome } from '../webhooks/webhook-contracts.ts';
 import { WebhookQueue } from '../webhooks/webhook-queue.ts';
 
-// Webhooks over a real Redis, up to the handler that makes an attempt.
+// Webhooks over a real Redis. A handler of the spec stands for the HTTP delivery.
 
 failOnLeaks({ settleMs: 3_000 });
 const { url, prefix } = testRedis();
@@ -56,7 +58,7 @@ interface Seen {
   readonly attempts: number[];
   readonly givenUp: unknown[];
   readonly errors: string[];
-  readonly consumer: WebhookConsumer;
+  readonly consumer: OpenConsumer;
 }
 
 async function startConsumer(
@@ -67,16 +69,15 @@ async function startConsumer(
   const attempts: number[] = [];
   const givenUp: unknown[] = [];
   const errors: string[] = [];
-  const consumer = new WebhookConsumer({
-    config,
+  const webhooks = new WebhookConsumer({
     handle: (job, attempt) => {
       attempts.push(attempt);
       return handle(job, attempt);
     },
     onGivenUp: (job, reason, made) => givenUp.push([job.eventId, reason, made]),
-    onError: (error) => errors.push(error.message),
-    ...(retryDelaysMs === undefined ? {} : { retryDelaysMs }),
+    retryDelaysMs,
   });
+  const consumer = openConsumer(config, 'webhooks', webhooks, (error) => errors.push(error.message));
   closers.push(() => consumer.close(5_000));
   await consumer.ready();
   return { attempts, givenUp, errors, consumer };
@@ -84,7 +85,7 @@ async function startConsumer(
 
 const quiet = (ms = 300): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-it('hands an event over as it was added, once however often it was', async () => {
+it('hands an event over as it was added, once, however often it was added', async () => {
   const { config, webhooks, queue } = newSystem();
   const job = webhook({ trace: { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` } });
   await Promise.all([webhooks.add(job), webhooks.add(job)]);
@@ -96,7 +97,7 @@ it('hands an event over as it was added, once however often it was', async () =>
   await eventually(async () => {
     expect(await queue.getCompletedCount()).toBe(1);
   });
-  // Nor is it delivered again when it has been.
+  // A delivered event is not delivered again.
   await webhooks.add({ ...job, createdAt: 1 });
   await webhooks.add(webhook({ eventId: 'evt_2' }));
   await eventually(async () => {
@@ -142,22 +143,25 @@ describe('an attempt that fails', () => {
   });
 
   it.each([
-    ['for good is the only one', true, [1], 'gone'],
+    ['permanently is the only one', true, [1], 'gone'],
     ['as the last of the schedule is the last', false, [1, 2, 3], 'no'],
-  ])('%s: it is said and kept, and the event is not taken again', async (_what, permanent, made, reason) => {
-    const { config, webhooks, queue } = newSystem();
-    await webhooks.add(webhook());
-    const { attempts, givenUp } = await startConsumer(config, async () => failed(reason, permanent), [10, 10]);
-    await eventually(async () => {
-      expect(await queue.getFailedCount()).toBe(1);
-    });
-    expect([attempts, givenUp]).toEqual([made, [['evt_1', reason, made.length]]]);
-    const [job] = await queue.getFailed();
-    expect(job).toMatchObject({ id: 'evt_1', failedReason: reason, attemptsMade: made.length });
-    await webhooks.add(webhook());
-    await quiet();
-    expect(attempts).toEqual(made);
-  });
+  ])(
+    '%s: this is reported, the job is kept, and the event is not taken again',
+    async (_what, permanent, made, reason) => {
+      const { config, webhooks, queue } = newSystem();
+      await webhooks.add(webhook());
+      const { attempts, givenUp } = await startConsumer(config, async () => failed(reason, permanent), [10, 10]);
+      await eventually(async () => {
+        expect(await queue.getFailedCount()).toBe(1);
+      });
+      expect([attempts, givenUp]).toEqual([made, [['evt_1', reason, made.length]]]);
+      const [job] = await queue.getFailed();
+      expect(job).toMatchObject({ id: 'evt_1', failedReason: reason, attemptsMade: made.length });
+      await webhooks.add(webhook());
+      await quiet();
+      expect(attempts).toEqual(made);
+    },
+  );
 });
 
 it('tries for about a day, and its jobs carry as many attempts as the schedule has', () => {
@@ -167,7 +171,7 @@ it('tries for about a day, and its jobs carry as many attempts as the schedule h
   expect(QUEUE_OPTIONS.webhooks.attempts).toBe(WEBHOOK_RETRY_DELAYS_MS.length + 1);
 });
 
-it('refuses a job that does not keep the contract, and says so', async () => {
+it('refuses a job that does not keep the contract, and reports it', async () => {
   const { config, queue } = newSystem();
   await queue.add('deliver', { v: 1 }, { jobId: 'evt_odd', attempts: 8 });
   const { attempts, errors } = await startConsumer(config, async () => DELIVERED);
@@ -192,7 +196,7 @@ describe('a process that ends', () => {
     expect(await queue.getJobCounts('completed', 'active')).toEqual({ completed: 1, active: 0 });
   });
 
-  it('amid a delivery leaves it to another, under the same id', { timeout: 40_000 }, async () => {
+  it('during a delivery leaves it to another process, under the same id', { timeout: 40_000 }, async () => {
     const { config, webhooks, queue } = newSystem();
     const ids: unknown[] = [];
     // The first request is never answered.
@@ -203,16 +207,17 @@ describe('a process that ends', () => {
     const send = `(job) => fetch(job.url, { method: 'POST', headers: { 'webhook-id': job.eventId } })
       .then(({ status }) => ({ delivered: true, status }))`;
     await webhooks.add(webhook({ url: receiver }));
-    const consumerUrl = new URL('./webhook-consumer.ts', import.meta.url).href;
+    const moduleUrl = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
     const doomed = await startProcess({
       command: process.execPath,
       args: [
         '--conditions=@sconce/source',
         '--input-type=module',
         '--eval',
-        `import { WebhookConsumer } from ${JSON.stringify(consumerUrl)};
+        `import { WebhookConsumer } from ${moduleUrl('./webhook-consumer.ts')};
+        import { openConsumer } from ${moduleUrl('../testing/open-consumer.ts')};
         const config = ${JSON.stringify(config)};
-        new WebhookConsumer({ config, handle: ${send}, onGivenUp() {}, onError() {} });`,
+        openConsumer(config, 'webhooks', new WebhookConsumer({ handle: ${send}, onGivenUp() {} }));`,
       ],
     });
     await eventually(() => expect(ids).toEqual(['evt_1']), { timeoutMs: 10_000 });
@@ -223,7 +228,7 @@ describe('a process that ends', () => {
       return { delivered: true, status };
     });
     await eventually(async () => expect(await queue.getCompletedCount()).toBe(1), { timeoutMs: 20_000 });
-    // What was cut off is none of the schedule's attempts.
+    // The attempt that was cut off does not count as one of the schedule.
     expect([ids, attempts]).toEqual([['evt_1', 'evt_1'], [1]]);
   });
 });

@@ -1,17 +1,17 @@
 import { Command, type Redis } from 'ioredis';
 import type { Socket } from 'node:net';
 
-/** A value to store, in pieces that follow each other. */
+/** A value to store, as pieces in their order. */
 export interface PieceValue {
   readonly key: string;
-  /** Must stay as they are until the value is stored. */
+  /** Must not change until the value is stored. */
   readonly pieces: readonly Uint8Array[];
   readonly ttlSeconds: number;
 }
 
 /**
- * `SET key value EX ttl` whose value is written to the socket piece by piece. ioredis would join a command into one buffer first:
- * for inputs of some hundred KiB those copies made the garbage collector take half of the API's time (measured).
+ * `SET key value EX ttl` that writes its value to the socket piece by piece. ioredis would first join the command into one
+ * buffer: for inputs of some hundred KiB, those copies made the garbage collector take half of the API's time (measured).
  */
 class SetPieces extends Command {
   readonly #value: PieceValue;
@@ -21,7 +21,7 @@ class SetPieces extends Command {
     this.#value = value;
   }
 
-  /** ioredis writes what this returns; what it wrote itself comes before that. Called again where the command is sent again. */
+  /** ioredis writes the string that this returns, after what this wrote itself. It calls this again when it sends the command again. */
   override toWritable(socket: object): string {
     const { key, pieces, ttlSeconds } = this.#value;
     const byteLength = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);

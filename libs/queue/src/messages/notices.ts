@@ -27,13 +27,14 @@ export class NoticeListener {
   readonly #redis: Redis;
 
   constructor(config: QueueConfig, options: { onNotice: (notice: Notice) => void; onError: (error: Error) => void }) {
-    this.#redis = connectRedis(config.redisUrl, 'patient', options.onError);
+    const { onError } = options;
+    this.#redis = connectRedis({ url: config.redisUrl, role: 'patient', name: 'sconce.worker.notices', onError });
     this.#redis.on('message', (_channel, text) => {
       const notice = parse(text);
       if (notice !== undefined) options.onNotice(notice);
     });
     // ioredis subscribes again by itself after a reconnect.
-    this.#redis.subscribe(new Keys(config.keyPrefix).notices()).catch(options.onError);
+    this.#redis.subscribe(new Keys(config.keyPrefix).notices()).catch(onError);
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Lane } from '@sconce/contracts';
 import type { BatchRecord } from '../batches/batch-record.ts';
 import { SconceError } from '@sconce/errors';
+import { withTimeout } from '@sconce/process/time';
 import type { Tensor } from '@sconce/tensor';
 import { toQueuedRequest, traceIdOf, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
 import type { InferJob, RegistrationJob } from '../job-contracts.ts';
@@ -21,15 +22,15 @@ import { OnlineRequests } from './online-requests.ts';
 import { packPayload } from '../messages/payload-store.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { laneQueueName } from '../queue-names.ts';
-import { poolBacklog, type PoolBacklog } from '../load/worker-reports.ts';
-import { takeCensus, type Census } from '../load/queue-snapshot.ts';
-import { closeRedis, connectRedis, farewell, onRedis } from '../redis/redis-connection.ts';
+import { readPoolBacklog, type PoolBacklog } from '../load/pool-backlog.ts';
+import { takeQueueSnapshot, type QueueSnapshot } from '../load/queue-snapshot.ts';
+import { bestEffort, closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts';
 import type { Submitter } from '../records/submitter.ts';
 import { ReplyReader } from '../messages/reply-channel.ts';
 import { UsageNotes, readVersionUsage, type VersionUsage } from '../records/version-usage.ts';
 
-/** A scrape waits no longer for Redis. */
-const CENSUS_TIMEOUT_MS = 2_000;
+/** Longest time that a scrape of metrics waits for Redis. */
+const SNAPSHOT_TIMEOUT_MS = 2_000;
 
 /** How an asynchronous job is to be kept. */
 export interface SubmitOptions {
@@ -78,7 +79,7 @@ export class InferenceProducer {
     this.#config = config;
     this.#onError = onError;
     this.#keys = new Keys(keyPrefix);
-    this.#redis = connectRedis(redisUrl, 'command', onError);
+    this.#redis = connectRedis({ url: redisUrl, role: 'command', name: 'sconce.producer.jobs', onError });
     this.#replyStream = this.#keys.replies(randomUUID());
     this.#records = new JobRecords({ redis: this.#redis, keys: this.#keys, resultTtlSeconds });
     this.#queues = new LaneQueues({ redis: this.#redis, keys: this.#keys, maxBacklog, onError });
@@ -96,7 +97,7 @@ export class InferenceProducer {
     });
     this.#usage = new UsageNotes({ redis: this.#redis, keys: this.#keys, onError });
     this.#replies = new ReplyReader({
-      redis: connectRedis(redisUrl, 'patient', onError),
+      redis: connectRedis({ url: redisUrl, role: 'patient', name: 'sconce.producer.replies', onError }),
       stream: this.#replyStream,
       onReply: (reply) => {
         this.#online.onReply(reply);
@@ -215,23 +216,15 @@ export class InferenceProducer {
   }
 
   /** All queues, pools and Redis's memory as they are now; undefined while Redis does not answer. */
-  async census(): Promise<Census | undefined> {
+  async queueSnapshot(): Promise<QueueSnapshot | undefined> {
     if (this.#redis.status !== 'ready') return undefined;
-    const { promise: late, resolve } = Promise.withResolvers<undefined>();
-    const timer = setTimeout(() => {
-      resolve(undefined);
-    }, CENSUS_TIMEOUT_MS);
-    const census = takeCensus(this.#redis, this.#keys).catch(() => undefined);
-    try {
-      return await Promise.race([census, late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    const snapshot = takeQueueSnapshot(this.#redis, this.#keys).catch(() => undefined);
+    return withTimeout(snapshot, SNAPSHOT_TIMEOUT_MS);
   }
 
-  /** What a pool has before it; `unfinished` are the batches that have not ended. @throws SconceError `redis_unavailable`. */
+  /** A pool's backlog. @param unfinished batches of all pools that have not ended. @throws SconceError `redis_unavailable`. */
   async poolBacklog(pool: string, unfinished: readonly BatchRecord[]): Promise<PoolBacklog> {
-    return poolBacklog(this.#redis, this.#keys, { pool, unfinished });
+    return readPoolBacklog(this.#redis, this.#keys, { pool, unfinished });
   }
 
   /** Whether Redis answers now. */
@@ -251,7 +244,7 @@ export class InferenceProducer {
     this.#usage.close();
     await this.#replies.stop();
     await this.#queues.close();
-    if (this.#redis.status === 'ready') await farewell(this.#redis.unlink(this.#replyStream));
+    if (this.#redis.status === 'ready') await bestEffort(this.#redis.unlink(this.#replyStream));
     await closeRedis(this.#redis);
   }
 

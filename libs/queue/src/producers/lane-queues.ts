@@ -6,10 +6,11 @@ import { BacklogGauge } from './backlog-gauge.ts';
 import type { InferJob, RegistrationJob } from '../job-contracts.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { StoredPayload } from '../messages/payload-store.ts';
-import { notePool } from '../load/queue-snapshot.ts';
-import { QUEUE_OPTIONS, REGISTRATION_QUEUE, laneQueueName, type QueueKind } from '../queue-names.ts';
+import { setPieces } from '../library-internals/index.ts';
+import { rememberPool } from '../load/queue-snapshot.ts';
+import { REGISTRATION_QUEUE, laneQueueName } from '../queue-names.ts';
+import { jobOptionsOf } from '../queue-options.ts';
 import { onRedis } from '../redis/redis-connection.ts';
-import { setPieces } from '../library-internals/set-pieces.ts';
 
 /** A queue job ready to be added. */
 export interface PackedJob {
@@ -27,7 +28,7 @@ export class LaneQueues {
   readonly #maxBacklog: number;
   readonly #onError: (error: Error) => void;
   readonly #queues = new Map<string, { readonly queue: Queue; readonly backlog: BacklogGauge }>();
-  /** Those whose use has been noted. */
+  /** Pools that Redis remembers already. */
   readonly #pools = new Set<string>();
 
   constructor(options: { redis: Redis; keys: Keys; maxBacklog: number; onError: (error: Error) => void }) {
@@ -39,7 +40,7 @@ export class LaneQueues {
 
   /** Throws `queue_full` while as many jobs wait in the lane as may. */
   async admit(pool: string, lane: Lane): Promise<void> {
-    if (!this.#pools.has(pool)) this.#notePool(pool);
+    if (!this.#pools.has(pool)) this.#rememberPool(pool);
     const { backlog } = this.#get(laneQueueName(pool, lane));
     if ((await onRedis('count the backlog', () => backlog.waiting())) < this.#maxBacklog) return;
     throw queueFull(
@@ -54,7 +55,7 @@ export class LaneQueues {
     const { beside } = job.payload;
     // One connection keeps the order: the tensors are there before the job is.
     const stored = beside && setPieces(this.#redis, { ...beside, ttlSeconds: job.ttlSeconds });
-    await Promise.all([stored, queue.add('infer', job.data, { ...jobOptions(lane), jobId: job.id })]);
+    await Promise.all([stored, queue.add('infer', job.data, { ...jobOptionsOf(lane), jobId: job.id })]);
     backlog.noteAdded();
   }
 
@@ -69,13 +70,13 @@ export class LaneQueues {
   /** Adds a registration; one of the same version that waits or runs is not added twice. */
   async addRegistration(job: RegistrationJob): Promise<void> {
     const jobId = `${job.model}/${job.version}`;
-    await this.#get(REGISTRATION_QUEUE).queue.add('register', job, { ...jobOptions('registration'), jobId });
+    await this.#get(REGISTRATION_QUEUE).queue.add('register', job, { ...jobOptionsOf('registration'), jobId });
   }
 
-  /** A pool that has no workers yet is counted all the same. */
-  #notePool(pool: string): void {
+  /** So that a pool without workers is in the queue snapshot, too. */
+  #rememberPool(pool: string): void {
     this.#pools.add(pool);
-    notePool(this.#redis, this.#keys, pool).catch((error: unknown) => {
+    rememberPool(this.#redis, this.#keys, pool).catch((error: unknown) => {
       this.#pools.delete(pool);
       this.#onError(error as Error);
     });
@@ -111,11 +112,4 @@ export function queueFull(why: string, retryAfterSeconds: number): SconceError {
   return new SconceError('queue_full', `Too much is waiting: ${why}. Try again in ${retryAfterSeconds} s.`, {
     details: { retryAfterSeconds },
   });
-}
-
-type JobOptions = Pick<(typeof QUEUE_OPTIONS)[QueueKind], 'attempts' | 'backoff' | 'removeOnComplete' | 'removeOnFail'>;
-
-function jobOptions(kind: QueueKind): JobOptions {
-  const { attempts, backoff, removeOnComplete, removeOnFail } = QUEUE_OPTIONS[kind];
-  return { attempts, backoff, removeOnComplete, removeOnFail };
 }

@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 import type { RequestTiming } from '@sconce/contracts';
-import { Keys } from '../redis/keys.ts';
-import type { QueueConfig } from '../queue-config.ts';
-import { closeRedis, connectRedis, farewell } from '../redis/redis-connection.ts';
+import type { Keys } from '../redis/keys.ts';
+import { bestEffort } from '../redis/redis-connection.ts';
+import type { WorkerConnections } from '../redis/worker-connections.ts';
 
 /** A number of things and the time they took. */
 export interface CountAndTime {
@@ -20,9 +20,11 @@ export interface ModelStatistics {
   readonly executionCount: number;
   readonly success: CountAndTime;
   readonly fail: CountAndTime;
-  /** Waiting in the queue; waiting in a worker; in the native runtime. */
+  /** Time of requests in the queue. */
   readonly queue: CountAndTime;
+  /** Time of requests in a worker before their run. */
   readonly batchWait: CountAndTime;
+  /** Time of requests in the native runtime. */
   readonly run: CountAndTime;
   /** By rows in a run. */
   readonly batches: readonly (CountAndTime & { readonly rows: number })[];
@@ -32,23 +34,23 @@ const FLUSH_INTERVAL_MS = 50;
 const NS_PER_MS = 1e6;
 
 /**
- * Adds to the totals in Redis: at once after a quiet spell, else collected for 50 ms, so that the cost does not grow
- * with the load. Best effort: what can't be written (Redis away) is dropped.
+ * Adds to the totals in Redis: at once after a quiet time, else collected for 50 ms, so that the cost does not grow
+ * with the load. Best effort: totals that cannot be written, because Redis is away, are dropped.
  */
 export class ModelStatisticsWriter {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #pending = new Map<string, Map<string, number>>();
-  /** When each was last added to, epoch ms. */
+  /** Epoch ms at which each key's totals last grew. */
   readonly #lastMs = new Map<string, number>();
   readonly #onError: (error: Error) => void;
   #timer: NodeJS.Timeout | undefined;
   #flushedAtMs = 0;
 
-  constructor(config: QueueConfig, options: { onError: (error: Error) => void }) {
-    this.#keys = new Keys(config.keyPrefix);
-    this.#onError = options.onError;
-    this.#redis = connectRedis(config.redisUrl, 'command', options.onError);
+  constructor({ command, keys, onError }: WorkerConnections) {
+    this.#redis = command;
+    this.#keys = keys;
+    this.#onError = onError;
   }
 
   recordRun(run: { model: string; version: string; rows: number; runMs: number }): void {
@@ -77,8 +79,7 @@ export class ModelStatisticsWriter {
 
   async close(): Promise<void> {
     clearTimeout(this.#timer);
-    await farewell(this.#flush());
-    await closeRedis(this.#redis);
+    await bestEffort(this.#flush());
   }
 
   #fields(model: string, version: string): Map<string, number> {
@@ -103,7 +104,7 @@ export class ModelStatisticsWriter {
     const pipeline = this.#redis.pipeline();
     for (const [key, fields] of this.#pending) {
       for (const [field, amount] of fields) pipeline.hincrby(key, field, Math.round(amount));
-      // When it was, not when it is told: a version of that number may have been removed and pushed again meanwhile.
+      // The time of the request, not of this write: the version may have been removed and pushed again in between.
       pipeline.hset(key, 'last_inference_ms', this.#lastMs.get(key) ?? Date.now());
     }
     this.#pending.clear();
@@ -112,7 +113,7 @@ export class ModelStatisticsWriter {
   }
 }
 
-/** Reads a version's totals; all zero where it has not run. */
+/** Reads a version's totals; all are zero when it has not run. */
 export async function readModelStatistics(
   redis: Redis,
   keys: Keys,

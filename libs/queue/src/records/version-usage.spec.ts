@@ -1,12 +1,15 @@
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { LANES } from '@sconce/contracts';
 import type { Tensor } from '@sconce/tensor';
 import { eventually, testRedis } from '@sconce/testing';
 import { InferenceProducer } from '../producers/inference-producer.ts';
 import type { InferenceRequest } from '../producers/inference-request.ts';
 import { JobRecords } from './job-records.ts';
 import { Keys } from '../redis/keys.ts';
-import { LaneConsumer, type RequestHandler } from '../consumers/lane-consumer.ts';
+import type { RequestHandler } from '../consumers/request-consumer.ts';
+import { WorkerConnections } from '../redis/worker-connections.ts';
+import { openRequestConsumer } from '../testing/open-consumer.ts';
 import { ModelStatisticsWriter } from './model-statistics.ts';
 import { queueConfigSchema, type QueueConfig } from '../queue-config.ts';
 import { UsageNotes } from './version-usage.ts';
@@ -38,9 +41,8 @@ function newSystem(over: Partial<QueueConfig> = {}): {
 }
 
 async function startConsumer(config: QueueConfig, handle: RequestHandler): Promise<void> {
-  const lane = { config, pool: 'default', concurrency: 8, handle, onError: () => undefined };
-  const consumers = [new LaneConsumer({ ...lane, lane: 'online' }), new LaneConsumer({ ...lane, lane: 'batch' })];
-  for (const consumer of consumers) {
+  for (const lane of LANES) {
+    const consumer = openRequestConsumer(config, { handle, lane });
     closers.push(() => consumer.close(5_000));
     await consumer.ready();
   }
@@ -171,8 +173,12 @@ describe('the last request', () => {
 
   it('is a worker’s answer, too', async () => {
     const { config, producer } = newSystem();
-    const writer = new ModelStatisticsWriter(config, { onError: () => undefined });
-    closers.push(() => writer.close());
+    const connections = new WorkerConnections(config, () => undefined);
+    const writer = new ModelStatisticsWriter(connections);
+    closers.push(async () => {
+      await writer.close();
+      await connections.close();
+    });
     const before = Date.now();
     writer.recordRequest({ model: 'm', version: '1', totalMs: 1 });
     await eventually(async () => {

@@ -1,4 +1,11 @@
-import { BatchWork, type BatchSpec, type ChunkJob, type DeliveredChunk, type QueueConfig } from '@sconce/queue';
+import {
+  BatchWork,
+  WorkerConnections,
+  type BatchSpec,
+  type ChunkJob,
+  type DeliveredChunk,
+  type QueueConfig,
+} from '@sconce/queue';
 import { MicroBatcher } from '@sconce/runtime';
 import { openBlobStore, type BlobStore, type StorageConfig } from '@sconce/storage';
 import { createLogger, type Telemetry } from '@sconce/telemetry';
@@ -21,6 +28,7 @@ export interface BatchWorkerOptions {
 /** All that one worker has for batches but its consumers: the test hands jobs over. Redis, the store and dataset threads are real. */
 export class BatchWorker {
   readonly runner = new PlusOneRunner();
+  readonly connections: WorkerConnections;
   readonly work: BatchWork;
   readonly store: BlobStore;
   readonly threads: DatasetThreads;
@@ -33,7 +41,8 @@ export class BatchWorker {
     const config = { queue, runtime: { threads: 2 } };
     const batcher = new MicroBatcher(this.runner, { maxWaiting: 1_000 });
     this.store = store;
-    this.work = new BatchWork(queue, () => undefined);
+    this.connections = new WorkerConnections(queue, () => undefined);
+    this.work = new BatchWork(this.connections);
     this.threads = new DatasetThreads({ storage, s3: {}, datasetRoots: [] }, 2);
     this.chunks = new ChunkProcessor(this.work, this.threads, models, batcher, telemetry, logger, config);
     const results = new BatchResults(this.work, this.threads, store, config);
@@ -54,6 +63,7 @@ export class BatchWorker {
     this.runner.release();
     await this.threads.close();
     await this.work.close();
+    await this.connections.close();
   }
 }
 

@@ -1,12 +1,14 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { eventually, testRedis } from '@sconce/testing';
-import { chunkMsLeft, rowsLeft } from './remaining-work.ts';
 import type { BatchRecord } from '../batches/batch-record.ts';
 import { Keys } from '../redis/keys.ts';
-import { PoolReporter, poolBacklog, type PoolBacklog } from './worker-reports.ts';
+import { readPoolBacklog, type PoolBacklog } from './pool-backlog.ts';
+import { msLeft, rowsLeft } from './remaining-work.ts';
+import { WorkerReporter } from './worker-reporter.ts';
 import { queueConfigSchema } from '../queue-config.ts';
 import { laneQueueName } from '../queue-names.ts';
 import { closeRedis, connectRedis } from '../redis/redis-connection.ts';
+import { WorkerConnections } from '../redis/worker-connections.ts';
 
 const { url, prefix } = testRedis();
 const config = queueConfigSchema.parse({ redisUrl: url, keyPrefix: prefix });
@@ -15,7 +17,7 @@ const fail = (error: Error): void => {
   throw error;
 };
 
-const redis = connectRedis(url, 'command', fail);
+const redis = connectRedis({ url, role: 'command', name: 'spec', onError: fail });
 afterAll(() => closeRedis(redis));
 
 function batch(given: Partial<BatchRecord>, pool = 'p'): BatchRecord {
@@ -36,47 +38,53 @@ function batch(given: Partial<BatchRecord>, pool = 'p'): BatchRecord {
   };
 }
 
-describe('what is left of a batch', () => {
+describe('the rest of a batch', () => {
   it.each([
-    ['all rows are known', { rowsTotal: 1_000, rowsPlanned: 300, rowsDone: 90, rowsFailed: 10 }, 900],
-    ['a text of which a tenth is read', { inputShare: 0.1, rowsPlanned: 300, rowsDone: 100 }, 2_900],
-    ['everything is planned', { inputEnded: true, rowsTotal: 1_000, rowsPlanned: 990, rowsDone: 900 }, 90],
-    ['a text not read yet', {}, undefined],
+    ['has as many rows as are known', { rowsTotal: 1_000, rowsPlanned: 300, rowsDone: 90, rowsFailed: 10 }, 900],
+    ['is estimated for a text of which a tenth is read', { inputShare: 0.1, rowsPlanned: 300, rowsDone: 100 }, 2_900],
+    [
+      'has the planned rows once everything is planned',
+      { inputEnded: true, rowsTotal: 1_000, rowsPlanned: 990, rowsDone: 900 },
+      90,
+    ],
+    ['is unknown for a text that is not read yet', {}, undefined],
   ])('%s', (_name, given, rows) => {
     expect(rowsLeft(batch(given))).toBe(rows);
   });
 
   it.each([
-    ['by the pace of its chunks', { rowsTotal: 100_000_000, rowsDone: 1_000, pace: 10 }, 9_999_900],
+    ['time by the pace of its chunks', { rowsTotal: 100_000_000, rowsDone: 1_000, pace: 10 }, 9_999_900],
     ['a second for a batch that is being validated', { status: 'validating' as const }, 1_000],
-    ['a second for each chunk, where none is timed', { rowsTotal: 1_000, chunksPlanned: 3 }, 3_000],
-    ['never nothing', { rowsTotal: 10, rowsDone: 9, pace: 10 }, 1_000],
+    ['a second for each chunk while none is timed', { rowsTotal: 1_000, chunksPlanned: 3 }, 3_000],
+    ['at least a second', { rowsTotal: 10, rowsDone: 9, pace: 10 }, 1_000],
   ])('takes: %s', (_name, given, ms) => {
-    expect(chunkMsLeft(batch(given))).toBeCloseTo(ms, 5);
+    expect(msLeft(batch(given))).toBeCloseTo(ms, 5);
   });
 });
 
-it('counts rows of batches that no chunk stands for yet, as work of one worker', async () => {
+it('counts rows of batches that are in no chunk yet, as work of one worker', async () => {
   const left = { rowsTotal: 60_000, pace: 1, chunksPlanned: 3, chunksDone: 0 };
   const unfinished = [batch(left), batch(left), batch(left, 'other')];
-  // Nobody has ever been there: a job counts for a second, a worker for two chunks at once.
+  // No worker has ever reported: a job counts for a second, a worker scores two chunks at once.
   await redis.lpush(`${keys.bullmq}:${laneQueueName('p', 'online')}:wait`, '1', '2', '3');
   await redis.zadd(`${keys.bullmq}:${laneQueueName('p', 'batch')}:prioritized`, 1, '1', 2, '2', 3, '3', 4, '4');
-  const backlog = await poolBacklog(redis, keys, { pool: 'p', unfinished });
+  const backlog = await readPoolBacklog(redis, keys, { pool: 'p', unfinished });
   expect(backlog).toMatchObject({ jobs: 7, workers: 0, worker_seconds: 60 + 3, seconds: 60 + 3 });
 
-  const workers = ['a', 'b'].map((id) => new PoolReporter(config, { pool: 'p', id, slots: 4 }, fail));
-  const read = (): Promise<PoolBacklog> => poolBacklog(redis, keys, { pool: 'p', unfinished });
+  const connections = ['a', 'b'].map(() => new WorkerConnections(config, fail));
+  const workers = connections.map((own, n) => new WorkerReporter(own, { pool: 'p', id: `worker-${n}`, slots: 4 }));
+  const read = (): Promise<PoolBacklog> => readPoolBacklog(redis, keys, { pool: 'p', unfinished });
   await eventually(async () => {
     expect(await read()).toMatchObject({ workers: 2, worker_seconds: 30 + 3, seconds: 16.5 });
   });
-  // Of those that have gone one says how fast the next will be: half a second a job.
+  // One report of the workers that have gone tells how fast the next will be: half a second a job.
   for (const worker of workers) {
     worker.record('online', 'taken');
     await new Promise((resolve) => setTimeout(resolve, 500));
     worker.record('online', 'ended');
   }
   await Promise.all(workers.map((worker) => worker.close()));
+  await Promise.all(connections.map((own) => own.close()));
   const later = await read();
   expect(later.workers).toBe(0);
   expect(later.worker_seconds).toBeGreaterThan(30 + 1.4);

@@ -1,0 +1,204 @@
+import { DelayedError, UnrecoverableError, WaitingError, Worker, type Job, type KeepJobs } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { SconceError, toSconceError } from '@sconce/errors';
+import { epochMs } from '@sconce/process/time';
+import { disconnectCopies, withCopies } from '../library-internals/index.ts';
+import { describeQueue, type QueueId } from '../queue-names.ts';
+import { MAX_DELIVERIES, QUEUE_OPTIONS } from '../queue-options.ts';
+import { bestEffort } from '../redis/redis-connection.ts';
+import type { WorkerConnections } from '../redis/worker-connections.ts';
+import { handBack, isOfNewerRelease, leaveToNewerRelease, type JobHolder } from './hand-back.ts';
+import { FinalJobError, isRetried, type JobConsumer } from './job-consumer.ts';
+import { waitForClose } from './wait-for-close.ts';
+
+/** What happened to a job: taken, done, to be delivered again after an error, or handed back (also to a newer release). */
+export type JobEvent = 'taken' | 'answered' | 'retried' | 'handed_back';
+
+export interface QueueConsumerOptions {
+  readonly queue: QueueId;
+  /** One for each name of jobs in this queue. */
+  readonly consumers: readonly JobConsumer[];
+  /** Jobs that may be active at once; default the queue's own. */
+  readonly concurrency?: number;
+  /** Whether another job should be taken while some are active. Asked whenever a job has started or ended. */
+  readonly hasRoom?: () => boolean;
+  /** Hands back the jobs that outlast the grace period of `close`. Else they stay locked until their locks expire. */
+  readonly handsBackLateJobs?: boolean;
+  readonly onJob?: (event: JobEvent, jobName: string) => void;
+}
+
+/**
+ * Takes the jobs of one BullMQ queue and gives each to the consumer of its name. Everything that holds for all jobs is here:
+ * the connection, the options, the contract check, jobs of a newer release, retries, the bound on deliveries, and closing.
+ *
+ * States: *consuming* (constructor) → *draining* (`close`: takes no more jobs, waits for the active ones) → *closed*.
+ */
+export class QueueConsumer {
+  readonly #options: QueueConsumerOptions;
+  readonly #consumers: ReadonlyMap<string, JobConsumer>;
+  readonly #onError: (error: Error) => void;
+  readonly #concurrency: number;
+  readonly #holder: JobHolder;
+  /** The connection on which the worker waits for jobs. */
+  readonly #blocking: readonly Redis[];
+  readonly #active = new Set<Job>();
+
+  constructor(connections: WorkerConnections, options: QueueConsumerOptions) {
+    const { patient: redis, keys, onError } = connections;
+    const { name, kind } = describeQueue(options.queue);
+    const { concurrency, lockDuration, stalledInterval, maxStalledCount, drainDelay, removeOnComplete, removeOnFail } =
+      QUEUE_OPTIONS[kind];
+    this.#options = options;
+    this.#consumers = new Map(options.consumers.map((consumer) => [consumer.jobName, consumer]));
+    this.#onError = onError;
+    this.#concurrency = options.concurrency ?? concurrency;
+    const scheduled = options.consumers.find(({ retryDelayMs }) => retryDelayMs !== undefined);
+    const { made: worker, copies } = withCopies(
+      redis,
+      () =>
+        new Worker(name, (job) => this.#take(job), {
+          connection: redis,
+          prefix: keys.bullmq,
+          concurrency: this.#concurrency,
+          lockDuration,
+          stalledInterval,
+          maxStalledCount,
+          drainDelay,
+          removeOnComplete: keepJobs(removeOnComplete),
+          removeOnFail: keepJobs(removeOnFail),
+          settings: { backoffStrategy: (failures) => scheduled?.retryDelayMs?.(failures) ?? 0 },
+        }),
+    );
+    worker.on('error', onError);
+    this.#holder = { redis, worker };
+    this.#blocking = copies;
+  }
+
+  /** Resolves when the consumer is connected and takes jobs. */
+  async ready(): Promise<void> {
+    await this.#holder.worker.waitUntilReady();
+  }
+
+  /** The largest delivery number among the active jobs of this model version; 0 when there is none. */
+  deliveriesOf({ model, version }: { readonly model: string; readonly version: string }): number {
+    const own = [...this.#active].filter(({ data }) => {
+      const job = (data ?? {}) as { readonly model?: unknown; readonly version?: unknown };
+      return job.model === model && job.version === version;
+    });
+    return Math.max(0, ...own.map((job) => job.attemptsStarted));
+  }
+
+  /**
+   * Takes no more jobs and waits for the active ones, at most `graceMs`. Returns whether all of them ended. A job that did
+   * not end goes to another worker: at once when `handsBackLateJobs`, else when its lock expires.
+   */
+  async close(graceMs: number): Promise<boolean> {
+    const { worker, redis } = this.#holder;
+    for (const consumer of this.#options.consumers) consumer.stop?.();
+    const activeJobs = (): number => this.#active.size;
+    if (activeJobs() > 0 || redis.status === 'ready') await waitForClose(worker, { graceMs, activeJobs });
+    else worker.close().catch(() => undefined);
+    if (this.#options.handsBackLateJobs === true && activeJobs() > 0 && redis.status === 'ready') {
+      await bestEffort(this.#forEachActive((job) => handBack(job, this.#holder)));
+    }
+    for (const connection of this.#blocking) connection.disconnect();
+    return activeJobs() === 0;
+  }
+
+  /** Returns every active job to the queue, because this process is about to end abnormally. Their deliveries stay counted. */
+  async requeueAll(): Promise<void> {
+    await this.#holder.worker.pause(true);
+    // The worker may be waiting for a job: the first job that is returned would come back to it.
+    await disconnectCopies(this.#blocking);
+    await this.#forEachActive((job) => job.moveToWait(job.token));
+  }
+
+  async #forEachActive(work: (job: Job) => Promise<unknown>): Promise<void> {
+    await Promise.all([...this.#active].map((job) => work(job).catch(this.#onError)));
+  }
+
+  async #take(job: Job): Promise<void> {
+    const { onJob } = this.#options;
+    this.#active.add(job);
+    onJob?.('taken', job.name);
+    try {
+      await this.#deliver(job);
+      onJob?.('answered', job.name);
+    } catch (error) {
+      const isHandedBack = error instanceof WaitingError || error instanceof DelayedError;
+      onJob?.(isHandedBack ? 'handed_back' : 'retried', job.name);
+      throw error;
+    } finally {
+      this.#active.delete(job);
+      this.#adjustConcurrency();
+    }
+  }
+
+  /** Has the job consumed. Throws the error that tells BullMQ what to do with the job, when it is not done. */
+  async #deliver(job: Job): Promise<void> {
+    const takenAtMs = epochMs();
+    if (isOfNewerRelease(job)) {
+      await leaveToNewerRelease(job, this.#holder);
+      throw new DelayedError();
+    }
+    const { consumer, data } = this.#check(job);
+    const delivery = job.attemptsStarted;
+    this.#adjustConcurrency();
+    try {
+      if (consumer.fail !== undefined && delivery > MAX_DELIVERIES) {
+        throw new SconceError(
+          'worker_lost',
+          `${MAX_DELIVERIES} workers died while they ran this; it is not run again.`,
+        );
+      }
+      await consumer.consume(data, {
+        addedAtMs: job.timestamp,
+        takenAtMs,
+        delivery,
+        failures: job.attemptsMade,
+        maxFailures: job.opts.attempts ?? 1,
+        started: this.#adjustSoon,
+      });
+    } catch (thrown) {
+      if (thrown instanceof FinalJobError) throw new UnrecoverableError(thrown.message);
+      const error = toSconceError(thrown);
+      if (error.code === 'shutting_down') {
+        await handBack(job, this.#holder);
+        throw new WaitingError();
+      }
+      if (consumer.fail === undefined || isRetried(error, delivery)) throw error;
+      await consumer.fail(data, error);
+    }
+  }
+
+  /** Finds the job's consumer and checks the job's data. A job that does not keep its contract fails at once. */
+  #check(job: Job): { readonly consumer: JobConsumer; readonly data: unknown } {
+    const consumer = this.#consumers.get(job.name);
+    const parsed = consumer?.schema.safeParse(job.data);
+    if (consumer !== undefined && parsed?.success === true) return { consumer, data: parsed.data };
+    const reason = parsed?.error?.message ?? `this worker has no consumer for jobs named "${job.name}"`;
+    const error = new UnrecoverableError(`Job ${job.id} does not keep the contract of its queue: ${reason}`);
+    // Reported here, because the producer of the job never reads its failure.
+    this.#onError(error);
+    throw error;
+  }
+
+  readonly #adjustSoon = (): void => {
+    setImmediate(() => {
+      this.#adjustConcurrency();
+    });
+  };
+
+  /** Takes no more jobs than keep the threads busy: another worker, which may be idle, cannot take what this one has taken. */
+  #adjustConcurrency(): void {
+    const { hasRoom } = this.#options;
+    if (hasRoom === undefined) return;
+    this.#holder.worker.concurrency = hasRoom() ? this.#concurrency : Math.max(1, this.#active.size);
+  }
+}
+
+function keepJobs(option: boolean | number | KeepJobs): KeepJobs {
+  if (typeof option === 'object') return option;
+  if (typeof option === 'number') return { count: option };
+  return { count: option ? 0 : -1 };
+}

@@ -1,0 +1,165 @@
+import type { Redis } from 'ioredis';
+import type { Lane, RequestTiming } from '@sconce/contracts';
+import { SconceError, toSconceError } from '@sconce/errors';
+import type { Tensor } from '@sconce/tensor';
+import { inferJobSchema, type InferJob, type Outcome, type QueuedRequest } from '../job-contracts.ts';
+import { dropPayload, readPayload } from '../messages/payload-store.ts';
+import { ReplyWriter } from '../messages/reply-channel.ts';
+import { JobRecords } from '../records/job-records.ts';
+import { onRedis } from '../redis/redis-connection.ts';
+import type { WorkerConnections } from '../redis/worker-connections.ts';
+import { isRetried, type Delivery, type JobConsumer } from './job-consumer.ts';
+
+/** Given-up requests that a worker remembers until their jobs are delivered to it. */
+const MAX_GIVEN_UP = 10_000;
+
+/** A request as a worker gets it. */
+export interface DeliveredRequest {
+  readonly model: string;
+  readonly version: string;
+  readonly lane: Lane;
+  readonly request: QueuedRequest;
+  readonly inputs: readonly Tensor[];
+  /** Epoch ms at which the job was taken from the queue. */
+  readonly takenAtMs: number;
+  /** 1 for the first delivery. */
+  readonly delivery: number;
+  /** Requests in the same job. */
+  readonly jobRequests: number;
+  /** Aborted when the request is cancelled or given up. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs one request. An error that it throws is the request's answer, or has it delivered again when the error's policy says so. */
+export type RequestHandler = (
+  delivered: DeliveredRequest,
+) => Promise<{ outputs: readonly Tensor[]; timing: RequestTiming }>;
+
+/**
+ * Consumes the jobs of one lane that hold requests: has each request handled, and answers it over the reply stream, in the
+ * job record, or both.
+ *
+ * A request is answered before its job is completed. When the worker dies in between, there is a second answer, which
+ * producers and records ignore.
+ */
+export class RequestConsumer implements JobConsumer<InferJob> {
+  readonly jobName = 'infer';
+  readonly schema = inferJobSchema;
+  readonly #lane: Lane;
+  readonly #handle: RequestHandler;
+  readonly #redis: Redis;
+  readonly #records: JobRecords;
+  readonly #replies: ReplyWriter;
+  /** Of the requests being handled. */
+  readonly #aborts = new Map<string, AbortController>();
+  /** Given-up requests that are not here yet, oldest first. */
+  readonly #givenUp = new Set<string>();
+
+  constructor(connections: WorkerConnections, options: { readonly lane: Lane; readonly handle: RequestHandler }) {
+    const { patient: redis, keys, config } = connections;
+    this.#lane = options.lane;
+    this.#handle = options.handle;
+    this.#redis = redis;
+    this.#records = new JobRecords({ redis, keys, resultTtlSeconds: config.resultTtlSeconds });
+    this.#replies = new ReplyWriter(redis);
+  }
+
+  /** Aborts a request that is being handled. */
+  cancel(requestId: string): void {
+    this.#aborts.get(requestId)?.abort();
+  }
+
+  /** The callers of these requests have gone: requests being handled are aborted, later ones are not run. */
+  giveUp(requestIds: readonly string[]): void {
+    for (const id of requestIds) {
+      const abort = this.#aborts.get(id);
+      if (abort === undefined) this.#givenUp.add(id);
+      else abort.abort();
+    }
+    for (const id of this.#givenUp) {
+      if (this.#givenUp.size <= MAX_GIVEN_UP) break;
+      this.#givenUp.delete(id);
+    }
+  }
+
+  async consume(job: InferJob, delivery: Delivery): Promise<void> {
+    let tensors: readonly Tensor[];
+    try {
+      tensors = await readPayload(this.#redis, job.payload);
+    } catch (error) {
+      await this.fail(job, toSconceError(error));
+      return;
+    }
+    // By then the requests have been handed to the batcher, when their model is known.
+    delivery.started();
+    let next = 0;
+    const retried: SconceError[] = [];
+    await onRedis('store the answers', () =>
+      Promise.all(
+        job.requests.map(async (request) => {
+          const inputs = tensors.slice(next, next + request.inputs);
+          next += request.inputs;
+          const error = await this.#run(job, request, inputs, delivery);
+          if (error !== undefined) retried.push(error);
+        }),
+      ),
+    );
+    // The queue delivers the job again. Requests in it that are answered already ignore their second answer.
+    if (retried[0] !== undefined) throw retried[0];
+    await dropPayload(this.#redis, job.payload);
+  }
+
+  /** Answers every request of the job with the error. */
+  async fail(job: InferJob, error: SconceError): Promise<void> {
+    const outcome: Outcome = { ok: false, error: error.toJSON() };
+    await Promise.all(job.requests.map((request) => this.#answer(job, request, outcome)));
+    await dropPayload(this.#redis, job.payload);
+  }
+
+  /** Handles and answers one request. Returns the error when the request has to be delivered again. */
+  async #run(
+    job: InferJob,
+    request: QueuedRequest,
+    inputs: readonly Tensor[],
+    { takenAtMs, delivery }: Delivery,
+  ): Promise<SconceError | undefined> {
+    if (this.#givenUp.delete(request.id)) return undefined;
+    const abort = new AbortController();
+    this.#aborts.set(request.id, abort);
+    if (request.durable) {
+      if (!(await this.#records.start(request.id))) {
+        this.#aborts.delete(request.id);
+        return undefined;
+      }
+    }
+    try {
+      if (request.deadlineMs !== undefined && Date.now() > request.deadlineMs) {
+        throw new SconceError('deadline_exceeded', 'The request waited in the queue past its timeout.');
+      }
+      const { outputs, timing } = await this.#handle({
+        model: job.model,
+        version: job.version,
+        lane: this.#lane,
+        request,
+        inputs,
+        signal: abort.signal,
+        jobRequests: job.requests.length,
+        takenAtMs,
+        delivery,
+      });
+      await this.#answer(job, request, { ok: true, outputs, timing });
+    } catch (thrown) {
+      const error = toSconceError(thrown);
+      if (isRetried(error, delivery)) return error;
+      await this.#answer(job, request, { ok: false, error: error.toJSON() });
+    } finally {
+      this.#aborts.delete(request.id);
+    }
+    return undefined;
+  }
+
+  async #answer(job: InferJob, request: QueuedRequest, outcome: Outcome): Promise<void> {
+    if (request.durable) await this.#records.finish(request.id, outcome);
+    if (job.replyTo !== undefined) await this.#replies.write(job.replyTo, { id: request.id, outcome });
+  }
+}

@@ -1,0 +1,46 @@
+import { Redis, type RedisOptions } from 'ioredis';
+
+/**
+ * A client that `disconnect` always ends: it emits `end` and rejects the commands that wait for Redis.
+ *
+ * ioredis does neither when `disconnect` is called between two attempts to reconnect: it only cancels the next attempt.
+ * BullMQ's `close` would then wait for ever. A copy ends together with the client that it was made from, because BullMQ
+ * does not end the copy that it blocks on while Redis has never been reachable.
+ */
+export class EndableRedis extends Redis {
+  readonly #copies: Redis[] = [];
+
+  /** Copies made so far, in order. */
+  get copies(): readonly Redis[] {
+    return this.#copies;
+  }
+
+  override disconnect(reconnect = false): void {
+    // No socket is open or being opened. ioredis ends properly from its status `wait`.
+    if (!reconnect && this.status === 'reconnecting') this.status = 'wait';
+    super.disconnect(reconnect);
+    if (!reconnect) for (const copy of this.#copies) copy.disconnect();
+  }
+
+  override duplicate(override: Partial<RedisOptions> = {}): Redis {
+    const copy = new EndableRedis({ ...this.options, ...override, replyMapping: 'legacy' });
+    this.#copies.push(copy);
+    return copy;
+  }
+}
+
+/** Runs `make`, and returns its result with the copies of `redis` that were made meanwhile: a Worker blocks on its copy. */
+export function withCopies<T>(redis: Redis, make: () => T): { readonly made: T; readonly copies: readonly Redis[] } {
+  const copiesOf = (): readonly Redis[] => (redis instanceof EndableRedis ? redis.copies : []);
+  const before = copiesOf().length;
+  const made = make();
+  return { made, copies: copiesOf().slice(before) };
+}
+
+/** Ends these connections; resolves when all have ended. */
+export async function disconnectCopies(copies: readonly Redis[]): Promise<void> {
+  const open = copies.filter(({ status }) => status !== 'end');
+  const ended = open.map((copy) => new Promise((resolve) => copy.once('end', resolve)));
+  for (const copy of open) copy.disconnect();
+  await Promise.all(ended);
+}
