@@ -2,10 +2,10 @@ import { SconceError } from '@sconce/errors';
 
 const MAX_KEY_LENGTH = 800;
 const MAX_SEGMENT_LENGTH = 200;
-// No leading dot: that rules out `.`, `..` and the store's own `.tmp` in one stroke.
+// No leading dot: this excludes `.`, `..` and the store's own `.tmp`.
 const SEGMENT = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/;
 
-/** Whether `name` may stand between the slashes of a key. */
+/** Whether `name` is allowed as a segment of a key. */
 export function isKeySegment(name: string): boolean {
   return name.length <= MAX_SEGMENT_LENGTH && SEGMENT.test(name);
 }
@@ -27,7 +27,7 @@ export function parseBlobKey(key: string): readonly string[] {
 }
 
 /**
- * Checks a prefix: empty, or a key followed by `/`, so that `models/a/` can never mean `models/ab`. Returns the segments.
+ * Checks a prefix: it is empty, or a key followed by `/`, so that `models/a/` never includes `models/ab`. Returns the segments.
  * @throws SconceError `invalid_request`.
  */
 export function parseBlobPrefix(prefix: string): readonly string[] {

@@ -6,9 +6,9 @@ import type { BlobStore } from './blob-store.ts';
 /** A fresh, empty store for one test. */
 export interface BlobStoreHarness {
   readonly store: BlobStore;
-  /** Names of what unfinished uploads have left behind: must be empty whenever nothing is in flight. */
+  /** Names of the remains of unfinished uploads. Must be empty when no upload is in flight. */
   leftovers(): Promise<readonly string[]>;
-  /** How long a body must be before its upload leaves a trace: what is shorter waits in memory. Default 1. */
+  /** Bytes of a body from which its upload is visible in `leftovers`; shorter bodies wait in memory. Default 1. */
   readonly traceBytes?: number;
   close(): Promise<void>;
 }
@@ -21,7 +21,7 @@ async function* failing(): AsyncGenerator<Uint8Array> {
 }
 const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex');
 
-/** What every BlobStore must do, whatever is behind it. */
+/** The tests that every BlobStore must pass. */
 export function describeBlobStore(name: string, open: () => Promise<BlobStoreHarness>): void {
   describe(`${name} as a BlobStore`, () => {
     let harness: BlobStoreHarness;
@@ -46,7 +46,7 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       expect(leftovers).toEqual([]);
     });
 
-    it('names a blob after its content, and stores it once', async () => {
+    it('names a blob after its content and stores it once', async () => {
       const stored = await store.putContent('a/', '.txt', bytes('hello'), MAX);
       const key = `a/${sha256(bytes('hello'))}.txt`;
       expect(stored).toEqual({ key, sizeBytes: 5, sha256: sha256(bytes('hello')) });
@@ -58,8 +58,8 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
     it.each([
       ['a body that is too large', 'payload_too_large', () => bytes('12345'), 'a/'],
       ['a body that fails', 'gone', () => Readable.from(failing()), 'a/'],
-      ['a prefix that is none', 'invalid_request', () => bytes('1'), 'a'],
-    ])('stores nothing by content of %s', async (_, code, body, prefix) => {
+      ['a prefix that is not valid', 'invalid_request', () => bytes('1'), 'a'],
+    ])('stores nothing for %s with putContent', async (_, code, body, prefix) => {
       await expect(store.putContent(prefix, '', body(), { maxBytes: 4 })).rejects.toSatisfy(
         (error: Error & { code?: string }) => error.code === code || error.message === code,
       );
@@ -78,7 +78,7 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
           yield bytes('lo');
         },
       ],
-    ])('stores %s and says size and sha256', async (_, body) => {
+    ])('stores %s and returns size and sha256', async (_, body) => {
       const made = body();
       const stored = await store.put('a/b/hello.txt', made, MAX);
       expect(stored).toEqual({ sizeBytes: 5, sha256: sha256(bytes('hello')) });
@@ -86,7 +86,7 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       expect(await store.stat('a/b/hello.txt')).toMatchObject({ key: 'a/b/hello.txt', sizeBytes: 5 });
     });
 
-    it('stores nothing at all as an empty blob, and replaces a blob whole', async () => {
+    it('stores an empty body as an empty blob, and replaces a blob as a whole', async () => {
       expect(await store.put('k', new Uint8Array(), MAX)).toEqual({ sizeBytes: 0, sha256: sha256(new Uint8Array()) });
       expect(await text('k')).toBe('');
       await store.put('k', bytes('a longer one'), MAX);
@@ -94,7 +94,7 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       expect(await text('k')).toBe('short');
     });
 
-    it('brings several megabytes back bit by bit the same', async () => {
+    it('returns several megabytes unchanged', async () => {
       const data = new Uint8Array(3_000_001).map((_, index) => (index * 31) % 251);
       const stored = await store.put('big', data, { maxBytes: data.length });
       expect(stored).toEqual({ sizeBytes: data.length, sha256: sha256(data) });
@@ -103,7 +103,7 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       expect(hash.digest('hex')).toBe(stored.sha256);
     });
 
-    it('answers undefined for what is missing, and deletes it without complaint', async () => {
+    it('returns undefined for a missing blob and deletes it without an error', async () => {
       await store.put('a/b', bytes('x'), MAX);
       for (const key of ['nothing', 'a', 'a/c', 'a/b/c']) {
         expect(await store.get(key, MAX)).toBeUndefined();
@@ -118,7 +118,7 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       expect(await text('a/b')).toBe('x');
     });
 
-    it('takes exactly maxBytes and refuses one more, before reading on', async () => {
+    it('accepts exactly maxBytes and refuses one byte more at once', async () => {
       await store.put('k', bytes('12345'), { maxBytes: 5 });
       let pulled = 0;
       const endless = async function* (): AsyncGenerator<Uint8Array> {
@@ -133,7 +133,7 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       await expect(store.get('k', { maxBytes: 4 })).rejects.toMatchObject({ code: 'payload_too_large' });
     });
 
-    it('keeps the old blob and nothing of the new one where the body fails midway, and throws what it threw', async () => {
+    it('keeps the old blob, stores nothing of the new one and throws its error when the body fails', async () => {
       await store.put('k', bytes('old'), MAX);
       const failure = new Error('client went away');
       const failing = async function* (): AsyncGenerator<Uint8Array> {
@@ -146,7 +146,7 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       expect(await keys('')).toEqual(['k']);
     });
 
-    it('is invisible until complete, and an abort ends even a body that hangs', async () => {
+    it('shows a blob only when it is complete, and an abort ends even a body that hangs', async () => {
       const abort = new AbortController();
       const started = Promise.withResolvers<void>();
       const hanging = async function* (): AsyncGenerator<Uint8Array> {
@@ -166,7 +166,7 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       await expect(store.put('k', bytes('x'), { ...MAX, signal: abort.signal })).rejects.toBe(reason);
     });
 
-    it('leaves a Readable to its owner and ends a generator, where an upload is refused', async () => {
+    it('does not destroy a Readable but ends a generator when an upload is refused', async () => {
       const readable = Readable.from([bytes('123'), bytes('456'), bytes('789')]);
       await expect(store.put('k', readable, { maxBytes: 4 })).rejects.toMatchObject({ code: 'payload_too_large' });
       expect(readable.destroyed).toBe(false);
@@ -184,10 +184,10 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       await ended.promise;
     });
 
-    it('lets exactly one of 20 parallel ifAbsent uploads win', async () => {
+    it('accepts exactly one of 20 parallel ifAbsent uploads', async () => {
       const bodies = Array.from({ length: 20 }, (_, index) => `body ${index}`);
       const gate = Promise.withResolvers<void>();
-      // All are past any early look at the key before the first may finish.
+      // All uploads have passed the early check of the key before the first may finish.
       let waiting = 0;
       const results = await Promise.all(
         bodies.map((body) =>
@@ -208,7 +208,7 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       expect(await store.put('race/k', bytes('late'), { ...MAX, ifAbsent: true })).toBe('exists');
     });
 
-    it('shows a reader one whole version under parallel overwrites', async () => {
+    it('gives a reader one whole version during parallel overwrites', async () => {
       await store.put('k', bytes('0'.repeat(5000)), MAX);
       const writers = Array.from({ length: 10 }, (_, index) => store.put('k', bytes(String(index).repeat(5000)), MAX));
       const readers = Array.from({ length: 20 }, () => text('k'));
@@ -216,7 +216,7 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       await Promise.all(writers);
     });
 
-    it('survives puts and deletes in the same place at the same time', async () => {
+    it('handles puts and deletes in the same folder at the same time', async () => {
       for (let round = 0; round < 10; round++) {
         await store.put('p/q/old', bytes('x'), MAX);
         await Promise.all([
@@ -230,7 +230,7 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       }
     });
 
-    it('reads at random, to the last byte and not past it, and what it opened stays as it was', async () => {
+    it('reads at random up to the last byte, and an open blob does not change', async () => {
       await store.put('k', bytes('0123456789'), MAX);
       const source = await store.open('k');
       if (source === undefined) throw new Error('missing');
@@ -268,7 +268,7 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       await expect(read(5, 6)).rejects.toMatchObject({ code: 'internal' });
     });
 
-    it('lists beneath a prefix in key order', async () => {
+    it('lists blobs below a prefix in key order', async () => {
       const all = ['a', 'b-1/x', 'b/1', 'b/10', 'b/2/x', 'b/2/y', 'b.d/x', 'b0', 'bb/1'].sort();
       for (const key of all.toReversed()) await store.put(key, bytes(key), MAX);
       expect(await keys('')).toEqual(all);
@@ -278,7 +278,7 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       for await (const { sizeBytes, key } of store.list('bb/')) expect(sizeBytes).toBe(key.length);
     });
 
-    it('deletes beneath a prefix and nothing beside it', async () => {
+    it('deletes all blobs below a prefix and no others', async () => {
       for (const key of ['m/a/1', 'm/a/2/x', 'm/ab/1', 'm/a.b']) await store.put(key, bytes('x'), MAX);
       await store.deletePrefix('m/a/');
       expect(await keys('')).toEqual(['m/a.b', 'm/ab/1']);
@@ -320,7 +320,7 @@ export function describeBlobStore(name: string, open: () => Promise<BlobStoreHar
       await expect(keys(`${key}/`)).rejects.toMatchObject(refusal);
     });
 
-    it('refuses a prefix without its slash, and to delete everything', async () => {
+    it('refuses a prefix without its slash, and an empty prefix for deletePrefix', async () => {
       await expect(keys('a')).rejects.toMatchObject({ code: 'invalid_request' });
       await expect(store.deletePrefix('a')).rejects.toMatchObject({ code: 'invalid_request' });
       await expect(store.deletePrefix('')).rejects.toMatchObject({ code: 'invalid_request' });

@@ -1,14 +1,14 @@
 import { Readable } from 'node:stream';
 
-/** What can be stored: bytes, or anything that yields them piece by piece (a Node Readable, a generator). */
+/** The content of a blob: bytes, or an iterable of bytes such as a Node Readable or a generator. */
 export type BlobBody = Uint8Array | AsyncIterable<Uint8Array>;
 
 const SLICE_BYTES = 256 * 1024;
 
 /**
- * The body piece by piece. Bytes come in slices, so that hashing a large buffer does not hold up the event loop.
- * Leaving early (or `signal`, even while the body hangs) ends a generator, but never destroys a Node Readable: its owner
- * may still want to answer on the same socket. Throws what the body throws, or the signal's reason.
+ * The body in pieces. A large buffer is sliced, so that hashing it does not block the event loop. If the caller stops early or `signal`
+ * aborts (even while the body hangs), a generator is ended, but a Node Readable is never destroyed: its owner may still have to answer on
+ * the same socket. Throws the error of the body or the signal's reason.
  */
 export async function* chunksOf(body: BlobBody, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
   signal?.throwIfAborted();
@@ -28,11 +28,11 @@ export async function* chunksOf(body: BlobBody, signal?: AbortSignal): AsyncGene
         ended = true;
         return;
       }
-      // A Readable with an encoding set yields text, whatever its type says.
+      // A Readable with an encoding yields text, although its type does not say so.
       yield typeof step.value === 'string' ? Buffer.from(step.value) : (step.value as Uint8Array);
     }
   } finally {
-    // Not awaited: the return of a generator that hangs in a pending `next` settles only when that does.
+    // Not awaited: `return` of a generator settles only after its pending `next`, which may hang.
     if (!ended && !(body instanceof Readable)) iterator.return?.().then(undefined, () => undefined);
   }
 }
@@ -42,7 +42,7 @@ async function nextOrAbort(iterator: AsyncIterator<unknown>, signal?: AbortSigna
   signal.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<unknown>>();
   const onAbort = (): void => reject(signal.reason);
-  // One listener per step: racing one long-lived promise would gather a reaction per chunk.
+  // One listener per step. A race with one long-lived promise would keep a reaction for each chunk.
   signal.addEventListener('abort', onAbort, { once: true });
   iterator.next().then(resolve, reject);
   try {

@@ -6,23 +6,23 @@ export interface ByteSource {
   readonly size: number;
   /**
    * Exactly `length` bytes from `offset`. The result may share memory with the source: do not write to it.
-   * @throws SconceError `internal` where the range leaves the source (check against `size` first), `storage_unavailable`
-   * where the bytes cannot be read.
+   * @throws SconceError `internal` if the range is not within the source (compare it with `size` first), `storage_unavailable` if the bytes
+   * cannot be read.
    */
   read(offset: number, length: number): Promise<Uint8Array>;
   /**
-   * As `read`, into memory of the caller's: whoever reads a whole file piece by piece leaves no garbage behind. Not every source can.
+   * Like `read`, but into memory of the caller, so that reading a whole file in pieces makes no garbage. Not every source supports it.
    */
   readInto?(offset: number, target: Uint8Array): Promise<void>;
 }
 
-/** Fills `target` from `offset`, without a copy where the source can. Throws as `read`. */
+/** Fills `target` from `offset`, without a copy if the source supports `readInto`. Throws the errors of `read`. */
 export async function readInto(source: ByteSource, offset: number, target: Uint8Array): Promise<void> {
   if (source.readInto !== undefined) await source.readInto(offset, target);
   else target.set(await source.read(offset, target.byteLength));
 }
 
-/** A ByteSource that holds something open; close it when done. Reads after that throw. */
+/** A ByteSource with an open file or connection. The caller closes it; later reads throw. */
 export interface OpenByteSource extends ByteSource, AsyncDisposable {
   /** Idempotent. */
   close(): Promise<void>;
@@ -34,7 +34,7 @@ export function checkRange(size: number, offset: number, length: number): void {
   if (whole && offset >= 0 && length >= 0 && offset + length <= size) return;
   throw new SconceError(
     'internal',
-    `read of ${length} bytes at offset ${offset} leaves a source of ${size} bytes: check the range before reading`,
+    `read of ${length} bytes at offset ${offset} is not within a source of ${size} bytes: check the range before reading`,
   );
 }
 

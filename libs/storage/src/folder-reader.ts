@@ -6,7 +6,7 @@ import { storageError } from './storage-error.ts';
 
 const STREAM_CHUNK_BYTES = 256 * 1024;
 
-/** Exactly `length` bytes at `offset`; a file that ends early was cut under us, since its length was known. */
+/** Exactly `length` bytes at `offset`. The length of the file is known, so a file that ends early was shortened by another program. */
 export async function readExactly(
   handle: FileHandle,
   key: string,
@@ -32,14 +32,14 @@ async function fillExactly(
       throw new SconceError(
         'storage_unavailable',
         `${key} ends at byte ${offset + done}, before byte ${offset + length}: ` +
-          'something else shortened it while it was read; only Sconce may write to its storage folder',
+          'another program shortened it while it was read; only Sconce may write to its storage folder',
       );
     }
     done += bytesRead;
   }
 }
 
-/** Random access to an open file; owns the handle. */
+/** Random access to an open file. It owns the handle. */
 export class FileByteSource implements OpenByteSource {
   readonly size: number;
   readonly #handle: FileHandle;
@@ -75,8 +75,8 @@ export class FileByteSource implements OpenByteSource {
 }
 
 /**
- * A range of an open source as a stream; owns the source and closes it at the end, on error and on destroy, even where
- * nobody ever reads (which is why this is no generator: one that never started has no `finally`).
+ * A range of an open source as a stream. The stream owns the source and closes it at the end, on an error and on `destroy`, even if it is
+ * never read. (A generator that never starts does not run its `finally`, so this is not a generator.)
  */
 export function streamOf(source: OpenByteSource, range: { offset: number; length: number }): Readable {
   let { offset } = range;

@@ -43,7 +43,7 @@ describe('FolderStore', () => {
   });
   afterEach(() => rm(base, { recursive: true, force: true }));
 
-  it('makes folders 0700 and files 0400, where the key says', async () => {
+  it('makes folders 0700 and files 0400 at the path of the key', async () => {
     await store.put('a/b', x, MAX);
     await store.put('a/c', x, { ...MAX, ifAbsent: true });
     const mode = async (path: string): Promise<number> => (await lstat(path)).mode & 0o777;
@@ -53,7 +53,7 @@ describe('FolderStore', () => {
     for (const file of ['a/b', 'a/c']) expect(await mode(join(root, file))).toBe(0o400);
   });
 
-  it('removes folders that empty, but never the root', async () => {
+  it('removes empty folders, but never the root', async () => {
     await store.put('a/b/c', x, MAX);
     await store.put('a/d/e', x, MAX);
     await store.delete('a/b/c');
@@ -62,7 +62,7 @@ describe('FolderStore', () => {
     expect(await readdir(root)).toEqual(['.tmp']);
   });
 
-  it('sweeps stale leftovers when opened, and no fresh ones', async () => {
+  it('removes stale remains of uploads when opened, and keeps fresh ones', async () => {
     const temp = join(root, '.tmp');
     await mkdir(join(temp, 'old-folder'));
     await writeFile(join(temp, 'old-folder', 'f'), 'x');
@@ -74,13 +74,13 @@ describe('FolderStore', () => {
     expect(await readdir(temp)).toEqual(['fresh']);
   });
 
-  it('makes its temporary folder anew where somebody removed it', async () => {
+  it('makes its temporary folder again after it was removed', async () => {
     await rm(join(root, '.tmp'), { recursive: true });
     await store.put('k', x, MAX);
     expect(await store.stat('k')).toBeDefined();
   });
 
-  it('follows no symbolic link, neither to read nor to write, delete or list', async () => {
+  it('does not follow symbolic links to read, write, delete or list', async () => {
     const outside = join(base, 'outside');
     await mkdir(outside);
     await writeFile(join(outside, 'secret'), 'secret');
@@ -101,14 +101,14 @@ describe('FolderStore', () => {
     expect(await readdir(join(root, '.tmp'))).toEqual([]);
   });
 
-  it('may itself stand behind a symbolic link', async () => {
+  it('accepts a root that is a symbolic link', async () => {
     await symlink(root, join(base, 'link'));
     const linked = await FolderStore.open({ root: join(base, 'link') });
     await linked.put('k', x, MAX);
     expect(await store.stat('k')).toBeDefined();
   });
 
-  it('skips what is no blob: foreign names, FIFOs', async () => {
+  it('ignores files that are not blobs: other names, FIFOs', async () => {
     await writeFile(join(root, 'lost+found'), 'x');
     execFileSync('mkfifo', [join(root, 'fifo')]);
     for await (const { key } of store.list('')) expect.unreachable(key);
@@ -116,7 +116,7 @@ describe('FolderStore', () => {
     expect(await store.localPath('fifo')).toBeUndefined();
   });
 
-  it('refuses one key as the prefix of another and says so', async () => {
+  it('refuses a key that is the prefix of another', async () => {
     await store.put('a', x, MAX);
     await store.put('b/c', x, MAX);
     const refusal = { code: 'invalid_request' };
@@ -126,7 +126,7 @@ describe('FolderStore', () => {
     expect(await readdir(join(root, '.tmp'))).toEqual([]);
   });
 
-  it('says storage_unavailable with the cause where the file system fails', async () => {
+  it('throws storage_unavailable with the cause when the file system fails', async () => {
     const file = join(base, 'file');
     await writeFile(file, '');
     await expect(FolderStore.open({ root: join(file, 'x') })).rejects.toMatchObject({
@@ -151,7 +151,7 @@ describe('FolderStore', () => {
     await chmod(join(root, 'm'), 0o700);
   });
 
-  it('says so where a file is cut short while it is read', async () => {
+  it('reports a file that is shortened while it is read', async () => {
     await store.put('k', Buffer.alloc(100), MAX);
     await using source = await store.open('k');
     const stream = await store.stream('k');
@@ -195,7 +195,7 @@ describe('storageError', () => {
 });
 
 describe('storageConfigSchema', () => {
-  it('has defaults and takes nothing unknown', () => {
+  it('has defaults and refuses unknown settings', () => {
     expect(storageConfigSchema.parse({ root: 'data' })).toEqual({ root: 'data', staleTempMs: 86_400_000 });
     expect(storageConfigSchema.safeParse({ root: '' }).success).toBe(false);
     expect(storageConfigSchema.safeParse({ root: 'data', rot: 1 }).success).toBe(false);

@@ -15,11 +15,12 @@ import { isMissing, storageError } from './storage-error.ts';
 import { TempFolder } from './temp-folder.ts';
 
 /**
- * A BlobStore in a folder: blob `a/b/c` is the file `<root>/a/b/c`. Folders are made 0700 and files 0400: a blob is only
- * ever replaced by another file, so that what is mapped never changes. Folders that empty are removed. Any number of processes may share the root, on any file system with hard links (NFS included).
+ * A BlobStore in a folder: blob `a/b/c` is the file `<root>/a/b/c`. Folders have the mode 0700 and files 0400. A blob is replaced only by
+ * another file, so that a mapped file never changes. Empty folders are removed. Any number of processes may share the root, on any file
+ * system with hard links (NFS included).
  *
- * Symbolic links beneath the root are never followed: reading or writing through one is refused with
- * `storage_unavailable`, listing skips them. The root itself may be a link.
+ * Symbolic links below the root are not followed: reading or writing through one is refused with `storage_unavailable`, and listings skip
+ * them. The root itself may be a link.
  */
 export class FolderStore implements BlobStore {
   readonly #root: string;
@@ -30,11 +31,11 @@ export class FolderStore implements BlobStore {
     this.#temp = temp;
   }
 
-  /** Makes the folder where it is missing and removes stale unfinished uploads. @throws SconceError `storage_unavailable`. */
+  /** Makes the folder if it is missing and removes stale unfinished uploads. @throws SconceError `storage_unavailable`. */
   static async open(config: StorageConfigInput): Promise<FolderStore> {
     const { root, staleTempMs } = storageConfigSchema.parse(config);
     if (isS3Url(root)) {
-      throw new SconceError('internal', `${root} is a bucket and no folder: open it with openBlobStore`);
+      throw new SconceError('internal', `${root} is a bucket, not a folder: open it with openBlobStore`);
     }
     try {
       await mkdir(root, { recursive: true, mode: 0o700 });
@@ -52,7 +53,7 @@ export class FolderStore implements BlobStore {
   async put(key: string, body: BlobBody, options: PutOptions): Promise<StoredBlob | 'exists'> {
     const segments = parseBlobKey(key);
     const ifAbsent = options.ifAbsent === true;
-    // Only a courtesy to the caller, who is spared a long upload; `publish` decides.
+    // This check only saves the caller a long upload; `publish` decides.
     if (ifAbsent && (await this.stat(key)) !== undefined) return 'exists';
     const { path, ...stored } = await writeTemp(this.#temp, key, body, options);
     try {
@@ -61,7 +62,7 @@ export class FolderStore implements BlobStore {
     } catch (error) {
       throw storageError(error, `storing ${key} failed`);
     } finally {
-      await unlink(path).catch(() => undefined); // Gone already after a rename.
+      await unlink(path).catch(() => undefined); // A rename has removed it already.
     }
   }
 
@@ -72,7 +73,7 @@ export class FolderStore implements BlobStore {
     options: Omit<PutOptions, 'ifAbsent'>,
   ): Promise<StoredBlob & { readonly key: string }> {
     parseBlobPrefix(prefix);
-    const { path, ...stored } = await writeTemp(this.#temp, `a blob beneath ${prefix}`, body, options);
+    const { path, ...stored } = await writeTemp(this.#temp, `a blob below ${prefix}`, body, options);
     const key = `${prefix}${stored.sha256}${suffix}`;
     try {
       await publish({ root: this.#root, segments: parseBlobKey(key), tempPath: path, ifAbsent: true });
@@ -90,7 +91,7 @@ export class FolderStore implements BlobStore {
     if (source.size > options.maxBytes) {
       throw new SconceError(
         'payload_too_large',
-        `${key} has ${source.size} bytes, more than the ${options.maxBytes} allowed here`,
+        `${key} has ${source.size} bytes, more than the ${options.maxBytes} bytes allowed here`,
       );
     }
     return await source.read(0, source.size);
@@ -100,7 +101,7 @@ export class FolderStore implements BlobStore {
     const path = await this.#locate(key);
     if (path === undefined) return undefined;
     try {
-      // NONBLOCK: opening a FIFO somebody left here must not hang.
+      // NONBLOCK: opening a FIFO must not hang.
       const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
       try {
         const stat = await handle.stat();
@@ -152,7 +153,7 @@ export class FolderStore implements BlobStore {
     await this.#prune(dirname(path));
   }
 
-  /** The folder leaves in one rename, so the blobs vanish together; removing its files comes after. */
+  /** Moves the folder away in one rename, so that all blobs disappear together, and then removes its files. */
   async deletePrefix(prefix: string): Promise<void> {
     const segments = parseBlobPrefix(prefix);
     if (segments.length === 0) {
@@ -167,7 +168,7 @@ export class FolderStore implements BlobStore {
       if (!(await moveAside(path, aside))) return;
       await rm(aside, { recursive: true, force: true });
     } catch (error) {
-      throw storageError(error, `deleting everything beneath ${prefix} failed`);
+      throw storageError(error, `deleting all blobs below ${prefix} failed`);
     }
     await this.#prune(dirname(path));
   }
@@ -182,7 +183,7 @@ export class FolderStore implements BlobStore {
     return this.#locateSegments(parseBlobKey(key), key);
   }
 
-  /** The path of what exists under that name, or undefined. */
+  /** The path of an existing file or folder; undefined if there is none. */
   async #locateSegments(segments: readonly string[], name: string): Promise<string | undefined> {
     const path = join(this.#root, ...segments);
     let real: string;
@@ -195,7 +196,7 @@ export class FolderStore implements BlobStore {
     if (real === path) return path;
     throw new SconceError(
       'storage_unavailable',
-      `${name} passes through a symbolic link: links beneath the storage folder are not followed; replace it by what it points to`,
+      `${name} passes through a symbolic link: links below the storage folder are not followed; replace the link by its target`,
     );
   }
 
@@ -215,7 +216,7 @@ export class FolderStore implements BlobStore {
       const entries = await readdir(folder, { withFileTypes: true });
       names = entries
         .filter((entry) => isKeySegment(entry.name) && (entry.isFile() || entry.isDirectory()))
-        // With its slash a folder sorts where its keys do: `a-b` < `a/b` < `a0`.
+        // With its slash a folder sorts like its keys: `a-b` < `a/b` < `a0`.
         .map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
         .sort();
     } catch (error) {
@@ -232,7 +233,7 @@ export class FolderStore implements BlobStore {
     }
   }
 
-  /** Removes folders that are empty, upwards. A writer whose folder goes meanwhile makes it anew (`publish`). */
+  /** Removes empty folders, upwards. A writer whose folder was removed makes it again (`publish`). */
   async #prune(folder: string): Promise<void> {
     for (let path = folder; path !== this.#root; path = dirname(path)) {
       try {

@@ -10,8 +10,8 @@ import type { TempFolder } from './temp-folder.ts';
 const MAX_PUBLISH_ATTEMPTS = 8;
 
 /**
- * Streams a body into a temporary file, on disk when this returns. On any failure the file is gone again.
- * @throws what the body throws; SconceError `payload_too_large`, `storage_unavailable`.
+ * Streams a body into a temporary file and syncs it to disk. After a failure the file is removed.
+ * @throws the error of the body; SconceError `payload_too_large`, `storage_unavailable`.
  */
 export async function writeTemp(
   temp: TempFolder,
@@ -63,8 +63,8 @@ async function writeAll(handle: FileHandle, key: string, chunk: Uint8Array): Pro
 }
 
 /**
- * Gives a finished temporary file its final name, atomically. With `ifAbsent` false is returned where the name is taken;
- * the temporary file is then still there, as it is after a success by link.
+ * Gives a finished temporary file its final name, atomically. With `ifAbsent` it returns false if the name is taken. The temporary name
+ * still exists after every call with `ifAbsent`.
  */
 export async function publish(target: {
   readonly root: string;
@@ -89,13 +89,13 @@ export async function publish(target: {
     } catch (error) {
       const code = systemCode(error);
       if (code === 'EISDIR' || code === 'ENOTEMPTY') await refuseFolder(path, target.segments);
-      // A folder that was just made can be removed by whoever deletes the last blob beside it: make it again.
+      // A process that deletes the last blob of a folder removes the folder, even if it was made just now: make it again.
       if (!isMissing(error) || attempt === MAX_PUBLISH_ATTEMPTS) throw error;
     }
   }
 }
 
-/** Renames a folder; false where there is none. */
+/** Renames a folder; false if there is none. */
 export async function moveAside(path: string, aside: string): Promise<boolean> {
   try {
     if (!(await lstat(path)).isDirectory()) return false;
@@ -113,7 +113,7 @@ async function linkNew(from: string, to: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (systemCode(error) === 'EEXIST') {
-      // NFS may repeat a link that succeeded and report the second try; a second name of the file is the truth.
+      // NFS may repeat a successful link and report the second try. The file has a second name if the first try succeeded.
       return (await lstat(from)).nlink > 1;
     }
     throw error;
@@ -125,7 +125,7 @@ async function makeFolders(root: string, segments: readonly string[]): Promise<v
   for (const segment of segments.slice(0, -1)) {
     path = join(path, segment);
     await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
-      // ENOENT: a parent was pruned meanwhile; the rename will say so and we come again.
+      // ENOENT: a parent was removed meanwhile. The rename then fails and the caller tries again.
       if (systemCode(error) !== 'EEXIST' && !isMissing(error)) throw error;
     });
     const stat = await lstat(path).catch(() => undefined);
@@ -134,23 +134,20 @@ async function makeFolders(root: string, segments: readonly string[]): Promise<v
     if (stat.isSymbolicLink()) {
       throw new SconceError(
         'storage_unavailable',
-        `${key} passes through the symbolic link ${segment}: links beneath the storage folder are not followed`,
+        `${key} passes through the symbolic link ${segment}: links below the storage folder are not followed`,
       );
     }
-    throw new SconceError('invalid_request', `${key} cannot be stored: ${segment} on its way is itself a blob`);
+    throw new SconceError('invalid_request', `${key} cannot be stored: ${segment} in its path is a blob`);
   }
 }
 
 async function refuseFolder(path: string, segments: readonly string[]): Promise<void> {
   const stat = await lstat(path).catch(() => undefined);
   if (stat?.isDirectory() !== true) return;
-  throw new SconceError(
-    'invalid_request',
-    `${segments.join('/')} cannot be stored: other blobs have it as their prefix`,
-  );
+  throw new SconceError('invalid_request', `${segments.join('/')} cannot be stored: it is the prefix of other blobs`);
 }
 
-/** Makes the new name survive a power cut. Best effort: the blob is complete and visible, and some file systems refuse. */
+/** Makes the new name survive a power cut. Failures are ignored: the blob is complete and visible, and some file systems refuse this. */
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, 'r').catch(() => undefined);
   await handle?.sync().catch(() => undefined);

@@ -4,7 +4,7 @@ import { isS3Url } from './s3-url.ts';
 import type { StorageConfigInput } from './storage.config.ts';
 
 /**
- * Opens the store a configuration names: a folder, or a bucket where `root` is `s3://…`. Only then the AWS SDK is loaded.
+ * Opens the configured store: a bucket if `root` is `s3://…`, else a folder. The AWS SDK is loaded only for a bucket.
  * @throws SconceError `storage_unavailable`.
  */
 export async function openBlobStore(config: StorageConfigInput): Promise<BlobStore> {

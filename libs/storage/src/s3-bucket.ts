@@ -6,39 +6,39 @@ import type { S3Place } from './s3-url.ts';
 
 const BUCKET_SEEN_MS = 30_000;
 const DELETE_BATCH = 1_000;
-/** User metadata of what `s3-upload.ts` writes: by it an upload knows its own blob again. */
+/** Metadata key of the objects that `s3-upload.ts` writes. With it an upload recognises its own object. */
 const UPLOAD_MARK = 'sconce-upload';
 
 /** One version of an object. */
 export interface S3Object {
   readonly sizeBytes: number;
-  /** With its quotes, as If-Match wants it. */
+  /** With its quotes, as If-Match needs it. */
   readonly etag: string;
   readonly modifiedAtMs: number;
   readonly uploadMark: string | undefined;
 }
 
-/** What a listing says; `key` is without the store's prefix and need not follow the rules of keys. */
+/** One object of a listing. `key` lacks the store's prefix and may break the rules of keys. */
 export interface S3Listed {
   readonly key: string;
   readonly sizeBytes: number;
   readonly modifiedAtMs: number;
 }
 
-/** Which bytes of which version `get` answers with. */
+/** Which bytes of which version `get` returns. */
 export interface S3GetOptions {
   readonly range?: { readonly offset: number; readonly length: number };
-  /** Answer with this version or fail. */
+  /** Return this version or fail. */
   readonly etag?: string;
   readonly signal?: AbortSignal;
 }
 
 /**
- * The S3 calls of the store, on keys beneath the prefix. What the SDK throws becomes SconceError `storage_unavailable`;
- * a missing object is `undefined`.
+ * The S3 calls of the store, for keys below the prefix. Errors of the SDK become SconceError `storage_unavailable`; a missing object gives
+ * `undefined`.
  */
 export class S3Bucket {
-  /** For the calls of uploads, which know what their errors mean. */
+  /** The SDK, for uploads, which handle its errors themselves. */
   readonly s3: S3;
   readonly place: S3Place;
   #bucketSeenAtMs = -Infinity;
@@ -48,12 +48,12 @@ export class S3Bucket {
     this.place = place;
   }
 
-  /** Bucket and name of an object, as the SDK wants them. */
+  /** Bucket and name of an object, in the form of the SDK. */
   address(key: string): { readonly Bucket: string; readonly Key: string } {
     return { Bucket: this.place.bucket, Key: this.place.prefix + key };
   }
 
-  /** The metadata that marks an object as the work of one upload. */
+  /** The metadata that marks an object with the upload that wrote it. */
   marked(uploadMark: string): Record<string, string> {
     return { [UPLOAD_MARK]: uploadMark };
   }
@@ -71,8 +71,8 @@ export class S3Bucket {
   }
 
   /**
-   * The object's bytes as they arrive: consume or destroy them. `'outside'` where the range begins at or past its end (an
-   * empty object has none).
+   * The object's bytes as a stream, which the caller reads to the end or destroys. `'outside'` if the range begins at or after the end of
+   * the object, which is every range of an empty object.
    */
   async get(
     key: string,
@@ -84,10 +84,10 @@ export class S3Bucket {
       const found = await this.s3.getObject(
         {
           ...this.address(key),
-          ...(range === undefined ? {} : { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` }),
-          ...(etag === undefined ? {} : { IfMatch: etag }),
+          Range: range && `bytes=${range.offset}-${range.offset + range.length - 1}`,
+          IfMatch: etag,
         },
-        signal === undefined ? {} : { abortSignal: signal },
+        { abortSignal: signal },
       );
       const body = bodyOf(found, key);
       try {
@@ -106,7 +106,7 @@ export class S3Bucket {
     }
   }
 
-  /** Every object beneath `prefix` in key order, the store's own and others'. */
+  /** All objects below `prefix` in key order, including objects that the store did not write. */
   async *list(prefix: string): AsyncGenerator<S3Listed, void, undefined> {
     for await (const page of this.#pages(prefix)) yield* page;
   }
@@ -117,9 +117,9 @@ export class S3Bucket {
     });
   }
 
-  /** Deletes every object beneath `prefix`, page by page. */
+  /** Deletes all objects below `prefix`, page by page. */
   async deleteAll(prefix: string): Promise<void> {
-    const what = `deleting everything beneath ${prefix} failed`;
+    const what = `deleting all blobs below ${prefix} failed`;
     let batch: string[] = [];
     for await (const { key } of this.list(prefix)) {
       batch.push(key);
@@ -130,7 +130,7 @@ export class S3Bucket {
     if (batch.length > 0) await this.#deleteBatch(batch, what);
   }
 
-  /** Ends uploads beneath the prefix that began before `beforeMs`. Best effort: not every server can, nor every policy. */
+  /** Ends uploads below the prefix that began before `beforeMs`. Failures are ignored: not every server supports it, and a policy may forbid it. */
   async abortStale(beforeMs: number): Promise<void> {
     const { bucket: Bucket, prefix: Prefix } = this.place;
     try {
@@ -180,7 +180,7 @@ export class S3Bucket {
     throw s3Error(Object.assign(cause, { code: cause.name }), `${what} (${errors.length} of ${keys.length} left)`);
   }
 
-  /** A 404 to HEAD names no reason: the object may be missing or the whole bucket. Asked once in a while. */
+  /** A 404 to HEAD has no reason: the object or the whole bucket may be missing. This checks the bucket, at most once in 30 s. */
   async #requireBucket(what: string): Promise<void> {
     if (performance.now() - this.#bucketSeenAtMs < BUCKET_SEEN_MS) return;
     try {
@@ -193,14 +193,14 @@ export class S3Bucket {
   }
 }
 
-/** The error of a read pinned to a version that is no more. */
+/** The error of a read whose version of the object does not exist any more. */
 export function changed(key: string, how: 'replaced by another upload' | 'deleted' | 'cut short'): SconceError {
   return new SconceError('storage_unavailable', `${key} was ${how} while it was read: read it again from the start`, {
     details: { s3_error: 'PreconditionFailed' },
   });
 }
 
-/** Whether an error says so. */
+/** Whether an error is one of `changed`. */
 export function isChanged(thrown: unknown): boolean {
   return thrown instanceof SconceError && thrown.details['s3_error'] === 'PreconditionFailed';
 }
@@ -217,13 +217,13 @@ function described(
   throw new SconceError(
     'storage_unavailable',
     `the server did not say the ${found.ETag === undefined ? 'ETag' : 'length'} of ${key}: ` +
-      'it, or a proxy before it, does not follow the S3 protocol; Sconce needs ETag, Content-Length and ranges',
+      'the server, or a proxy in front of it, does not follow the S3 protocol; Sconce needs ETag, Content-Length and ranges',
   );
 }
 
 function bodyOf(found: GetObjectCommandOutput, key: string): Readable {
   if (found.Body instanceof Readable) return found.Body;
-  throw new SconceError('internal', `the body of ${key} is no Node stream: the SDK's request handler changed`);
+  throw new SconceError('internal', `the body of ${key} is not a Node stream: the SDK's request handler has changed`);
 }
 
 function totalOf(contentRange: string | undefined): number | undefined {

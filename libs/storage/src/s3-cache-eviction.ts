@@ -3,16 +3,16 @@ import { join } from 'node:path';
 
 interface CachedFile {
   readonly folder: string;
-  /** The link named after the version; the plain name comes after its second dot. */
+  /** Name of the link that is named after the version. The plain name follows its second dot. */
   readonly entry: string;
   readonly sizeBytes: number;
   readonly usedAtMs: number;
 }
 
 /**
- * Removes copies from the cache `root` until the rest has at most `maxBytes`: folder by folder, the one used longest
- * ago first, since what lies together is used together; no file used after `usedBeforeMs`. Entries that another process
- * removes first are fine, and what cannot be removed is left.
+ * Removes copies from the cache `root` until the rest has at most `maxBytes`. It goes folder by folder, because the files of a folder are
+ * used together, and takes the least recently used folder first. Files that were used after `usedBeforeMs` stay. Another process may remove
+ * entries at the same time; entries that cannot be removed stay.
  */
 export async function evictOldest(
   root: string,
@@ -29,14 +29,14 @@ export async function evictOldest(
     for (const file of members) {
       if (file.usedAtMs < limits.usedBeforeMs && (await evict(file, limits.usedBeforeMs))) bytes -= file.sizeBytes;
     }
-    await rmdir(folder).catch(() => undefined); // Not empty: something in it was used lately.
+    await rmdir(folder).catch(() => undefined); // Fails if a recently used file is still in it.
   }
 }
 
 async function cachedFiles(root: string): Promise<CachedFile[]> {
   const files: CachedFile[] = [];
   for (const name of await readdir(root).catch(() => [])) {
-    if (name.startsWith('.')) continue; // What is on its way.
+    if (name.startsWith('.')) continue; // Unfinished copies.
     const folder = join(root, name);
     for (const entry of await readdir(folder).catch(() => [])) {
       if (!entry.startsWith('.')) continue;
@@ -52,7 +52,7 @@ async function evict({ folder, entry }: CachedFile, usedBeforeMs: number): Promi
   const path = join(folder, entry.slice(entry.indexOf('.', 1) + 1));
   try {
     const [stat, named] = await Promise.all([lstat(version), lstat(path).catch(() => undefined)]);
-    // Another process may have used it since we looked.
+    // Another process may have used it meanwhile.
     if (stat.mtimeMs >= usedBeforeMs) return false;
     await unlink(version);
     if (named?.ino === stat.ino) await unlink(path).catch(() => undefined);

@@ -36,14 +36,14 @@ describe('S3Store.localPath', () => {
   const exists = (path: string): Promise<boolean> => stat(path).then(Boolean, () => false);
   const downloads = (): number =>
     proxy.requests.filter((line) => line.startsWith('GET') && line.includes('Get')).length;
-  /** As if the file had last been used so long ago. */
+  /** Sets the last use of the file to this time ago. */
   const age = async (path: string, seconds: number): Promise<void> => {
     const then = new Date(Date.now() - seconds * 1000);
     await utimes(path, then, then);
   };
   const put = (key: string, sizeBytes: number): Promise<unknown> => store.put(key, Buffer.alloc(sizeBytes, key), MAX);
 
-  it('copies a blob once, read-only, under its own name, beside the others of its prefix', async () => {
+  it('copies a blob once, read-only, under its own name, into the folder of its prefix', async () => {
     await put('m/model.onnx', 100);
     await put('m/weights.bin', 100);
     await put('n/model.onnx', 100);
@@ -60,14 +60,14 @@ describe('S3Store.localPath', () => {
     expect(downloads()).toBe(3);
   });
 
-  it('shares one download between callers at the same time', async () => {
+  it('shares one download between concurrent callers', async () => {
     await put('m/k', 100);
     const paths = await Promise.all(Array.from({ length: 20 }, () => local('m/k')));
     expect(new Set(paths).size).toBe(1);
     expect(downloads()).toBe(1);
   });
 
-  it('copies a large blob in ranges, bit by bit the same', { timeout: 60_000 }, async () => {
+  it('copies a large blob in ranges without a change', { timeout: 60_000 }, async () => {
     const size = 70 * MIB + 3;
     const data = Buffer.alloc(size, 'some text that does not repeat at a power of two ');
     await store.put('m/large', data, MAX);
@@ -75,7 +75,7 @@ describe('S3Store.localPath', () => {
     expect(downloads()).toBe(3);
   });
 
-  it('replaces the copy of a blob that was replaced; who has the old one open keeps it', async () => {
+  it('replaces the copy of a replaced blob, and an open old copy keeps its bytes', async () => {
     await put('m/k', 100);
     const path = await local('m/k');
     await link(path, join(config.cacheFolder, 'held'));
@@ -88,7 +88,7 @@ describe('S3Store.localPath', () => {
     expect(await store.localPath('m/k')).toBeUndefined();
   });
 
-  it('starts anew where the blob is replaced during the download', async () => {
+  it('starts again when the blob is replaced during the download', async () => {
     await put('m/k', 100);
     let replaced = 0;
     proxy.decide((line) => {
@@ -99,31 +99,31 @@ describe('S3Store.localPath', () => {
     expect(replaced).toBe(3);
   });
 
-  it('evicts the folder used longest ago where the bound is passed, and nothing used in the last minute', async () => {
+  it('evicts the least recently used folder above the bound, and nothing used in the last minute', async () => {
     for (const key of ['a/1', 'a/2', 'b/1', 'c/1', 'd/1']) await put(key, 300);
     const [a1, a2, b1] = [await local('a/1'), await local('a/2'), await local('b/1')];
     const all = async (...paths: string[]): Promise<boolean[]> => Promise.all(paths.map(exists));
     for (const path of [a1, a2]) await age(path, 3_000);
     await age(b1, 2_000);
-    // Used again: now `a` is the folder used last.
+    // Used again, so `a` is now the most recently used folder.
     await local('a/1');
     const c1 = await local('c/1');
     expect(await all(a1, a2, b1, c1)).toEqual([true, true, false, true]);
     await age(a1, 1_000);
     const d1 = await local('d/1');
-    // Both files of `a` were old, and it went as a whole.
+    // Both files of `a` were old, so the whole folder was evicted.
     expect(await all(a1, a2, c1, d1)).toEqual([false, false, true, true]);
-    // All in use: the bound gives way.
+    // All are in use, so the bound is exceeded.
     for (const key of ['a/1', 'a/2', 'b/1']) await local(key);
     expect(await all(a1, a2, b1, c1, d1)).toEqual([true, true, true, true, true]);
   });
 
-  it('gives a blob that alone passes the bound', async () => {
+  it('copies a blob that is larger than the bound', async () => {
     await put('m/k', 5_000);
     expect((await stat(await local('m/k'))).size).toBe(5_000);
   });
 
-  it('keeps copies in a private folder of its own by default, and takes no foreign one', async () => {
+  it('uses a private folder by default and refuses a folder of another user', async () => {
     const before = process.env['TMPDIR'];
     process.env['TMPDIR'] = server.folder;
     try {
@@ -141,7 +141,7 @@ describe('S3Store.localPath', () => {
     }
   });
 
-  it('leaves nothing where a download fails, and says why', async () => {
+  it('removes the unfinished copy when a download fails, and reports the reason', async () => {
     await put('m/k', 100);
     proxy.decide((line) => (line.includes('GetObject') ? { status: 403, code: 'AccessDenied' } : 'pass'));
     await expect(store.localPath('m/k')).rejects.toMatchObject({

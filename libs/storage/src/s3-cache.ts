@@ -9,41 +9,41 @@ import type { TempFolder } from './temp-folder.ts';
 
 const RANGE_BYTES = 32 * 1024 ** 2;
 const PARALLEL_RANGES = 4;
-/** What was handed out so recently is not evicted: the caller is about to open it. */
+/** A file is not evicted for this time after its path was returned: the caller is about to open it. */
 const GRACE_MS = 60_000;
 
-/** Where copies live and what they may take. */
+/** The place of the copies and their limit. */
 export interface S3CacheOptions {
-  /** Exists already. */
+  /** Must exist. */
   readonly folder: string;
-  /** In the same folder: copies that are not complete. */
+  /** In the same folder, for copies that are not complete. */
   readonly temp: TempFolder;
   readonly maxBytes: number;
-  /** Names the store, so that several may share the folder. */
+  /** Name of the store, so that several stores may share the folder. */
   readonly store: string;
 }
 
 /**
- * Local copies of objects, whole and read-only. Blobs of one prefix (`models/a/`) lie in one folder under their own names,
- * so that a file that names its neighbour finds it. Beside each copy lies a second link to it, named after the version
- * (ETag): by it the copy is found and known to be current. A blob that was replaced replaces its copy.
+ * Whole, read-only copies of objects on this machine. Blobs of one prefix (`models/a/`) lie in one folder under their own names, so that a
+ * file that refers to another file of the prefix finds it. Each copy has a second link that is named after the version (ETag). The cache
+ * finds the copy by this link, and the link shows that the copy is current. When a blob was replaced, the next call replaces its copy.
  *
- * Bound: before and after a download, folders not used longest are emptied until the rest, with what is on its way, fits;
- * what was handed out in the last minute stays, so the bound can be exceeded by that much. A file that is open or
- * mapped keeps its bytes when it is evicted. Processes may share the folder.
+ * Bound: before and after a download, the least recently used folders are emptied until the copies and running downloads fit. Files
+ * whose path was returned in the last minute stay, so the bound can be exceeded by their size. An open or mapped file keeps its bytes when
+ * it is evicted. Processes may share the folder.
  */
 export class S3Cache {
   readonly #bucket: S3Bucket;
   readonly #options: S3CacheOptions;
   readonly #downloads = new Map<string, Promise<string>>();
-  #bytesUnderway = 0;
+  #downloadBytes = 0;
 
   constructor(bucket: S3Bucket, options: S3CacheOptions) {
     this.#bucket = bucket;
     this.#options = options;
   }
 
-  /** The path of the copy of that version; made now where there is none. Callers at the same time share one download. */
+  /** The path of the copy of that version. It is downloaded if there is none; concurrent callers share one download. */
   async path(key: string, object: S3Object): Promise<string> {
     const id = `${key} ${object.etag}`;
     const running = this.#downloads.get(id);
@@ -58,7 +58,7 @@ export class S3Cache {
     const name = key.slice(cut);
     const folder = join(this.#options.folder, digest(`${this.#options.store}\n${key.slice(0, cut)}`));
     const path = join(folder, name);
-    // A key's segment has no leading dot, so the two never meet.
+    // A key's segment has no leading dot, so the two names never collide.
     const version = join(folder, `.${digest(object.etag)}.${name}`);
     try {
       if (await this.#isCurrent(path, version, object.sizeBytes)) return path;
@@ -71,7 +71,7 @@ export class S3Cache {
   async #isCurrent(path: string, version: string, sizeBytes: number): Promise<boolean> {
     try {
       const now = new Date();
-      // First of all, so that no eviction takes it while we look.
+      // This comes first, so that no eviction removes the copy during the checks.
       await utimes(version, now, now);
       const found = await lstat(version);
       if (!found.isFile() || found.size !== sizeBytes) return false;
@@ -89,7 +89,7 @@ export class S3Cache {
     object: S3Object,
     target: { readonly folder: string; readonly path: string; readonly version: string },
   ): Promise<string> {
-    this.#bytesUnderway += object.sizeBytes;
+    this.#downloadBytes += object.sizeBytes;
     try {
       await this.#evict();
       const temp = await this.#options.temp.create();
@@ -110,23 +110,23 @@ export class S3Cache {
       }
       await forgetOthers(target.folder, target.version, key.slice(key.lastIndexOf('/') + 1));
     } finally {
-      this.#bytesUnderway -= object.sizeBytes;
+      this.#downloadBytes -= object.sizeBytes;
     }
     await this.#evict();
     return target.path;
   }
 
-  /** Gives `path` to the file `version`, in place of whatever had it. */
+  /** Makes `path` a name of the file `version`. A file that had this name loses it. */
   async #relink(version: string, path: string): Promise<void> {
     const temp = this.#options.temp.newPath();
     await link(version, temp);
     await rename(temp, path);
-    // A rename onto another link of the same file does nothing, and leaves the name.
+    // A rename onto another link of the same file does nothing and keeps the old name.
     await unlink(temp).catch(() => undefined);
   }
 
   async #evict(): Promise<void> {
-    const keep = this.#options.maxBytes - this.#bytesUnderway;
+    const keep = this.#options.maxBytes - this.#downloadBytes;
     await evictOldest(this.#options.folder, { maxBytes: Math.max(0, keep), usedBeforeMs: Date.now() - GRACE_MS });
   }
 }
@@ -148,7 +148,7 @@ async function fill(handle: FileHandle, bucket: S3Bucket, key: string, object: S
       throw error;
     }),
   );
-  // All have ended before the caller closes the file.
+  // All must have ended before the caller closes the file.
   for (const result of await Promise.allSettled(workers)) if (result.status === 'rejected') throw result.reason;
 }
 
@@ -172,7 +172,7 @@ async function copyRange(
   }
 }
 
-/** Removes copies of versions that this one has replaced: nobody was given their names. */
+/** Removes copies of replaced versions. Their version names were never returned to a caller. */
 async function forgetOthers(folder: string, version: string, name: string): Promise<void> {
   for (const entry of await readdir(folder).catch(() => [])) {
     const path = join(folder, entry);

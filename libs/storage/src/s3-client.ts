@@ -6,13 +6,12 @@ import type { StorageConfig } from './storage.config.ts';
 import { SconceError } from '@sconce/errors';
 
 const CONNECT_TIMEOUT_MS = 5_000;
-const SILENCE_TIMEOUT_MS = 30_000;
+const SOCKET_TIMEOUT_MS = 30_000;
 const MAX_SOCKETS = 256;
 
 /**
- * Connects to the bucket of an S3 location. Loads the AWS SDK (some 35 MB of memory): a process whose root is a folder
- * never comes here.
- * @throws SconceError `invalid_request` where the root is none, `storage_unavailable`.
+ * Connects to the bucket of an S3 location. It loads the AWS SDK (about 35 MB of memory), so it is not called when the root is a folder.
+ * @throws SconceError `invalid_request` if the root is not an S3 location, `storage_unavailable`.
  */
 export async function connectBucket(config: StorageConfig): Promise<S3Bucket> {
   const place = parseS3Url(config.root);
@@ -32,20 +31,18 @@ async function makeClient(config: StorageConfig): Promise<S3> {
   const { endpoint, accessKeyId, secretAccessKey } = config;
   const region = config.region ?? (endpoint === undefined ? undefined : 'us-east-1');
   return new sdk.S3({
-    ...(region === undefined ? {} : { region }),
-    ...(endpoint === undefined ? {} : { endpoint }),
-    ...(accessKeyId === undefined || secretAccessKey === undefined
-      ? {}
-      : { credentials: { accessKeyId, secretAccessKey } }),
+    region,
+    endpoint,
+    credentials: accessKeyId && secretAccessKey ? { accessKeyId, secretAccessKey } : undefined,
     forcePathStyle: config.forcePathStyle ?? endpoint !== undefined,
     maxAttempts: 4,
-    // Every body is signed with its SHA-256 anyway, and servers that are not AWS know the newer checksums only in part.
+    // Each body is signed with its SHA-256 already. Servers that are not AWS support only some of the newer checksums.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
-      socketTimeout: SILENCE_TIMEOUT_MS,
-      // An open stream holds a connection: the default of 50 would let a few idle readers stop everybody.
+      socketTimeout: SOCKET_TIMEOUT_MS,
+      // An open stream holds a connection. With the default of 50 a few idle readers could block all other requests.
       httpAgent: { keepAlive: true, maxSockets: MAX_SOCKETS },
       httpsAgent: { keepAlive: true, maxSockets: MAX_SOCKETS },
     },

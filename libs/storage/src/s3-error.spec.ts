@@ -16,7 +16,7 @@ const thrownBy = (work: Promise<unknown>): Promise<Error> =>
     (error: Error) => error,
   );
 
-describe('S3Store with something wrong', () => {
+describe('S3Store with wrong settings or a failing server', () => {
   let server: S3TestServer;
   beforeAll(async () => {
     server = await startS3TestServer();
@@ -29,7 +29,7 @@ describe('S3Store with something wrong', () => {
     ['a missing bucket', { root: 's3://nowhere/x' }, 'the bucket does not exist'],
     ['nobody listening', { endpoint: 'http://127.0.0.1:9' }, 'connection refused'],
     ['an unknown host', { endpoint: 'http://nowhere.invalid' }, 'the host name'],
-  ])('says so when opened with %s, and no secret', async (_, wrong, message) => {
+  ])('reports %s when opened, and shows no secret', async (_, wrong, message) => {
     const config = { ...server.config(), ...wrong };
     const error = await thrownBy(openBlobStore(config));
     expect(error).toMatchObject({ code: 'storage_unavailable' });
@@ -52,7 +52,7 @@ describe('S3Store with something wrong', () => {
     }
   });
 
-  it('says so where the bucket goes, or the server, and goes on when they are back', async () => {
+  it('reports a missing bucket or server, and works again when they are back', async () => {
     const store = await S3Store.open(server.config('gone'));
     await store.put('k', Buffer.from('x'), MAX);
     const calls = {
@@ -106,7 +106,7 @@ describe('s3Error', () => {
 });
 
 describe('partBytesFor', () => {
-  it('grows so that 10 000 parts hold the body', () => {
+  it('grows so that the body fits into 10 000 parts', () => {
     expect(partBytesFor(1)).toBe(8 * MIB);
     expect(partBytesFor(78 * 1024 * MIB)).toBe(8 * MIB);
     expect(partBytesFor(79 * 1024 * MIB)).toBe(9 * MIB);
@@ -123,7 +123,7 @@ describe('storageConfigSchema for S3', () => {
       's3://bucket/a',
       { accessKeyId: 'a', secretAccessKey: 'b', forcePathStyle: false, cacheBytes: 5, cacheFolder: 'c' },
     ],
-  ])('takes %s with %j', (root, rest) => {
+  ])('accepts %s with %j', (root, rest) => {
     expect(storageConfigSchema.parse({ root, ...rest })).toEqual({ root, staleTempMs: 86_400_000, ...rest });
   });
 
@@ -147,7 +147,7 @@ describe('storageConfigSchema for S3', () => {
 });
 
 describe('openBlobStore', () => {
-  it('opens no bucket as a folder', async () => {
+  it('does not open a bucket as a folder', async () => {
     await expect(FolderStore.open({ root: 's3://bucket' })).rejects.toMatchObject({ code: 'internal' });
   });
 

@@ -5,7 +5,7 @@ import { connectBucket } from './s3-client.ts';
 import { S3ByteSource } from './s3-reader.ts';
 import { storageConfigSchema, type StorageConfigInput } from './storage.config.ts';
 
-/** Objects of a bucket that is somebody else's: read, whatever their names are, and never written. */
+/** Objects of a bucket that Sconce does not own. They may have any names. They are only read. */
 export class S3Objects {
   readonly #bucket: S3Bucket;
 
@@ -13,18 +13,18 @@ export class S3Objects {
     this.#bucket = bucket;
   }
 
-  /** Loads the AWS SDK; asks nothing of the bucket yet. @throws SconceError `invalid_request` where the root is no S3 location. */
+  /** Loads the AWS SDK. Sends no request to the bucket. @throws SconceError `invalid_request` if the root is not an S3 location. */
   static async connect(config: StorageConfigInput): Promise<S3Objects> {
     return new S3Objects(await connectBucket(storageConfigSchema.parse(config)));
   }
 
-  /** `key` stands behind the root's prefix. @throws SconceError `storage_unavailable`. */
+  /** `key` is relative to the root's prefix. @throws SconceError `storage_unavailable`. */
   async stat(key: string): Promise<BlobStat | undefined> {
     const object = await this.#bucket.head(key);
     return object && { key, sizeBytes: object.sizeBytes, modifiedAtMs: object.modifiedAtMs };
   }
 
-  /** The object as it is now: reads fail once it has been replaced. @throws SconceError `storage_unavailable`. */
+  /** The object as it is now. Reads fail after it was replaced. @throws SconceError `storage_unavailable`. */
   async open(key: string): Promise<OpenByteSource | undefined> {
     const object = await this.#bucket.head(key);
     if (object === undefined) return undefined;

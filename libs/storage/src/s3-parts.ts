@@ -4,20 +4,20 @@ import { s3Error } from './s3-error.ts';
 
 const MAX_BUFFERS = 2;
 
-/** What an upload in parts needs to know. */
+/** Options of an upload in parts. */
 export interface S3PartsOptions {
-  /** Stored with the object. */
+  /** The upload mark that is stored with the object. */
   readonly mark: string;
   readonly partBytes: number;
-  /** Ends the requests under way. */
+  /** Ends the requests in flight. */
   readonly signal: AbortSignal;
   /** Called when a part cannot be sent. */
   readonly onFailure: (error: unknown) => void;
 }
 
 /**
- * The parts of one object on their way. States: nothing sent → (send) → begun → finished or abandoned.
- * Holds at most two buffers: one is filled while the other is sent.
+ * The parts of one object during its upload. States: nothing sent → (send) → begun → finished or abandoned.
+ * It has at most two buffers: one is filled while the other is sent.
  */
 export class S3Parts {
   readonly #bucket: S3Bucket;
@@ -36,12 +36,12 @@ export class S3Parts {
     this.#options = options;
   }
 
-  /** Whether anything was sent. */
+  /** Whether a part was sent. */
   get begun(): boolean {
     return this.#uploadId !== undefined;
   }
 
-  /** Sends a full buffer, which is no longer the caller's, and answers an empty one when there is one. */
+  /** Sends a full buffer, which the caller must not use any more. Resolves with an empty buffer when there is one. */
   async send(full: Buffer<ArrayBuffer>): Promise<Buffer<ArrayBuffer>> {
     this.#uploadId ??= await this.#begin();
     this.#options.signal.throwIfAborted();
@@ -57,7 +57,7 @@ export class S3Parts {
     }
   }
 
-  /** Sends the last part and waits for all; answers the request that makes the object of them, to be sent at will. */
+  /** Sends the last part and waits for all parts. Returns a function that sends the request that completes the object. */
   async finish(
     last: Buffer<ArrayBuffer>,
     condition: { readonly IfNoneMatch?: string },
@@ -74,18 +74,18 @@ export class S3Parts {
   }
 
   /**
-   * Has the server forget the parts. Best effort: who cannot reach it has a failure to report already, and opening the
-   * store, or a lifecycle rule of the bucket, removes what is left.
+   * Asks the server to delete the parts. Errors are ignored: the caller already reports a failure, and the next opening of the store, or a
+   * lifecycle rule of the bucket, deletes remaining parts.
    */
   async abandon(): Promise<void> {
     const UploadId = this.#uploadId;
     if (UploadId === undefined) return;
-    // A part that arrives after the abort would stay.
+    // A part that arrives after the abort would not be deleted.
     await Promise.allSettled(this.#inFlight);
     await this.#bucket.s3.abortMultipartUpload({ ...this.#bucket.address(this.#key), UploadId }).catch(() => undefined);
   }
 
-  /** Not ended by the signal: an upload whose id never arrived could not be abandoned. */
+  /** The signal does not end this request: without its id an upload could not be abandoned. */
   async #begin(): Promise<string> {
     try {
       const address = this.#bucket.address(this.#key);
@@ -95,10 +95,7 @@ export class S3Parts {
     } catch (error) {
       throw s3Error(error, `storing ${this.#key} failed`);
     }
-    throw new SconceError(
-      'storage_unavailable',
-      `storing ${this.#key} failed: the server began an upload without an id`,
-    );
+    throw new SconceError('storage_unavailable', `storing ${this.#key} failed: the server did not return an upload id`);
   }
 
   #launch(bytes: Buffer<ArrayBuffer>, reusable?: Buffer<ArrayBuffer>): void {
@@ -123,6 +120,6 @@ export class S3Parts {
     } catch (error) {
       throw s3Error(error, what);
     }
-    throw new SconceError('storage_unavailable', `${what}: the server answered without an ETag`);
+    throw new SconceError('storage_unavailable', `${what}: the server did not return an ETag`);
   }
 }

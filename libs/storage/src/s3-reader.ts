@@ -5,7 +5,7 @@ import { checkRange, type OpenByteSource } from './byte-source.ts';
 import { changed, type S3Bucket } from './s3-bucket.ts';
 import { s3Error } from './s3-error.ts';
 
-/** A connection that brings nothing for so long, though somebody waits, is given up. */
+/** A connection that delivers no bytes for this time, although a reader waits, is closed. */
 const STALL_MS = 30_000;
 const MAX_FAILURES = 4;
 const FIRST_DELAY_MS = 100;
@@ -24,9 +24,8 @@ interface Connection {
 }
 
 /**
- * Reads a part of an object front to back. Where the connection breaks or stalls it goes on where it was, pinned to the
- * same version; it gives up when several connections in a row bring nothing. States: idle → (next) → connected → … →
- * closed, for good.
+ * Reads a part of an object from start to end. If the connection breaks or stalls, a new one continues at the same byte and version. It
+ * fails when several connections in a row deliver nothing. States: idle → (next) → connected → … → closed, final.
  */
 export class S3PartReader {
   readonly #bucket: S3Bucket;
@@ -36,7 +35,7 @@ export class S3PartReader {
   #failures = 0;
   #body: Connection | undefined;
 
-  /** `first`: a body that begins at the part's offset. This reader owns it. */
+  /** `first` is a body that begins at the part's offset. This reader then owns it. */
   constructor(bucket: S3Bucket, part: S3Part, first?: Readable) {
     this.#bucket = bucket;
     this.#part = part;
@@ -44,7 +43,7 @@ export class S3PartReader {
     if (first !== undefined) this.#attach(first);
   }
 
-  /** The next bytes, some 64 KiB; undefined at the end. @throws SconceError `storage_unavailable`. */
+  /** The next bytes, about 64 KiB; undefined at the end. @throws SconceError `storage_unavailable`. */
   async next(): Promise<Uint8Array | undefined> {
     const { key, end } = this.#part;
     for (;;) {
@@ -60,7 +59,7 @@ export class S3PartReader {
         return wanted;
       } catch (error) {
         this.#detach();
-        // What `get` throws is final: it has tried several times itself.
+        // An error of `get` is final: the SDK has tried several times.
         if (error instanceof SconceError || ++this.#failures >= MAX_FAILURES) {
           throw s3Error(error, `reading ${key} failed at byte ${this.#offset}`);
         }
@@ -69,7 +68,7 @@ export class S3PartReader {
     }
   }
 
-  /** Gives the connection up; a `next` under way fails. Idempotent. */
+  /** Closes the connection. A running `next` fails. Idempotent. */
   close(): void {
     this.#ending.abort(new SconceError('internal', `${this.#part.key} was closed while it was read`));
     this.#detach();
@@ -77,7 +76,7 @@ export class S3PartReader {
 
   async #receive(): Promise<Uint8Array> {
     const { stream, chunks } = this.#body ?? (await this.#connect());
-    const timer = setTimeout(() => stream.destroy(new Error('the server fell silent')), STALL_MS);
+    const timer = setTimeout(() => stream.destroy(new Error('the server stopped sending')), STALL_MS);
     try {
       for (;;) {
         const step = await chunks.next();
@@ -102,7 +101,7 @@ export class S3PartReader {
   }
 
   #attach(stream: Readable): Connection {
-    // Between two reads nobody listens; the next one sees the error through the iterator.
+    // Between two reads there is no other listener. The next read gets the error from the iterator.
     stream.on('error', () => undefined);
     this.#body = { stream, chunks: stream[Symbol.asyncIterator]() as AsyncIterator<unknown> };
     return this.#body;
@@ -114,7 +113,7 @@ export class S3PartReader {
   }
 }
 
-/** All of a part at once. */
+/** All bytes of a part. */
 export async function readPart(bucket: S3Bucket, part: S3Part, first?: Readable): Promise<Uint8Array> {
   const reader = new S3PartReader(bucket, part, first);
   try {
@@ -131,7 +130,7 @@ export async function readPart(bucket: S3Bucket, part: S3Part, first?: Readable)
   }
 }
 
-/** A part as a stream, which owns `first` and lets it go at the end, on error and on destroy, read or not. */
+/** A part as a stream. It owns `first` and releases it at the end, on an error and on `destroy`, even if it is never read. */
 export function streamPart(bucket: S3Bucket, part: S3Part, first?: Readable): Readable {
   const reader = new S3PartReader(bucket, part, first);
   return new Readable({
@@ -148,7 +147,7 @@ export function streamPart(bucket: S3Bucket, part: S3Part, first?: Readable): Re
   });
 }
 
-/** Random access to one version of an object: each read is a request of its own, pinned to the ETag. */
+/** Random access to one version of an object. Each read is one request with the ETag of the version. */
 export class S3ByteSource implements OpenByteSource {
   readonly size: number;
   readonly #bucket: S3Bucket;

@@ -13,10 +13,10 @@ export interface StorageSettings {
   readonly SCONCE_S3_CACHE_BYTES?: number | undefined;
 }
 
-/** How S3 is reached. */
+/** Settings of the connection to S3. */
 export type S3Settings = Omit<StorageConfig, 'root' | 'staleTempMs'>;
 
-/** The store and S3's settings. Throws a ZodError that names what is wrong. */
+/** Configuration of the blob store, and settings of S3. @throws ZodError that names the wrong setting. */
 export function storageFromSettings(vars: StorageSettings): {
   readonly storage: StorageConfig;
   readonly s3: S3Settings;

@@ -30,7 +30,7 @@ describeBlobStore('S3Store', async () => {
   };
 });
 
-/** Bytes that differ from place to place, in pieces of an odd size. */
+/** Bytes that differ from position to position, in pieces of an odd size. */
 async function* pieces(sizeBytes: number, seed = 0, pieceBytes = 777_777): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < sizeBytes; at += pieceBytes) {
     const piece = Buffer.alloc(Math.min(pieceBytes, sizeBytes - at), `${seed}:${at} `);
@@ -57,7 +57,7 @@ describe('S3Store', () => {
     expect(await server.unfinishedUploads()).toEqual([]);
   });
 
-  it('sends a body of unknown length in parts, and brings it back the same', { timeout: 60_000 }, async () => {
+  it('sends a body of unknown length in parts and returns it unchanged', { timeout: 60_000 }, async () => {
     const size = 21 * MIB + 5;
     const stored = await store.put('big', pieces(size), MAX);
     expect(stored).toEqual({ sizeBytes: size, sha256: await sha256(pieces(size)) });
@@ -69,9 +69,9 @@ describe('S3Store', () => {
     expect(await sha256(await store.stream(key))).toBe(stored.sha256);
   });
 
-  it('needs one request for a body that fits into a part, to the byte', async () => {
+  it('needs one request for a body that exactly fits into a part', async () => {
     await store.put('k', pieces(8 * MIB), MAX);
-    expect(requests('uploads')).toHaveLength(1); // Asked when it was opened.
+    expect(requests('uploads')).toHaveLength(1); // From the opening of the store.
     await store.put('k', pieces(8 * MIB + 1), MAX);
     expect(requests('partNumber=')).toHaveLength(2);
   });
@@ -79,13 +79,13 @@ describe('S3Store', () => {
   it.each([
     ['fails', () => fails(20 * MIB), MAX.maxBytes, 'gone'],
     ['is too large', () => pieces(21 * MIB), 20 * MIB, 'larger than'],
-  ])('leaves no multipart upload behind where the body %s', async (_, body, maxBytes, message) => {
+  ])('abandons the multipart upload when the body %s', async (_, body, maxBytes, message) => {
     await expect(store.put('k', body(), { maxBytes })).rejects.toThrow(message);
     expect(requests('partNumber=').length).toBeGreaterThan(0);
     expect(await store.stat('k')).toBeUndefined();
   });
 
-  it('lets one of several large ifAbsent uploads win, and leaves nothing of the others', async () => {
+  it('accepts one of several large ifAbsent uploads and abandons the others', async () => {
     const results = await Promise.all(
       [1, 2, 3].map((seed) => store.put('k', pieces(9 * MIB, seed), { ...MAX, ifAbsent: true })),
     );
@@ -97,7 +97,7 @@ describe('S3Store', () => {
   it.each([
     ['one request', 1000, /^PUT .*\/k\?/],
     ['several requests', 9 * MIB, /^POST .*uploadId=/],
-  ])('knows its own success again where the answer to %s was lost', async (_, size, last) => {
+  ])('recognises its own success when the answer to %s was lost', async (_, size, last) => {
     let lost = 0;
     proxy.decide((line) => (last.test(line) && lost++ === 0 ? 'lose-answer' : 'pass'));
     const stored = await store.put('k', pieces(size), { ...MAX, ifAbsent: true });
@@ -109,7 +109,7 @@ describe('S3Store', () => {
   it.each([
     ['one request', 1000, /^PUT .*\/k\?/],
     ['several requests', 9 * MIB, /^POST .*uploadId=/],
-  ])('tries %s again where the server reports a conflict', async (_, size, last) => {
+  ])('repeats %s when the server reports a conflict', async (_, size, last) => {
     let conflicts = 0;
     proxy.decide((line) =>
       last.test(line) && conflicts++ < 2 ? { status: 409, code: 'ConditionalRequestConflict' } : 'pass',
@@ -118,7 +118,7 @@ describe('S3Store', () => {
     expect(conflicts).toBe(3);
   });
 
-  it('gives up with the server’s reason where a part fails, even while the body hangs', async () => {
+  it('fails with the server’s reason when a part fails, even while the body hangs', async () => {
     proxy.decide((line) => (line.includes('partNumber=') ? { status: 403, code: 'AccessDenied' } : 'pass'));
     const hanging = async function* (): AsyncGenerator<Uint8Array> {
       yield* pieces(9 * MIB);
@@ -130,17 +130,17 @@ describe('S3Store', () => {
     });
   });
 
-  it('ends requests under way when the signal says so', async () => {
+  it('ends requests in flight when the signal aborts', async () => {
     proxy.decide((line) => (line.includes('partNumber=') ? 'hang' : 'pass'));
     const abort = new AbortController();
     const put = store.put('k', pieces(100 * MIB), { ...MAX, signal: abort.signal });
     setTimeout(() => abort.abort(new Error('enough')), 200);
     await expect(put).rejects.toThrow('enough');
-    // The server never saw them; what it has is forgotten.
+    // The server never got these requests. Its upload was aborted.
     expect(await store.stat('k')).toBeUndefined();
   });
 
-  it('goes on reading where a connection broke', async () => {
+  it('continues a read after the connection was lost', async () => {
     const size = 2 * MIB;
     const { sha256: expected } = await store.put('k', pieces(size), MAX);
     let reads = 0;
@@ -151,12 +151,12 @@ describe('S3Store', () => {
     const bytes = (await store.get('k', MAX)) ?? new Uint8Array();
     expect(createHash('sha256').update(bytes).digest('hex')).toBe(expected);
     expect(reads).toBe(4);
-    // Without any progress it ends.
+    // Without progress it fails.
     proxy.decide((line) => (line.startsWith('GET') ? { breakAfterBytes: 0 } : 'pass'));
     await expect(sha256(await store.stream('k'))).rejects.toMatchObject({ code: 'storage_unavailable' });
   });
 
-  it('reads a large blob at random, several reads at once, and never mixes two versions', async () => {
+  it('reads a large blob at random, also concurrently, and never mixes two versions', async () => {
     await store.put('k', Buffer.alloc(MIB, 'a'), MAX);
     await using source = await store.open('k');
     const reads = [0, 1, 2, 3].map((index) => source?.read(index * 1000, 1000));
@@ -175,7 +175,7 @@ describe('S3Store', () => {
     await expect(source?.read(5, 5)).rejects.toMatchObject({ code: 'internal' });
   });
 
-  it('fails a stream whose connection breaks after the blob was replaced', async () => {
+  it('fails a stream that loses its connection after the blob was replaced', async () => {
     await store.put('k', pieces(4 * MIB, 1), MAX);
     proxy.decide((line) => (line.startsWith('GET') ? { breakAfterBytes: MIB } : 'pass'));
     const stream = await store.stream('k');
@@ -204,7 +204,7 @@ describe('S3Store', () => {
     expect(await listed('')).toEqual(['many.beside']);
   });
 
-  it('removes stale uploads of crashed processes when opened, and no fresh ones', async () => {
+  it('removes stale uploads of crashed processes when opened, and keeps fresh ones', async () => {
     const config = { ...server.config('crashed'), endpoint: proxy.endpoint };
     const crashing = await S3Store.open(config);
     proxy.decide((line) => (line.startsWith('DELETE') ? { status: 403, code: 'AccessDenied' } : 'pass'));
@@ -216,7 +216,7 @@ describe('S3Store', () => {
     await S3Store.open({ ...config, staleTempMs: 1 });
   });
 
-  it('puts 300 MB in bounded memory', { timeout: 90_000 }, async () => {
+  it('stores 300 MB in bounded memory', { timeout: 90_000 }, async () => {
     const held = (): number => {
       const { arrayBuffers, external } = process.memoryUsage();
       return Math.max(arrayBuffers, external);

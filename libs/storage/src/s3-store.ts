@@ -21,20 +21,21 @@ import { storageError } from './storage-error.ts';
 import { TempFolder } from './temp-folder.ts';
 
 const DEFAULT_CACHE_BYTES = 20 * 1024 ** 3;
-/** A blob this small is read whole when it is opened: one request, and nothing that happens later touches it. */
+/** A blob up to this size is read whole when it is opened: one request, and later changes of the blob do not matter. */
 const SMALL_BYTES = 256 * 1024;
 const MAX_COPY_ATTEMPTS = 3;
 
 /**
- * A BlobStore in a bucket of S3, or of a server that speaks its protocol: blob `a/b/c` is the object `<prefix>a/b/c`.
- * Any number of processes and machines may share it. Objects there whose names break the rules of keys are not listed,
- * but `deletePrefix` deletes them.
+ * A BlobStore in a bucket of S3, or of a server with the same protocol: blob `a/b/c` is the object `<prefix>a/b/c`. Any number of processes
+ * and machines may share it. Objects whose names break the rules of keys are not listed, but `deletePrefix` deletes them.
  *
- * Where it differs from a folder: `open` and `stream` of a blob beyond 256 KiB are pinned to the version they began with
- * (ETag), and fail with `storage_unavailable` rather than mix bytes when it is replaced or deleted meanwhile;
- * `deletePrefix` is not one step; `localPath` downloads, and what it answers stays for a minute at least, then until
- * the cache needs the room: ask again before opening it anew. When the connection breaks during the very last request of
- * an upload, `put` fails and the blob may yet be there.
+ * Differences from a folder:
+ * - `open` and `stream` of a blob above 256 KiB read the version (ETag) that they began with. If it is replaced or deleted meanwhile, they
+ *   fail with `storage_unavailable`; they never mix bytes.
+ * - `deletePrefix` is not atomic.
+ * - `localPath` downloads a copy. The copy stays for at least a minute, then until the cache needs space: call it again before you open the
+ *   file again.
+ * - If the connection is lost during the last request of an upload, `put` fails, but the blob may exist.
  */
 export class S3Store implements BlobStore {
   readonly #bucket: S3Bucket;
@@ -48,9 +49,9 @@ export class S3Store implements BlobStore {
   }
 
   /**
-   * Checks that the bucket can be read and written and that the server honours conditional writes, and removes stale
-   * unfinished uploads beneath the prefix. Loads the AWS SDK.
-   * @throws SconceError `storage_unavailable`, `invalid_request` where the root is no S3 location.
+   * Loads the AWS SDK, checks that the bucket can be read and written and that the server supports conditional writes, and removes stale
+   * unfinished uploads below the prefix.
+   * @throws SconceError `storage_unavailable`, `invalid_request` if the root is not an S3 location.
    */
   static async open(config: StorageConfigInput): Promise<S3Store> {
     const checked = storageConfigSchema.parse(config);
@@ -77,12 +78,12 @@ export class S3Store implements BlobStore {
   put(key: string, body: BlobBody, options: PutOptions & { readonly ifAbsent?: false }): Promise<StoredBlob>;
   async put(key: string, body: BlobBody, options: PutOptions): Promise<StoredBlob | 'exists'> {
     parseBlobKey(key);
-    // Only a courtesy to the caller, who is spared a long upload; the last request decides.
+    // This check only saves the caller a long upload; the last request decides.
     if (options.ifAbsent === true && (await this.#bucket.head(key)) !== undefined) return 'exists';
     return uploadBlob(this.#bucket, key, body, options);
   }
 
-  /** The body waits in a file of the cache folder until its name is known. */
+  /** The body is written to a file of the cache folder first, because its name depends on its content. */
   async putContent(
     prefix: string,
     suffix: string,
@@ -90,7 +91,7 @@ export class S3Store implements BlobStore {
     options: Omit<PutOptions, 'ifAbsent'>,
   ): Promise<StoredBlob & { readonly key: string }> {
     parseBlobPrefix(prefix);
-    const { path, ...stored } = await writeTemp(this.#temp, `a blob beneath ${prefix}`, body, options);
+    const { path, ...stored } = await writeTemp(this.#temp, `a blob below ${prefix}`, body, options);
     try {
       const key = `${prefix}${stored.sha256}${suffix}`;
       parseBlobKey(key);
@@ -123,7 +124,7 @@ export class S3Store implements BlobStore {
       found.body.destroy();
       throw new SconceError(
         'payload_too_large',
-        `${key} has ${sizeBytes} bytes, more than the ${options.maxBytes} allowed here`,
+        `${key} has ${sizeBytes} bytes, more than the ${options.maxBytes} bytes allowed here`,
       );
     }
     return readPart(this.#bucket, { key, etag, offset: 0, end: sizeBytes }, found.body);
@@ -133,7 +134,7 @@ export class S3Store implements BlobStore {
     parseBlobKey(key);
     const found = await this.#bucket.get(key, { range: { offset: 0, length: SMALL_BYTES } });
     if (found === undefined) return undefined;
-    // Only an empty object has no first byte.
+    // Only an empty object does not have byte 0.
     if (found === 'outside') return new MemoryByteSource(new Uint8Array());
     const { sizeBytes, etag } = found.object;
     if (sizeBytes > SMALL_BYTES) {
@@ -206,7 +207,7 @@ export class S3Store implements BlobStore {
       try {
         return await this.#cache.path(key, object);
       } catch (error) {
-        // Replaced or deleted during the download: look again.
+        // It was replaced or deleted during the download: try again.
         if (attempt === MAX_COPY_ATTEMPTS || !isChanged(error)) throw error;
       }
     }
@@ -214,7 +215,8 @@ export class S3Store implements BlobStore {
 }
 
 /**
- * In the system's temporary folder, where others could have made it before us: it must be ours and closed to them.
+ * A folder in the system's temporary folder. Another user could have made it first, so it must belong to this user, and others must not
+ * have write access.
  */
 async function defaultCacheFolder(): Promise<string> {
   const uid = process.getuid?.();
@@ -224,10 +226,10 @@ async function defaultCacheFolder(): Promise<string> {
     const stat = await lstat(folder);
     if (stat.isDirectory() && (uid === undefined || (stat.uid === uid && (stat.mode & 0o022) === 0))) return folder;
   } catch (error) {
-    throw storageError(error, `making the cache folder ${folder} failed`);
+    throw storageError(error, `creating the cache folder ${folder} failed`);
   }
   throw new SconceError(
     'storage_unavailable',
-    `the cache folder ${folder} belongs to somebody else or others may write to it: set another one`,
+    `the cache folder ${folder} belongs to another user, or others may write to it: set another folder (SCONCE_S3_CACHE)`,
   );
 }

@@ -10,22 +10,22 @@ import { S3Parts } from './s3-parts.ts';
 const MIB = 1024 ** 2;
 const MIN_PART_BYTES = 8 * MIB;
 const MAX_PARTS = 10_000;
-/** S3 takes no larger object, whatever the caller allows. */
+/** Largest object that S3 accepts. */
 const MAX_OBJECT_BYTES = 5 * 1024 ** 4;
 const MAX_CONFLICTS = 6;
 const FIRST_DELAY_MS = 50;
 
-/** Bytes per part so that `maxBytes` fit into the 10 000 parts S3 takes: 8 MiB up to 78 GiB. All parts are of one size. */
+/** Bytes per part, so that `maxBytes` fit into the 10 000 parts that S3 accepts: 8 MiB up to 78 GiB. All parts have the same size. */
 export function partBytesFor(maxBytes: number): number {
   const needed = Math.ceil(Math.min(maxBytes, MAX_OBJECT_BYTES) / MAX_PARTS);
   return Math.max(MIN_PART_BYTES, Math.ceil(needed / MIB) * MIB);
 }
 
 /**
- * Streams a body into an object: in one request where it fits into a part, else in several, of which at most two are in
- * memory. The object appears when the last request succeeds. On any failure the parts sent are given up.
- * @returns `'exists'` where `ifAbsent` and the key is taken.
- * @throws what the body throws, the signal's reason; SconceError `payload_too_large`, `storage_unavailable`.
+ * Streams a body into an object: in one request if it fits into one part, else in several parts, of which at most two are in memory. The
+ * object becomes visible when the last request succeeds. After a failure the sent parts are abandoned.
+ * @returns `'exists'` with `ifAbsent` if the key is taken.
+ * @throws the error of the body, the signal's reason; SconceError `payload_too_large`, `storage_unavailable`.
  */
 export async function uploadBlob(
   bucket: S3Bucket,
@@ -50,7 +50,7 @@ export async function uploadBlob(
       if (sizeBytes > maxBytes) throw tooLarge(key, maxBytes);
       hash.update(chunk);
       for (let done = 0; done < chunk.byteLength;) {
-        // Only now is it certain that the part is not the last one.
+        // More bytes follow, so this part is not the last one.
         if (filled === buffer.byteLength) {
           buffer = await parts.send(buffer);
           filled = 0;
@@ -63,12 +63,12 @@ export async function uploadBlob(
     }
     const last = buffer.subarray(0, filled);
     const condition = ifAbsent ? { IfNoneMatch: '*' } : {};
-    // No signal from here on: who gives up now could not know whether the object is there.
+    // The signal has no effect from here on: after an abort the caller could not know whether the object exists.
     const write = parts.begun
       ? await parts.finish(last, condition)
       : (): Promise<unknown> =>
           bucket.s3.putObject({ ...bucket.address(key), ...condition, Metadata: bucket.marked(mark), Body: last });
-    const isOurs = await decide(bucket, key, { ifAbsent, mark, write });
+    const isOurs = await publishObject(bucket, key, { ifAbsent, mark, write });
     if (!isOurs) await parts.abandon();
     return isOurs ? { sizeBytes, sha256: hash.digest('hex') } : 'exists';
   } catch (error) {
@@ -80,12 +80,12 @@ export async function uploadBlob(
 }
 
 /**
- * Sends the request that makes the object appear, until the server decides. False where the key is taken.
+ * Sends the request that makes the object visible until the server decides. False if the key is taken.
  *
- * The SDK repeats a request whose answer was lost: "taken" and "no such upload" may then be the echo of our own success,
- * which the mark on the object tells.
+ * The SDK repeats a request if its answer was lost. "Key taken" and "no such upload" may then mean that the first request succeeded. The
+ * mark on the object shows this.
  */
-async function decide(
+async function publishObject(
   bucket: S3Bucket,
   key: string,
   options: { readonly ifAbsent: boolean; readonly mark: string; readonly write: () => Promise<unknown> },
@@ -96,7 +96,7 @@ async function decide(
       return true;
     } catch (error) {
       const { name, status } = s3Failure(error);
-      // Another conditional write or a delete of the same key was under way.
+      // Another conditional write or a delete of the same key was in flight.
       if (status === 409 && attempt < MAX_CONFLICTS) {
         await delay(FIRST_DELAY_MS * 2 ** attempt * (0.5 + Math.random() / 2));
         continue;

@@ -7,16 +7,16 @@ const MAX_PREFIX_LENGTH = 200;
 /** A place in S3. */
 export interface S3Place {
   readonly bucket: string;
-  /** What stands before every key: empty, or ends with a slash. */
+  /** First part of every key. It is empty or ends with a slash. */
   readonly prefix: string;
 }
 
-/** Whether `root` names a bucket rather than a folder. */
+/** Whether `root` is a bucket, not a folder. */
 export function isS3Url(root: string): boolean {
   return root.slice(0, SCHEME.length).toLowerCase() === SCHEME;
 }
 
-/** Reads `s3://bucket/optional/prefix`; answers what is wrong with it, in words, where it is none. */
+/** Reads `s3://bucket/optional/prefix`. Returns the reason as text if it is not valid. */
 export function parseS3Url(url: string): S3Place | string {
   const [bucket = '', ...rest] = url.slice(SCHEME.length).split('/');
   if (!BUCKET.test(bucket)) {
@@ -27,9 +27,9 @@ export function parseS3Url(url: string): S3Place | string {
   try {
     parseBlobKey(prefix);
   } catch {
-    return `the prefix ${JSON.stringify(prefix.slice(0, 100))} follows the rules of keys: segments of A-Z a-z 0-9 . _ - without a leading dot, joined by single slashes`;
+    return `the prefix ${JSON.stringify(prefix.slice(0, 100))} must follow the rules of keys: segments of A-Z a-z 0-9 . _ - without a leading dot, joined by single slashes`;
   }
-  // S3 takes 1024 bytes in all, and a key may have 800.
-  if (prefix.length > MAX_PREFIX_LENGTH) return `the prefix may have ${MAX_PREFIX_LENGTH} characters`;
+  // S3 allows 1024 bytes in all, and a key may have 800.
+  if (prefix.length > MAX_PREFIX_LENGTH) return `the prefix may have at most ${MAX_PREFIX_LENGTH} characters`;
   return { bucket, prefix: `${prefix}/` };
 }

@@ -18,22 +18,22 @@ export function systemCode(thrown: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
-/** Whether a system error says that the path does not exist. */
+/** Whether the error of a system call means that the path does not exist. */
 export function isMissing(thrown: unknown): boolean {
   const code = systemCode(thrown);
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
 /**
- * A system error as SconceError `storage_unavailable` with the cause, saying what failed and what to do. A SconceError
- * stays as it is. The message names the key and not the path, which is the operator's business and is in the cause.
+ * Turns a system error into SconceError `storage_unavailable` with advice and the cause. A SconceError is returned unchanged. The message
+ * names the key, not the path: clients must not see paths. The path is in the cause, which is logged.
  */
 export function storageError(thrown: unknown, what: string): SconceError {
   if (thrown instanceof SconceError) return thrown;
   const code = systemCode(thrown);
   const reason = (code !== undefined && ADVICE[code]) || (thrown instanceof Error ? thrown.message : String(thrown));
   return new SconceError('storage_unavailable', `${what}: ${reason}`, {
-    ...(code !== undefined ? { details: { errno: code } } : {}),
+    details: code === undefined ? undefined : { errno: code },
     cause: thrown,
   });
 }

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { systemCode } from './storage-error.ts';
 
 /**
- * Where unfinished uploads and folders on their way out live: `.tmp` inside the root, on the same file system (rename
- * and link work) and out of reach of every key.
+ * The folder for unfinished uploads and for folders that are being deleted: `.tmp` inside the root. It is on the same file system, so rename
+ * and link work, and no key can name it.
  */
 export class TempFolder {
   readonly #path: string;
@@ -14,20 +14,20 @@ export class TempFolder {
     this.#path = join(root, '.tmp');
   }
 
-  /** Makes the folder and removes what is older than `staleMs`. Entries another process removes first are fine. */
+  /** Makes the folder and removes entries older than `staleMs`. Another process may remove them at the same time. */
   async init(staleMs: number): Promise<void> {
     await mkdir(this.#path, { recursive: true, mode: 0o700 });
     const oldest = Date.now() - staleMs;
     for (const name of await readdir(this.#path)) {
       const path = join(this.#path, name);
       const stat = await lstat(path).catch(() => undefined);
-      // A leftover that cannot be removed is no reason not to serve.
+      // An entry that cannot be removed does not stop the start.
       if (stat !== undefined && stat.mtimeMs < oldest)
         await rm(path, { recursive: true, force: true }).catch(() => undefined);
     }
   }
 
-  /** A path nobody else uses. */
+  /** A path that no one else uses. */
   newPath(): string {
     return join(this.#path, randomUUID());
   }
@@ -39,7 +39,7 @@ export class TempFolder {
       return { path, handle: await open(path, 'wx', 0o600) };
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error;
-      // Somebody tidied the folder away.
+      // The folder was removed by another program.
       await mkdir(this.#path, { recursive: true, mode: 0o700 });
       return { path, handle: await open(path, 'wx', 0o600) };
     }

@@ -2,30 +2,30 @@ import { createServer, request, type IncomingMessage, type ServerResponse } from
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 
-/** What the proxy does with one request. */
+/** The action of the proxy for one request. */
 export type S3Fault =
-  /** Passes it and its answer on. */
+  /** Forwards the request and its answer. */
   | 'pass'
-  /** Passes it on, and breaks the connection instead of answering. */
+  /** Forwards the request, and closes the connection instead of an answer. */
   | 'lose-answer'
-  /** Never answers, nor passes it on. */
+  /** Does not forward the request and does not answer. */
   | 'hang'
-  /** Passes on so many bytes of the answer's body, then breaks the connection. */
+  /** Forwards this many bytes of the answer's body, then closes the connection. */
   | { readonly breakAfterBytes: number }
-  /** Answers itself, with an S3 error. */
+  /** Answers with an S3 error and does not forward the request. */
   | { readonly status: number; readonly code: string };
 
-/** An HTTP proxy before an S3 server, to make faults at a chosen request. */
+/** An HTTP proxy in front of an S3 server that makes a fault at a chosen request. */
 export interface S3Proxy {
   readonly endpoint: string;
-  /** Every request so far: method, path and query. */
+  /** All requests until now: method, path and query. */
   readonly requests: readonly string[];
-  /** Decides on each request from now on; `'pass'` at first. */
+  /** Sets the function that decides on each request from now on. At first it is `'pass'`. */
   decide(decision: (request: string) => S3Fault): void;
   close(): Promise<void>;
 }
 
-/** Starts one on a free loopback port, for the server at `target` (`http://127.0.0.1:<port>`). */
+/** Starts a proxy on a free loopback port, for the server at `target` (`http://127.0.0.1:<port>`). */
 export async function startS3Proxy(target: string): Promise<S3Proxy> {
   const requests: string[] = [];
   let decision: (request: string) => S3Fault = () => 'pass';

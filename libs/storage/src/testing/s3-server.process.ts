@@ -4,7 +4,7 @@ import { S3rver, accounts } from './s3rver-types.ts';
 import { StrictS3Store } from './strict-s3-store.ts';
 import type { S3ServerSettings } from './s3-test-server.ts';
 
-// The S3 server's process. It ends with its parent, whose end closes the channel.
+// The process of the S3 server. When its parent ends, the channel closes and this process ends too.
 
 process.once('disconnect', () => process.exit());
 process.once('message', (settings: S3ServerSettings) => {
@@ -36,7 +36,7 @@ async function start(settings: S3ServerSettings): Promise<number> {
   const store = new StrictS3Store({ directory, temp, conditionalWrites });
   server.store = store;
   server.context.store = store;
-  // Before the routes, behind what turns answers into XML.
+  // After the middleware that turns answers into XML and before the routes.
   server.middleware.splice(-1, 0, store.middleware);
   return (await server.run()).port;
 }

@@ -11,10 +11,10 @@ const ACCESS_KEY_ID = 'sconce-test';
 const SECRET_ACCESS_KEY = 'a secret of the tests';
 const START_TIMEOUT_MS = 20_000;
 
-/** What the server's process is told. */
+/** Settings that are sent to the server's process. */
 export interface S3ServerSettings {
   readonly folder: string;
-  /** 0: any free one. */
+  /** 0 means any free port. */
   readonly port: number;
   readonly buckets: readonly string[];
   readonly accessKeyId: string;
@@ -24,16 +24,16 @@ export interface S3ServerSettings {
 
 /** Options of `startS3TestServer`. */
 export interface S3TestServerOptions {
-  /** False: `If-None-Match` is ignored, as by older servers. Default true. */
+  /** If false, the server ignores `If-None-Match`, as older servers do. Default true. */
   readonly conditionalWrites?: boolean;
 }
 
-/** An S3 server in a process of its own, on loopback, its data in a temporary folder. */
+/** An S3 server on loopback in a separate process, with its data in a temporary folder. */
 export interface S3TestServer {
-  /** `http://127.0.0.1:<port>`; the same after a restart. */
+  /** `http://127.0.0.1:<port>`. A restart does not change it. */
   readonly endpoint: string;
   readonly port: number;
-  /** The one bucket, empty at first. */
+  /** The only bucket. It is empty at first. */
   readonly bucket: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
@@ -41,19 +41,19 @@ export interface S3TestServer {
   readonly folder: string;
   /** Storage settings for the bucket, or a prefix of it (`a/b`). Each prefix has its own cache folder beneath `folder`. */
   config(prefix?: string): StorageConfigInput & { readonly cacheFolder: string };
-  /** Ids of the multipart uploads that are neither complete nor aborted, in the whole bucket. */
+  /** Ids of all multipart uploads of the bucket that are neither complete nor aborted. */
   unfinishedUploads(): Promise<readonly string[]>;
-  /** Ends the process at once, as a crash would. Its data stay. */
+  /** Kills the process, like a crash. Its data stay. */
   kill(): Promise<void>;
-  /** Starts it again, on the same port and data; ends it first where it still runs. */
+  /** Starts it again with the same port and data. Kills it first if it runs. */
   restart(): Promise<void>;
   /** Ends the process and removes its data. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts the server (s3rver, with what it lacks added: see `StrictS3Store`). It checks signatures (v4): wrong credentials
- * are refused. It ends with this process; call `stop` for its data.
+ * Starts the server: s3rver with the additions of `StrictS3Store`. It checks signatures (v4), so wrong credentials are refused. It ends with
+ * this process; `stop` also removes its data.
  */
 export async function startS3TestServer(options: S3TestServerOptions = {}): Promise<S3TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'sconce-s3-'));
@@ -112,7 +112,7 @@ async function startProcess(
   const program = fileURLToPath(new URL(`./s3-server.process.${fromSource ? 'ts' : 'js'}`, import.meta.url));
   const child = fork(program, {
     env: {},
-    // s3rver makes its continuation tokens with DES, which OpenSSL 3 keeps in the legacy provider.
+    // s3rver makes its continuation tokens with DES, which is in OpenSSL 3's legacy provider.
     execArgv: ['--openssl-legacy-provider'],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });

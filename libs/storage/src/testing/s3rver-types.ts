@@ -2,9 +2,9 @@ import { createRequire } from 'node:module';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 
-// What is used of @20minutes/s3rver 5.0.0, which has no types of its own.
+// Types for the used parts of @20minutes/s3rver 5.0.0, which has none.
 
-/** An object as its protocol layer reads and writes it. */
+/** An object, as s3rver's protocol layer reads and writes it. */
 export interface S3rverObject {
   readonly bucket: string;
   readonly key: string;
@@ -13,7 +13,7 @@ export interface S3rverObject {
   range?: { readonly start: number; readonly end: number };
 }
 
-/** Its store on the file system. */
+/** s3rver's store on the file system. */
 export interface S3rverStore {
   getMetadata(bucket: string, key: string): Promise<Record<string, string>>;
   putMetadata(bucket: string, key: string, metadata: object, md5: string): Promise<void>;
@@ -41,7 +41,7 @@ export interface ListResult {
   readonly isTruncated: boolean;
 }
 
-/** What is used of a Koa context. */
+/** The used parts of a Koa context. */
 export interface KoaContext {
   readonly method: string;
   readonly path: string;

@@ -17,16 +17,16 @@ import {
 const OBJECT_SUFFIX = '._S3rver_object';
 
 /**
- * s3rver's store on the file system, made to keep S3's promises where s3rver 5.0.0 does not: objects replaced whole,
- * `If-None-Match: *` on PUT and on completion, `If-Match` on GET, listings in key order, deletes side by side, multipart
- * uploads that can be aborted and listed. The protocol itself (HTTP, signatures, XML) is s3rver's.
+ * s3rver's file system store with the guarantees of S3 that s3rver 5.0.0 lacks: objects are replaced as a whole, `If-None-Match: *` on PUT
+ * and on completion, `If-Match` on GET, listings in key order, concurrent deletes, and multipart uploads that can be aborted and listed.
+ * The protocol (HTTP, signatures, XML) is s3rver's.
  */
 export class StrictS3Store extends FilesystemStore {
   readonly #headers = new AsyncLocalStorage<IncomingHttpHeaders>();
   readonly #temp: string;
   readonly #conditionalWrites: boolean;
-  readonly #partsUnderway = new Map<string, Set<Promise<unknown>>>();
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #partsInFlight = new Map<string, Set<Promise<unknown>>>();
+  #previous: Promise<unknown> = Promise.resolve();
 
   constructor(options: { readonly directory: string; readonly temp: string; readonly conditionalWrites: boolean }) {
     super(options.directory);
@@ -34,12 +34,12 @@ export class StrictS3Store extends FilesystemStore {
     this.#conditionalWrites = options.conditionalWrites;
   }
 
-  /** Koa middleware: makes the request's headers known to the store, and answers what s3rver has no route for. */
+  /** Koa middleware: gives the request's headers to the store, and answers requests for which s3rver has no route. */
   readonly middleware = async (context: KoaContext, next: () => Promise<void>): Promise<void> => {
     const [, bucket = '', ...rest] = context.path.split('/');
     const { uploadId, uploads } = context.query;
     if (bucket !== '' && rest.length === 1 && rest[0] === '') {
-      // `/bucket/`, as the SDK asks: s3rver checks the signature of `/bucket`, but of this with the settings of a mount.
+      // The SDK asks for `/bucket/`. s3rver checks its signature only with the settings of a mount.
       context.state.vhost = true;
       context.mountPath = '/';
     }
@@ -122,8 +122,8 @@ export class StrictS3Store extends FilesystemStore {
     content: Readable | Buffer,
   ): Promise<object> {
     await this.#requireUpload(bucket, uploadId);
-    const parts = this.#partsUnderway.get(uploadId) ?? new Set();
-    this.#partsUnderway.set(uploadId, parts);
+    const parts = this.#partsInFlight.get(uploadId) ?? new Set();
+    this.#partsInFlight.set(uploadId, parts);
     const part = super.putPart(bucket, uploadId, number, content);
     parts.add(part);
     return part.finally(() => parts.delete(part));
@@ -134,11 +134,11 @@ export class StrictS3Store extends FilesystemStore {
     return super.putObjectMultipart(bucket, uploadId, parts);
   }
 
-  /** Forgets an upload and its parts. */
+  /** Deletes an upload and its parts. */
   async abortUpload(bucket: string, uploadId: string): Promise<void> {
     await this.#requireUpload(bucket, uploadId);
-    await Promise.allSettled(this.#partsUnderway.get(uploadId) ?? []);
-    this.#partsUnderway.delete(uploadId);
+    await Promise.allSettled(this.#partsInFlight.get(uploadId) ?? []);
+    this.#partsInFlight.delete(uploadId);
     await rm(join(this.#uploads(bucket), uploadId), { recursive: true });
   }
 
@@ -169,10 +169,10 @@ export class StrictS3Store extends FilesystemStore {
     return file.createReadStream(range);
   }
 
-  /** What looks at several files of an object, or changes them, one after the other. */
+  /** Runs one after the other: work that reads or changes several files of an object. */
   #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => undefined);
+    const result = this.#previous.then(work);
+    this.#previous = result.catch(() => undefined);
     return result;
   }
 }
