@@ -6,13 +6,13 @@ import { contiguousRange, readTensor } from '../src/archive/read-tensor.ts';
 import { compile } from '../src/compile.ts';
 import type { PickleTensor, PickleValue } from '../src/pickle/pickle-value.ts';
 
-/** What became of a file: compiled, or refused at some stage. */
+/** The result for a file: compiled, or refused at some stage. */
 export type Verdict = 'compiled' | 'refused';
 
 /**
- * Does all that may be done with a file that nobody vouches for. This is the place to add a stage of the compiler.
+ * Runs all stages of the compiler on an untrusted file. Add new stages here.
  *
- * Whatever the bytes are, the end is success or a SconceError `model_invalid`; another error is thrown on, a bug.
+ * For any bytes, each stage must succeed or throw a SconceError `model_invalid`. Any other error is a bug and is thrown on.
  */
 export async function examine(bytes: Uint8Array): Promise<Verdict> {
   try {
@@ -33,7 +33,7 @@ export async function examine(bytes: Uint8Array): Promise<Verdict> {
   }
 }
 
-/** Every tensor of a value, once; values may be cyclic. */
+/** The tensors of a value, each once. The value may be cyclic. */
 export function tensorsIn(value: PickleValue): PickleTensor[] {
   const tensors: PickleTensor[] = [];
   const seen = new Set<PickleValue>();

@@ -3,8 +3,8 @@
  *
  *     node --conditions=@sconce/source libs/torchscript/fuzz/fuzz.ts --count 20000 --seed 1
  *
- * Mutant `n` of seed `s` is always the same. One that ends in anything but success or a refusal, or takes longer than
- * the limit, is written to the current folder, and the exit code is 1.
+ * Mutant `n` of seed `s` is always the same. A mutant that neither compiles nor is refused, or takes longer than the limit, is
+ * written to the current folder. The exit code is then 1.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';

@@ -6,16 +6,16 @@ import { readZipDirectory } from '../src/archive/zip-directory.ts';
 import { readStored, unpackRecord } from '../src/archive/zip-records.ts';
 import type { Random } from './random.ts';
 
-/** A sound archive and its records, inflated. */
+/** A valid archive and its inflated records. */
 export interface Seed {
   readonly name: string;
   readonly bytes: Uint8Array;
   readonly files: readonly ZipFile[];
 }
 
-/** Takes an archive apart, so that mutants of its records can be put together again with right checksums. */
+/** Splits an archive into records, so that mutants of records can be joined to archives with correct checksums. */
 export async function makeSeed(name: string, file: Uint8Array): Promise<Seed> {
-  // Not a Buffer: its slices are views, and mutants would spoil the seed.
+  // Not a Buffer: its slices are views, so mutants would change the seed.
   const bytes = Uint8Array.from(file);
   const source = new MemoryByteSource(bytes);
   const entries = await readZipDirectory(source, DEFAULT_ARCHIVE_LIMITS);
@@ -27,7 +27,7 @@ export async function makeSeed(name: string, file: Uint8Array): Promise<Seed> {
   return { name, bytes, files };
 }
 
-/** Kinds of records, and how often out of ten each is chosen. */
+/** Kinds of records, and how often in ten cases each is chosen. */
 const TARGETS: readonly (readonly [RegExp, number])[] = [
   [/(data|constants|traced_inputs)\.pkl$/, 4],
   [/\.py$/, 4],
@@ -35,7 +35,7 @@ const TARGETS: readonly (readonly [RegExp, number])[] = [
   [/(version|byteorder)$/, 1],
 ];
 
-/** One mutant of one of the seeds: of the file itself, or of a record in a sound file. */
+/** A mutant of one of the seeds: a damaged file, or a valid file with a damaged record. */
 export function mutant(seeds: readonly Seed[], random: Random): Uint8Array {
   const seed = random.pick(seeds);
   const allBytes = seeds.map(({ bytes }) => bytes);
@@ -47,7 +47,7 @@ export function mutant(seeds: readonly Seed[], random: Random): Uint8Array {
   return buildZip(seed.files.map((file) => (file === target ? { name: file.name, data } : file)));
 }
 
-/** Blind damage, as disks, networks and fools do it; one to four times. */
+/** Random damage without knowledge of the format, one to four times. */
 function damage(bytes: Uint8Array, random: Random, others: readonly Uint8Array[]): Uint8Array {
   let result = bytes;
   for (let times = 1 + random.below(4); times > 0; times--) result = damageOnce(result, random, others);
@@ -65,9 +65,9 @@ function damageOnce(bytes: Uint8Array, random: Random, others: readonly Uint8Arr
     }
     case 1:
       return bytes.slice(0, at);
-    case 2: // A chunk twice.
+    case 2: // Repeat a range of bytes.
       return join(bytes.slice(0, at + length), bytes.slice(at));
-    case 3: // A chunk missing.
+    case 3: // Remove a range of bytes.
       return join(bytes.slice(0, at), bytes.slice(at + length));
     case 4: {
       const other = random.pick(others);
@@ -82,7 +82,7 @@ function damageOnce(bytes: Uint8Array, random: Random, others: readonly Uint8Arr
   }
 }
 
-/** Opcodes and names of pickles; put where they do most. */
+/** Opcodes and names of pickles. */
 const PICKLE_TOKENS = tokens(
   ...['(', ')', '.', ']', '}', 'N', 'R', 'b', 'Q', 't', 'e', 'u', 'a', 's', 'l', 'd', 'q\u0000', 'h\u0000', 'h\u0003'],
   ...['K\u0001', 'J\u00ff\u00ff\u00ff\u00ff', 'X\u0001\u0000\u0000\u0000a', '\u0081', '\u0085', '\u0086', '\u0088'],
@@ -131,10 +131,10 @@ function tokens(...texts: readonly string[]): readonly Uint8Array[] {
   return texts.map((text) => Uint8Array.from(text, (char) => char.charCodeAt(0)));
 }
 
-/** Damage that keeps most of the sense: a token put in or in place of another byte, a piece of its own, a number changed. */
+/** Damage that keeps most of the format: inserts a token or replaces a byte by it, copies a piece of the data, or changes a number. */
 function tweak(bytes: Uint8Array, random: Random): Uint8Array {
   const isPickle = bytes[0] === 0x80;
-  // What comes before is the head of every pickle; a mutant there is refused at once.
+  // Every pickle starts with these bytes. A mutant there would be refused at once.
   const at = Math.min(bytes.length, (isPickle ? 2 : 0) + random.below(bytes.length));
   const choice = random.below(4);
   if (choice === 0)

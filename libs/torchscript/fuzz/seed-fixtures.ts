@@ -1,4 +1,4 @@
-/** The archives in `fixtures/archive` that mutants are made of. */
+/** The archives in `fixtures/archive` from which mutants are made. */
 export const SEED_FIXTURES = [
   'traced.pt',
   'scripted.pt',

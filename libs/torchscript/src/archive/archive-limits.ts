@@ -1,6 +1,6 @@
 const MIB = 2 ** 20;
 
-/** What opening a `.pt` file may cost at most. A file that wants more is refused with `model_invalid`. */
+/** Limits on the work of opening a `.pt` file. A file above a limit is refused with `model_invalid`. */
 export interface ArchiveLimits {
   /** Entries of the zip directory. */
   readonly maxEntries: number;
@@ -12,13 +12,13 @@ export interface ArchiveLimits {
   readonly maxTextBytes: number;
   /** Inflated bytes of one record that `readRecord` reads into memory. */
   readonly maxRecordBytes: number;
-  /** Opcodes of one pickle: what its values take in memory is proportional. */
+  /** Opcodes of one pickle. The memory of its values is proportional to them. */
   readonly maxPickleOpcodes: number;
-  /** Levels of lists, dicts and objects within each other. */
+  /** Nesting depth of lists, dicts and objects. */
   readonly maxPickleNesting: number;
 }
 
-/** Room for the largest models that PyTorch writes, far from what hurts a server. */
+/** Enough for the largest models that PyTorch writes, and harmless for a server. */
 export const DEFAULT_ARCHIVE_LIMITS: ArchiveLimits = {
   maxEntries: 65_536,
   maxDirectoryBytes: 32 * MIB,

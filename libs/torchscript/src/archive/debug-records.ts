@@ -1,22 +1,22 @@
 import type { PickleTuple, PickleValue } from '../pickle/pickle-value.ts';
 
-/** A function's source is far shorter; what claims to be longer is left alone. */
+/** A function's source is far shorter. Longer texts are ignored. */
 const MAX_TEXT_CHARS = 2 ** 20;
 
-/** From `offset` (UTF-8 bytes of the serialised code) on, code came from `[start, …)` (likewise) of a text. */
+/** The code from `offset` on came from the text at `start`. Both count UTF-8 bytes: of the serialised code, and of the text. */
 export interface DebugRecord {
   readonly offset: number;
   readonly file: string | undefined;
   /** Line of `file` at which the text starts. */
   readonly startLine: number;
   readonly start: number;
-  /** The author's function, or for traced code a stack of frames; empty where nothing is known. */
+  /** The author's function, or a stack of frames for traced code. Empty if it is not known. */
   text(): string;
 }
 
 /**
- * The records of a `.debug_pkl`, by offset. Newer files hold `('FORMAT_WITH_STRING_TABLE', strings, records)`, where a text
- * is a list of numbers of strings; older ones `records` alone, with texts in full. What is not as it should be is left out.
+ * The records of a `.debug_pkl`, by offset. Newer files hold `('FORMAT_WITH_STRING_TABLE', strings, records)`, with each text as a
+ * list of indices of strings. Older files hold only `records`, with complete texts. Malformed records are left out.
  */
 export function readDebugRecords(value: PickleValue): readonly DebugRecord[] {
   const items = tupleItems(value);
@@ -26,7 +26,7 @@ export function readDebugRecords(value: PickleValue): readonly DebugRecord[] {
   return records.filter((record) => record !== undefined).sort((a, b) => a.offset - b.offset);
 }
 
-/** `(offset, (source, start, end)[, tag])`, where `source` is `(text, file, line)`. */
+/** Reads `(offset, (source, start, end)[, tag])` with `source` = `(text, file, line)`. */
 function readRecord(item: PickleValue, strings: readonly PickleValue[] | undefined): DebugRecord | undefined {
   const [offset, range] = tupleItems(item);
   const [source, start] = tupleItems(range);

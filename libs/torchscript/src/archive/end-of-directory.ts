@@ -2,7 +2,7 @@ import type { ByteSource } from '@sconce/storage';
 
 import { modelError } from '../torchscript-error.ts';
 
-/** Where a zip file's central directory lies. */
+/** The place of a zip file's central directory. */
 export interface DirectoryLocation {
   readonly offset: number;
   readonly bytes: number;
@@ -21,8 +21,8 @@ const damaged = (what: string): Error =>
   modelError('archive', `the zip directory is damaged (${what}); copy the file again, or save the model again`);
 
 /**
- * Finds the end-of-central-directory record, in its zip64 form where there is one. Anything that two zip readers could
- * read differently is refused: bytes behind the archive, directories that do not end where their end record begins.
+ * Finds the end-of-central-directory record, or its zip64 form if there is one. It refuses files that two zip readers could read
+ * differently: with bytes after the archive, or with a directory that does not end where its end record starts.
  *
  * @throws SconceError `model_invalid`
  */
@@ -52,7 +52,7 @@ export async function findDirectory(source: ByteSource): Promise<DirectoryLocati
   const limit = hasLocator ? safe(view.getBigUint64(at - ZIP64_LOCATOR_BYTES + 8, true)) : endOffset;
 
   if (end.disks !== 0 || end.entriesHere !== end.entries) throw damaged('it spans several disks');
-  if (location.offset + location.bytes !== limit) throw damaged('it does not lie where its end record says');
+  if (location.offset + location.bytes !== limit) throw damaged('it is not where its end record says');
   const agrees =
     (end.entries === location.entries || end.entries === 0xffff) &&
     (end.bytes === location.bytes || end.bytes === 0xffffffff) &&
@@ -61,7 +61,7 @@ export async function findDirectory(source: ByteSource): Promise<DirectoryLocati
   return { offset: location.offset, bytes: location.bytes, entries: location.entries };
 }
 
-/** The last end record whose comment reaches exactly to the end of the file. */
+/** The offset of the last end record whose comment ends exactly at the end of the file. */
 function findEnd(view: DataView): number | undefined {
   for (let at = view.byteLength - END_BYTES; at >= 0; at--) {
     if (view.getUint32(at, true) !== END_SIGNATURE) continue;

@@ -12,7 +12,7 @@ const STRATEGIES = [
   constants.Z_FIXED,
 ];
 
-/** Data with repetitions near and far, over alphabets small and large. */
+/** Data with near and far repetitions, over small and large alphabets. */
 function sample(random: Random): Uint8Array {
   const bytes = new Uint8Array(random.below(4) === 0 ? random.below(100_000) : random.below(2000));
   const alphabet = 1 + random.below(256);
@@ -24,7 +24,7 @@ function sample(random: Random): Uint8Array {
 }
 
 describe('inflate', () => {
-  it('reads what zlib writes, at every level and strategy', () => {
+  it('reads data that zlib writes at every level and strategy', () => {
     const random = new Random(1);
     for (let round = 0; round < 200; round++) {
       const bytes = sample(random);
@@ -40,21 +40,21 @@ describe('inflate', () => {
   it.each([
     ['more bytes than declared', deflated, text.length - 1, /more bytes/],
     ['fewer bytes than declared', deflated, text.length + 1, /fewer bytes/],
-    ['bytes behind the end', Uint8Array.from([...deflated, 0]), text.length, /left over/],
+    ['bytes after the end', Uint8Array.from([...deflated, 0]), text.length, /left over/],
     ['a bomb', deflateRawSync(new Uint8Array(1_000_000)), 10, /more bytes/],
-    ['a size no deflate data can have', deflated, 2 ** 40, /cannot have as many/],
+    ['a size that deflate data cannot have', deflated, 2 ** 40, /cannot have as many/],
     ['an unknown block', Uint8Array.of(7), 0, /invalid block type/],
-    ['a stored block of two lengths', Uint8Array.of(1, 1, 0, 0, 0, 65), 1, /invalid stored block lengths/],
+    ['a stored block with two different lengths', Uint8Array.of(1, 1, 0, 0, 0, 65), 1, /invalid stored block lengths/],
     ['a stored block that is cut off', Uint8Array.of(1, 2, 0, 0xfd, 0xff, 65), 2, /cut off/],
     ['nothing', new Uint8Array(0), 0, /cut off/],
-    // Fixed codes: length 3 at distance 1, with nothing before.
-    ['a distance before the begin', Uint8Array.of(0x03, 0x02, 0), 3, /invalid distance too far back/],
+    // Fixed codes: length 3 at distance 1, with no bytes before it.
+    ['a distance to before the start', Uint8Array.of(0x03, 0x02, 0), 3, /invalid distance too far back/],
   ])('refuses %s', (_, data, length, message) => {
     expect(() => inflate(data, length, 'code/a.py')).toThrow(message);
     expect(() => inflate(data, length, 'code/a.py')).toThrow(expect.objectContaining({ code: 'model_invalid' }));
   });
 
-  it('stops at the declared length, however much a bomb holds', () => {
+  it('stops at the declared length of a bomb', () => {
     const piece = deflateRawSync(Buffer.alloc(64 * 2 ** 20), { finishFlush: constants.Z_SYNC_FLUSH });
     const bomb = Uint8Array.from(Buffer.concat([...Array<Buffer>(64).fill(piece), deflateRawSync('')]));
     const before = process.memoryUsage().arrayBuffers;
@@ -68,7 +68,7 @@ describe('inflate', () => {
     }
   });
 
-  it('ends in success or a refusal, whatever is changed', () => {
+  it('succeeds or refuses after every change of a bit', () => {
     const random = new Random(2);
     for (let round = 0; round < 2000; round++) {
       const bytes = deflated.slice();

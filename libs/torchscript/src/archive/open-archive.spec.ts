@@ -17,7 +17,7 @@ const open = (bytes: Uint8Array, limits: Partial<ArchiveLimits> = {}): Promise<T
   openArchive(new MemoryByteSource(bytes), limits);
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
-describe('what PyTorch writes', () => {
+describe('an archive that PyTorch wrote', () => {
   it.each([
     ['traced.pt', 3, '__torch__.Small', ['__torch__.py', '__torch__/torch/nn/modules/linear.py']],
     ['scripted.pt', 3, '__torch__.Scripted', ['__torch__.py', expect.stringMatching(/linear/)]],
@@ -35,7 +35,7 @@ describe('what PyTorch writes', () => {
     });
   });
 
-  it('gives the shapes of a trace’s example inputs, which have no data', async () => {
+  it('has the shapes of a trace’s example inputs, which have no data', async () => {
     const { tracedInputs } = await open(await fixture('traced.pt'));
     expect([...tracedInputs]).toEqual([
       [
@@ -52,7 +52,7 @@ describe('what PyTorch writes', () => {
     expect((await open(await fixture('scripted.pt'))).tracedInputs.size).toBe(0);
   });
 
-  it('needs few reads', async () => {
+  it('is opened with few reads', async () => {
     const bytes = await fixture('everything.pt');
     const memory = new MemoryByteSource(bytes);
     let reads = 0;
@@ -111,7 +111,7 @@ describe('everything.pt', () => {
     expect(attribute(name)).toEqual(value);
   });
 
-  it('has objects with a state of their own', () => {
+  it('has objects with their own state', () => {
     expect(attribute('stateful')).toMatchObject({
       className: '__torch__.Stateful',
       state: { kind: 'tuple', items: [{ kind: 'dict', entries: [['a', 1n]], typeTag: 'Dict[str, int]' }, false] },
@@ -133,7 +133,7 @@ describe('everything.pt', () => {
     expect(archive.constants).toEqual(['ß']);
   });
 
-  it('knows its records', async () => {
+  it('finds its records', async () => {
     const { source } = archive;
     const range = archive.recordRange('data/0');
     const { offset = 0, length = 0 } = range ?? {};
@@ -147,7 +147,7 @@ describe('everything.pt', () => {
   });
 });
 
-/** An archive with the least that makes a model, some of it replaced. */
+/** The smallest archive that is a model, with some records replaced. */
 function minimal(changes: Readonly<Record<string, Uint8Array | undefined>> = {}, root = 'm'): ZipFile[] {
   const module = pickle(P.global('__torch__', 'M'), P.emptyTuple, P.newObject, P.emptyDict, P.build);
   const records: Record<string, Uint8Array | undefined> = {
@@ -164,12 +164,12 @@ function minimal(changes: Readonly<Record<string, Uint8Array | undefined>> = {},
 
 describe('an archive', () => {
   it.each<[string, ZipFile[], object]>([
-    ['with the least there must be', minimal(), { version: 3 }],
+    ['with the smallest content', minimal(), { version: 3 }],
     ['with any root folder', minimal({}, 'ünï 1.0'), { version: 3 }],
     ['with folders as entries', [{ name: 'm/', data: text('') }, ...minimal()], { version: 3 }],
     ['with files beside the folder', [...minimal(), { name: '__MACOSX/x', data: text('') }], { version: 3 }],
     ['with the version elsewhere', minimal({ version: undefined, '.data/version': text('6\n') }), { version: 6 }],
-    ['that says little', minimal({ byteorder: text('little') }), { version: 3 }],
+    ['with little byte order', minimal({ byteorder: text('little') }), { version: 3 }],
     ['with strange example inputs', minimal({ 'traced_inputs.pkl': pickle(P.none) }), { tracedInputs: new Map() }],
   ])('%s opens', async (_, files, expected) => {
     expect(await open(buildZip(files))).toMatchObject(expected);
@@ -177,30 +177,35 @@ describe('an archive', () => {
 
   it.each<[string, Record<string, Uint8Array | undefined>, string, RegExp]>([
     ['of a big-endian machine', { byteorder: text('big') }, 'archive', /"big" byte order.*little-endian machine/],
-    ['of a later version', { version: text('11\n') }, 'archive', /version 11; up to 10/],
-    ['of version 0', { version: text('0') }, 'archive', /holds "0", which is no version/],
+    ['of a later version', { version: text('11\n') }, 'archive', /version 11; versions up to 10/],
+    ['of version 0', { version: text('0') }, 'archive', /holds "0", which is not a version/],
     ['of no version', { version: undefined }, 'archive', /no version record/],
-    ['with a version that is none', { version: text('1e3') }, 'archive', /"1e3", which is no version/],
+    ['with a version that is not a number', { version: text('1e3') }, 'archive', /"1e3", which is not a version/],
     ['with a giant version', { version: new Uint8Array(1000) }, 'archive', /1000 bytes; at most 64/],
     ['with code that is not UTF-8', { 'code/__torch__.py': Uint8Array.of(0xff) }, 'archive', /not UTF-8/],
-    ['with data that is no module', { 'data.pkl': pickle(P.none) }, 'pickle', /data\.pkl holds no module/],
-    ['with constants that are none', { 'constants.pkl': pickle(P.none) }, 'pickle', /constants\.pkl holds no tuple/],
+    ['with data that is not a module', { 'data.pkl': pickle(P.none) }, 'pickle', /data\.pkl does not hold a module/],
+    [
+      'with constants that are not a tuple',
+      { 'constants.pkl': pickle(P.none) },
+      'pickle',
+      /constants\.pkl does not hold a tuple/,
+    ],
     ['without constants', { 'constants.pkl': undefined }, 'format', /parts missing/],
     ['without code', { 'code/__torch__.py': undefined }, 'format', /torch\.save/],
     [
-      'that runs something',
+      'that calls a function',
       { 'data.pkl': pickle(P.global('os', 'system'), P.text('id'), P.tuple1, P.reduce) },
       'pickle',
       /data\.pkl, byte 2: os\.system .* nothing was executed/,
     ],
     [
-      'whose constants run something',
+      'with constants that call a function',
       { 'constants.pkl': pickle(P.global('posix', 'system')) },
       'pickle',
       /posix\.system/,
     ],
     [
-      'whose constants lie elsewhere',
+      'with constants in another place',
       { 'constants.pkl': pickle(tensor(1, { sizes: [1], strides: [1] }), P.tuple1), 'data/0': new Uint8Array(4) },
       'pickle',
       /constants\/0 is not in the archive/,
@@ -211,7 +216,7 @@ describe('an archive', () => {
     await expect(open(bytes)).rejects.toMatchObject({ code: 'model_invalid', details: { stage } });
   });
 
-  it('takes no harm from damaged records of origins', async () => {
+  it('opens although records of origins are damaged', async () => {
     const { sources } = await open(buildZip(minimal({ 'code/__torch__.py.debug_pkl': text('nonsense') })));
     expect(sources.get('__torch__.py')?.originAt(0)).toBeUndefined();
   });
@@ -237,11 +242,11 @@ describe('an archive', () => {
       /more than 2 levels/,
     ],
     ['entries', minimal(), { maxEntries: 3 }, /4 entries; at most 3/],
-  ])('is held to the limit on %s', async (_, files, limits, message) => {
+  ])('is refused above the limit on %s', async (_, files, limits, message) => {
     await expect(open(buildZip(files), limits)).rejects.toThrow(message);
   });
 
-  it('is held to the limit on records that are read later', async () => {
+  it('is refused above the limit on records that are read later', async () => {
     const archive = await open(buildZip([...minimal(), { ...bomb, name: 'm/extra/x' }]), { maxRecordBytes: 1 << 19 });
     await expect(archive.readRecord('extra/x')).rejects.toThrow(/has 1048576 bytes; at most 524288/);
   });

@@ -19,11 +19,11 @@ const SMALL = [...VERSIONS, 'byteorder'];
 const MAX_SMALL_BYTES = 64;
 
 /**
- * Opens a TorchScript file. Reads the zip directory, the code and the pickles; of the weights, only where they lie.
+ * Opens a TorchScript file. Reads the zip directory, the code and the pickles, but not the weights: it only notes their places.
  * Nothing of the file is executed.
  *
- * @throws SconceError `model_invalid`: stage `format` where it is another kind of file (the message says which, and how
- * to make a TorchScript file of it), `archive` where the zip archive is damaged or breaks a limit, `pickle` likewise.
+ * @throws SconceError `model_invalid`. The stage is `format` if it is another kind of file (the message names the kind, and says
+ * how to make a TorchScript file), `archive` or `pickle` if that part is damaged or exceeds a limit.
  */
 export async function openArchive(
   source: ByteSource,
@@ -65,7 +65,7 @@ export async function openArchive(
   };
 }
 
-/** The records of the archive's one folder, which is the first file's, by their names below it. */
+/** The records of the archive's root folder, by their names below it. The first file's folder is the root folder. */
 function recordsOfRoot(entries: readonly ZipEntry[]): Map<string, ZipEntry> {
   const first = entries[0]?.name ?? '';
   const root = first.slice(0, first.indexOf('/') + 1);
@@ -83,7 +83,7 @@ function checkBytes(entry: ZipEntry, limit: number): void {
   throw modelError('archive', message, { record: entry.name });
 }
 
-/** Code, pickles and the few small records by name, each unpacked when asked for. */
+/** Code, pickles and small records by name. Each is unpacked when its function is called. */
 type TextRecords = ReadonlyMap<string, () => Uint8Array>;
 
 async function readTexts(
@@ -115,9 +115,9 @@ function readVersion(texts: TextRecords): number {
   const text = decode(texts.get(record)?.(), record).trim();
   const version = /^\d{1,9}$/.test(text) ? Number(text) : 0;
   if (version < 1)
-    throw modelError('archive', `the archive's version record holds ${JSON.stringify(text)}, which is no version`);
+    throw modelError('archive', `the archive's version record holds ${JSON.stringify(text)}, which is not a version`);
   if (version > MAX_VERSION) {
-    const message = `the archive has format version ${version}; up to ${MAX_VERSION} is read: update Sconce, or save the model with an earlier PyTorch`;
+    const message = `the archive has format version ${version}; versions up to ${MAX_VERSION} are supported: update Sconce, or save the model with an earlier PyTorch`;
     throw modelError('archive', message);
   }
   return version;
@@ -129,18 +129,20 @@ function refuseBigEndian(bytes: Uint8Array | undefined): void {
   if (order === 'little') return;
   throw modelError(
     'archive',
-    `the archive's weights are in ${JSON.stringify(order)} byte order; only little is read: load the model on a little-endian machine (x86, arm) and save it again`,
+    `the archive's weights are in ${JSON.stringify(order)} byte order; only little is supported: load the model on a little-endian machine (x86, arm) and save it again`,
   );
 }
 
 function asRoot(value: PickleValue | undefined): PickleObject {
   if (typeof value === 'object' && value !== null && value.kind === 'object') return value;
-  throw modelError('pickle', 'data.pkl holds no module: save the model with torch.jit.save', { record: 'data.pkl' });
+  throw modelError('pickle', 'data.pkl does not hold a module: save the model with torch.jit.save', {
+    record: 'data.pkl',
+  });
 }
 
 function asConstants(value: PickleValue | undefined): readonly PickleValue[] {
   if (typeof value === 'object' && value !== null && value.kind === 'tuple') return value.items;
-  throw modelError('pickle', 'constants.pkl holds no tuple: save the model with torch.jit.save', {
+  throw modelError('pickle', 'constants.pkl does not hold a tuple: save the model with torch.jit.save', {
     record: 'constants.pkl',
   });
 }

@@ -5,7 +5,7 @@ import { readRanges } from './read-ranges.ts';
 
 const KIB = 1024;
 
-it('gives every range in order, near ones by one read', async () => {
+it('returns every range in order, and reads near ranges together', async () => {
   const bytes = Uint8Array.from({ length: 300 * KIB }, (_, i) => i % 251);
   const memory = new MemoryByteSource(bytes);
   const reads: [number, number][] = [];

@@ -2,9 +2,9 @@ import type { ByteSource } from '@sconce/storage';
 
 import type { ByteRangeInFile } from './torchscript-archive.ts';
 
-/** Ranges that lie this close are read in one go. */
+/** Ranges that are at most this far apart are read together. */
 const MERGE_GAP_BYTES = 16 * 1024;
-/** … up to this much, so that a read is small however many ranges there are. */
+/** Largest joint read. */
 const MAX_MERGED_BYTES = 4 * 1024 * 1024;
 const MAX_READS_AT_ONCE = 16;
 
@@ -14,7 +14,7 @@ interface Batch {
   readonly members: number[];
 }
 
-/** Reads many small ranges in few reads. Gives the bytes in the order of `ranges`, which must lie within the source. */
+/** Reads many small ranges in few reads. Returns the bytes in the order of `ranges`. All ranges must be within the source. */
 export async function readRanges(source: ByteSource, ranges: readonly ByteRangeInFile[]): Promise<Uint8Array[]> {
   const batches = batch(ranges);
   const results = new Array<Uint8Array>(ranges.length);

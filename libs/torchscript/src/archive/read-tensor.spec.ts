@@ -25,12 +25,12 @@ const NAMES = Object.keys(expected);
 const STRIDED = ['turned', 'part', 'spread', 'last'];
 
 describe('readTensor', () => {
-  it.each(NAMES)('gives the bytes of %s as PyTorch does', async (name) => {
+  it.each(NAMES)('gives the same bytes of %s as PyTorch', async (name) => {
     const bytes = await readTensor(archive, tensorNamed(name));
     expect(Buffer.from(bytes).toString('hex')).toBe(expected[name]);
   });
 
-  it('inflates records that were deflated', async () => {
+  it('inflates deflated records', async () => {
     const { files } = await makeSeed('everything', file);
     const deflated = files.map(({ name, data }) => ({
       ...{ name, method: 8, bytes: data.length, crc32: crc32(data) },
@@ -44,7 +44,7 @@ describe('readTensor', () => {
     }
   });
 
-  it('reads only what the tensor spans', async () => {
+  it('reads only the part of the storage that the tensor uses', async () => {
     const reads: number[] = [];
     const memory = new MemoryByteSource(file);
     const counting = await openArchive({
@@ -56,16 +56,16 @@ describe('readTensor', () => {
     });
     reads.length = 0;
     await readTensor(counting, asTensor(counting.root.attributes.get('part')));
-    // Two rows of four float32 but for the first and the last element.
+    // Two rows of four float32 values, without the first and the last element.
     expect(reads).toEqual([6 * 4]);
   });
 
-  it('refuses to repeat a small storage into a giant', async () => {
+  it('refuses to repeat a small storage into a huge tensor', async () => {
     const giant: PickleTensor = { ...tensorNamed('base'), sizes: [2 ** 26, 12], strides: [0, 1] };
     await expect(readTensor(archive, giant)).rejects.toThrow(/repeats 12 elements of data\/\d+ into 805306368/);
   });
 
-  it('refuses a tensor whose record is not there or too short', async () => {
+  it('refuses a tensor with a missing or short record', async () => {
     const { storage } = tensorNamed('base');
     const missing: PickleTensor = { ...tensorNamed('base'), storage: { ...storage, record: 'data/99' } };
     await expect(readTensor(archive, missing)).rejects.toMatchObject({ code: 'model_invalid' });
@@ -86,7 +86,7 @@ describe('contiguousRange', () => {
     expect(contiguousRange(archive, tensorNamed(name))).toBeUndefined();
   });
 
-  it('takes no notice of the stride of one element', () => {
+  it('ignores the stride of a dimension of one element', () => {
     const odd: PickleTensor = { ...tensorNamed('base'), sizes: [1, 12, 1], strides: [7, 1, 99] };
     expect(contiguousRange(archive, odd)).toEqual(contiguousRange(archive, tensorNamed('base')));
   });

@@ -3,15 +3,15 @@ import { SCALAR_TYPE_BYTES } from '../scalar-type.ts';
 import type { PickleTensor } from '../pickle/pickle-value.ts';
 import type { ByteRangeInFile, TorchScriptArchive } from './torchscript-archive.ts';
 
-/** A tensor may repeat elements of a small storage (expand); it may become this large by that, no larger. */
+/** Largest size of a tensor that repeats elements of a smaller storage (expand). */
 const MAX_EXPANDED_BYTES = 256 * 2 ** 20;
 
 /**
- * A tensor's elements as contiguous, row-major, little-endian bytes, whatever its strides. Reads only the part of the
- * storage that the tensor spans. The result may share memory with the source: do not write to it.
+ * A tensor's elements as contiguous, row-major, little-endian bytes, for any strides. Reads only the part of the storage that the
+ * tensor uses. The result may share memory with the source: do not write to it.
  *
- * @throws SconceError `model_invalid` where the storage's record is not as long as it should be or the tensor repeats a
- * small storage into a giant.
+ * @throws SconceError `model_invalid` if the storage's record is too short, or if the tensor repeats a small storage so often that
+ * it becomes too large.
  */
 export async function readTensor(archive: TorchScriptArchive, tensor: PickleTensor): Promise<Uint8Array> {
   const width = SCALAR_TYPE_BYTES[tensor.storage.dtype];
@@ -19,7 +19,7 @@ export async function readTensor(archive: TorchScriptArchive, tensor: PickleTens
   if (count === 0) return new Uint8Array(0);
   const span = spanOf(tensor);
   if (count > span && count * width > MAX_EXPANDED_BYTES) {
-    const message = `a tensor of shape [${tensor.sizes.join(', ')}] repeats ${span} elements of ${tensor.storage.record} into ${count}: too large to be written out`;
+    const message = `a tensor of shape [${tensor.sizes.join(', ')}] repeats ${span} elements of ${tensor.storage.record} into ${count}: at most ${MAX_EXPANDED_BYTES} bytes are written out`;
     throw modelError('archive', message, { record: tensor.storage.record });
   }
   const bytes = await readSpan(archive, tensor, span * width);
@@ -27,7 +27,7 @@ export async function readTensor(archive: TorchScriptArchive, tensor: PickleTens
 }
 
 /**
- * Where a tensor's bytes lie in the file, ready for use; undefined unless it is contiguous and its record is stored
+ * The range of a tensor's bytes in the file, for use in place; undefined unless the tensor is contiguous and its record is stored
  * uncompressed.
  */
 export function contiguousRange(archive: TorchScriptArchive, tensor: PickleTensor): ByteRangeInFile | undefined {
@@ -45,12 +45,12 @@ function elementsOf({ sizes }: PickleTensor): number {
   return sizes.reduce((product, size) => product * size, 1);
 }
 
-/** Elements from the first to the last that the tensor uses. */
+/** Number of elements from the first to the last element that the tensor uses. */
 function spanOf({ sizes, strides }: PickleTensor): number {
   return sizes.reduce((last, size, i) => last + (size - 1) * (strides[i] as number), 0) + 1;
 }
 
-/** Row-major without gaps; the stride of a dimension of one element says nothing. */
+/** Whether a tensor is row-major without gaps. The stride of a dimension of one element does not matter. */
 function isContiguous({ sizes, strides }: PickleTensor): boolean {
   if (sizes.includes(0)) return true;
   let expected = 1;
@@ -76,7 +76,7 @@ async function readSpan(archive: TorchScriptArchive, tensor: PickleTensor, lengt
   return archive.source.read((range?.offset ?? 0) + start, length);
 }
 
-/** Walks the output in order, with a counter per dimension. */
+/** Copies the elements in the order of the output, with a counter per dimension. */
 function gather(bytes: Uint8Array, { sizes, strides }: PickleTensor, count: number, width: number): Uint8Array {
   const result = new Uint8Array(count * width);
   const position = sizes.map(() => 0);

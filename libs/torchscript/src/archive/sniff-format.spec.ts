@@ -46,7 +46,7 @@ describe('files of other kinds', () => {
     ['a NumPy archive', zipOf('a.npy', 'b.npy'), /npz/],
     ['a zip archive with a model in it', zipOf('readme.txt', 'x/model.pt'), /Unpack it and use "x\/model\.pt"/],
     ['a zip archive', zipOf('a.txt'), /zip archive \("a\.txt", …\) but not a TorchScript model/],
-  ])('says what %s is, and what to do', async (_, bytes, message) => {
+  ])('names %s, and says what to do', async (_, bytes, message) => {
     await expect(open(bytes)).rejects.toMatchObject({ code: 'model_invalid', details: { stage: 'format' } });
     await expect(open(bytes)).rejects.toThrow(message);
   });
@@ -56,7 +56,7 @@ describe('files of other kinds', () => {
     ['legacy.pth', /format before PyTorch 1\.6/],
     ['export.pt2', /\.pt2 archive of torch\.export/],
     ['package.pt', /torch\.package/],
-  ])('says what %s, as PyTorch wrote it, is', async (name, message) => {
+  ])('names %s that PyTorch wrote', async (name, message) => {
     const bytes = await readFile(new URL(`../../fixtures/archive/${name}`, import.meta.url));
     await expect(open(bytes)).rejects.toMatchObject({ code: 'model_invalid', details: { stage: 'format' } });
     await expect(open(bytes)).rejects.toThrow(message);

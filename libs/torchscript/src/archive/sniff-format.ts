@@ -5,7 +5,7 @@ const HOW =
 
 interface Format {
   readonly matches: (head: Uint8Array, text: string) => boolean;
-  /** What the file is. */
+  /** The kind of file, for messages. */
   readonly is: string;
   readonly advice: string;
 }
@@ -13,11 +13,11 @@ interface Format {
 const hasBytes = (head: Uint8Array, offset: number, text: string): boolean =>
   [...text].every((char, i) => head[offset + i] === char.charCodeAt(0));
 
-/** Files that are no zip archive, by their first bytes; the first that matches counts. */
+/** Formats of files that are not zip archives, by their first bytes. The first match counts. */
 const FORMATS: readonly Format[] = [
   {
     matches: (_, text) => text.startsWith('version https://git-lfs.github.com/spec/'),
-    is: 'a Git LFS pointer: a few lines that stand for the model, which was not downloaded',
+    is: 'a Git LFS pointer: a few lines in place of the model, which was not downloaded',
     advice: 'Run "git lfs pull" in the repository it came from and use the file that appears',
   },
   {
@@ -94,13 +94,13 @@ const FORMATS: readonly Format[] = [
   },
 ];
 
-/** Bytes of a file's begin that tell its format. */
+/** Number of bytes at the start of a file that show its format. */
 export const HEAD_BYTES = 512;
 
 /**
- * Refuses a file that is no zip archive, and says what it is.
+ * Refuses a file that is not a zip archive. The message names its kind.
  *
- * @param head its first bytes, `HEAD_BYTES` or all there are.
+ * @param head the first `HEAD_BYTES` bytes of the file, or all if it is shorter.
  * @throws SconceError `model_invalid` of stage `format`.
  */
 export function refuseOtherFormats(head: Uint8Array): void {
@@ -125,12 +125,12 @@ export function refuseOtherFormats(head: Uint8Array): void {
   );
 }
 
-/** Eight bytes of header length, then JSON. */
+/** A safetensors file starts with eight bytes of header length, then JSON. */
 function isSafetensors(head: Uint8Array): boolean {
   return head[8] === 0x7b && (head[5] ?? 1) === 0 && (head[6] ?? 1) === 0 && (head[7] ?? 1) === 0;
 }
 
-/** A protobuf that begins with `ir_version`, as all writers put it, and goes on with another field of ModelProto. */
+/** All writers of ONNX start the protobuf with `ir_version`. Another field of ModelProto follows. */
 function isOnnx(head: Uint8Array): boolean {
   const next = head[2] ?? 0;
   return (
@@ -142,13 +142,13 @@ function isOnnx(head: Uint8Array): boolean {
 }
 
 interface ZipFormat {
-  /** Of names below the root folder, and the full ones. */
+  /** Gets the names below the root folder, and the full names. */
   readonly matches: (has: (pattern: RegExp) => boolean) => boolean;
   readonly is: string;
   readonly advice: string;
 }
 
-/** Zip archives without `data.pkl` and `code/`, by the names in them. */
+/** Formats of zip archives without `data.pkl` and `code/`, by the names in them. */
 const ZIP_FORMATS: readonly ZipFormat[] = [
   {
     matches: (has) =>
@@ -196,7 +196,7 @@ const ZIP_FORMATS: readonly ZipFormat[] = [
   },
 ];
 
-/** Says what a zip archive is that is no TorchScript model. */
+/** The error for a zip archive that is not a TorchScript model. It names the archive's kind. */
 export function notTorchScript(names: readonly string[]): Error {
   const format = ZIP_FORMATS.find(({ matches }) => matches((pattern) => names.some((name) => pattern.test(name))));
   if (format !== undefined)

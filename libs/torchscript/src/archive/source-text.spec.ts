@@ -40,14 +40,14 @@ describe('originAt', () => {
     expect(origin).not.toHaveProperty('column');
   });
 
-  it('knows nothing where nothing is recorded', async () => {
+  it('returns undefined if nothing is recorded', async () => {
     const source = await sourceOf('scripted.pt');
     expect(source.originAt(0)).toBeUndefined();
     expect(source.originAt(-1)).toBeUndefined();
   });
 });
 
-/** `(offset, ((text, file, line), start, end))` as PyTorch had it before string tables. */
+/** `(offset, ((text, file, line), start, end))`, as PyTorch wrote records before string tables. */
 function record(offset: number, text: string, file: Uint8Array, line: number, start: number): Uint8Array {
   const source = join(P.text(text), file, P.int(line), P.tuple3);
   return join(P.int(offset), source, P.int(start), P.int(start + 1), P.tuple3, P.tuple2);
@@ -61,7 +61,7 @@ function sourceWith(...records: Uint8Array[]): SourceText {
 describe('records made by hand', () => {
   const file = P.text('f.py');
 
-  it('take the last one at or before the offset, in whatever order they are', () => {
+  it('are found by the last offset at or before the given one, in any order of records', () => {
     const source = sourceWith(record(50, 'b', file, 2, 0), record(10, 'a', file, 1, 0));
     const lines = [9, 10, 49, 50, 1000].map((offset) => source.originAt(offset)?.line);
     expect(lines).toEqual([undefined, 1, 1, 2, 2]);
@@ -78,7 +78,7 @@ describe('records made by hand', () => {
   });
 
   it.each([
-    ['a start behind the text', record(0, 'a\nb', file, 1, 99), { line: 2, text: 'b' }],
+    ['a start after the text', record(0, 'a\nb', file, 1, 99), { line: 2, text: 'b' }],
     ['a negative start', record(0, 'a\nb', file, 1, -5), { line: 1, text: 'a' }],
     ['a stack without file', record(0, 'f.py(3): g\nh.py(4): m\n', P.none, 0, 0), { file: 'f.py', line: 3 }],
   ])('bear %s', (_, bytes, expected) => {
@@ -90,11 +90,11 @@ describe('records made by hand', () => {
     ['no text', record(0, '', file, 1, 0)],
     ['something else', P.none],
     ['a class', join(P.global('os', 'system'))],
-  ])('with %s say nothing', (_, bytes) => {
+  ])('with %s are ignored', (_, bytes) => {
     expect(sourceWith(bytes).originAt(5)).toBeUndefined();
   });
 
-  it('do not let a few strings become a giant text', () => {
+  it('cannot make a huge text of a few strings', () => {
     const indices = join(P.emptyList, P.mark, ...Array<Uint8Array>(3000).fill(P.int(0)), P.appends);
     const source = join(indices, P.int(1), P.int(1), P.tuple3);
     const range = join(P.int(0), source, P.int(0), P.int(1), P.tuple3, P.tuple2);

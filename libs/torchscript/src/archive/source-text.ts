@@ -4,10 +4,10 @@ import type { ArchiveLimits } from './archive-limits.ts';
 import { readDebugRecords, type DebugRecord } from './debug-records.ts';
 import type { SourceOrigin, SourceText } from './torchscript-archive.ts';
 
-/** A frame of the stack that a traced operation records: `file(line): function`. */
+/** A frame of the stack that is recorded for a traced operation: `file(line): function`. */
 const FRAME = /^(.+)\((\d+)\): .*$/;
 
-/** A file of serialised code whose `.debug_pkl`, if any, is parsed when an origin is first asked for. */
+/** A file of serialised code. Its `.debug_pkl`, if there is one, is parsed at the first call of `originAt`. */
 export class ArchiveSourceText implements SourceText {
   readonly path: string;
   readonly text: string;
@@ -36,7 +36,7 @@ export class ArchiveSourceText implements SourceText {
     return record === undefined ? undefined : originOf(record);
   }
 
-  /** Where code came from is told for people only: a damaged record tells nothing, and does no harm to the model. */
+  /** Origins are only shown to people, so a damaged record is ignored. */
   #read(): readonly DebugRecord[] {
     if (this.#debug === undefined) return [];
     let value: PickleValue;
@@ -79,7 +79,7 @@ function originOf(record: DebugRecord): SourceOrigin | undefined {
   };
 }
 
-/** The text's first `bytes` bytes of UTF-8. */
+/** The first `bytes` UTF-8 bytes of the text. */
 function prefix(text: string, bytes: number): string {
   return new TextDecoder().decode(new TextEncoder().encode(text).subarray(0, bytes));
 }

@@ -2,23 +2,23 @@ import type { ByteSource } from '@sconce/storage';
 
 import type { PickleObject, PickleValue } from '../pickle/pickle-value.ts';
 
-/** A `.pt` file that was opened: everything but the weights is in memory, the weights are ranges of the file. */
+/** An open `.pt` file. The weights are ranges of the file, everything else is in memory. */
 export interface TorchScriptArchive {
   /** The file. */
   readonly source: ByteSource;
-  /** Archive format version, as the `version` record says (3 … 10). */
+  /** Archive format version from the `version` record (3 to 10). */
   readonly version: number;
   /** The root module, from `data.pkl`. */
   readonly root: PickleObject;
-  /** What `CONSTANTS.c<i>` means in the code, from `constants.pkl`. */
+  /** The values of `CONSTANTS.c<i>` in the code, from `constants.pkl`. */
   readonly constants: readonly PickleValue[];
   /** Example inputs by method (`forward`): tensors with shapes and dtypes but no data. PyTorch 2.x writes them for traced modules. */
   readonly tracedInputs: ReadonlyMap<string, readonly PickleValue[]>;
   /** Serialised code by path below `code/`: `__torch__.py`, `__torch__/torch/nn/modules/linear.py`. */
   readonly sources: ReadonlyMap<string, SourceText>;
-  /** Where a record (`data/0`) lies in the file, where it is stored uncompressed; undefined where there is no such record. */
+  /** The range of an uncompressed record (`data/0`) in the file; undefined if there is no such record, or it is compressed. */
   recordRange(record: string): ByteRangeInFile | undefined;
-  /** A record's bytes, inflated where need be. Bounded by the archive limits. */
+  /** A record's bytes, inflated if it is compressed. Bounded by the archive limits. */
   readRecord(record: string): Promise<Uint8Array>;
 }
 
@@ -33,7 +33,7 @@ export interface SourceText {
   /** Path below `code/`. */
   readonly path: string;
   readonly text: string;
-  /** Where the code at a UTF-8 byte offset of `text` came from in the author's files, from `.debug_pkl`; undefined where not recorded. */
+  /** The place in the author's files from which the code at a UTF-8 byte offset of `text` came; undefined if it is not recorded. */
   originAt(offset: number): SourceOrigin | undefined;
 }
 
@@ -42,10 +42,10 @@ export interface SourceOrigin {
   readonly file: string;
   /** From 1. */
   readonly line: number;
-  /** From 0; undefined where the record has none (traces record lines only). */
+  /** From 0; undefined if the record has none (traces record only lines). */
   readonly column?: number;
-  /** The line's text, where the archive holds it (scripted code does). */
+  /** The line's text, if the archive holds it (for scripted code). */
   readonly text?: string;
-  /** Outermost frame last: `file(line): function`, for traced code. */
+  /** For traced code: the frames `file(line): function`, outermost last. */
   readonly stack: readonly string[];
 }

@@ -57,7 +57,7 @@ describe('readZipDirectory', () => {
     ...['/abs', 'm/../x', '../x', '..', 'm\\x', 'C:/x', 'm//x', './x', 'a\0b', '', 'm/\n'].map(named),
     ['an encrypted entry', one({ flags: 1 }), /encrypted/],
     ['an unknown method', one({ method: 12 }), /method 12; only stored and deflated/],
-    ['a stored entry of two sizes', one({ bytes: 3 }), /two sizes/],
+    ['a stored entry with two different sizes', one({ bytes: 3 }), /two sizes/],
     [
       'a name that occurs twice',
       buildZip([
@@ -66,17 +66,21 @@ describe('readZipDirectory', () => {
       ]),
       /twice/,
     ],
-    ['an own header with another name', one({ localName: 'm/b' }), /own header/],
-    ['an own header with a longer name', one({ localName: 'm/bb' }), /own header/],
-    ['no header where it should be', one({ offsetError: 3 }), /own header|outside/],
+    ['a local header with another name', one({ localName: 'm/b' }), /own header/],
+    ['a local header with a longer name', one({ localName: 'm/bb' }), /own header/],
+    ['a wrong offset of the local header', one({ offsetError: 3 }), /own header|outside/],
     ['an entry outside the file', one({ offsetError: 1e6 }), /outside the file/],
     ['overlapping entries', overlapping(body), /overlaps/],
-    ['more entries than there are', buildZip([{ name: 'm/a', data: body }], { entries: 2 }), /number of entries/],
-    ['fewer entries than there are', buildZip(files, { entries: 1 }), /longer than its entries/],
-    ['bytes behind the archive', join(sound, text('x')), /no zip directory at its end/],
-    ['bytes before the archive', join(text('x'), sound), /does not lie where/],
+    [
+      'a number of entries that is too large',
+      buildZip([{ name: 'm/a', data: body }], { entries: 2 }),
+      /number of entries/,
+    ],
+    ['a number of entries that is too small', buildZip(files, { entries: 1 }), /longer than its entries/],
+    ['bytes after the archive', join(sound, text('x')), /no zip directory at its end/],
+    ['bytes before the archive', join(text('x'), sound), /is not where its end record says/],
     ['bytes before a zip64 archive', join(text('x'), sound64), /zip64 end record is not where/],
-    ['only a begin', sound.slice(0, 60), /cut off/],
+    ['a file that ends early', sound.slice(0, 60), /cut off/],
   ])('refuses %s', async (_, bytes, message) => {
     await expect(read(bytes)).rejects.toThrow(message);
     await expect(read(bytes)).rejects.toMatchObject({ code: 'model_invalid', details: { stage: 'archive' } });
@@ -90,7 +94,7 @@ describe('readZipDirectory', () => {
   });
 });
 
-/** The second entry's header lies in the first one's data, as in bombs that use one piece of data many times. */
+/** The second entry's header is inside the first entry's data, as in bombs that use one piece of data many times. */
 function overlapping(body: Uint8Array): Uint8Array {
   const inner = buildZip([{ name: 'm/b', data: body }]);
   const header = inner.subarray(0, 30 + 'm/b'.length + body.length);

@@ -5,18 +5,18 @@ import type { ArchiveLimits } from './archive-limits.ts';
 import { findDirectory } from './end-of-directory.ts';
 import { readRanges } from './read-ranges.ts';
 
-/** A file of a zip archive, with the place of its data. */
+/** A file in a zip archive, with the place of its data. */
 export interface ZipEntry {
-  /** Full name with `/` between folders. */
+  /** Full name, with `/` between folders. */
   readonly name: string;
   readonly method: 'stored' | 'deflated';
-  /** Of the data, inflated. */
+  /** CRC-32 of the inflated data. */
   readonly crc32: number;
   /** Bytes in the file. */
   readonly storedBytes: number;
-  /** Bytes once inflated. */
+  /** Bytes after inflation. */
   readonly bytes: number;
-  /** Of the first byte of data in the file. */
+  /** Offset of the data's first byte in the file. */
   readonly dataOffset: number;
 }
 
@@ -34,13 +34,13 @@ const ZIP64_EXTRA = 1;
 const MAX_U32 = 0xffffffff;
 
 /**
- * The files of a zip archive, in the directory's order. Reads the directory and the entries' own headers, no data.
+ * The files of a zip archive, in the directory's order. Reads the directory and the entries' own headers, but no data.
  *
- * Written here, and not with a zip library, because the headers' offsets, the bounds and the refusal of everything
- * ambiguous are what this is for: a weight is used in place, as a range of the file.
+ * It is not from a zip library, because weights are used in place, as ranges of the file: that needs the offsets of the data,
+ * bounds, and the refusal of everything ambiguous.
  *
- * @throws SconceError `model_invalid` where the directory breaks a limit or a rule: zip64 is read; entries that are
- * encrypted, overlap, lie outside the file, or have a name that is doubled or leaves the archive's folder are refused.
+ * @throws SconceError `model_invalid` if the directory exceeds a limit or breaks a rule. zip64 is supported. Refused are entries
+ * that are encrypted, overlap, are outside the file, or have a name that occurs twice or leaves the archive's folder.
  */
 export async function readZipDirectory(source: ByteSource, limits: ArchiveLimits): Promise<ZipEntry[]> {
   const location = await findDirectory(source);
@@ -71,7 +71,7 @@ function parseDirectory(bytes: Uint8Array, count: number, directoryOffset: numbe
   let at = 0;
   for (let i = 0; i < count; i++) {
     if (at + CENTRAL_BYTES > bytes.length || view.getUint32(at, true) !== CENTRAL_SIGNATURE) {
-      throw damaged(`no entry ${i} where it should be`);
+      throw damaged(`entry ${i} is missing`);
     }
     const nameEnd = at + CENTRAL_BYTES + view.getUint16(at + 28, true);
     const extraEnd = nameEnd + view.getUint16(at + 30, true);
@@ -81,7 +81,7 @@ function parseDirectory(bytes: Uint8Array, count: number, directoryOffset: numbe
     const entry = parseEntry(view, at, nameBytes, bytes.subarray(nameEnd, extraEnd));
     if (names.has(entry.name)) throw damaged('its name occurs twice', entry.name);
     if (entry.headerOffset + LOCAL_BYTES + nameBytes.length + entry.storedBytes > directoryOffset) {
-      throw damaged('it lies outside the file', entry.name);
+      throw damaged('it is outside the file', entry.name);
     }
     names.add(entry.name);
     entries.push(entry);
@@ -112,7 +112,7 @@ function parseEntry(view: DataView, at: number, nameBytes: Uint8Array, extra: Ui
   };
 }
 
-/** Sizes and offset; what does not fit in 32 bits stands in the zip64 extra field, in this order and only where needed. */
+/** Sizes and offset. Numbers that do not fit into 32 bits are in the zip64 extra field, in this order; the others are not there. */
 function readSizes(
   view: DataView,
   at: number,
@@ -133,7 +133,7 @@ function readSizes(
   const storedBytes = wide(view.getUint32(at + 20, true));
   const headerOffset = wide(view.getUint32(at + 42, true));
   const disk = view.getUint16(at + 34, true);
-  if (disk !== 0 && disk !== 0xffff) throw damaged('it lies on another disk', name);
+  if (disk !== 0 && disk !== 0xffff) throw damaged('it is on another disk', name);
   return { bytes, storedBytes, headerOffset };
 }
 
@@ -168,7 +168,7 @@ function decodeName(bytes: Uint8Array): string {
   return name;
 }
 
-/** Reads the entries' own headers: the data begins behind the header's extra field, of which the directory knows nothing. */
+/** Reads the entries' own headers. The data starts after the header's extra field, whose length is not in the directory. */
 async function locateData(source: ByteSource, listed: readonly ListedEntry[], end: number): Promise<ZipEntry[]> {
   const headers = await readRanges(
     source,
@@ -183,7 +183,7 @@ async function locateData(source: ByteSource, listed: readonly ListedEntry[], en
       (view.getUint16(6, true) & 0x2061) === 0 &&
       view.getUint16(26, true) === entry.nameBytes.length &&
       entry.nameBytes.every((byte, k) => byte === header[LOCAL_BYTES + k]);
-    if (!sound) throw damaged('its own header says something else', entry.name);
+    if (!sound) throw damaged('its own header does not match the directory', entry.name);
     const { name, method, crc32, storedBytes, bytes } = entry;
     const dataOffset = entry.headerOffset + header.length + view.getUint16(28, true);
     return { name, method, crc32, storedBytes, bytes, dataOffset };
@@ -200,6 +200,6 @@ function refuseOverlaps(listed: readonly ListedEntry[], entries: readonly ZipEnt
   }));
   spans.sort((a, b) => a.start - b.start);
   spans.forEach((span, i) => {
-    if (span.end > (spans[i + 1]?.start ?? end)) throw damaged('it overlaps what follows it', span.name);
+    if (span.end > (spans[i + 1]?.start ?? end)) throw damaged('it overlaps the next entry', span.name);
   });
 }

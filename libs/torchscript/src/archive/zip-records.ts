@@ -6,7 +6,7 @@ import { inflate } from './inflate.ts';
 import { readRanges } from './read-ranges.ts';
 import type { ZipEntry } from './zip-directory.ts';
 
-/** The records' bytes as they are in the file, in few reads. Memory is their `storedBytes`: check them before. */
+/** Reads the records' bytes as they are in the file, in few reads. It needs `storedBytes` of memory for each: check that before. */
 export async function readStored(source: ByteSource, entries: readonly ZipEntry[]): Promise<Uint8Array[]> {
   return readRanges(
     source,
@@ -15,9 +15,9 @@ export async function readStored(source: ByteSource, entries: readonly ZipEntry[
 }
 
 /**
- * A record from its bytes in the file: inflated, and checked against its CRC-32. Memory is its `bytes`: check it before.
+ * Inflates a record from its bytes in the file, and checks its CRC-32. It needs `bytes` of memory: check that before.
  *
- * @throws SconceError `model_invalid` where the data is corrupt.
+ * @throws SconceError `model_invalid` if the data is corrupt.
  */
 export function unpackRecord(entry: ZipEntry, data: Uint8Array): Uint8Array {
   const bytes = entry.method === 'stored' ? data : inflate(data, entry.bytes, entry.name);

@@ -1,6 +1,6 @@
 import type { Stmt } from './ast.ts';
 
-/** Names that statements assign, those in nested blocks included. */
+/** The variables that statements assign, also in nested blocks. */
 export function assignedNames(statements: readonly Stmt[]): Set<string> {
   const names = new Set<string>();
   collect(statements, names);

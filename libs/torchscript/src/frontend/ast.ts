@@ -1,12 +1,12 @@
 import type { SourceText } from '../archive/torchscript-archive.ts';
 
-/** Where a piece of syntax stands: character offset (UTF-16) in its file. */
+/** The place of a piece of syntax: a character offset (UTF-16) in its file. */
 export interface Position {
   readonly source: SourceText;
   readonly offset: number;
 }
 
-/** One file of serialised code, parsed. */
+/** A parsed file of serialised code. */
 export interface SourceFile {
   readonly source: SourceText;
   readonly classes: readonly ClassDef[];
@@ -19,7 +19,7 @@ export interface ClassDef {
   readonly base: 'Module' | 'ModuleInterface' | 'Interface' | 'NamedTuple' | 'Enum' | undefined;
   readonly parameters: readonly string[];
   readonly buffers: readonly string[];
-  /** Declared attributes in order, also those written as `__annotations__["0"] = T`. */
+  /** Declared attributes in order, with attributes that are written as `__annotations__["0"] = T`. */
   readonly attributes: readonly AttributeDef[];
   readonly methods: readonly FunctionDef[];
   readonly at: Position;
@@ -34,7 +34,7 @@ export interface AttributeDef {
 
 export interface FunctionDef {
   readonly name: string;
-  /** Without `self` removed: methods have it first. */
+  /** All parameters. The first one of a method is `self`. */
   readonly params: readonly ParamDef[];
   readonly returns: TypeExpr | undefined;
   /** Empty for interface methods (`pass`). */
@@ -48,7 +48,7 @@ export interface ParamDef {
   readonly default: Expr | undefined;
 }
 
-/** A type as written: `Dict[str, Tensor]` is `{name: 'Dict', args: [...]}`; `__torch__.a.B` has the whole path as its name. */
+/** A type as written: `Dict[str, Tensor]` is `{name: 'Dict', args: [...]}`. The name of `__torch__.a.B` is the whole path. */
 export interface TypeExpr {
   readonly name: string;
   readonly args: readonly TypeExpr[];
@@ -65,7 +65,7 @@ export type Stmt =
       readonly at: Position;
     }
   | { readonly kind: 'expr'; readonly value: Expr; readonly at: Position }
-  /** `return` alone has value undefined. */
+  /** `value` is undefined for `return` alone. */
   | { readonly kind: 'return'; readonly value: Expr | undefined; readonly at: Position }
   | { readonly kind: 'pass'; readonly at: Position }
   | {
@@ -96,7 +96,7 @@ export type Stmt =
 
 export type Expr =
   | { readonly kind: 'name'; readonly name: string; readonly at: Position }
-  /** Ints are bigint, floats number (`inf`, `nan` too), complex `{re, im}`. */
+  /** An int is a bigint, a float (also `inf` and `nan`) a number, a complex number `{re, im}`. */
   | {
       readonly kind: 'literal';
       readonly value: null | boolean | bigint | number | string | { readonly re: number; readonly im: number };

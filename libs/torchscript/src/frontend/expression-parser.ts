@@ -5,7 +5,7 @@ import { TokenParser } from './token-parser.ts';
 type LiteralValue = Extract<Expr, { readonly kind: 'literal' }>['value'];
 type TypedForm = Extract<Expr, { readonly kind: 'typed' }>['form'];
 
-/** Forms that look like calls and take types. */
+/** Forms that look like calls and have types as arguments. */
 const TYPED_FORMS: ReadonlySet<string> = new Set<TypedForm>([
   'annotate',
   'unchecked_cast',
@@ -13,14 +13,14 @@ const TYPED_FORMS: ReadonlySet<string> = new Set<TypedForm>([
   'isinstance',
 ]);
 
-/** Names that are values. */
+/** Names of literals. */
 const NAMED_LITERALS: ReadonlyMap<string, LiteralValue> = new Map<string, LiteralValue>([
   ['None', null],
   ['True', true],
   ['False', false],
 ]);
 
-/** Numbers that look like names; with `j` behind them, imaginary ones. */
+/** Numbers that are written as names. With a `j` after them they are imaginary. */
 const NAMED_NUMBERS: ReadonlyMap<string, number> = new Map([
   ['inf', Infinity],
   ['nan', NaN],
@@ -28,13 +28,13 @@ const NAMED_NUMBERS: ReadonlyMap<string, number> = new Map([
   ['nanj', NaN],
 ]);
 
-/** Expressions and types. */
+/** Parses expressions and types. */
 export class ExpressionParser extends TokenParser {
   parseExpression(): Expr {
     return this.nested(() => this.#parsePostfix());
   }
 
-  /** `List[Tensor]`, `__torch__.a.B`, `Tuple[()]`. */
+  /** Parses a type: `List[Tensor]`, `__torch__.a.B`, `Tuple[()]`. */
   parseType(): TypeExpr {
     return this.nested(() => {
       let name = this.expectName();
@@ -49,7 +49,7 @@ export class ExpressionParser extends TokenParser {
     });
   }
 
-  /** `e.name`, `e(…)`, `e[i]`, `e[i:j]`, one behind the other. */
+  /** Parses a chain of `.name`, `(…)`, `[i]` and `[i:j]` after an expression. */
   #parsePostfix(): Expr {
     let expression = this.#parsePrimary();
     for (;;) {
@@ -91,7 +91,7 @@ export class ExpressionParser extends TokenParser {
     return this.fail('expected an expression');
   }
 
-  /** `1`, `-1.5e-08`, `-inf`, `2.j`, `1.+2.j`: the sign between the parts is the only operator of the language. */
+  /** Parses `1`, `-1.5e-08`, `-inf`, `2.j` or `1.+2.j`. The sign between the parts is the only operator of the language. */
   #parseNumber(): LiteralValue {
     const negative = this.accept('-');
     const { kind, text } = this.lexer;
@@ -117,7 +117,7 @@ export class ExpressionParser extends TokenParser {
     return imaginary ? { re: 0, im: value } : value;
   }
 
-  /** `(e)` is `e`; a comma makes it a tuple. */
+  /** Parses `(e)`, which is `e`, or a tuple if there is a comma. */
   #parseParenthesised(at: Position): Expr {
     if (this.accept(')')) return { kind: 'tuple', items: [], at };
     const first = this.parseExpression();
@@ -206,7 +206,7 @@ export class ExpressionParser extends TokenParser {
     return expression;
   }
 
-  /** `annotate(T, e)`, `unchecked_cast(T, e)`, `uninitialized(T)`, `isinstance(e, T)`, `isinstance(e, (T, U))`. */
+  /** Parses `annotate(T, e)`, `unchecked_cast(T, e)`, `uninitialized(T)`, `isinstance(e, T)` or `isinstance(e, (T, U))`. */
   #parseTyped(form: TypedForm, at: Position): Expr {
     this.expect('(');
     let types: readonly TypeExpr[];

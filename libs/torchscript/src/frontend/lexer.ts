@@ -2,7 +2,7 @@ import type { SourceText } from '../archive/torchscript-archive.ts';
 import { parseError } from './parse-error.ts';
 import { readString } from './string-literal.ts';
 
-/** What a token is. `newline` ends a statement; `indent` and `dedent` stand around a block. */
+/** The kind of a token. `newline` ends a statement; `indent` and `dedent` are around a block. */
 export type TokenKind = 'name' | 'number' | 'string' | 'symbol' | 'newline' | 'indent' | 'dedent' | 'end';
 
 const NAME = /[A-Za-z_][A-Za-z0-9_]*/y;
@@ -14,12 +14,12 @@ const SPACE = 0x20;
 const HASH = 0x23;
 
 /**
- * Reads serialised code token by token. `kind`, `text` and `start` describe the current token; {@link advance} moves to the
- * next. Within brackets line ends mean nothing, as in Python.
+ * Reads serialised code token by token. `kind`, `text` and `start` describe the current token. {@link advance} moves to the next.
+ * Line ends inside brackets are ignored, as in Python.
  */
 export class Lexer {
   kind: TokenKind = 'newline';
-  /** The token as written; of a string, its value. */
+  /** The token as written, or the value of a string. */
   text = '';
   /** Offset of its first character. */
   start = 0;
@@ -30,18 +30,18 @@ export class Lexer {
   #end = 0;
   /** Widths of the blocks around the current line, outermost first. */
   readonly #indents: number[] = [0];
-  /** Blocks that the current line has ended and whose `dedent` is still to come. */
+  /** Number of blocks that the current line ends and for which no `dedent` was returned yet. */
   #dedents = 0;
-  /** Open brackets. */
+  /** Number of open brackets. */
   #brackets = 0;
 
-  /** Stands before the first token; {@link advance} moves to it. */
+  /** Starts before the first token. {@link advance} moves to it. */
   constructor(source: SourceText) {
     this.#source = source;
     this.#code = source.text;
   }
 
-  /** Moves to the next token. At the end it stays at `end`. @throws SconceError `model_invalid` for what is no token. */
+  /** Moves to the next token. At the end it stays at `end`. @throws SconceError `model_invalid` if there is no valid token. */
   advance(): void {
     if (this.#dedents > 0) {
       this.#dedents--;
@@ -60,7 +60,7 @@ export class Lexer {
     this.#end = end;
   }
 
-  /** Skips empty lines and compares the next one's indentation to that of the blocks it may belong to. */
+  /** Skips empty lines, and compares the indentation of the next line with the open blocks. */
   #startLine(): void {
     const code = this.#code;
     let at = this.#end;
@@ -106,7 +106,7 @@ export class Lexer {
       char = code.charCodeAt(at);
     }
     if (at >= code.length) {
-      // The last line may lack its line end.
+      // The last line may have no line end.
       this.#set(this.kind === 'newline' || this.kind === 'dedent' || this.kind === 'end' ? 'end' : 'newline', at, at);
     } else if ((char >= 0x61 && char <= 0x7a) || (char >= 0x41 && char <= 0x5a) || char === 0x5f) {
       this.#match('name', NAME, at);
@@ -126,7 +126,7 @@ export class Lexer {
     const text = char === 0x2d && this.#code.charCodeAt(at + 1) === 0x3e ? '->' : String.fromCharCode(char);
     if (text === '(' || text === '[' || text === '{') this.#brackets++;
     else if (text === ')' || text === ']' || text === '}') this.#brackets = Math.max(0, this.#brackets - 1);
-    else if (text !== '->' && !',:.=-+'.includes(text)) this.#fail(at, `${JSON.stringify(text)} does not belong here`);
+    else if (text !== '->' && !',:.=-+'.includes(text)) this.#fail(at, `${JSON.stringify(text)} is not allowed here`);
     this.#set('symbol', at, at + text.length, text);
   }
 

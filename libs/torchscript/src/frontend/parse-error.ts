@@ -4,10 +4,10 @@ import { modelError } from '../torchscript-error.ts';
 import type { Position } from './ast.ts';
 import { positionOf } from './position.ts';
 
-/** Characters of the offending line that a message quotes at most. */
+/** Largest number of characters of the line that a message quotes. */
 const MAX_QUOTED_CHARS = 160;
 
-/** Code that cannot be parsed: `code/__torch__.py:12:4: expected “)”, found “x” in “y = torch.add(x y)”`. */
+/** The error for code that cannot be parsed: `code/__torch__.py:12:4: expected “)”, found “x” in “y = torch.add(x y)”`. */
 export function parseError(at: Position, what: string): SconceError {
   const { path, line, column, lineText } = positionOf(at);
   const from = Math.max(0, Math.min(column - MAX_QUOTED_CHARS / 2, lineText.length - MAX_QUOTED_CHARS));

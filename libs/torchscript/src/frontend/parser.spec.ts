@@ -149,7 +149,7 @@ describe('statements', () => {
     ],
     ['unpacking one', 'a, = x', { ...assign('a', name('x')), unpack: true }],
     [
-      'unpacking two, with and without a comma behind',
+      'unpacking two, with and without a comma at the end',
       'a, b, = x',
       { kind: 'assign', targets: [name('a'), name('b')], values: [name('x')], unpack: true },
     ],
@@ -187,7 +187,7 @@ describe('statements', () => {
     ['while', 'while x:\n  x = y', { kind: 'while', test: name('x'), body: [assign('x', name('y'))] }],
     ['with', 'with x as c:\n  pass', { kind: 'with', context: name('x'), variable: 'c', body: [{ kind: 'pass' }] }],
     [
-      'a function within',
+      'an inner function',
       'def g():\n  return x',
       { kind: 'def', function: { name: 'g', params: [], body: [{ kind: 'return', value: name('x') }] } },
     ],
@@ -195,7 +195,7 @@ describe('statements', () => {
     expect(parseBody(body)).toEqual([expected]);
   });
 
-  it('ends blocks where the indentation does, and reads over empty lines and comments', () => {
+  it('ends blocks by the indentation, and skips empty lines and comments', () => {
     const body = 'if a:\n  if b:\n\n    c = 1  # why\n    # only this\n  else:\n    pass\nd = 2';
     expect(parseBody(body)).toMatchObject([
       { kind: 'if', then: [{ kind: 'if', then: [{ kind: 'assign' }], else: [{ kind: 'pass' }] }], else: [] },
@@ -203,7 +203,7 @@ describe('statements', () => {
     ]);
   });
 
-  it('takes a last line without an end, and lines that end in two characters', () => {
+  it('accepts a last line without an end, and line ends of two characters', () => {
     expect(plain(parse('def f(x):\r\n  a = x\r\n  return a').functions[0]?.body)).toMatchObject([
       { kind: 'assign' },
       { kind: 'return' },
@@ -273,7 +273,7 @@ class Interface(ModuleInterface):
   });
 });
 
-describe('what is no code', () => {
+describe('invalid code', () => {
   const nested = (open: string, close: string): string =>
     `def f(x):\n  a = ${open.repeat(100_000)}x${close.repeat(100_000)}\n`;
 
@@ -292,21 +292,17 @@ describe('what is no code', () => {
     ['a million digits', `def f():\n  y = ${'9'.repeat(1_000_000)}\n`, /more than 64 bits/],
     ['a string without end', 'def f():\n  y = "abc\n', /2:6: the string has no end/],
     ['an unknown escape', String.raw`def f():${'\n'}  y = "a\q"`, /2:8: the string has an unknown escape/],
-    ['an operator', 'def f(x):\n  y = x * 2\n', /2:8: "\*" does not belong here/],
+    ['an operator', 'def f(x):\n  y = x * 2\n', /2:8: "\*" is not allowed here/],
     ['an addition', 'def f(x):\n  y = x + 2\n', /expected the end of the line, found “\+”/],
     ['no colon', 'def f(x)\n  return x\n', /1:8: expected “:”, found the end of the line/],
     ['no block', 'def f(x):\nclass A:\n', /2:0: expected an indented block, found “class”/],
     ['an indentation that fits nothing', 'def f(x):\n    y = x\n  z = x\n', /3:2: the indentation matches no block/],
-    ['an indentation out of nowhere', 'def f(x):\n  y = x\n    z = x\n', /expected .*, found a deeper indentation/],
+    ['an unexpected indentation', 'def f(x):\n  y = x\n    z = x\n', /expected .*, found a deeper indentation/],
     ['a statement outside', 'x = 1\n', /1:0: expected “class” or “def”, found “x”/],
     ['an unknown base', 'class A(B):\n  pass\n', /expected one of Module, .*, found “B”/],
     ['a literal that is assigned to', 'def f():\n  1 = x\n', /2:2: cannot assign to this expression/],
     ['targets and values that do not match', 'def f():\n  a, b, c = x, y\n', /3 targets cannot take 2 values/],
-    [
-      'a positional argument behind a named one',
-      'def f():\n  g(a=1, b)\n',
-      /a positional argument follows a named one/,
-    ],
+    ['a positional argument after a named one', 'def f():\n  g(a=1, b)\n', /a positional argument follows a named one/],
     ['an end within brackets', 'def f():\n  g(a,', /expected an expression, found/],
     ['the end within a function', 'def f(', /found the end of the line/],
     ['parentheses without end', nested('(', ')'), /^code\/__torch__\.py:2:\d+: code nested more than 256 levels deep/],

@@ -7,14 +7,14 @@ const BASES = ['Module', 'ModuleInterface', 'Interface', 'NamedTuple', 'Enum'] a
 /**
  * Parses a file of serialised code.
  *
- * @throws SconceError `model_invalid` (stage `parse`) with path, line, column and the offending line, for what is not in the
- * grammar, nested too deep or too long.
+ * @throws SconceError `model_invalid` (stage `parse`) with path, line, column and the text of the line, if the code does not follow
+ * the grammar, is nested too deep, or is too long.
  */
 export function parseSource(source: SourceText): SourceFile {
   return new Parser(source).parseFile();
 }
 
-/** Files, classes, functions and statements. */
+/** Parses files, classes, functions and statements. */
 class Parser extends ExpressionParser {
   parseFile(): SourceFile {
     const classes: ClassDef[] = [];
@@ -55,7 +55,7 @@ class Parser extends ExpressionParser {
     return base;
   }
 
-  /** `n : T`, `n : Final[T] = const`, `n = const` of an enum, and the lists with `__` around their names. */
+  /** Parses `n : T`, `n : Final[T] = const`, `n = const` in an enum, and the lists such as `__parameters__`. */
   #parseAttribute(members: { parameters: string[]; buffers: string[]; attributes: AttributeDef[] }): void {
     const name = this.expectName();
     if (this.accept(':')) {
@@ -66,7 +66,7 @@ class Parser extends ExpressionParser {
       this.expect(']');
       this.expect('=');
       const type = this.parseType();
-      // A constant whose name is no identifier has its value behind its type.
+      // If the name of a constant is not an identifier, its value follows its type.
       members.attributes.push({ name: attribute, type, value: this.accept('=') ? this.parseExpression() : undefined });
     } else {
       this.expect('=');
@@ -103,7 +103,7 @@ class Parser extends ExpressionParser {
     return statements;
   }
 
-  /** `:` and the lines below, indented. */
+  /** Parses `:` and the indented lines below it. */
   #parseBlock(parseItem: () => void): void {
     this.expect(':');
     this.expectLineEnd();
@@ -159,7 +159,7 @@ class Parser extends ExpressionParser {
     return { kind: 'if', test, then, else: this.accept('else') ? this.#parseBody() : [], at };
   }
 
-  /** `for i in range(n):` */
+  /** Parses `for i in range(n):` and its body. */
   #parseFor(at: Position): Stmt {
     this.lexer.advance();
     const variable = this.expectName();
@@ -179,7 +179,7 @@ class Parser extends ExpressionParser {
     return { kind: 'with', context, variable, body: this.#parseBody(), at };
   }
 
-  /** An expression alone, or targets with values. */
+  /** Parses an expression alone, or targets with values. */
   #parseAssignment(at: Position): Stmt {
     const { items: targets, trailing } = this.#parseExpressions();
     const type = this.accept(':') ? this.parseType() : undefined;
@@ -209,7 +209,7 @@ class Parser extends ExpressionParser {
     };
   }
 
-  /** `a, b` or `a, b,`. */
+  /** Parses `a, b` or `a, b,`. */
   #parseExpressions(): { readonly items: Expr[]; readonly trailing: boolean } {
     const items = [this.parseExpression()];
     while (this.accept(',')) {
@@ -220,7 +220,7 @@ class Parser extends ExpressionParser {
   }
 }
 
-/** Several expressions are a tuple; so is one with a comma behind it. */
+/** One expression of several: a tuple. One expression with a comma after it is also a tuple. */
 function asOne(items: readonly Expr[], trailing: boolean, at: Position): Expr {
   const [first] = items;
   return items.length === 1 && !trailing && first !== undefined ? first : { kind: 'tuple', items, at };

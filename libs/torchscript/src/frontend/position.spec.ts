@@ -7,7 +7,7 @@ import { describePosition, originOf, positionOf } from './position.ts';
 
 const TEXT = 'def f(x):\n  a = "größer"\n  return torch.relu(x)\n';
 
-/** Asked for an origin, tells the offset it was asked for as the line. */
+/** A source whose origins have the requested offset as their line. */
 function sourceOf(text: string, origin: Partial<SourceOrigin> | undefined): SourceText {
   return {
     path: '__torch__/net.py',
@@ -32,20 +32,20 @@ describe('positions', () => {
     expect(describePosition(at)).toBe('code/__torch__/net.py:3:9');
   });
 
-  it.each([0, 1, 9, 10, 25, TEXT.length])('are right anywhere: character %i', (offset) => {
+  it.each([0, 1, 9, 10, 25, TEXT.length])('are right at character %i', (offset) => {
     const lines = TEXT.slice(0, offset).split('\n');
     const { line, column, lineText } = positionOf({ source: sourceOf(TEXT, undefined), offset });
     expect([line, column]).toEqual([lines.length, lines.at(-1)?.length]);
     expect(lineText).toBe(TEXT.split('\n')[line - 1]);
   });
 
-  it('name the author’s line where it is recorded', () => {
+  it('name the author’s line if it is recorded', () => {
     const at = callOf(sourceOf(TEXT, { line: 7, text: '    return self.relu(x)  ' }));
     expect(describePosition(at)).toBe('code/__torch__/net.py:3:9 (net.py:7: return self.relu(x))');
     expect(describePosition(callOf(sourceOf(TEXT, { line: 7 })))).toBe('code/__torch__/net.py:3:9 (net.py:7)');
   });
 
-  it('count bytes of UTF-8 where origins are recorded by them', () => {
+  it('count bytes of UTF-8 for origins', () => {
     const at = callOf(sourceOf(TEXT, {}));
     expect(originOf(at)?.line).toBe(at.offset + 2);
     const ascii = callOf(sourceOf(TEXT.replace('größer', 'larger'), {}));

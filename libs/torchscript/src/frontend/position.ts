@@ -13,7 +13,7 @@ export interface CodePlace {
   readonly lineText: string;
 }
 
-/** Where a piece of syntax stands. */
+/** The path, line and column of a piece of syntax. */
 export function positionOf(at: Position): CodePlace {
   const { text, path } = at.source;
   const { lineStarts } = layoutOf(at.source);
@@ -28,23 +28,23 @@ export function positionOf(at: Position): CodePlace {
   };
 }
 
-/** Where the code at a position came from in the author's files; undefined where not recorded. */
+/** The place in the author's files from which the code at a position came; undefined if it is not recorded. */
 export function originOf(at: Position): SourceOrigin | undefined {
   const { source, offset } = at;
-  // Records count bytes of UTF-8, which are the characters as long as all of them are ASCII (almost always).
+  // Records count bytes of UTF-8. If all characters are ASCII (almost always), that is the number of characters.
   return source.originAt(
     layoutOf(source).ascii ? offset : new TextEncoder().encode(source.text.slice(0, offset)).length,
   );
 }
 
-/** A place for messages: `code/__torch__.py:12:4`, and where known the author's own line: `(model.py:31: y = self.fc(x))`. */
+/** A place for messages: `code/__torch__.py:12:4`, with the author's line if it is known: `(model.py:31: y = self.fc(x))`. */
 export function describePosition(at: Position): string {
   const { path, line, column } = positionOf(at);
   const where = `${path}:${line}:${column}`;
   const origin = originOf(at);
   if (origin === undefined) return where;
   if (origin.text !== undefined) return `${where} (${origin.file}:${origin.line}: ${origin.text.trim()})`;
-  // A trace records the frames of the call, innermost first: those within PyTorch say little about the model.
+  // A trace records the frames of the call, innermost first. Frames inside PyTorch say little about the model.
   const frame = origin.stack.find((text) => !/(^|\/)torch\//.test(text));
   return `${where} (${frame?.trim() ?? `${origin.file}:${origin.line}`})`;
 }
@@ -54,7 +54,7 @@ interface Layout {
   readonly ascii: boolean;
 }
 
-/** Positions of one file are asked for again and again: its lines are counted once. */
+/** The start of each line, computed once per file, because many positions are described. */
 const LAYOUTS = new WeakMap<SourceText, Layout>();
 
 function layoutOf(source: SourceText): Layout {
@@ -70,7 +70,7 @@ function layoutOf(source: SourceText): Layout {
   return layout;
 }
 
-/** Index of the last of ascending numbers that is at most `limit`. */
+/** Index of the last number that is at most `limit`, in ascending numbers. */
 function lastAtMost(ascending: readonly number[], limit: number): number {
   let low = 0;
   let high = ascending.length;

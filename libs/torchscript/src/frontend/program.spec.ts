@@ -45,7 +45,7 @@ describe('Program', () => {
     expect(programOf(FILES).program.findFunction(name)).toBeUndefined();
   });
 
-  it('parses a file when something in it is asked for, and once', () => {
+  it('parses a file once, at the first request for one of its names', () => {
     const { program, reads } = programOf(FILES);
     program.findClass('__torch__.Net');
     const once = reads['__torch__.py'];

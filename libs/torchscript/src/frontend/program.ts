@@ -2,15 +2,15 @@ import type { SourceText } from '../archive/torchscript-archive.ts';
 import type { ClassDef, FunctionDef, SourceFile } from './ast.ts';
 import { parseSource } from './parser.ts';
 
-/** What one file defines, by name. */
+/** The classes and functions of one file, by name. */
 interface Definitions {
   readonly classes: ReadonlyMap<string, ClassDef>;
   readonly functions: ReadonlyMap<string, FunctionDef>;
 }
 
 /**
- * The serialised code of an archive, by qualified name: `__torch__.a.b.Foo` is `Foo` of `__torch__/a/b.py`, `__torch__.Foo`
- * that of `__torch__.py`. A file is parsed when something in it is first asked for, and once.
+ * The serialised code of an archive, by qualified name: `__torch__.a.b.Foo` is `Foo` in `__torch__/a/b.py`, and `__torch__.Foo` is
+ * `Foo` in `__torch__.py`. Each file is parsed once, at the first request for one of its names.
  */
 export class Program {
   readonly #sources: ReadonlyMap<string, SourceText>;
@@ -20,13 +20,13 @@ export class Program {
     this.#sources = sources;
   }
 
-  /** The class of a qualified name; undefined where there is none. @throws SconceError `model_invalid` where its file cannot be parsed. */
+  /** The class of a qualified name; undefined if there is none. @throws SconceError `model_invalid` if its file cannot be parsed. */
   findClass(qualifiedName: string): ClassDef | undefined {
     const { file, name } = this.#locate(qualifiedName);
     return file?.classes.get(name);
   }
 
-  /** The function of a qualified name; undefined where there is none. @throws SconceError `model_invalid` where its file cannot be parsed. */
+  /** The function of a qualified name; undefined if there is none. @throws SconceError `model_invalid` if its file cannot be parsed. */
   findFunction(qualifiedName: string): FunctionDef | undefined {
     const { file, name } = this.#locate(qualifiedName);
     return file?.functions.get(name);
@@ -43,7 +43,7 @@ export class Program {
   }
 }
 
-/** As in Python, the last of several definitions of one name counts. */
+/** As in Python, the last definition of a name counts. */
 function define({ classes, functions }: SourceFile): Definitions {
   return {
     classes: new Map(classes.map((definition) => [definition.name, definition])),

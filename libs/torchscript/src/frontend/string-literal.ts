@@ -14,15 +14,15 @@ const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
   "'": "'",
 };
 
-/** What may stand for itself: everything but the quotes, the backslash and the line's end. */
+/** Characters that need no escape: all except quotes, backslash and line end. */
 const PLAIN = /[^"'\\\n]*/y;
-/** `\033`, `\x1b`: a byte. Those of a character above 127 follow each other, as UTF-8. */
+/** An escaped byte: `\033` or `\x1b`. A character above 127 is several such bytes of UTF-8. */
 const BYTE = /\\(?:x([0-9a-fA-F]{2})|([0-7]{1,3}))/y;
 
 /**
- * Reads the string that starts at an offset, with C's escapes as PyTorch prints them.
+ * Reads the string that starts at an offset. PyTorch prints strings with C's escapes.
  *
- * @returns its value and the offset after the closing quote.
+ * @returns the string's value and the offset after the closing quote.
  */
 export function readString(source: SourceText, start: number): { readonly value: string; readonly end: number } {
   const { text } = source;

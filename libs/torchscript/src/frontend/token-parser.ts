@@ -3,17 +3,17 @@ import type { Position } from './ast.ts';
 import { Lexer, type TokenKind } from './lexer.ts';
 import { parseError } from './parse-error.ts';
 
-/** Levels of syntax within each other. PyTorch writes a few dozen; what walks the tree may recurse as deep without harm. */
+/** Largest nesting depth of the syntax. PyTorch writes a few dozen levels. Recursion to this depth is safe. */
 const MAX_DEPTH = 256;
 
-/** UTF-16 characters of one file. Real ones have thousands to a few million. */
+/** Largest number of UTF-16 characters of one file. Real files have thousands to a few million. */
 const MAX_SOURCE_CHARS = 2 ** 24;
 
-/** Looks at tokens, takes them and complains about them; keeps the nesting within bounds. */
+/** Checks and takes tokens, reports unexpected ones, and limits the nesting. */
 export class TokenParser {
   readonly source: SourceText;
   protected readonly lexer: Lexer;
-  /** Levels of the tree below the expression that was parsed last: a chain `a.b.c` has no nesting, but is a deep tree. */
+  /** Depth of the tree of the last parsed expression. A chain such as `a.b.c` has no nesting, but its tree is deep. */
   protected height = 0;
   #depth = 0;
 
@@ -32,7 +32,7 @@ export class TokenParser {
     return lexer.text === text && (lexer.kind === 'symbol' || lexer.kind === 'name');
   }
 
-  /** Takes this name or symbol, if it is the current token. */
+  /** Takes this name or symbol if it is the current token. */
   protected accept(text: string): boolean {
     if (!this.is(text)) return false;
     this.lexer.advance();
@@ -55,12 +55,12 @@ export class TokenParser {
     this.#take('newline', 'expected the end of the line');
   }
 
-  /** The current token's kind, for those who took tokens since they last looked. */
+  /** The current token's kind. A method call, so that the compiler does not narrow it across calls that take tokens. */
   protected kindNow(): TokenKind {
     return this.lexer.kind;
   }
 
-  /** Items up to a closing bracket, with commas between them and perhaps one behind the last. */
+  /** Parses items up to a closing bracket, with commas between them. A comma after the last item is allowed. */
   protected listUntil<T>(close: string, parseItem: () => T): T[] {
     const items: T[] = [];
     while (!this.accept(close)) {
@@ -70,7 +70,7 @@ export class TokenParser {
     return items;
   }
 
-  /** Runs a parser one level deeper. */
+  /** Runs `parse` one level deeper. */
   protected nested<T>(parse: () => T): T {
     if (++this.#depth > MAX_DEPTH) this.#failDepth();
     const result = parse();
@@ -78,7 +78,7 @@ export class TokenParser {
     return result;
   }
 
-  /** Puts `levels` above the expression that was parsed last. */
+  /** Adds `levels` to the depth of the last parsed expression. */
   protected grow(levels: number): void {
     this.height += levels;
     if (this.height > MAX_DEPTH) this.#failDepth();
@@ -88,7 +88,7 @@ export class TokenParser {
     return { source: this.source, offset: this.lexer.start };
   }
 
-  /** Complains about the current token, or about what stands at `at`. */
+  /** Fails with a message about the current token, or about the code at `at`. */
   protected fail(what: string, at?: Position): never {
     throw parseError(at ?? this.position(), at === undefined ? `${what}, found ${this.#describeToken()}` : what);
   }

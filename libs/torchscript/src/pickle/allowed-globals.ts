@@ -1,14 +1,14 @@
 import type { ScalarType } from '../scalar-type.ts';
 
-/** What a global of a pickle stands for. Nothing here runs anything: `rebuild.ts` gives each its meaning. */
+/** The meaning of a global of a pickle. Nothing is looked up or called: `rebuild.ts` implements each meaning. */
 export type GlobalMeaning =
   | { readonly kind: 'class'; readonly className: string }
   | { readonly kind: 'storage-type'; readonly dtype: ScalarType }
-  /** A Python type that only labels what stands beside it. */
+  /** A Python type that only labels the next argument. */
   | { readonly kind: 'label' }
   | { readonly kind: 'function'; readonly function: PickleFunction };
 
-/** The functions a TorchScript pickle may name. */
+/** The functions that a TorchScript pickle may name. */
 export type PickleFunction =
   | 'rebuild-tensor'
   | 'rebuild-parameter'
@@ -60,7 +60,7 @@ const FUNCTIONS: Readonly<Record<string, PickleFunction>> = {
 
 const LABELS: readonly string[] = ['torch.Tensor', 'torch.nn.parameter.Parameter', 'torch.nn.Parameter'];
 
-/** The meaning of `module.name`, or undefined where no TorchScript model needs it. */
+/** The meaning of `module.name`, or undefined if no TorchScript model needs it. */
 export function meaningOf(module: string, name: string): GlobalMeaning | undefined {
   const global = `${module}.${name}`;
   if (module === '__torch__' || module.startsWith('__torch__.')) {
@@ -74,7 +74,7 @@ export function meaningOf(module: string, name: string): GlobalMeaning | undefin
   return undefined;
 }
 
-/** What PyTorch does write but no model we compile may hold: pattern of the full name, and what to say. */
+/** Names that PyTorch writes but the compiler does not support: a pattern of the full name, and the message. */
 const KNOWN_BUT_REFUSED: readonly (readonly [RegExp, string])[] = [
   [
     /^torch\._utils\._rebuild_qtensor$|^torch\.per_(tensor|channel)_/,
@@ -100,9 +100,9 @@ const KNOWN_BUT_REFUSED: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** Why a global that is not allowed is refused, for people. */
+/** The message for a global that is not allowed. */
 export function refusalOf(global: string): string {
   const known = KNOWN_BUT_REFUSED.find(([pattern]) => pattern.test(global));
   if (known !== undefined) return `${global} makes ${known[1]}`;
-  return `${global} is not a thing a model needs: refused; nothing was executed`;
+  return `${global} is not allowed in a model: refused; nothing was executed`;
 }

@@ -1,8 +1,8 @@
 import type { PickleValue } from './pickle-value.ts';
 
 /**
- * Whether a walk over the value that visits every object once goes at most `levels` deep. Walks in the order in which a
- * recursive reader would, without recursion.
+ * Whether a value is nested at most `levels` deep, if each object is visited once. Visits in the order of a recursive reader, but
+ * without recursion.
  */
 export function isNestedWithin(value: PickleValue, levels: number): boolean {
   const seen = new Set<PickleValue>();

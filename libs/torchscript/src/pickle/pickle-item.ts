@@ -1,26 +1,26 @@
 import type { GlobalMeaning } from './allowed-globals.ts';
 import type { PickleStorage, PickleValue } from './pickle-value.ts';
 
-/** A class or function that the pickle named; only an argument of calls, never part of a value. */
+/** A class or function that the pickle names. It is only an argument of calls, never part of a value. */
 export interface NamedGlobal {
   readonly kind: 'global';
   readonly name: string;
   readonly meaning: GlobalMeaning;
 }
 
-/** A storage, likewise only an argument. */
+/** A storage. It is only an argument of calls. */
 export interface StorageArgument {
   readonly kind: 'storage';
   readonly storage: PickleStorage;
 }
 
-/** A tuple with such an argument in it. */
+/** A tuple that contains such an argument. */
 export interface ArgumentTuple {
   readonly kind: 'arguments';
   readonly items: readonly PickleItem[];
 }
 
-/** What stands on the unpickler's stack. */
+/** An item on the unpickler's stack. */
 export type PickleItem = PickleValue | NamedGlobal | StorageArgument | ArgumentTuple;
 
 type Tagged = Extract<PickleItem, { readonly kind: string }>;

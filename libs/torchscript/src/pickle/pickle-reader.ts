@@ -5,14 +5,14 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Longest name of a module or class. */
 const MAX_NAME_BYTES = 8192;
 
-/** Reads a pickle's bytes from front to back; running out of them is an error that names the record and the offset. */
+/** Reads a pickle's bytes in order. If the bytes end early, the error names the record and the offset. */
 export class PickleReader {
   /** Name of the record, for messages. */
   readonly record: string;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   #at = 0;
-  /** Where the opcode under work stands. */
+  /** Offset of the current opcode. */
   #opcodeAt = 0;
 
   constructor(bytes: Uint8Array, record: string) {
@@ -46,7 +46,7 @@ export class PickleReader {
     return this.#view.getInt32(this.#advance(4), true);
   }
 
-  /** Floats are big-endian in pickles, unlike all else. */
+  /** Floats are big-endian in pickles. All other numbers are little-endian. */
   float64(): number {
     return this.#view.getFloat64(this.#advance(8), false);
   }
@@ -69,7 +69,7 @@ export class PickleReader {
     }
   }
 
-  /** Text up to a newline, which is skipped. */
+  /** Reads text up to a newline, and skips the newline. */
   line(): string {
     const end = this.#bytes.subarray(this.#at, this.#at + MAX_NAME_BYTES).indexOf(0x0a);
     if (end < 0) throw this.damaged(`a name that does not end within ${MAX_NAME_BYTES} bytes`);
@@ -78,15 +78,17 @@ export class PickleReader {
     return text;
   }
 
-  /** An error at the opcode under work. */
+  /** An error at the current opcode. */
   error(what: string, details: Readonly<Record<string, unknown>> = {}): Error {
     const message = `${this.record}, byte ${this.#opcodeAt}: ${what}`;
     return modelError('pickle', message, { record: this.record, byteOffset: this.#opcodeAt, ...details });
   }
 
-  /** The same where no PyTorch would have written this. */
+  /** An error at the current opcode for data that PyTorch never writes. */
   damaged(what: string): Error {
-    return this.error(`${what}: the file is damaged, or not of torch.jit.save; copy it again, or save the model again`);
+    return this.error(
+      `${what}: the file is damaged, or torch.jit.save did not write it; copy it again, or save the model again`,
+    );
   }
 
   #advance(length: number): number {

@@ -1,8 +1,8 @@
 import type { ScalarType } from '../scalar-type.ts';
 
 /**
- * What a TorchScript pickle holds. Integers are bigint and floats number, as Python tells them apart.
- * Objects are shared and may be cyclic, exactly as in the file: identity carries meaning (tied weights, shared modules).
+ * A value of a TorchScript pickle. A Python int is a bigint and a float a number.
+ * Objects are shared and may be cyclic, exactly as in the file. Identity matters: it shows tied weights and shared modules.
  */
 export type PickleValue =
   | null
@@ -21,7 +21,7 @@ export type PickleValue =
 export interface PickleList {
   readonly kind: 'list';
   readonly items: PickleValue[];
-  /** The type `restore_type_tag` gives it, as written (`List[Tensor]`), where the file says so. */
+  /** The type from `restore_type_tag`, as written (`List[Tensor]`), if the file has one. */
   typeTag?: string;
 }
 
@@ -37,17 +37,17 @@ export interface PickleDict {
   typeTag?: string;
 }
 
-/** An instance of a class of the archive's own code; a module, usually. An enum member has the one attribute `value`. */
+/** An instance of a class of the archive's code, usually a module. A member of an enum has only the attribute `value`. */
 export interface PickleObject {
   readonly kind: 'object';
   /** Qualified name without a leading dot: `__torch__.torch.nn.modules.linear.Linear`. */
   readonly className: string;
   readonly attributes: Map<string, PickleValue>;
-  /** What BUILD gave, where it was no dictionary of attributes (`__setstate__` receives it). */
+  /** The argument of BUILD, if it is not a dictionary of attributes. `__setstate__` gets it. */
   state?: PickleValue;
 }
 
-/** `_rebuild_tensor_v2`: a strided window on a storage. Offset and strides count elements. */
+/** A strided view of a storage (`_rebuild_tensor_v2`). Offset and strides count elements. */
 export interface PickleTensor {
   readonly kind: 'tensor';
   readonly storage: PickleStorage;
@@ -60,9 +60,9 @@ export interface PickleTensor {
 /** One storage. Tensors that share it hold the same object. */
 export interface PickleStorage {
   readonly dtype: ScalarType;
-  /** Record's name below the archive's root folder: `data/0`, `constants/3`. */
+  /** Name of the record below the archive's root folder: `data/0`, `constants/3`. */
   readonly record: string;
-  /** Elements. */
+  /** Number of elements. */
   readonly elements: number;
 }
 

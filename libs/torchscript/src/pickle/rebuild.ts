@@ -4,7 +4,7 @@ import type { PickleReader } from './pickle-reader.ts';
 import type { PickleTensor, PickleValue } from './pickle-value.ts';
 import type { UnpickleOptions } from './unpickle.ts';
 
-/** More dimensions than PyTorch allows itself. */
+/** PyTorch allows fewer dimensions. */
 const MAX_DIMS = 64;
 
 const LIST_TYPES: Readonly<
@@ -16,7 +16,7 @@ const LIST_TYPES: Readonly<
   'build-tensorlist': ['List[Tensor]', (item) => isKind(item, 'tensor')],
 };
 
-/** Gives the calls of a pickle (REDUCE) and its persistent ids their meaning. Errors stand at the reader's opcode. */
+/** Makes the values of a pickle's calls (REDUCE) and persistent ids. Errors name the reader's current opcode. */
 export class Rebuilder {
   readonly #reader: PickleReader;
   readonly #options: UnpickleOptions;
@@ -26,7 +26,7 @@ export class Rebuilder {
     this.#options = options;
   }
 
-  /** `('storage', torch.FloatStorage, '0', 'cpu', 200)`; older files add a view's metadata, which is None. */
+  /** Reads `('storage', torch.FloatStorage, '0', 'cpu', 200)`. Older files add a view's metadata, which is None. */
   storage(id: PickleItem): StorageArgument {
     const items = isKind(id, 'arguments') ? id.items : [];
     const [tag, type, key, device, elements, view] = items;
@@ -37,15 +37,15 @@ export class Rebuilder {
       typeof device === 'string' &&
       (view === undefined || view === null);
     if (!sound || dtype === undefined || items.length > 6)
-      throw this.#reader.damaged('a persistent id that is no storage');
+      throw this.#reader.damaged('a persistent id that is not a storage');
     const { storages } = this.#options;
-    if (storages === undefined) throw this.#reader.damaged('a tensor where none should be');
+    if (storages === undefined) throw this.#reader.damaged('a tensor in a record that must not have tensors');
     const storage = storages.find(key, dtype, this.#size(elements, 'storage'));
     if (typeof storage === 'string') throw this.#reader.damaged(storage);
     return { kind: 'storage', storage };
   }
 
-  /** The value of `callee(...args)`. */
+  /** Makes the value of `callee(...args)`. */
   call(callee: NamedGlobal, args: readonly PickleItem[]): PickleValue {
     const { meaning } = callee;
     if (meaning.kind === 'class') return this.#enumMember(meaning.className, args);
@@ -84,7 +84,7 @@ export class Rebuilder {
     return { kind: 'object', className, attributes: new Map([['value', value]]) };
   }
 
-  /** `(storage, offset, sizes, strides, requires_grad, backward_hooks[, metadata])` */
+  /** Reads `(storage, offset, sizes, strides, requires_grad, backward_hooks[, metadata])`. */
   #tensor(args: readonly PickleItem[]): PickleTensor {
     const [source, offset, sizes, strides, requiresGrad, , metadata] = args;
     if (!isKind(source, 'storage') || args.length < 6 || args.length > 7 || typeof requiresGrad !== 'boolean') {
@@ -108,10 +108,10 @@ export class Rebuilder {
     return tensor;
   }
 
-  /** Every element lies within the storage, and all arithmetic on it is exact. */
+  /** Checks that every element is within the storage, and that all arithmetic on sizes is exact. */
   #checkExtent({ storage, storageOffset, sizes, strides }: PickleTensor): void {
     if (sizes.length !== strides.length)
-      throw this.#reader.damaged('a tensor with other than one stride per dimension');
+      throw this.#reader.damaged('a tensor that does not have one stride per dimension');
     const count = sizes.reduce((product, size) => product * size, 1);
     const last = sizes.reduce((sum, size, i) => sum + (size - 1) * (strides[i] as number), storageOffset);
     if (!Number.isSafeInteger(sizes.reduce((product, size) => product * Math.max(size, 1), 1))) {
@@ -130,7 +130,7 @@ export class Rebuilder {
     return data;
   }
 
-  /** `(function, type, arguments, state)` of a plain tensor or parameter; the state is of Python's making. */
+  /** Reads `(function, type, arguments, state)` of a plain tensor or parameter. The state comes from Python and is ignored. */
   #fromType(args: readonly PickleItem[]): PickleValue {
     const [callee, type, inner] = args;
     const plain = isKind(type, 'global') && type.meaning.kind === 'label';
@@ -157,7 +157,7 @@ export class Rebuilder {
     const [tag, holds] = LIST_TYPES[called] ?? ['', () => false];
     const [list] = args;
     if (args.length !== 1 || !isKind(list, 'list')) throw this.#wrong(`torch.jit._pickle.${called.replace('-', '_')}`);
-    // Each list is given its type once, or checking it could be repeated without end.
+    // Each list gets its type only once. Otherwise a file could make the reader check it very often.
     if (list.typeTag !== undefined) throw this.#reader.damaged(`a ${tag} that was a ${list.typeTag} before`);
     if (!list.items.every(holds)) throw this.#reader.damaged(`a ${tag} with items of another type`);
     list.typeTag = tag;
@@ -190,12 +190,12 @@ export class Rebuilder {
   #sizes(item: PickleItem | undefined): number[] {
     const items = isKind(item, 'tuple') ? item.items : undefined;
     if (items === undefined || items.length > MAX_DIMS)
-      throw this.#reader.damaged('sizes that are no tuple of integers');
+      throw this.#reader.damaged('sizes that are not a tuple of integers');
     return items.map((size) => this.#size(size, 'size'));
   }
 
   #size(item: PickleItem | undefined, what: string): number {
     if (typeof item === 'bigint' && item >= 0n && item <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(item);
-    throw this.#reader.damaged(`a ${what} that is no integer from 0 to 2^53`);
+    throw this.#reader.damaged(`a ${what} that is not an integer from 0 to 2^53`);
   }
 }

@@ -1,22 +1,22 @@
 import { SCALAR_TYPE_BYTES, type ScalarType } from '../scalar-type.ts';
 import type { PickleStorage } from './pickle-value.ts';
 
-/** The storages that one pickle's tensors lie in: records of one folder, each one object however often it is named. */
+/** The storages of one pickle's tensors: records of one folder. Each storage is one object, even if tensors share it. */
 export class StorageTable {
   readonly #folder: string;
   readonly #recordBytes: ((record: string) => number | undefined) | undefined;
   readonly #storages = new Map<string, PickleStorage>();
 
   /**
-   * `recordBytes` gives a record's length, undefined where there is none. Without it, storages have no data (PyTorch
-   * keeps example inputs so) and only their declared length counts.
+   * `recordBytes` returns a record's length, or undefined if there is no such record. Without `recordBytes`, storages have no data
+   * and only their declared length counts: PyTorch stores example inputs like this.
    */
   constructor(folder: string, recordBytes?: (record: string) => number | undefined) {
     this.#folder = folder;
     this.#recordBytes = recordBytes;
   }
 
-  /** The storage `key`, or what is wrong with it, for people. */
+  /** The storage `key`, or a message that says what is wrong with it. */
   find(key: string, dtype: ScalarType, elements: number): PickleStorage | string {
     const record = `${this.#folder}/${key}`;
     const identity = `${record} ${dtype}`;

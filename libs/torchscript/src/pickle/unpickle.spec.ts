@@ -6,7 +6,7 @@ import type { PickleObject, PickleTensor, PickleValue } from './pickle-value.ts'
 import { StorageTable } from './storage-table.ts';
 import { unpickle, type UnpickleOptions } from './unpickle.ts';
 
-/** Storage `0` has 48 bytes, `1` has 8, others are not there. */
+/** Storage `0` has 48 bytes and `1` has 8. There are no others. */
 const recordBytes = (record: string): number | undefined => ({ 'data/0': 48, 'data/1': 8 })[record];
 
 function read(bytes: Uint8Array, options: Partial<UnpickleOptions> = {}): PickleValue {
@@ -92,7 +92,7 @@ describe('values', () => {
       { kind: 'object', className: '__torch__.a.b.C', attributes: new Map([['a', null]]) },
     ],
     [
-      'an object with a state of its own',
+      'an object with its own state',
       join(newObject, P.int(1), P.tuple1, P.build),
       { kind: 'object', className: '__torch__.a.b.C', attributes: new Map(), state: tuple(1n) },
     ],
@@ -110,17 +110,17 @@ describe('values', () => {
     expect(read(pickle(bytes))).toEqual(value);
   });
 
-  it('shares what the file shares', () => {
+  it('shares values that the file shares', () => {
     const value = read(pickle(newObject, P.put(1), P.get(1), P.tuple2)) as { items: PickleObject[] };
     expect(value.items[0]).toBe(value.items[1]);
   });
 
-  it('reads a list that holds itself', () => {
+  it('reads a list that contains itself', () => {
     const value = read(pickle(P.emptyList, P.put(0), P.get(0), P.append)) as { items: PickleValue[] };
     expect(value.items[0]).toBe(value);
   });
 
-  it('reads an object that holds itself', () => {
+  it('reads an object that contains itself', () => {
     const state = join(P.emptyDict, P.text('self'), P.get(0), P.setItem);
     const value = read(pickle(newObject, P.put(0), state, P.build)) as PickleObject;
     expect(value.attributes.get('self')).toBe(value);
@@ -130,7 +130,7 @@ describe('values', () => {
 describe('tensors', () => {
   const whole = { sizes: [3, 4], strides: [4, 1] };
 
-  it('are windows on storages', () => {
+  it('are views of storages', () => {
     expect(read(pickle(tensor(12, { offset: 1, sizes: [2, 2], strides: [4, 1] })))).toEqual({
       kind: 'tensor',
       storage: { dtype: 'float32', record: 'data/0', elements: 12 },
@@ -147,7 +147,7 @@ describe('tensors', () => {
     expect(a?.storage).toBe(b?.storage);
   });
 
-  it('may be parameters and be rebuilt through their type', () => {
+  it('can be parameters, and can be rebuilt through their type', () => {
     const args = tensor(12, whole);
     const hooks = call('collections', 'OrderedDict');
     expect(read(pickle(call('torch._utils', '_rebuild_parameter', args, P.yes, hooks)))).toMatchObject({
@@ -160,14 +160,14 @@ describe('tensors', () => {
     expect(value).toMatchObject({ kind: 'tensor', sizes: [12] });
   });
 
-  it('come by number from a table', () => {
+  it('can be entries of a table', () => {
     const bytes = pickle(call('torch.jit._pickle', 'build_tensor_from_id', P.int(0)));
     const known = read(pickle(tensor(12, whole))) as PickleTensor;
     expect(read(bytes, { tensorTable: [known] })).toBe(known);
     expect(() => read(bytes)).toThrow(/PyTorch 1\.4 or later/);
   });
 
-  it('without data need no record', () => {
+  it('need no record if they have no data', () => {
     const bytes = pickle(tensor(1000, { sizes: [1000], strides: [1], key: '7' }));
     expect(read(bytes, { storages: new StorageTable('traced_inputs') })).toMatchObject({ sizes: [1000] });
     expect(() => read(bytes)).toThrow(/data\/7 is not in the archive/);
@@ -181,8 +181,8 @@ describe('tensors', () => {
     ],
     ['strides too far', [12, { sizes: [2, 2], strides: [12, 1] }], /leaves its storage/],
     ['an offset outside', [12, { offset: 12, sizes: [], strides: [] }], /leaves its storage/],
-    ['a negative stride', [12, { offset: 5, sizes: [2], strides: [-1] }], /size that is no integer/],
-    ['a negative size', [12, { sizes: [-1], strides: [1] }], /size that is no integer/],
+    ['a negative stride', [12, { offset: 5, sizes: [2], strides: [-1] }], /size that is not an integer/],
+    ['a negative size', [12, { sizes: [-1], strides: [1] }], /size that is not an integer/],
     ['a stride missing', [12, { sizes: [2, 2], strides: [1] }], /one stride per dimension/],
     ['too many elements', [12, { sizes: Array<number>(5).fill(2 ** 30), strides: [0, 0, 0, 0, 0] }], /a tensor of/],
     [
@@ -193,10 +193,10 @@ describe('tensors', () => {
     [
       'too many dimensions',
       [12, { sizes: Array<number>(65).fill(1), strides: Array<number>(65).fill(1) }],
-      /no tuple of/,
+      /not a tuple of/,
     ],
     ['a storage larger than its record', [13, whole], /13 elements of float32, but its record has 48 bytes/],
-    ['a negative storage', [-1, whole], /storage that is no integer/],
+    ['a negative storage', [-1, whole], /storage that is not an integer/],
     ['no record', [12, { ...whole, key: '9' }], /data\/9 is not in the archive/],
   ])('of %s are refused', (_, args, message) => {
     expect(() => read(pickle(tensor(...args)))).toThrow(message);
@@ -212,16 +212,16 @@ describe('tensors', () => {
   });
 });
 
-describe('what is refused', () => {
+describe('refused pickles', () => {
   it.each<[string, Uint8Array, RegExp]>([
     [
       'os.system',
       call('os', 'system', P.text('id')),
-      /os\.system is not a thing a model needs: refused; nothing was executed/,
+      /os\.system is not allowed in a model: refused; nothing was executed/,
     ],
-    ['eval', call('builtins', 'eval', P.text('1')), /builtins\.eval is not a thing/],
+    ['eval', call('builtins', 'eval', P.text('1')), /builtins\.eval is not allowed/],
     ['getattr', call('__builtin__', 'getattr'), /__builtin__\.getattr/],
-    ['a name that only begins alike', P.global('__torch__x', 'A'), /__torch__x\.A is not a thing/],
+    ['a name with the same start', P.global('__torch__x', 'A'), /__torch__x\.A is not allowed/],
     ['a name of Object.prototype', P.global('collections', 'constructor'), /collections\.constructor is not/],
     ['a storage of Object.prototype', P.global('torch', 'toString'), /torch\.toString is not/],
     ['a quantized tensor', P.global('torch._utils', '_rebuild_qtensor'), /quantized.*export the float model/],
@@ -252,37 +252,45 @@ describe('what is refused', () => {
     ['closing a mark that is not open', P.tuple, /mark is missing/],
     ['an open mark', join(P.none, P.mark), /missing from the stack/],
     ['two values', join(P.none, P.none), /left over/],
-    ['appending to a tuple', join(P.emptyTuple, P.none, P.append), /no list/],
-    ['entries for a list', join(P.emptyList, P.none, P.none, P.setItem), /no dict/],
+    ['appending to a tuple', join(P.emptyTuple, P.none, P.append), /not a list/],
+    ['entries for a list', join(P.emptyList, P.none, P.none, P.setItem), /not a dict/],
     ['a key without value', join(P.emptyDict, P.mark, P.none, P.setItems), /key without a value/],
     ['a list as key', join(P.emptyDict, P.emptyList, P.none, P.setItem), /list as the key/],
-    ['a class as value', P.global('__torch__', 'A'), /where a value should be/],
-    ['a function in a list', listOf(P.global('torch', 'device')), /where a value should be/],
-    ['a storage as value', storage(12), /where a value should be/],
-    ['a tuple with a storage as value', join(storage(12), P.tuple1), /where a value should be/],
+    ['a class as value', P.global('__torch__', 'A'), /in place of a value/],
+    ['a function in a list', listOf(P.global('torch', 'device')), /in place of a value/],
+    ['a storage as value', storage(12), /in place of a value/],
+    ['a tuple with a storage as value', join(storage(12), P.tuple1), /in place of a value/],
     ['a new object with arguments', join(P.global('__torch__', 'A'), P.none, P.tuple1, P.newObject), /with arguments/],
     [
       'a new object of a function',
       join(P.global('torch', 'device'), P.emptyTuple, P.newObject),
-      /no class of the model/,
+      /not a class of the model/,
     ],
-    ['a call of a value', join(P.none, P.emptyTuple, P.reduce), /no function/],
+    ['a call of a value', join(P.none, P.emptyTuple, P.reduce), /not a function/],
     [
       'a call of a storage type',
       join(P.global('torch', 'FloatStorage'), P.emptyTuple, P.reduce),
       /arguments that TorchScript/,
     ],
-    ['a state for a list', join(P.emptyList, P.none, P.build), /no object of the model/],
-    ['ints that are none', call('torch.jit._pickle', 'build_intlist', listOf(P.none)), /items of another type/],
-    ['an ordered dict of something', call('collections', 'OrderedDict', P.emptyList), /arguments that TorchScript/],
-    ['a persistent id that is none', join(P.text('storage'), P.persistentId), /no storage/],
-    ['a parameter of no tensor', call('torch._utils', '_rebuild_parameter', P.none, P.yes, P.none), /arguments that/],
+    ['a state for a list', join(P.emptyList, P.none, P.build), /not an object of the model/],
+    [
+      'a list of ints with another item',
+      call('torch.jit._pickle', 'build_intlist', listOf(P.none)),
+      /items of another type/,
+    ],
+    ['an ordered dict with arguments', call('collections', 'OrderedDict', P.emptyList), /arguments that TorchScript/],
+    ['a persistent id that is not a storage', join(P.text('storage'), P.persistentId), /not a storage/],
+    [
+      'a parameter that is not a tensor',
+      call('torch._utils', '_rebuild_parameter', P.none, P.yes, P.none),
+      /arguments that/,
+    ],
   ])('%s', (_, bytes, message) => {
     expect(() => read(pickle(bytes))).toThrow(message);
     expect(() => read(pickle(bytes))).toThrow(expect.objectContaining({ code: 'model_invalid' }));
   });
 
-  it('says where and what', () => {
+  it('name the record and the offset', () => {
     expect(() => read(pickle(P.none, P.global('os', 'system')))).toThrow(
       expect.objectContaining({
         message: expect.stringMatching(/^data\.pkl, byte 3: os\.system/) as string,
@@ -293,9 +301,9 @@ describe('what is refused', () => {
 
   it.each<[string, Uint8Array, RegExp]>([
     ['nothing', new Uint8Array(0), /ends within a value/],
-    ['protocol 4', Uint8Array.of(0x80, 4, 0x4e, 0x2e), /no pickle of protocol 2/],
+    ['protocol 4', Uint8Array.of(0x80, 4, 0x4e, 0x2e), /not a pickle of protocol 2/],
     ['no end', join(P.proto, P.none), /ends within a value/],
-    ['more behind the end', join(pickle(P.none), P.none), /bytes left over/],
+    ['bytes after the end', join(pickle(P.none), P.none), /bytes left over/],
   ])('a pickle with %s', (_, bytes, message) => {
     expect(() => read(bytes)).toThrow(message);
   });
@@ -315,14 +323,14 @@ describe('limits', () => {
     ],
     ['tuples', (n: number) => join(P.emptyTuple, ...Array<Uint8Array>(n - 1).fill(P.tuple1))],
     ['marks', (n: number) => join(...Array<Uint8Array>(n).fill(P.mark), ...Array<Uint8Array>(n).fill(P.tuple))],
-  ])('hold for %s within each other', (_, nest) => {
+  ])('hold for nested %s', (_, nest) => {
     expect(read(pickle(nest(21)))).toBeDefined();
-    expect(() => read(pickle(nest(22)))).toThrow(/nested in more than 20 levels/);
-    expect(() => read(pickle(nest(30_000)), { maxOpcodes: 1e6 })).toThrow(/nested in more than 20 levels/);
+    expect(() => read(pickle(nest(22)))).toThrow(/nested more than 20 levels deep/);
+    expect(() => read(pickle(nest(30_000)), { maxOpcodes: 1e6 })).toThrow(/nested more than 20 levels deep/);
   });
 
   it('count a shared value once, however often it is used', () => {
-    // Each level holds the one below twice: 2^15 paths, 16 values.
+    // Each level contains the next level twice: 2^15 paths, 16 values.
     const level = (index: number): Uint8Array => join(P.put(index), P.get(index), P.tuple2);
     const value = read(pickle(P.emptyTuple, ...Array.from({ length: 15 }, (_, i) => level(i))));
     expect(value).toMatchObject({ kind: 'tuple' });
@@ -344,7 +352,7 @@ describe('limits', () => {
     expect(() => read(shared(entries), { maxNesting: 200 })).toThrow(/too many attributes/);
   });
 
-  it('stop a list from being checked again and again', () => {
+  it('stop repeated checks of one list', () => {
     const once = (function_: string): Uint8Array =>
       join(P.global('torch.jit._pickle', function_), P.get(0), P.tuple1, P.reduce);
     const bytes = pickle(listOf(P.int(1)), P.put(0), once('build_intlist'), once('build_intlist'), P.tuple3);

@@ -6,24 +6,24 @@ import type { PickleDict, PickleTensor, PickleValue } from './pickle-value.ts';
 import { Rebuilder } from './rebuild.ts';
 import type { StorageTable } from './storage-table.ts';
 
-/** How to read a pickle, and what it may cost. */
+/** Options and limits of {@link unpickle}. */
 export interface UnpickleOptions {
   /** Name of the record, for messages: `data.pkl`. */
   readonly record: string;
-  /** Where tensors find their storages; without it, a pickle with tensors is refused. */
+  /** The storages of the tensors. Without it, a pickle with tensors is refused. */
   readonly storages?: StorageTable;
-  /** The tensors that `build_tensor_from_id` numbers, where the archive has such a table. */
+  /** The table of tensors for `build_tensor_from_id`, if the archive has one. */
   readonly tensorTable?: readonly PickleTensor[];
   readonly maxOpcodes: number;
-  /** Levels of values within each other. */
+  /** Largest nesting depth of values. */
   readonly maxNesting: number;
 }
 
 /**
- * Reads a pickle as TorchScript writes it (protocol 2). Only the opcodes and names that its pickler writes are known, and
- * no name is ever looked up or called: an object is a class's name and its attributes.
+ * Reads a pickle that TorchScript wrote (protocol 2). It knows only the opcodes and names that TorchScript's pickler writes. No name
+ * is looked up or called: an object is the name of a class and its attributes.
  *
- * The result may be cyclic and shares what the file shares.
+ * The result may be cyclic. Objects that are shared in the file are shared in the result.
  *
  * @throws SconceError `model_invalid` with `record` and `byteOffset` in its details.
  */
@@ -31,18 +31,18 @@ export function unpickle(bytes: Uint8Array, options: UnpickleOptions): PickleVal
   return new Unpickler(bytes, options).run();
 }
 
-/** The pickle machine: a stack, marks on it, and a memo. States: before PROTO, running, stopped. */
+/** The pickle machine: a stack, marks on it, and a memo. States: before PROTO, running (after PROTO), stopped (after STOP). */
 class Unpickler {
   readonly #reader: PickleReader;
   readonly #rebuilder: Rebuilder;
   readonly #options: UnpickleOptions;
   readonly #stack: PickleItem[] = [];
-  /** Heights of the stack where a MARK stands. */
+  /** Heights of the stack at which a MARK was made. */
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, PickleItem>();
-  /** Attributes that were set; objects may share the dict that they come from, which costs the file next to nothing. */
+  /** Number of attributes that were set. Objects can share one dict of attributes, so a small file could set very many. */
   #attributeCount = 0;
-  /** Where a dict holds a key; made once a dict gets its first entry. */
+  /** The index of each key of a dict. Made when a dict gets its first entry. */
   readonly #positions = new Map<PickleDict, Map<unknown, number>>();
 
   constructor(bytes: Uint8Array, options: UnpickleOptions) {
@@ -54,11 +54,13 @@ class Unpickler {
   run(): PickleValue {
     const reader = this.#reader;
     if (reader.opcode() !== 0x80 || reader.uint8() !== 2) {
-      throw reader.error('no pickle of protocol 2, which TorchScript writes: save the model again with torch.jit.save');
+      throw reader.error(
+        'not a pickle of protocol 2, which TorchScript writes: save the model again with torch.jit.save',
+      );
     }
     for (let count = 1; ; count++) {
       if (count > this.#options.maxOpcodes) {
-        throw reader.error(`the pickle has more than ${this.#options.maxOpcodes} opcodes: too much to be read`);
+        throw reader.error(`the pickle has more than ${this.#options.maxOpcodes} opcodes, which is the limit`);
       }
       const opcode = reader.opcode();
       if (opcode === 0x2e) return this.#stop();
@@ -69,9 +71,9 @@ class Unpickler {
   #stop(): PickleValue {
     const value = this.#popValue();
     if (this.#stack.length > 0 || this.#marks.length > 0) throw this.#reader.damaged('values left over at the end');
-    if (!this.#reader.atEnd) throw this.#reader.damaged('bytes left over behind the end');
+    if (!this.#reader.atEnd) throw this.#reader.damaged('bytes left over after the end');
     if (isNestedWithin(value, this.#options.maxNesting)) return value;
-    throw this.#reader.error(`values nested in more than ${this.#options.maxNesting} levels`);
+    throw this.#reader.error(`values nested more than ${this.#options.maxNesting} levels deep`);
   }
 
   #step(opcode: number): void {
@@ -160,7 +162,7 @@ class Unpickler {
     return this.#values([this.#pop()])[0] as PickleValue;
   }
 
-  /** The topmost items, lowest first; not past the last mark. */
+  /** Takes the topmost items, lowest first. Items below the last mark cannot be taken. */
   #popMany(count: number): PickleItem[] {
     const start = this.#stack.length - count;
     if (start < (this.#marks.at(-1) ?? 0)) throw this.#reader.damaged('a value is missing from the stack');
@@ -184,13 +186,13 @@ class Unpickler {
   #values(items: readonly PickleItem[]): PickleValue[] {
     return items.map((item) => {
       if (isValue(item)) return item;
-      throw this.#reader.damaged('a class, function or storage where a value should be');
+      throw this.#reader.damaged('a class, function or storage in place of a value');
     });
   }
 
   #append(items: readonly PickleItem[]): void {
     const list = this.#top();
-    if (!isKind(list, 'list')) throw this.#reader.damaged('an append to what is no list');
+    if (!isKind(list, 'list')) throw this.#reader.damaged('an append to a value that is not a list');
     for (const value of this.#values(items)) list.items.push(value);
   }
 
@@ -201,7 +203,7 @@ class Unpickler {
 
   #setItems(items: readonly PickleItem[]): void {
     const dict = this.#top();
-    if (!isKind(dict, 'dict')) throw this.#reader.damaged('entries for what is no dict');
+    if (!isKind(dict, 'dict')) throw this.#reader.damaged('entries for a value that is not a dict');
     if (items.length % 2 !== 0) throw this.#reader.damaged('a key without a value');
     let positions = this.#positions.get(dict);
     if (positions === undefined) this.#positions.set(dict, (positions = new Map()));
@@ -220,7 +222,7 @@ class Unpickler {
     }
   }
 
-  /** What makes two keys the same: the value of plain ones, the object itself of tensors and objects. */
+  /** Two keys are equal if this is the same: the value of plain keys, the object itself for tensors and objects. */
   #keyIdentity(key: PickleValue): unknown {
     if (key === null || typeof key !== 'object') return key;
     switch (key.kind) {
@@ -228,7 +230,7 @@ class Unpickler {
       case 'dict':
         throw this.#reader.damaged(`a ${key.kind} as the key of a dict`);
       case 'tuple':
-        throw this.#reader.damaged('a tuple as the key of a dict, which TorchScript has not');
+        throw this.#reader.damaged('a tuple as the key of a dict, which TorchScript does not have');
       case 'device':
         return `device ${key.device}`;
       case 'complex':
@@ -259,26 +261,28 @@ class Unpickler {
     const [type, args] = this.#popMany(2);
     const plain = isKind(args, 'tuple') && args.items.length === 0;
     if (!isKind(type, 'global') || type.meaning.kind !== 'class' || !plain) {
-      throw this.#reader.damaged('a new object of what is no class of the model, or with arguments');
+      throw this.#reader.damaged('a new object of a name that is not a class of the model, or with arguments');
     }
     this.#push({ kind: 'object', className: type.meaning.className, attributes: new Map() });
   }
 
   #reduce(): void {
     const [callee, args] = this.#popMany(2);
-    if (!isKind(callee, 'global') || args === undefined) throw this.#reader.damaged('a call of what is no function');
-    // An enum's value stands there bare, all other arguments in a tuple.
+    if (!isKind(callee, 'global') || args === undefined)
+      throw this.#reader.damaged('a call of a value that is not a function');
+    // The value of an enum is not in a tuple. All other arguments are.
     const items = isKind(args, 'tuple') || isKind(args, 'arguments') ? args.items : [args];
     this.#push(this.#rebuilder.call(callee, items));
   }
 
-  /** An object's dict is its attributes; a state that `__getstate__` made has a type tag if it is a dict. */
+  /** A plain dict holds the object's attributes. A dict from `__getstate__` has a type tag and is a state. */
   #build(): void {
     const state = this.#popValue();
     const object = this.#top();
-    if (!isKind(object, 'object')) throw this.#reader.damaged('a state for what is no object of the model');
+    if (!isKind(object, 'object')) throw this.#reader.damaged('a state for a value that is not an object of the model');
     if (isKind(state, 'dict')) this.#attributeCount += state.entries.length;
-    if (this.#attributeCount > this.#options.maxOpcodes) throw this.#reader.error('too many attributes to be read');
+    if (this.#attributeCount > this.#options.maxOpcodes)
+      throw this.#reader.error('the pickle sets too many attributes');
     const attributes = attributesOf(state);
     if (attributes === undefined) object.state = state;
     else for (const [name, value] of attributes) object.attributes.set(name, value);

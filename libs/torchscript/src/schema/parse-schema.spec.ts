@@ -9,7 +9,7 @@ const optional = (of: SchemaType): SchemaType => ({ kind: 'optional', of });
 const list = (of: SchemaType, size?: number): SchemaType => ({
   kind: 'list',
   of,
-  ...(size === undefined ? {} : { size }),
+  size,
 });
 
 describe('parseSchema', () => {

@@ -5,7 +5,7 @@ export type SchemaType =
   /** `Tensor`, `int`, `SymInt`, `float`, `bool`, `str`, `Scalar`, `ScalarType`, `Device`, `Any`, `t`, … */
   | { readonly kind: 'name'; readonly name: string }
   | { readonly kind: 'optional'; readonly of: SchemaType }
-  /** `size` is the N of `int[N]`, where a single number stands for N equal ones. */
+  /** `size` is the N of `int[N]`. A single number as argument then means N equal numbers. */
   | { readonly kind: 'list'; readonly of: SchemaType; readonly size?: number }
   | { readonly kind: 'tuple'; readonly items: readonly SchemaType[] }
   | { readonly kind: 'generic'; readonly name: string; readonly args: readonly SchemaType[] };
@@ -13,29 +13,29 @@ export type SchemaType =
 export interface SchemaArgument {
   readonly name: string;
   readonly type: SchemaType;
-  /** As written; undefined where the argument must be given. */
+  /** As written; undefined if the argument is required. */
   readonly default: string | undefined;
   readonly kwargOnly: boolean;
   /** Whether the operator writes to it (`Tensor(a!)`). */
   readonly mutated: boolean;
 }
 
-/** An operator's schema, as PyTorch prints it. */
+/** An operator's schema in PyTorch's notation. */
 export interface OperatorSchema {
   /** `aten::add`. */
   readonly name: string;
-  /** `Tensor` in `aten::add.Tensor`; empty for the overload without a name. */
+  /** `Tensor` in `aten::add.Tensor`. Empty for the overload without a name. */
   readonly overload: string;
   readonly args: readonly SchemaArgument[];
   /** Whether any number of arguments may follow (`aten::format(str self, ...)`). */
   readonly variadic: boolean;
-  /** `...` stands for results that the schema does not tell. */
+  /** `...` means that the schema does not give the results. */
   readonly returns: readonly SchemaType[];
-  /** The string itself. */
+  /** The schema string. */
   readonly text: string;
 }
 
-/** Reads a schema: `aten::softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor`. @throws SconceError `internal` where it is none. */
+/** Reads a schema: `aten::softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor`. @throws SconceError `internal` if it is not a schema. */
 export function parseSchema(text: string): OperatorSchema {
   return new SchemaParser(text).schema();
 }
@@ -96,7 +96,7 @@ class SchemaParser {
 
   #return(): SchemaType {
     const type = this.#type();
-    // A result may have a name, which says nothing here.
+    // A result may have a name. It is ignored.
     this.#maybe(/\w+/y);
     return type;
   }
@@ -111,7 +111,7 @@ class SchemaParser {
         this.#expect('[');
         const size = this.#maybe(/\d+/y);
         this.#expect(']');
-        type = { kind: 'list', of: type, ...(size === undefined ? {} : { size: Number(size) }) };
+        type = { kind: 'list', of: type, size: size === undefined ? undefined : Number(size) };
       } else if (this.#maybe(/\((?:\w+!?|\*|\w+(?:\|\w+)*!?)(?:\s*->\s*[\w|*]+)?\)/y) === undefined) {
         return type;
       }
