@@ -44,9 +44,7 @@ function renderFamily(family: string, ops: readonly OpDefinition[]): string {
       );
       return `| \`${name}\` | ${named} | ${limits} |`;
     });
-  return [`## ${family}`, '', '| operator | overloads | not supported |', '| --- | --- | --- |', ...rows, ''].join(
-    '\n',
-  );
+  return [`## ${family}`, '', '| operator | overloads | limits |', '| --- | --- | --- |', ...rows, ''].join('\n');
 }
 
 if (import.meta.main) await writeFile(SUPPORTED_OPS_PAGE, renderSupportedOps());

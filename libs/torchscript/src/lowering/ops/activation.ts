@@ -18,35 +18,35 @@ defineOp('aten::relu(Tensor self) -> Tensor', (context, { self }) =>
   isFloating(self.dtype) ? context.node('Relu', [self]) : binary(context, 'Max', self, number(context, 0n, self)),
 );
 
-/** A parameter of the function as a number; refuses one that is known only at run time. */
+/** A parameter of the function as a number. Refuses a parameter that is known only at run time. */
 function parameter(context: LowerContext, value: Scalar): number {
   return typeof value === 'object'
     ? context.unsupported('a parameter known only at run time', 'make it a constant of the model')
     : Number(value);
 }
 
-/** Limits the elements, integers too. */
-function limited(context: LowerContext, self: TensorValue, min: Scalar, max: Scalar): TensorValue {
+/** Limits the elements to [min, max]. Works for integers too. */
+function clip(context: LowerContext, self: TensorValue, min: Scalar, max: Scalar): TensorValue {
   return context.node('Clip', [self, number(context, min, self), number(context, max, self)]);
 }
 
-defineOp('aten::relu6(Tensor self) -> Tensor', (context, { self }) => limited(context, self, 0n, 6n));
+defineOp('aten::relu6(Tensor self) -> Tensor', (context, { self }) => clip(context, self, 0n, 6n));
 defineOp('aten::hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor', (context, { self, ...limits }) =>
-  limited(context, self, limits.min_val, limits.max_val),
+  clip(context, self, limits.min_val, limits.max_val),
 );
 
-/** `slope * x` below zero. */
-function leaky(context: LowerContext, self: TensorValue, slope: number): TensorValue {
+/** `slope * x` for x below zero, `x` otherwise. */
+function leakyRelu(context: LowerContext, self: TensorValue, slope: number): TensorValue {
   return context.node('LeakyRelu', [self], { attributes: { alpha: float(slope) } });
 }
 
 defineOp('aten::leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor', (context, args) =>
-  leaky(context, args.self, parameter(context, args.negative_slope)),
+  leakyRelu(context, args.self, parameter(context, args.negative_slope)),
 );
 
-const RANDOM = { limits: 'training mode' };
+const RRELU_LIMITS = { limits: 'training mode is refused' };
 
-/** The slope of an RReLU, which is random only in training mode. */
+/** The slope of an RReLU in evaluation mode. Only training mode draws it at random. */
 function meanSlope(context: LowerContext, lower: Scalar, upper: Scalar, training: boolean): number {
   if (training && lower !== upper)
     return context.unsupported('rrelu in training mode', 'call model.eval() before saving');
@@ -55,18 +55,18 @@ function meanSlope(context: LowerContext, lower: Scalar, upper: Scalar, training
 
 defineOp(
   'aten::rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor',
-  (context, { self, lower, upper, training }) => leaky(context, self, meanSlope(context, lower, upper, training)),
-  RANDOM,
+  (context, { self, lower, upper, training }) => leakyRelu(context, self, meanSlope(context, lower, upper, training)),
+  RRELU_LIMITS,
 );
 defineOp(
   'aten::rrelu_with_noise(Tensor self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor',
-  (context, { self, lower, upper, training }) => leaky(context, self, meanSlope(context, lower, upper, training)),
-  RANDOM,
+  (context, { self, lower, upper, training }) => leakyRelu(context, self, meanSlope(context, lower, upper, training)),
+  RRELU_LIMITS,
 );
 
 defineOp('aten::prelu(Tensor self, Tensor weight) -> Tensor', (context, { self, weight }) => {
   const channels = productOf(weight.content.shape);
-  // One weight for everything, or one for every channel: axis 1.
+  // There is one weight for all elements, or one for each channel (axis 1).
   const shape = channels === 1 || self.rank < 2 ? [] : [channels, ...self.content.shape.slice(2).map(() => 1)];
   return context.node('PRelu', [self, context.reshape(weight, shape)]);
 });
@@ -74,14 +74,14 @@ defineOp('aten::_prelu_kernel(Tensor self, Tensor weight) -> Tensor', (context, 
   context.node('PRelu', [self, weight]),
 );
 
-/** `scale * x` above zero, `scale * alpha * (exp(inputScale * x) - 1)` below. */
+/** `scale * x` for x above zero, `scale * alpha * (exp(inputScale * x) - 1)` below. */
 interface Exponential {
   readonly alpha: number;
   readonly scale: number;
   readonly inputScale: number;
 }
 
-/** ELU and its kin. */
+/** ELU, with the factors that SELU and CELU use. */
 function exponential(context: LowerContext, self: TensorValue, { alpha, scale, inputScale }: Exponential): TensorValue {
   if (scale === 1 && inputScale === 1) return context.node('Elu', [self], { attributes: { alpha: float(alpha) } });
   const times = (tensor: TensorValue, factor: number): TensorValue =>
@@ -122,7 +122,7 @@ defineOp('aten::hardsigmoid(Tensor self) -> Tensor', (context, { self }) =>
 );
 defineOp('aten::hardswish(Tensor self) -> Tensor', (context, { self }) => context.node('HardSwish', [self]));
 
-/** Above this Softplus gives `x` anyway, to float32’s precision. */
+/** Above this value Softplus equals `x` in the precision of float32. */
 const SOFTPLUS_LINEAR = 20;
 
 defineOp(
@@ -142,7 +142,7 @@ defineOp('aten::log_sigmoid(Tensor self) -> Tensor', (context, { self }) =>
 );
 
 defineOp('aten::softshrink(Tensor self, Scalar lambd=0.5) -> Tensor', (context, { self, lambd }) =>
-  binary(context, 'Sub', self, limited(context, self, -parameter(context, lambd), parameter(context, lambd))),
+  binary(context, 'Sub', self, clip(context, self, -parameter(context, lambd), parameter(context, lambd))),
 );
 defineOp('aten::hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor', (context, { self, lambd }) => {
   const near = compare(context, 'LessOrEqual', context.node('Abs', [self]), number(context, lambd, self));
@@ -158,5 +158,5 @@ defineOp('aten::glu(Tensor self, int dim=-1) -> Tensor', (context, { self, dim }
   return context.node('Mul', [values, sigmoid(context, gates)]);
 });
 
-/** Activation functions. Names that only wrap others (softsign, tanhshrink, softmin) never reach an archive. */
+/** Activation functions. softsign, tanhshrink and softmin are made of others, so archives do not contain them. */
 export const activation = [...ops, ...softmaxes, ...dropouts];

@@ -10,18 +10,21 @@ import { linearLayer } from './linear.ts';
 
 const { ops, defineOp } = opFamily('attention');
 
-/** Attention, and PyTorch's fused transformer layers. */
+/** Attention and PyTorch's fused transformer layers. */
 export const attention = ops;
 
 interface AttentionOptions {
-  /** Bool (true takes part) or floating (added to the scores); broadcasts to [..., L, S]. */
+  /** Bool (true: the position takes part) or floating (added to the scores). Broadcasts to [..., L, S]. */
   readonly mask?: TensorValue | null;
   readonly causal?: boolean;
-  /** 1 / sqrt(head size) unless given. */
+  /** Default: 1 / sqrt(head size). */
   readonly scale?: number | null;
 }
 
-/** softmax(query · keyᵀ · scale + mask) · value; query [..., L, E], key [..., S, E], value [..., S, V]. Rows that may attend to nothing give 0. */
+/**
+ * softmax(query · keyᵀ · scale + mask) · value, with query [..., L, E], key [..., S, E] and value [..., S, V]. Rows for
+ * which the mask excludes every position give 0.
+ */
 function attend(
   context: LowerContext,
   query: TensorValue,
@@ -50,7 +53,7 @@ function attend(
     } else {
       scores = context.node('Add', [scores, context.cast(mask, scores.dtype)], { shape: wide });
     }
-    empty = attendsToNothing(context, mask);
+    empty = excludesAll(context, mask);
   }
   const weights = context.node('Softmax', [scores], { attributes: { axis: int(-1) } });
   const attended = matmul(context, weights, value);
@@ -70,8 +73,8 @@ function scale(context: LowerContext, query: TensorValue, given: number | undefi
   return context.node('Div', [query, root]);
 }
 
-/** Rows of a mask that let nothing through, as BOOL [..., L, 1]. */
-function attendsToNothing(context: LowerContext, mask: TensorValue): TensorValue {
+/** BOOL [..., L, 1]: true for rows of a mask that exclude every position. */
+function excludesAll(context: LowerContext, mask: TensorValue): TensorValue {
   const shape = [...mask.shape.slice(0, -1), 1];
   const reduce = { shape, attributes: { keepdims: int(1) } };
   if (mask.dtype === 'bool') {
@@ -82,7 +85,7 @@ function attendsToNothing(context: LowerContext, mask: TensorValue): TensorValue
   return context.node('Equal', [most, context.scalar(-Infinity, mask.dtype)], { dtype: 'bool', shape });
 }
 
-/** BOOL [L, S]: position i sees positions up to i. */
+/** BOOL [L, S]: position i takes part for positions up to i. */
 function causalMask(context: LowerContext, rows: Dim, columns: Dim): TensorValue {
   const range = (size: Dim): TensorValue =>
     context.node(
@@ -103,7 +106,7 @@ function causalMask(context: LowerContext, rows: Dim, columns: Dim): TensorValue
   });
 }
 
-/** Every head of key or value as often as query heads share it: [..., H, S, E] to [..., H · groups, S, E]. */
+/** Repeats each head of key or value for the query heads that share it: [..., H, S, E] to [..., H · groups, S, E]. */
 function repeatHeads(context: LowerContext, tensor: TensorValue, heads: Dim): TensorValue {
   const { shape } = tensor;
   const at = shape.length - 3;
@@ -127,10 +130,10 @@ defineOp(
     }
     return attend(context, query, key, value, { mask: attn_mask, causal: is_causal, scale: args.scale }).output;
   },
-  { limits: 'dropout_p > 0' },
+  { limits: 'dropout_p > 0 is refused' },
 );
 
-/** [N, L, D] as heads: [N, H, L, D / H]. */
+/** Splits [N, L, D] into heads: [N, H, L, D / H]. */
 function splitHeads(context: LowerContext, tensor: TensorValue, heads: number): TensorValue {
   const [batch = 1, length = 1, width = 1] = tensor.shape;
   const split = context.reshape(tensor, [batch, length, heads, floorDivDims(width, heads)]);
@@ -143,12 +146,12 @@ interface SelfAttention {
   readonly qkvBias: TensorValue;
   readonly outWeight: TensorValue;
   readonly outBias: TensorValue;
-  /** BOOL, true where attention is forbidden. */
+  /** BOOL, true for positions that are excluded. */
   readonly mask: TensorValue | null;
   readonly maskType: number | null;
 }
 
-/** Multi-head attention on [N, L, D] with the packed projection of PyTorch's fused kernels. */
+/** Multi-head attention on [N, L, D]. Query, key and value share one packed projection, as in PyTorch's fused kernels. */
 function multiHead(
   context: LowerContext,
   inputs: readonly [TensorValue, TensorValue, TensorValue],
@@ -157,7 +160,7 @@ function multiHead(
   const { heads, qkvWeight, qkvBias } = options;
   const [query] = inputs;
   if (query.rank !== 3)
-    context.unsupported(`multi-head attention on a tensor of rank ${query.rank}`, 'its input is [N, L, D]');
+    context.unsupported(`multi-head attention on a tensor of rank ${query.rank}`, 'pass an input of shape [N, L, D]');
   const width = floorDivDims(qkvWeight.shape[0] ?? 1, 3);
   const [q, k, v] = inputs.map((input, i) => {
     const [from, to] = [mulDims(width, i), mulDims(width, i + 1)];
@@ -172,13 +175,16 @@ function multiHead(
   return { output: linearLayer(context, joined, options.outWeight, options.outBias), weights };
 }
 
-/** The fused kernels' mask (true forbids) as scaled_dot_product_attention takes it (true takes part), [N or 1, 1 or H, L or 1, S]. */
+/**
+ * Converts the mask of the fused kernels (true excludes) to the mask of scaled_dot_product_attention (true takes part):
+ * [N or 1, 1 or H, L or 1, S].
+ */
 function attentionMask(context: LowerContext, options: SelfAttention, query: TensorValue): TensorValue | null {
   const nested = nestedMask(query);
   if (nested !== undefined) return context.reshape(nested, [nested.shape[0] ?? 1, 1, 1, nested.shape[1] ?? 1]);
   const { mask, maskType } = options;
   if (mask === null) return null;
-  // PyTorch's fused kernels take a floating mask as truth values too: -inf forbids, 0 does not.
+  // PyTorch's fused kernels treat a floating mask as bool too: -inf excludes a position, 0 does not.
   const allowed = context.node('Not', [context.cast(mask, 'bool')]);
   if (mask.rank !== 2 || maskType !== 1) return allowed;
   return context.reshape(allowed, [mask.shape[0] ?? 1, 1, 1, mask.shape[1] ?? 1]);
@@ -258,7 +264,7 @@ defineOp(
   },
 );
 
-// A nested tensor of sequences is kept as the padded tensor it was made from, with the mask of what is real beside it.
+// A nested tensor of sequences is kept as the padded tensor that it was made from, together with the mask of valid elements.
 defineOp('aten::_nested_tensor_from_mask(Tensor t, Tensor mask, bool mask_check=True) -> Tensor', (_, { t, mask }) =>
   withNestedMask(t, mask),
 );

@@ -7,12 +7,12 @@ import type { TensorValue } from '../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('convolution');
 
-/** Convolutions. Strides, paddings and dilations must be known at compile time: ONNX has them as attributes. */
+/** Convolutions. Strides, paddings and dilations are attributes in ONNX, so they must be known at compile time. */
 export const convolution = ops;
 
 interface ConvolutionOptions {
   readonly stride: readonly number[];
-  /** The same on both sides of an axis, or what keeps sizes (`same`), or none (`valid`). */
+  /** Numbers that apply to both sides of an axis, `same` (keeps the sizes) or `valid` (no padding). */
   readonly padding: readonly number[] | string;
   readonly dilation: readonly number[];
   readonly groups: number;
@@ -52,7 +52,7 @@ function convolve(
   });
 }
 
-/** How far the last element of a kernel lies from its first. */
+/** Distance from the first element of a kernel to its last. */
 function reach(kernel: Dim, dilation: number): Dim {
   return mulDims(subDims(kernel, 1), dilation);
 }
@@ -68,10 +68,12 @@ function paddings(
     return { before: both, after: both };
   }
   if (padding === 'valid') return { before: kernel.map(() => 0), after: kernel.map(() => 0) };
-  // ONNX Runtime's auto_pad does not know dilation: the pads are written out, the odd one behind as in PyTorch.
+  // ONNX Runtime's auto_pad ignores dilation, so the pads are computed here. An odd pad is larger at the end, as in PyTorch.
   const totals = kernel.map((size, i) => {
     const total = reach(size, dilation[i] ?? 1);
-    return typeof total === 'number' ? total : context.unsupported('padding="same" with a kernel of unknown size');
+    return typeof total === 'number'
+      ? total
+      : context.unsupported('padding="same" with a kernel of unknown size', 'give the padding as numbers');
   });
   const before = totals.map((total) => Math.floor(total / 2));
   return { before, after: totals.map((total, i) => total - (before[i] ?? 0)) };
@@ -103,7 +105,7 @@ function convolveTransposed(
   if (outputPadding.some((size, i) => size > 0 && size >= (stride[i] ?? 1))) {
     return context.unsupported(
       'output_padding that is not smaller than the stride',
-      'ONNX Runtime has no such convolution',
+      'ONNX Runtime cannot compute it: use a smaller output_padding',
     );
   }
   return withBatch(context, input, axes, (batched) => {
@@ -127,7 +129,7 @@ function convolveTransposed(
   });
 }
 
-// PyTorch's schemas say SymInt where these say int: a stride or padding known only at run time is refused by name.
+// PyTorch's schemas have SymInt for strides, paddings and dilations. With int, a value known only at run time is refused.
 defineOp(
   'aten::conv1d(Tensor input, Tensor weight, Tensor? bias=None, int[1] stride=1, int[1] padding=0, int[1] dilation=1, int groups=1) -> Tensor',
   (context, { input, weight, bias, ...options }) => convolve(context, input, weight, bias, options),
@@ -157,7 +159,7 @@ defineOp(
   (context, { input, weight, bias, ...options }) => convolve(context, input, weight, bias, options),
 );
 
-const TRANSPOSED_LIMITS = { limits: 'output_padding that is not smaller than the stride' };
+const TRANSPOSED_LIMITS = { limits: 'output_padding that is not smaller than the stride is refused' };
 defineOp(
   'aten::conv_transpose1d(Tensor input, Tensor weight, Tensor? bias=None, int[1] stride=1, int[1] padding=0, int[1] output_padding=0, int groups=1, int[1] dilation=1) -> Tensor',
   (context, { input, weight, bias, output_padding: outputPadding, ...options }) =>
@@ -189,7 +191,7 @@ interface GeneralArguments {
   readonly groups: number;
 }
 
-/** What tracing records for every convolution, transposed or not. */
+/** The general operator, which tracing records for every convolution, transposed or not. */
 function generalConvolution(context: LowerContext, args: GeneralArguments): TensorValue {
   const { input, weight, bias, transposed, output_padding: outputPadding } = args;
   return transposed

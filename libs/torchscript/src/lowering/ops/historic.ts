@@ -9,13 +9,16 @@ import { divideBy } from './elementwise/division.ts';
 const division = opFamily('historic');
 const filling = opFamily('historic');
 
-/** Operators whose meaning changed: what they mean in archives of a version below `before`. They take the place of today's. */
+/**
+ * Operators that older PyTorch versions computed in another way. In archives with a version below `before` these
+ * definitions replace the current ones.
+ */
 export const HISTORIC: readonly { readonly before: number; readonly ops: readonly OpDefinition[] }[] = [
   { before: 4, ops: division.ops },
   { before: 5, ops: filling.ops },
 ];
 
-/** Until PyTorch 1.6 integers were divided to integers, rounded towards zero. */
+/** Until PyTorch 1.6 the quotient of integers was an integer, rounded towards zero. */
 function oldDivide(context: LowerContext, a: Operand, b: Operand): TensorValue {
   return divideBy(context, a, b, isFloating(resultType([a, b])) ? null : 'trunc');
 }
@@ -27,7 +30,7 @@ division.defineOp('aten::div.Scalar(Tensor self, Scalar other) -> Tensor', (cont
   oldDivide(context, self, other),
 );
 
-// Until PyTorch 1.6 a full tensor was of floats, whatever it was filled with.
+// Until PyTorch 1.6 full() returned float32, whatever the fill value was.
 filling.defineOp(
   'aten::full(SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor',
   (context, { size, fill_value, dtype }) => filled(context, size, fill_value, dtype ?? 'float32'),

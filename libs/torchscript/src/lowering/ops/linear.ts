@@ -10,7 +10,7 @@ import type { Scalar, TensorValue } from '../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('linear');
 
-/** Linear algebra: products of matrices and what is built on them. */
+/** Linear algebra: matrix products and operators made of them. */
 export const linear = ops;
 
 /** `input @ weight.T + bias`; input [..., in], weight [out, in], bias [out]. */
@@ -160,7 +160,7 @@ defineOp(
   },
 );
 
-/** torch.einsum by ONNX's Einsum, which follows the same rules; letters only, so that spaces are taken out. */
+/** torch.einsum as ONNX's Einsum, which has the same rules but allows no spaces in the equation. */
 export function einsum(context: LowerContext, equation: string, operands: readonly TensorValue[]): TensorValue {
   const { text, shape } = einsumShape(
     context,
@@ -233,6 +233,6 @@ defineOp('aten::linalg_cross(Tensor self, Tensor other, *, int dim=-1) -> Tensor
 defineOp('aten::cross(Tensor self, Tensor other, int? dim=None) -> Tensor', (context, { self, other, dim }) => {
   const found = dim ?? self.shape.findIndex((size) => sameDim(size, 3));
   if (found < 0)
-    return context.unsupported('cross of tensors without an axis of size 3 that is known beforehand', 'pass dim');
+    return context.unsupported('cross() without dim, of tensors without a known axis of size 3', 'pass dim');
   return cross(context, self, other, found);
 });

@@ -13,21 +13,21 @@ import { reduce, sumOver } from './reduction/reduce.ts';
 
 const { ops, defineOp } = opFamily('loss');
 
-/** Losses. */
+/** Loss functions. */
 export const loss = ops;
 
-/** PyTorch's numbers for how a loss is reduced. */
+/** PyTorch's numbers for the reductions of a loss. */
 const MEAN = 1;
 const SUM = 2;
 
-/** The losses as `reduction` says: all of them, their mean or their sum. */
+/** Applies `reduction` to the losses: none, their mean or their sum. */
 function reduced(context: LowerContext, losses: TensorValue, reduction: number): TensorValue {
   if (reduction !== MEAN && reduction !== SUM) return losses;
   return reduce(context, reduction === MEAN ? 'ReduceMean' : 'ReduceSum', losses, rangeOf(losses.rank), false);
 }
 
-/** Arithmetic of floating tensors of one dtype and numbers, written as formulas are. */
-class Calculus {
+/** Arithmetic on numbers and floating tensors of one dtype, so that lowerings read like formulas. */
+class FloatArithmetic {
   readonly #context: LowerContext;
   readonly #dtype: TensorValue['dtype'];
 
@@ -66,7 +66,7 @@ class Calculus {
   log(a: TensorValue): TensorValue {
     return this.#context.node('Log', [a]);
   }
-  /** log(1 + exp(-|x|)), which cannot overflow. */
+  /** log(1 + exp(-|x|)). It cannot overflow. */
   logOnePlusExpMinusAbs(x: TensorValue): TensorValue {
     return this.log(this.add(this.exp(this.neg(this.abs(x))), 1));
   }
@@ -81,15 +81,15 @@ class Calculus {
   }
 }
 
-/** Calculus in the floating dtype that the operands promote to. */
-function calculus(context: LowerContext, ...operands: readonly TensorValue[]): Calculus {
-  return new Calculus(context, floatType(resultType(operands)));
+/** {@link FloatArithmetic} in the floating dtype to which the operands promote. */
+function floatArithmetic(context: LowerContext, ...operands: readonly TensorValue[]): FloatArithmetic {
+  return new FloatArithmetic(context, floatType(resultType(operands)));
 }
 
 defineOp(
   'aten::mse_loss(Tensor self, Tensor target, int reduction=1) -> Tensor',
   (context, { self, target, reduction }) => {
-    const c = calculus(context, self, target);
+    const c = floatArithmetic(context, self, target);
     return reduced(context, c.square(c.sub(self, target)), reduction);
   },
 );
@@ -97,7 +97,7 @@ defineOp(
 defineOp(
   'aten::l1_loss(Tensor self, Tensor target, int reduction=1) -> Tensor',
   (context, { self, target, reduction }) => {
-    const c = calculus(context, self, target);
+    const c = floatArithmetic(context, self, target);
     return reduced(context, c.abs(c.sub(self, target)), reduction);
   },
 );
@@ -105,7 +105,7 @@ defineOp(
 defineOp(
   'aten::smooth_l1_loss(Tensor self, Tensor target, int reduction=1, float beta=1.) -> Tensor',
   (context, { self, target, reduction, beta }) => {
-    const c = calculus(context, self, target);
+    const c = floatArithmetic(context, self, target);
     const distance = c.abs(c.sub(self, target));
     if (beta === 0) return reduced(context, distance, reduction);
     const near = c.mul(c.square(distance), 0.5 / beta);
@@ -116,7 +116,7 @@ defineOp(
 defineOp(
   'aten::huber_loss(Tensor self, Tensor target, int reduction=1, float delta=1.) -> Tensor',
   (context, { self, target, reduction, delta }) => {
-    const c = calculus(context, self, target);
+    const c = floatArithmetic(context, self, target);
     const distance = c.abs(c.sub(self, target));
     const far = c.mul(c.sub(distance, 0.5 * delta), delta);
     return reduced(context, c.where(c.less(distance, delta), c.mul(c.square(distance), 0.5), far), reduction);
@@ -126,9 +126,9 @@ defineOp(
 defineOp(
   'aten::kl_div(Tensor self, Tensor target, int reduction=1, *, bool log_target=False) -> Tensor',
   (context, { self, target, reduction, log_target }) => {
-    const c = calculus(context, self, target);
+    const c = floatArithmetic(context, self, target);
     if (log_target) return reduced(context, c.mul(c.exp(c.of(target)), c.sub(target, self)), reduction);
-    // Where the target is 0 its logarithm counts for nothing.
+    // A target of 0 contributes 0, although its logarithm is infinite.
     const goal = c.of(target);
     const isZero = compare(context, 'Equal', goal, c.of(0));
     const entropy = c.where(isZero, c.mul(goal, 0), c.mul(goal, c.log(goal)));
@@ -139,7 +139,7 @@ defineOp(
 defineOp(
   'aten::binary_cross_entropy(Tensor self, Tensor target, Tensor? weight=None, int reduction=1) -> Tensor',
   (context, { self, target, weight, reduction }) => {
-    const c = calculus(context, self, target);
+    const c = floatArithmetic(context, self, target);
     const clamped = (x: TensorValue): TensorValue => c.max(c.log(x), -100);
     const hit = c.mul(target, clamped(c.of(self)));
     const losses = c.neg(c.add(hit, c.mul(c.sub(1, target), clamped(c.sub(1, self)))));
@@ -150,7 +150,7 @@ defineOp(
 defineOp(
   'aten::binary_cross_entropy_with_logits(Tensor self, Tensor target, Tensor? weight=None, Tensor? pos_weight=None, int reduction=1) -> Tensor',
   (context, { self, target, weight, pos_weight, reduction }) => {
-    const c = calculus(context, self, target);
+    const c = floatArithmetic(context, self, target);
     const logits = c.of(self);
     const softplus = c.add(c.logOnePlusExpMinusAbs(logits), c.max(c.neg(logits), 0));
     const scaled = pos_weight === null ? softplus : c.mul(c.add(c.mul(c.sub(pos_weight, 1), target), 1), softplus);
@@ -162,7 +162,7 @@ defineOp(
 defineOp(
   'aten::soft_margin_loss(Tensor self, Tensor target, int reduction=1) -> Tensor',
   (context, { self, target, reduction }) => {
-    const c = calculus(context, self, target);
+    const c = floatArithmetic(context, self, target);
     const x = c.neg(c.mul(self, target));
     return reduced(context, c.add(c.logOnePlusExpMinusAbs(x), c.max(x, 0)), reduction);
   },
@@ -171,7 +171,7 @@ defineOp(
 defineOp(
   'aten::hinge_embedding_loss(Tensor self, Tensor target, float margin=1., int reduction=1) -> Tensor',
   (context, { self, target, margin, reduction }) => {
-    const c = calculus(context, self);
+    const c = floatArithmetic(context, self);
     const is = (value: number): TensorValue => compare(context, 'Equal', c.of(target), c.of(value));
     const far = c.where(is(1), c.mul(self, 0), c.max(c.sub(margin, self), 0));
     const near = c.where(is(-1), c.mul(self, 0), c.of(self));
@@ -182,7 +182,7 @@ defineOp(
 defineOp(
   'aten::margin_ranking_loss(Tensor input1, Tensor input2, Tensor target, float margin=0., int reduction=1) -> Tensor',
   (context, { input1, input2, target, margin, reduction }) => {
-    const c = calculus(context, input1, input2, target);
+    const c = floatArithmetic(context, input1, input2, target);
     return reduced(context, c.max(c.add(c.neg(c.mul(target, c.sub(input1, input2))), margin), 0), reduction);
   },
 );
@@ -190,7 +190,7 @@ defineOp(
 defineOp(
   'aten::cosine_embedding_loss(Tensor input1, Tensor input2, Tensor target, float margin=0., int reduction=1) -> Tensor',
   (context, { input1, input2, target, margin, reduction }) => {
-    const c = calculus(context, input1, input2);
+    const c = floatArithmetic(context, input1, input2);
     const axis = Math.max(input1.rank, input2.rank) - 1;
     const cosine = cosineSimilarity(context, input1, input2, axis, 1e-8);
     const alike = compare(context, 'Equal', c.of(target), c.of(1));
@@ -201,7 +201,7 @@ defineOp(
 defineOp(
   'aten::triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float margin=1., float p=2., float eps=9.9999999999999995e-07, bool swap=False, int reduction=1) -> Tensor',
   (context, { anchor, positive, negative, margin, p, eps, swap, reduction }) => {
-    const c = calculus(context, anchor, positive, negative);
+    const c = floatArithmetic(context, anchor, positive, negative);
     const distance = (a: TensorValue, b: TensorValue): TensorValue => pairwiseDistance(context, a, b, p, eps, false);
     const near = distance(anchor, positive);
     const far = distance(anchor, negative);
@@ -213,7 +213,7 @@ defineOp(
 defineOp(
   'aten::poisson_nll_loss(Tensor input, Tensor target, bool log_input, bool full, float eps, int reduction) -> Tensor',
   (context, { input, target, log_input, full, eps, reduction }) => {
-    const c = calculus(context, input, target);
+    const c = floatArithmetic(context, input, target);
     const losses = log_input
       ? c.sub(c.exp(c.of(input)), c.mul(target, input))
       : c.sub(input, c.mul(target, c.log(c.add(input, eps))));
@@ -226,9 +226,9 @@ defineOp(
   },
 );
 
-/** What a classification loss is given besides its scores. */
+/** The arguments of a classification loss in addition to the scores. */
 interface ClassTargets {
-  /** Class numbers: the scores' shape without the class axis. */
+  /** Class numbers, with the shape of the scores without the class axis. */
   readonly target: TensorValue;
   readonly weight: TensorValue | null;
   readonly reduction: number;
@@ -238,17 +238,21 @@ interface ClassTargets {
 /** The axis of the classes. */
 const classAxis = (scores: TensorValue): number => (scores.rank === 1 ? 0 : 1);
 
-/** What classification targets come to. */
-interface Weighed {
-  /** Class numbers, 0 where the target is ignored. */
+/** Classification targets with their weights. */
+interface WeightedTargets {
+  /** Class numbers. 0 for ignored targets. */
   readonly classes: TensorValue;
-  /** The classes' weights, 0 where the target is ignored. */
+  /** Weights of the classes. 0 for ignored targets. */
   readonly weights: TensorValue;
-  /** `losses` with 0 for those of ignored targets, whatever they are. */
+  /** Replaces the losses of ignored targets by 0. */
   readonly counted: (losses: TensorValue) => TensorValue;
 }
 
-function weighed(context: LowerContext, scores: TensorValue, { target, weight, ignore }: ClassTargets): Weighed {
+function weightedTargets(
+  context: LowerContext,
+  scores: TensorValue,
+  { target, weight, ignore }: ClassTargets,
+): WeightedTargets {
   const numbers = context.cast(target, 'int64');
   const ignored = compare(context, 'Equal', numbers, context.scalar(toScalar(ignore), 'int64'));
   const classes = choose(context, ignored, context.scalar(0n, 'int64'), numbers);
@@ -264,10 +268,10 @@ function weighed(context: LowerContext, scores: TensorValue, { target, weight, i
   return { classes, weights: counted(weights), counted };
 }
 
-/** The negative log likelihood of class numbers. */
+/** Negative log likelihood for targets that are class numbers. */
 function nll(context: LowerContext, scores: TensorValue, targets: ClassTargets): TensorValue {
   const axis = classAxis(scores);
-  const { classes, weights, counted } = weighed(context, scores, targets);
+  const { classes, weights, counted } = weightedTargets(context, scores, targets);
   const wide = context.reshape(classes, classes.content.shape.toSpliced(axis, 0, 1));
   const picked = context.reshape(gather(context, scores, axis, wide), classes.content.shape);
   const losses = counted(context.node('Neg', [binary(context, 'Mul', picked, weights)]));
@@ -292,7 +296,7 @@ defineOp(
     const axis = classAxis(self);
     const scores = context.node('LogSoftmax', [self], { attributes: { axis: int(axis) } });
     const classes = self.content.shape[axis] ?? 1;
-    const c = calculus(context, self);
+    const c = floatArithmetic(context, self);
     const classCount = context.scalar(toScalar(classes), self.dtype);
     const byClass = (tensor: TensorValue): TensorValue =>
       context.reshape(
@@ -304,13 +308,13 @@ defineOp(
       const smooth = c.add(c.mul(target, 1 - label_smoothing), c.div(label_smoothing, classCount));
       const losses = c.neg(sumOver(context, c.mul(weightedScores, smooth), [axis]));
       if (reduction !== MEAN) return reduced(context, losses, reduction);
-      // The mean is over the targets, whatever the classes weigh.
+      // The mean divides by the number of targets, not by the weights of their classes.
       return c.div(sumOver(context, losses, rangeOf(losses.rank)), countOf(context, losses));
     }
     const targets = { target, weight, reduction, ignore: ignore_index };
     const hard = nll(context, scores, targets);
     if (label_smoothing === 0) return hard;
-    const { weights, counted } = weighed(context, scores, targets);
+    const { weights, counted } = weightedTargets(context, scores, targets);
     const spread = counted(c.neg(sumOver(context, weightedScores, [axis])));
     const all = rangeOf(spread.rank);
     const soft =
@@ -321,7 +325,7 @@ defineOp(
   },
 );
 
-/** The number of elements, as a tensor of its dtype. */
+/** The number of elements as a tensor of the same dtype. */
 function countOf(context: LowerContext, tensor: TensorValue): TensorValue {
   const ones = context.expand(context.scalar(1, tensor.dtype), tensor.content.shape);
   return sumOver(context, ones, rangeOf(tensor.rank));

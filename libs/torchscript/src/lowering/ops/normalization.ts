@@ -9,13 +9,13 @@ import type { ScalarType } from '../../scalar-type.ts';
 
 const { ops, defineOp } = opFamily('normalization');
 
-/** Normalisation layers. */
+/** Normalization layers. */
 export const normalization = ops;
 
-/** Missing scales and biases of up to so many elements are written into the model. */
+/** A missing scale or bias with at most this many elements becomes a constant of the model. */
 const MAX_CONSTANT = 65_536;
 
-/** The mean over `axes`, which become 1. */
+/** The mean over `axes`, which are kept with size 1. */
 function meanOver(context: LowerContext, tensor: TensorValue, axes: readonly number[]): TensorValue {
   return context.node('ReduceMean', [tensor, context.ints(axes)], {
     shape: tensor.shape.map((size, axis) => (axes.includes(axis) ? 1 : size)),
@@ -23,8 +23,8 @@ function meanOver(context: LowerContext, tensor: TensorValue, axes: readonly num
   });
 }
 
-/** What is left of a tensor once its mean is 0 and its variance (not corrected) 1 over some axes, and what was taken out. */
-interface Standardised {
+/** A tensor shifted and scaled to mean 0 and (uncorrected) variance 1 over some axes, with its statistics. */
+interface Standardized {
   readonly result: TensorValue;
   readonly mean: TensorValue;
   readonly variance: TensorValue;
@@ -32,7 +32,7 @@ interface Standardised {
   readonly inverse: TensorValue;
 }
 
-function standardise(context: LowerContext, input: TensorValue, axes: readonly number[], eps: number): Standardised {
+function standardize(context: LowerContext, input: TensorValue, axes: readonly number[], eps: number): Standardized {
   const mean = meanOver(context, input, axes);
   const centred = context.node('Sub', [input, mean]);
   const variance = meanOver(context, context.node('Mul', [centred, centred]), axes);
@@ -45,7 +45,7 @@ function inverseRoot(context: LowerContext, variance: TensorValue, eps: number):
   return context.node('Reciprocal', [context.node('Sqrt', [shifted])]);
 }
 
-/** `input * weight + bias`, where given: of shapes that broadcast to the input's. */
+/** `input * weight + bias`. Weight and bias may be null, and their shapes broadcast to the shape of the input. */
 function affine(
   context: LowerContext,
   input: TensorValue,
@@ -56,12 +56,15 @@ function affine(
   return bias === null ? scaled : context.node('Add', [scaled, context.cast(bias, input.dtype)]);
 }
 
-/** One number per channel, as it broadcasts to [N, C, …]. */
+/** One number for each channel, in a shape that broadcasts to [N, C, …]. */
 function perChannel(context: LowerContext, values: TensorValue | null, rank: number): TensorValue | null {
   return values === null ? null : context.reshape(values, [values.shape[0] ?? 1, ...rangeOf(rank - 2).map(() => 1)]);
 }
 
-/** A scale or bias, `filler` throughout where it is missing; undefined where its size is not known or too much to write down. */
+/**
+ * A scale or bias. If it is missing, a constant filled with `filler`, or undefined if its size is not known or above
+ * {@link MAX_CONSTANT}.
+ */
 function filled(
   context: LowerContext,
   given: TensorValue | null,
@@ -75,8 +78,8 @@ function filled(
   return context.constant(new Array<number>(count).fill(filler), dtype, shape as number[]);
 }
 
-/** A tensor without elements: what PyTorch gives for statistics it did not save. */
-const nothing = (context: LowerContext, dtype: ScalarType): TensorValue => context.constant([], dtype, [0]);
+/** An empty tensor, which PyTorch returns for statistics that it did not save. */
+const emptyTensor = (context: LowerContext, dtype: ScalarType): TensorValue => context.constant([], dtype, [0]);
 
 // ---- batch norm ------------------------------------------------------------------------------------------------------
 
@@ -86,13 +89,13 @@ interface BatchNormArguments {
   readonly bias: TensorValue | null;
   readonly running_mean: TensorValue | null;
   readonly running_var: TensorValue | null;
-  /** The part of the batch's statistics in what the running ones become. */
+  /** Weight of the batch's statistics in the new running statistics. */
   readonly momentum: number;
   readonly eps: number;
 }
 
-/** Batch norm by given statistics. */
-function normaliseBy(
+/** Batch norm with given statistics. */
+function normalizeBy(
   context: LowerContext,
   args: BatchNormArguments,
   mean: TensorValue,
@@ -104,57 +107,62 @@ function normaliseBy(
   const scale = filled(context, args.weight, channels, 1, input.dtype);
   const bias = filled(context, args.bias, channels, 0, input.dtype);
   if (scale === undefined || bias === undefined)
-    return context.unsupported('a batch norm whose number of channels is not known');
+    return context.unsupported('batch norm with an unknown number of channels', 'fix the channel axis of the input');
   const statistics = [mean, variance].map((values) => context.cast(values, input.dtype));
   return context.node('BatchNormalization', [input, scale, bias, ...statistics], {
     attributes: { epsilon: float(eps) },
   });
 }
 
-/** Batch norm by the batch’s own statistics: axes 0 and from 2 on. */
-function normaliseByBatch(context: LowerContext, args: BatchNormArguments): Standardised {
+/** Batch norm with the statistics of the batch, over axis 0 and the axes from 2 on. */
+function normalizeByBatch(context: LowerContext, args: BatchNormArguments): Standardized {
   const { input } = args;
   const axes = rangeOf(input.rank).filter((axis) => axis !== 1);
-  const standardised = standardise(context, input, axes, args.eps);
+  const standardised = standardize(context, input, axes, args.eps);
   const [weight, bias] = [args.weight, args.bias].map((values) => perChannel(context, values, input.rank));
   return { ...standardised, result: affine(context, standardised.result, weight ?? null, bias ?? null) };
 }
 
-/** The result, and the statistics used where they are the batch's (mean, inverse standard deviation). */
+/** The result, and mean and inverse standard deviation if the statistics of the batch were used. */
 function batchNorm(
   context: LowerContext,
   args: BatchNormArguments,
   training: boolean,
 ): readonly [TensorValue, TensorValue, TensorValue] {
   const { input, running_mean: mean, running_var: variance } = args;
-  if (!isFloating(input.dtype)) return context.unsupported(`a batch norm of ${input.dtype}`);
+  if (!isFloating(input.dtype))
+    return context.unsupported(`batch norm of ${input.dtype} tensors`, 'convert the input to a float dtype');
   if (!training && mean !== null && variance !== null) {
-    return [normaliseBy(context, args, mean, variance), nothing(context, input.dtype), nothing(context, input.dtype)];
+    return [
+      normalizeBy(context, args, mean, variance),
+      emptyTensor(context, input.dtype),
+      emptyTensor(context, input.dtype),
+    ];
   }
   context.warn(
-    'a batch norm uses the statistics of the batch at hand (it keeps none, or the model was traced in training mode): ' +
-      'what a row gives depends on the rows beside it, so do not let the server batch requests together',
+    'batch norm uses the statistics of the current batch (it has no running statistics, or the model was traced in training mode): ' +
+      'the result of a row depends on the other rows, so do not let the server batch requests together',
   );
-  const { result, mean: ownMean, variance: ownVariance, inverse } = normaliseByBatch(context, args);
+  const { result, mean: ownMean, variance: ownVariance, inverse } = normalizeByBatch(context, args);
   const channels = [input.shape[1] ?? 1];
   const perChannelMean = context.reshape(ownMean, channels);
-  if (training && mean !== null) follow(context, mean, perChannelMean, args.momentum);
+  if (training && mean !== null) updateRunning(context, mean, perChannelMean, args.momentum);
   if (training && variance !== null) {
     const own = context.reshape(ownVariance, channels);
-    follow(context, variance, corrected(context, own, productOf(input.shape.toSpliced(1, 1))), args.momentum);
+    updateRunning(context, variance, corrected(context, own, productOf(input.shape.toSpliced(1, 1))), args.momentum);
   }
   return [result, perChannelMean, context.reshape(inverse, channels)];
 }
 
-/** A variance of `count` elements, corrected to `1 / (count - 1)`, as running variances are. */
+/** Bessel's correction of a variance of `count` elements, which running variances have: `1 / (count - 1)`. */
 function corrected(context: LowerContext, variance: TensorValue, count: Dim): TensorValue {
   const [all, free] = [count, subDims(count, 1)].map((size) => context.cast(context.ints([size]), variance.dtype));
   const factor = context.node('Div', [all ?? variance, free ?? variance]);
   return context.node('Mul', [variance, factor]);
 }
 
-/** Moves a running statistic a part of the way to the batch's, in place. */
-function follow(context: LowerContext, running: TensorValue, own: TensorValue, momentum: number): void {
+/** Updates a running statistic in place with the statistic of the batch. */
+function updateRunning(context: LowerContext, running: TensorValue, own: TensorValue, momentum: number): void {
   const { dtype } = running;
   const kept = context.node('Mul', [running, context.scalar(1 - momentum, dtype)]);
   const added = context.node('Mul', [context.cast(own, dtype), context.scalar(momentum, dtype)]);
@@ -175,7 +183,7 @@ defineOp(
 );
 defineOp(
   'aten::_batch_norm_impl_index(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> (Tensor, Tensor, Tensor, Tensor, int)',
-  (context, args) => [...batchNorm(context, args, args.training), nothing(context, 'uint8'), 0n],
+  (context, args) => [...batchNorm(context, args, args.training), emptyTensor(context, 'uint8'), 0n],
 );
 
 defineOp(
@@ -190,14 +198,14 @@ defineOp(
       running_mean: mean,
       running_var: variance,
     } = args;
-    if (!ownStatistics && mean !== null && variance !== null) return normaliseBy(context, args, mean, variance);
+    if (!ownStatistics && mean !== null && variance !== null) return normalizeBy(context, args, mean, variance);
     const channels = [weight?.shape[0] ?? bias?.shape[0] ?? input.shape[1] ?? 1];
     const scale = filled(context, weight, channels, 1, input.dtype);
     const shift = filled(context, bias, channels, 0, input.dtype);
     if (input.dtype !== 'float64' && input.rank > 2 && scale !== undefined && shift !== undefined) {
       return context.node('InstanceNormalization', [input, scale, shift], { attributes: { epsilon: float(eps) } });
     }
-    const { result } = standardise(context, input, rangeOf(input.rank).slice(2), eps);
+    const { result } = standardize(context, input, rangeOf(input.rank).slice(2), eps);
     return affine(context, result, perChannel(context, weight, input.rank), perChannel(context, bias, input.rank));
   },
   { limits: 'running statistics are not updated' },
@@ -213,19 +221,23 @@ interface LayerNormArguments {
   readonly eps: number;
 }
 
-/** The axes a normalised shape stands for: the last ones, whose sizes it demands. */
-function normalisedAxes(context: LowerContext, input: TensorValue, shape: readonly Dim[]): readonly number[] {
+/** The last axes of the input, which must have the sizes of the normalized shape. */
+function normalizedAxes(context: LowerContext, input: TensorValue, shape: readonly Dim[]): readonly number[] {
   const first = input.rank - shape.length;
-  if (first < 0) return context.unsupported(`normalising ${shape.length} axes of a tensor of rank ${input.rank}`);
+  if (first < 0)
+    return context.unsupported(
+      `normalizing ${shape.length} axes of a tensor of rank ${input.rank}`,
+      'check the rank of the input',
+    );
   shape.forEach((size, i) => context.require(input.shape[first + i] ?? 1, size));
   return rangeOf(input.rank).slice(first);
 }
 
 function layerNorm(context: LowerContext, args: LayerNormArguments): TensorValue {
   const { input, normalized_shape: shape, weight, bias, eps } = args;
-  const axes = normalisedAxes(context, input, shape);
+  const axes = normalizedAxes(context, input, shape);
   const scale = filled(context, weight, shape, 1, input.dtype);
-  if (scale === undefined) return affine(context, standardise(context, input, axes, eps).result, weight, bias);
+  if (scale === undefined) return affine(context, standardize(context, input, axes, eps).result, weight, bias);
   const inputs = bias === null ? [input, scale] : [input, scale, context.cast(bias, input.dtype)];
   return context.node('LayerNormalization', inputs, { attributes: { axis: int(-shape.length), epsilon: float(eps) } });
 }
@@ -237,13 +249,13 @@ defineOp(
 defineOp(
   'aten::native_layer_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)',
   (context, args) => {
-    const axes = normalisedAxes(context, args.input, args.normalized_shape);
-    const { mean, inverse } = standardise(context, args.input, axes, args.eps);
+    const axes = normalizedAxes(context, args.input, args.normalized_shape);
+    const { mean, inverse } = standardize(context, args.input, axes, args.eps);
     return [layerNorm(context, args), mean, inverse];
   },
 );
 
-/** The distance between 1 and the next number, which stands in for a missing eps. */
+/** The default of a missing eps: the distance from 1 to the next number of the dtype. */
 const EPSILON: Readonly<Partial<Record<ScalarType, number>>> = {
   float16: 2 ** -10,
   bfloat16: 2 ** -7,
@@ -254,8 +266,8 @@ const EPSILON: Readonly<Partial<Record<ScalarType, number>>> = {
 defineOp(
   'aten::rms_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor',
   (context, { input, normalized_shape: shape, weight, eps }) => {
-    const axes = normalisedAxes(context, input, shape);
-    // PyTorch squares half-precision numbers, which overflow soon, in float32.
+    const axes = normalizedAxes(context, input, shape);
+    // PyTorch computes the squares of 16-bit floats in float32, because they overflow easily.
     const wide = context.cast(input, input.dtype === 'float64' ? 'float64' : 'float32');
     const squares = meanOver(context, context.node('Mul', [wide, wide]), axes);
     const inverse = inverseRoot(context, squares, eps ?? EPSILON[input.dtype] ?? 0);
@@ -272,11 +284,11 @@ interface GroupNormArguments {
   readonly eps: number;
 }
 
-/** Standardised within each group of channels: [N, groups, elements of a group]. */
-function standardiseGroups(context: LowerContext, input: TensorValue, groups: number, eps: number): Standardised {
+/** Standardizes within each group of channels. The result has the shape [N, groups, elements of a group]. */
+function standardizeGroups(context: LowerContext, input: TensorValue, groups: number, eps: number): Standardized {
   const [batch = 1, channels = 1, ...rest] = input.shape;
   const inGroup = mulDims(floorDivDims(channels, groups), productOf(rest));
-  return standardise(context, context.reshape(input, [batch, groups, inGroup]), [2], eps);
+  return standardize(context, context.reshape(input, [batch, groups, inGroup]), [2], eps);
 }
 
 function groupNorm(context: LowerContext, args: GroupNormArguments, groups: number): TensorValue {
@@ -290,7 +302,7 @@ function groupNorm(context: LowerContext, args: GroupNormArguments, groups: numb
       attributes: { num_groups: int(groups), epsilon: float(eps) },
     });
   }
-  const { result } = standardiseGroups(context, input, groups, eps);
+  const { result } = standardizeGroups(context, input, groups, eps);
   const whole = context.reshape(result, input.shape);
   return affine(context, whole, perChannel(context, weight, input.rank), perChannel(context, bias, input.rank));
 }
@@ -302,7 +314,7 @@ defineOp(
 defineOp(
   'aten::native_group_norm(Tensor input, Tensor? weight, Tensor? bias, SymInt N, SymInt C, SymInt HxW, int group, float eps) -> (Tensor, Tensor, Tensor)',
   (context, args) => {
-    const { mean, inverse } = standardiseGroups(context, args.input, args.group, args.eps);
+    const { mean, inverse } = standardizeGroups(context, args.input, args.group, args.eps);
     const statistics = [mean, inverse].map((values) => context.reshape(values, [args.input.shape[0] ?? 1, args.group]));
     return [groupNorm(context, args, args.group), ...statistics];
   },
@@ -310,7 +322,7 @@ defineOp(
 
 // ---- weight norm -----------------------------------------------------------------------------------------------------
 
-/** The Euclidean norm over all axes but one, which stay as 1; over all of them, as a number, where `dim` is -1. */
+/** The Euclidean norm over all axes except `dim`, which are kept with size 1. For -1 the norm of all elements, as a scalar. */
 function normExcept(context: LowerContext, tensor: TensorValue, dim: number): TensorValue {
   const axes = rangeOf(tensor.rank).filter((axis) => axis !== dim);
   if (axes.length === 0) return context.node('Abs', [tensor]);

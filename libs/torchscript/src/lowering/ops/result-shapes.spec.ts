@@ -14,7 +14,7 @@ const at: Position = { source: { path: 'code/model.py', text: '', originAt: () =
 const n = symbol(sizeAtom('x', 0, 0, 1));
 const m = symbol(sizeAtom('x', 1, 0, 1));
 
-/** Calls an operator on tensors given as `{dtype, shape}`; gives its result and what made it fail. */
+/** Calls an operator on tensors given as `{dtype, shape}`. Returns its result and the text of its refusal. */
 function call(
   op: string,
   args: readonly unknown[],
@@ -47,7 +47,7 @@ function call(
 const f32 = (...shape: Dim[]): unknown => ({ dtype: 'float32', shape });
 const of = (dtype: ScalarType, ...shape: Dim[]): unknown => ({ dtype, shape });
 
-/** `float32[2,3]`, of lists and tuples one per item. */
+/** Type and shape of a result, such as `float32[2,3]`, for each item of a list or tuple. */
 function describeResult(result: Value): string {
   if (result instanceof TensorValue) return `${result.dtype}[${result.shape.map(String).join(', ')}]`;
   if (result instanceof UnknownValue) return 'unknown';
@@ -77,7 +77,7 @@ describe('result types and shapes', () => {
     ['tensor_split', [f32(n, 5), 3, 1], `float32[${N}, 2] float32[${N}, 2] float32[${N}, 1]`],
     ['unfold', [f32(n, 10), 1, 4, 3], `float32[${N}, 3, 4]`],
     ['diagonal', [f32(n, 3, 4), 1, 1, 2], `float32[${N}, 3]`],
-    // What several index tensors give lands where they stand, or in front where a `:` parts them.
+    // The axes of index tensors replace the indexed axes. If a `:` is between the index tensors, they come first.
     ['index', [f32(n, 3, 4, 5), [null, of('int64', 7), of('int64', 2, 1)]], `float32[${N}, 2, 7, 5]`],
     ['index', [f32(n, 3, 4, 5), [null, of('int64', 7), null, of('int64', 7)]], `float32[7, ${N}, 4]`],
     ['index', [f32(n, 3, 4), [null, of('bool', 3, 4)]], `float32[${N}, size(compress,1)]`],
@@ -101,27 +101,27 @@ describe('result types and shapes', () => {
   });
 });
 
-describe('what does not fit', () => {
+describe('a shape that does not match', () => {
   it.each<[op: string, args: unknown[], message: string]>([
     ['view', [f32(2, 3), [4, 2]], '6 elements in the shape [4, 2]'],
     ['expand', [f32(2, 3), [2, 4]], 'expanding 3 elements to 4'],
-    ['split_with_sizes', [f32(2, 6), [1, 2], 1], 'pieces of 3 in all of an axis of 6'],
+    ['split_with_sizes', [f32(2, 6), [1, 2], 1], 'pieces with a total size of 3 for an axis of 6'],
     ['permute', [f32(2, 3), [0]], 'must name every dimension once'],
     ['mean', [of('int64', 2, 3)], 'mean() of a tensor of int64'],
     ['linalg_matrix_norm', [f32(3, 3), 'nuc'], 'norms made of singular values'],
-  ])('%s is refused (case %#)', (op, args, message) => {
+  ])('is refused by %s (case %#)', (op, args, message) => {
     expect(call(op, args).failure).toContain(message);
   });
 
-  it('expand() gives what cannot be changed in place', () => {
+  it('the result of expand() cannot be changed in place', () => {
     const { result, emitter } = call('expand', [f32(2, 1), [2, 4]]);
     if (!(result instanceof TensorValue)) throw new Error('no tensor');
     expect(() => emitter.heap.setTensor(result, result.content)).toThrow('in-place change of an expanded tensor');
   });
 });
 
-describe('axes of free size', () => {
-  it('that pieces or a shape fix become part of the signature', () => {
+describe('free axes', () => {
+  it('get the size that pieces or a shape require', () => {
     expect(
       call('split_with_sizes', [f32(n, m), [1, 2], 1])
         .emitter.learnedSizes.get('x')
@@ -140,15 +140,15 @@ describe('axes of free size', () => {
     expect(call('squeeze', [f32(n, m), 0]).emitter.learnedSizes.size).toBe(0);
   });
 
-  it('split into as many pieces as they are unpacked into', () => {
+  it('split into the number of pieces that the code unpacks', () => {
     const { result } = call('split', [f32(n, m), 2, 1]);
     if (!(result instanceof ListValue)) throw new Error('no list');
-    expect(() => result.items).toThrow('pieces of an axis of free size');
+    expect(() => result.items).toThrow('pieces of a free axis');
     const pieces = result.pieces?.unpack(3).map(describeResult);
     expect(pieces).toEqual([`float32[${N}, 2]`, `float32[${N}, 2]`, `float32[${N}, -4+size(x,1)]`]);
   });
 
-  it('leave known sizes known when they are summed, multiplied or picked', () => {
+  it('stay known sizes after a product', () => {
     const emitter = new Emitter();
     const context = { table, context: emitter, report: new UnsupportedReport() };
     const sizes = emitter.ints([n, 4]);

@@ -7,10 +7,10 @@ import { opFamily } from '../define-op.ts';
 
 const { ops, defineOp } = opFamily('activation');
 
-/** Softmax along an axis, and its logarithm. */
+/** Softmax along an axis and its logarithm. */
 export const softmaxes = ops;
 
-/** `Softmax` or `LogSoftmax` in `dtype`, or in the tensor's own. */
+/** `Softmax` or `LogSoftmax` in `dtype`. Null means the dtype of the tensor. */
 function softmax(
   context: LowerContext,
   opType: 'Softmax' | 'LogSoftmax',
@@ -20,7 +20,7 @@ function softmax(
 ): TensorValue {
   const axis = context.axis(dim, self.rank);
   const input = dtype === null ? self : context.cast(self, dtype);
-  // ONNX has no axis to go along where PyTorch takes a number for one element.
+  // PyTorch treats a 0-d tensor as one element, and ONNX requires an axis.
   if (self.rank === 0) return context.reshape(softmax(context, opType, context.reshape(input, [1]), 0, null), []);
   return context.node(opType, [input], { attributes: { axis: int(axis) } });
 }
@@ -58,7 +58,7 @@ defineOp(
             shape: self.content.shape.map((size, i) => (i === axis ? 1 : size)),
             attributes: { keepdims: flag(true) },
           });
-    // Where everything is masked nothing gets a share, instead of NaN.
+    // Rows in which every element is masked (-inf) give 0 instead of NaN.
     const masked = compare(context, 'Equal', greatest, context.scalar(-Infinity, self.dtype));
     return choose(context, masked, context.scalar(0, result.dtype), result);
   },

@@ -6,10 +6,10 @@ import { opFamily } from '../../define-op.ts';
 
 const { ops, defineOp } = opFamily('creation');
 
-/** Copies and conversions: which give the tensor itself, and which another, matters to what is changed in place later. */
+/** Copies and conversions. In-place changes depend on which of them return the tensor itself and which return a copy. */
 export const copies = ops;
 
-/** How PyTorch numbers memory formats. */
+/** PyTorch's numbers of memory formats. */
 const CONTIGUOUS = 0;
 const PRESERVE = 1;
 

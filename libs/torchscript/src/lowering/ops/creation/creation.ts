@@ -4,5 +4,5 @@ import { literals } from './literals.ts';
 import { random } from './random.ts';
 import { sequences } from './sequences.ts';
 
-/** Making, copying and converting tensors. */
+/** Operators that create, copy and convert tensors. */
 export const creation = [...filling, ...sequences, ...literals, ...copies, ...random];

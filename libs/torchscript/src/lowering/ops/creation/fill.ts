@@ -8,10 +8,10 @@ import { scalarType } from '../../promotion.ts';
 
 const { ops, defineOp } = opFamily('creation');
 
-/** Tensors of one value. */
+/** Tensors whose elements all have one value. */
 export const filling = ops;
 
-/** A tensor of `size`, every element `value`. */
+/** A tensor of the shape `size` filled with `value`. */
 export function filled(context: LowerContext, size: readonly Dim[], value: Scalar, dtype: ScalarType): TensorValue {
   const one = context.reshape(
     context.scalar(value, dtype),
@@ -28,7 +28,7 @@ defineOp(
   'aten::ones(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor',
   (context, { size, dtype }) => filled(context, size, 1n, dtype ?? 'float32'),
 );
-// What an empty tensor holds is not said: zeros are as good as anything.
+// The elements of an uninitialized tensor are not defined, so zeros are correct.
 defineOp(
   'aten::empty.memory_format(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor',
   (context, { size, dtype }) => filled(context, size, 0n, dtype ?? 'float32'),
@@ -70,7 +70,7 @@ defineOp(
   (context, { self, size, fill_value, dtype }) => filled(context, size, fill_value, dtype ?? self.dtype),
 );
 
-/** In-place filling has no functional form in the code: the tensor gets new content. */
+/** Fills a tensor in place. PyTorch has no out-of-place variant from which it could be derived. */
 function fillInPlace(context: LowerContext, self: TensorValue, value: TensorValue): TensorValue {
   const wide = context.expand(context.cast(value, self.dtype), self.shape);
   context.heap.setTensor(self, { ...wide.content, contiguous: self.content.contiguous });

@@ -8,17 +8,18 @@ import { scalarType } from '../../promotion.ts';
 
 const { ops, defineOp } = opFamily('creation');
 
-/** Tensors of Python's numbers and nested lists. */
+/** Tensors made of Python numbers and nested lists. */
 export const literals = ops;
 
-/** The numbers of nested lists, row-major, and the shape they make. */
+/** The numbers of nested lists in row-major order, and the shape of the lists. */
 function flatten(context: LowerContext, data: Value): { readonly numbers: Scalar[]; readonly shape: number[] } {
   const numbers: Scalar[] = [];
   const shape: number[] = [];
   const walk = (value: Value, depth: number): void => {
     if (value instanceof ListValue) {
       const { items } = value;
-      if (shape[depth] !== undefined && shape[depth] !== items.length) context.unsupported('a tensor of ragged lists');
+      if (shape[depth] !== undefined && shape[depth] !== items.length)
+        context.unsupported('a tensor of ragged lists', 'give all lists of a level the same length');
       shape[depth] = items.length;
       for (const item of items) walk(item, depth + 1);
     } else numbers.push(value instanceof TensorValue ? context.item(value) : (value as Scalar));
@@ -27,7 +28,7 @@ function flatten(context: LowerContext, data: Value): { readonly numbers: Scalar
   return { numbers, shape };
 }
 
-/** The dtype of a tensor of these numbers: the highest kind among them. */
+/** The dtype of a tensor of these numbers: the highest of their kinds (bool, int, float). */
 function kindOfAll(numbers: readonly Scalar[]): ScalarType {
   const kinds = new Set(numbers.map(scalarType));
   return kinds.has('float32') || kinds.size === 0 ? 'float32' : kinds.has('int64') ? 'int64' : 'bool';

@@ -10,14 +10,14 @@ import { opFamily } from '../../define-op.ts';
 
 const { ops, defineOp } = opFamily('creation');
 
-/** Random numbers: drawn by the runtime, so never PyTorch's own. */
+/** Random numbers. ONNX Runtime draws them, so they differ from PyTorch's numbers. */
 export const random = ops;
 
-const LIMITS = 'the numbers are the runtime’s own: a seed gives others than PyTorch’s';
+const LIMITS = 'ONNX Runtime draws the numbers: they differ from PyTorch’s, also with the same seed';
 
-/** Numbers of the standard normal distribution, or uniform in [0, 1). */
+/** Draws numbers from the standard normal distribution, or uniform numbers in [0, 1). */
 function draw(context: LowerContext, kind: 'Normal' | 'Uniform', size: readonly Dim[], dtype: ScalarType): TensorValue {
-  context.warn('the model draws random numbers: its results are not those of PyTorch, whatever the seed');
+  context.warn('the model draws random numbers: its results differ from those of PyTorch, also with the same seed');
   const like = context.expand(
     context.reshape(
       context.scalar(0, 'float32'),
@@ -70,7 +70,7 @@ defineOp(
   { limits: LIMITS },
 );
 
-/** Integers from `low` up to, and without, `high`. */
+/** Draws integers from `low` (included) to `high` (excluded). */
 function drawIntegers(
   context: LowerContext,
   low: Dim,

@@ -7,16 +7,16 @@ import { positions } from '../../positions.ts';
 
 const { ops, defineOp } = opFamily('creation');
 
-/** Sequences of numbers, and matrices made of them. */
+/** Sequences of numbers and matrices made of them. */
 export const sequences = ops;
 
-/** Sequences up to this length are written out. */
+/** Sequences up to this length become constants. */
 const MAX_WRITTEN = 64;
 
 const isFloat = (value: Scalar): boolean => typeof value === 'number' || value instanceof SymFloat;
 const isKnown = (value: Scalar): value is bigint | number | boolean => typeof value !== 'object';
 
-/** `start`, `start + step`, … below `end`. */
+/** `start`, `start + step`, … up to `end` (excluded). */
 function arange(
   context: LowerContext,
   start: Scalar,
@@ -38,7 +38,7 @@ function arange(
   return context.cast(context.node('Range', bounds, { dtype: held, shape: [size] }), dtype);
 }
 
-/** How many numbers an arange has; null where only the run tells. */
+/** The number of elements of an arange. Null if it is known only at run time. */
 function countOf(start: Scalar, end: Scalar, step: Scalar): Dim | null {
   if (isKnown(start) && isKnown(end) && isKnown(step)) {
     return Math.max(0, Math.ceil((Number(end) - Number(start)) / Number(step)));
@@ -63,7 +63,7 @@ defineOp(
   (context, { start, end, step, dtype }) => arange(context, start, end, step, dtype),
 );
 
-/** `steps` numbers from `start` to `end`, both included; computed from both ends towards the middle, as PyTorch does. */
+/** `steps` numbers from `start` to `end`, both included. Computed from both ends towards the middle, as PyTorch does. */
 function linspace(
   context: LowerContext,
   start: Scalar,
@@ -118,7 +118,7 @@ defineOp(
   (context, { n, m, dtype }) => eye(context, n, m, dtype),
 );
 
-/** Row and column numbers of one triangle, INT64 [2, count]. */
+/** Row and column numbers of the elements of a triangle: INT64 [2, count]. */
 function triangle(
   context: LowerContext,
   options: {

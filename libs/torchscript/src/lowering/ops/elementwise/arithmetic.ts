@@ -15,7 +15,7 @@ const { ops, defineOp } = opFamily('elementwise');
 /** Sum, difference, product, sign and magnitude. */
 export const arithmetic = ops;
 
-/** `a * b`; of truth values, whether both are true. */
+/** `a * b`. Of bool tensors it is the logical and. */
 export function multiply(context: LowerContext, a: Operand, b: Operand): TensorValue {
   const [x, y] = promoted(context, a, b);
   return (
@@ -31,7 +31,7 @@ function scaled(context: LowerContext, other: TensorValue, alpha: Scalar): Tenso
     : multiply(context, other, operandAs(context, alpha, other.dtype));
 }
 
-/** `a + alpha * b`; of truth values, whether one of them is true. */
+/** `a + alpha * b`. Of bool tensors it is the logical or. */
 function add(context: LowerContext, a: Operand, b: Operand, alpha: Scalar): TensorValue {
   const [x, other] = promoted(context, a, b);
   const y = scaled(context, other, alpha);
@@ -44,7 +44,7 @@ function add(context: LowerContext, a: Operand, b: Operand, alpha: Scalar): Tens
 /** `a - alpha * b`. */
 export function subtract(context: LowerContext, a: Operand, b: Operand, alpha: Scalar = 1n): TensorValue {
   const [x, other] = promoted(context, a, b);
-  if (x.dtype === 'bool') return context.unsupported('a difference of truth values', 'use logical_xor');
+  if (x.dtype === 'bool') return context.unsupported('the difference of bool tensors', 'use logical_xor');
   const y = scaled(context, other, alpha);
   return (
     folded(context, [x, y], x.dtype, (p = 0n, q = 0n) => ofScalars(context, 'sub', p, q)) ??
@@ -87,7 +87,7 @@ for (const name of ['mul', 'multiply'] as const) {
 
 /** `-x`. */
 export function negate(context: LowerContext, self: TensorValue): TensorValue {
-  if (self.dtype === 'bool') return context.unsupported('the negative of truth values', 'use logical_not');
+  if (self.dtype === 'bool') return context.unsupported('the negative of a bool tensor', 'use logical_not');
   return (
     folded(context, [self], self.dtype, (x = 0n) => ofScalars(context, 'sub', typeof x === 'number' ? -0 : 0n, x)) ??
     context.node('Neg', [self])
@@ -107,7 +107,7 @@ for (const name of ['sign', 'sgn'] as const) {
   defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => {
     if (self.dtype === 'bool') return copyOf(self);
     const sign = context.node('Sign', [self]);
-    // Of NaN it is 0 in PyTorch.
+    // PyTorch gives 0 for NaN.
     return isFloating(self.dtype) ? choose(context, isNan(context, self), context.scalar(0, self.dtype), sign) : sign;
   });
 }

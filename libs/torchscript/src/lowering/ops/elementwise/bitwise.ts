@@ -9,12 +9,12 @@ import { assign, promoted, refuseFloats } from './operands.ts';
 
 const { ops, defineOp } = opFamily('elementwise');
 
-/** Operators on the bits of integers, and on truth values. */
+/** Operators on the bits of integers and on bool tensors. */
 export const bitwise = ops;
 
 type Lowering = (context: LowerContext, a: Operand, b: Operand) => TensorValue;
 
-/** `&`, `|` or `^`: ONNX has one node for truth values and one for integers. */
+/** `&`, `|` or `^`. ONNX has one operator for bool tensors and another for integers. */
 function ofBits(opType: 'And' | 'Or' | 'Xor'): Lowering {
   return (context, a, b) => {
     const [x, y] = promoted(context, a, b);
@@ -25,10 +25,10 @@ function ofBits(opType: 'And' | 'Or' | 'Xor'): Lowering {
 
 const BITS: Readonly<Partial<Record<ScalarType, number>>> = { uint8: 8, int8: 8, int16: 16, int32: 32, int64: 64 };
 
-/** Bit `i` as an int64. */
+/** An int64 in which only bit `i` is set. */
 const bit = (i: number): bigint => BigInt.asIntN(64, 1n << BigInt(i));
 
-/** Shifts by multiplying and dividing: ONNX shifts unsigned integers only. */
+/** Shifts as multiplications and divisions, because ONNX shifts unsigned integers only. */
 function shift(direction: 'left' | 'right'): Lowering {
   return (context, a, b) => {
     const [x, y] = promoted(context, a, b);
@@ -54,7 +54,7 @@ function shift(direction: 'left' | 'right'): Lowering {
     }
     const rest = context.node('Mod', [value, factor], { shape: binary(context, 'Add', value, factor).content.shape });
     const shifted = binary(context, 'Div', binary(context, 'Sub', value, rest), factor);
-    // All bits are gone but the sign.
+    // Only the sign remains of all bits.
     const sign = choose(context, compare(context, 'Less', value, whole(0)), whole(-1), whole(0));
     return context.cast(choose(context, beyond, sign, shifted), dtype);
   };
@@ -83,7 +83,7 @@ for (const [name, symbol, lower] of [
   defineOp(`aten::__${symbol}__.Scalar(Tensor self, Scalar other) -> Tensor`, (context, { self, other }) =>
     lower(context, self, other),
   );
-  // `x &= y`: spelt without the underscore at the end from which in-place variants are made.
+  // `x &= y`. Its name does not end with an underscore, so it is not derived as an in-place variant.
   defineOp(`aten::__i${symbol}__.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`, (context, { self, other }) =>
     assign(context, self, lower(context, self, other)),
   );

@@ -19,7 +19,7 @@ function addCombined(
 ): TensorValue {
   const dtype = resultType(tensors);
   if (opType === 'Div' && !isFloating(dtype)) {
-    return context.unsupported('addcdiv of integers', 'PyTorch refuses it too: convert them to floats first');
+    return context.unsupported('addcdiv of integers', 'PyTorch refuses it too: convert the tensors to floats first');
   }
   const [self, a, b] = tensors.map((tensor) => context.cast(tensor, dtype)) as [TensorValue, TensorValue, TensorValue];
   const scaled = value === 1n || value === 1 ? a : binary(context, 'Mul', a, context.scalar(value, dtype));
@@ -35,12 +35,12 @@ defineOp(
   (context, { self, tensor1, tensor2, value }) => addCombined(context, 'Div', [self, tensor1, tensor2], value),
 );
 
-/** From `self` at weight 0 to `end` at weight 1. */
+/** Linear interpolation: `self` for weight 0, `end` for weight 1. */
 function interpolate(context: LowerContext, self: TensorValue, end: TensorValue, weight: Operand): TensorValue {
   const { dtype } = self;
   const span = binary(context, 'Sub', end, self);
   if (typeof weight !== 'object' && Number(weight) >= 0.5) {
-    // Counted from the nearer end, as PyTorch does: exact where the weight is 1.
+    // PyTorch starts from the nearer end too, so the result is exact for a weight of 1.
     return binary(context, 'Sub', end, binary(context, 'Mul', span, context.scalar(1 - Number(weight), dtype)));
   }
   return binary(context, 'Add', self, binary(context, 'Mul', span, operandAs(context, weight, dtype)));

@@ -12,7 +12,7 @@ import { folded, promoted } from './operands.ts';
 
 const { ops, defineOp } = opFamily('elementwise');
 
-/** Comparisons, element by element and of whole tensors. */
+/** Comparisons of elements and of whole tensors. */
 export const comparison = ops;
 
 const NODES: Readonly<Record<Comparison, string>> = {
@@ -53,20 +53,20 @@ for (const [name, op] of [
   );
 }
 
-/** How near two numbers are taken for equal. */
-interface Nearness {
+/** The tolerance of a comparison. */
+interface Closeness {
   readonly rtol: number;
   readonly atol: number;
-  /** Whether NaN equals NaN. */
+  /** True if NaN equals NaN. */
   readonly nan: boolean;
 }
 
-/** `|self - other| <= atol + rtol * |other|`, and equal infinities. */
+/** `|self - other| <= atol + rtol * |other|`. Equal infinities are close too. */
 function isClose(
   context: LowerContext,
   self: TensorValue,
   other: TensorValue,
-  { rtol, atol, nan }: Nearness,
+  { rtol, atol, nan }: Closeness,
 ): TensorValue {
   const equal = compare(context, 'Equal', self, other);
   const both =
@@ -88,7 +88,7 @@ function isClose(
   return binary(context, 'Or', same, near);
 }
 
-/** Whether all elements are true, as a truth value of the program. */
+/** Tells whether all elements are true, as a boolean of the program. */
 function all(context: LowerContext, truths: TensorValue): Scalar {
   const least = context.node('ReduceMin', [context.cast(truths, 'int32')], {
     shape: [],
@@ -122,5 +122,5 @@ defineOp(
       'compare their elements with (a == b).all(), or fix the sizes with --input name:dtype[sizes]',
     );
   },
-  { limits: 'tensors whose sizes may differ' },
+  { limits: 'tensors whose sizes may differ are refused' },
 );

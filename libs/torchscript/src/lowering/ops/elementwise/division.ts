@@ -18,7 +18,7 @@ const { ops, defineOp } = opFamily('elementwise');
 /** Quotients and remainders. */
 export const division = ops;
 
-/** `a / b` as a float, of integers too. */
+/** `a / b` as a float, for integers too. */
 export function divide(context: LowerContext, a: Operand, b: Operand): TensorValue {
   const [x, y] = promotedFloats(context, a, b);
   return (
@@ -27,7 +27,7 @@ export function divide(context: LowerContext, a: Operand, b: Operand): TensorVal
   );
 }
 
-/** Whether every element is known and passes. */
+/** Tells whether every element is known and passes the test. */
 function always(
   context: LowerContext,
   tensor: TensorValue,
@@ -36,14 +36,17 @@ function always(
   return knownNumbers(context, tensor)?.every(passes) === true;
 }
 
-/** Where integers may be divided by -1: ONNX Runtime dies of the least integer divided by it. */
+/**
+ * Marks the elements of an integer divisor that may be -1. ONNX Runtime crashes when it divides the smallest integer
+ * by -1.
+ */
 function minusOnes(context: LowerContext, divisor: TensorValue): TensorValue | undefined {
   const wide = divisor.dtype === 'int32' || divisor.dtype === 'int64';
   if (!wide || always(context, divisor, (element) => element !== -1n)) return undefined;
   return compare(context, 'Equal', divisor, context.scalar(-1n, divisor.dtype));
 }
 
-/** The integers' quotient rounded towards zero. */
+/** The quotient of integers, rounded towards zero. */
 function truncatedQuotient(context: LowerContext, x: TensorValue, y: TensorValue): TensorValue {
   const negated = minusOnes(context, y);
   if (negated === undefined) return binary(context, 'Div', x, y);
@@ -51,7 +54,7 @@ function truncatedQuotient(context: LowerContext, x: TensorValue, y: TensorValue
   return choose(context, negated, negate(context, x), binary(context, 'Div', x, safe));
 }
 
-/** What is left of `x`: with the divisor's sign, or the dividend's with `likeDividend`. Floats only the latter. */
+/** The remainder of `x / y`, with the sign of the divisor or (`likeDividend`) of the dividend. Floats: dividend only. */
 function modulo(context: LowerContext, x: TensorValue, y: TensorValue, likeDividend: boolean): TensorValue {
   const ones = isFloating(x.dtype) ? undefined : minusOnes(context, y);
   const divisor = ones === undefined ? y : choose(context, ones, context.scalar(1n, y.dtype), y);
@@ -61,8 +64,8 @@ function modulo(context: LowerContext, x: TensorValue, y: TensorValue, likeDivid
   });
 }
 
-/** Where the rest that C leaves has the other sign than the divisor, and so belongs to the next multiple. */
-function wrongSigned(context: LowerContext, rest: TensorValue, divisor: TensorValue): TensorValue {
+/** Marks the elements whose remainder in C has another sign than the divisor, so that it belongs to the next multiple. */
+function hasOtherSign(context: LowerContext, rest: TensorValue, divisor: TensorValue): TensorValue {
   const zero = context.scalar(0, rest.dtype);
   if (always(context, divisor, (element) => Number(element) > 0)) return compare(context, 'Less', rest, zero);
   if (always(context, divisor, (element) => Number(element) < 0)) return compare(context, 'Greater', rest, zero);
@@ -71,7 +74,7 @@ function wrongSigned(context: LowerContext, rest: TensorValue, divisor: TensorVa
   return compare(context, 'Less', binary(context, 'Mul', a, b), zero);
 }
 
-/** The floats' quotient rounded down, exactly: from the rest, as the rounded quotient may have passed the next integer. */
+/** The exact quotient of floats, rounded down. Computed from the remainder, because a rounded quotient may be one too high. */
 function floorOfFloats(context: LowerContext, x: TensorValue, y: TensorValue): TensorValue {
   const quotient = binary(context, 'Div', x, y);
   if (always(context, y, (element) => Number.isInteger(Math.log2(Math.abs(Number(element)))))) {
@@ -79,24 +82,24 @@ function floorOfFloats(context: LowerContext, x: TensorValue, y: TensorValue): T
   }
   const rest = modulo(context, x, y, true);
   const whole = context.node('Round', [binary(context, 'Div', binary(context, 'Sub', x, rest), y)]);
-  const next = context.cast(wrongSigned(context, rest, y), x.dtype);
+  const next = context.cast(hasOtherSign(context, rest, y), x.dtype);
   const floor = binary(context, 'Sub', whole, next);
   if (always(context, y, (element) => Number(element) !== 0)) return floor;
   return choose(context, compare(context, 'Equal', y, context.scalar(0, y.dtype)), quotient, floor);
 }
 
-/** The integers' quotient rounded down: the truncated one, less one where the rest has the other sign. */
+/** The quotient of integers, rounded down: truncated, and one less if the remainder has another sign than the divisor. */
 function floorOfIntegers(context: LowerContext, x: TensorValue, y: TensorValue): TensorValue {
   const quotient = truncatedQuotient(context, x, y);
   if (x.dtype === 'uint8') return quotient;
   const rest = binary(context, 'Sub', x, binary(context, 'Mul', quotient, y));
-  return binary(context, 'Sub', quotient, context.cast(wrongSigned(context, rest, y), x.dtype));
+  return binary(context, 'Sub', quotient, context.cast(hasOtherSign(context, rest, y), x.dtype));
 }
 
 /** `a // b`. */
 function floorDivide(context: LowerContext, a: Operand, b: Operand): TensorValue {
   const [x, y] = promoted(context, a, b);
-  if (x.dtype === 'bool') return context.unsupported('a quotient of truth values', 'convert them to integers first');
+  if (x.dtype === 'bool') return context.unsupported('the quotient of bool tensors', 'convert them to integers first');
   if (isFloating(x.dtype)) return floorOfFloats(context, x, y);
   return (
     folded(context, [x, y], x.dtype, (p = 0n, q = 0n) => ofScalars(context, 'floordiv', p, q)) ??
@@ -108,7 +111,7 @@ function floorDivide(context: LowerContext, a: Operand, b: Operand): TensorValue
 function truncatedDivide(context: LowerContext, a: Operand, b: Operand): TensorValue {
   const [x, y] = promoted(context, a, b);
   if (isFloating(x.dtype)) return truncate(context, binary(context, 'Div', x, y));
-  // Sizes are not negative: rounding down is the same then, and keeps them sizes.
+  // Sizes are not negative, so rounding down gives the same, and the results stay sizes.
   const whole = (tensor: TensorValue): boolean => dimsOf(context, tensor)?.every((dim) => minimumOf(dim) >= 0) === true;
   return whole(x) && whole(y) ? floorDivide(context, x, y) : truncatedQuotient(context, x, y);
 }
@@ -144,16 +147,16 @@ defineOp('aten::floor_divide.Scalar(Tensor self, Scalar other) -> Tensor', (cont
   floorDivide(context, self, other),
 );
 
-/** `a % b` with the divisor's sign, as Python's. */
+/** `a % b` with the sign of the divisor, as in Python. */
 function remainder(context: LowerContext, a: Operand, b: Operand): TensorValue {
   const [x, y] = promoted(context, a, b);
-  if (x.dtype === 'bool') return context.unsupported('a remainder of truth values', 'convert them to integers first');
+  if (x.dtype === 'bool') return context.unsupported('the remainder of bool tensors', 'convert them to integers first');
   if (!isFloating(x.dtype)) {
     const remainderOf = (p: Scalar = 0n, q: Scalar = 0n): Scalar => ofScalars(context, 'mod', p, q);
     return folded(context, [x, y], x.dtype, remainderOf) ?? modulo(context, x, y, false);
   }
   const rest = modulo(context, x, y, true);
-  return choose(context, wrongSigned(context, rest, y), binary(context, 'Add', rest, y), rest);
+  return choose(context, hasOtherSign(context, rest, y), binary(context, 'Add', rest, y), rest);
 }
 
 defineOp('aten::remainder.Tensor(Tensor self, Tensor other) -> Tensor', (context, { self, other }) =>
@@ -176,19 +179,22 @@ defineOp('aten::reciprocal(Tensor self) -> Tensor', (context, { self }) =>
   context.node('Reciprocal', [asFloat(context, self)]),
 );
 
-/** Rounds of Euclid's algorithm that any two integers of a dtype need at most. */
+/** The largest number of rounds of Euclid's algorithm for two integers of a dtype. */
 const EUCLID_ROUNDS: Readonly<Record<string, number>> = { uint8: 13, int8: 11, int16: 23, int32: 46, int64: 92 };
 
-/** The greatest common divisor of integers, not negative. */
+/** The greatest common divisor of integers. It is not negative. */
 function greatestDivisor(context: LowerContext, x: TensorValue, y: TensorValue): TensorValue {
   const rounds = EUCLID_ROUNDS[x.dtype];
   if (rounds === undefined)
-    return context.unsupported(`a common divisor of ${x.dtype} tensors`, 'PyTorch defines it for integers');
+    return context.unsupported(
+      `the common divisor of ${x.dtype} tensors`,
+      'convert them to integers: PyTorch defines it only for integers',
+    );
   let [a, b] = [x, y].map((tensor) => context.node('Abs', [tensor])) as [TensorValue, TensorValue];
   for (let round = 0; round < rounds; round++) {
     const done = compare(context, 'Equal', b, context.scalar(0n, b.dtype));
     const divisor = choose(context, done, context.scalar(1n, b.dtype), b);
-    // A round too many divides by one, which leaves no rest.
+    // Surplus rounds divide by one, which leaves no remainder.
     [a, b] = [choose(context, done, a, b), modulo(context, a, divisor, false)];
   }
   return a;

@@ -13,7 +13,7 @@ const table = operatorTable();
 const at: Position = { source: { path: 'code/model.py', text: '', originAt: () => undefined }, offset: 0 };
 const n = symbol(sizeAtom('x', 0, 0, 1));
 
-/** Calls an operator; gives its result and the types of the nodes it added. */
+/** Calls an operator. Returns its result and the types of the nodes that it added. */
 function call(
   op: string,
   args: (emitter: Emitter) => readonly Value[],
@@ -66,12 +66,12 @@ describe('known elements', () => {
 describe('division of integers', () => {
   const tensor = (emitter: Emitter, dtype: ScalarType): TensorValue => emitter.graphTensor('x', dtype, [3]);
 
-  it('divides by a known number as it is', () => {
+  it('divides by a known number in one node', () => {
     const { nodes } = call('div', (emitter) => [tensor(emitter, 'int64'), 3n], { rounding_mode: 'trunc' });
     expect(nodes).toEqual(['Div']);
   });
 
-  it('never divides by a -1 of the run, of which ONNX Runtime dies', () => {
+  it('never divides by a -1 known only at run time, which would crash ONNX Runtime', () => {
     const { nodes } = call('remainder', (emitter) => [
       tensor(emitter, 'int64'),
       emitter.graphTensor('y', 'int64', [3]),

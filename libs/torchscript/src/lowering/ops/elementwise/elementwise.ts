@@ -12,7 +12,7 @@ import { rounding } from './rounding.ts';
 import { selection } from './selection.ts';
 import { trigonometric } from './trigonometric.ts';
 
-/** Operators that work element by element, with PyTorch's promotion of dtypes and broadcasting. */
+/** Elementwise operators, with PyTorch's promotion of dtypes and broadcasting. */
 export const elementwise: OpFamily = [
   ...arithmetic,
   ...bitwise,

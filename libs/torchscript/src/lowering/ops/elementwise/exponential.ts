@@ -8,7 +8,7 @@ import { inDouble, promotedFloats } from './operands.ts';
 
 const { ops, defineOp } = opFamily('elementwise');
 
-/** Exponentials, logarithms and the error function. Integers give float32. */
+/** Exponentials, logarithms and the error function. For integers the result is float32. */
 export const exponential = ops;
 
 const number = (context: LowerContext, value: number, like: TensorValue): TensorValue =>
@@ -27,8 +27,8 @@ for (const [names, opType] of [
 }
 
 /**
- * `1 / (1 + exp(-x))`. In float64 it is spelt out: ONNX Runtime fuses `x * Sigmoid(x)` to a node for which it has no kernel
- * in float64.
+ * `1 / (1 + exp(-x))`. In float64 it is written as arithmetic: ONNX Runtime fuses `x * Sigmoid(x)` to a node that has no
+ * kernel for float64.
  */
 export function sigmoid(context: LowerContext, self: TensorValue): TensorValue {
   if (self.dtype !== 'float64') return context.node('Sigmoid', [asFloat(context, self)]);
@@ -47,10 +47,10 @@ function logarithm(context: LowerContext, self: TensorValue, base: number): Tens
   );
 }
 
-/** Below this the first terms of the series are more exact than what is left of a difference. */
+/** Below this value the first terms of the series are more exact than the difference. */
 const SERIES_BELOW = 1e-4;
 
-/** `x + second x² + third x³` near zero, `far(x)` elsewhere. */
+/** `x + second x² + third x³` for x near zero, `far(x)` for other x. */
 function nearZero(
   context: LowerContext,
   self: TensorValue,
@@ -139,7 +139,7 @@ function logOfSum(context: LowerContext, base: number, self: TensorValue, other:
     const gap = context.node('Neg', [context.node('Abs', [binary(context, 'Sub', a, b)])]);
     const tail = log1p(context, context.node('Exp', [binary(context, 'Mul', gap, scale)]));
     const apart = binary(context, 'Add', binary(context, 'Max', a, b), binary(context, 'Div', tail, scale));
-    // Equal infinities have no gap.
+    // The difference of equal infinities is NaN, so they are added in another way.
     const doubled = binary(context, 'Add', a, number(context, Math.LN2 / Math.log(base), a));
     return choose(context, compare(context, 'Equal', a, b), doubled, apart);
   });
@@ -152,7 +152,7 @@ defineOp('aten::logaddexp2(Tensor self, Tensor other) -> Tensor', (context, { se
   logOfSum(context, 2, self, other),
 );
 
-/** `x * log(y)`, 0 where `x` is. */
+/** `x * log(y)`, and 0 if `x` is 0. */
 function timesLog(
   context: LowerContext,
   a: Operand,

@@ -5,7 +5,7 @@ import { not } from '../../scalar-math.ts';
 
 const { ops, defineOp } = opFamily('elementwise');
 
-/** Operators on truth values; numbers count as true where they are not zero. */
+/** Logical operators. A number counts as true if it is not zero. */
 export const logical = ops;
 
 for (const [name, opType] of [

@@ -10,37 +10,37 @@ import { promotedFloats } from './operands.ts';
 
 const { ops, defineOp } = opFamily('elementwise');
 
-/** What kind of number an element is: NaN, infinite, negative. */
+/** Tests of elements: NaN, infinite, negative. */
 export const numberKinds = ops;
 
 /** True for every element of a tensor without NaN. */
-function trues(context: LowerContext, self: TensorValue): TensorValue {
+function equalsItself(context: LowerContext, self: TensorValue): TensorValue {
   return compare(context, 'Equal', self, self);
 }
 
-/** Whether an element is NaN. */
+/** True for elements that are NaN. */
 export function isNan(context: LowerContext, self: TensorValue): TensorValue {
   return isFloating(self.dtype)
     ? context.node('IsNaN', [self], { dtype: 'bool' })
-    : context.node('Not', [trues(context, self)]);
+    : context.node('Not', [equalsItself(context, self)]);
 }
 
-/** Whether an element is an infinity, of the signs asked for. */
+/** True for elements that are infinities with one of the wanted signs. */
 export function isInfinite(context: LowerContext, self: TensorValue, positive = true, negative = true): TensorValue {
-  if (!isFloating(self.dtype)) return context.node('Not', [trues(context, self)]);
+  if (!isFloating(self.dtype)) return context.node('Not', [equalsItself(context, self)]);
   return context.node('IsInf', [self], {
     dtype: 'bool',
     attributes: { detect_positive: flag(positive), detect_negative: flag(negative) },
   });
 }
 
-/** Whether an element is neither NaN nor an infinity. */
+/** True for elements that are neither NaN nor infinite. */
 export function isFinite(context: LowerContext, self: TensorValue): TensorValue {
-  if (!isFloating(self.dtype)) return trues(context, self);
+  if (!isFloating(self.dtype)) return equalsItself(context, self);
   return context.node('Not', [binary(context, 'Or', isNan(context, self), isInfinite(context, self))]);
 }
 
-/** Whether an element's sign is minus, that of -0.0 too. */
+/** True for elements with a minus sign, -0.0 included. */
 export function hasSign(context: LowerContext, self: TensorValue): TensorValue {
   const zero = context.scalar(0, self.dtype);
   const negative = compare(context, 'Less', self, zero);
@@ -54,7 +54,7 @@ defineOp('aten::isposinf(Tensor self) -> Tensor', (context, { self }) => isInfin
 defineOp('aten::isneginf(Tensor self) -> Tensor', (context, { self }) => isInfinite(context, self, false, true));
 defineOp('aten::isfinite(Tensor self) -> Tensor', (context, { self }) => isFinite(context, self));
 defineOp('aten::isreal(Tensor self) -> Tensor', (context, { self }) =>
-  binary(context, 'Or', trues(context, self), isNan(context, self)),
+  binary(context, 'Or', equalsItself(context, self), isNan(context, self)),
 );
 defineOp('aten::signbit(Tensor self) -> Tensor', (context, { self }) => hasSign(context, self), {
   limits: 'NaN counts as positive',
@@ -79,7 +79,7 @@ defineOp('aten::heaviside(Tensor self, Tensor values) -> Tensor', (context, { se
   return choose(context, compare(context, 'Equal', self, zero), values, positive);
 });
 
-/** The greatest finite number of a floating dtype. */
+/** The largest finite number of a floating dtype. */
 const GREATEST: Readonly<Record<string, number>> = {
   float16: 65504,
   bfloat16: 3.3895313892515355e38,

@@ -7,8 +7,8 @@ import { sameShape } from '../../dims.ts';
 import { floatType, operandAs, resultType, type Operand } from '../../promotion.ts';
 
 /**
- * The second operand of a sum, difference, product or quotient. Traced code holds Python's floats as float64 constants of
- * rank 0, and PyTorch takes them for numbers when it runs these operators: of integers they make float32.
+ * The second operand of a sum, difference, product or quotient. Traced code has Python floats as float64 constants of
+ * rank 0, and PyTorch treats them as numbers in these operators: with integers the result is float32.
  */
 export function withPythonNumber(operand: TensorValue): Operand {
   const { data, shape, dtype } = operand.content;
@@ -16,10 +16,10 @@ export function withPythonNumber(operand: TensorValue): Operand {
   return data.elements[0] ?? operand;
 }
 
-/** Up to so many known elements are computed while compiling. */
+/** At most this many known elements are computed at compile time. */
 const MAX_FOLDED = 64;
 
-/** Both operands as tensors of the dtype that PyTorch computes them in, or of `dtype`. */
+/** Both operands as tensors of `dtype`. Default: the dtype in which PyTorch computes them. */
 export function promoted(
   context: LowerContext,
   a: Operand,
@@ -29,14 +29,14 @@ export function promoted(
   return [operandAs(context, a, dtype), operandAs(context, b, dtype)];
 }
 
-/** Both operands in the floating dtype of operators that give floats of integers too. */
+/** Both operands in a floating dtype, for operators whose result is floating for integers too. */
 export function promotedFloats(context: LowerContext, a: Operand, b: Operand): [TensorValue, TensorValue] {
   return promoted(context, a, b, floatType(resultType([a, b])));
 }
 
 /**
- * An operator on tensors whose few elements are known, computed while compiling: numbers on their way from a size into a
- * shape stay sizes. `operands` are of one dtype and of one shape, or of rank 0. Undefined where the graph has to do it.
+ * Computes an operator at compile time, for tensors whose few elements are known. So numbers that are computed from sizes
+ * and used in a shape stay sizes. The operands have one dtype, and one shape or rank 0. Undefined if the graph must do it.
  */
 export function folded(
   context: LowerContext,
@@ -53,7 +53,7 @@ export function folded(
     return undefined;
   const results = Array.from({ length: count }, (_, i) => {
     const result = compute(...known.map((elements) => elements?.[elements.length === 1 ? 0 : i] ?? 0n));
-    // Rounded to the dtype; undefined where only the graph can do that.
+    // Rounded to the dtype. Undefined if only the graph can do that.
     return context.elementsOf(context.scalar(result, dtype))?.[0];
   });
   return results.every((result) => result !== undefined)
@@ -61,12 +61,12 @@ export function folded(
     : undefined;
 }
 
-/** Numbers and whole sizes; a float or truth value of the run belongs into the graph. */
+/** True for numbers and sizes. Floats and booleans known only at run time must be computed in the graph. */
 function isFoldable(element: Scalar): boolean {
   return typeof element !== 'object' || element instanceof SymInt;
 }
 
-/** A tensor's elements where all of them are numbers known while compiling. */
+/** The elements of a tensor if all of them are numbers known at compile time. */
 export function knownNumbers(
   context: LowerContext,
   tensor: TensorValue,
@@ -76,7 +76,7 @@ export function knownNumbers(
 }
 
 /**
- * A float function computed in float64 and rounded to the floating dtype of `tensors`: for functions made of several
+ * Computes a float function in float64 and rounds to the floating dtype of `tensors`. For functions made of several
  * nodes, whose rounding errors would add up in float32.
  */
 export function inDouble(
@@ -88,13 +88,13 @@ export function inDouble(
   return context.cast(compute(...tensors.map((tensor) => context.cast(tensor, 'float64'))), dtype);
 }
 
-/** Refuses dtypes other than integers and truth values. */
+/** Refuses floating dtypes. */
 export function refuseFloats(context: LowerContext, dtype: ScalarType, what: string): void {
   if (isFloating(dtype))
-    context.unsupported(`${what} of ${dtype} tensors`, 'PyTorch defines it for integers and truth values');
+    context.unsupported(`${what} of ${dtype} tensors`, 'convert them: PyTorch defines it only for integers and bool');
 }
 
-/** Gives the tensor that an in-place operator works on its new elements, in its own dtype and shape. */
+/** Sets the tensor of an in-place operator to its new elements, in its own dtype and shape. */
 export function assign(context: LowerContext, target: TensorValue, result: TensorValue): TensorValue {
   const { shape, dtype, contiguous } = target.content;
   const { content } = context.expand(context.cast(result, dtype), shape);

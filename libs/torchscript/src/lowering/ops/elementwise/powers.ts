@@ -14,10 +14,10 @@ const { ops, defineOp } = opFamily('elementwise');
 /** Powers and roots. */
 export const powers = ops;
 
-/** Integers are multiplied up to this exponent, which wraps around as PyTorch's do. */
+/** Up to this exponent powers of integers are computed by multiplication, which wraps around as in PyTorch. */
 const MAX_MULTIPLIED = 64;
 
-/** `x ** exponent` by squaring; `exponent` is a whole number from 1. */
+/** `x ** exponent` by squaring. `exponent` is a whole number of at least 1. */
 function byMultiplying(context: LowerContext, x: TensorValue, exponent: number): TensorValue {
   if (exponent === 1) return copyOf(x);
   const half = byMultiplying(context, x, Math.floor(exponent / 2));
@@ -25,7 +25,7 @@ function byMultiplying(context: LowerContext, x: TensorValue, exponent: number):
   return exponent % 2 === 0 ? square : binary(context, 'Mul', square, x);
 }
 
-/** The exponents for which PyTorch itself computes floats in a simpler way. */
+/** The power for exponents that PyTorch computes in a simpler way for floats. Undefined for other exponents. */
 function simplePower(context: LowerContext, x: TensorValue, exponent: number): TensorValue | undefined {
   const inverse = (tensor: TensorValue): TensorValue => context.node('Reciprocal', [tensor]);
   switch (exponent) {
@@ -54,13 +54,13 @@ function power(
   dtype = resultType([base, exponent]),
 ): TensorValue {
   const [x, y] = promoted(context, base, exponent, dtype);
-  if (dtype === 'bool') return context.unsupported('a power of truth values', 'convert them to integers first');
+  if (dtype === 'bool') return context.unsupported('a power of a bool tensor', 'convert them to integers first');
   const number = exponent instanceof TensorValue || typeof exponent === 'object' ? undefined : Number(exponent);
   if (isFloating(dtype)) {
     return (number === undefined ? undefined : simplePower(context, x, number)) ?? binary(context, 'Pow', x, y);
   }
   if (number !== undefined && number < 0)
-    return context.unsupported('integers to a negative power', 'PyTorch refuses it too');
+    return context.unsupported('a negative power of integers', 'PyTorch refuses it too: convert them to floats first');
   return (
     folded(context, [x, y], dtype, (p = 0n, q = 0n) => ofScalars(context, 'pow', p, q)) ??
     (number !== undefined && number > 0 && number <= MAX_MULTIPLIED
@@ -93,7 +93,7 @@ defineOp('aten::rsqrt(Tensor self) -> Tensor', (context, { self }) =>
   context.node('Reciprocal', [context.node('Sqrt', [asFloat(context, self)])]),
 );
 defineOp('aten::hypot(Tensor self, Tensor other) -> Tensor', (context, { self, other }) =>
-  // In float64, where the squares of float32 do not overflow.
+  // In float64 the squares of float32 numbers do not overflow.
   inDouble(context, promotedFloats(context, self, other), (x, y) => {
     const squares = [x, y].map((side) => binary(context, 'Mul', side ?? self, side ?? self));
     return context.node('Sqrt', [binary(context, 'Add', squares[0] ?? self, squares[1] ?? self)]);

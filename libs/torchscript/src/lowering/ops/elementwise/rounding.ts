@@ -8,10 +8,10 @@ import { folded } from './operands.ts';
 
 const { ops, defineOp } = opFamily('elementwise');
 
-/** Rounding to whole numbers; integers are whole already. */
+/** Rounding to whole numbers. Integers stay as they are. */
 export const rounding = ops;
 
-/** Rounds floats; `compute` does it where the elements are known. */
+/** Rounds floats. `compute` rounds elements that are known at compile time. */
 function rounded(
   context: LowerContext,
   self: TensorValue,
@@ -30,7 +30,7 @@ export function truncate(context: LowerContext, self: TensorValue): TensorValue 
   });
 }
 
-/** To the nearest whole number, halves to the even one. */
+/** Rounds to the nearest whole number, ties to even. */
 function roundHalfEven(value: number): number {
   const floor = Math.floor(value);
   const rest = value - floor;
@@ -51,7 +51,7 @@ for (const name of ['trunc', 'fix'] as const) {
   defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => truncate(context, self));
 }
 
-/** Rounds to so many decimals; a negative number rounds to tens, hundreds, … */
+/** Rounds to `decimals` decimals. A negative number rounds to tens, hundreds, … */
 function roundDecimals(context: LowerContext, self: TensorValue, decimals: number): TensorValue {
   if (!isFloating(self.dtype)) return copyOf(self);
   const power = context.scalar(10 ** Math.abs(decimals), self.dtype);
@@ -69,5 +69,5 @@ defineOp('aten::special_round(Tensor self, *, int decimals=0) -> Tensor', (conte
 defineOp('aten::frac(Tensor self) -> Tensor', (context, { self }) =>
   isFloating(self.dtype)
     ? binary(context, 'Sub', self, truncate(context, self))
-    : context.unsupported('the fraction of integers', 'it is zero'),
+    : context.unsupported('the fraction of integers', 'PyTorch refuses it too: it is zero'),
 );

@@ -10,7 +10,7 @@ import { folded, promoted } from './operands.ts';
 
 const { ops, defineOp } = opFamily('elementwise');
 
-/** Choices between elements, and limits to them. */
+/** Selection of elements and limits of their values. */
 export const selection = ops;
 
 /** `condition ? a : b`. */
@@ -31,7 +31,7 @@ defineOp('aten::where.Scalar(Tensor condition, Scalar self, Scalar other) -> Ten
   where(context, args.condition, args.self, args.other),
 );
 
-/** The tensor with `value` where the mask is true. */
+/** The tensor with `value` for every element at which the mask is true. */
 function maskedFill(context: LowerContext, self: TensorValue, mask: TensorValue, value: Operand): TensorValue {
   return choose(context, context.cast(mask, 'bool'), operandAs(context, value, self.dtype), self);
 }
@@ -45,11 +45,11 @@ defineOp(
   (context, { self, mask, value }) => maskedFill(context, self, mask, value),
 );
 
-/** Between `min` and `max`; the upper bound wins where they cross, as in ONNX. */
+/** Limits the elements to [min, max]. If min is above max, the result is max, as in ONNX. */
 function clamp(context: LowerContext, self: TensorValue, min: Scalar | null, max: Scalar | null): TensorValue {
   const bounds = [min, max].filter((bound) => bound !== null);
   const dtype = resultType([self, ...bounds]);
-  if (dtype === 'bool') return context.unsupported('limits to truth values', 'convert them to integers first');
+  if (dtype === 'bool') return context.unsupported('limits of a bool tensor', 'convert them to integers first');
   const x = context.cast(self, dtype);
   const known = folded(context, [x], dtype, (value = 0n) => {
     const raised = min === null ? value : ofScalars(context, 'max', value, min);
@@ -59,7 +59,7 @@ function clamp(context: LowerContext, self: TensorValue, min: Scalar | null, max
   return known ?? context.node('Clip', max === null ? [x, bound(min)] : [x, bound(min), bound(max)]);
 }
 
-/** Between bounds that are tensors. */
+/** Limits the elements by bounds that are tensors. */
 function clampTo(
   context: LowerContext,
   self: TensorValue,
@@ -99,7 +99,7 @@ for (const [name, ignoring, extreme] of [
   defineOp(`aten::${name}(Tensor self, Tensor other) -> Tensor`, (context, { self, other }) =>
     extremeOfTwo(context, extreme, self, other),
   );
-  // NaN counts only where both are.
+  // The result is NaN only if both elements are NaN.
   defineOp(`aten::${ignoring}(Tensor self, Tensor other) -> Tensor`, (context, { self, other }) => {
     const [x, y] = promoted(context, self, other);
     const known = choose(context, isNan(context, y), x, extremeOfTwo(context, extreme, x, y));

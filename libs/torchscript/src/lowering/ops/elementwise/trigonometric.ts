@@ -8,7 +8,7 @@ import { promotedFloats } from './operands.ts';
 
 const { ops, defineOp } = opFamily('elementwise');
 
-/** Angles and hyperbolic functions. Integers give float32. */
+/** Trigonometric and hyperbolic functions. For integers the result is float32. */
 export const trigonometric = ops;
 
 for (const [names, opType] of [
@@ -35,11 +35,11 @@ for (const [names, opType] of [
 function angle(context: LowerContext, y: TensorValue, x: TensorValue): TensorValue {
   const number = (value: number): TensorValue => context.scalar(value, x.dtype);
   const right = context.node('Atan', [binary(context, 'Div', y, x)]);
-  // Left of the origin the angle is beyond a right one, to the side that the sign of y says.
+  // For negative x, π is added or subtracted, according to the sign of y.
   const turn = choose(context, hasSign(context, y), number(-Math.PI), number(Math.PI));
   const left = hasSign(context, x);
   const turned = choose(context, left, binary(context, 'Add', right, turn), right);
-  // Zero over zero has no angle: it is that of x alone.
+  // For two zeros the quotient is NaN. Then the signs decide the angle.
   const [noX, noY] = [compare(context, 'Equal', x, number(0)), compare(context, 'Equal', y, number(0))];
   const alone = choose(context, left, turn, y);
   return choose(context, binary(context, 'And', noX, noY), alone, turned);
@@ -49,11 +49,11 @@ for (const name of ['atan2', 'arctan2'] as const) {
   defineOp(
     `aten::${name}(Tensor self, Tensor other) -> Tensor`,
     (context, { self, other }) => angle(context, ...promotedFloats(context, self, other)),
-    { limits: 'two infinities' },
+    { limits: 'two infinities give NaN' },
   );
 }
 
-/** The tensor as floats, times a number. */
+/** The tensor in a floating dtype, multiplied by a number. */
 function scaledBy(context: LowerContext, self: TensorValue, factor: number): TensorValue {
   const x = asFloat(context, self);
   return binary(context, 'Mul', x, context.scalar(factor, x.dtype));

@@ -8,20 +8,20 @@ import { binary, choose } from '../../arithmetic.ts';
 import { scatterSlices } from '../../scatter.ts';
 import { maskedRows, nonzeroVectors } from './mask.ts';
 
-/** Indices of `x[…]` as PyTorch passes them: null is a `:`. */
+/** Indices of `x[…]` as PyTorch passes them. Null means `:`. */
 export type Indices = readonly (TensorValue | null)[];
 
-/** Indices as integer tensors, one per axis that is indexed. */
+/** Indices as integer tensors, one for each indexed axis. */
 interface IntegerIndex {
   readonly axes: readonly number[];
   readonly tensors: readonly TensorValue[];
-  /** Whether a `:` stands between them: then what they index comes first in the result. */
+  /** True if a `:` is between the indices. Then the axes of the indices come first in the result. */
   readonly apart: boolean;
 }
 
 const isMask = (index: TensorValue): boolean => index.dtype === 'bool' || index.dtype === 'uint8';
 
-/** Masks become the places where they hold; the axes they cover are counted. */
+/** Converts indices to integer tensors: a mask becomes the positions of its true elements, for each axis that it covers. */
 function integerIndex(context: LowerContext, self: TensorValue, indices: Indices): IntegerIndex {
   const axes: number[] = [];
   const tensors: TensorValue[] = [];
@@ -32,10 +32,7 @@ function integerIndex(context: LowerContext, self: TensorValue, indices: Indices
       continue;
     }
     if (isMask(index) && index.rank === 0) {
-      return context.unsupported(
-        'an index that is a single truth value',
-        'use a mask of the tensor’s shape, or torch.where',
-      );
+      return context.unsupported('an index that is a single bool', 'use a mask of the tensor’s shape, or torch.where');
     }
     for (const part of isMask(index) ? nonzeroVectors(context, index) : [context.cast(index, 'int64')]) {
       axes.push(axis++);
@@ -43,11 +40,11 @@ function integerIndex(context: LowerContext, self: TensorValue, indices: Indices
     }
   }
   if (axis > self.rank)
-    return context.unsupported(`${axis} indices of a tensor of rank ${self.rank}`, 'check the inputs’ ranks');
+    return context.unsupported(`${axis} indices of a tensor of rank ${self.rank}`, 'check the ranks of the inputs');
   return { axes, tensors, apart: axes.some((at, i) => i > 0 && at !== (axes[i - 1] ?? 0) + 1) };
 }
 
-/** The only index among those given, where there is one. */
+/** The index tensor, if there is exactly one. */
 function onlyIndex(indices: Indices): { readonly axis: number; readonly index: TensorValue } | undefined {
   const axis = indices.findIndex((index) => index !== null);
   const index = indices[axis];
@@ -64,8 +61,8 @@ function indexedFirst(rank: number, axes: readonly number[]): number[] {
   return [...axes, ...rangeOf(rank).filter((axis) => !axes.includes(axis))];
 }
 
-/** The places named by index tensors: `[...shape, tensors.length]`. */
-function joinedPlaces(context: LowerContext, tensors: readonly TensorValue[], shape: readonly Dim[]): TensorValue {
+/** The positions that index tensors give, as one tensor: `[...shape, tensors.length]`. */
+function joinedPositions(context: LowerContext, tensors: readonly TensorValue[], shape: readonly Dim[]): TensorValue {
   const wide = tensors.map((tensor) => context.reshape(context.expand(tensor, shape), [...shape, 1]));
   const [only] = wide;
   if (wide.length === 1 && only !== undefined) return only;
@@ -77,8 +74,8 @@ function joinedPlaces(context: LowerContext, tensors: readonly TensorValue[], sh
   });
 }
 
-/** The permutation from [indexed shape, other axes] to where PyTorch puts the indexed shape, and the way back. */
-function landing(
+/** The permutation from [indexed shape, other axes] to PyTorch's order of axes, and its inverse. */
+function resultOrder(
   index: IntegerIndex,
   indexedRank: number,
   rank: number,
@@ -110,13 +107,13 @@ export function readIndex(context: LowerContext, self: TensorValue, indices: Ind
   const others = order.slice(index.axes.length).map((at) => shape[at] ?? 1);
   const picked = context.node(
     'GatherND',
-    [context.transpose(self, order), joinedPlaces(context, index.tensors, indexed)],
+    [context.transpose(self, order), joinedPositions(context, index.tensors, indexed)],
     { shape: [...indexed, ...others], adapt: false },
   );
-  return context.transpose(picked, landing(index, indexed.length, self.rank).to);
+  return context.transpose(picked, resultOrder(index, indexed.length, self.rank).to);
 }
 
-/** The positions `places`, of any rank, of an axis; known elements stay known. */
+/** The elements at the positions `places` (any rank) of an axis. Known elements stay known. */
 export function pick(context: LowerContext, self: TensorValue, axis: number, places: TensorValue): TensorValue {
   const { shape, dtype } = self.content;
   const elements = shape.length === 1 ? context.elementsOf(self) : undefined;
@@ -134,7 +131,7 @@ export function pick(context: LowerContext, self: TensorValue, axis: number, pla
   });
 }
 
-/** `self` with `self[indices] = values`, or `+= values` where values at one place add up. */
+/** `self` after `self[indices] = values`, or after `+= values`, in which values at the same position are added up. */
 export function writeIndex(
   context: LowerContext,
   self: TensorValue,
@@ -157,7 +154,7 @@ export function writeIndex(
   const indexed = broadcastShapes(context, ...index.tensors.map((tensor) => tensor.content.shape));
   const order = indexedFirst(self.rank, index.axes);
   const others = order.slice(index.axes.length).map((at) => shape[at] ?? 1);
-  const { to, back } = landing(index, indexed.length, self.rank);
+  const { to, back } = resultOrder(index, indexed.length, self.rank);
   const front = [...indexed, ...others];
   const landed = context.expand(
     cast,
@@ -166,7 +163,7 @@ export function writeIndex(
   const written = scatterSlices(
     context,
     context.transpose(self, order),
-    joinedPlaces(context, index.tensors, indexed),
+    joinedPositions(context, index.tensors, indexed),
     context.transpose(landed, back),
     accumulate ? 'add' : 'none',
   );
@@ -174,7 +171,7 @@ export function writeIndex(
   return context.transpose(written, inverse);
 }
 
-/** Values that are the same at every place of a mask, put there; undefined where they differ from place to place. */
+/** Writes values that are the same at every position of a mask. Undefined if the values differ between positions. */
 function fillMasked(
   context: LowerContext,
   self: TensorValue,
@@ -184,7 +181,7 @@ function fillMasked(
   accumulate: boolean,
 ): TensorValue | undefined {
   const behind = self.rank - axis - mask.rank;
-  // The axis of `values` that runs over the mask's places, counted from the front.
+  // The axis of `values` for the positions of the mask, counted from the front.
   const places = values.rank - behind - 1;
   if (places >= 0 && values.content.shape[places] !== 1) return undefined;
   const shape =

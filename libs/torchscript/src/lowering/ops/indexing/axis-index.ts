@@ -14,10 +14,10 @@ import { pick } from './advanced-index.ts';
 
 const { ops, defineOp } = opFamily('indexing');
 
-/** Picking and writing along one axis: index_select, gather, scatter and their kind. */
+/** Operators that read and write elements along one axis: index_select, gather, scatter and related operators. */
 export const axisIndex = ops;
 
-/** A tensor without dimensions as one of one element, as these operators take it. */
+/** These operators treat a 0-d tensor as a vector of one element. */
 function vector(context: LowerContext, tensor: TensorValue): TensorValue {
   return tensor.rank === 0 ? context.reshape(tensor, [1]) : tensor;
 }
@@ -41,20 +41,20 @@ defineOp(
   },
 );
 
-/** Indices are integers in PyTorch; that they are tells the dtype of an input nothing else is known about. */
+/** Refuses indices that are not integers. For an input of unknown dtype the refusal excludes the floating dtypes. */
 function requireIntegers(context: LowerContext, index: TensorValue): void {
   if (isIntegral(index.dtype)) return;
   context.unsupported(`indices of dtype ${index.dtype}`, 'indices must be integers: pass an int64 tensor');
 }
 
-/** `index`, a vector, for every element of slices of `shape` along `axis`. */
+/** Expands `index`, a vector, to the slices of `shape` along `axis`. */
 function spreadIndex(context: LowerContext, index: TensorValue, axis: number, shape: readonly Dim[]): TensorValue {
   const along = shape.map((_, i): Dim => (i === axis ? (index.content.shape[0] ?? 1) : 1));
   const full = shape.with(axis, index.content.shape[0] ?? 1);
   return context.expand(context.reshape(context.cast(index, 'int64'), along), full);
 }
 
-/** Slices of `self` along an axis, named by a vector, replaced by `source` or combined with it. */
+/** Replaces the slices of `self` at the positions in a vector by `source`, or combines them with it. */
 function writeSlices(
   context: LowerContext,
   self: TensorValue,
@@ -148,7 +148,7 @@ defineOp(
   },
 );
 
-/** `torch.scatter`: `src` may be larger than `index`, whose shape decides. */
+/** `torch.scatter`. `src` may be larger than `index`; only its part of the shape of `index` is used. */
 function scatter(
   context: LowerContext,
   self: TensorValue,
@@ -172,7 +172,7 @@ function scatter(
   return context.reshape(scatterElements(context, base, axis, places, updates, reduction), self.content.shape);
 }
 
-/** A number at every place of `index`. */
+/** A tensor of the shape of `index`, filled with a number. */
 const filledLike = (context: LowerContext, index: TensorValue, value: Scalar, self: TensorValue): TensorValue =>
   context.expand(context.scalar(value, self.dtype), index.content.shape);
 
@@ -205,7 +205,7 @@ defineOp(
   (context, { self, dim, index, src }) => scatter(context, self, dim, index, src, 'add'),
 );
 
-/** How `scatter_reduce` names its reductions, and what leaves a result as it is. */
+/** The reductions of `scatter_reduce`, with their neutral element. */
 const REDUCTIONS: Readonly<
   Record<string, { readonly reduction: ScatterReduction; readonly neutral: (dtype: ScalarType) => number | bigint }>
 > = {
@@ -220,7 +220,8 @@ defineOp(
   'aten::scatter_reduce.two(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor',
   (context, { self, dim, index, src, reduce, include_self }) => {
     const kind = REDUCTIONS[reduce];
-    if (kind === undefined) return context.unsupported(`scatter_reduce() with reduce “${reduce}”`);
+    if (kind === undefined)
+      return context.unsupported(`scatter_reduce() with reduce “${reduce}”`, 'use sum, prod, mean, amax or amin');
     const neutral = filledLike(context, index, kind.neutral(self.dtype), self);
     const start = include_self ? self : scatter(context, self, dim, index, neutral);
     const reduced = scatter(context, start, dim, index, src, kind.reduction);
@@ -238,7 +239,7 @@ defineOp(
   },
 );
 
-/** The quotient, of integers rounded down. */
+/** The quotient. Of integers it is rounded down. */
 function floorDivide(context: LowerContext, a: TensorValue, b: TensorValue): TensorValue {
   const whole = !a.dtype.includes('float');
   if (!whole) return binary(context, 'Div', a, b);

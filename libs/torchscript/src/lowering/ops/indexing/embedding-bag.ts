@@ -18,14 +18,14 @@ interface BagArguments {
   readonly weight: TensorValue;
   readonly indices: TensorValue;
   readonly offsets: TensorValue;
-  /** 0 sums, 1 takes the mean, 2 the maximum. */
+  /** 0: sum, 1: mean, 2: maximum. */
   readonly mode: number;
   readonly per_sample_weights: TensorValue | null;
   readonly include_last_offset: boolean;
   readonly padding_idx: number | null;
 }
 
-/** The bags, which bag each index is in, the bags' sizes, and, as PyTorch's fourth result, the sizes again. */
+/** The bags, the bag of each index, the sizes of the bags, and (PyTorch's fourth result) the sizes again. */
 function embeddingBag(context: LowerContext, args: BagArguments): TensorValue[] {
   const { weight, mode, per_sample_weights } = args;
   const indices = context.cast(args.indices, 'int64');
@@ -60,7 +60,7 @@ function embeddingBag(context: LowerContext, args: BagArguments): TensorValue[] 
     const maxima = choose(context, isEmpty, context.scalar(0, weight.dtype), result(-Infinity, kept, 'max'));
     return [maxima, bagOf, sizes, sizes];
   }
-  // Most models neither pad nor weight: the rows are added as they are.
+  // Most models have neither a padding index nor weights, so no factor is needed.
   const addends =
     args.padding_idx === null && per_sample_weights === null ? rows : binary(context, 'Mul', rows, weighted);
   const sums = result(0, addends, 'add');
@@ -69,7 +69,7 @@ function embeddingBag(context: LowerContext, args: BagArguments): TensorValue[] 
   return [binary(context, 'Div', sums, divisor), bagOf, sizes, sizes];
 }
 
-/** 1 for every index that counts, 0 for the padding index. */
+/** 0 for the padding index, 1 for every other index. */
 function countedPlaces(context: LowerContext, indices: TensorValue, padding: number | null, entries: Dim): TensorValue {
   const { shape } = indices.content;
   if (padding === null) return context.expand(context.scalar(1n, 'int64'), shape);
@@ -78,7 +78,7 @@ function countedPlaces(context: LowerContext, indices: TensorValue, padding: num
   return context.cast(context.node('Not', [isPadding]), 'int64');
 }
 
-const LIMITS = { limits: 'its first result; of the others, only the bags’ numbers and sizes' };
+const LIMITS = { limits: 'of the further results only the numbers and sizes of the bags are as in PyTorch' };
 
 defineOp(
   'aten::embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False) -> (Tensor, Tensor, Tensor, Tensor)',

@@ -4,7 +4,7 @@ import { readIndex, writeIndex } from './advanced-index.ts';
 
 const { ops, defineOp } = opFamily('indexing');
 
-/** `x[indices]` with tensors and masks, read and written. */
+/** Reads and writes of `x[indices]` with tensors and masks. */
 export const indexOps = ops;
 
 defineOp(
@@ -13,7 +13,7 @@ defineOp(
     const picked = readIndex(context, self, indices);
     return picked === self ? copyOf(self) : picked;
   },
-  { limits: 'masks without dimensions' },
+  { limits: '0-d masks are refused' },
 );
 
 defineOp(

@@ -5,5 +5,5 @@ import { maskOps } from './mask-ops.ts';
 import { searching } from './searching.ts';
 import { slicingOps } from './slicing-ops.ts';
 
-/** Operators that pick elements and write them: slices, indices, masks, embeddings, searches. */
+/** Operators that read and write selected elements: slices, indices, masks, embeddings, searches. */
 export const indexing = [...slicingOps, ...indexOps, ...axisIndex, ...maskOps, ...searching, ...embeddingBags];

@@ -6,11 +6,11 @@ import { int } from '../../attributes.ts';
 import { broadcastShapes } from '../../broadcast.ts';
 import { runningSum } from '../../counting.ts';
 import { opFamily } from '../../define-op.ts';
-import { maskedRows, nonzeroPlaces, nonzeroVectors } from './mask.ts';
+import { maskedRows, nonzeroPositions, nonzeroVectors } from './mask.ts';
 
 const { ops, defineOp } = opFamily('indexing');
 
-/** Picking by masks, and where masks hold. */
+/** Operators that select elements by masks or find non-zero elements. */
 export const maskOps = ops;
 
 const flat = (context: LowerContext, tensor: TensorValue): TensorValue =>
@@ -24,7 +24,7 @@ defineOp('aten::masked_select(Tensor self, Tensor mask) -> Tensor', (context, { 
   return elements === undefined || holds === undefined ? undefined : maskedRows(context, elements, holds, 0);
 });
 
-// The places where the mask holds take the source's elements in order.
+// The true positions of the mask get the elements of the source in order.
 defineOp(
   'aten::masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor',
   (context, { self, mask, source }) => {
@@ -47,19 +47,19 @@ defineOp(
   },
 );
 
-/** Where a tensor is not 0, `[count, rank]`. */
+/** The positions of the elements that are not 0: `[count, rank]`. */
 function nonzeroRows(context: LowerContext, self: TensorValue): TensorValue {
   if (self.rank === 0) {
-    return context.unsupported('nonzero() of a tensor without dimensions', 'compare the number itself with 0');
+    return context.unsupported('nonzero() of a 0-d tensor', 'compare the number itself with 0');
   }
-  return context.transpose(nonzeroPlaces(context, self), [1, 0]);
+  return context.transpose(nonzeroPositions(context, self), [1, 0]);
 }
 
 defineOp('aten::nonzero(Tensor self) -> Tensor', (context, { self }) => nonzeroRows(context, self), {
-  limits: 'tensors without dimensions',
+  limits: '0-d tensors are refused',
 });
 defineOp('aten::argwhere(Tensor self) -> Tensor', (context, { self }) => nonzeroRows(context, self), {
-  limits: 'tensors without dimensions',
+  limits: '0-d tensors are refused',
 });
 defineOp('aten::nonzero_numpy(Tensor self) -> Tensor[]', (context, { self }) => nonzeroVectors(context, self));
 defineOp('aten::where(Tensor condition) -> Tensor[]', (context, { condition }) => nonzeroVectors(context, condition));

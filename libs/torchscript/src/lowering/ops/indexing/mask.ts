@@ -4,7 +4,7 @@ import type { TensorValue } from '../../../symbolic/values.ts';
 import { int } from '../../attributes.ts';
 import { rangeOf } from '../../dims.ts';
 
-/** The elements of `self` where `mask`, over the axes from `axis` on, holds: those axes become one. */
+/** The elements of `self` at which `mask` is true. The mask covers the axes from `axis` on, which become one axis. */
 export function maskedRows(context: LowerContext, self: TensorValue, mask: TensorValue, axis: number): TensorValue {
   const { shape } = self.content;
   mask.content.shape.forEach((size, i) => context.require(shape[axis + i] ?? 1, size));
@@ -19,8 +19,8 @@ export function maskedRows(context: LowerContext, self: TensorValue, mask: Tenso
   });
 }
 
-/** Where a tensor is not 0: int64, one row of places per axis, `[rank, count]`. */
-export function nonzeroPlaces(context: LowerContext, self: TensorValue): TensorValue {
+/** The positions of the elements that are not 0: int64 `[rank, count]`, one row for each axis. */
+export function nonzeroPositions(context: LowerContext, self: TensorValue): TensorValue {
   return context.node('NonZero', [context.cast(self, 'bool')], {
     dtype: 'int64',
     shape: [self.rank, null],
@@ -28,10 +28,10 @@ export function nonzeroPlaces(context: LowerContext, self: TensorValue): TensorV
   });
 }
 
-/** Where a tensor is not 0: one vector of places per axis. */
+/** The positions of the elements that are not 0: one vector for each axis. */
 export function nonzeroVectors(context: LowerContext, self: TensorValue): TensorValue[] {
   if (self.rank === 0) return nonzeroVectors(context, context.reshape(self, [1]));
-  const places = nonzeroPlaces(context, self);
+  const places = nonzeroPositions(context, self);
   const count = places.content.shape.slice(1);
   return rangeOf(self.rank).map((axis) =>
     context.node('Gather', [places, context.scalar(BigInt(axis), 'int64')], {

@@ -11,10 +11,10 @@ import { gather } from './axis-index.ts';
 
 const { ops, defineOp } = opFamily('indexing');
 
-/** Finding values: searchsorted, bucketize, isin, unique. */
+/** Operators that search values: searchsorted, bucketize, isin, unique. */
 export const searching = ops;
 
-/** How many of `sorted` (along its last axis) are below each of `values`, or, with `right`, at most it. */
+/** For each of `values`, counts the elements of `sorted` (along its last axis) below it or, with `right`, not above it. */
 function countBelow(
   context: LowerContext,
   sorted: TensorValue,
@@ -60,7 +60,7 @@ defineOp(
   (context, { self, boundaries, out_int32, right }) => countBelow(context, boundaries, self, right, out_int32),
 );
 
-/** Whether each of `elements` occurs among `candidates`. */
+/** Tells for each of `elements` whether it occurs among `candidates`. */
 function isAmong(context: LowerContext, elements: Operand, candidates: Operand, invert: boolean): TensorValue {
   const dtype = resultType([elements, candidates]);
   const sought = operandAs(context, elements, dtype);
@@ -88,13 +88,13 @@ defineOp(
   (context, { element, test_elements, invert }) => isAmong(context, element, test_elements, invert),
 );
 
-/** The dtype ONNX Runtime finds unique values in. */
+/** The dtype in which ONNX Runtime can find unique values. */
 function uniqueType(dtype: ScalarType): ScalarType {
   if (dtype === 'float32' || dtype === 'float64' || dtype === 'int64' || dtype === 'int8') return dtype;
   return dtype.includes('float') ? 'float32' : 'int64';
 }
 
-/** Unique values in ascending order (of all elements, or of slices along an axis), the inverse and the counts. */
+/** Unique values (of all elements, or slices along an axis) in ascending order, the inverse indices and the counts. */
 function unique(context: LowerContext, self: TensorValue, axis: number | null): TensorValue[] {
   const { shape, dtype } = self.content;
   const input = context.cast(self, uniqueType(dtype));
@@ -160,5 +160,5 @@ defineOp(
     });
     return [values, context.reshape(numbers, self.content.shape), counts];
   },
-  { limits: 'all elements, or vectors; at least one element' },
+  { limits: 'only without dim or on vectors, with at least one element' },
 );

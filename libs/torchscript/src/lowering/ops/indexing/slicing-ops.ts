@@ -3,22 +3,20 @@ import { readSelect, selectView, sliceBounds, sliceView, writeSelect, writeSlice
 
 const { ops, defineOp } = opFamily('indexing');
 
-/** Slices and single positions of an axis. */
+/** Slices and single elements along an axis. */
 export const slicingOps = ops;
 
 defineOp(
-  // PyTorch declares the step SymInt too; one known only at run time is of no use.
+  // PyTorch declares the step as SymInt. A step known only at run time is refused.
   'aten::slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, int step=1) -> Tensor(a)',
   (context, { self, dim, start, end, step }) => {
-    if (self.rank === 0)
-      return context.unsupported('a slice of a tensor without dimensions', 'check the inputs’ ranks');
+    if (self.rank === 0) return context.unsupported('a slice of a 0-d tensor', 'check the ranks of the inputs');
     return sliceView(context, self, sliceBounds(context.axis(dim, self.rank), start, end, step));
   },
 );
 
 defineOp('aten::select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)', (context, { self, dim, index }) => {
-  if (self.rank === 0)
-    return context.unsupported('an index into a tensor without dimensions', 'check the inputs’ ranks');
+  if (self.rank === 0) return context.unsupported('an index into a 0-d tensor', 'check the ranks of the inputs');
   return selectView(context, self, context.axis(dim, self.rank), index);
 });
 

@@ -10,16 +10,16 @@ import { meanOfWindows } from './average-pooling.ts';
 
 const { ops, defineOp } = opFamily('pooling');
 
-/** Average pooling to a given size. */
+/** Average pooling to a given output size. */
 export const adaptiveAverage = ops;
 
-/** The windows' size where an axis falls into equal ones; undefined where it does not, or nobody can tell. */
+/** The size of the windows if they divide the axis evenly. Undefined if they do not, or if it is not known. */
 export function evenWindows(size: Dim, count: Dim): number | undefined {
   const quotient = exactQuotient(size, count);
   return typeof quotient === 'number' && quotient > 0 ? quotient : undefined;
 }
 
-/** Averages one axis by a product with a matrix: windows of any size, also of an input whose size is known only at run time. */
+/** Averages along one axis by a matrix product. This works for windows of any size, also if it is known only at run time. */
 function averageAxis(context: LowerContext, input: TensorValue, axis: number, count: Dim): TensorValue {
   const { shape } = input.content;
   const matrix = averagingMatrix(context, shape[axis] ?? 1, count, input.dtype);

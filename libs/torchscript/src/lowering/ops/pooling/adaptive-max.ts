@@ -11,13 +11,13 @@ import { maxOfWindows } from './max-pooling.ts';
 
 const { ops, defineOp } = opFamily('pooling');
 
-/** Maximum pooling to a given size. */
+/** Maximum pooling to a given output size. */
 export const adaptiveMax = ops;
 
-/** Values, and where each lies in its plane. */
+/** Values, and the position of each in its plane. */
 type Indexed = readonly [values: TensorValue, indices: TensorValue];
 
-/** The elements of the windows of an axis: [… axis …] becomes [… count, width …]; short windows repeat their last element. */
+/** The elements of the windows along an axis: [… axis …] becomes [… count, width …]. Short windows repeat their last element. */
 function windowElements(context: LowerContext, [values, indices]: Indexed, axis: number, count: Dim): Indexed {
   const size = values.shape[axis] ?? 1;
   const width = addDims(floorDivDims(addDims(size, -1), count), 2);
@@ -34,7 +34,7 @@ function windowElements(context: LowerContext, [values, indices]: Indexed, axis:
   return [gather(values), gather(indices)];
 }
 
-/** The first of the greatest elements along an axis, which goes. */
+/** The first of the greatest elements along an axis. The axis is removed. */
 function greatest(context: LowerContext, [values, indices]: Indexed, axis: number): Indexed {
   const kept = values.shape.with(axis, 1);
   const shape = values.shape.toSpliced(axis, 1);
@@ -49,11 +49,11 @@ function greatest(context: LowerContext, [values, indices]: Indexed, axis: numbe
   return [pick(values), pick(indices)];
 }
 
-/** Each element with its place in the plane: [N, C, …] of 0 … H * W - 1. */
-function withPlaces(context: LowerContext, input: TensorValue): Indexed {
+/** Pairs each element of [N, C, …] with its position in the plane, from 0 to H * W - 1. */
+function withPositions(context: LowerContext, input: TensorValue): Indexed {
   const plane = input.shape.slice(2);
-  const places = context.reshape(positions(context, productOf(plane)), plane);
-  return [input, context.expand(places, input.shape)];
+  const planePositions = context.reshape(positions(context, productOf(plane)), plane);
+  return [input, context.expand(planePositions, input.shape)];
 }
 
 function adaptiveMaxPool(
@@ -67,7 +67,7 @@ function adaptiveMaxPool(
     const sizes = batched.shape.slice(2);
     if (counts.every((count) => count === 1)) {
       const flat = [...batched.shape.slice(0, 2), productOf(sizes)];
-      const [values, indices] = withPlaces(context, context.reshape(batched, flat));
+      const [values, indices] = withPositions(context, context.reshape(batched, flat));
       return greatest(context, [values, indices], 2).map((tensor) =>
         context.reshape(tensor, [...flat.slice(0, 2), ...counts]),
       );
@@ -77,13 +77,13 @@ function adaptiveMaxPool(
       const none = { padding: kernel.map(() => 0), dilation: kernel.map(() => 1), ceil: false };
       return maxOfWindows(context, batched, { kernel, stride: kernel, ...none });
     }
-    // From the last axis to the first: of equal elements the first in row-major order wins, as in PyTorch.
+    // From the last axis to the first, so that the first of equal elements in row-major order is taken, as in PyTorch.
     return [...counts.entries()].reverse().reduce<Indexed>(
       (pooled, [i, count]) => {
         if (sameDim(pooled[0].shape[i + 2] ?? 1, count)) return pooled;
         return greatest(context, windowElements(context, pooled, i + 2, count), i + 3);
       },
-      withPlaces(context, batched),
+      withPositions(context, batched),
     );
   });
 }

@@ -3,10 +3,10 @@ import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import { subDims, type Dim } from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
 
-/** Matrices of up to so many elements are written into the model; larger ones are made when it runs. */
+/** A matrix with at most this many elements becomes a constant. The graph computes larger ones at run time. */
 const MAX_CONSTANT = 4096;
 
-/** Bounds of the window that adaptive pooling gives each output: int64 [count, 1]. */
+/** The bounds of the window of each output of adaptive pooling: int64 [count, 1]. */
 export interface AdaptiveBounds {
   /** `floor(i * size / count)` */
   readonly start: TensorValue;
@@ -14,7 +14,7 @@ export interface AdaptiveBounds {
   readonly end: TensorValue;
 }
 
-/** {@link AdaptiveBounds} for sizes known only at run time; integer arithmetic throughout, hence exact. */
+/** {@link AdaptiveBounds} for sizes known only at run time. Integer arithmetic keeps them exact. */
 export function adaptiveBounds(context: LowerContext, size: Dim, count: Dim): AdaptiveBounds {
   const shape = [count, 1];
   const output = positions(context, count, { axis: 0, rank: 2 });

@@ -24,9 +24,9 @@ export function meanOfWindows(
   });
 }
 
-/** The sum of each window divided by `divisor`, whatever it holds of the input. */
+/** The sum of each window divided by `divisor`, also for windows that are partly outside of the input. */
 function sumOfWindows(context: LowerContext, input: TensorValue, windows: Windows, divisor: number): TensorValue {
-  // Zeros around the input make every window full, so that the mean of a window is its sum divided by its volume.
+  // Zeros around the input make every window full. Then the mean of a window is its sum divided by its volume.
   const { kernel, stride, padding } = windows;
   const shape = pooledShape(input.shape, windows);
   const after = kernel.map((size, i) => {

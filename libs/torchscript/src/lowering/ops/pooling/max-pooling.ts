@@ -15,7 +15,7 @@ const { ops, defineOp } = opFamily('pooling');
 /** Maximum pooling and its inverse. */
 export const maxPooling = ops;
 
-/** The dtype to pool in: ONNX Runtime pools floats and bytes; float64 holds the integers that images and masks are made of. */
+/** The dtype to pool in. ONNX Runtime pools floats and bytes. Other integers are pooled in float64, exact up to 2^53. */
 function pooledType(dtype: ScalarType): ScalarType {
   return isFloating(dtype) || dtype === 'uint8' || dtype === 'int8' ? dtype : 'float64';
 }
@@ -25,7 +25,7 @@ const maxAttributes = (windows: Windows): Readonly<Record<string, OnnxAttribute>
   dilations: ints(windows.dilation),
 });
 
-/** The greatest element of each window of [N, C, …], and where it lies in its plane, row-major, as PyTorch counts. */
+/** The greatest element of each window of [N, C, …] and its row-major position in the plane, as PyTorch counts. */
 export function maxOfWindows(context: LowerContext, input: TensorValue, windows: Windows): readonly TensorValue[] {
   const shape = pooledShape(input.shape, windows);
   const dtype = pooledType(input.dtype);
@@ -37,7 +37,7 @@ export function maxOfWindows(context: LowerContext, input: TensorValue, windows:
   const [values = input, flat = input] = context.nodes('MaxPool', [context.cast(input, dtype)], outputs, {
     attributes,
   });
-  // ONNX counts over the whole tensor.
+  // ONNX counts positions over the whole tensor, not over one plane.
   const plane = context.ints([productOf(input.shape.slice(2))]);
   return [context.cast(values, input.dtype), context.node('Mod', [flat, plane])];
 }
@@ -79,7 +79,7 @@ defineOp(
   (context, { self, ...args }) => maxPoolWithIndices(context, self, windowsOf(3, args)),
 );
 
-/** Puts elements back where `indices` say that a maximum pooling took them from; zero elsewhere. */
+/** Writes each element to the position in `indices`, from which a maximum pooling took it. All other elements are 0. */
 function unpool(context: LowerContext, self: TensorValue, indices: TensorValue, size: readonly Dim[]): TensorValue {
   const leading = self.shape.slice(0, self.rank - size.length);
   const pooled = [...leading, productOf(self.shape.slice(leading.length))];

@@ -3,5 +3,5 @@ import { adaptiveMax } from './adaptive-max.ts';
 import { averagePooling } from './average-pooling.ts';
 import { maxPooling } from './max-pooling.ts';
 
-/** Pooling: windows of fixed size, and as many as a given output size asks for. */
+/** Pooling operators, with windows of a fixed size or for a given output size. */
 export const pooling = [...maxPooling, ...averagePooling, ...adaptiveAverage, ...adaptiveMax];

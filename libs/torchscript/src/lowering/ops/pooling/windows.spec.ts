@@ -11,7 +11,10 @@ interface Setting {
   readonly ceil: boolean;
 }
 
-/** PyTorch's rule, window by window: every window begins in the input or the padding before it, and without ceil ends in the padding. */
+/**
+ * Counts windows by PyTorch's rule: every window starts in the input or in the padding before it. Without `ceil` it also
+ * ends in the input or the padding.
+ */
 function counted(size: number, { kernel, stride, padding, dilation, ceil }: Setting): number {
   const reach = (kernel - 1) * dilation;
   let count = 0;
@@ -47,12 +50,12 @@ describe('windowCount', () => {
       expect(windowCount(size, 0, windows), `size ${size}`).toBe(counted(size, setting));
       expect(
         substitute(symbolic, (candidate) => (candidate.key === atom.key ? size : undefined)),
-        `free size put as ${size}`,
+        `free size replaced by ${size}`,
       ).toBe(counted(size, setting));
     }
   });
 
-  it('moves by the kernel where no stride is given', () => {
+  it('moves by the size of the kernel if no stride is given', () => {
     const windows = windowsOf(2, { kernel_size: [3], stride: [], padding: [0], ceil_mode: false });
     expect(windows.stride).toEqual([3, 3]);
   });

@@ -4,27 +4,27 @@ import { flag, ints } from '../../attributes.ts';
 import { perAxis } from '../../spatial.ts';
 import { addDims, floorDivDims, minDims, type Dim } from '../../../symbolic/sym-int.ts';
 
-/** The windows a pooling operator looks at; one number per spatial axis. */
+/** The windows of a pooling operator, with one number for each spatial axis. */
 export interface Windows {
   readonly kernel: readonly number[];
   readonly stride: readonly number[];
-  /** The same on both sides of an axis. */
+  /** Applies to both sides of an axis. */
   readonly padding: readonly number[];
   readonly dilation: readonly number[];
-  /** Whether a last window that is not full counts. */
+  /** True if a last window that is not full counts. */
   readonly ceil: boolean;
 }
 
 interface WindowArguments {
   readonly kernel_size: readonly number[];
-  /** Empty where it is the kernel's size. */
+  /** Empty means the size of the kernel. */
   readonly stride: readonly number[];
   readonly padding: readonly number[];
   readonly dilation?: readonly number[];
   readonly ceil_mode: boolean;
 }
 
-/** Windows from a pooling operator's arguments. */
+/** The windows that the arguments of a pooling operator describe. */
 export function windowsOf(axes: number, args: WindowArguments): Windows {
   const kernel = perAxis(args.kernel_size, axes);
   return {
@@ -36,7 +36,7 @@ export function windowsOf(axes: number, args: WindowArguments): Windows {
   };
 }
 
-/** How many windows fit an axis. With `ceil` the last one must begin within the input or the padding before it. */
+/** The number of windows along an axis. With `ceil` the last window must start in the input or in the padding before it. */
 export function windowCount(size: Dim, axis: number, windows: Windows): Dim {
   const [kernel = 1, stride = 1, padding = 0, dilation = 1] = [
     windows.kernel[axis],
@@ -47,7 +47,7 @@ export function windowCount(size: Dim, axis: number, windows: Windows): Dim {
   const reach = (kernel - 1) * dilation;
   const slack = windows.ceil ? stride - 1 : 0;
   const count = addDims(floorDivDims(addDims(size, 2 * padding - reach - 1 + slack), stride), 1);
-  // Most kernels are wide enough that no window can begin behind the input.
+  // Most kernels are so wide that no window can start after the input.
   if (!windows.ceil || reach >= padding + stride - 1) return count;
   return minDims(count, addDims(floorDivDims(addDims(size, padding - 1), stride), 1));
 }

@@ -5,10 +5,10 @@ import { linearLayer } from '../linear.ts';
 
 const { ops, defineOp } = opFamily('recurrent');
 
-/** Recurrent cells: one step in time. */
+/** Recurrent cells, which compute one time step. */
 export const cells = ops;
 
-/** Gates' inputs of a cell: input · w_ihᵀ + b_ih and hidden · w_hhᵀ + b_hh, each split into `count` blocks of H. */
+/** The inputs of a cell's gates: input · w_ihᵀ + b_ih and hidden · w_hhᵀ + b_hh, each split into `count` blocks of H. */
 function cellGates(
   context: LowerContext,
   inputs: readonly [TensorValue, TensorValue],
@@ -34,7 +34,8 @@ defineOp(
   'aten::lstm_cell(Tensor input, Tensor[] hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> (Tensor, Tensor)',
   (context, { input, hx, w_ih, w_hh, b_ih, b_hh }) => {
     const [hidden, cell] = hx;
-    if (hidden === undefined || cell === undefined) return context.unsupported('lstm_cell without its two states');
+    if (hidden === undefined || cell === undefined)
+      return context.unsupported('lstm_cell without its two states', 'pass hidden and cell state');
     const [x, h] = cellGates(context, [input, hidden], [w_ih, w_hh], [b_ih, b_hh], 4);
     const [i, f, g, o] = x.map((gate, k) => add(context, gate, h[k] ?? gate)) as [
       TensorValue,

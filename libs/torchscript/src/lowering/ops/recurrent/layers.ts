@@ -7,12 +7,12 @@ import type { TensorValue } from '../../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('recurrent');
 
-/** Recurrent layers, and packed sequences. */
+/** Recurrent layers and operators on packed sequences. */
 export const layers = ops;
 
 type CellKind = 'LSTM' | 'GRU' | 'RNN_TANH' | 'RNN_RELU';
 
-/** Gates per cell, and the order in which ONNX wants PyTorch's (LSTM i,f,g,o to i,o,f,c; GRU r,z,n to z,r,h). */
+/** The gates of each cell in ONNX's order, by their position in PyTorch (LSTM i,f,g,o to i,o,f,c; GRU r,z,n to z,r,h). */
 const GATES: Readonly<Record<CellKind, readonly number[]>> = {
   LSTM: [0, 3, 1, 2],
   GRU: [1, 0, 2],
@@ -22,11 +22,11 @@ const GATES: Readonly<Record<CellKind, readonly number[]>> = {
 
 interface Stack {
   readonly kind: CellKind;
-  /** [T, B, I], or [B, T, I] where `batchFirst`; [T, I] without a batch. */
+  /** [T, B, I], with `batchFirst` [B, T, I], without a batch [T, I]. */
   readonly input: TensorValue;
-  /** Initial states, each [layers · directions, B, H] (without B for unbatched input). */
+  /** Initial states, each [layers · directions, B, H]. For input without a batch B is absent. */
   readonly initial: readonly TensorValue[];
-  /** Per layer and direction: w_ih, w_hh and, with biases, b_ih, b_hh. */
+  /** For each layer and direction: w_ih, w_hh and, with biases, b_ih, b_hh. */
   readonly weights: readonly TensorValue[];
   readonly hasBiases: boolean;
   readonly layers: number;
@@ -34,11 +34,11 @@ interface Stack {
   readonly batchFirst: boolean;
   readonly dropout: number;
   readonly train: boolean;
-  /** INT32 [B]; whole sequences where undefined. */
+  /** INT32 [B]. Undefined means that all sequences have the full length. */
   readonly lengths?: TensorValue | undefined;
 }
 
-/** Runs layer upon layer. Gives the outputs in the input's layout and the final states, each [layers · directions, B, H]. */
+/** Runs the layers one after another. Returns the outputs in the layout of the input and the final states, each [layers · directions, B, H]. */
 function runStack(
   context: LowerContext,
   stack: Stack,
@@ -49,13 +49,13 @@ function runStack(
   const directions = stack.bidirectional ? 2 : 1;
   const perDirection = hasBiases ? 4 : 2;
   if (stack.weights.length !== layers * directions * perDirection) {
-    context.unsupported('an LSTM with projections (proj_size)', 'use a linear layer behind a plain LSTM');
+    context.unsupported('an LSTM with projections (proj_size)', 'use a linear layer after an LSTM without proj_size');
   }
   const unbatched = stack.input.rank === 2;
   if (!unbatched && stack.input.rank !== 3) {
     context.unsupported(
       `a recurrent layer on a tensor of rank ${stack.input.rank}`,
-      'its input is [T, B, I], or [B, T, I] with batch_first',
+      'pass an input of shape [T, B, I], or [B, T, I] with batch_first',
     );
   }
   if (unbatched && context.inferring) context.unsupported('a recurrent layer without a batch axis');
@@ -77,7 +77,7 @@ function runStack(
   }
   const final = finals.map((parts) => {
     const [first] = parts;
-    if (first === undefined) return context.unsupported('a recurrent layer without layers');
+    if (first === undefined) return context.unsupported('a recurrent layer with num_layers=0');
     const joined =
       parts.length === 1
         ? first
@@ -91,7 +91,7 @@ function runStack(
   return { output: stack.batchFirst ? context.transpose(x, [1, 0, 2]) : x, final };
 }
 
-/** ONNX Runtime's recurrent kernels know float32 only. */
+/** Computes in float32, because ONNX Runtime has recurrent kernels for float32 only. */
 function inFloat32(
   context: LowerContext,
   stack: Stack,
@@ -106,7 +106,7 @@ function inFloat32(
   return { output: context.cast(output, 'float64'), final: final.map((state) => context.cast(state, 'float64')) };
 }
 
-/** One layer on [T, B, I]: gives [T, B, directions · H] and the final states [directions, B, H]. */
+/** Runs one layer on [T, B, I]. Returns [T, B, directions · H] and the final states [directions, B, H]. */
 function runLayer(
   context: LowerContext,
   stack: Stack,
@@ -171,7 +171,7 @@ function runLayer(
   return { output, final };
 }
 
-/** Blocks of rows, one per gate, in ONNX's order. */
+/** The rows of a weight, which has one block for each gate, in ONNX's order of gates. */
 function reorderGates(context: LowerContext, kind: CellKind, weight: TensorValue): TensorValue {
   const order = GATES[kind];
   if (order.every((gate, i) => gate === i)) return weight;
@@ -195,12 +195,12 @@ defineOp(
     });
     return [output, ...final];
   },
-  { limits: 'projections (proj_size)' },
+  { limits: 'projections (proj_size) are refused' },
 );
 defineOp(
   'aten::lstm.data(Tensor data, Tensor batch_sizes, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor, Tensor)',
   (context, args) => runPacked(context, 'LSTM', args, args.hx),
-  { limits: 'projections (proj_size)' },
+  { limits: 'projections (proj_size) are refused' },
 );
 
 interface StackArguments {
@@ -303,7 +303,7 @@ defineOp(
   (context, { data, batch_sizes, batch_first, padding_value, total_length }) => {
     const { padded: whole, lengths } = unpack(context, data, batch_sizes);
     const [time = 1, batch = 1, ...features] = whole.shape;
-    // PyTorch pads to the longest sequence, which may be shorter than what was packed, or to what is asked for.
+    // PyTorch pads to total_length or to the longest sequence, which may be shorter than the padded input was.
     const length = total_length === -1 ? longestOf(context, lengths) : total_length;
     const missing = maxDims(subDims(length, time), 0);
     const none = [0, ...features.map(() => 0)];

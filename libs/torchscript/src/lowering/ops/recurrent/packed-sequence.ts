@@ -4,7 +4,7 @@ import type { TensorValue } from '../../../symbolic/values.ts';
 import { int } from '../../attributes.ts';
 import { positions } from '../../positions.ts';
 
-/** Sequences of different lengths, longest first, padded to one length. */
+/** Sequences of different lengths, the longest first, padded to one length. */
 export interface PaddedSequences {
   /** [T, B, ...]. */
   readonly padded: TensorValue;
@@ -13,12 +13,12 @@ export interface PaddedSequences {
 }
 
 /**
- * What packed data was made from: recurrent operators want it padded again. Packing itself is real, so that whatever else is
- * done to packed data comes out as in PyTorch; nodes that nobody uses are pruned.
+ * The padded sequences from which packed data was made, because recurrent operators need them. The packed data is computed
+ * too, so that other operators on it give the same as in PyTorch. Nodes without users are pruned.
  */
 const padded = new WeakMap<TensorValue, PaddedSequences>();
 
-/** Packs sequences: the data [sum of lengths, ...], time after time, and the batch sizes INT64 [longest]. */
+/** Packs sequences: the data [sum of lengths, ...] in order of time, and the batch sizes INT64 [longest]. */
 export function pack(
   context: LowerContext,
   sequences: PaddedSequences,
@@ -28,14 +28,14 @@ export function pack(
   const running = runningMask(context, longest, lengths);
   const batchSizes = countTrue(context, running, 1);
   const features = sequences.padded.shape.slice(2);
-  const data = context.node('GatherND', [sequences.padded, placesOf(context, running)], {
+  const data = context.node('GatherND', [sequences.padded, positionsOf(context, running)], {
     shape: [null, ...features],
   });
   padded.set(data, sequences);
   return { data, batchSizes };
 }
 
-/** The sequences that packed data holds. */
+/** The padded sequences of packed data. */
 export function unpack(context: LowerContext, data: TensorValue, batchSizes: TensorValue): PaddedSequences {
   const known = padded.get(data);
   if (known !== undefined) return known;
@@ -52,11 +52,11 @@ export function unpack(context: LowerContext, data: TensorValue, batchSizes: Ten
     [time, batch, ...features].map(() => 1),
   );
   const empty = context.expand(zero, [time, batch, ...features]);
-  const filled = context.node('ScatterND', [empty, placesOf(context, running), data], { shape: empty.shape });
+  const filled = context.node('ScatterND', [empty, positionsOf(context, running), data], { shape: empty.shape });
   return { padded: filled, lengths: countTrue(context, running, 0) };
 }
 
-/** BOOL [T, B]: whether a sequence is still running at a time. */
+/** BOOL [T, B]: true until the end of each sequence. */
 export function runningMask(context: LowerContext, time: Dim, lengths: TensorValue): TensorValue {
   return context.node('Less', [context.reshape(positions(context, time), [time, 1]), lengths], {
     dtype: 'bool',
@@ -64,7 +64,7 @@ export function runningMask(context: LowerContext, time: Dim, lengths: TensorVal
   });
 }
 
-/** The greatest of INT64 lengths [B], as a size. */
+/** The greatest of the lengths, INT64 [B], as a size. */
 export function longestOf(context: LowerContext, lengths: TensorValue): Dim {
   const longest = context.node('ReduceMax', [lengths, context.ints([0])], {
     shape: [],
@@ -81,8 +81,8 @@ function countTrue(context: LowerContext, mask: TensorValue, axis: number): Tens
   });
 }
 
-/** The places of a mask that hold, row-major: INT64 [count, rank]. */
-function placesOf(context: LowerContext, mask: TensorValue): TensorValue {
+/** The true positions of a mask in row-major order: INT64 [count, rank]. */
+function positionsOf(context: LowerContext, mask: TensorValue): TensorValue {
   const places = context.node('NonZero', [mask], { dtype: 'int64', shape: [mask.rank, null] });
   return context.transpose(places, [1, 0]);
 }

@@ -15,10 +15,10 @@ import { accumulatedType, reduce } from './reduce.ts';
 
 const { ops, defineOp } = opFamily('reduction');
 
-/** Running sums, products and extremes along an axis, and differences. */
+/** Cumulative sums, products and extremes along an axis, and differences. */
 export const cumulative = ops;
 
-const SQUARE = { limits: 'along an axis of free size, memory grows with the square of its size' };
+const SQUARE = { limits: 'memory grows with the square of the size of a free axis' };
 
 defineOp('aten::cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor', (context, { self, dim, dtype }) => {
   const cast = context.cast(self, dtype ?? accumulatedType(self.dtype));
@@ -26,7 +26,7 @@ defineOp('aten::cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tenso
   return self.rank === 0 ? copyOf(cast) : runningSum(context, cast, axis);
 });
 
-/** The tensor moved along an axis by `count`, `head` coming in at the beginning. */
+/** The tensor shifted along an axis by `count`, with `head` in front. */
 function shifted(
   context: LowerContext,
   tensor: TensorValue,
@@ -42,14 +42,14 @@ function shifted(
   });
 }
 
-/** 1, 2, 4, … below `length`: the distances at which a running result is put together. */
+/** 1, 2, 4, … below `length`: the distances of the steps that compute a cumulative result. */
 function doublings(length: number): number[] {
   const steps: number[] = [];
   for (let step = 1; step < length; step *= 2) steps.push(step);
   return steps;
 }
 
-/** For every place of the axis, in a new last axis, the elements up to it, `fill` standing for those behind. */
+/** For every position of the axis, the elements up to it in a new last axis. Later elements are replaced by `fill`. */
 function upToEach(context: LowerContext, tensor: TensorValue, axis: number, fill: TensorValue): TensorValue {
   const { shape } = tensor.content;
   const length = shape[axis] ?? 1;
@@ -61,7 +61,7 @@ function upToEach(context: LowerContext, tensor: TensorValue, axis: number, fill
   return choose(context, compare(context, 'LessOrEqual', column, row), rows, fill);
 }
 
-/** What was reduced over the last axis of {@link upToEach} back in the tensor's order of axes. */
+/** Restores the order of axes after a reduction over the last axis of {@link upToEach}. */
 function inOrder(context: LowerContext, result: TensorValue, axis: number): TensorValue {
   const last = result.rank - 1;
   const order = [...Array(last).keys()].toSpliced(axis, 0, last);
@@ -99,7 +99,7 @@ defineOp(
     const all = upToEach(context, float, axis, context.scalar(-Infinity, float.dtype));
     return inOrder(context, reduce(context, 'ReduceLogSumExp', all, [all.rank - 1], false), axis);
   },
-  { limits: 'memory grows with the square of the axis’ size' },
+  { limits: 'memory grows with the square of the size of the axis' },
 );
 
 for (const [name, beats] of [
@@ -115,7 +115,7 @@ for (const [name, beats] of [
       const length = shape[axis] ?? 1;
       const places = context.expand(positions(context, length, { axis, rank: self.rank }), shape);
       if (typeof length === 'number') {
-        // Where nothing comes in from before, the element itself stays: it is its own first.
+        // At the start of the axis no earlier element exists, so the element itself stays.
         const [values, indices] = doublings(length).reduce(
           ([value, index], step) => {
             const [before, at] = [value, index].map((tensor) => {
@@ -134,7 +134,7 @@ for (const [name, beats] of [
       const rows = upToEach(context, self, axis, fill);
       const last = rows.rank - 1;
       const values = extremeOver(context, name === 'cummax' ? 'Max' : 'Min', rows, [last], true);
-      // Of several places the last one that the running extreme has seen.
+      // Of several positions with the extreme value, the last one counts.
       const seen = upToEach(context, places, axis, context.scalar(-1n, 'int64'));
       const hits = choose(context, compare(context, 'Equal', rows, values), seen, context.scalar(-1n, 'int64'));
       const indices = reduce(context, 'ReduceMax', hits, [last], false);

@@ -10,16 +10,16 @@ import { sumOver } from './reduce.ts';
 
 const { ops, defineOp } = opFamily('reduction');
 
-/** Distances and similarities of vectors. */
+/** Distances and similarities between vectors. */
 export const distances = ops;
 
-/** Two tensors in the floating dtype they promote to. */
+/** Both tensors in the floating dtype to which they promote. */
 function floats(context: LowerContext, a: TensorValue, b: TensorValue): [TensorValue, TensorValue] {
   const dtype = floatType(resultType([a, b]));
   return [operandAs(context, a, dtype), operandAs(context, b, dtype)];
 }
 
-/** The cosine of the angle between vectors along an axis of the shape that both broadcast to. */
+/** The cosine of the angle between vectors along an axis of the common broadcast shape. */
 export function cosineSimilarity(
   context: LowerContext,
   a: TensorValue,
@@ -33,7 +33,10 @@ export function cosineSimilarity(
   const unit = (vectors: TensorValue): TensorValue => {
     const own = axis - rank + vectors.rank;
     if (own < 0)
-      return context.unsupported('cosine_similarity() along an axis that one input lacks', 'unsqueeze() it first');
+      return context.unsupported(
+        'cosine_similarity() along an axis that one input does not have',
+        'unsqueeze() it first',
+      );
     const length = vectorNorm(context, vectors, 2, [own], true);
     return binary(context, 'Div', vectors, binary(context, 'Max', length, context.scalar(eps, vectors.dtype)));
   };
@@ -46,7 +49,7 @@ defineOp(
   (context, { x1, x2, dim, eps }) => cosineSimilarity(context, x1, x2, dim, eps),
 );
 
-/** The p-norm of the differences along the last axis. */
+/** The p-norm of the difference along the last axis. */
 export function pairwiseDistance(
   context: LowerContext,
   a: TensorValue,
@@ -74,13 +77,13 @@ defineOp('aten::dist(Tensor self, Tensor other, Scalar p=2) -> Tensor', (context
 
 function order(context: LowerContext, p: Scalar): number {
   if (typeof p === 'number' || typeof p === 'bigint') return Number(p);
-  return context.unsupported('a distance whose order depends on the input', 'give it as a number');
+  return context.unsupported('a distance whose order p is known only at run time', 'give p as a number');
 }
 
-/** From so many rows on PyTorch takes Euclidean distances by a matrix product, and so do we. */
+/** Above this number of rows PyTorch computes Euclidean distances by a matrix product. The lowering does the same. */
 const MANY_ROWS = 25;
 
-/** Distances of every row of `x1` to every row of `x2`; `mode` 1 and 2 force or forbid the matrix product. */
+/** Distances between all rows of `x1` and all rows of `x2`. `mode` 1 forces the matrix product, 2 forbids it. */
 function crossDistances(
   context: LowerContext,
   x1: TensorValue,

@@ -11,14 +11,14 @@ import { foldSizes, reduce, reducedAxes, reducedShape } from './reduce.ts';
 
 const { ops, defineOp } = opFamily('reduction');
 
-/** Largest and smallest elements and where they are. */
+/** Largest and smallest elements and their positions. */
 export const extremes = ops;
 
 type Extreme = 'Max' | 'Min';
 
-const NAN = { limits: 'NaN may be passed over' };
+const NAN = { limits: 'NaN may be ignored' };
 
-/** The extreme over axes; of truth values too. */
+/** The extreme over axes, for bool tensors too. */
 export function extremeOver(
   context: LowerContext,
   extreme: Extreme,
@@ -30,8 +30,8 @@ export function extremeOver(
   return context.cast(reduce(context, `Reduce${extreme}`, context.cast(self, 'uint8'), axes, keepdim), 'bool');
 }
 
-/** The place of the extreme along an axis, the first where there are several; over all elements where `dim` is null. */
-function placeOf(
+/** The first position of the extreme along an axis, or in the flattened tensor if `dim` is null. */
+function positionOf(
   context: LowerContext,
   extreme: Extreme,
   self: TensorValue,
@@ -42,7 +42,7 @@ function placeOf(
   if (self.rank === 0) return context.scalar(0n, 'int64');
   if (dim === null) {
     const flat = context.reshape(self, [productOf(shape)]);
-    const place = placeOf(context, extreme, flat, 0, false);
+    const place = positionOf(context, extreme, flat, 0, false);
     return keepdim
       ? context.reshape(
           place,
@@ -58,7 +58,7 @@ function placeOf(
   });
 }
 
-/** Elementwise extreme of two tensors. */
+/** The elementwise extreme of two tensors. */
 export function extremeOfTwo(
   context: LowerContext,
   extreme: Extreme,
@@ -92,7 +92,7 @@ for (const [name, extreme] of [
     (context, { self, dim, keepdim }) => {
       const axes = [context.axis(dim, self.rank)];
       if (self.rank === 0) return [copyOf(self), context.scalar(0n, 'int64')];
-      return [extremeOver(context, extreme, self, axes, keepdim), placeOf(context, extreme, self, dim, keepdim)];
+      return [extremeOver(context, extreme, self, axes, keepdim), positionOf(context, extreme, self, dim, keepdim)];
     },
     NAN,
   );
@@ -107,7 +107,7 @@ for (const [name, extreme] of [
   );
   defineOp(
     `aten::arg${name}(Tensor self, int? dim=None, bool keepdim=False) -> Tensor`,
-    (context, { self, dim, keepdim }) => placeOf(context, extreme, self, dim, keepdim),
+    (context, { self, dim, keepdim }) => positionOf(context, extreme, self, dim, keepdim),
     NAN,
   );
 }

@@ -15,10 +15,10 @@ export const norms = ops;
 /** The order of a norm as a number. */
 function orderOf(context: LowerContext, order: Scalar): number {
   if (typeof order === 'number' || typeof order === 'bigint') return Number(order);
-  return context.unsupported('a norm whose order depends on the input', 'give it as a number');
+  return context.unsupported('a norm whose order is known only at run time', 'give the order as a number');
 }
 
-/** The norm of the vectors along axes (all of them: of all elements). */
+/** The norm of the vectors along `axes`. Over all axes it is the norm of all elements. */
 export function vectorNorm(
   context: LowerContext,
   self: TensorValue,
@@ -46,12 +46,12 @@ export function vectorNorm(
   }
 }
 
-/** The operand of a norm in the dtype asked for. */
+/** The operand of a norm in the requested dtype. */
 function operand(context: LowerContext, self: TensorValue, dtype: ScalarType | null): TensorValue {
   return floatingOnly(context, dtype === null ? self : context.cast(self, dtype), 'a norm');
 }
 
-/** A norm as `torch.norm` and its kind take their arguments. */
+/** A norm with the arguments of `torch.norm` and related operators. */
 function norm(
   context: LowerContext,
   input: TensorValue,
@@ -91,7 +91,7 @@ defineOp(
 
 const SINGULAR = 'norms made of singular values are not supported: use the Frobenius norm';
 
-/** The norm of the matrices that two axes span. */
+/** The norm of the matrices in two axes. */
 function matrixNorm(
   context: LowerContext,
   self: TensorValue,
@@ -104,7 +104,7 @@ function matrixNorm(
   if (typeof order === 'string' || ![1, Infinity].includes(Math.abs(order))) {
     return context.unsupported(`a matrix norm of order ${order}`, SINGULAR);
   }
-  // Sums over rows for 1, over columns for infinity; then the largest or smallest of them.
+  // For order 1 the columns are summed, for infinity the rows. The norm is the largest or smallest of these sums.
   const [inner, outer] = Math.abs(order) === 1 ? [rows, columns] : [columns, rows];
   const sums = reduce(context, 'ReduceL1', self, [inner], true);
   const result = extremeOver(context, order > 0 ? 'Max' : 'Min', sums, [outer], true);
@@ -115,7 +115,7 @@ function matrixNorm(
   );
 }
 
-const MATRIX = { limits: 'norms made of singular values (2, -2, nuc)' };
+const MATRIX = { limits: 'norms made of singular values (2, -2, nuc) are refused' };
 
 defineOp(
   'aten::linalg_norm(Tensor self, Scalar? ord=None, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor',

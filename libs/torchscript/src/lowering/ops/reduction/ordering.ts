@@ -11,10 +11,10 @@ import { reduce } from './reduce.ts';
 
 const { ops, defineOp } = opFamily('reduction');
 
-/** Sorting and what is found by it. */
+/** Sorting and operators made of it. */
 export const ordering = ops;
 
-/** The `count` largest or smallest elements of an axis and their places; of equal ones the first come first. */
+/** The `count` largest or smallest elements of an axis and their positions. Equal elements stay in order. */
 function top(
   context: LowerContext,
   self: TensorValue,
@@ -44,13 +44,13 @@ defineOp(
   (context, { self, k, dim, largest, sorted }) => top(context, self, context.axis(dim, self.rank), k, largest, sorted),
 );
 
-/** The whole axis in order; PyTorch promises no order of equal elements unless `stable`, this keeps it always. */
+/** Sorts an axis. Equal elements always stay in order. PyTorch guarantees this only for `stable`. */
 function sort(context: LowerContext, self: TensorValue, dim: number, descending: boolean): [TensorValue, TensorValue] {
   const axis = context.axis(dim, self.rank);
   return top(context, self, axis, self.content.shape[axis] ?? 1, descending);
 }
 
-const NAN = { limits: 'the place of NaN' };
+const NAN = { limits: 'NaN may be sorted to another position' };
 
 defineOp(
   'aten::sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)',
@@ -74,7 +74,7 @@ defineOp(
 );
 defineOp('aten::msort(Tensor self) -> Tensor', (context, { self }) => sort(context, self, 0, false)[0], NAN);
 
-/** The k-th smallest element of an axis (from 1) and its place. */
+/** The k-th smallest element of an axis (k starts at 1) and its position. */
 function ranked(context: LowerContext, self: TensorValue, dim: number, k: Dim, keepdim: boolean): TensorValue[] {
   if (self.rank === 0) return [copyOf(self), context.scalar(0n, 'int64')];
   const axis = context.axis(dim, self.rank);
@@ -85,7 +85,7 @@ function ranked(context: LowerContext, self: TensorValue, dim: number, k: Dim, k
   });
 }
 
-/** The rank of the lower median of so many elements, from 1. */
+/** The rank of the lower median of `count` elements. Ranks start at 1. */
 const middle = (count: Dim): Dim => addDims(floorDivDims(subDims(count, 1), 2), 1);
 
 defineOp(

@@ -6,20 +6,20 @@ import type { ScalarType } from '../../../scalar-type.ts';
 import { flag } from '../../attributes.ts';
 import { dimsOf, rangeOf, toScalar } from '../../dims.ts';
 
-/** The axes a reduction runs over; none given means all. */
+/** The axes of a reduction. Null or an empty list means all axes. */
 export function reducedAxes(context: LowerContext, rank: number, dims: readonly number[] | null): number[] {
   if (dims === null || dims.length === 0) return rangeOf(rank);
   return dims.map((dim) => context.axis(dim, rank)).filter((axis) => axis < rank);
 }
 
-/** The shape with the axes reduced. */
+/** The shape after a reduction of the axes. */
 export function reducedShape(shape: readonly Dim[], axes: readonly number[], keepdim: boolean): Dim[] {
   return keepdim
     ? shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim))
     : shape.filter((_, axis) => !axes.includes(axis));
 }
 
-/** A `Reduce…` node over the axes. */
+/** Adds a `Reduce…` node over the axes. */
 export function reduce(
   context: LowerContext,
   opType: string,
@@ -27,7 +27,7 @@ export function reduce(
   axes: readonly number[],
   keepdim: boolean,
 ): TensorValue {
-  // A number is a vector of one element here.
+  // ONNX requires an axis, so a 0-d tensor is reduced as a vector of one element.
   if (self.rank === 0) return reduce(context, opType, context.reshape(self, [1]), [0], false);
   return context.node(opType, [self, context.ints(axes)], {
     shape: reducedShape(self.content.shape, axes, keepdim),
@@ -43,7 +43,7 @@ export const sumOver = (
   keepdim = false,
 ): TensorValue => reduce(context, 'ReduceSum', self, axes, keepdim);
 
-/** All known sizes of a vector combined to one, where they are known; sizes stay sizes that way. */
+/** Combines the elements of a vector at compile time if all are known. So results computed from sizes stay sizes. */
 export function foldSizes(
   context: LowerContext,
   self: TensorValue,
@@ -57,16 +57,16 @@ export function foldSizes(
   return context.elements([toScalar(rest.reduce(combine, first))], 'int64', []);
 }
 
-/** The dtype in which sums and products of a dtype are taken: integers and truth values become int64. */
+/** The dtype in which sums and products are computed: int64 for integers and bool. */
 export function accumulatedType(dtype: ScalarType): ScalarType {
   return isFloating(dtype) ? dtype : 'int64';
 }
 
-/** The tensor where it is floating; refuses others as PyTorch does. */
+/** Returns a floating tensor as it is. Refuses other dtypes, as PyTorch does. */
 export function floatingOnly(context: LowerContext, self: TensorValue, op: string): TensorValue {
   if (isFloating(self.dtype)) return self;
   return context.unsupported(
     `${op} of a tensor of ${self.dtype}`,
-    'PyTorch takes floating-point tensors only: convert it first',
+    'PyTorch accepts floating-point tensors only: convert the tensor first',
   );
 }

@@ -6,5 +6,5 @@ import { ordering } from './ordering.ts';
 import { spread } from './spread.ts';
 import { totals } from './totals.ts';
 
-/** Operators that make one number of many: sums, extremes, norms, running and sorted results. */
+/** Reductions (sums, extremes, norms), cumulative operators and sorting. */
 export const reduction = [...totals, ...extremes, ...spread, ...norms, ...distances, ...cumulative, ...ordering];

@@ -12,7 +12,7 @@ const { ops, defineOp } = opFamily('reduction');
 /** Variances and standard deviations. */
 export const spread = ops;
 
-/** Variance (or its root) and mean; `correction` is what is taken off the number of elements. */
+/** Variance (or its square root) and mean. `correction` is subtracted from the number of elements. */
 function moments(
   context: LowerContext,
   input: TensorValue,
@@ -25,7 +25,7 @@ function moments(
   const axes = reducedAxes(context, self.rank, dim);
   const off = correction === null ? 1 : Number(correction);
   if (correction instanceof SymFloat || Number.isNaN(off)) {
-    return context.unsupported('a correction that depends on the input', 'give it as a number');
+    return context.unsupported('a correction known only at run time', 'give the correction as a number');
   }
   const mean = reduce(context, 'ReduceMean', self, axes, self.rank > 0);
   const centred = binary(context, 'Sub', self, mean);
@@ -38,7 +38,7 @@ function moments(
   return [root ? context.node('Sqrt', [variance]) : variance, result];
 }
 
-/** The number of elements less the correction, at least 0. */
+/** The number of elements minus the correction `off`, at least 0. */
 function divisor(context: LowerContext, self: TensorValue, axes: readonly number[], off: number): TensorValue {
   const count = countOver(self, axes);
   if (Number.isInteger(off)) return context.scalar(toScalar(maxDims(subDims(count, off), 0)), self.dtype);

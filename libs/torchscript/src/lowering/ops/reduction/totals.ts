@@ -10,7 +10,7 @@ import { accumulatedType, floatingOnly, foldSizes, reduce, reducedAxes, sumOver 
 
 const { ops, defineOp } = opFamily('reduction');
 
-/** Sums, products, means and tests over axes. */
+/** Sums, products, means, `any` and `all` over axes. */
 export const totals = ops;
 
 type Axes = readonly number[] | null;
@@ -36,7 +36,7 @@ defineOp(
   (context, { self, dim, keepdim, dtype }) => sum(context, self, dim, keepdim, dtype),
 );
 
-/** The tensor with 0 for every NaN. */
+/** The tensor with every NaN replaced by 0. */
 function withoutNan(context: LowerContext, self: TensorValue): TensorValue {
   if (accumulatedType(self.dtype) === 'int64') return self;
   const isNan = context.node('IsNaN', [self], { dtype: 'bool' });
@@ -100,7 +100,7 @@ defineOp(
   (context, { self, dim, keepdim, dtype }) => product(context, self, [dim], keepdim, dtype),
 );
 
-/** Whether any element (`ReduceMax`) or all of them (`ReduceMin`) are not 0. */
+/** Tells whether any element (`ReduceMax`) is not 0, or whether all elements (`ReduceMin`) are not 0. */
 function test(
   context: LowerContext,
   opType: 'ReduceMax' | 'ReduceMin',
@@ -110,7 +110,7 @@ function test(
 ): TensorValue {
   const elements = context.elementsOf(self);
   const axes = reducedAxes(context, self.rank, dim);
-  // uint8 is the one type of PyTorch's whose test gives numbers.
+  // In PyTorch any() and all() return bool for every dtype except uint8.
   const dtype: ScalarType = self.dtype === 'uint8' ? 'uint8' : 'bool';
   if (
     elements !== undefined &&
@@ -122,7 +122,7 @@ function test(
       opType === 'ReduceMax' ? elements.some((e) => Number(e) !== 0) : elements.every((e) => Number(e) !== 0);
     return context.scalar(holds, dtype);
   }
-  // As uint8, of which nothing gives 0 for the maximum and 255 for the minimum: right for empty tensors, too.
+  // Computed in uint8: an empty tensor gives the maximum 0 and the minimum 255, so any() and all() are correct.
   const numbers = context.cast(context.cast(self, 'bool'), 'uint8');
   return context.cast(context.cast(reduce(context, opType, numbers, axes, keepdim), 'bool'), dtype);
 }
@@ -161,6 +161,6 @@ defineOp('aten::trace(Tensor self) -> Tensor', (context, { self }) =>
   sum(context, diagonalView(context, self, 0, 0, 1), null, false, null),
 );
 
-/** The number of elements the axes hold. */
+/** The number of elements in the axes. */
 export const countOver = (self: TensorValue, axes: readonly number[]): ReturnType<typeof productOf> =>
   productOf(axes.map((axis) => self.content.shape[axis] ?? 1));

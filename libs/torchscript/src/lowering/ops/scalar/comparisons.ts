@@ -6,7 +6,7 @@ import { scalarFamily } from './scalar-family.ts';
 
 const { ops, defineScalarOp } = scalarFamily();
 
-/** Comparisons, truth values and conversions of numbers. */
+/** Comparisons, boolean operators and conversions of numbers. */
 export const comparisons = ops;
 
 const COMPARE_TEXT: Readonly<Record<Comparison, (a: string, b: string) => boolean>> = {
@@ -24,7 +24,9 @@ for (const op of ['eq', 'ne', 'lt', 'le', 'gt', 'ge'] as const) {
   defineScalarOp(`aten::${op}.str(str a, str b) -> bool`, (context, { a, b }) => {
     const [x, y] = [a as string, b as string];
     if (`${x}${y}`.includes(UNKNOWN_TEXT))
-      context.warn('text with a number known only at run time is compared: it never equals another');
+      context.warn(
+        'a string that contains a number known only at run time is compared: it never equals another string',
+      );
     return COMPARE_TEXT[op](x, y);
   });
 }
@@ -48,7 +50,7 @@ for (const op of ['and', 'or', 'xor'] as const) {
   );
 }
 
-// ---- numbers of other numbers, of text and of tensors ------------------------------------------------------------------
+// ---- conversions of numbers, strings and tensors to numbers -----------------------------------------------------------
 
 defineScalarOp('aten::Int.Scalar(Scalar a) -> int', (context, { a }) => toInteger(context, 'trunc', a as Scalar));
 defineScalarOp('aten::Int.str(str a) -> int', (context, { a }) => {

@@ -6,7 +6,7 @@ import { scalarFamily } from './scalar-family.ts';
 
 const { ops, defineScalarOp, defineTolerantOp } = scalarFamily();
 
-/** Python's dicts, in the order in which keys were first put in. */
+/** Python's dicts. Keys stay in the order in which they were added. */
 export const dicts = ops;
 
 type Entry = readonly [Value, Value];
@@ -18,7 +18,7 @@ function find(context: LowerContext, dict: Value | undefined, key: Value | undef
 }
 
 function missing(context: LowerContext, key: Value | undefined): never {
-  return context.unsupported(`key ${textOf(key ?? null)} of a dict without it`, 'PyTorch fails here too');
+  return context.unsupported(`key ${textOf(key ?? null)} of a dict that does not have it`, 'PyTorch fails here too');
 }
 
 function put(context: LowerContext, dict: Value | undefined, key: Value, value: Value): void {

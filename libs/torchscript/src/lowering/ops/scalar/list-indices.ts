@@ -1,7 +1,7 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import type { Value } from '../../../symbolic/values.ts';
 
-/** The positions that `[start:end:step]` takes of a list or text of `length` items. */
+/** The positions that `[start:end:step]` selects in a list or string of `length` items. */
 export function defaultSlice(
   context: LowerContext,
   length: number,
@@ -10,8 +10,8 @@ export function defaultSlice(
   const [start, end, step = 1] = [bounds.start, bounds.end, bounds.step].map((value) => numberOf(context, value));
   if (step === 0) return context.unsupported('a slice with a step of 0', 'PyTorch fails here too');
   const [least, most] = step > 0 ? [0, length] : [-1, length - 1];
-  const cut = (bound: number | undefined, otherwise: number): number =>
-    bound === undefined ? otherwise : Math.max(least, Math.min(most, bound < 0 ? bound + length : bound));
+  const cut = (bound: number | undefined, defaultBound: number): number =>
+    bound === undefined ? defaultBound : Math.max(least, Math.min(most, bound < 0 ? bound + length : bound));
   const from = cut(start, step > 0 ? 0 : length - 1);
   const to = cut(end, step > 0 ? length : -1);
   const positions: number[] = [];
@@ -28,7 +28,7 @@ function numberOf(context: LowerContext, value: Value | undefined): number | und
   );
 }
 
-/** The position an index means in a list of `length` items. */
+/** The position of an index, which may be negative, in a list of `length` items. */
 export function positionIn(context: LowerContext, length: number, index: Value | undefined, what = 'a list'): number {
   if (typeof index !== 'bigint') {
     return context.unsupported(
@@ -40,6 +40,6 @@ export function positionIn(context: LowerContext, length: number, index: Value |
   if (at >= 0 && at < length) return at;
   return context.unsupported(
     `item ${index} of ${what} of ${length}`,
-    'it is out of range, in PyTorch too: check the inputs’ sizes',
+    'the index is out of range, in PyTorch too: check the sizes of the inputs',
   );
 }

@@ -36,7 +36,7 @@ defineScalarOp('aten::__getitem__.stacked(Tensor list, int idx) -> t(*)', (conte
   readSelect(context, list as TensorValue, 0, asDim(context, idx as bigint)),
 );
 
-/** An item whose position is known only at run time: of numbers of one kind, or of tensors of one shape. */
+/** An item at a position known only at run time. The items must be numbers of one kind or tensors of one shape. */
 function pick(context: LowerContext, items: readonly Value[], index: SymInt): Value {
   const tensors = items.filter((item) => item instanceof TensorValue);
   const [first] = tensors;
@@ -73,7 +73,11 @@ defineScalarOp(
 defineScalarOp('aten::add.t(t[] a, t[] b) -> t[]', (_, { a, b }) => [...itemsOf(a), ...itemsOf(b)]);
 const repeated = (context: LowerContext, list: Value | undefined, count: Value | undefined): Value[] => {
   const times = asDim(context, count as bigint);
-  if (times instanceof SymInt) return context.unsupported('a list repeated as often as is known only at run time');
+  if (times instanceof SymInt)
+    return context.unsupported(
+      'a list repeated a number of times known only at run time',
+      'keep the items in a tensor',
+    );
   return rangeOf(Math.max(0, times)).flatMap(() => itemsOf(list));
 };
 defineScalarOp('aten::mul.left_t(t[] l, int n) -> t[]', (context, { l, n }) => repeated(context, l, n));
@@ -98,10 +102,10 @@ defineScalarOp('aten::count.int(t[] self, t el) -> int', (context, { self, el })
 
 function findItem(context: LowerContext, items: readonly Value[], wanted: Value | undefined): Value {
   const found = items.find((item) => isSame(context, item, wanted));
-  return found ?? context.unsupported('a list’s item that is not there', 'PyTorch fails here too');
+  return found ?? context.unsupported('index() or remove() of an item that is not there', 'PyTorch fails here too');
 }
 
-// ---- totals ------------------------------------------------------------------------------------------------------------
+// ---- reductions --------------------------------------------------------------------------------------------------------
 
 defineScalarOp('aten::sum.int(Scalar[] self) -> int', (context, { self }) =>
   (itemsOf(self) as Scalar[]).reduce(
@@ -123,7 +127,7 @@ for (const [name, op] of [
 
 // ---- order -------------------------------------------------------------------------------------------------------------
 
-/** The items in order, which must be known. */
+/** The sorted items. Their order must be known at compile time. */
 function ordered(context: LowerContext, items: readonly Value[], reverse = false): Value[] {
   const isLess = (a: Value, b: Value): boolean => {
     if (typeof a === 'string' && typeof b === 'string') return a < b;
@@ -147,24 +151,28 @@ defineScalarOp('aten::reverse.t(t[](a!) self) -> ()', (context, { self }) => {
 });
 defineScalarOp('prim::rangelist(int n) -> int[]', (context, { n }) => {
   const count = asDim(context, n as bigint);
-  if (count instanceof SymInt) return context.unsupported('a range as a list whose length is known only at run time');
+  if (count instanceof SymInt)
+    return context.unsupported('a list made of a range whose length is known only at run time', 'use torch.arange');
   return rangeOf(Math.max(0, count)).map(BigInt);
 });
 
-const ONLY_ENDS = 'only its beginning and its end can change: keep the items in a tensor';
+const ONLY_ENDS = 'such a list can change only at its start and its end: keep the items in a tensor';
 
 // ---- changing ----------------------------------------------------------------------------------------------------------
 
-/** The tensor [1, …] that an item is in the stack of a list of unknown length. */
+/** An item as a row [1, …] for the tensor that holds the items of a list of unknown length. */
 function rowOf(context: LowerContext, list: ListValue, stack: TensorValue, item: Value): TensorValue {
   if (list.pieces !== undefined) {
     return context.unsupported(
-      'changing a list of pieces whose number is known only at run time',
-      'fix the size of the axis',
+      'changing a list of pieces whose length is known only at run time',
+      'fix the size of the axis with --input name:dtype[sizes]',
     );
   }
   if (!(item instanceof TensorValue) || item.dtype !== stack.dtype || item.rank !== stack.rank - 1) {
-    return context.unsupported('a list of unknown length that holds more than tensors of one dtype and rank');
+    return context.unsupported(
+      'a list of unknown length whose items are not tensors of one dtype and rank',
+      'keep the items in a tensor',
+    );
   }
   return context.reshape(item, [1, ...item.shape]);
 }
@@ -178,7 +186,7 @@ function joined(context: LowerContext, first: TensorValue, second: TensorValue):
   });
 }
 
-/** Puts an item at the end, also of a list of unknown length. */
+/** Appends an item, also to a list of unknown length. */
 function append(context: LowerContext, list: ListValue, item: Value): void {
   const { stack } = list;
   if (stack === undefined) context.heap.append(list, item);

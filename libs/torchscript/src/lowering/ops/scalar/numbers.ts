@@ -7,7 +7,7 @@ import { scalarFamily } from './scalar-family.ts';
 
 const { ops, defineScalarOp } = scalarFamily();
 
-/** Arithmetic of Python's numbers. */
+/** Arithmetic on Python's numbers. */
 export const numbers = ops;
 
 for (const op of ['add', 'sub', 'mul', 'floordiv'] as const) {
@@ -63,7 +63,7 @@ const rounded = (value: number): number => {
   return fraction < 0.5 || (fraction === 0.5 && floor % 2 === 0) ? floor : floor + 1;
 };
 
-/** Functions of one number that give a float: PyTorch's name, what computes it here, ONNX's operator. */
+/** Functions of one number with a float result: PyTorch's name, the function at compile time, ONNX's operator. */
 const FUNCTIONS: readonly (readonly [string, (value: number) => number, string | undefined])[] = [
   ['round', rounded, 'Round'],
   ['sqrt', Math.sqrt, 'Sqrt'],
@@ -95,12 +95,12 @@ for (const [name, compute, opType] of FUNCTIONS) {
       if (opType === undefined) return context.unsupported(`${name} of a number known only at run time`, NO_FUNCTION);
       return context.item(context.node(opType, [context.scalar(a as Scalar, 'float64')]));
     },
-    opType === undefined ? { limits: 'numbers known only at run time' } : {},
+    opType === undefined ? { limits: 'numbers known only at run time are refused' } : {},
   );
 }
 const NO_FUNCTION = 'compute it on a tensor instead';
 
-/** Functions of two numbers, known at compile time, that give a float. */
+/** Functions of two numbers known at compile time, with a float result. */
 const PAIRS: readonly (readonly [string, string, (a: number, b: number) => number])[] = [
   ['atan2', 'atan2.Scalar_Scalar', Math.atan2],
   ['fmod', 'fmod', (a, b) => a % b],
@@ -109,10 +109,10 @@ const PAIRS: readonly (readonly [string, string, (a: number, b: number) => numbe
   ['mathremainder', 'mathremainder', remainderOfNearest],
 ];
 
-/** What is left of `a` after the whole multiple of `b` nearest to it, of two as near the even one: exact, as IEEE 754 has it. */
+/** `a` minus the nearest multiple of `b`. Of two equally near multiples the even one is taken. Exact, as in IEEE 754. */
 function remainderOfNearest(a: number, b: number): number {
   const size = Math.abs(b);
-  // What a multiple of 2b leaves tells whether the quotient is odd.
+  // The remainder by 2b shows whether the quotient is odd.
   const rest = Math.abs(a) % (2 * size);
   const nearest = rest <= size / 2 ? rest : rest < 1.5 * size ? rest - size : rest - 2 * size;
   return a < 0 ? -nearest : nearest;
@@ -125,7 +125,7 @@ for (const [name, key, compute] of PAIRS) {
       typeof a === 'object' || typeof b === 'object'
         ? context.unsupported(`${name} of a number known only at run time`, NO_FUNCTION)
         : compute(Number(a), Number(b)),
-    { limits: 'numbers known only at run time' },
+    { limits: 'numbers known only at run time are refused' },
   );
 }
 defineScalarOp('aten::isnan.float(float a) -> bool', (context, { a }) =>
@@ -138,7 +138,8 @@ defineScalarOp('aten::isfinite.float(float a) -> bool', (context, { a }) =>
   compareScalars(context, 'lt', absolute(context, a as Scalar), Infinity),
 );
 defineScalarOp('aten::gcd.int(int a, int b) -> int', (context, { a, b }) => {
-  if (typeof a !== 'bigint' || typeof b !== 'bigint') return context.unsupported('gcd of sizes known only at run time');
+  if (typeof a !== 'bigint' || typeof b !== 'bigint')
+    return context.unsupported('gcd of numbers known only at run time');
   let [x, y] = [a < 0n ? -a : a, b < 0n ? -b : b];
   while (y !== 0n) [x, y] = [y, x % y];
   return x;
@@ -170,7 +171,7 @@ for (const [name, opType, compute] of [
   );
 }
 
-// What `range(start, end, step)` becomes: the number of rounds, and the index of one of them.
+// `range(start, end, step)` becomes these two: the number of iterations, and the index in one of them.
 defineScalarOp('aten::__range_length(int lo, int hi, int step) -> int', (context, { lo, hi, step }) => {
   const by = asDim(context, step as bigint);
   if (by instanceof SymInt || by === 0) return context.unsupported('a range whose step is 0 or known only at run time');

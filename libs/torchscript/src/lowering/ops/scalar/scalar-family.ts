@@ -8,16 +8,16 @@ type DefineScalarOp = (
   options?: DefineOptions,
 ) => void;
 
-/** What {@link scalarFamily} gives. */
+/** The result of {@link scalarFamily}. */
 export interface ScalarFamily {
   readonly ops: OpDefinition[];
-  /** Where an argument is what an unsupported operator gave, so is the result. */
+  /** Defines an operator whose result is unknown if an argument is the result of an unsupported operator. */
   readonly defineScalarOp: DefineScalarOp;
-  /** For operators that do no harm with what an unsupported operator gave: messages, lists it is put into. */
+  /** Defines an operator that accepts results of unsupported operators, such as messages and list operators. */
   readonly defineTolerantOp: DefineScalarOp;
 }
 
-/** Definitions of operators on plain values. */
+/** Starts a family of operators on plain values. */
 export function scalarFamily(): ScalarFamily {
   const { ops, defineScalarOp } = opFamily('scalar');
   return {

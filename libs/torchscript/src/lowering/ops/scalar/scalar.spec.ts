@@ -32,7 +32,7 @@ function calls(emitter = new Emitter()): (op: string, ...args: Value[]) => Value
   };
 }
 
-/** What a value is, sizes as their expression: `2*size(x,0)`. */
+/** A value as text. Sizes are shown as expressions: `2*size(x,0)`. */
 function shown(value: Value): string {
   if (value instanceof ListValue) return `[${value.items.map(shown).join(', ')}]`;
   if (value instanceof SymBool) return value.condition.kind;
@@ -80,7 +80,7 @@ describe('numbers', () => {
     expect(shown(calls()(op, ...args))).toBe(expected);
   });
 
-  it('keeps what is rounded of a fraction of sizes a size', () => {
+  it('keeps a rounded fraction of sizes as a size', () => {
     const call = calls();
     expect(shown(call('floor', call('mul', n, 2.5)))).toBe('floordiv(5*size(x,0),2)');
     expect(shown(call('Int', call('mul', call('Float', n), 2)))).toBe('2*size(x,0)');
@@ -88,14 +88,14 @@ describe('numbers', () => {
     expect(shown(ceil)).toBe('size(x,0)');
   });
 
-  it('takes no rounded quotient for an exact one: n / 49 * 49 may fall below n', () => {
+  it('does not treat a rounded quotient as exact, because n / 49 * 49 may be less than n', () => {
     const call = calls();
     const back = call('mul', call('div', n, 49n), 49n);
     expect(shown(call('floor', back))).toMatch(/^value\(/);
   });
 });
 
-describe('truth', () => {
+describe('booleans', () => {
   it.each<[op: string, args: Value[], expected: string]>([
     ['lt', [0n, n], 'True'],
     ['le', [n, 0n], 'False'],
@@ -116,7 +116,7 @@ describe('truth', () => {
 });
 
 describe('lists and dicts', () => {
-  it('change in place, and for everyone who holds them', () => {
+  it('change in place for all references', () => {
     const call = calls();
     const items = list(3n, 1n, 2n);
     const same = call('add_', items, list(5n));
@@ -130,7 +130,7 @@ describe('lists and dicts', () => {
     expect(shown(call('slice', items, null, null, -2n))).toBe('[1, 3]');
   });
 
-  it('dicts keep their order, and give what is not there as None', () => {
+  it('dicts keep their order and give None for a missing key', () => {
     const call = calls();
     const dict = new DictValue([]);
     call('_set_item', dict, 'b', 1n);
@@ -152,7 +152,7 @@ describe('lists and dicts', () => {
     expect(() => calls()(op, ...args)).toThrow(message);
   });
 
-  it('a list of unknown length takes and gives tensors at its ends', () => {
+  it('a list of unknown length accepts and returns tensors at its ends', () => {
     const emitter = new Emitter();
     const call = calls(emitter);
     const open = new ListValue([], emitter.graphTensor('s', 'float32', [n, 3]));
@@ -181,14 +181,14 @@ describe('text', () => {
   });
 });
 
-it('what an unsupported operator gave goes on as that, and reports nothing of its own', () => {
+it('the result of an unsupported operator stays unknown and is not reported again', () => {
   const [call, unknown] = [calls(), new UnknownValue()];
   expect(call('__isnot__', unknown, null)).toBe(unknown);
   expect(call('add', unknown, 1n)).toBeInstanceOf(UnknownValue);
   expect(shown(call('append', list(), unknown))).toContain('[');
 });
 
-it('sizes are those of the tensor, symbolic where they are', () => {
+it('sizes are those of the tensor, also symbolic sizes', () => {
   const emitter = new Emitter();
   const x = emitter.graphTensor('x', 'float32', [n, 4]);
   const call = calls(emitter);

@@ -5,5 +5,5 @@ import { numbers } from './numbers.ts';
 import { tensorFacts } from './tensor-facts.ts';
 import { text } from './text.ts';
 
-/** Python's own operators: on numbers, text, lists, dicts, and what the code asks about tensors. */
+/** Operators on Python's numbers, strings, lists and dicts, and questions about tensors (size, dtype, device). */
 export const scalar = [...numbers, ...comparisons, ...tensorFacts, ...lists, ...dicts, ...text];

@@ -13,7 +13,7 @@ import { scalarFamily } from './scalar-family.ts';
 
 const { ops, defineScalarOp, defineTolerantOp } = scalarFamily();
 
-/** What the code asks tensors and devices about themselves. */
+/** Operators that tell facts about tensors and devices. */
 export const tensorFacts = ops;
 
 const shapeOf = (context: LowerContext, value: Value | undefined): Dim[] =>
@@ -30,9 +30,13 @@ for (const key of [
   defineScalarOp(key, (context, { self, dim }) => {
     const shape = shapeOf(context, self);
     const axis = asDim(context, dim as bigint);
-    if (axis instanceof SymInt) return context.unsupported('the size of an axis that is known only at run time');
+    if (axis instanceof SymInt)
+      return context.unsupported(
+        'the size of an axis whose number is known only at run time',
+        'give the axis as a number',
+      );
     if (shape.length === 0)
-      return context.unsupported(`dimension ${axis} of a tensor of rank 0`, 'check the inputs’ ranks');
+      return context.unsupported(`dimension ${axis} of a tensor of rank 0`, 'check the ranks of the inputs');
     return fromDim(shape[context.axis(axis, shape.length)] ?? 1);
   });
 }
@@ -42,7 +46,7 @@ for (const key of ['aten::size(Tensor self) -> int[]', 'prim::shape(Tensor self)
 defineScalarOp('aten::len.Tensor(Tensor t) -> int', (context, { t }) => {
   const [length] = shapeOf(context, t);
   return length === undefined
-    ? context.unsupported('len of a tensor of rank 0', 'check the inputs’ ranks')
+    ? context.unsupported('len of a tensor of rank 0', 'check the ranks of the inputs')
     : fromDim(length);
 });
 defineScalarOp('aten::dim(Tensor self) -> int', (_, { self }) => BigInt((self as TensorValue).rank));
@@ -54,7 +58,7 @@ defineScalarOp('aten::_shape_as_tensor(Tensor self) -> Tensor', (context, { self
   context.ints(shapeOf(context, self)),
 );
 
-/** Distances in memory between neighbours, as of a contiguous tensor. */
+/** The strides of a contiguous tensor. */
 function strides(context: LowerContext, self: Value | undefined): Dim[] {
   let step: Dim = 1;
   const found = shapeOf(context, self)
@@ -83,7 +87,7 @@ for (const name of ['_infer_size', 'broadcast_shapes']) {
   });
 }
 
-// ---- types and places --------------------------------------------------------------------------------------------------
+// ---- dtypes and devices ------------------------------------------------------------------------------------------------
 
 defineScalarOp('prim::dtype(Tensor a) -> int', (_, { a }) => typeNumber(typeOf(a)));
 defineScalarOp('prim::layout(Tensor a) -> Layout', () => 0n);
@@ -132,7 +136,7 @@ for (const name of ['is_leaf', 'is_inference']) defineScalarOp(`aten::${name}(Te
 for (const name of ['is_conj', 'is_neg', 'is_pinned', 'is_distributed']) {
   defineScalarOp(`aten::${name}(Tensor self) -> bool`, () => false);
 }
-// Nothing is trained here.
+// Compiled models are not trained.
 defineScalarOp('prim::requires_grad(Tensor a) -> bool', () => false);
 defineScalarOp('prim::grad(Tensor a) -> Tensor?', () => null);
 defineScalarOp('prim::data(Tensor(a) a) -> Tensor(a)', (_, { a }) => a);
@@ -142,7 +146,7 @@ defineScalarOp('prim::name(Tensor a) -> str?', () => null);
 
 const MAX_LIST = 4096;
 
-/** The elements as nested lists of numbers. */
+/** The elements of a tensor as nested lists of numbers. */
 function toList(context: LowerContext, tensor: TensorValue): Value {
   const [length, ...rest] = shapeOf(context, tensor);
   if (length === undefined) return context.item(tensor);
@@ -157,19 +161,19 @@ function toList(context: LowerContext, tensor: TensorValue): Value {
   return new ListValue(rangeOf(length).map((i) => toList(context, readSelect(context, tensor, 0, i))));
 }
 defineScalarOp('aten::tolist(Tensor self) -> Scalar[]', (context, { self }) => toList(context, self as TensorValue), {
-  limits: 'lengths known only at run time',
+  limits: 'lengths known only at run time or above 4096 are refused',
 });
 defineScalarOp(
   'prim::tolist(Tensor self, ...) -> Scalar[]',
   (context, { self }) => toList(context, self as TensorValue),
   {
-    limits: 'lengths known only at run time',
+    limits: 'lengths known only at run time or above 4096 are refused',
   },
 );
 
-// ---- the process and the program -------------------------------------------------------------------------------------------
+// ---- facts about the process and the program -----------------------------------------------------------------------------
 
-/** What a program asks about where it runs: scripted, on a CPU, without gradients. */
+/** Answers to questions about the process: the program is scripted and runs on a CPU, without gradients. */
 const ANSWERS: Readonly<Record<string, Value>> = {
   'is_grad_enabled() -> bool': false,
   'is_scripting() -> bool': true,
@@ -200,7 +204,7 @@ for (const name of ['prim::unchecked_unwrap_optional', 'aten::_unwrap_optional']
     `${name}(t optional) -> t`,
     (context, { optional }) =>
       optional ??
-      context.unsupported('None where the code needs a value', 'pass the optional argument that is left out'),
+      context.unsupported('None for a value that the code needs', 'pass the optional argument that is left out'),
   );
 }
 defineTolerantOp('prim::unchecked_cast(t x) -> t', (_, { x }) => x);
@@ -210,5 +214,5 @@ defineTolerantOp('prim::TupleIndex(Any tup, int i) -> Any', (_, { tup, i }) => {
 });
 defineScalarOp('prim::IfThenElse(bool cond, t x, t y) -> t', (context, { cond, x, y }) => {
   if (typeof cond === 'boolean') return cond ? x : y;
-  return context.unsupported('a conditional expression that depends on the input’s data', 'use torch.where');
+  return context.unsupported('a conditional expression that depends on the data of the input', 'use torch.where');
 });

@@ -5,13 +5,13 @@ import { scalarFamily } from './scalar-family.ts';
 
 const { ops, defineScalarOp, defineTolerantOp } = scalarFamily();
 
-/** Text and its methods. */
+/** Operators on strings. */
 export const text = ops;
 
 defineScalarOp('aten::add.str(str a, str b) -> str', (_, { a, b }) => (a as string) + (b as string));
 defineScalarOp('aten::len.str(str s) -> int', (context, { s }) => {
   if ((s as string).includes(UNKNOWN_TEXT))
-    context.warn('the length of text with a number known only at run time is not the one PyTorch has');
+    context.warn('the length of a string that contains a number known only at run time differs from PyTorch’s');
   return BigInt([...(s as string)].length);
 });
 defineScalarOp('aten::ord(str string) -> int', (_, { string }) => BigInt((string as string).codePointAt(0) ?? 0));
@@ -35,7 +35,7 @@ defineScalarOp('aten::__contains__.str_in_str(str a, str b) -> bool', (_, { a, b
   (a as string).includes(b as string),
 );
 
-/** Methods of text without arguments. */
+/** Methods of strings without arguments. */
 const METHODS: Readonly<Record<string, (text: string) => string | boolean>> = {
   upper: (s) => s.toUpperCase(),
   lower: (s) => s.toLowerCase(),
@@ -74,7 +74,7 @@ for (const [name, left, right] of [
   });
 }
 
-/** The part of a text in which a method looks; an `end` of -1 is the text's end. */
+/** The part of a string that a method searches. An `end` of -1 means the end of the string. */
 function within(self: Value | undefined, start: Value | undefined, end: Value | undefined): string {
   const whole = self as string;
   const stop = end === -1n ? whole.length : Number(end);
@@ -99,7 +99,8 @@ for (const [name, last, must] of [
   defineScalarOp(`aten::${name}(str self, str substr, ${FROM_TO}) -> int`, (context, { self, substr, start, end }) => {
     const part = within(self, start, end);
     const at = last ? part.lastIndexOf(substr as string) : part.indexOf(substr as string);
-    if (at < 0 && must) return context.unsupported('index of a text that is not there', 'PyTorch fails here too');
+    if (at < 0 && must)
+      return context.unsupported('index() of a substring that is not there', 'PyTorch fails here too');
     return BigInt(at < 0 ? -1 : at + Number(start));
   });
 }
@@ -137,7 +138,7 @@ defineScalarOp('aten::zfill(str self, int width) -> str', (_, { self, width }) =
   (self as string).padStart(Number(width), '0'),
 );
 
-// ---- values as text: what an unsupported operator gave is text too, so that messages made of it do no harm -----------------
+// ---- conversions to strings. They accept results of unsupported operators, because those often occur in messages ----------
 
 const restOf = (args: Readonly<Record<string, Value>>): readonly Value[] => (args['...'] as ListValue).items;
 defineTolerantOp('aten::str(t elem) -> str', (_, { elem }) => textOf(elem ?? null));

@@ -10,17 +10,17 @@ import { scatterElements } from '../../scatter.ts';
 
 const { ops, defineOp } = opFamily('shape');
 
-/** Operators that take or make diagonals. */
+/** Operators that read or write diagonals. */
 export const diagonals = ops;
 
-/** A diagonal of the matrices that two axes span. */
+/** A diagonal of the matrices in two axes. */
 interface Diagonal {
   readonly offset: number;
   readonly first: number;
   readonly second: number;
 }
 
-/** The matrices' rows and columns made one last axis, and where in it the diagonal lies. */
+/** The tensor with rows and columns merged into one last axis, and the positions of the diagonal in that axis. */
 function opened(
   context: LowerContext,
   base: TensorValue,
@@ -68,7 +68,7 @@ function writeDiagonal(
   return context.transpose(context.reshape(written, moved), inverse);
 }
 
-/** A diagonal as a view; its axis comes last. */
+/** A diagonal as a view. Its axis is the last one. */
 export function diagonalView(
   context: LowerContext,
   self: TensorValue,
@@ -84,7 +84,7 @@ export function diagonalView(
   );
 }
 
-/** Matrices that hold the last axis of `self` on a diagonal and 0 elsewhere, along axes `dim1` and `dim2` of the result. */
+/** Matrices with the last axis of `self` on a diagonal and 0 elsewhere. `dim1` and `dim2` are their axes in the result. */
 function embedded(context: LowerContext, self: TensorValue, offset: number, dim1: number, dim2: number): TensorValue {
   const rank = self.rank + 1;
   const diagonal = { offset, first: context.axis(dim1, rank), second: context.axis(dim2, rank) };
@@ -126,7 +126,7 @@ defineOp(
   (context, { self, fill_value, wrap }) => {
     if (self.rank !== 2 || wrap) {
       return context.unsupported(
-        'fill_diagonal_() of other than a matrix, or with wrap',
+        'fill_diagonal_() with wrap, or of a tensor that is not a matrix',
         'write to diagonal() instead',
       );
     }
@@ -139,5 +139,5 @@ defineOp(
     context.heap.setTensor(self, { ...writeDiagonal(context, self, diagonal, filling).content, contiguous });
     return self;
   },
-  { limits: 'matrices, without wrap' },
+  { limits: 'only matrices, without wrap' },
 );

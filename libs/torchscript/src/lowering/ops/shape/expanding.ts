@@ -11,7 +11,7 @@ const { ops, defineOp } = opFamily('shape');
 /** Operators that repeat elements to fill a shape. */
 export const expanding = ops;
 
-/** Broadcast to `shape`, as a view that cannot be written to. */
+/** Broadcasts to `shape`, as a view that cannot be changed in place. */
 export function expandView(context: LowerContext, self: TensorValue, shape: readonly Dim[]): TensorValue {
   const same = sameShape(self.content.shape, shape);
   return context.view(
@@ -22,19 +22,19 @@ export function expandView(context: LowerContext, self: TensorValue, shape: read
         ? updated
         : context.unsupported(
             'an in-place change of an expanded tensor',
-            'clone() what expand() gives before changing it',
+            'call clone() on the result of expand() first',
           ),
   );
 }
 
-/** Sizes of an expand, in which -1 keeps the tensor's own. */
+/** The sizes of an expand. -1 means the size of the tensor. */
 function expandedSizes(context: LowerContext, self: TensorValue, sizes: readonly Dim[]): Dim[] {
   const { shape } = self.content;
   const added = sizes.length - shape.length;
   if (added < 0) {
     return context.unsupported(
       `expanding a tensor of rank ${shape.length} to ${sizes.length} sizes`,
-      'the inputs’ ranks do not fit the model’s code',
+      'the ranks of the inputs do not match the code of the model',
     );
   }
   return sizes.map((size, i) => {
@@ -43,7 +43,7 @@ function expandedSizes(context: LowerContext, self: TensorValue, sizes: readonly
     if (typeof size === 'number' && typeof own === 'number' && own !== 1 && own !== size) {
       return context.unsupported(
         `expanding ${own} elements to ${size}`,
-        'the inputs’ sizes do not fit the model’s code',
+        'the sizes of the inputs do not match the code of the model',
       );
     }
     return size;
@@ -65,7 +65,7 @@ defineOp('aten::broadcast_tensors(Tensor[] tensors) -> Tensor[]', (context, { te
   return tensors.map((tensor) => expandView(context, tensor, shape));
 });
 
-/** The tensor set beside itself `repeats[i]` times along axis i; `repeats` may be longer than the shape. */
+/** The tensor repeated `repeats[i]` times along axis i. `repeats` may be longer than the shape. */
 export function repeated(context: LowerContext, self: TensorValue, repeats: readonly Dim[]): TensorValue {
   const { shape } = self.content;
   const added = repeats.length - shape.length;
@@ -82,7 +82,7 @@ defineOp('aten::repeat(Tensor self, SymInt[] repeats) -> Tensor', (context, { se
   repeats.length < self.rank
     ? context.unsupported(
         `repeat() with ${repeats.length} counts of a tensor of rank ${self.rank}`,
-        'check the inputs’ ranks',
+        'check the ranks of the inputs',
       )
     : repeated(context, self, repeats),
 );
@@ -96,7 +96,7 @@ defineOp('aten::meshgrid.indexing(Tensor[] tensors, *, str indexing) -> Tensor[]
   meshgrid(context, tensors, indexing),
 );
 
-/** Every vector along an axis of its own, expanded over those of the others; `xy` exchanges the first two. */
+/** Gives each vector its own axis and expands it over the axes of the others. `xy` swaps the first two axes. */
 export function meshgrid(context: LowerContext, tensors: readonly TensorValue[], indexing: string): TensorValue[] {
   const axes = rangeOf(tensors.length);
   if (indexing === 'xy' && tensors.length > 1) [axes[0], axes[1]] = [1, 0];

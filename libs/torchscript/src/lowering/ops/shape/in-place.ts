@@ -6,12 +6,12 @@ import { squeezed, unsqueezed } from './reshaping.ts';
 
 const { ops, defineOp } = opFamily('shape');
 
-/** Operators that change a tensor's own axes: other in-place operators keep its shape. */
+/** In-place operators that change the axes of a tensor. All other in-place operators keep the shape. */
 export const inPlaceShapes = ops;
 
-const LIMITS = { limits: 'tensors that are views of others' };
+const LIMITS = { limits: 'views of other tensors are refused' };
 
-/** Gives a tensor the content of one of its views. */
+/** Replaces the content of a tensor by one of its views. */
 function become(context: LowerContext, self: TensorValue, view: TensorValue): TensorValue {
   if (self.view !== undefined) {
     return context.unsupported('changing the axes of a view in place', 'use the operator without the underscore');

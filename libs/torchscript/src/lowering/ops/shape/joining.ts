@@ -13,12 +13,12 @@ const { ops, defineOp } = opFamily('shape');
 /** Operators that join tensors. */
 export const joining = ops;
 
-/** So many known elements at most are kept as such when tensors are joined. */
+/** At most this many elements stay known when tensors are joined. */
 const MAX_KNOWN = 64;
 
-/** Tensors joined along an axis, in the dtype they promote to. */
+/** Joins tensors along an axis, in the dtype to which they promote. */
 export function concatenate(context: LowerContext, tensors: readonly TensorValue[], dim: number): TensorValue {
-  // PyTorch leaves empty vectors out, whatever the rank of the others.
+  // PyTorch ignores empty vectors, whatever the rank of the other tensors is.
   const isEmptyVector = (tensor: TensorValue): boolean => tensor.rank === 1 && tensor.content.shape[0] === 0;
   const dtype = tensors.map((tensor) => tensor.dtype).reduce(promoteTypes, tensors[0]?.dtype ?? 'float32');
   const full = tensors.filter((tensor) => !isEmptyVector(tensor));
@@ -28,7 +28,7 @@ export function concatenate(context: LowerContext, tensors: readonly TensorValue
   const { rank } = first;
   if (rank === 0 || parts.some((part) => part.rank !== rank)) {
     const ranks = parts.map((part) => part.rank).join(', ');
-    return context.unsupported(`cat() of tensors of ranks ${ranks}`, 'check the inputs’ ranks');
+    return context.unsupported(`cat() of tensors of ranks ${ranks}`, 'check the ranks of the inputs');
   }
   const axis = context.axis(dim, rank);
   if (parts.length === 1) return copyOf(first);
@@ -47,7 +47,7 @@ export function concatenate(context: LowerContext, tensors: readonly TensorValue
   return context.node('Concat', parts, { dtype, shape, attributes: { axis: int(axis) }, adapt: false });
 }
 
-/** Tensors of one shape joined along a new axis. */
+/** Joins tensors of one shape along a new axis. */
 export function stacked(context: LowerContext, tensors: readonly TensorValue[], dim: number): TensorValue {
   const rank = (tensors[0]?.rank ?? 0) + 1;
   const axis = context.axis(dim, rank);
@@ -59,7 +59,7 @@ for (const name of ['cat', 'concat', 'concatenate'] as const) {
   defineOp(`aten::${name}(Tensor[] tensors, int dim=0) -> Tensor`, (context, { tensors, dim }) =>
     concatenate(context, tensors, dim),
   );
-  // A list whose length is known only at run time comes stacked along a new axis 0: that axis is merged into the one to join along.
+  // A list whose length is known only at run time is one tensor with a new axis 0. That axis is merged into the axis to join.
   defineOp(`aten::${name}.stacked(Tensor tensors, int dim=0) -> Tensor`, (context, { tensors, dim }) => {
     const [count = 1, ...shape] = tensors.content.shape;
     const axis = context.axis(dim, shape.length);
@@ -68,7 +68,7 @@ for (const name of ['cat', 'concat', 'concatenate'] as const) {
   });
 }
 
-/** The permutation that brings axis 0 to place `axis`. */
+/** The permutation that moves axis 0 to position `axis`. */
 function movedFirst(rank: number, axis: number): number[] {
   return rangeOf(rank).slice(1).toSpliced(axis, 0, 0);
 }

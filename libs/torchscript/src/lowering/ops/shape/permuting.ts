@@ -9,13 +9,13 @@ const { ops, defineOp } = opFamily('shape');
 /** Operators that reorder axes. */
 export const permuting = ops;
 
-/** Whether PyTorch still holds the elements in order: only axes of size 1 change places. */
+/** True if the order of the elements in memory stays the same, because only axes of size 1 move. */
 function keepsOrder(base: TensorValue, permutation: readonly number[]): boolean {
   const moved = permutation.filter((axis) => base.content.shape[axis] !== 1);
   return base.content.contiguous && moved.every((axis, i) => axis >= (moved[i - 1] ?? 0));
 }
 
-/** The axes reordered, as a view: axis i of the result is axis `permutation[i]`. */
+/** A view with reordered axes: axis i of the result is axis `permutation[i]`. */
 export function permuteView(context: LowerContext, self: TensorValue, permutation: readonly number[]): TensorValue {
   const inverse = rangeOf(permutation.length).map((axis) => permutation.indexOf(axis));
   return context.view(
@@ -25,7 +25,7 @@ export function permuteView(context: LowerContext, self: TensorValue, permutatio
   );
 }
 
-/** Two axes exchanged. */
+/** A view with two axes swapped. */
 export function swapped(context: LowerContext, self: TensorValue, first: number, second: number): TensorValue {
   const [a, b] = [context.axis(first, self.rank), context.axis(second, self.rank)];
   return permuteView(
@@ -35,7 +35,7 @@ export function swapped(context: LowerContext, self: TensorValue, first: number,
   );
 }
 
-/** The permutation that moves axes `source` to the places `destination`, the others keeping their order. */
+/** The permutation that moves the axes `source` to the positions `destination`. Other axes keep their order. */
 export function movedAxes(
   context: LowerContext,
   rank: number,
@@ -63,7 +63,7 @@ defineOp('aten::permute(Tensor(a) self, int[] dims) -> Tensor(a)', (context, { s
   if (axes.length !== self.rank || new Set(axes).size !== self.rank) {
     return context.unsupported(
       `permute(${dims.join(', ')}) of a tensor of rank ${self.rank}`,
-      'it must name every dimension once: check the inputs’ ranks',
+      'it must name every dimension once: check the ranks of the inputs',
     );
   }
   return permuteView(context, self, axes);
@@ -89,6 +89,6 @@ defineOp('aten::numpy_T(Tensor(a) self) -> Tensor(a)', (context, { self }) =>
   permuteView(context, self, rangeOf(self.rank).reverse()),
 );
 defineOp('aten::mT(Tensor(a) self) -> Tensor(a)', (context, { self }) => swapped(context, self, -2, -1));
-// Of real numbers the conjugate is the number itself.
+// The conjugate of a real number is the number itself.
 defineOp('aten::mH(Tensor(a) self) -> Tensor(a)', (context, { self }) => swapped(context, self, -2, -1));
 defineOp('aten::adjoint(Tensor(a) self) -> Tensor(a)', (context, { self }) => swapped(context, self, -2, -1));

@@ -25,10 +25,10 @@ import { stacked } from './joining.ts';
 
 const { ops, defineOp } = opFamily('shape');
 
-/** Operators that put elements in another order or pick them by a fixed pattern. */
+/** Operators that reorder elements or select them by a fixed pattern. */
 export const rearranging = ops;
 
-/** Beyond the beginning of every axis. */
+/** An end of a slice with a negative step that is before the start of every axis. */
 const TO_THE_START = Number.MIN_SAFE_INTEGER;
 
 defineOp('aten::roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor', (context, { self, shifts, dims }) => {
@@ -41,7 +41,7 @@ defineOp('aten::roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor', 
   return copyOf(context.reshape(rolled(context, flat, 0, shifts[0] ?? 0), self.content.shape));
 });
 
-/** The axis turned to the right by `shift`. */
+/** Rotates the elements of an axis to the right by `shift`. */
 function rolled(context: LowerContext, self: TensorValue, axis: number, shift: Dim): TensorValue {
   const length = self.content.shape[axis] ?? 1;
   const cut = cutOf(shift, length);
@@ -54,7 +54,7 @@ function rolled(context: LowerContext, self: TensorValue, axis: number, shift: D
   return context.node('Concat', parts, { shape: self.content.shape, attributes: { axis: int(axis) }, adapt: false });
 }
 
-/** The place from which on elements come first. */
+/** The position of the element that becomes the first one. */
 function cutOf(shift: Dim, length: Dim): Dim {
   if (minimumOf(shift) >= 0 && isLess(shift, length) === true) return subDims(length, shift);
   const left = mulDims(shift, -1);
@@ -62,7 +62,7 @@ function cutOf(shift: Dim, length: Dim): Dim {
   return modDims(left, length);
 }
 
-/** Axes reversed. */
+/** Reverses axes. */
 function flipped(context: LowerContext, self: TensorValue, dims: readonly number[]): TensorValue {
   const axes = dims.map((dim) => context.axis(dim, self.rank)).filter((axis) => axis < self.rank);
   if (axes.length === 0) return copyOf(self);
@@ -90,23 +90,20 @@ for (const name of ['unfold', 'unfold_copy'] as const) {
       context.view(
         self,
         (base) => windows(context, base, context.axis(dimension, base.rank), size, step),
-        () => context.unsupported('an in-place change of what unfold() gives', 'clone() it first'),
+        () => context.unsupported('an in-place change of the result of unfold()', 'call clone() on it first'),
       ),
-    { limits: 'what it gives cannot be changed in place' },
+    { limits: 'the result cannot be changed in place' },
   );
 }
 
-/** Windows of an axis; the axis within the window comes last. */
+/** The windows of an axis. The axis within the window is the last one. */
 function windows(context: LowerContext, base: TensorValue, axis: number, size: number, step: number): TensorValue {
   const { shape, contiguous } = base.content;
   if (shape.length === 0) return context.reshape(base, [size]);
   const length = shape[axis] ?? 1;
   const count = addDims(floorDivDims(subDims(length, size), step), 1);
   if (typeof count === 'number' && count <= 0) {
-    return context.unsupported(
-      `unfold() of ${String(length)} elements into windows of ${size}`,
-      'the input is too small',
-    );
+    return context.unsupported(`unfold() of ${String(length)} elements into windows of ${size}`, 'give a larger input');
   }
   const whole = exactQuotient(length, size);
   const shapeApart = shape.toSpliced(axis, 1, count, size);
@@ -114,7 +111,7 @@ function windows(context: LowerContext, base: TensorValue, axis: number, size: n
   const apart =
     step === size && whole !== undefined
       ? context.reshape(base, shapeApart)
-      : context.node('Gather', [base, windowPlaces(context, count, size, step)], {
+      : context.node('Gather', [base, windowPositions(context, count, size, step)], {
           shape: shapeApart,
           attributes: { axis: int(axis) },
           adapt: false,
@@ -123,8 +120,8 @@ function windows(context: LowerContext, base: TensorValue, axis: number, size: n
   return withContiguity(moved, contiguous && step === size && axis === shape.length - 1);
 }
 
-/** `[count, size]`: the places of the elements of each window. */
-function windowPlaces(context: LowerContext, count: Dim, size: number, step: number): TensorValue {
+/** `[count, size]`: the positions of the elements of each window. */
+function windowPositions(context: LowerContext, count: Dim, size: number, step: number): TensorValue {
   const starts = positions(context, count, { step, axis: 0, rank: 2 });
   return binary(context, 'Add', starts, positions(context, size, { axis: 1, rank: 2 }));
 }
@@ -135,7 +132,7 @@ defineOp(
     if (!self.content.contiguous) {
       return context.unsupported(
         'as_strided() of a tensor that is not contiguous',
-        'use views, or contiguous() before it',
+        'call contiguous() first, or use other views',
       );
     }
     return context.view(
@@ -160,10 +157,10 @@ defineOp(
         });
         return withContiguity(picked, false);
       },
-      () => context.unsupported('an in-place change of what as_strided() gives', 'clone() it first'),
+      () => context.unsupported('an in-place change of the result of as_strided()', 'call clone() on it first'),
     );
   },
-  { limits: 'contiguous tensors; what it gives cannot be changed in place' },
+  { limits: 'only contiguous tensors; the result cannot be changed in place' },
 );
 
 defineOp(
@@ -191,7 +188,7 @@ defineOp(
     context.cast(repeatedNumbers(context, context.cast(repeats, 'int64'), output_size), repeats.dtype),
 );
 
-/** The tensor and the axis an operator with an optional `dim` works along; without `dim` the tensor is flattened. */
+/** Tensor and axis of an operator with an optional `dim`. Without `dim` the tensor is flattened. */
 function alongAxis(context: LowerContext, self: TensorValue, dim: number | null): [TensorValue, number] {
   if (dim !== null && self.rank > 0) return [self, context.axis(dim, self.rank)];
   return [context.reshape(self, [productOf(self.content.shape)]), 0];
@@ -205,7 +202,7 @@ function repeatEach(context: LowerContext, self: TensorValue, axis: number, coun
   return context.reshape(context.expand(wide, repeatedShape), shape.with(axis, mulDims(shape[axis] ?? 1, count)));
 }
 
-/** 0 `counts[0]` times, 1 `counts[1]` times, …, as a vector. */
+/** A vector with `counts[0]` times 0, `counts[1]` times 1, … */
 function repeatedNumbers(context: LowerContext, counts: TensorValue, size: Dim | null): TensorValue {
   const known = dimsOf(context, counts);
   const sum = (): Dim => {
@@ -237,7 +234,7 @@ defineOp('aten::one_hot(Tensor self, int num_classes=-1) -> Tensor', (context, {
   return context.cast(hits, 'int64');
 });
 
-/** One more than the largest element. */
+/** The number of classes: one more than the largest element. */
 function classCount(context: LowerContext, self: TensorValue): Dim {
   const flat = context.reshape(context.cast(self, 'int64'), [productOf(self.content.shape)]);
   const largest = context.node('ReduceMax', [flat, context.ints([0])], { shape: [], attributes: { keepdims: int(0) } });
@@ -263,7 +260,10 @@ defineOp(
   (context, { self, r, with_replacement }) => {
     const count = self.content.shape[0] ?? 0;
     if (typeof count !== 'number')
-      return context.unsupported('combinations() of a vector of free size', 'fix its size');
+      return context.unsupported(
+        'combinations() of a vector of free size',
+        'fix its size with --input name:dtype[size]',
+      );
     let chosen: number[][] = [[]];
     for (let i = 0; i < r; i++) {
       chosen = chosen.flatMap((picks) =>
@@ -274,7 +274,11 @@ defineOp(
           )
           .map((next) => [...picks, next]),
       );
-      if (chosen.length > MAX_COMBINATIONS) return context.unsupported('combinations() in such number', 'choose fewer');
+      if (chosen.length > MAX_COMBINATIONS)
+        return context.unsupported(
+          `more than ${MAX_COMBINATIONS} combinations()`,
+          'use a smaller r or a shorter vector',
+        );
     }
     const places = context.constant(chosen.flat().map(BigInt), 'int64', [chosen.length, r]);
     return context.node('Gather', [self, places], {
@@ -283,5 +287,5 @@ defineOp(
       adapt: false,
     });
   },
-  { limits: 'vectors of fixed size' },
+  { limits: 'only vectors of fixed size' },
 );

@@ -7,10 +7,10 @@ import { sameShape } from '../../dims.ts';
 
 const { ops, defineOp } = opFamily('shape');
 
-/** Operators that give a tensor other axes and leave the order of its elements alone. */
+/** Operators that change the axes of a tensor and keep the order of its elements. */
 export const reshaping = ops;
 
-/** The tensor under another shape, as a view. */
+/** A view of the tensor with another shape. */
 export function viewOf(context: LowerContext, self: TensorValue, shape: readonly Dim[]): TensorValue {
   return context.view(
     self,
@@ -19,13 +19,13 @@ export function viewOf(context: LowerContext, self: TensorValue, shape: readonly
   );
 }
 
-/** The tensor under another shape: a view of a contiguous tensor, a copy of another. */
+/** The tensor with another shape: a view if it is contiguous, otherwise a copy. */
 export function reshapeOf(context: LowerContext, self: TensorValue, shape: readonly Dim[]): TensorValue {
   if (self.content.contiguous || sameShape(self.content.shape, shape)) return viewOf(context, self, shape);
   return withContiguity(context.reshape(self, shape), true);
 }
 
-/** Sizes with -1 worked out, so that they hold `count` elements. */
+/** Replaces -1 by the size with which the shape has `count` elements. */
 export function inferSizes(context: LowerContext, count: Dim, sizes: readonly Dim[]): Dim[] {
   const known = productOf(sizes.filter((size) => size !== -1));
   const open = sizes.filter((size) => size === -1).length;
@@ -34,7 +34,7 @@ export function inferSizes(context: LowerContext, count: Dim, sizes: readonly Di
   const misfit = (): never =>
     context.unsupported(
       `${String(count)} elements in the shape ${text}`,
-      'the inputs’ sizes do not fit the model’s code',
+      'the sizes of the inputs do not match the code of the model',
     );
   if (typeof count === 'number' && typeof known === 'number') {
     if (open === 0 ? count !== known : known === 0 || count % known !== 0) return misfit();
@@ -52,25 +52,26 @@ const sizeText = (size: Dim): string => (size instanceof SymInt ? '?' : String(s
 
 const numelOf = (self: TensorValue): Dim => productOf(self.content.shape);
 
-/** Axes `start` to `end` made one. */
+/** The shape with the axes `start` to `end` merged into one. */
 function flattened(shape: readonly Dim[], start: number, end: number): Dim[] {
   if (shape.length === 0) return [1];
   return [...shape.slice(0, start), productOf(shape.slice(start, end + 1)), ...shape.slice(end + 1)];
 }
 
 /**
- * Whether squeezing takes the axis away. Of an axis of free size that is not known; one that is named for it (`named`) is
- * taken to be 1, which makes it part of the model's signature, unless it may be the batch.
+ * Tells whether squeeze() removes the axis. For a free axis this is not known. A free axis that the operator names (`named`)
+ * is assumed to have size 1, which then is part of the signature. Axis 0 of an input is not, because it may be the batch axis.
  */
 function isSqueezed(context: LowerContext, dim: Dim, named: boolean): boolean {
   const size = context.resolve(dim);
   if (typeof size === 'number') return size === 1;
   if (named && !isBatch(size) && context.require(size, 1)) return true;
-  if (minimumOf(size) < 2) context.warn('squeeze() keeps axes of free size: where one is meant to be 1, give its size');
+  if (minimumOf(size) < 2)
+    context.warn('squeeze() keeps free axes: if the size of such an axis is 1, fix it with --input name:dtype[sizes]');
   return false;
 }
 
-/** Whether a size is that of an input's first axis. */
+/** True if the size is that of axis 0 of an input. */
 function isBatch(size: SymInt): boolean {
   const definition = size.terms[0]?.atoms[0]?.definition;
   return size.terms.length === 1 && definition?.kind === 'size' && definition.axis === 0;
@@ -86,7 +87,7 @@ defineOp(
     self.dtype === dtype
       ? viewOf(context, self, self.content.shape)
       : context.unsupported(`reading the bytes of ${self.dtype} as ${dtype}`, 'use to(dtype) to convert numbers'),
-  { limits: 'dtype must be the tensor’s own' },
+  { limits: 'another dtype than that of the tensor is refused' },
 );
 
 defineOp('aten::_unsafe_view(Tensor self, SymInt[] size) -> Tensor', (context, { self, size }) =>
@@ -114,7 +115,7 @@ defineOp(
   'aten::flatten.using_ints(Tensor(a) self, int start_dim=0, int end_dim=-1) -> Tensor(a)',
   (context, { self, start_dim, end_dim }) => {
     const [start, end] = [context.axis(start_dim, self.rank), context.axis(end_dim, self.rank)];
-    if (start > end) return context.unsupported('flatten() whose start_dim is behind its end_dim');
+    if (start > end) return context.unsupported('flatten() with start_dim after end_dim', 'PyTorch fails here too');
     return start === end && self.rank > 0 ? self : reshapeOf(context, self, flattened(self.content.shape, start, end));
   },
 );
@@ -143,7 +144,7 @@ defineOp('aten::squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a)', (context,
   squeezed(context, self, dim),
 );
 
-/** Without the axes of size 1 among `dims`; null means all. */
+/** Removes the axes of size 1 that are in `dims`. Null means all axes. */
 export function squeezed(context: LowerContext, self: TensorValue, dims: readonly number[] | null): TensorValue {
   const axes = dims?.map((dim) => context.axis(dim, self.rank));
   const keeps = (dim: Dim, axis: number): boolean =>
@@ -151,7 +152,7 @@ export function squeezed(context: LowerContext, self: TensorValue, dims: readonl
   return viewOf(context, self, self.content.shape.filter(keeps));
 }
 
-/** With an axis of size 1 put in. */
+/** Inserts an axis of size 1. */
 export function unsqueezed(context: LowerContext, self: TensorValue, dim: number): TensorValue {
   return viewOf(context, self, self.content.shape.toSpliced(context.axis(dim, self.rank + 1), 0, 1));
 }
@@ -160,7 +161,7 @@ defineOp('aten::unsqueeze(Tensor(a) self, int dim) -> Tensor(a)', (context, { se
   unsqueezed(context, self, dim),
 );
 
-/** The tensor with at least `rank` axes, as numpy adds them. */
+/** The tensor with at least `rank` axes, which are added as numpy does. */
 export function atLeast(context: LowerContext, self: TensorValue, rank: 1 | 2 | 3): TensorValue {
   const { shape } = self.content;
   if (shape.length >= rank) return self;

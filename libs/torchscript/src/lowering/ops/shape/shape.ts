@@ -7,7 +7,7 @@ import { rearranging } from './rearranging.ts';
 import { reshaping } from './reshaping.ts';
 import { splitting } from './splitting.ts';
 
-/** Operators that change shapes: views, joins and splits, repetition, diagonals. */
+/** Operators that change shapes: views, joins, splits, repetition and diagonals. */
 export const shape = [
   ...reshaping,
   ...permuting,

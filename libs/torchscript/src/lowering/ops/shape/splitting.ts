@@ -20,25 +20,25 @@ import { viewOf } from './reshaping.ts';
 
 const { ops, defineOp } = opFamily('shape');
 
-/** Operators that take a tensor apart. */
+/** Operators that split a tensor. */
 export const splitting = ops;
 
 const FIX_SIZE =
   'fix the axis with --input name:dtype[sizes], or export the model with torch.tensor_split or a fixed number of slices';
 
-/** Pieces of an axis of the given sizes, one after the other, as views. */
+/** Splits an axis into consecutive pieces of the given sizes. The pieces are views. */
 function pieces(context: LowerContext, self: TensorValue, axis: number, sizes: readonly Dim[]): TensorValue[] {
   const { shape } = self.content;
   const total = sizes.reduce<Dim>(addDims, 0);
   const length = shape[axis] ?? 0;
   if (typeof total === 'number' && typeof length === 'number' && total !== length) {
     return context.unsupported(
-      `pieces of ${total} in all of an axis of ${length}`,
-      'the inputs’ sizes do not fit the model’s code',
+      `pieces with a total size of ${total} for an axis of ${length}`,
+      'the sizes of the inputs do not match the code of the model',
     );
   }
   context.require(length, total);
-  // A reshape to the sizes' sum makes the run fail where they do not add up, as PyTorch does; it costs nothing.
+  // A reshape to the sum of the sizes makes the run fail if they do not add up, as PyTorch does. It costs nothing.
   const whole = sameDim(total, length) ? self : viewOf(context, self, shape.with(axis, total));
   let start: Dim = 0;
   return sizes.map((size) => {
@@ -48,7 +48,7 @@ function pieces(context: LowerContext, self: TensorValue, axis: number, sizes: r
   });
 }
 
-/** Pieces of one size; the last one may be smaller. */
+/** Splits an axis into pieces of one size. The last piece may be smaller. */
 function equalPieces(context: LowerContext, self: TensorValue, axis: number, size: Dim): Value | TensorValue[] {
   const { shape } = self.content;
   const length = shape[axis] ?? 0;
@@ -66,7 +66,7 @@ function equalPieces(context: LowerContext, self: TensorValue, axis: number, siz
   return unknownLength(context, stack, {
     item: (index) => {
       if (minimumOf(index) < 0 && count === undefined) {
-        return context.unsupported('an index from the end into pieces of an axis of free size', FIX_SIZE);
+        return context.unsupported('a negative index into pieces of a free axis', FIX_SIZE);
       }
       const start = mulDims(minimumOf(index) < 0 ? addDims(count ?? 0, index) : index, size);
       return rangeView(context, self, axis, start, count === undefined ? minDims(size, subDims(length, start)) : size);
@@ -75,39 +75,37 @@ function equalPieces(context: LowerContext, self: TensorValue, axis: number, siz
   });
 }
 
-/** A list of pieces whose number is known only at run time; `stack` holds them along a new first axis, where they are equal. */
+/** A list of pieces whose number is known only at run time. If they have one size, `stack` holds them along a new axis 0. */
 function unknownLength(context: LowerContext, stack: TensorValue | undefined, pieces: PieceReader): ListValue {
   const list = new ListValue([], stack);
   list.pieces = pieces;
-  list.appendOnly = () => context.unsupported('going through the pieces of an axis of free size', FIX_SIZE);
+  list.appendOnly = () => context.unsupported('a loop over the pieces of a free axis', FIX_SIZE);
   return list;
 }
 
-/** `count` sizes, all but the last of them `size`. */
+/** `count` sizes that add up to `length`. All except the last are `size`. */
 function cutInto(length: Dim, size: Dim, count: number): Dim[] {
   return rangeOf(count).map((i) => (i < count - 1 ? size : subDims(length, mulDims(size, count - 1))));
 }
 
-/** The tensor with an axis moved to the front. */
+/** Moves an axis to the front. */
 function outermost(context: LowerContext, tensor: TensorValue, axis: number): TensorValue {
   return context.transpose(tensor, [axis, ...rangeOf(tensor.rank).filter((i) => i !== axis)]);
 }
 
-/** `torch.chunk`: at most so many pieces, all but the last of one size. */
+/** `torch.chunk`: at most `chunks` pieces of one size. The last one may be smaller. */
 function chunked(context: LowerContext, self: TensorValue, chunks: number, dim: number): Value | TensorValue[] {
   const axis = context.axis(dim, self.rank);
   const length = self.content.shape[axis] ?? 0;
   if (typeof length === 'number' && length > 0) return equalPieces(context, self, axis, Math.ceil(length / chunks));
   const size = exactQuotient(length, chunks) ?? ceilDivDims(length, chunks);
   if (length instanceof SymInt && exactQuotient(length, chunks) === undefined) {
-    context.warn(
-      `chunk() of an axis of free size is taken to give ${chunks} chunks: smaller inputs give fewer in PyTorch`,
-    );
+    context.warn(`chunk() of a free axis always gives ${chunks} chunks: PyTorch gives fewer for small inputs`);
   }
   return pieces(context, self, axis, cutInto(length, size, chunks));
 }
 
-/** `torch.tensor_split` into so many pieces, of which the first are larger by one where it does not come out. */
+/** `torch.tensor_split` into `count` pieces. If the axis is not divisible, the first pieces are larger by one. */
 function sections(context: LowerContext, self: TensorValue, count: number, dim: number): TensorValue[] {
   const axis = context.axis(dim, self.rank);
   const length = self.content.shape[axis] ?? 0;
@@ -120,7 +118,7 @@ function sections(context: LowerContext, self: TensorValue, count: number, dim: 
   });
 }
 
-/** `torch.tensor_split` at the given places. */
+/** `torch.tensor_split` at the given positions. */
 function splitAt(context: LowerContext, self: TensorValue, places: readonly Dim[], dim: number): TensorValue[] {
   const axis = context.axis(dim, self.rank);
   const starts: readonly (Dim | null)[] = [null, ...places];
@@ -130,7 +128,7 @@ function splitAt(context: LowerContext, self: TensorValue, places: readonly Dim[
 defineOp(
   'aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]',
   (context, { self, split_size, dim }) => equalPieces(context, self, context.axis(dim, self.rank), split_size),
-  { limits: 'an axis of free size only where the pieces are equal, or unpacked' },
+  { limits: 'a free axis only if the pieces have one size or the code unpacks them' },
 );
 defineOp(
   'aten::split.sizes(Tensor(a -> *) self, SymInt[] split_size, int dim=0) -> Tensor(a)[]',
@@ -139,7 +137,7 @@ defineOp(
 defineOp(
   'aten::unsafe_split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]',
   (context, { self, split_size, dim }) => equalPieces(context, self, context.axis(dim, self.rank), split_size),
-  { limits: 'an axis of free size only where the pieces are equal, or unpacked' },
+  { limits: 'a free axis only if the pieces have one size or the code unpacks them' },
 );
 defineOp(
   'aten::split_with_sizes(Tensor(a -> *) self, SymInt[] split_sizes, int dim=0) -> Tensor(a)[]',
@@ -168,13 +166,14 @@ defineOp(
   'aten::tensor_split.tensor_indices_or_sections(Tensor(a -> *) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]',
   (context, { self, tensor_indices_or_sections: places, dim }) => {
     const known = dimsOf(context, places);
-    if (known === undefined) return context.unsupported('tensor_split() at places that depend on the input', FIX_SIZE);
+    if (known === undefined)
+      return context.unsupported('tensor_split() at positions that depend on the input', FIX_SIZE);
     const [count] = known;
     return places.rank === 0 && typeof count === 'number'
       ? sections(context, self, count, dim)
       : splitAt(context, self, known, dim);
   },
-  { limits: 'places must not depend on the input' },
+  { limits: 'positions that depend on the input are refused' },
 );
 
 for (const [name, axisOf] of [
@@ -218,7 +217,8 @@ defineOp(
   (context, { self, dim, start, length }) => {
     const from = context.item(start);
     const place: Dim | undefined = from instanceof SymInt ? from : typeof from === 'bigint' ? Number(from) : undefined;
-    if (place === undefined) return context.unsupported('narrow() from a place that is no integer');
+    if (place === undefined)
+      return context.unsupported('narrow() with a start that is not an integer', 'give start as an integer');
     return narrowed(context, self, dim, place, length);
   },
 );

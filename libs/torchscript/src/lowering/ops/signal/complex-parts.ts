@@ -6,7 +6,7 @@ import type { TensorValue } from '../../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('signal');
 
-/** Complex numbers from their parts, and the parts of complex numbers. */
+/** Operators that make complex numbers from their parts or return the parts. */
 export const complexParts = ops;
 
 defineOp('aten::view_as_real(Tensor self) -> Tensor', (context, { self }) => partsOf(context, self));

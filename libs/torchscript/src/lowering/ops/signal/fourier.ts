@@ -13,10 +13,10 @@ import { waves } from './waves.ts';
 
 const { ops, defineOp } = opFamily('signal');
 
-/** Discrete Fourier transforms along one axis, as products with matrices of waves: of any size, without rounding surprises. */
+/** Discrete Fourier transforms along one axis, as products with matrices of waves. This works for every size and is exact enough. */
 export const fourier = ops;
 
-/** Real and imaginary parts, the transformed axis last. */
+/** Real and imaginary parts. The transformed axis is the last one. */
 interface Parts {
   readonly real: TensorValue;
   readonly imaginary: TensorValue | null;
@@ -29,12 +29,12 @@ interface FourierArguments {
   readonly norm: string | null;
 }
 
-/** Axis `axis` moved to the end. */
-function lastFirst(rank: number, axis: number): readonly number[] {
+/** The permutation that moves `axis` to the end. */
+function movedLast(rank: number, axis: number): readonly number[] {
   return [...rangeOf(rank).filter((i) => i !== axis), axis];
 }
 
-/** The last axis cut or filled with zeros to `size`. */
+/** Cuts the last axis to `size`, or pads it with zeros. */
 function resized(context: LowerContext, tensor: TensorValue, size: Dim): TensorValue {
   const present = tensor.shape.at(-1) ?? 1;
   if (sameDim(present, size)) return tensor;
@@ -42,9 +42,9 @@ function resized(context: LowerContext, tensor: TensorValue, size: Dim): TensorV
   return context.slice(wide, tensor.rank - 1, 0, size, 1, size);
 }
 
-/** The parts of the input with the transformed axis last and of `size` points. */
+/** The parts of the input, with the transformed axis last and resized to `size` points. */
 function inputParts(context: LowerContext, self: TensorValue, axis: number, size: Dim): Parts {
-  const order = lastFirst(self.rank, axis);
+  const order = movedLast(self.rank, axis);
   const ready = (tensor: TensorValue): TensorValue => resized(context, context.transpose(tensor, order), size);
   if (!isComplex(self.dtype)) return { real: ready(asFloat(context, self)), imaginary: null };
   const both = partsOf(context, self);
@@ -57,7 +57,7 @@ function inputParts(context: LowerContext, self: TensorValue, axis: number, size
   return { real: ready(real ?? both), imaginary: ready(imaginary ?? both) };
 }
 
-/** The factor by which a transform of `size` points is scaled. */
+/** The scale factor of a transform of `size` points. */
 function scale(
   context: LowerContext,
   size: Dim,
@@ -71,7 +71,7 @@ function scale(
   return context.node('Div', [one, norm === 'ortho' ? context.node('Sqrt', [points]) : points], { shape: [1] });
 }
 
-/** `real + i imaginary` with the last axis put back in its place. */
+/** The complex tensor `real + i imaginary`, with the last axis moved back to position `axis`. */
 function complexResult(context: LowerContext, axis: number, real: TensorValue, imaginary: TensorValue): TensorValue {
   const { shape, rank } = real;
   const parts = context.node(
@@ -79,11 +79,11 @@ function complexResult(context: LowerContext, axis: number, real: TensorValue, i
     [real, imaginary].map((part) => context.reshape(part, [...shape, 1])),
     { shape: [...shape, 2], attributes: { axis: int(rank) } },
   );
-  const order = lastFirst(rank, axis);
+  const order = movedLast(rank, axis);
   return complexOf(context, context.transpose(parts, [...rangeOf(rank).map((i) => order.indexOf(i)), rank]));
 }
 
-/** The transform to `bins` frequencies, or with `inverse` back to as many points. */
+/** The transform, or with `inverse` its inverse. With `half` only the lower half of the frequencies is returned. */
 function transform(context: LowerContext, args: FourierArguments, half: boolean, inverse: boolean): TensorValue {
   const { self, norm } = args;
   const axis = context.axis(args.dim, self.rank);
@@ -103,7 +103,7 @@ function transform(context: LowerContext, args: FourierArguments, half: boolean,
   return complexResult(context, axis, context.node('Mul', [re, factor]), context.node('Mul', [im, factor]));
 }
 
-/** Back from the lower half of the frequencies of a real signal: each but the first and the middle one stands for two. */
+/** A real signal from the lower half of its frequencies. Each frequency except the first and the middle one counts twice. */
 function fromHalf(context: LowerContext, args: FourierArguments): TensorValue {
   const { self, norm } = args;
   const axis = context.axis(args.dim, self.rank);
@@ -123,7 +123,7 @@ function fromHalf(context: LowerContext, args: FourierArguments): TensorValue {
   let signal = matmul(context, real, weighted(table.cosines));
   if (imaginary !== null) signal = context.node('Sub', [signal, matmul(context, imaginary, weighted(table.sines))]);
   const scaled = context.node('Mul', [signal, scale(context, size, norm, true, real)]);
-  const order = lastFirst(self.rank, axis);
+  const order = movedLast(self.rank, axis);
   return context.transpose(
     scaled,
     rangeOf(self.rank).map((i) => order.indexOf(i)),

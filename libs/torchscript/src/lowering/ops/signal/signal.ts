@@ -3,5 +3,5 @@ import { fourier } from './fourier.ts';
 import { stftOps } from './stft.ts';
 import { windows } from './windows.ts';
 
-/** Spectra: Fourier transforms, the windows they are taken through, and the complex numbers they give. */
+/** Fourier transforms, window functions and complex numbers. */
 export const signal = [...stftOps, ...fourier, ...windows, ...complexParts];

@@ -24,13 +24,13 @@ interface StftArguments {
   readonly return_complex: boolean | null;
 }
 
-/** The window, in the middle of `size` elements. */
+/** The window padded with zeros on both sides to `size` elements. */
 function centredWindow(context: LowerContext, window: TensorValue, length: number, size: number): TensorValue {
   const left = Math.floor((size - length) / 2);
   return size === length ? window : pad(context, window, [left, size - length - left], 'constant');
 }
 
-/** `self` [L] or [batch, L]; gives [batch, bins, frames, 2], or complex [batch, bins, frames]. */
+/** `self` is [L] or [batch, L]. The result is [batch, bins, frames, 2], or complex [batch, bins, frames]. */
 function stft(context: LowerContext, args: StftArguments): TensorValue {
   const { self, n_fft: size } = args;
   requireFloating(context, self);
@@ -50,7 +50,7 @@ function stft(context: LowerContext, args: StftArguments): TensorValue {
   const weight = context.reshape(context.cast(context.node('Mul', [basis, scaled]), self.dtype), [2 * bins, 1, size]);
   const [batch = 1, samples = 1] = self.rank === 1 ? [1, ...self.shape] : self.shape;
   const frames = addDims(floorDivDims(addDims(samples, -size), hop), 1);
-  // Each frame's products with all waves at once: a convolution whose stride is the hop.
+  // A convolution with the hop as stride computes the products of each frame with all waves.
   const products = context.node('Conv', [context.reshape(self, [batch, 1, samples]), weight], {
     shape: [batch, 2 * bins, frames],
     attributes: { strides: ints([hop]) },
@@ -63,7 +63,7 @@ function stft(context: LowerContext, args: StftArguments): TensorValue {
 defineOp(
   'aten::stft(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool normalized=False, bool? onesided=None, bool? return_complex=None, bool? align_to_window=None) -> Tensor',
   stft,
-  { limits: 'complex input; of a complex result only its parts and magnitude can be used' },
+  { limits: 'complex input is refused; of a complex result only its parts and magnitude can be used' },
 );
 defineOp(
   'aten::stft.center(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool center=True, str pad_mode="reflect", bool normalized=False, bool? onesided=None, bool? return_complex=None, bool? align_to_window=None) -> Tensor',

@@ -10,8 +10,8 @@ export interface Waves {
 }
 
 /**
- * The waves a Fourier transform of `turn` points is made of. From phases reduced to one turn, so that they are exact to the
- * last bits; ONNX Runtime folds them into constants where the sizes are known when it loads the model.
+ * The waves of a Fourier transform of `turn` points. The phases are reduced to one turn, so the values are exact to the last
+ * bits. If the sizes are known, ONNX Runtime folds the waves to constants when it loads the model.
  */
 export function waves(context: LowerContext, rows: Dim, columns: Dim, turn: Dim): Waves {
   const shape = [rows, columns];

@@ -6,10 +6,10 @@ import type { ScalarType } from '../../../scalar-type.ts';
 
 const { ops, defineOp } = opFamily('signal');
 
-/** Windows that spectra are taken through. */
+/** Window functions for spectra. */
 export const windows = ops;
 
-/** Windows as sums of cosines: `a - b cos(t) + c cos(2t)`, t from 0 to 2π. */
+/** A window that is a sum of cosines: `a - b cos(t) + c cos(2t)` for t from 0 to 2π. */
 function cosineWindow(
   context: LowerContext,
   length: number,

@@ -7,13 +7,13 @@ import { mulDims, sameDim, subDims } from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
 import { isPowerOfTwo, ratio, type ResizedAxis } from './resized-sizes.ts';
 
-/** Types for which ONNX Runtime has a kernel of Resize that copies elements unchanged. */
+/** Dtypes for which ONNX Runtime has a kernel of Resize that copies elements unchanged. */
 const RESIZABLE = new Set(['float32', 'float16', 'bfloat16', 'uint8', 'int8', 'int32']);
 
 /**
- * Resizes by taking the nearest elements. PyTorch finds them in float32, rounding included, so that Resize would give other
- * ones for some sizes: it serves for powers of two, and otherwise each axis is gathered by PyTorch's own arithmetic.
- * `exact` is `nearest-exact`, which looks from the middle of the elements.
+ * Resizes by copying the nearest elements. PyTorch computes their positions in float32 with rounding errors, so ONNX's Resize
+ * gives other elements for some sizes. It is used for powers of two. Otherwise each axis is gathered by PyTorch's arithmetic.
+ * `exact` means `nearest-exact`, which measures from the middle of the elements.
  */
 export function resizeNearest(
   context: LowerContext,
@@ -52,10 +52,10 @@ function gatherAxis(
   });
 }
 
-/** Sizes that PyTorch copies or doubles, whatever the factor was. */
+/** For these ratios of sizes PyTorch copies or doubles elements, whatever the given factor is. */
 const PLAIN_RATIOS = [1, 2];
 
-/** The index that each element of the result comes from. */
+/** The index of the source element for each element of the result. */
 function sources(context: LowerContext, { from, to, factor }: ResizedAxis, exact: boolean): TensorValue {
   const middle = exact ? 0.5 : 0;
   if (typeof from === 'number' && typeof to === 'number') {

@@ -8,10 +8,10 @@ import type { Scalar, TensorValue } from '../../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('vision');
 
-/** Padding and cropping at the borders. */
+/** Padding and cropping. */
 export const padding = ops;
 
-/** PyTorch's names of what the new elements are, and ONNX's. */
+/** PyTorch's padding modes and ONNX's names for them. */
 const MODES: Readonly<Partial<Record<string, string>>> = {
   constant: 'constant',
   reflect: 'reflect',
@@ -19,7 +19,7 @@ const MODES: Readonly<Partial<Record<string, string>>> = {
   circular: 'wrap',
 };
 
-/** `pad` lists (before, after) of the last axis, then of the last but one, …; negative numbers cut elements off. */
+/** `pad` lists (before, after) for the last axis, then for the axis before it, … Negative numbers remove elements. */
 export function pad(
   context: LowerContext,
   self: TensorValue,
@@ -32,20 +32,23 @@ export function pad(
     return context.unsupported(`padding mode ${mode}`, 'use constant, reflect, replicate or circular');
   const { rank } = self;
   if (amounts.length > 2 * rank)
-    return context.unsupported(`padding ${amounts.length / 2} axes of a tensor of rank ${rank}`);
+    return context.unsupported(
+      `padding ${amounts.length / 2} axes of a tensor of rank ${rank}`,
+      'check the rank of the input',
+    );
   if (amounts.every((amount) => amount === 0)) return copyOf(self);
   const at = (axis: number, side: number): Dim => amounts[2 * (rank - 1 - axis) + side] ?? 0;
   const axes = self.shape.map((_, axis) => axis);
   const before = axes.map((axis) => at(axis, 0));
   const after = axes.map((axis) => at(axis, 1));
-  // Reflecting and its like take images, volumes or signals with their channels.
+  // The other modes accept only signals, images and volumes with a channel axis.
   if (kind !== 'constant') requireRank(context, self, amounts.length / 2 + 2, amounts.length / 2 + 1);
   if (kind === 'constant') {
-    // A padding of zeros needs no third input.
+    // Zeros are the default of ONNX's third input.
     const filler = value === null || value === 0n || value === 0 ? [] : [context.scalar(value, self.dtype)];
     return padded(context, self, before, after, kind, filler);
   }
-  // What is cut off still counts for reflections, and does not for wrapping around.
+  // Reflections use the elements that negative amounts remove. Circular padding does not.
   const grown = (tensor: TensorValue): TensorValue =>
     padded(context, tensor, before.map(positive), after.map(positive), kind, []);
   return kind === 'wrap' ? grown(crop(context, self, before, after)) : crop(context, grown(self), before, after);
@@ -68,7 +71,7 @@ function padded(
   });
 }
 
-/** The tensor without what negative amounts cut off. */
+/** Removes the elements for which the amounts are negative. */
 function crop(context: LowerContext, self: TensorValue, before: readonly Dim[], after: readonly Dim[]): TensorValue {
   return self.shape.reduce<TensorValue>((tensor, _, axis) => {
     const start = mulDims(minDims(before[axis] ?? 0, 0), -1);

@@ -11,10 +11,10 @@ import { pad } from './padding.ts';
 
 const { ops, defineOp } = opFamily('vision');
 
-/** Operators that move pixels: between channels and space, and into columns and back. */
+/** Operators that move pixels between channels and space, or to columns and back. */
 export const rearranging = ops;
 
-/** Refuses what has no channels, rows and columns. */
+/** Refuses tensors without axes for channels, rows and columns. */
 function requirePixels(context: LowerContext, self: TensorValue): void {
   requireRank(context, self, 4, 3, 5, 6, 7, 8);
 }
@@ -50,7 +50,7 @@ defineOp(
   },
 );
 
-/** Deals the channels out: of `groups` groups first each one's first, then each one's second, … */
+/** Interleaves the channels of the groups: the first channel of each group, then the second of each, … */
 const channelShuffle = (context: LowerContext, self: TensorValue, groups: number): TensorValue => {
   requireRank(context, self, 4, 3, 5);
   const [batch = 1, channels = 1, ...rest] = self.shape;
@@ -65,13 +65,13 @@ defineOp('aten::native_channel_shuffle(Tensor self, int groups) -> Tensor', (con
   channelShuffle(context, self, groups),
 );
 
-/** The input with a batch axis in front where it lacks one. */
+/** Adds a batch axis in front if the input has none. */
 function withLeadingAxis(context: LowerContext, self: TensorValue, rank: number): TensorValue {
   requireRank(context, self, rank, rank - 1);
   return self.rank === rank - 1 ? context.reshape(self, [1, ...self.shape]) : self;
 }
 
-/** Replaces an axis by two, [kernel, windows]: the elements of each place in the kernel, window by window. */
+/** Replaces an axis by two: [kernel, windows]. For each position in the kernel they have the elements of all windows. */
 function splitAxis(context: LowerContext, tensor: TensorValue, axis: number, window: SlidingWindow): TensorValue {
   const { kernel, dilation, stride } = window;
   const room = addDims(tensor.shape[axis] ?? 1, -(kernel - 1) * dilation - 1);

@@ -8,7 +8,7 @@ const size = symbol(sizeAtom('x', 2, 0, 1));
 describe('ratio', () => {
   it.each([
     ['numbers', 4, 6, 1.5],
-    ['twice a free size', size, mulDims(size, 2), 2],
+    ['a doubled free size', size, mulDims(size, 2), 2],
     ['half of a free size', mulDims(size, 2), size, 0.5],
     ['a free size and a number', size, 6, undefined],
   ] as const)('of %s', (_, from, to, expected) => {

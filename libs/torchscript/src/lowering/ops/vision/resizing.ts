@@ -11,7 +11,7 @@ import { ratio, resizedAxes, type ResizedAxis } from './resized-sizes.ts';
 
 const { ops, defineOp } = opFamily('vision');
 
-/** Resizing of [N, C, …]: what `torch.nn.functional.interpolate` comes down to. */
+/** Resizing of [N, C, …]. `torch.nn.functional.interpolate` calls these operators. */
 export const resizing = ops;
 
 type Mode = 'nearest' | 'nearest-exact' | 'linear' | 'cubic';
@@ -22,7 +22,7 @@ interface ResizeOptions {
   readonly antialias?: boolean;
 }
 
-/** The target as sizes or factors per spatial axis; where both are given, factors map positions. */
+/** The target as sizes or factors, one for each spatial axis. If both are given, the factors map positions. */
 interface ResizeTarget {
   readonly sizes: readonly Dim[] | null;
   readonly factors: readonly (number | null)[] | null;
@@ -49,7 +49,7 @@ function resize(context: LowerContext, input: TensorValue, target: ResizeTarget,
   if (antialias) Object.assign(attributes, { antialias: flag(true), exclude_outside: flag(true) });
   if (mode === 'cubic') attributes['cubic_coeff_a'] = float(antialias ? -0.5 : -0.75);
   const shape = [...input.shape.slice(0, 2), ...axes.map(({ to }) => to)];
-  // With align_corners the corners map to each other, whatever the factor was.
+  // With align_corners the corners map to each other, whatever the factor is.
   if (alignCorners || axes.every(({ factor }) => factor === undefined)) {
     return context.node('Resize', [input, null, null, context.ints(shape)], { shape, attributes });
   }
@@ -67,7 +67,7 @@ function resize(context: LowerContext, input: TensorValue, target: ResizeTarget,
   );
 }
 
-/** The factor for an axis as Resize takes it, which multiplies in float32 to find the size: off by a few bits where it would miss it. */
+/** The factor of an axis for Resize, which computes the size in float32. If that gives a wrong size, the factor is corrected by a few bits. */
 function factorOf({ from, to, factor }: ResizedAxis): number | undefined {
   const wanted = factor ?? ratio(from, to);
   if (wanted === undefined || typeof from !== 'number' || typeof to !== 'number') return wanted;

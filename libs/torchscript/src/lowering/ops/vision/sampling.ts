@@ -6,11 +6,11 @@ import type { TensorValue } from '../../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('vision');
 
-/** Sampling at positions that a tensor gives. */
+/** Sampling at positions from a tensor. */
 export const sampling = ops;
 
 const INTERPOLATIONS = ['linear', 'nearest', 'cubic'];
-/** Of images and of volumes. */
+/** The ranks of a grid for images and for volumes. */
 const GRID_RANKS = [4, 5];
 const PADDINGS = ['zeros', 'border', 'reflection'];
 
@@ -22,11 +22,12 @@ interface GridArguments {
   readonly align_corners: boolean;
 }
 
-/** `input` [N, C, …in], `grid` [N, …out, axes] of positions from -1 to 1, x first. */
+/** `input` is [N, C, …in]. `grid` is [N, …out, axes], with positions from -1 to 1 and x first. */
 function gridSample(context: LowerContext, args: GridArguments): TensorValue {
   const { input, grid, align_corners: align } = args;
   requireRank(context, input, grid.rank);
-  if (!GRID_RANKS.includes(grid.rank)) context.unsupported(`a grid of rank ${grid.rank}`, 'it takes rank 4 or 5');
+  if (!GRID_RANKS.includes(grid.rank))
+    context.unsupported(`a grid of rank ${grid.rank}`, 'pass a grid of rank 4 (images) or 5 (volumes)');
   const mode = INTERPOLATIONS[args.interpolation_mode] ?? '';
   if (mode === 'cubic' && input.rank !== 4)
     return context.unsupported('bicubic sampling of a volume', 'use mode="bilinear"');

@@ -7,7 +7,7 @@ import type { TensorValue } from '../../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('vision');
 
-/** The operators that torchvision adds. */
+/** The operators of torchvision. */
 export const torchvision = ops;
 
 /** Columns `from` to `to` of a matrix. */
@@ -26,7 +26,7 @@ defineOp(
       context.ints([count]),
       context.constant([threshold], 'float32', [1]),
     ];
-    // Rows of (batch, class, box).
+    // Each row is (batch, class, box).
     const kept = context.node('NonMaxSuppression', inputs, { dtype: 'int64', shape: [null, 3] });
     return context.reshape(columns(context, kept, 2, 3), [kept.shape[0] ?? 1]);
   },
