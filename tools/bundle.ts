@@ -42,6 +42,7 @@ export type AppName = keyof typeof APPS;
 /** Optional packages of Nest that are not installed. */
 const ABSENT = [
   '@fastify/multipart',
+  '@fastify/static',
   '@fastify/view',
   '@nestjs/microservices',
   '@nestjs/platform-express',

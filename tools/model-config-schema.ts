@@ -4,7 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { modelConfigJsonSchema } from '@sconce/models';
+import { modelConfigJsonSchema } from '@sconce/contracts';
 
 /** Where the schema is. */
 export const MODEL_CONFIG_SCHEMA = fileURLToPath(new URL('../docs/model-config.schema.json', import.meta.url));

@@ -2,15 +2,14 @@ import 'reflect-metadata';
 import fastifyCompress from '@fastify/compress';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import type { Logger, Telemetry } from '@sconce/telemetry';
 import { ApiModule } from './api.module.ts';
 import { installAccess } from './access/install-access.ts';
 import { KeyRing } from './access/key-ring.ts';
 import type { ApiConfig } from './config.ts';
+import { installDocuments } from './documents/install-documents.ts';
 import { installBodyParser } from './http/body-parser.ts';
 import { installRequestTrace } from './http/request-trace.ts';
-import { VERSION } from './version.ts';
 
 /** Smaller answers cost more to compress than to send. */
 const COMPRESS_THRESHOLD_BYTES = 2_048;
@@ -61,11 +60,6 @@ export async function createApi(given: {
     reply.hijack();
     await telemetry.handleMetricsRequest(_request.raw, reply.raw);
   });
-  const document = new DocumentBuilder()
-    .setTitle('Sconce')
-    .setDescription('Inference for compiled PyTorch models, without Python')
-    .setVersion(VERSION)
-    .build();
-  SwaggerModule.setup('docs', app, () => SwaggerModule.createDocument(app, document));
+  installDocuments(fastify);
   return app;
 }

@@ -1,5 +1,6 @@
+import type { Batch, RowError } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import { hasEnded, type Batch, type BatchRequest, type RowError, type TableRequest } from './batch-resource.ts';
+import { hasEnded, type BatchRequest, type TableRequest } from './batch-request.ts';
 import { formBody, type FileBody } from './form-body.ts';
 import type { Http } from './http.ts';
 import { linesOf } from './lines.ts';
@@ -133,7 +134,7 @@ export class BatchesClient {
       method: 'POST',
       headers: { ...headers, ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }) },
       body,
-      ...(signal === undefined ? {} : { signal }),
+      signal,
     });
   }
 }

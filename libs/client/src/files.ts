@@ -1,18 +1,7 @@
+import type { File, FilePurpose } from '@sconce/contracts';
 import { formBody, type FileBody } from './form-body.ts';
 import type { Http } from './http.ts';
 import { pages, type Page } from './pages.ts';
-
-/** A file as the API shows it; times are epoch seconds. */
-export interface StoredFile {
-  readonly id: string;
-  readonly object: 'file';
-  readonly bytes: number;
-  readonly created_at: number;
-  readonly expires_at?: number;
-  readonly filename: string;
-  readonly purpose: 'batch' | 'batch_output';
-  readonly status: 'processed';
-}
 
 /** What may be said about an upload. */
 export interface UploadOptions {
@@ -33,30 +22,25 @@ export class FilesClient {
   }
 
   /** Uploads a file; a stream or a Blob is never held in memory. Throws `payload_too_large`. */
-  async create(file: FileBody, options: UploadOptions): Promise<StoredFile> {
+  async create(file: FileBody, options: UploadOptions): Promise<File> {
     const { filename, expiresAfterSeconds, onProgress, signal } = options;
     const expiry: Record<string, string> =
       expiresAfterSeconds === undefined
         ? {}
         : { 'expires_after[anchor]': 'created_at', 'expires_after[seconds]': String(expiresAfterSeconds) };
     const { body, headers } = formBody(file, { fields: { purpose: 'batch', ...expiry }, filename, onProgress });
-    return this.#http.json<StoredFile>('/v1/files', {
-      method: 'POST',
-      headers,
-      body,
-      ...(signal === undefined ? {} : { signal }),
-    });
+    return this.#http.json<File>('/v1/files', { method: 'POST', headers, body, signal });
   }
 
   /** Throws `file_not_found`. */
-  async get(id: string): Promise<StoredFile> {
-    return this.#http.json<StoredFile>(pathOf(id));
+  async get(id: string): Promise<File> {
+    return this.#http.json<File>(pathOf(id));
   }
 
   /** All files, newest first, page by page as they are asked for. */
-  list(options: { readonly purpose?: StoredFile['purpose'] } = {}): AsyncGenerator<StoredFile> {
+  list(options: { readonly purpose?: FilePurpose } = {}): AsyncGenerator<File> {
     const purpose = options.purpose === undefined ? '' : `&purpose=${options.purpose}`;
-    return pages((after) => this.#http.json<Page<StoredFile>>(`/v1/files?limit=100${purpose}${after}`));
+    return pages((after) => this.#http.json<Page<File>>(`/v1/files?limit=100${purpose}${after}`));
   }
 
   /** A file's bytes as they come. Throws `file_not_found`. */

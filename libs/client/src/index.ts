@@ -1,19 +1,30 @@
-export {
-  hasEnded,
-  type Batch,
-  type BatchError,
-  type BatchRequest,
-  type RowError,
-  type TableRequest,
-} from './batch-resource.ts';
+export type {
+  Batch,
+  BatchError,
+  BatchFormat,
+  BatchStatus,
+  File,
+  Job,
+  JobStatus,
+  ListedVersion,
+  Model,
+  ModelBatch,
+  ModelMetadata,
+  ModelParity,
+  ModelPerformance,
+  ModelSettings,
+  ModelStatus,
+  ModelVersion,
+  ParityOutput,
+  RowError,
+} from '@sconce/contracts';
+export { hasEnded, type BatchRequest, type TableRequest } from './batch-request.ts';
 export { BatchesClient, type ScoreOptions, type SubmitBatchOptions } from './batches.ts';
-export { FilesClient, type StoredFile, type UploadOptions } from './files.ts';
-export type { BatchFormat, BatchStatus, ModelBatch } from '@sconce/contracts';
+export { FilesClient, type UploadOptions } from './files.ts';
 export type { FileBody } from './form-body.ts';
 export type { HttpOptions } from './http.ts';
 export type { InferResult, ServerTiming } from './inference.ts';
-export { ModelStatesClient, type ListedVersion, type ModelSettings, type ModelState } from './model-state.ts';
-export { JobsClient, type Job, type JobStatus, type SubmitOptions } from './jobs.ts';
-export type { ModelParity, ModelPerformance, ModelStatus, ModelVersion, ParityOutput } from './model-resource.ts';
+export { JobsClient, type SubmitOptions } from './jobs.ts';
+export { ModelStatesClient } from './model-state.ts';
 export { ModelsClient, type PushOptions } from './models.ts';
-export { SconceClient, type InferOptions, type ModelMetadata } from './sconce-client.ts';
+export { SconceClient, type InferOptions } from './sconce-client.ts';

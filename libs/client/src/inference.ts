@@ -1,12 +1,9 @@
+import type { RequestTiming } from '@sconce/contracts';
 import { decodeInferResponse, encodeInferRequest, type InferAnswer, type InferCall } from '@sconce/tensor';
 import type { Http } from './http.ts';
 
-/** Where a request's time went, ms, as the server measured it. */
-export interface ServerTiming {
-  readonly queueMs: number;
-  readonly batchMs: number;
-  readonly runMs: number;
-}
+/** Where the time of a request went, ms, as the server measured it. */
+export type ServerTiming = Omit<RequestTiming, 'batchRows'>;
 
 export interface InferResult extends InferAnswer {
   readonly timing: ServerTiming;
@@ -28,7 +25,7 @@ export async function postInference(
       ...options.headers,
     },
     body,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    signal: options.signal,
   });
 }
 
@@ -36,7 +33,7 @@ export async function postInference(
 export async function readInference(http: Http, response: Response, signal?: AbortSignal): Promise<InferResult> {
   const length = response.headers.get('inference-header-content-length');
   const answer = decodeInferResponse(
-    await http.bytes(response, signal === undefined ? {} : { signal }),
+    await http.bytes(response, { signal }),
     length === null ? undefined : Number(length),
   );
   return { ...answer, timing: readTiming(response.headers.get('server-timing') ?? '') };

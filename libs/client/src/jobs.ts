@@ -1,34 +1,9 @@
+import type { Job } from '@sconce/contracts';
 import { SconceError, deserializeError } from '@sconce/errors';
 import type { InferCall } from '@sconce/tensor';
 import type { Http } from './http.ts';
 import { postInference, readInference, type InferResult } from './inference.ts';
 import { pause } from './pause.ts';
-
-/** queued → running → succeeded | failed | cancelled. */
-export type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
-
-/** An asynchronous request, as the API shows it; times are epoch seconds. */
-export interface Job {
-  readonly id: string;
-  readonly object: 'job';
-  readonly model: string;
-  readonly version: string;
-  readonly status: JobStatus;
-  readonly created_at: number;
-  readonly started_at?: number;
-  readonly finished_at?: number;
-  readonly error?: { readonly code: string; readonly message: string };
-  readonly timing?: {
-    readonly queue_ms: number;
-    readonly batch_ms: number;
-    readonly run_ms: number;
-    readonly batch_rows: number;
-  };
-  /** Epoch ms at which it was accepted, taken by a worker for the first time, and ended. */
-  readonly timestamps_ms: { readonly accepted: number; readonly started?: number; readonly finished?: number };
-  /** Its trace, where one is recorded. */
-  readonly trace_id?: string;
-}
 
 export interface SubmitOptions {
   /** Default: the newest that is ready. */
@@ -59,15 +34,15 @@ export class JobsClient {
    * or with `retry` after ten attempts, each as much later as the server asks.
    */
   async submit(model: string, call: Omit<InferCall, 'extra'>, options: SubmitOptions = {}): Promise<Job> {
-    const extra = { model, ...(options.version === undefined ? {} : { version: options.version }) };
+    const { version, signal } = options;
     const headers: Record<string, string> =
       options.idempotencyKey === undefined ? {} : { 'idempotency-key': options.idempotencyKey };
-    const signal = options.signal === undefined ? {} : { signal: options.signal };
     const send = async (): Promise<Job> => {
-      const response = await postInference(this.#http, '/v1/jobs', { ...call, extra }, { headers, ...signal });
-      return this.#http.read<Job>(response, signal);
+      const named = { ...call, extra: { model, version } };
+      const response = await postInference(this.#http, '/v1/jobs', named, { headers, signal });
+      return this.#http.read<Job>(response, { signal });
     };
-    return whileFull(send, options.retry === true ? SUBMIT_ATTEMPTS : 1, options.signal);
+    return retryWhileFull(send, options.retry === true ? SUBMIT_ATTEMPTS : 1, signal);
   }
 
   async get(id: string, options: { signal?: AbortSignal } = {}): Promise<Job> {
@@ -85,9 +60,8 @@ export class JobsClient {
 
   /** Waits until a job has succeeded. Throws what it failed with, or `job_cancelled`. */
   async wait(id: string, options: { signal?: AbortSignal } = {}): Promise<Job> {
-    const signal = options.signal === undefined ? {} : { signal: options.signal };
     for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(POLL_MAX_MS, waitMs * 1.3)) {
-      const job = await whileFull(() => this.get(id, signal), POLL_ATTEMPTS, options.signal);
+      const job = await retryWhileFull(() => this.get(id, options), POLL_ATTEMPTS, options.signal);
       if (job.status === 'succeeded') return job;
       if (job.status === 'failed') throw deserializeError(job.error);
       if (job.status === 'cancelled') throw new SconceError('job_cancelled', `Job "${id}" was cancelled.`);
@@ -97,7 +71,11 @@ export class JobsClient {
 }
 
 /** Calls again what the server refused with 429, after the time it asked for (500 ms where it names none, 30 s at most). */
-async function whileFull<T>(call: () => Promise<T>, attempts: number, signal: AbortSignal | undefined): Promise<T> {
+async function retryWhileFull<T>(
+  call: () => Promise<T>,
+  attempts: number,
+  signal: AbortSignal | undefined,
+): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await call();

@@ -1,10 +1,8 @@
+import type { ListedVersion, Model, ModelList, ModelStatus, ModelVersion } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { Http, RequestOptions } from './http.ts';
-import type { ModelStatus, ModelVersion } from './model-resource.ts';
 import { pause } from './pause.ts';
 import { pushBody, type ArtifactBody, type PushParts } from './push-body.ts';
-
-export type { ModelStatus, ModelVersion } from './model-resource.ts';
 
 /** What may be said about a push. */
 export interface PushOptions extends PushParts {
@@ -27,13 +25,13 @@ export class ModelsClient {
   }
 
   /** Every version of every model. */
-  async list(): Promise<readonly ModelVersion[]> {
-    return (await this.#http.json<{ data: ModelVersion[] }>('/v1/models')).data;
+  async list(): Promise<readonly ListedVersion[]> {
+    return (await this.#http.json<ModelList>('/v1/models')).data;
   }
 
   /** A model's versions. Throws `model_not_found`. */
-  async versions(name: string): Promise<readonly ModelVersion[]> {
-    return (await this.#http.json<{ versions: ModelVersion[] }>(`/v1/models/${encodeURIComponent(name)}`)).versions;
+  async versions(name: string): Promise<readonly ListedVersion[]> {
+    return (await this.#http.json<Model>(`/v1/models/${encodeURIComponent(name)}`)).versions;
   }
 
   /** One version. Throws `model_not_found`. */
@@ -51,7 +49,7 @@ export class ModelsClient {
       method: options.version === undefined ? 'POST' : 'PUT',
       headers: { 'content-type': contentType },
       body,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      signal: options.signal,
     };
     return this.#http.json<ModelVersion>(`${path}${query}`, init);
   }
@@ -65,10 +63,9 @@ export class ModelsClient {
     version: string,
     options: { onStatus?: (status: ModelStatus, model: ModelVersion) => void; signal?: AbortSignal } = {},
   ): Promise<ModelVersion> {
-    const signal = options.signal === undefined ? {} : { signal: options.signal };
     let shown: ModelStatus | undefined;
     for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(POLL_MAX_MS, waitMs * 1.25)) {
-      const model = await this.get(name, version, signal);
+      const model = await this.get(name, version, options);
       if (model.status !== shown) options.onStatus?.(model.status, model);
       shown = model.status;
       if (model.status === 'ready') return model;

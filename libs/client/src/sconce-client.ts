@@ -1,5 +1,6 @@
+import type { ModelMetadata, ServerReady, Trace } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import type { InferCall, TensorSpec } from '@sconce/tensor';
+import type { InferCall } from '@sconce/tensor';
 import { BatchesClient } from './batches.ts';
 import { FilesClient } from './files.ts';
 import { Http, type HttpOptions } from './http.ts';
@@ -7,15 +8,6 @@ import { postInference, readInference, type InferResult } from './inference.ts';
 import { JobsClient } from './jobs.ts';
 import { ModelStatesClient } from './model-state.ts';
 import { ModelsClient } from './models.ts';
-
-/** A model as the Open Inference Protocol describes it; -1 in a shape is a free axis. */
-export interface ModelMetadata {
-  readonly name: string;
-  readonly versions: readonly string[];
-  readonly platform: string;
-  readonly inputs: readonly TensorSpec[];
-  readonly outputs: readonly TensorSpec[];
-}
 
 export interface InferOptions {
   /** Default: the model's default version. */
@@ -60,13 +52,13 @@ export class SconceClient {
 
   /** Where a trace can be looked up: at the query API of the server's trace backend. Throws `not_found` where it names none. */
   async traceUrl(id: string): Promise<string> {
-    return (await this.#http.json<{ readonly url: string }>(`/v1/traces/${encodeURIComponent(id)}`)).url;
+    return (await this.#http.json<Trace>(`/v1/traces/${encodeURIComponent(id)}`)).url;
   }
 
   /** Whether the server takes requests now. Throws `server_unreachable` where there is none. */
   async ready(options: { signal?: AbortSignal } = {}): Promise<boolean> {
     try {
-      await this.#http.json('/v2/health/ready', options);
+      await this.#http.json<ServerReady>('/v2/health/ready', options);
       return true;
     } catch (error) {
       if (error instanceof SconceError && error.details['status'] === 503) return false;

@@ -1,5 +1,4 @@
 export type { DeepReadonly } from './deep-readonly.ts';
-export { BATCH_STATUSES, FINAL_STATUSES, type BatchStatus, type FinalBatchStatus } from './batches/batch-status.ts';
 export {
   BATCH_FORMATS,
   batchRequestSchema,
@@ -9,9 +8,85 @@ export {
   type BatchRequestInput,
   type TableOptions,
 } from './batches/batch-request.ts';
+export { BATCH_STATUSES, FINAL_STATUSES, type BatchStatus, type FinalBatchStatus } from './batches/batch-status.ts';
+export {
+  batchErrorSchema,
+  batchListQuerySchema,
+  batchSchema,
+  rowErrorSchema,
+  type Batch,
+  type BatchError,
+  type RowError,
+} from './batches/batch.ts';
+export { errorBodySchema, protocolErrorSchema, type ErrorBody, type ProtocolError } from './errors/error-bodies.ts';
+export {
+  FILE_PURPOSES,
+  fileFieldsSchema,
+  fileListQuerySchema,
+  fileSchema,
+  type DeletedFile,
+  type File,
+  type FilePurpose,
+} from './files/file.ts';
+export { inferRequestSchema, inferResponseSchema, jobRequestSchema } from './inference/infer.ts';
 export { requestTimingSchema, type RequestTiming } from './inference/request-timing.ts';
+export { JOB_STATUSES, jobSchema, type Job, type JobStatus } from './jobs/job.ts';
+export type { List } from './lists/list.ts';
 export { BATCH_AXES, modelBatchSchema, type BatchAxis, type ModelBatch } from './models/model-batch.ts';
+export {
+  CONFIG_DATA_TYPES,
+  modelConfigJsonSchema,
+  modelConfigSchema,
+  type ConfigDataType,
+  type ModelConfig,
+} from './models/model-config.ts';
 export { modelSignatureSchema, tensorSpecSchema } from './models/model-signature.ts';
+export {
+  MODEL_PLATFORMS,
+  MODEL_STATUSES,
+  modelFailureSchema,
+  modelParitySchema,
+  modelPerformanceSchema,
+  modelVersionSchema,
+  optimisedFormSchema,
+  type ListedVersion,
+  type ModelFailure,
+  type ModelParity,
+  type ModelPerformance,
+  type ModelPlatform,
+  type ModelStatus,
+  type ModelVersion,
+  type OptimisedForm,
+  type ParityOutput,
+} from './models/model-version.ts';
+export {
+  modelSchema,
+  modelSettingsPatchSchema,
+  poolSchema,
+  type Model,
+  type ModelList,
+  type ModelSettings,
+  type ModelSettingsPatch,
+} from './models/model.ts';
+export {
+  loadRequestSchema,
+  modelMetadataSchema,
+  repositoryIndexRequestSchema,
+  type ModelMetadata,
+  type ModelReady,
+  type ModelStats,
+  type ModelStatsList,
+  type RepositoryIndex,
+  type TritonConfig,
+} from './models/protocol-model.ts';
 export { LANES, laneSchema, type Lane } from './queue/lane.ts';
 export { webhookSecretSchema } from './queue/webhook-secret.ts';
+export {
+  poolBacklogSchema,
+  type Live,
+  type PoolBacklog,
+  type ServerMetadata,
+  type ServerReady,
+} from './server/server.ts';
+export type { Trace } from './traces/trace.ts';
 export { traceContextSchema, type TraceContext } from './tracing/trace-context.ts';

@@ -8,28 +8,14 @@ export {
   type ModelDirectoryOptions,
   type ResolvedModel,
 } from './model-directory.ts';
-export {
-  CONFIG_DATA_TYPES,
-  configSignature,
-  modelConfigJsonSchema,
-  modelConfigSchema,
-  type ModelConfig,
-} from './model-config.ts';
+export { configDataTypeOf, configSignature } from './config-signature.ts';
 export {
   modelManifestSchema,
   requireReady,
-  toModelResource,
+  toModelVersion,
   type ArtifactFormat,
   type ModelArtifact,
-  type ModelFailure,
   type ModelManifest,
-  type ModelParity,
-  type ModelPerformance,
-  type ModelPlatform,
-  type ModelResource,
-  type ModelStatus,
-  type OptimisedForm,
-  type ParityOutput,
   type ReadyManifest,
   type StoredFile,
 } from './model-manifest.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { modelManifestSchema, requireReady, toModelResource, type ModelManifest, type ModelStatus } from './index.ts';
+import type { ModelStatus } from '@sconce/contracts';
+import { modelManifestSchema, requireReady, toModelVersion, type ModelManifest } from './index.ts';
 import { checkTransition, isLegalTransition } from './model-status.ts';
 
 const at = '2026-01-02T03:04:05.678Z';
@@ -52,9 +53,9 @@ describe('modelManifestSchema', () => {
   });
 });
 
-describe('toModelResource', () => {
+describe('toModelVersion', () => {
   it('shows what clients may see and no more', () => {
-    expect(toModelResource(ready)).toEqual({
+    expect(toModelVersion(ready)).toEqual({
       name: 'm',
       version: '1',
       status: 'ready',
@@ -66,7 +67,7 @@ describe('toModelResource', () => {
       created_at: at,
       updated_at: at,
     });
-    expect(toModelResource(failed)).toMatchObject({ status: 'failed', error: failed.error });
+    expect(toModelVersion(failed)).toMatchObject({ status: 'failed', error: failed.error });
   });
 });
 

@@ -1,5 +1,6 @@
+import type { ModelStatus } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import type { ModelManifest, ModelStatus } from './model-manifest.ts';
+import type { ModelManifest } from './model-manifest.ts';
 
 /**
  * Where each status may go. Steps may be skipped (a model without anything to optimise), and a registration whose worker

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import type { ModelConfig } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { chunksOf, type BlobBody, type BlobStore } from '@sconce/storage';
 import type { ManifestStore, ModelId } from './manifest-store.ts';
 import { takeoverKey, uploadPrefix, versionPrefix } from './model-layout.ts';
-import type { ModelConfig } from './model-config.ts';
 import type { ArtifactFormat, ModelManifest, StoredFile } from './model-manifest.ts';
 import { MAX_MODEL_VERSION } from './model-name.ts';
 import { SNIFF_HEAD_BYTES, sniffFormat } from './sniff-format.ts';

@@ -1,6 +1,6 @@
+import { modelConfigSchema, type ModelConfig } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { z } from 'zod';
-import { modelConfigSchema, type ModelConfig } from './model-config.ts';
 
 /** Fields of Triton's that Sconce does not honour, and what to do instead; by their path without indices. */
 const REFUSED: Readonly<Record<string, string>> = {

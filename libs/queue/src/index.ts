@@ -1,5 +1,15 @@
 // Types of requests and answers, for services that use only this library.
-export type { BatchRequestInput, Lane, RequestTiming, TableOptions, TraceContext } from '@sconce/contracts';
+export type {
+  BatchError,
+  BatchRequestInput,
+  FilePurpose,
+  JobStatus,
+  Lane,
+  PoolBacklog,
+  RequestTiming,
+  TableOptions,
+  TraceContext,
+} from '@sconce/contracts';
 
 // Producers: for the API, and for other services.
 export { BatchProducer, fingerprintOf } from './batches/batch-producer.ts';
@@ -35,7 +45,6 @@ export { WorkerConnections } from './redis/worker-connections.ts';
 export { queueConfigSchema, type QueueConfig } from './queue-config.ts';
 export { PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from './queue-names.ts';
 export { MAX_DELIVERIES } from './queue-options.ts';
-export type { PoolBacklog } from './load/pool-backlog.ts';
 export type { QueueSnapshot } from './load/queue-snapshot.ts';
 
 // Records and contracts.
@@ -47,11 +56,11 @@ export type {
   DatasetLocation,
   PlannerJob,
 } from './batches/batch-contracts.ts';
-export { batchErrorOf, type BatchCursor, type BatchError, type BatchRecord } from './batches/batch-record.ts';
+export { batchErrorOf, type BatchCursor, type BatchRecord } from './batches/batch-record.ts';
 export { BatchRecords } from './batches/batch-records.ts';
-export type { FileContent, FilePurpose, FileRecord, Removal } from './files/file-records.ts';
+export type { FileContent, FileRecord, Removal } from './files/file-records.ts';
 export type { RegistrationJob } from './job-contracts.ts';
-export type { IdempotencyClaim, JobRecord, JobStatus } from './records/job-records.ts';
+export type { IdempotencyClaim, JobRecord } from './records/job-records.ts';
 export type { CountAndTime, ModelStatistics } from './records/model-statistics.ts';
 export type { Submitter } from './records/submitter.ts';
 export type { VersionUsage } from './records/version-usage.ts';

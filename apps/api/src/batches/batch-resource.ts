@@ -1,51 +1,8 @@
-import { FINAL_STATUSES, type BatchStatus } from '@sconce/contracts';
-import { traceIdOf, type BatchError, type BatchRecord } from '@sconce/queue';
+import { FINAL_STATUSES, type Batch } from '@sconce/contracts';
+import { traceIdOf, type BatchRecord } from '@sconce/queue';
 
-/** A batch as OpenAI's clients know it, and what is ours on top; times are epoch seconds. */
-export interface BatchResource {
-  readonly id: string;
-  readonly object: 'batch';
-  readonly endpoint: string;
-  readonly errors: { readonly object: 'list'; readonly data: readonly BatchError[] } | null;
-  readonly input_file_id: string | null;
-  readonly completion_window: string;
-  readonly status: BatchStatus;
-  readonly output_file_id: string | null;
-  readonly error_file_id: string | null;
-  readonly created_at: number;
-  readonly in_progress_at: number | null;
-  readonly expires_at: number;
-  readonly finalizing_at: number | null;
-  readonly completed_at: number | null;
-  readonly failed_at: number | null;
-  readonly expired_at: number | null;
-  readonly cancelling_at: number | null;
-  readonly cancelled_at: number | null;
-  /** Rows, or request lines. `total` grows while the input of a table is still being read. */
-  readonly request_counts: { readonly total: number; readonly completed: number; readonly failed: number };
-  readonly metadata: Readonly<Record<string, string>> | null;
-  readonly model: string;
-  readonly version: string;
-  readonly format: string;
-  readonly output_format: string;
-  readonly input_url: string | null;
-  readonly priority: number;
-  readonly max_error_rate: number;
-  /** 1, and one more with every retry. */
-  readonly run: number;
-  /** Share of the input that has been scored, 0 to 1. */
-  readonly progress: number;
-  /** Rows per second of late; null unless it is in progress. */
-  readonly rate: number | null;
-  /** Seconds it will take yet at that rate. */
-  readonly eta: number | null;
-  /** Epoch ms at which it was accepted (`created`) and entered each state, of its last run. */
-  readonly timestamps_ms: Readonly<Record<string, number>>;
-  /** Its trace, where one is recorded: `GET /v1/traces/{id}`. */
-  readonly trace_id: string | null;
-}
-
-export function toBatchResource(batch: BatchRecord): BatchResource {
+/** A batch as the API shows it. */
+export function toBatchResource(batch: BatchRecord): Batch {
   const { spec, at, errors, rowsDone, rowsFailed } = batch;
   const progress = progressOf(batch);
   return {

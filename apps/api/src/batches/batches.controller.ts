@@ -1,39 +1,23 @@
 import { Controller, Get, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
-import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import * as z from 'zod';
+import { batchListQuerySchema, type Batch, type List } from '@sconce/contracts';
 import { BatchProducer, fingerprintOf } from '@sconce/queue';
 import type { Telemetry } from '@sconce/telemetry';
 import { submitterOf } from '../access/install-access.ts';
-import {
-  DocumentBatch,
-  DocumentBatchEvents,
-  DocumentBatchOutput,
-  DocumentBatches,
-  DocumentCancelBatch,
-  DocumentRetryBatch,
-  DocumentSubmitBatch,
-} from '../docs/batches.docs.ts';
 import { STREAM_BODY } from '../http/body-parser.ts';
 import { enqueued } from '../http/enqueue-span.ts';
-import { listResource, readQuery, type ListResource } from '../http/list-query.ts';
+import { listResource, readQuery } from '../http/list-query.ts';
 import { nameModel, requestContext } from '../http/request-trace.ts';
 import { sendContent } from '../http/send-content.ts';
 import { readIdempotencyKey } from '../inference/inference-call.ts';
 import { TELEMETRY } from '../tokens.ts';
 import { BatchEvents } from './batch-events.ts';
 import { BatchOutput } from './batch-output.ts';
-import { toBatchResource, type BatchResource } from './batch-resource.ts';
+import { toBatchResource } from './batch-resource.ts';
 import { receiveBatch } from './batch-upload.ts';
 
-const listSchema = z.object({
-  after: z.string().max(100).optional(),
-  limit: z.coerce.number().int().min(1).max(100).default(20),
-});
-
 /** Batches as OpenAI's clients handle them, and tables of rows. */
-@ApiTags('Batches')
 @Controller('v1/batches')
 export class BatchesController {
   constructor(
@@ -45,16 +29,15 @@ export class BatchesController {
 
   @Post()
   @RouteConfig(STREAM_BODY)
-  @DocumentSubmitBatch()
   async submit(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const key = readIdempotencyKey(request.headers['idempotency-key']);
     const { request: asked, fingerprint } = await receiveBatch(request, this.producer);
     const submitter = submitterOf(request);
     const batch = await enqueued(this.telemetry.tracer, requestContext(request), (trace) =>
       this.producer.submit(asked, {
-        ...(trace === undefined ? {} : { trace }),
-        ...(submitter === undefined ? {} : { submitter }),
-        ...(key === undefined ? {} : { idempotency: { key, scope: 'batch', fingerprint: fingerprintOf(fingerprint) } }),
+        trace,
+        submitter,
+        idempotency: key === undefined ? undefined : { key, scope: 'batch', fingerprint: fingerprintOf(fingerprint) },
       }),
     );
     nameModel(request, batch.spec.model);
@@ -62,45 +45,38 @@ export class BatchesController {
   }
 
   @Get()
-  @DocumentBatches()
-  async list(@Query() query: unknown): Promise<ListResource<BatchResource>> {
-    const { after, limit } = readQuery(query, listSchema);
-    const { batches, more } = await this.producer.batches({ limit, ...(after === undefined ? {} : { after }) });
+  async list(@Query() query: unknown): Promise<List<Batch>> {
+    const { after, limit } = readQuery(query, batchListQuerySchema);
+    const { batches, more } = await this.producer.batches({ limit, after });
     return listResource(batches.map(toBatchResource), more);
   }
 
   @Get(':id')
-  @DocumentBatch()
-  async get(@Param('id') id: string): Promise<BatchResource> {
+  async get(@Param('id') id: string): Promise<Batch> {
     return toBatchResource(await this.producer.batch(id));
   }
 
   @Post(':id/cancel')
-  @DocumentCancelBatch()
   async cancel(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
     void reply.status(200).send(toBatchResource(await this.producer.cancel(id)));
   }
 
   @Post(':id/retry')
-  @DocumentRetryBatch()
   async retry(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
     void reply.status(200).send(toBatchResource(await this.producer.retry(id)));
   }
 
   @Get(':id/output')
-  @DocumentBatchOutput('Results so far')
   async results(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
     await this.#send(id, reply, 'output');
   }
 
   @Get(':id/errors')
-  @DocumentBatchOutput('Rows that failed so far')
   async errors(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
     await this.#send(id, reply, 'errors');
   }
 
   @Get(':id/events')
-  @DocumentBatchEvents()
   async events(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
     const batch = await this.producer.batch(id);
     this.watching.checkRoom();

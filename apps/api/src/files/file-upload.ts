@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
-import * as z from 'zod';
+import { fileFieldsSchema } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { BatchProducer, FileRecord, NewFile } from '@sconce/queue';
 import { discard, isMultipart, readParts, type FormPart } from '../http/multipart-parts.ts';
@@ -8,12 +8,6 @@ import { discard, isMultipart, readParts, type FormPart } from '../http/multipar
 const MAX_FIELD_BYTES = 64 * 1024;
 const MAX_FIELDS = 32;
 const MAX_NAME_LENGTH = 255;
-
-const fieldsSchema = z.strictObject({
-  purpose: z.literal('batch', 'must be "batch"'),
-  'expires_after[anchor]': z.literal('created_at').optional(),
-  'expires_after[seconds]': z.coerce.number().int().min(3_600).max(2_592_000).optional(),
-});
 
 /** Stores the file of a multipart form, whose fields may stand before it or behind. @throws SconceError `invalid_request` naming the field. */
 export async function receiveFile(request: FastifyRequest, producer: BatchProducer): Promise<FileRecord> {
@@ -79,7 +73,7 @@ async function textOf({ name, body }: FormPart): Promise<string> {
 }
 
 function describeFile({ filename, contentType }: FormPart, fields: ReadonlyMap<string, string>): NewFile {
-  const parsed = fieldsSchema.safeParse(Object.fromEntries(fields));
+  const parsed = fileFieldsSchema.safeParse(Object.fromEntries(fields));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
@@ -92,8 +86,8 @@ function describeFile({ filename, contentType }: FormPart, fields: ReadonlyMap<s
   return {
     filename: fileName(filename),
     purpose: 'batch',
-    ...(contentType === undefined ? {} : { mediaType: contentType.slice(0, MAX_NAME_LENGTH) }),
-    ...(seconds === undefined ? {} : { expiresAfterSeconds: seconds }),
+    mediaType: contentType?.slice(0, MAX_NAME_LENGTH),
+    expiresAfterSeconds: seconds,
   };
 }
 

@@ -1,4 +1,5 @@
-import type { BatchProducer, InferenceProducer, PoolBacklog } from '@sconce/queue';
+import type { PoolBacklog } from '@sconce/contracts';
+import type { BatchProducer, InferenceProducer } from '@sconce/queue';
 
 const POOL = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 

@@ -1,8 +1,6 @@
 import { Controller, Inject, Param, Post, Req, Res } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { decodeInferRequest } from '@sconce/tensor';
-import { DocumentInfer } from '../docs/inference.docs.ts';
 import { nameModel, requestContext } from '../http/request-trace.ts';
 import { sendJob, toJobResource } from '../jobs/job-resource.ts';
 import { prefersAsync, readInferenceCall } from './inference-call.ts';
@@ -10,13 +8,11 @@ import { InferenceService } from './inference.service.ts';
 import { sendResult } from './send-response.ts';
 
 /** Inference as the Open Inference Protocol has it. */
-@ApiTags('Open Inference Protocol')
 @Controller('v2/models/:model')
 export class InferenceController {
   constructor(@Inject(InferenceService) private readonly inference: InferenceService) {}
 
   @Post('infer')
-  @DocumentInfer()
   async infer(
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
@@ -26,7 +22,6 @@ export class InferenceController {
   }
 
   @Post('versions/:version/infer')
-  @DocumentInfer()
   async inferVersion(
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,

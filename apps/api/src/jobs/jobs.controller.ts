@@ -1,18 +1,16 @@
 import { Controller, Delete, Get, Inject, Param, Post, Req, Res } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Job } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { InferenceProducer } from '@sconce/queue';
 import { bindInferHead, parseInferHead } from '@sconce/tensor';
-import { DocumentCancelJob, DocumentGetJob, DocumentJobResult, DocumentSubmitJob } from '../docs/jobs.docs.ts';
 import { nameModel, requestContext } from '../http/request-trace.ts';
 import { readInferenceCall } from '../inference/inference-call.ts';
 import { InferenceService } from '../inference/inference.service.ts';
 import { sendResult } from '../inference/send-response.ts';
-import { sendJob, toJobResource, type JobResource } from './job-resource.ts';
+import { sendJob, toJobResource } from './job-resource.ts';
 
 /** Asynchronous inference: submit now, fetch the answer later. */
-@ApiTags('Jobs')
 @Controller('v1/jobs')
 export class JobsController {
   constructor(
@@ -21,7 +19,6 @@ export class JobsController {
   ) {}
 
   @Post()
-  @DocumentSubmitJob()
   async submit(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const call = readInferenceCall(request);
     const head = parseInferHead(call);
@@ -34,20 +31,17 @@ export class JobsController {
   }
 
   @Get(':id')
-  @DocumentGetJob()
-  async get(@Param('id') id: string): Promise<JobResource> {
+  async get(@Param('id') id: string): Promise<Job> {
     return toJobResource(await this.producer.job(id));
   }
 
   @Get(':id/result')
-  @DocumentJobResult()
   async result(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
     sendResult(reply, await this.inference.result(await this.producer.job(id)));
   }
 
   @Delete(':id')
-  @DocumentCancelJob()
-  async cancel(@Param('id') id: string): Promise<JobResource> {
+  async cancel(@Param('id') id: string): Promise<Job> {
     await this.producer.cancel(id);
     return toJobResource(await this.producer.job(id));
   }

@@ -1,33 +1,8 @@
-import {
-  LATEST,
-  toModelResource,
-  type ModelManifest,
-  type ModelRepository,
-  type ModelResource,
-  type ModelState,
-} from '@sconce/models';
-
-/** One version as listings show it. */
-export interface ListedVersion extends ModelResource {
-  /** Whether requests that name no version get it. */
-  readonly serving: boolean;
-  /** All its files: artifact, what was made of it, manifest. */
-  readonly disk_bytes: number;
-  /** Why it is not run any more: it made workers hang. Loading the model lets it run again. */
-  readonly quarantined?: string;
-}
-
-/** What `/v1/models/{name}` answers. */
-export interface ListedModel extends Omit<ModelState, 'quarantined'> {
-  readonly name: string;
-  /** The version that requests without a version get now; null where they are refused. */
-  readonly serving: string | null;
-  readonly disk_bytes: number;
-  readonly versions: readonly ListedVersion[];
-}
+import type { ListedVersion, Model } from '@sconce/contracts';
+import { LATEST, toModelVersion, type ModelManifest, type ModelRepository, type ModelState } from '@sconce/models';
 
 /** One model. Throws `model_not_found`. */
-export async function listModel(repository: ModelRepository, name: string): Promise<ListedModel> {
+export async function listModel(repository: ModelRepository, name: string): Promise<Model> {
   const [manifests, state, usage] = await Promise.all([
     repository.versions(name),
     repository.state(name),
@@ -82,11 +57,10 @@ function listed(
   },
 ): ListedVersion {
   const { version } = manifest;
-  const why = given.quarantined[version];
   return {
-    ...toModelResource(manifest),
+    ...toModelVersion(manifest),
     serving: version === given.serving,
     disk_bytes: given.diskBytes ?? 0,
-    ...(why === undefined ? {} : { quarantined: why }),
+    quarantined: given.quarantined[version],
   };
 }

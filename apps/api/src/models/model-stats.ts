@@ -1,9 +1,10 @@
+import type { ModelStats } from '@sconce/contracts';
 import type { CountAndTime, ModelStatistics } from '@sconce/queue';
 
 const NONE: CountAndTime = { count: 0, ns: 0 };
 
 /** One version's entry in the answer of the statistics extension. */
-export function toModelStats(name: string, version: string, statistics: ModelStatistics): object {
+export function toModelStats(name: string, version: string, statistics: ModelStatistics): ModelStats {
   const { success, fail, queue, batchWait, run } = statistics;
   return {
     name,

@@ -1,37 +1,21 @@
 import { Controller, Delete, Get, Inject, Param, Post, Put, Query, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
-import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import * as z from 'zod';
+import { poolSchema, type Model, type ModelList, type ModelVersion } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import {
-  ModelDirectory,
-  ModelRepository,
-  parseModelName,
-  parseModelVersion,
-  toModelResource,
-  type ModelResource,
-} from '@sconce/models';
+import { ModelDirectory, ModelRepository, parseModelName, parseModelVersion, toModelVersion } from '@sconce/models';
 import { InferenceProducer } from '@sconce/queue';
 import type { Telemetry } from '@sconce/telemetry';
 import type { ApiConfig } from '../config.ts';
-import { DocumentModel, DocumentModels, DocumentRemoval } from '../docs/model-state.docs.ts';
-import { DocumentPush, DocumentVersion } from '../docs/models.docs.ts';
 import { STREAM_BODY } from '../http/body-parser.ts';
 import { enqueued } from '../http/enqueue-span.ts';
 import { nameModel, requestContext } from '../http/request-trace.ts';
 import { CONFIG, TELEMETRY } from '../tokens.ts';
-import { listModel, listVersions, type ListedModel, type ListedVersion } from './model-listing.ts';
+import { listModel, listVersions } from './model-listing.ts';
 import { readPushBody } from './push-body.ts';
 import { VersionRemoval } from './version-removal.ts';
 
-const poolSchema = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/)
-  .optional();
-
 /** The model repository over HTTP. */
-@ApiTags('Models')
 @Controller('v1/models')
 export class ModelsController {
   constructor(
@@ -44,26 +28,22 @@ export class ModelsController {
   ) {}
 
   @Get()
-  @DocumentModels()
-  async list(): Promise<{ object: 'list'; data: readonly ListedVersion[] }> {
+  async list(): Promise<ModelList> {
     return { object: 'list', data: await listVersions(this.repository) };
   }
 
   @Get(':model')
-  @DocumentModel()
-  async get(@Param('model') model: string): Promise<ListedModel> {
+  async get(@Param('model') model: string): Promise<Model> {
     return listModel(this.repository, model);
   }
 
   @Get(':model/versions/:version')
-  @DocumentVersion('One version')
-  async getVersion(@Param('model') model: string, @Param('version') version: string): Promise<ModelResource> {
-    return toModelResource(await this.repository.get(model, version));
+  async getVersion(@Param('model') model: string, @Param('version') version: string): Promise<ModelVersion> {
+    return toModelVersion(await this.repository.get(model, version));
   }
 
   @Put(':model/versions/:version')
   @RouteConfig(STREAM_BODY)
-  @DocumentPush()
   async put(
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
@@ -76,7 +56,6 @@ export class ModelsController {
 
   @Post(':model/versions')
   @RouteConfig(STREAM_BODY)
-  @DocumentPush()
   async post(
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
@@ -87,7 +66,6 @@ export class ModelsController {
   }
 
   @Delete(':model/versions/:version')
-  @DocumentRemoval()
   async remove(
     @Param('model') model: string,
     @Param('version') version: string,
@@ -103,7 +81,7 @@ export class ModelsController {
     reply: FastifyReply,
     target: { model: string; version: string | undefined; pool: string | undefined },
   ): Promise<void> {
-    const pool = poolSchema.safeParse(target.pool);
+    const pool = poolSchema.optional().safeParse(target.pool);
     if (!pool.success) {
       throw new SconceError('invalid_request', `"pool" must be 1 to 64 letters, digits, "-" or "_".`, {
         details: { param: 'pool' },
@@ -115,9 +93,9 @@ export class ModelsController {
     const manifest = await this.repository
       .receive(target.model, target.version, model, {
         maxBytes: this.config.maxArtifactBytes,
-        ...(pool.data === undefined ? {} : { pool: pool.data }),
-        ...(config === undefined ? {} : { config }),
-        ...(cases === undefined ? {} : { cases }),
+        pool: pool.data,
+        config,
+        cases,
       })
       .finally(close);
     nameModel(request, manifest.name);
@@ -128,7 +106,7 @@ export class ModelsController {
           v: 1,
           model: manifest.name,
           version: manifest.version,
-          ...(trace === undefined ? {} : { trace }),
+          trace,
         }),
       );
     } catch (error) {
@@ -139,7 +117,7 @@ export class ModelsController {
     void reply
       .status(202)
       .header('location', `/v1/models/${manifest.name}/versions/${manifest.version}`)
-      .send(toModelResource(manifest));
+      .send(toModelVersion(manifest));
   }
 }
 

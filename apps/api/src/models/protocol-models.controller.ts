@@ -1,24 +1,14 @@
 import { Controller, Get, HttpCode, Inject, Param, Res } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
+import type { ModelMetadata, ModelReady, ModelStatsList, TritonConfig } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { ModelRepository } from '@sconce/models';
 import { InferenceProducer } from '@sconce/queue';
-import type { TensorSpec } from '@sconce/tensor';
 import { InferenceService } from '../inference/inference.service.ts';
 import { toModelConfig } from './model-config.ts';
 import { toModelStats } from './model-stats.ts';
 
-interface ModelMetadata {
-  readonly name: string;
-  readonly versions: readonly string[];
-  readonly platform: string;
-  readonly inputs: readonly TensorSpec[];
-  readonly outputs: readonly TensorSpec[];
-}
-
 /** Models as the Open Inference Protocol and its extensions show them. Each route exists with and without a version. */
-@ApiTags('Open Inference Protocol')
 @Controller('v2/models')
 export class ProtocolModelsController {
   constructor(
@@ -28,7 +18,7 @@ export class ProtocolModelsController {
   ) {}
 
   @Get('stats')
-  async allStats(): Promise<{ model_stats: object[] }> {
+  async allStats(): Promise<ModelStatsList> {
     const manifests = (await this.repository.list()).filter((manifest) => manifest.status === 'ready');
     const stats = manifests.map(async ({ name, version }) =>
       toModelStats(name, version, await this.producer.statistics(name, version)),
@@ -51,7 +41,7 @@ export class ProtocolModelsController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Param('model') model: string,
     @Param('version') version?: string,
-  ): Promise<{ name: string; ready: boolean }> {
+  ): Promise<ModelReady> {
     try {
       await this.inference.servedModel(model, version);
       return { name: model, ready: true };
@@ -63,12 +53,12 @@ export class ProtocolModelsController {
   }
 
   @Get([':model/config', ':model/versions/:version/config'])
-  async config(@Param('model') model: string, @Param('version') version?: string): Promise<object> {
+  async config(@Param('model') model: string, @Param('version') version?: string): Promise<TritonConfig> {
     return toModelConfig(await this.inference.servedModel(model, version));
   }
 
   @Get([':model/stats', ':model/versions/:version/stats'])
-  async stats(@Param('model') model: string, @Param('version') version?: string): Promise<{ model_stats: object[] }> {
+  async stats(@Param('model') model: string, @Param('version') version?: string): Promise<ModelStatsList> {
     const manifest = await this.inference.servedModel(model, version);
     const statistics = await this.producer.statistics(manifest.name, manifest.version);
     return { model_stats: [toModelStats(manifest.name, manifest.version, statistics)] };

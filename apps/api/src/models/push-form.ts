@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
+import type { ModelConfig } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import { parseModelConfig, type ModelConfig } from '@sconce/models';
+import { parseModelConfig } from '@sconce/models';
 import { casesOf, decodeSafetensors } from '@sconce/tensor';
 import { discard, readParts, type FormPart } from '../http/multipart-parts.ts';
 

@@ -193,8 +193,9 @@ it('the JSON Schema of config.json is published', async () => {
 });
 
 it('OpenAPI describes both forms of a push, and all that a version tells', async () => {
-  const { paths } = (await (await fetch(`${url}/docs-json`)).json()) as {
+  const { paths, components } = (await (await fetch(`${url}/docs-json`)).json()) as {
     paths: Record<string, Record<string, object>>;
+    components: { schemas: Record<string, object> };
   };
   expect(paths['/v1/models/{model}/versions/{version}']?.['put']).toMatchObject({
     requestBody: {
@@ -207,10 +208,13 @@ it('OpenAPI describes both forms of a push, and all that a version tells', async
       202: {
         content: {
           'application/json': {
-            schema: { properties: { config: {}, warnings: {}, parity: {}, optimised: {}, performance: {} } },
+            schema: { $ref: '#/components/schemas/ModelVersion' },
           },
         },
       },
     },
+  });
+  expect(components.schemas['ModelVersion']).toMatchObject({
+    properties: { config: {}, warnings: {}, parity: {}, optimised: {}, performance: {} },
   });
 });

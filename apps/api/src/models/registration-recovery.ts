@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { ModelRepository, type ModelStatus } from '@sconce/models';
+import type { ModelStatus } from '@sconce/contracts';
+import { ModelRepository } from '@sconce/models';
 import { InferenceProducer } from '@sconce/queue';
 import type { Logger } from '@sconce/telemetry';
 import { LOGGER } from '../tokens.ts';

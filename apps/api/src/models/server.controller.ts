@@ -1,5 +1,5 @@
 import { Controller, Get } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
+import type { ServerMetadata } from '@sconce/contracts';
 import { VERSION } from '../version.ts';
 
 /** What this server speaks beyond the protocol's core. */
@@ -13,13 +13,11 @@ const EXTENSIONS = [
   'schedule_policy',
   'statistics',
 ] as const;
-
-@ApiTags('Open Inference Protocol')
 @Controller('v2')
 export class ServerController {
   /** Server metadata. */
   @Get()
-  metadata(): { name: string; version: string; extensions: readonly string[] } {
+  metadata(): ServerMetadata {
     return { name: 'sconce', version: VERSION, extensions: EXTENSIONS };
   }
 }

@@ -1,24 +1,12 @@
 import { Controller, HttpCode, Inject, Param, Post, Req } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
-import * as z from 'zod';
+import { loadRequestSchema, repositoryIndexRequestSchema, type RepositoryIndex } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { ModelDirectory, ModelRepository, type ModelManifest, type ModelState } from '@sconce/models';
 import { InferenceProducer } from '@sconce/queue';
 import { parseJsonBody } from '../http/json-body.ts';
 
-interface IndexEntry {
-  readonly name: string;
-  readonly version: string;
-  readonly state: 'READY' | 'LOADING' | 'UNAVAILABLE';
-  readonly reason: string;
-}
-
-const indexRequestSchema = z.object({ ready: z.boolean().default(false) });
-const loadRequestSchema = z.object({ parameters: z.record(z.string(), z.unknown()).default({}) });
-
 /** The model repository extension. Models come in by `PUT /v1/models/…`; here they are listed, and switched on and off. */
-@ApiTags('Open Inference Protocol')
 @Controller('v2/repository')
 export class RepositoryController {
   constructor(
@@ -29,8 +17,8 @@ export class RepositoryController {
 
   @Post('index')
   @HttpCode(200)
-  async index(@Req() request: FastifyRequest): Promise<IndexEntry[]> {
-    const { ready } = parseJsonBody(request.body, indexRequestSchema);
+  async index(@Req() request: FastifyRequest): Promise<RepositoryIndex> {
+    const { ready } = parseJsonBody(request.body, repositoryIndexRequestSchema);
     const manifests = await this.repository.list();
     const states = new Map<string, ModelState>();
     for (const { name } of manifests) {
@@ -68,7 +56,10 @@ export class RepositoryController {
   }
 }
 
-function toIndexEntry({ name, version, status, error }: ModelManifest, state: ModelState | undefined): IndexEntry {
+function toIndexEntry(
+  { name, version, status, error }: ModelManifest,
+  state: ModelState | undefined,
+): RepositoryIndex[number] {
   if (status === 'failed') return { name, version, state: 'UNAVAILABLE', reason: error?.message ?? 'failed' };
   if (status !== 'ready') return { name, version, state: 'LOADING', reason: status };
   const quarantined = state?.quarantined?.[version];

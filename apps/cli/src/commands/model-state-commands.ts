@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { ModelSettings, ModelState, SconceClient } from '@sconce/client';
+import type { ModelSettings, Model, SconceClient } from '@sconce/client';
 import { Terminal } from '../output/terminal.ts';
 
 interface StateCommand<O> {
@@ -51,7 +51,7 @@ export function modelStateCommands(client: () => SconceClient): Command[] {
 }
 
 /** A model's state in one line. */
-export function describeState({ name, loaded, serving, default_version, keep_loaded }: ModelState): string {
+export function describeState({ name, loaded, serving, default_version, keep_loaded }: Model): string {
   const kept = keep_loaded ? ', kept in memory' : '';
   if (!loaded) return `${name} is unloaded${kept}; \`sconce models load ${name}\` serves it again`;
   if (serving === null) return `${name} serves no version: none is ready${kept}`;

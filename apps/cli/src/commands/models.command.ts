@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { ListedVersion, ModelState, SconceClient } from '@sconce/client';
+import type { ListedVersion, Model, SconceClient } from '@sconce/client';
 import { formatSpec, type TensorSpec } from '@sconce/tensor';
 import type { CliConfig } from '../config.ts';
 import { describeModel } from '../output/model-text.ts';
@@ -73,7 +73,7 @@ export function modelsCommand(config: CliConfig): Command {
 }
 
 /** The version that is most likely in use comes first: if the server refuses to remove it, no version was removed yet. */
-function inOrderOfRemoval({ default_version: pinned, serving, versions }: ModelState): string[] {
+function inOrderOfRemoval({ default_version: pinned, serving, versions }: Model): string[] {
   const isFirst = ({ version }: ListedVersion): boolean => version === pinned || version === serving;
   return [...versions.filter(isFirst), ...versions.filter((version) => !isFirst(version)).toReversed()].map(
     ({ version }) => version,

@@ -7,6 +7,7 @@ const received: ModelVersion = {
   version: '2',
   status: 'compiling',
   platform: 'pytorch_torchscript',
+  config: {},
   size_bytes: 63_000,
   created_at: '2026-11-01T00:00:00.000Z',
   updated_at: '2026-11-01T00:00:00.000Z',

@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import type { ModelBatch, ModelParity, ModelPerformance, ModelVersion } from '@sconce/client';
+import type { ListedVersion, ModelBatch, ModelParity, ModelPerformance, ModelVersion } from '@sconce/client';
 import { formatSpec } from '@sconce/tensor';
 import { PLAIN_CHARS } from './terminal.ts';
 import { countOf, formatBytes, oneLine } from './text.ts';
@@ -7,7 +7,7 @@ import { countOf, formatBytes, oneLine } from './text.ts';
 const LABEL_WIDTH = 8;
 
 /** Everything that registration found out about a version: signature, batch proof, parity, warnings, sizes, speed. */
-export function describeModel(model: ModelVersion): string {
+export function describeModel(model: ModelVersion & Partial<Pick<ListedVersion, 'quarantined'>>): string {
   const { signature, batch, parity, warnings, performance, error, quarantined } = model;
   return [
     `${model.name} version ${model.version}: ${quarantined === undefined ? model.status : 'quarantined'}, ${model.platform}, ${formatBytes(model.size_bytes)}`,

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { ModelConfig } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import { parseModelConfig, type ModelConfig } from '@sconce/models';
+import { parseModelConfig } from '@sconce/models';
 import { casesOf, decodeSafetensors } from '@sconce/tensor';
 import { nonEmptyFile } from '../files/input-file.ts';
 import { failure, UsageError } from '../output/failure.ts';

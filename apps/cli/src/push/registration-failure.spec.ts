@@ -8,6 +8,7 @@ const failed: ModelVersion = {
   version: '1',
   status: 'failed',
   platform: 'onnx_onnxv1',
+  config: {},
   error: { code: 'model_invalid', message: 'no good' },
   size_bytes: 1,
   created_at: '',

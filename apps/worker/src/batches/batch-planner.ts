@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { BatchError } from '@sconce/contracts';
 import { SconceError, toSconceError } from '@sconce/errors';
 import {
   BatchWork,
   batchErrorOf,
-  type BatchError,
   type BatchRecord,
   type ChunkJob,
   type PlannerJob,

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
+import type { BatchError } from '@sconce/contracts';
 import type { BlobStore } from '@sconce/storage';
-import { BatchWork, type BatchError, type BatchRecord } from '@sconce/queue';
+import { BatchWork, type BatchRecord } from '@sconce/queue';
 import type { WorkerConfig } from '../config.ts';
 import { BLOB_STORE, CONFIG } from '../tokens.ts';
 import type { AssembledFile } from './dataset-protocol.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { ModelParity } from '@sconce/models';
+import type { ModelParity } from '@sconce/contracts';
 import { casesOf, decodeSafetensors, type CallCase, type Tensor } from '@sconce/tensor';
 import { fixturePath, type FixtureModel } from '@sconce/testing';
 import { checkParity, DEFAULT_TOLERANCE, parityError } from './check-parity.ts';

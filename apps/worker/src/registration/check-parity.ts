@@ -1,5 +1,5 @@
+import type { ModelParity, ParityOutput } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import type { ModelParity, ParityOutput } from '@sconce/models';
 import {
   compareOutput,
   failedReport,

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { ModelConfig } from '@sconce/models';
+import type { ModelConfig } from '@sconce/contracts';
 import { GraphBuilder, IR_VERSION, OPSET, encodeModel } from '@sconce/onnx';
 import { casesOf, decodeSafetensors, viewOf, type CallCase, type Tensor, type TensorSpec } from '@sconce/tensor';
 import { fixturePath, temporaryFolder, type FixtureModel } from '@sconce/testing';

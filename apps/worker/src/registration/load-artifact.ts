@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import type { ModelConfig } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import { configSignature, type ModelConfig } from '@sconce/models';
+import { configSignature } from '@sconce/models';
 import { findDataDependentNodes, decodeModel, encodeModel, rowHints, type OnnxModel } from '@sconce/onnx';
 import { OnnxSession, type BatchHints, type ModelSource } from '@sconce/runtime';
 import { openFile } from '@sconce/storage';

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { ModelBatch } from '@sconce/contracts';
-import type { ModelPerformance } from '@sconce/models';
+import type { ModelBatch, ModelPerformance } from '@sconce/contracts';
 import { machineLimits, threadsFor } from '@sconce/process';
 import { OnnxSession } from '@sconce/runtime';
 import { concatRows, rowCount, sliceRows, type Tensor } from '@sconce/tensor';

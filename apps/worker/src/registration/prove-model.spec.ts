@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { ModelConfig } from '@sconce/models';
+import type { ModelConfig } from '@sconce/contracts';
 import { casesOf, decodeSafetensors, type CallCase, type Tensor, type TensorSpec } from '@sconce/tensor';
 import { fixturePath, type FixtureModel } from '@sconce/testing';
 import { loadArtifact, type LoadedArtifact } from './load-artifact.ts';

@@ -1,6 +1,6 @@
-import type { ModelBatch } from '@sconce/contracts';
+import type { ModelBatch, ModelConfig } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import { configSignature, type ModelConfig } from '@sconce/models';
+import { configSignature } from '@sconce/models';
 import { proveBatchAxis, tensorDeviation, type BatchFinding } from '@sconce/runtime';
 import { encodeSafetensors, type CallCase, type ModelSignature, type Tensor, type TensorSpec } from '@sconce/tensor';
 import type { LoadedArtifact } from './load-artifact.ts';

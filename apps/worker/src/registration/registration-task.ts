@@ -1,6 +1,5 @@
-import type { ModelBatch } from '@sconce/contracts';
+import type { ModelBatch, ModelConfig, ModelParity, ModelPerformance } from '@sconce/contracts';
 import type { SerializedError } from '@sconce/errors';
-import type { ModelConfig, ModelParity, ModelPerformance } from '@sconce/models';
 import type { ModelSignature } from '@sconce/tensor';
 
 /** What a registration process is asked to do. Paths are of this machine. */

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { DeepReadonly } from '../deep-readonly.ts';
 import { webhookSecretSchema } from '../queue/webhook-secret.ts';
 
 /** Formats of datasets and results. */
@@ -119,4 +120,4 @@ export const batchRequestSchema = z
 
 export type BatchRequest = z.infer<typeof batchRequestSchema>;
 /** As a caller writes it: without the defaults. */
-export type BatchRequestInput = z.input<typeof batchRequestSchema>;
+export type BatchRequestInput = DeepReadonly<z.input<typeof batchRequestSchema>>;

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import type { Redis } from 'ioredis';
-import { FINAL_STATUSES, type BatchRequestInput, type TraceContext } from '@sconce/contracts';
+import { FINAL_STATUSES, type BatchRequestInput, type FilePurpose, type TraceContext } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { BlobBody, BlobStore } from '@sconce/storage';
-import { FileRecords, fileNotFound, type FilePurpose, type FileRecord } from '../files/file-records.ts';
+import { FileRecords, fileNotFound, type FileRecord } from '../files/file-records.ts';
 import { JobRecords, type IdempotencyClaim } from '../records/job-records.ts';
 import { Keys } from '../redis/keys.ts';
 import { queueFull } from '../producers/lane-queues.ts';

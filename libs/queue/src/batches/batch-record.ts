@@ -1,14 +1,6 @@
-import type { BatchStatus } from '@sconce/contracts';
+import type { BatchError, BatchStatus } from '@sconce/contracts';
 import type { SerializedError } from '@sconce/errors';
 import type { BatchSpec } from './batch-contracts.ts';
-
-/** What was wrong with a batch as a whole; `line` is the row at fault where there is one, from 1. */
-export interface BatchError {
-  readonly code: string;
-  readonly message: string;
-  readonly param?: string | null;
-  readonly line?: number | null;
-}
 
 /** How the batch is read, run and written: found when it was validated, and the same for all its chunks. JSON of the worker's own. */
 export type BatchPlan = Readonly<Record<string, unknown>>;

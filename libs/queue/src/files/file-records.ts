@@ -1,9 +1,7 @@
 import type { Redis } from 'ioredis';
+import type { FilePurpose } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { Keys } from '../redis/keys.ts';
-
-/** What a file is for, in OpenAI's words. */
-export type FilePurpose = 'batch' | 'batch_output';
 
 /** Where a file's bytes are. */
 export type FileContent =

@@ -1,8 +1,9 @@
 import { afterAll, describe, expect, it } from 'vitest';
+import type { PoolBacklog } from '@sconce/contracts';
 import { eventually, testRedis } from '@sconce/testing';
 import type { BatchRecord } from '../batches/batch-record.ts';
 import { Keys } from '../redis/keys.ts';
-import { readPoolBacklog, type PoolBacklog } from './pool-backlog.ts';
+import { readPoolBacklog } from './pool-backlog.ts';
 import { msLeft, rowsLeft } from './remaining-work.ts';
 import { WorkerReporter } from './worker-reporter.ts';
 import { queueConfigSchema } from '../queue-config.ts';

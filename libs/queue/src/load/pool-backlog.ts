@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { BatchRecord } from '../batches/batch-record.ts';
 import { REPLIES_PER_COUNT, addCount, readCount } from '../library-internals/index.ts';
-import { LANES } from '@sconce/contracts';
+import { LANES, type PoolBacklog } from '@sconce/contracts';
 import { laneQueueName } from '../queue-names.ts';
 import type { Keys } from '../redis/keys.ts';
 import { onRedis } from '../redis/redis-connection.ts';
@@ -10,22 +10,6 @@ import { REPORT_FRESH_MS, type WorkerReport } from './worker-report.ts';
 
 /** Slots of a worker, while none has reported. */
 const DEFAULT_SLOTS = 2;
-
-/** The work that a pool has accepted and not finished. */
-export interface PoolBacklog {
-  readonly pool: string;
-  readonly waiting: number;
-  readonly prioritized: number;
-  readonly delayed: number;
-  readonly active: number;
-  /** Queue jobs of both lanes that have not ended: the sum of the four above. */
-  readonly jobs: number;
-  /** Time that one worker would need for these jobs and for the rows of batches that are not in the queue yet. */
-  readonly worker_seconds: number;
-  /** Time that the workers that are there now need together. */
-  readonly seconds: number;
-  readonly workers: number;
-}
 
 /**
  * Computes a pool's backlog. When no worker is there, or none has finished a queue job of requests, the reports of the last

@@ -1,19 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import type { Lane } from '@sconce/contracts';
+import type { JobStatus, Lane, PoolBacklog } from '@sconce/contracts';
 import type { BatchRecord } from '../batches/batch-record.ts';
 import { SconceError } from '@sconce/errors';
 import { withTimeout } from '@sconce/process/time';
 import type { Tensor } from '@sconce/tensor';
 import { toQueuedRequest, traceIdOf, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
 import type { InferJob, RegistrationJob } from '../job-contracts.ts';
-import {
-  JobRecords,
-  jobNotFound,
-  type IdempotencyClaim,
-  type JobRecord,
-  type JobStatus,
-} from '../records/job-records.ts';
+import { JobRecords, jobNotFound, type IdempotencyClaim, type JobRecord } from '../records/job-records.ts';
 import { Keys } from '../redis/keys.ts';
 import { LaneQueues } from './lane-queues.ts';
 import { readModelStatistics, type ModelStatistics } from '../records/model-statistics.ts';
@@ -22,7 +16,7 @@ import { OnlineRequests } from './online-requests.ts';
 import { packPayload } from '../messages/payload-store.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { laneQueueName } from '../queue-names.ts';
-import { readPoolBacklog, type PoolBacklog } from '../load/pool-backlog.ts';
+import { readPoolBacklog } from '../load/pool-backlog.ts';
 import { takeQueueSnapshot, type QueueSnapshot } from '../load/queue-snapshot.ts';
 import { bestEffort, closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts';
 import type { Submitter } from '../records/submitter.ts';

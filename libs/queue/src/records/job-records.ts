@@ -1,14 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import type { RequestTiming } from '@sconce/contracts';
+import type { JobStatus, RequestTiming } from '@sconce/contracts';
 import { SconceError, deserializeError, type SerializedError } from '@sconce/errors';
 import { decodeFrame, encodeFrame, type Tensor } from '@sconce/tensor';
 import type { Outcome } from '../job-contracts.ts';
 import type { Keys } from '../redis/keys.ts';
 import { LEAVE_SUBMITTER, joinSubmitter, tooManyUnfinished, type Submitter } from './submitter.ts';
-
-/** queued → running → succeeded | failed; cancelled from queued or running. The last three are final. */
-export type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
 
 /** An asynchronous job as its owner sees it. */
 export interface JobRecord {

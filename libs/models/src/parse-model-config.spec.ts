@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SconceError } from '@sconce/errors';
-import { configSignature, modelConfigJsonSchema } from './model-config.ts';
+import { modelConfigJsonSchema } from '@sconce/contracts';
+import { configSignature } from './config-signature.ts';
 import { parseModelConfig } from './parse-model-config.ts';
 
 const tensor = (over: object = {}): object => ({ name: 'x', data_type: 'TYPE_FP32', dims: [-1, 3], ...over });

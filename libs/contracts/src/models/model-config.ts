@@ -1,5 +1,5 @@
-import { MAX_RANK, type Datatype, type TensorSpec } from '@sconce/tensor';
 import * as z from 'zod';
+import { MAX_RANK } from '@sconce/tensor';
 
 /** Triton's names of element types. */
 export const CONFIG_DATA_TYPES = [
@@ -18,6 +18,8 @@ export const CONFIG_DATA_TYPES = [
   'TYPE_BF16',
   'TYPE_STRING',
 ] as const;
+
+export type ConfigDataType = (typeof CONFIG_DATA_TYPES)[number];
 
 const tensorSchema = z
   .strictObject({
@@ -136,44 +138,4 @@ export type ModelConfig = z.infer<typeof modelConfigSchema>;
 export function modelConfigJsonSchema(): Record<string, unknown> {
   const { $schema, description, ...rest } = z.toJSONSchema(modelConfigSchema, { io: 'input' });
   return { $schema, title: 'config.json of a model in Sconce', description, ...rest };
-}
-
-type ConfigDataType = (typeof CONFIG_DATA_TYPES)[number];
-
-const DATATYPE_OF: Readonly<Record<ConfigDataType, Datatype>> = {
-  TYPE_BOOL: 'BOOL',
-  TYPE_UINT8: 'UINT8',
-  TYPE_UINT16: 'UINT16',
-  TYPE_UINT32: 'UINT32',
-  TYPE_UINT64: 'UINT64',
-  TYPE_INT8: 'INT8',
-  TYPE_INT16: 'INT16',
-  TYPE_INT32: 'INT32',
-  TYPE_INT64: 'INT64',
-  TYPE_FP16: 'FP16',
-  TYPE_FP32: 'FP32',
-  TYPE_FP64: 'FP64',
-  TYPE_BF16: 'BF16',
-  TYPE_STRING: 'BYTES',
-};
-
-/**
- * The inputs and outputs that a config gives, with whole shapes: where `max_batch_size` is above 0 the batch axis, which
- * `dims` leave out, is put in front as -1. What the config does not give is not there.
- */
-export function configSignature(config: ModelConfig): {
-  readonly inputs?: readonly TensorSpec[];
-  readonly outputs?: readonly TensorSpec[];
-} {
-  const batched = (config.max_batch_size ?? 0) > 0;
-  const specs = (tensors: NonNullable<ModelConfig['input']>): TensorSpec[] =>
-    tensors.map(({ name, data_type, dims }) => ({
-      name,
-      datatype: DATATYPE_OF[data_type],
-      shape: batched ? [-1, ...dims] : dims,
-    }));
-  return {
-    ...(config.input === undefined ? {} : { inputs: specs(config.input) }),
-    ...(config.output === undefined ? {} : { outputs: specs(config.output) }),
-  };
 }
