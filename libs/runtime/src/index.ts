@@ -1,10 +1,5 @@
-export {
-  proveBatchAxis,
-  type BatchFinding,
-  type BatchHints,
-  type FixedRows,
-  type ProvableModel,
-} from './proof/batch-proof.ts';
+export type { BatchFinding, BatchHints, FixedRows, ProvableModel } from './proof/batch-finding.ts';
+export { proveBatchAxis } from './proof/batch-proof.ts';
 export { tensorDeviation } from './proof/compare-rows.ts';
 export type { ProbeExamples } from './proof/probe-inputs.ts';
 export { InferencePool, type RunCall, type RunResult } from './inference-pool.ts';

@@ -4,7 +4,8 @@ import { SconceError } from '@sconce/errors';
 import { sliceRows, viewOf, type Tensor, type TensorSpec } from '@sconce/tensor';
 import { fixturePath, type FixtureModel } from '@sconce/testing';
 import { OnnxSession } from '../onnx-session.ts';
-import { proveBatchAxis, type BatchHints, type ProvableModel } from './batch-proof.ts';
+import type { BatchHints, ProvableModel } from './batch-finding.ts';
+import { proveBatchAxis } from './batch-proof.ts';
 
 const spec = (name: string, shape: readonly number[], datatype: TensorSpec['datatype'] = 'FP32'): TensorSpec => ({
   name,
@@ -74,8 +75,8 @@ describe('the proof of the batch axis', () => {
       /1 row gave/,
     ],
     ['a sum over the rows', model((rows) => [[mean(rows)]]), 'none', /no output has as many rows/],
-    ['the same for every row', model((rows) => rows.map(() => [1])), 'none', /nothing tells/],
-    ['nothing but NaN', model((rows) => rows.map(() => [NaN])), 'none', /nothing tells/],
+    ['the same for every row', model((rows) => rows.map(() => [1])), 'none', /do not show whether rows influence/],
+    ['nothing but NaN', model((rows) => rows.map(() => [NaN])), 'none', /do not show whether rows influence/],
     ['random numbers', model((rows) => rows.map(([a = 0]) => [a + ++calls])), 'none', /random/],
     ['two rows only', takes(2), 'locked:2', /only 2 rows run at a time/, { fixedRows: [{ size: 7 }, { size: 2 }] }],
     ['two rows that mix', takes(2, (rows) => rows.toReversed()), 'none', /influence/, { fixedRows: [{ size: 2 }] }],

@@ -3,20 +3,20 @@ import { isFloat } from './seeded-tensors.ts';
 
 /**
  * How far row `row` of `actual` is from row `expectedRow` of `expected`, relative to the magnitude of all of `expected`: 0 for
- * equal bytes, Infinity where they cannot agree (whole numbers that differ, NaN against a number, other shapes).
+ * equal bytes, Infinity if they cannot agree (integers that differ, NaN against a number, different shapes).
  */
 export function rowDeviation(actual: Tensor, row: number, expected: Tensor, expectedRow: number): number {
   const [a, b] = [sliceRows(actual, row, row + 1), sliceRows(expected, expectedRow, expectedRow + 1)];
   return deviation(a, b, expected);
 }
 
-/** How far a tensor is from another of its shape, relative to the other's magnitude, as `rowDeviation`. */
+/** How far `actual` is from `expected`, relative to the magnitude of `expected`; measured as in `rowDeviation`. */
 export function tensorDeviation(actual: Tensor, expected: Tensor): number {
   const sameShape = actual.shape.join() === expected.shape.join() && actual.datatype === expected.datatype;
   return sameShape ? deviation(actual, expected, expected) : Infinity;
 }
 
-/** `scaleOf` is the tensor whose magnitude counts. */
+/** The deviation is relative to the magnitude of `scaleOf`. */
 function deviation(a: Tensor, b: Tensor, scaleOf: Tensor): number {
   if (Buffer.compare(a.data, b.data) === 0) return 0;
   if (!isFloat(a.datatype) || a.data.byteLength !== b.data.byteLength) return Infinity;
@@ -44,8 +44,8 @@ function floatsOf(tensor: Tensor): Float64Array {
   return Float64Array.from(viewOf(tensor as Tensor & { datatype: 'FP32' }));
 }
 
-/** Whether an output tells rows apart: some number in it is finite, and not all its rows are equal. */
-export function isTelling(outputs: readonly Tensor[], rows: number): boolean {
+/** Whether some output tells rows apart: it has a finite number, and not all its rows are equal. */
+export function distinguishesRows(outputs: readonly Tensor[], rows: number): boolean {
   return outputs.some((output) => {
     if (isFloat(output.datatype) && !floatsOf(output).some(Number.isFinite)) return false;
     const first = sliceRows(output, 0, 1).data;

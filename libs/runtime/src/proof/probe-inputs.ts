@@ -1,16 +1,16 @@
 import { sliceRows, viewOf, type Tensor, type TensorSpec, type ModelSignature } from '@sconce/tensor';
 import { isFloat, seededTensor, type ValueRange } from './seeded-tensors.ts';
 
-/** Shapes and value ranges on which a model may run: everything about a probe but its rows. */
+/** The shapes and the value range of a probe. The number of rows is chosen separately. */
 export interface ProbeShape {
   /** Names of the inputs whose axis 0 is the rows. */
   readonly rowInputs: ReadonlySet<string>;
-  /** The inputs' shapes in the signature's order; axis 0 of an input with rows stands for their number. */
+  /** The inputs' shapes in the signature's order. Axis 0 of an input with rows is replaced by the number of rows. */
   readonly shapes: readonly (readonly number[])[];
   readonly range: ValueRange;
 }
 
-/** What is known beforehand of inputs on which a model runs. */
+/** Known inputs, or shapes of inputs, on which a model runs. */
 export interface ProbeExamples {
   /** Inputs of a call that is known to work, in the signature's order. */
   readonly call?: readonly Tensor[] | undefined;
@@ -18,10 +18,10 @@ export interface ProbeExamples {
   readonly shapes?: ReadonlyMap<string, readonly number[]> | undefined;
 }
 
-/** Sizes for free axes nobody says anything about, the likeliest first; what images and sequences have among them. */
+/** Sizes to try for free axes, the likeliest first. Sizes of images and sequences are among them. */
 const FREE_SIZES = [8, 16, 4, 32, 5, 12, 3, 2, 64, 1, 10, 28, 6, 7, 20, 128, 224];
 
-/** Value ranges; whole numbers are indices more often than not, and an index out of range is an error. */
+/** Value ranges to try. Integers are usually indices, and an index out of range is an error. */
 const RANGES: readonly ValueRange[] = [
   { low: -1, high: 1, below: 100 },
   { low: -1, high: 1, below: 8 },
@@ -30,10 +30,10 @@ const RANGES: readonly ValueRange[] = [
   { low: 0, high: 1, below: 1 },
 ];
 
-/** A single whole number is a count of something more often than not. */
+/** A single integer is usually a count. */
 const COUNTS = { from: 1, below: 4 };
 
-/** A call of `rows` seeded rows; row `i` of every call with one seed is the same row. */
+/** A call of `rows` seeded rows. Row `i` is the same row in every call with the same seed. */
 export function probeRows(signature: ModelSignature, shape: ProbeShape, rows: number, seed: number): Tensor[] {
   return signature.inputs.map((spec, index) => {
     const sizes = shape.shapes[index] ?? [];
@@ -44,7 +44,7 @@ export function probeRows(signature: ModelSignature, shape: ProbeShape, rows: nu
   });
 }
 
-/** The rows of these numbers of a call, in that order. */
+/** These rows of a call, in this order. */
 export function pickRows(inputs: readonly Tensor[], shape: ProbeShape, rows: readonly number[]): Tensor[] {
   return inputs.map((input) => {
     if (!shape.rowInputs.has(input.name)) return input;
@@ -53,7 +53,7 @@ export function pickRows(inputs: readonly Tensor[], shape: ProbeShape, rows: rea
   });
 }
 
-/** Every shape worth trying, the likeliest first. */
+/** The shapes to try, the likeliest first. */
 export function* probeShapes(
   signature: ModelSignature,
   rowInputs: ReadonlySet<string>,
@@ -84,7 +84,7 @@ function shapesOf(
   });
 }
 
-/** The range that a call's own values have. */
+/** The value range of a call. */
 function rangeOf(call: readonly Tensor[]): ValueRange {
   let [low, high, below] = [Infinity, -Infinity, 1];
   for (const tensor of call) {

@@ -11,7 +11,7 @@ export function seededNumbers(seed: number): () => number {
   };
 }
 
-/** Where random values come from: real numbers of [low, high), whole ones of [from, below). */
+/** The range of random values: floating-point numbers in [low, high), integers in [from, below). */
 export interface ValueRange {
   readonly low: number;
   readonly high: number;
@@ -20,7 +20,7 @@ export interface ValueRange {
   readonly below: number;
 }
 
-/** Inputs whose elements say yes or no, whatever their datatype. */
+/** Names of inputs whose elements are 0 or 1, whatever their datatype is. */
 const YES_OR_NO = /mask|valid|flag/i;
 
 /** A tensor of seeded random values; `shape` must be concrete. */
@@ -44,7 +44,7 @@ export function seededTensor(spec: TensorSpec, shape: readonly number[], range: 
 
 const FLOATS: ReadonlySet<Datatype> = new Set(['FP16', 'FP32', 'FP64']);
 
-/** Whether a datatype's values are real numbers. */
+/** Whether a datatype holds floating-point numbers. */
 export function isFloat(datatype: Datatype): boolean {
   return FLOATS.has(datatype);
 }
@@ -52,7 +52,7 @@ export function isFloat(datatype: Datatype): boolean {
 /** Relative change of `perturbed`: two or three units of float32's last digit. */
 const PERTURBATION = 3e-7;
 
-/** A tensor whose numbers differ in their last digits; whole numbers and texts stay as they are. */
+/** A copy whose numbers differ in their last digits. Integers and texts stay the same. */
 export function perturbed(tensor: Tensor): Tensor {
   if (tensor.datatype !== 'FP32' && tensor.datatype !== 'FP64') return tensor;
   const next = seededNumbers(tensor.data.byteLength);
@@ -64,7 +64,7 @@ export function perturbed(tensor: Tensor): Tensor {
 
 function sampler({ name, datatype }: TensorSpec, range: ValueRange, next: () => number): () => number {
   if (isFloat(datatype)) return () => range.low + (range.high - range.low) * next();
-  // Pixels and their kind, rather than indices.
+  // Usually pixels, not indices.
   if (datatype === 'UINT8') return () => Math.floor(next() * 256);
   if (datatype === 'BOOL' || YES_OR_NO.test(name)) return () => Math.floor(next() * 2);
   const { from = 0, below } = range;
