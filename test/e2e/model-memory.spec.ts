@@ -54,7 +54,7 @@ it('evicts the model used longest ago but never a kept one, and refuses a model 
       },
       { timeout: 10_000 },
     )
-    .toMatchObject({ status: 503, text: expect.stringMatching(/Model third.1 has no room.*kept for others/) });
+    .toMatchObject({ status: 503, text: expect.stringMatching(/Model third.1 does not fit.*kept for other models/) });
   expect((await infer('kept')).status).toBe(200);
 
   await keep('second', false);

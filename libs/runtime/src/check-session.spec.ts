@@ -61,7 +61,7 @@ describe('checkSession', () => {
   it.each<[what: string, model: FixtureModel, tensors: readonly Tensor[]]>([
     ['the same numbers', 'affine', [X, y()]],
     ['rounding', 'affine', [X, y((value) => value * 1.001)]],
-    // The magnitude that counts is the whole output's: small numbers beside large ones may be off by more.
+    // Deviations are relative to the whole output: small numbers beside large ones may differ by more.
     ['rounding of a small number beside large ones', 'affine', [X, y((value, i) => (i === 0 ? value + 0.05 : value))]],
     [
       'the same NaN and infinities',
@@ -72,12 +72,12 @@ describe('checkSession', () => {
       ],
     ],
     [
-      'whole numbers of two outputs',
+      'integers of two outputs',
       'simple',
       [ints('0.in.0', [5, 7]), ints('0.in.1', [1, 2]), ints('0.out.0', [6, 9]), ints('0.out.1', [4, 5])],
     ],
     ['an output without elements', 'nonzero', [floats('0.in.0', [3], [0, 0, 0]), longs('0.out.0', [1, 0], [])]],
-  ])('is content with %s', async (_, model, tensors) => {
+  ])('accepts %s', async (_, model, tensors) => {
     await expect(checkSession(await open(model), checkOf(...tensors))).resolves.toBeUndefined();
   });
 
@@ -93,7 +93,7 @@ describe('checkSession', () => {
     ['other rows', 'affine', [X, y(undefined, [1, 8])], /"y" is off by Infinity/],
     ['another type', 'affine', [X, tensor('0.out.0', 'FP64', [2, 4], Float64Array.from(Y))], /"y" is off by Infinity/],
     [
-      'a whole number that is off by one',
+      'an integer that is off by one',
       'simple',
       [ints('0.in.0', [5_000_000]), ints('0.in.1', [1]), ints('0.out.0', [5_000_001]), ints('0.out.1', [5_000_000])],
       /"OUTPUT1"/,
@@ -105,16 +105,16 @@ describe('checkSession', () => {
       /"OUTPUT1"/,
     ],
     ['more elements', 'nonzero', [floats('0.in.0', [3], [0, 1, 1]), longs('0.out.0', [1, 1], [1n])], /"y"/],
-  ])('refuses a session that gives, by its check, %s', async (_, model, tensors, output) => {
+  ])('refuses a session whose outputs have %s', async (_, model, tensors, output) => {
     await expect(checkSession(await open(model), checkOf(...tensors))).rejects.toMatchObject({
       code: 'model_corrupt',
       message: expect.stringMatching(output) as string,
     });
   });
 
-  it('allows float16 more, as it has fewer digits', async () => {
+  it('allows larger deviations for float16, which has fewer digits', async () => {
     const session = await open('every-type');
-    // BYTES are among the inputs, which no check file can hold: the others get something, and FP16 alone is looked at.
+    // Among the inputs are BYTES, which a check file cannot hold. Only the FP16 output is compared.
     const isHalf = ({ datatype }: TensorSpec): boolean => datatype === 'FP16';
     const others = session.signature.inputs.filter((spec) => !isHalf(spec)).map(something);
     const half: Pick<OnnxSession, 'signature' | 'run'> = {
@@ -130,7 +130,7 @@ describe('checkSession', () => {
     await expect(run(1, -2.2)).rejects.toMatchObject({ code: 'model_corrupt' });
   });
 
-  it('passes on why the call does not run', async () => {
+  it('reports why the call does not run', async () => {
     const check = checkOf(longs('0.in.0', [1, 1], [99n]), floats('0.out.0', [1, 1, 2], [0, 0]));
     await expect(checkSession(await open('lookup'), check)).rejects.toMatchObject({ code: 'inference_failed' });
   });
@@ -141,7 +141,7 @@ describe('checkSession', () => {
     ['is something else', () => stored(Buffer.from('not a tensor in it')), 'model_corrupt', /can't be read/],
     ['holds no call', () => checkOf({ ...X, name: 'x' }), 'model_corrupt', /can't be read .*no calls/],
     ['is a folder', () => folder, 'model_corrupt', /EISDIR/],
-  ])('says so where the check file %s', async (_, path, code, message) => {
+  ])('reports a check file that %s', async (_, path, code, message) => {
     const expected = { code, message: expect.stringMatching(message) as string };
     await expect(checkSession(await open('affine'), path())).rejects.toMatchObject(expected);
   });
@@ -184,13 +184,13 @@ describe('warmUp', () => {
       'it asks for a run that is made no time',
       () => file({ check: checkOf(X, y()), warmup: warmup([{ rows: 4, count: 0 }]) }),
     ],
-  ])('runs nothing of a model where %s', async (_, make) => {
+  ])('makes no run if %s', async (_, make) => {
     const { session, runs } = await watched('affine');
     await warmUp(session, make());
     expect(runs).toEqual([]);
   });
 
-  it('runs as many rows as often as it is told, all of them the check call’s first', async () => {
+  it('makes the runs that it is given, with repetitions of the check call’s first row', async () => {
     const { session, runs } = await watched('affine');
     const check = checkOf(floats('0.in.0', [2, 4], [1, 2, 3, 4, 5, 6, 7, 8]), y());
     const rows = [1, 2, 2, 16];
@@ -206,7 +206,7 @@ describe('warmUp', () => {
     );
   });
 
-  it('leaves inputs alone that carry no rows', async () => {
+  it('does not change inputs without rows', async () => {
     const { session, runs } = await watched('simple');
     const check = checkOf(ints('0.in.0', [5]), ints('0.in.1', [1]), ints('0.out.0', [6]), ints('0.out.1', [4]));
     await warmUp(session, file({ check, warmup: warmup([{ rows: 7, count: 1 }], []) }));
@@ -218,7 +218,7 @@ describe('warmUp', () => {
     ]);
   });
 
-  it('fails with the model', async () => {
+  it('fails if the model fails', async () => {
     const check = checkOf(longs('0.in.0', [1, 1], [99n]), floats('0.out.0', [1, 1, 2], [0, 0]));
     const loaded = file({ check, warmup: warmup([{ rows: 2, count: 1 }], ['index']) });
     await expect(warmUp(await open('lookup'), loaded)).rejects.toMatchObject({ code: 'inference_failed' });

@@ -15,12 +15,12 @@ import type { ModelFile } from './thread-protocol.ts';
 import { tensorDeviation } from './proof/compare-rows.ts';
 import { modelGone } from './verify-files.ts';
 
-/** Other processors and layouts of the weights round otherwise. Relative to the output's magnitude. */
+/** Another processor or another layout of the weights gives other rounding errors. Relative to the output's magnitude. */
 const TOLERANCE: Partial<Record<Datatype, number>> = { FP16: 5e-2, FP32: 5e-3, FP64: 1e-6 };
 
 /**
- * Repeats the call of a check file: a session that gives other outputs than registration saw is not served.
- * @throws SconceError `model_corrupt`, `model_not_found` where the file is gone, `inference_failed` where the call does not run.
+ * Repeats the call of a check file. A session that gives other outputs than in its registration is not served.
+ * @throws SconceError `model_corrupt`, `model_not_found` if the file is gone, `inference_failed` if the call does not run.
  */
 export async function checkSession(session: OnnxSession, path: string): Promise<void> {
   const { inputs, call } = await readCall(session, path);
@@ -32,12 +32,12 @@ export async function checkSession(session: OnnxSession, path: string): Promise<
     throw new SconceError(
       'model_corrupt',
       `The model gives other numbers here than when it was proved: output "${result.name}" is off by ` +
-        `${deviation.toExponential(1)} of its magnitude. Push it again, and look for a faulty machine if that does not help.`,
+        `${deviation.toExponential(1)} of its magnitude. Push the model again. If that does not help, check this machine for faults.`,
     );
   }
 }
 
-/** Runs a session that has just been loaded as its `warmup` says. */
+/** Makes the warm-up runs of a session that has just been loaded. */
 export async function warmUp(session: OnnxSession, { check, warmup }: ModelFile): Promise<void> {
   if (check === undefined || warmup === undefined) return;
   const { inputs } = await readCall(session, check);

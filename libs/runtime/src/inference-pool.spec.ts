@@ -56,7 +56,7 @@ describe('InferencePool', () => {
     expect(Math.abs(timing.runStartMs - Date.now())).toBeLessThan(10_000);
   });
 
-  it.runIf(process.platform === 'linux')('spreads a model’s runs over as many threads as it says', async () => {
+  it.runIf(process.platform === 'linux')('runs a model with its own number of ONNX Runtime threads', async () => {
     const threads = (): number => readdirSync('/proc/self/task').length;
     const run = async (file: ModelFile): Promise<unknown> =>
       pool.run({
@@ -87,7 +87,7 @@ describe('InferencePool', () => {
     expect(await Promise.all(calls)).toEqual(Array.from({ length: 100 }, (_, index) => 2 * index + 1));
   });
 
-  it('returns outputs whose size only the run knows', async () => {
+  it('returns outputs whose size is known only after the run', async () => {
     const x: Tensor = { name: 'x', datatype: 'FP32', shape: [4], data: floats('x', [[0, 5, 0, 7]]).data };
     const { outputs } = await pool.run({
       file: fixture('nonzero'),
@@ -118,7 +118,7 @@ describe('InferencePool', () => {
     expect(Buffer.from(strings.data)).toEqual(Buffer.from(encodeBytes(['a', 'bb', '', 'é'])));
   });
 
-  it('reports a broken file with its code, and serves on', async () => {
+  it('reports a broken file with its error code, and serves other calls', async () => {
     const path = join(temporaryFolder(), 'broken.onnx');
     writeFileSync(path, 'nothing like a model');
     await expect(pool.inspect({ ...named('broken'), path, sizeBytes: 20 })).rejects.toMatchObject({
@@ -127,7 +127,7 @@ describe('InferencePool', () => {
     await expect(pool.inspect(fixture('affine'))).resolves.toBeDefined();
   });
 
-  it('keeps a model loaded until it is told to let it go', async () => {
+  it('keeps a model loaded until it is unloaded', async () => {
     const own = newPool(1);
     const loadMs = async (): Promise<number> => {
       const outputs = signatures.get('affine')!.outputs;
@@ -141,7 +141,7 @@ describe('InferencePool', () => {
     await own.close();
   });
 
-  it('fills a run up with its last row, and gives each part of a shared input once', async () => {
+  it('fills up a run with its last row, and passes a shared input once', async () => {
     const rows = { inputs: new Set(['x']), count: 4 };
     const parts = [[floats('x', [[0, 1, 2, 3]])], [floats('x', [[4, 5, 6, 7]])]];
     const { outputs } = await pool.run({
@@ -164,7 +164,7 @@ describe('InferencePool', () => {
     const run = (own: InferencePool, file: ModelFile): Promise<unknown> =>
       own.run({ file, parts: [[floats('x', [[0, 0, 0, 0]])]], outputs: signatures.get('affine')!.outputs });
 
-    it('is not loaded, and is once it is mended', async () => {
+    it('is loaded only after the files were repaired', async () => {
       const path = copy();
       const file = { ...named(path), path, sizeBytes: 1, digests: [{ path, sha256: digestOf(path) }] };
       const whole = readFileSync(path);
@@ -197,7 +197,7 @@ describe('InferencePool', () => {
     data: new Uint8Array(new BigInt64Array([2_000n]).buffer),
   };
 
-  it('starts a further thread when none is idle, and not before', async () => {
+  it('starts another thread only when none is idle', async () => {
     const own = newPool(2);
     const { outputs } = await own.inspect(fixture('slow'));
     const run = async (): Promise<number> =>
@@ -212,7 +212,7 @@ describe('InferencePool', () => {
     await own.close();
   });
 
-  it('closes after what runs has ended, and takes nothing new', async () => {
+  it('closes after the calls in flight have ended, and refuses new calls', async () => {
     const own = newPool(1);
     const signature = await own.inspect(fixture('slow'));
     const running = own.run({ file: fixture('slow'), parts: [[steps]], outputs: signature.outputs });

@@ -22,30 +22,30 @@ import type {
 /** Keeps every tensor in a task's buffer aligned for any element type and for SIMD loads. */
 const ALIGNMENT = 64;
 
-/** How often hung runs are looked for, at least. */
-const MAX_LOOK_MS = 1_000;
+/** Longest time between two checks for hung runs. */
+const MAX_CHECK_MS = 1_000;
 
-/** Models remembered as verified. */
+/** Files that are remembered as verified. */
 const MAX_VERIFIED = 4096;
-/** Of a thread, in V8: without it each grows to 32 MB. */
+/** V8's young generation in each thread. Without a limit it grows to 32 MB. */
 const YOUNG_GENERATION_MB = 6;
 
-/** One session call: parts (each a full set of inputs in the same order) are joined along axis 0 on the way in. */
+/** One session call. Its parts, each a full set of inputs in the same order, are joined along axis 0. */
 export interface RunCall {
   readonly file: ModelFile;
-  /** At least one part; the parts' inputs agree in name, dtype and inner shape, and in all of an input that has no rows. */
+  /** At least one part. The parts agree in their inputs' names, datatypes and inner shapes, and in the data of inputs without rows. */
   readonly parts: readonly (readonly Tensor[])[];
-  /** Outputs wanted, as the model's signature describes them. */
+  /** The wanted outputs, as the model's signature describes them. */
   readonly outputs: readonly ModelSignature['outputs'][number][];
   /**
-   * Where axis 0 of every output is the run's rows: which inputs carry rows, and how many the run has; the parts' rows are filled
-   * up to that by repeating the last one. Such outputs are written to shared memory. Without it there is one part.
+   * Set if axis 0 of every output is the run's rows: which inputs carry rows, and how many rows the run has. The last row of the parts
+   * is repeated up to that number. Such outputs are written to shared memory. Without it there is only one part.
    */
   readonly rows?: { readonly inputs: ReadonlySet<string>; readonly count: number };
 }
 
 export interface RunResult {
-  /** In the order asked for; the data is the caller's own. */
+  /** In the order of the call. The data belongs to the caller. */
   readonly outputs: readonly Tensor[];
   readonly timing: ThreadTiming;
 }
@@ -53,13 +53,13 @@ export interface RunResult {
 /**
  * The threads that hold models, and the shared memory between them and this event loop.
  *
- * States: *open* (constructor) → *closing* (`close`: takes nothing new, waits for what runs) → *closed*. A thread is
+ * States: *open* (constructor) → *closing* (`close`: refuses new calls, waits for calls in flight) → *closed*. A thread is
  * never ended while it may be inside native code: that aborts the process (measured).
  */
 export class InferencePool {
   /** Session calls that can run at the same time. */
   readonly threads: number;
-  /** Session calls that keep every thread busy with the next one waiting inside it. */
+  /** Session calls in flight that keep every thread busy: one runs in each thread, the next ones wait inside it. */
   readonly capacity: number;
   readonly #piscina: Piscina<ThreadTask, ThreadReply>;
   readonly #arena: SharedArena;
@@ -92,7 +92,7 @@ export class InferencePool {
     const fromSource = import.meta.url.endsWith('.ts');
     this.#piscina = new Piscina<ThreadTask, ThreadReply>({
       filename: new URL(`./inference.thread.${fromSource ? 'ts' : 'js'}`, import.meta.url).href,
-      // Each takes 10 MB: those beyond the first are started when they are wanted, and stay.
+      // Each thread takes 10 MB. All but the first are started when they are needed, and stay.
       minThreads: 1,
       maxThreads: config.threads,
       idleTimeout: Infinity,
@@ -100,47 +100,47 @@ export class InferencePool {
       // Threads wait in their event loop, not in Atomics.wait: they must hear notices while idle.
       atomics: 'disabled',
       workerData: options,
-      // Tensors lie outside the heap: what a run leaves in it is little.
+      // Tensors lie outside the heap: a run leaves little in it.
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       recordTiming: false,
       loadBalancer: (task, threads) => this.#place((task as PlacedTask)[queueOptionsSymbol], threads),
-      ...(fromSource ? { execArgv: ['--conditions=@sconce/source', '--no-warnings'] } : {}),
+      execArgv: fromSource ? ['--conditions=@sconce/source', '--no-warnings'] : undefined,
     });
     this.#watch = new RunWatch({ maxRunMs: config.maxRunMs });
     this.#watchTimer = setInterval(
       () => {
-        const hung = this.#watch.look(performance.now());
+        const hung = this.#watch.check(performance.now());
         if (hung !== undefined) this.#hung.resolve(hung);
       },
-      Math.min(MAX_LOOK_MS, Math.ceil(config.maxRunMs / 4)),
+      Math.min(MAX_CHECK_MS, Math.ceil(config.maxRunMs / 4)),
     ).unref();
     // A thread that dies rejects its tasks (`thread_crashed`); the event itself must not end the process.
     this.#piscina.on('error', () => undefined);
   }
 
   /**
-   * Resolves with the first run that takes longer than `maxRunMs`. Nothing can end it but the end of the process: the thread cannot
-   * be ended while it is inside native code.
+   * Resolves with the first run that takes longer than `maxRunMs`. Only the end of the process ends that run: its thread cannot be
+   * ended while it is inside native code.
    */
   get hung(): Promise<HungRun> {
     return this.#hung.promise;
   }
 
-  /** Opens the file in a thread and reports its signature; keeps nothing. Throws `model_invalid`. */
+  /** Opens the file in a thread, returns its signature and closes it. Throws `model_invalid`. */
   async inspect(file: ModelFile): Promise<ModelSignature> {
     const reply = await this.#send({ kind: 'inspect', file });
     if (reply.kind !== 'inspect') throw unexpected(reply);
     return reply.signature;
   }
 
-  /** Asks every thread to let the model go; those that run it do so afterwards. */
+  /** Asks every thread to unload the file. A thread that runs it unloads it afterwards. */
   unload(fileKey: string): void {
     const notice: ThreadNotice = { unload: fileKey };
     this.#placement.dropped(fileKey);
     this.#notices.postMessage(notice);
   }
 
-  /** One session call in whichever thread is free. Throws `inference_failed`, `model_invalid`, `model_corrupt`, `thread_crashed`. */
+  /** One session call, in the thread that `ThreadPlacement` chooses. Throws `inference_failed`, `model_invalid`, `model_corrupt`, `thread_crashed`. */
   async run(call: RunCall): Promise<RunResult> {
     if (call.file.digests !== undefined) await this.#verify(call.file, call.file.digests);
     const layout = layOut(call);
@@ -151,7 +151,7 @@ export class InferencePool {
       const task = { kind: 'run', file: call.file, buffer, inputs: layout.inputs, outputs: layout.outputs } as const;
       reply = await this.#send(task, { file: call.file });
     } catch (error) {
-      // A crashed thread may still be unwinding: only a buffer whose thread has answered is used again.
+      // A crashed thread may still write to the buffer: it is used again only if its thread has answered.
       if (!(error instanceof SconceError && error.code === 'thread_crashed')) this.#arena.release(buffer);
       throw error;
     }
@@ -166,7 +166,7 @@ export class InferencePool {
     return { outputs, timing: reply.timing };
   }
 
-  /** Once per content and process; a failure is not remembered, since a mended file would be refused for good. */
+  /** Once per file and process. A failure is not remembered: a repaired file would be refused for ever. */
   async #verify({ key }: ModelFile, digests: readonly FileDigest[]): Promise<void> {
     if (this.#verified.has(key)) return;
     const running = this.#verifying.get(key) ?? this.#send({ kind: 'verify', files: digests });
@@ -180,7 +180,7 @@ export class InferencePool {
     }
   }
 
-  /** Takes nothing new, waits for what runs, then ends the threads. Idempotent. */
+  /** Refuses new calls, waits for calls in flight, then ends the threads. Idempotent. */
   async close(): Promise<void> {
     this.#closing ??= (async () => {
       await Promise.allSettled(this.#running);
@@ -191,9 +191,9 @@ export class InferencePool {
     await this.#closing;
   }
 
-  /** Where a task goes; one that needs no model, or that is for one thread, is told apart by what it says. */
+  /** Chooses the thread of a task, by the model that the task needs or by the thread that it names. */
   #place<T extends PlacementThread>(wanted: Placed | undefined, threads: readonly T[]): T | null {
-    // Where no thread is idle and there may be more, piscina starts one, and asks again when that is ready or another has ended its task.
+    // If no thread is idle and there may be more, piscina starts one. It asks again when that thread is ready or another task has ended.
     if (threads.length < this.threads && threads.every(({ currentUsage }) => currentUsage > 0)) return null;
     const chosen = wanted?.file === undefined ? leastBusy(threads) : this.#placeModel(wanted, wanted.file, threads);
     if (wanted !== undefined && chosen !== undefined) this.#watch.started(wanted, chosen.id, performance.now());
@@ -202,7 +202,7 @@ export class InferencePool {
 
   #placeModel<T extends PlacementThread>(wanted: Placed, file: ModelFile, threads: readonly T[]): T | undefined {
     const { thread } = wanted;
-    // The thread it is for may have been replaced: then any will do, since what no thread takes would wait for good.
+    // Its thread may have been replaced. Then any thread will do: a task that no thread takes would wait for ever.
     const own = threads.find(({ id }) => id === thread);
     const chosen = own ?? this.#placement.choose(file.key, threads);
     if (chosen === undefined) return undefined;
@@ -215,9 +215,9 @@ export class InferencePool {
     return chosen;
   }
 
-  /** In the background: those that hold the model serve it meanwhile. A failure shows where a request meets it. */
+  /** Loads in the background; threads that hold the model serve it meanwhile. A request that meets the same failure reports it. */
   #loadOn(file: ModelFile, thread: number): void {
-    // Not from within the balancer, which is choosing for another task.
+    // Not inside the load balancer: it is choosing a thread for another task.
     queueMicrotask(() => {
       this.#send({ kind: 'load', file }, { file, thread }).catch(() => undefined);
     });
@@ -235,9 +235,13 @@ export class InferencePool {
       reply = await pending;
     } catch (cause) {
       this.#placement.forgetThreads();
-      throw new SconceError('thread_crashed', 'An inference thread ended while it ran this; it has been replaced.', {
-        cause,
-      });
+      throw new SconceError(
+        'thread_crashed',
+        'An inference thread ended while it ran this call. Another thread replaces it.',
+        {
+          cause,
+        },
+      );
     } finally {
       this.#running.delete(pending);
       this.#watch.ended(placed, performance.now());
@@ -251,7 +255,7 @@ export class InferencePool {
   }
 }
 
-/** Where a task belongs: a thread that holds the file, or one thread. `thread` is filled in when it is chosen. */
+/** Where a task must run: in a thread that holds the file, or in one thread. `thread` is set when the thread is chosen. */
 interface Placed {
   readonly file?: ModelFile;
   thread?: number;
@@ -261,7 +265,7 @@ interface PlacedTask {
   readonly [queueOptionsSymbol]?: Placed;
 }
 
-/** The threads as they are once the chosen one has its task. */
+/** The threads as they will be when the chosen one has its task. */
 function busyWith<T extends PlacementThread>(threads: readonly T[], chosen: T): PlacementThread[] {
   return threads.map(({ id, currentUsage }) => ({ id, currentUsage: currentUsage + (id === chosen.id ? 1 : 0) }));
 }
@@ -301,7 +305,7 @@ function layOut(call: RunCall): Layout {
   return { byteLength: end, inputs, pieces, outputs };
 }
 
-/** What an input of the run is made of: every part's rows and then the last one again and again; all of it where it has none. */
+/** The pieces of one input of the run: the rows of all parts, then repetitions of the last row. An input without rows is one piece. */
 function piecesOf({ rows, parts }: RunCall, input: Tensor, index: number): readonly Uint8Array[] {
   if (rows?.inputs.has(input.name) !== true) return [input.data];
   const tensors = parts.map((part) => {
@@ -332,8 +336,5 @@ function copyOut(buffer: SharedArrayBuffer, slot: SharedTensor): Uint8Array {
 }
 
 function unexpected(reply: ThreadReply): SconceError {
-  return new SconceError(
-    'internal',
-    `The thread answered with something else than was asked: ${JSON.stringify(reply)}`,
-  );
+  return new SconceError('internal', `The thread sent an unexpected reply: ${JSON.stringify(reply)}`);
 }

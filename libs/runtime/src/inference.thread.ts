@@ -19,7 +19,7 @@ import type {
   ThreadTask,
 } from './thread-protocol.ts';
 
-// What a piscina thread runs: tasks in, replies out. Errors travel as data, so that their codes survive the crossing.
+// The code of a piscina thread: it takes tasks and answers with replies. Errors are sent as data, so that they keep their codes.
 
 const options = workerData as ThreadOptions;
 const sessions = new SessionCache<OnnxSession>({
@@ -35,12 +35,12 @@ notices.onmessage = (event) => {
   void sessions.evict(notice.unload);
 };
 notices.unref();
-// What starting and loading models left.
+// Gives back the memory that the start and the loading of models took.
 releaseWhenIdle();
 
 const now = (): number => performance.timeOrigin + performance.now();
 
-/** The task handler piscina calls. Never rejects for a failure of the model or its input. */
+/** The task handler that piscina calls. It never rejects because of the model or its input. */
 export default async function handleTask(task: ThreadTask): Promise<ThreadReply> {
   const receivedAtMs = now();
   try {
@@ -106,7 +106,7 @@ async function run(
   const transfer: ArrayBuffer[] = [];
   const outputs = results.map(({ name, datatype, shape, data }): ThreadOutput => {
     if (slots.has(name)) return { name, datatype, shape };
-    // The runtime owns `data`: it is copied once and the copy handed over.
+    // The runtime owns `data`: it is copied once, and the copy is transferred.
     const copy = data.slice();
     transfer.push(copy.buffer);
     return { name, datatype, shape, data: copy };
@@ -114,6 +114,6 @@ async function run(
   const timing = { threadId, runStartMs, runEndMs, loadMs, held: sessions.held };
   const reply: ThreadReply = { ok: true, kind: 'run', outputs, timing };
   if (transfer.length === 0) return reply;
-  // piscina's protocol for handing memory over with a reply.
+  // piscina's protocol for a reply that transfers memory.
   return move({ [transferableSymbol]: transfer, [valueSymbol]: reply }) as unknown as ThreadReply;
 }

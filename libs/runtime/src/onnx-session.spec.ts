@@ -25,7 +25,7 @@ const VALUES: [Datatype, Uint8Array][] = [
 ];
 
 describe('OnnxSession', () => {
-  it('carries every element type in and out unchanged, from shared memory too', async () => {
+  it('passes every element type in and out unchanged, also from shared memory', async () => {
     const session = await open(fixturePath('every-type'));
     const inputs = VALUES.map(([datatype, data]): Tensor => {
       const shared = new Uint8Array(new SharedArrayBuffer(data.byteLength));
@@ -40,7 +40,7 @@ describe('OnnxSession', () => {
     await session.release();
   });
 
-  it('writes an output where it is told to', async () => {
+  it('writes an output to the given memory', async () => {
     const session = await open(fixturePath('affine'));
     const data = new Uint8Array(new SharedArrayBuffer(16));
     const input: Tensor = { name: 'x', datatype: 'FP32', shape: [1, 4], data: bytesOf(new Float32Array([0, 1, 2, 3])) };
@@ -58,7 +58,7 @@ describe('OnnxSession', () => {
     await session.release();
   });
 
-  it('answers a failing run with the reason and goes on', async () => {
+  it('reports why a run failed, and runs the next call', async () => {
     const session = await open(fixturePath('lookup'));
     const at = (index: bigint): Tensor => ({
       name: 'index',

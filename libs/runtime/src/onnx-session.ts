@@ -16,11 +16,11 @@ import { disableRuntimeTelemetry } from './runtime-telemetry.ts';
 const ort = loadBinding();
 
 /**
- * Loads the native binding with `Float16Array` out of its sight.
+ * Loads the native binding while `Float16Array` is hidden from it.
  *
- * Source: onnxruntime-node 1.30 on Node 24. Its JavaScript side decides once, at the first tensor, which array holds
- * float16; it prefers `Float16Array`, of which its native side then reads no bytes at all ("not enough space:
- * expected 8, got 0"). With `Uint16Array` both sides agree.
+ * Source: onnxruntime-node 1.30 on Node 24. Its JavaScript side decides once, at the first tensor, which array type holds
+ * float16. It prefers `Float16Array`, but its native side reads no bytes from such an array ("not enough space:
+ * expected 8, got 0"). Both sides can use `Uint16Array`.
  */
 function loadBinding(): typeof ortNamespace {
   disableRuntimeTelemetry();
@@ -37,10 +37,10 @@ function loadBinding(): typeof ortNamespace {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** An ONNX file, or a model in memory whose external data lie in `externalFolder`. */
+/** The path of an ONNX file, or a model in memory whose external data is in `externalFolder`. */
 export type ModelSource = string | { readonly bytes: Uint8Array; readonly externalFolder: string };
 
-/** Where the optimised model goes: its file, and its weights' file by the name under which the model will look for it. */
+/** Where the optimised model is written: its file, and the name by which the model refers to the file of its weights. */
 export interface SavedForm {
   readonly path: string;
   readonly weights: string;
@@ -48,12 +48,12 @@ export interface SavedForm {
   readonly prepacked: boolean;
 }
 
-/** What a run returns for one output: numeric data is the runtime's own memory, copied by whoever keeps it. */
+/** One output of a run. Numeric data is the runtime's own memory: copy it to keep it. */
 export type SessionOutput = Tensor;
 
 /**
- * One compiled model in ONNX Runtime. `run` blocks the calling thread while native code works (the binding's promise
- * settles afterwards), so it belongs into a worker thread; it is not shared between threads.
+ * One compiled model in ONNX Runtime. `run` blocks the calling thread while native code works, so it belongs in a worker thread (the
+ * binding's promise settles afterwards). Threads do not share a session.
  */
 export class OnnxSession {
   readonly signature: ModelSignature;
@@ -65,8 +65,8 @@ export class OnnxSession {
   }
 
   /**
-   * Opens a model, and with `saveAs` also writes what optimising made of it. Throws `model_invalid` with the runtime's reason
-   * when it can't be read or typed.
+   * Opens a model. With `saveAs` it also writes the optimised model. Throws `model_invalid` with the runtime's reason if the model
+   * can't be read or its types can't be found.
    */
   static async open(
     model: ModelSource,
@@ -90,7 +90,7 @@ export class OnnxSession {
       intraOpNumThreads: options.intraOpThreads,
       interOpNumThreads: 1,
       logSeverityLevel: 4,
-      // A spinning thread takes the core that Node and Redis need; measured to cost only single-request latency.
+      // A spinning thread takes the core that Node and Redis need. Without it only the latency of single requests is higher (measured).
       extra: { session: { intra_op: { allow_spinning: '0' }, ...external, ...saved } },
       ...(saveAs === undefined ? {} : { optimizedModelFilePath: saveAs.path }),
     };
@@ -116,7 +116,7 @@ export class OnnxSession {
   }
 
   /**
-   * One session call. `inputs` are read in place; an output named in `into` is written to that tensor's data.
+   * One session call. `inputs` are read in place. An output that `into` names is written to that tensor's data.
    * Throws `inference_failed` with the runtime's reason, `invalid_tensor` for BYTES that are not UTF-8.
    */
   async run(
@@ -185,8 +185,8 @@ function toOrt(tensor: Tensor): ortNamespace.Tensor {
 
 function stringsOf(tensor: Tensor): string[] {
   return Array.from(bytesElements(tensor), (bytes, index) => {
-    // The binding hands strings over as C strings, cut at the first NUL.
-    if (bytes.includes(0)) throw unfit(tensor, index, 'holds a NUL byte, which ONNX Runtime would cut it at');
+    // The binding passes strings as C strings: it cuts them at the first NUL.
+    if (bytes.includes(0)) throw unfit(tensor, index, 'holds a NUL byte, and ONNX Runtime would cut it there');
     try {
       return utf8.decode(isShared(bytes) ? bytes.slice() : bytes);
     } catch (cause) {
@@ -212,7 +212,7 @@ function fromOrt(name: string, value: ortNamespace.Tensor): Tensor {
   return { name, datatype, shape, data: new Uint8Array(view.buffer, view.byteOffset, view.byteLength) };
 }
 
-/** ONNX Runtime's message without the parts that only its developers need (source paths, function signatures). */
+/** ONNX Runtime's message without source paths and function signatures, which only its developers need. */
 function ortReason(cause: unknown, path?: string): string {
   const text = (cause instanceof Error ? cause.message : String(cause))
     .replace(/\/\S+\.(?:cc|h):\d+ [^\n]*?\) ?/g, '')

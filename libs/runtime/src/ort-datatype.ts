@@ -1,6 +1,6 @@
 import type { Datatype } from '@sconce/tensor';
 
-/** ONNX Runtime's names of the tensor element types that its Node binding can carry. */
+/** ONNX Runtime's names of the tensor element types that its Node binding supports. */
 export type OrtType =
   | 'bool'
   | 'uint8'
@@ -38,7 +38,7 @@ const DATATYPE = new Map<string, Datatype>(
   Object.entries(ORT_TYPE).flatMap(([datatype, ort]) => (ort === undefined ? [] : [[ort, datatype as Datatype]])),
 );
 
-/** The protocol's datatype of an ONNX Runtime type, or undefined where there is none (complex64, …). */
+/** The protocol's datatype for an ONNX Runtime type, or undefined if there is none (complex64, …). */
 export function datatypeOf(ortType: string): Datatype | undefined {
   return DATATYPE.get(ortType);
 }

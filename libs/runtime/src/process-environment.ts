@@ -1,17 +1,20 @@
 /**
- * What to start a process of Sconce's with: read once, at its start.
+ * The environment variables of every process of Sconce. A process reads them once, when it starts.
  *
- * `MALLOC_…` is for glibc's allocator. Loading a model takes buffers as large as its largest weights for a moment. By default glibc, once
- * it has seen one such buffer freed, takes the next from its heap and keeps it: 16 MiB more for each session of a 100 MB model, against
- * 0.1 MiB with a fixed limit above which memory goes back at once (measured, `bench/registration/saved-form.bench.ts`). A megabyte is a
- * limit that start-up's source texts exceed too: 4 MB of each process. Each thread would have an arena of its own, whose gaps nothing
- * fills: one for all takes 4 MB less than two when idle, two take 30 MB less than many while a batch runs, at the same speed (measured).
- * No other allocator reads these.
+ * `MALLOC_…` are for glibc's allocator; no other allocator reads them.
+ * - The thresholds: loading a model briefly takes buffers as large as its largest weights. By default, after the first such buffer was
+ *   freed, glibc takes the next ones from its heap and keeps them: 16 MiB more for each session of a 100 MB model. With a fixed threshold,
+ *   above which memory is given back at once, it is 0.1 MiB (measured, `bench/registration/saved-form.bench.ts`). The source texts of the
+ *   start exceed one megabyte as well: that saves 4 MB in each process.
+ * - The arenas: by default each thread has its own arena, and gaps in it stay unused. One arena for all threads takes 4 MB less than two
+ *   when the process is idle. Two take 30 MB less than many while a batch runs. The speed is the same (measured).
  *
- * `NODE_OPTIONS`: without its start-up snapshot Node starts 60 ms later and takes 5 MB less, 8 with two threads (measured,
- * `bench/memory/idle.bench.ts`). The other halves V8's young generation, which by default grows to 64 MiB under load and stays so. What
- * lives as long as a request outlives small ones: from 8 MiB down throughput falls, from 16 up it does not rise (measured with 64 requests
- * in flight).
+ * `NODE_OPTIONS`:
+ * - Without its start-up snapshot Node starts 60 ms later and takes 5 MB less, or 8 MB with two threads (measured,
+ *   `bench/memory/idle.bench.ts`).
+ * - The semi-space size halves V8's young generation: by default it grows to 64 MiB under load and keeps that size. Objects that live as
+ *   long as a request outlive a small young generation: with 8 MiB or less throughput falls, with more than 16 MiB it does not rise
+ *   (measured with 64 requests in flight).
  */
 export const PROCESS_ENVIRONMENT = {
   MALLOC_MMAP_THRESHOLD_: String(1024 ** 2),

@@ -4,49 +4,49 @@ import { RunWatch, type WatchedTask } from './run-watch.ts';
 const task = (model?: string): WatchedTask => (model === undefined ? {} : { file: { model, version: '1' } });
 
 describe('RunWatch', () => {
-  it('finds the run that does not end, at the second look', () => {
+  it('finds the run that does not end at the second check', () => {
     const watch = new RunWatch({ maxRunMs: 100 });
     watch.started(task('good'), 1, 0);
     watch.started(task('bad'), 2, 0);
     watch.started(task('good'), 2, 10);
-    expect(watch.look(100)).toBeUndefined();
-    expect(watch.look(150)).toBeUndefined();
-    expect(watch.look(160)?.runMs).toBe(160);
+    expect(watch.check(100)).toBeUndefined();
+    expect(watch.check(150)).toBeUndefined();
+    expect(watch.check(160)?.runMs).toBe(160);
   });
 
-  it('counts a run from when the one before it in its thread was answered', () => {
+  it('counts the time of a run from the answer to the task before it in its thread', () => {
     const watch = new RunWatch({ maxRunMs: 100 });
     const [first, second] = [task('a'), task('b')];
     watch.started(first, 1, 0);
     watch.started(second, 1, 0);
     watch.ended(first, 90);
-    for (const nowMs of [120, 150, 190]) expect(watch.look(nowMs)).toBeUndefined();
-    expect(watch.look(195)).toBeUndefined();
-    expect(watch.look(200)).toEqual({ file: { model: 'b', version: '1' }, runMs: 110 });
+    for (const nowMs of [120, 150, 190]) expect(watch.check(nowMs)).toBeUndefined();
+    expect(watch.check(195)).toBeUndefined();
+    expect(watch.check(200)).toEqual({ file: { model: 'b', version: '1' }, runMs: 110 });
   });
 
-  it('forgives a loop that stood still: answers that had come are heard between two looks', () => {
+  it('does not count a run as hung when the event loop stood still and the answer had come', () => {
     const watch = new RunWatch({ maxRunMs: 100 });
     const run = task('a');
     watch.started(run, 1, 0);
-    expect(watch.look(5_000)).toBeUndefined();
+    expect(watch.check(5_000)).toBeUndefined();
     watch.ended(run, 5_000);
     watch.started(task('a'), 1, 5_001);
-    expect(watch.look(5_090)).toBeUndefined();
-    expect(watch.look(5_200)).toBeUndefined();
-    expect(watch.look(5_201)).toEqual({ file: { model: 'a', version: '1' }, runMs: 200 });
+    expect(watch.check(5_090)).toBeUndefined();
+    expect(watch.check(5_200)).toBeUndefined();
+    expect(watch.check(5_201)).toEqual({ file: { model: 'a', version: '1' }, runMs: 200 });
   });
 
-  it('watches no task without a model, and forgets what has ended in any order', () => {
+  it('does not watch tasks without a file, and forgets tasks that end in any order', () => {
     const watch = new RunWatch({ maxRunMs: 100 });
     const [digest, run] = [task(), task('a')];
     watch.started(digest, 1, 0);
     watch.started(run, 1, 0);
-    for (const nowMs of [200, 300]) expect(watch.look(nowMs)).toBeUndefined();
+    for (const nowMs of [200, 300]) expect(watch.check(nowMs)).toBeUndefined();
     watch.ended(run, 300);
     watch.ended(run, 300);
     watch.ended(digest, 300);
     watch.started(task('b'), 1, 400);
-    expect(watch.look(450)).toBeUndefined();
+    expect(watch.check(450)).toBeUndefined();
   });
 });

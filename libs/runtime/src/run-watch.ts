@@ -1,8 +1,8 @@
 import type { ModelFile } from './thread-protocol.ts';
 
-/** What a thread was given to do. */
+/** A task that a thread has. */
 export interface WatchedTask {
-  /** The model it runs; tasks without one are not watched. */
+  /** The file that it runs or loads. Tasks without a file are not watched. */
   readonly file?: WatchedFile;
 }
 
@@ -17,18 +17,18 @@ export interface HungRun {
 }
 
 interface WatchedThread {
-  /** In the order in which they were handed over: the first one runs. */
+  /** In the order in which they were handed over. The first one runs. */
   readonly tasks: WatchedTask[];
   /** When the first one began, ms of `performance.now`. */
   sinceMs: number;
-  /** It was over its time when last looked at. */
+  /** The last check found it over its time. */
   wasOverdue: boolean;
 }
 
 /**
- * Watches for runs that do not end. A thread runs its tasks one after the other, so the first has run since the one before it was
- * answered. A run counts as hung when two looks in a row find it over its time: an event loop that stood still itself hears the
- * answers that wait for it in between.
+ * Finds runs that do not end. A thread runs its tasks one after the other, so its first task has run since the task before it was
+ * answered. A run counts as hung when two checks in a row find it over its time. If the event loop itself stood still, it receives the
+ * waiting answers between the two checks.
  */
 export class RunWatch {
   readonly #maxRunMs: number;
@@ -48,7 +48,7 @@ export class RunWatch {
     this.#threadOf.set(task, thread);
   }
 
-  /** It has been answered, or its thread is gone. */
+  /** The task was answered, or its thread is gone. */
   ended(task: WatchedTask, nowMs: number): void {
     const thread = this.#threadOf.get(task);
     if (thread === undefined) return;
@@ -61,8 +61,8 @@ export class RunWatch {
     if (watched.tasks.length === 0) this.#threads.delete(thread);
   }
 
-  /** To be called from time to time: a run that hangs. */
-  look(nowMs: number): HungRun | undefined {
+  /** Returns a hung run, if there is one. To be called from time to time. */
+  check(nowMs: number): HungRun | undefined {
     for (const watched of this.#threads.values()) {
       const runMs = nowMs - watched.sinceMs;
       const file = watched.tasks[0]?.file;

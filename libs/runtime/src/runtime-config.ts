@@ -9,9 +9,9 @@ export const runtimeConfigSchema = z.object({
     .min(1)
     .max(256)
     .default(() => availableParallelism()),
-  /** Tasks handed to a thread before the first has come back, so that it never waits for the event loop. */
+  /** Tasks handed to a thread before the first is answered, so that the thread never waits for the event loop. */
   tasksPerThread: z.int().min(1).max(16).default(2),
-  /** ONNX Runtime's own threads per session, for models that do not say; else what registration measured, 1 as a rule. */
+  /** ONNX Runtime's own threads per session, for models that do not set them. Default: the number that registration chose, usually 1. */
   intraOpThreads: z.int().min(1).max(256).optional(),
   /** Models a thread keeps loaded. */
   maxModelsPerThread: z.int().min(1).max(1024).default(16),
@@ -20,13 +20,13 @@ export const runtimeConfigSchema = z.object({
     .int()
     .min(1)
     .default(2 * 1024 ** 3),
-  /** How that came about, where nobody chose it: for the message of a model that is refused. */
+  /** How the limit was computed, if no setting gives it: for the error of a model that is refused. */
   modelBudgetFrom: z.string().optional(),
-  /** Rows in one session call, where the model does not say otherwise. */
+  /** Rows in one session call, for models that do not set them. */
   maxBatchRows: z.int().min(1).max(65_536).default(64),
-  /** Row ranges waiting for a thread; more are refused. */
+  /** Requests that wait for a thread; more are refused. */
   maxWaiting: z.int().min(1).default(65_536),
-  /** Longest that a run, or the loading of a model, may take, ms: what takes longer counts as hung. */
+  /** Longest time of a run or of loading a model, ms. A run that takes longer counts as hung. */
   maxRunMs: z.int().min(100).default(120_000),
   /** Shared memory kept for reuse, bytes. */
   maxIdleArenaBytes: z

@@ -53,7 +53,7 @@ describe.each(FORMS)('a %s form', (_, options) => {
       const model = fixturePath(name);
       const into = emptyFolder();
       const files = await saveForm(model, into, options);
-      // The model's file is put in place last: it names the other.
+      // The model's file comes last: it refers to the other file.
       expect(files.at(-1)).toBe(FORM_FILES.model);
       expect([...files].sort()).toEqual(readdirSync(into).sort());
       const form = join(into, FORM_FILES.model);
@@ -66,9 +66,9 @@ describe.each(FORMS)('a %s form', (_, options) => {
     },
   );
 
-  it('has its weights in a file of their own, found beside it wherever the two are', async () => {
+  it('has its weights in a second file, and finds it in the same folder', async () => {
     const into = emptyFolder();
-    // What is computed of constants is computed once: two matrices of 192x192 that the model's file does not have.
+    // Expressions of constants are computed once: two matrices of 192x192 that are not in the model's file.
     expect(statSync(fixturePath('slow')).size).toBeLessThan(2_000);
     expect(await saveForm(fixturePath('slow'), into, options)).toEqual([FORM_FILES.weights, FORM_FILES.model]);
     const [form, weights] = [join(into, FORM_FILES.model), join(into, FORM_FILES.weights)];
@@ -79,18 +79,18 @@ describe.each(FORMS)('a %s form', (_, options) => {
     const elsewhere = join(folder, `moved-${folders++}`);
     renameSync(into, elsewhere);
     expect(await outputsOf(join(elsewhere, FORM_FILES.model))).toEqual(expected);
-    // They are read from there, and from nowhere else.
+    // The weights are read from that file only.
     rmSync(join(elsewhere, FORM_FILES.weights));
     await expect(outputsOf(join(elsewhere, FORM_FILES.model))).rejects.toMatchObject({ code: 'model_invalid' });
   });
 
-  it('of a model without large weights is one file', async () => {
+  it('is one file for a model without large weights', async () => {
     const into = emptyFolder();
     expect(await saveForm(fixturePath('affine'), into, options)).toEqual([FORM_FILES.model]);
     expect(existsSync(join(into, FORM_FILES.weights))).toBe(false);
   });
 
-  it('is made of a model in memory as of its file', async () => {
+  it('is the same for a model in memory and for its file', async () => {
     const into = emptyFolder();
     const bytes = new Uint8Array(readFileSync(fixturePath('slow')));
     expect(await saveForm({ bytes, externalFolder: folder }, into, options)).toEqual([
@@ -100,7 +100,7 @@ describe.each(FORMS)('a %s form', (_, options) => {
     expect(await outputsOf(join(into, FORM_FILES.model))).toEqual(await outputsOf(fixturePath('slow')));
   });
 
-  it('of what is no model is refused, and nothing is left', async () => {
+  it('is refused for a file that is not a model, and leaves no files', async () => {
     const into = emptyFolder();
     const path = join(folder, `${folders++}.onnx`);
     writeFileSync(path, 'no model');
@@ -108,7 +108,7 @@ describe.each(FORMS)('a %s form', (_, options) => {
     expect(readdirSync(into)).toEqual([]);
   });
 
-  it('that can be written nowhere is refused with the reason', async () => {
+  it('is refused with the reason if it cannot be written', async () => {
     await expect(saveForm(fixturePath('affine'), join(folder, 'nowhere'), options)).rejects.toMatchObject({
       code: 'model_invalid',
     });
@@ -116,7 +116,7 @@ describe.each(FORMS)('a %s form', (_, options) => {
 });
 
 describe('formTarget', () => {
-  it('is this processor and the version of ONNX Runtime that is installed', () => {
+  it('names this processor and the installed version of ONNX Runtime', () => {
     const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { version: string };
     expect(formTarget()).toEqual({ cpuClass: cpuClass(), runtime: version });
   });

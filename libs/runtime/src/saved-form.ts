@@ -4,29 +4,29 @@ import { join } from 'node:path';
 import { cpuClass } from './cpu-class.ts';
 import { OnnxSession, type ModelSource } from './onnx-session.ts';
 
-/** The names of a saved form's files in its folder; the second names the first, so they never change. */
+/** The names of a saved form's files in its folder. The model refers to its weights by name, so the names never change. */
 export const FORM_FILES = { model: 'model.onnx', weights: 'weights.bin' } as const;
 
 const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as { readonly version: string };
 
-/** What a saved form is good for: another processor or version of ONNX Runtime needs its own. */
+/** The kind of machine that a saved form is for. Another kind of processor or version of ONNX Runtime needs another saved form. */
 export interface FormTarget {
   readonly cpuClass: string;
   /** ONNX Runtime's version. */
   readonly runtime: string;
 }
 
-/** That of this process. */
+/** The target of this process. */
 export function formTarget(): FormTarget {
   return { cpuClass: cpuClass(), runtime: version };
 }
 
 /**
- * Writes the model as ONNX Runtime has optimised it, its weights in a file of their own. `prepacked` lays them out for this
- * processor's kernels: sessions that load it map one copy of them, whatever their number. Answers the files written, which
- * lie in `folder`. Try them in a process that may die: 1.30 saves an LSTM's weights so that its first run crashes (measured).
+ * Writes the model as ONNX Runtime has optimised it, with its weights in a separate file. `prepacked` writes the weights in the layout
+ * of this processor's kernels: all sessions that load the form map one copy of them. Returns the names of the files in `folder`. Try
+ * the files in a process that may die: 1.30 saves an LSTM's weights so that its first run crashes (measured).
  *
- * @throws SconceError `model_invalid` where the runtime refuses the model.
+ * @throws SconceError `model_invalid` if the runtime refuses the model.
  */
 export async function saveForm(
   model: ModelSource,
@@ -43,6 +43,6 @@ export async function saveForm(
       () => true,
       () => false,
     );
-  // A model without large weights has no file of them.
+  // A model without large weights has no second file.
   return (await exists(FORM_FILES.weights)) ? [FORM_FILES.weights, FORM_FILES.model] : [FORM_FILES.model];
 }

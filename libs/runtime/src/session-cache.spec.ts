@@ -29,13 +29,13 @@ function setUp(bounds: { maxModels?: number; maxBytes?: number; budgetFrom?: str
 }
 
 describe('SessionCache', () => {
-  it('opens a model once, however many ask at a time', async () => {
+  it('opens a model once for concurrent callers', async () => {
     const { opened, touch } = setUp();
     expect(await Promise.all([touch('a'), touch('a'), touch('a')])).toEqual(['a', 'a', 'a']);
     expect(opened).toEqual(['a']);
   });
 
-  it('lets the least recently used go, by count and by bytes', async () => {
+  it('evicts the least recently used model, by count and by bytes', async () => {
     const byCount = setUp({ maxModels: 2 });
     for (const id of ['a', 'b', 'a', 'c']) await byCount.touch(id);
     expect(byCount.released).toEqual(['b']);
@@ -45,14 +45,14 @@ describe('SessionCache', () => {
     expect(byBytes.cache.size).toBe(2);
   });
 
-  it('counts measured memory where it is known, and says what it holds', async () => {
+  it('counts measured memory if it is known, and reports what it holds', async () => {
     const { cache, touch, released } = setUp({ maxModels: 10, maxBytes: 25 });
     await touch('a', 1_000, { memoryBytes: 5 });
     await touch('b', 1, { memoryBytes: 20 });
     expect([cache.held, released]).toEqual([{ models: 2, bytes: 25, evictions: 0 }, []]);
     await touch('c', 1);
     expect([cache.held, released]).toEqual([{ models: 2, bytes: 21, evictions: 1 }, ['a']]);
-    // Being asked to go is not being pushed out.
+    // An eviction that was asked for does not count.
     await cache.evict('b');
     expect(cache.held).toEqual({ models: 1, bytes: 1, evictions: 1 });
   });
@@ -60,7 +60,7 @@ describe('SessionCache', () => {
   it.each<[string, { maxModels?: number; maxBytes?: number }]>([
     ['count', { maxModels: 2 }],
     ['bytes', { maxModels: 10, maxBytes: 25 }],
-  ])('lets models that are kept stay, and others go, by %s', async (_, bounds) => {
+  ])('keeps models with keepLoaded and evicts others, by %s', async (_, bounds) => {
     const { touch, released, opened } = setUp(bounds);
     await touch('kept', 10, { keepLoaded: true });
     for (const id of ['a', 'b', 'c']) await touch(id);
@@ -69,7 +69,7 @@ describe('SessionCache', () => {
     expect(opened).toEqual(['kept', 'a', 'b', 'c']);
   });
 
-  it('goes by what the last user said about keeping', async () => {
+  it('uses the keepLoaded of the last user', async () => {
     const { cache, touch, released } = setUp({ maxModels: 2 });
     await touch('a', 10, { keepLoaded: true });
     await touch('a');
@@ -77,12 +77,12 @@ describe('SessionCache', () => {
     await touch('b', 10, { keepLoaded: true });
     await touch('c');
     expect(released).toEqual(['a']);
-    // Asked to go, it goes, kept or not.
+    // An eviction that is asked for ignores keepLoaded.
     await cache.evict('b');
     expect(released).toEqual(['a', 'b']);
   });
 
-  it('refuses what has no room beside those that are kept, with the sums, and lets nobody go for it', async () => {
+  it('refuses a model that does not fit beside kept models, with the sums, and evicts nothing for it', async () => {
     const { cache, touch, released, opened } = setUp({ maxModels: 10, maxBytes: 100 });
     await touch('k/1', 30, { keepLoaded: true });
     await touch('l/2', 999, { keepLoaded: true, memoryBytes: 40 });
@@ -90,23 +90,23 @@ describe('SessionCache', () => {
     await expect(touch('n/1', 31)).rejects.toMatchObject({
       code: 'model_not_ready',
       message:
-        'Model n/1 has no room in this worker: it needs 31 bytes of the 100 that a thread may use, ' +
-        'of which 70 are kept for others (k/1 30, l/2 40). ' +
+        'Model n/1 does not fit in this worker: it needs 31 bytes of the 100 that a thread may use, ' +
+        'and 70 of them are kept for other models (k/1 30, l/2 40). ' +
         'Raise SCONCE_MAX_MODEL_BYTES_PER_THREAD or SCONCE_MAX_MODELS_PER_THREAD, or keep fewer models.',
       details: { neededBytes: 31, keptBytes: 70, maxBytes: 100 },
     });
     expect([released, opened.length, cache.size]).toEqual([[], 3, 3]);
-    // What just fits gets the room of what is not kept.
+    // A model that just fits gets the room of models that are not kept.
     expect(await touch('n/1', 30)).toBe('n/1');
     expect(released).toEqual(['other']);
     expect(cache.held.bytes).toBe(100);
-    // Those that are held are served on, and room comes back with those that go.
+    // Models that are held are still served. An eviction makes room.
     expect(await touch('k/1', 30, { keepLoaded: true })).toBe('k/1');
     await cache.evict('l/2');
     expect(await touch('m/1', 60)).toBe('m/1');
   });
 
-  it('says how the budget came about where it follows from the container', async () => {
+  it('reports how the budget was computed if it follows from the container', async () => {
     const { touch } = setUp({ maxBytes: 9, budgetFrom: '(20 of memory − 2 of its own) / 2 threads = 9' });
     await expect(touch('a', 10)).rejects.toThrow(
       'it needs 10 bytes of the 9 that a thread may use ((20 of memory − 2 of its own) / 2 threads = 9). ' +
@@ -119,7 +119,7 @@ describe('SessionCache', () => {
     [
       'count',
       { maxModels: 1 },
-      /of the models that a thread may hold \(1\) all are kept for others \(kept\/1 5\)\. Raise/,
+      /at most 1 models, and all of these places are kept for other models \(kept\/1 5\)\. Raise/,
     ],
   ])('refuses by %s', async (_, bounds, message) => {
     const { touch } = setUp(bounds);
@@ -127,7 +127,7 @@ describe('SessionCache', () => {
     await expect(touch('a', 10)).rejects.toThrow(message);
   });
 
-  it('releases what is in use only after its last user', async () => {
+  it('releases a session in use only after its last user', async () => {
     const { cache, released } = setUp({ maxModels: 1 });
     const { promise: gate, resolve: open } = Promise.withResolvers<void>();
     const running = cache.use(file('a'), () => gate);
@@ -140,7 +140,7 @@ describe('SessionCache', () => {
     expect(released).toEqual(['a']);
   });
 
-  it('keeps nothing of a failed load, and tries again', async () => {
+  it('keeps no entry for a failed load, and tries again', async () => {
     const { cache, broken, touch, opened } = setUp();
     broken.add('a');
     await expect(touch('a')).rejects.toThrow('a is broken');

@@ -1,29 +1,29 @@
 import { SconceError } from '@sconce/errors';
 import type { HeldModels, ModelFile } from './thread-protocol.ts';
 
-/** What the cache needs of a session. */
+/** The part of a session that the cache uses. */
 export interface CachedSession {
   release(): Promise<void>;
 }
 
 interface Entry<S> {
-  /** As its last user gave it: whether it is kept may have changed. */
+  /** As the last user gave it: `keepLoaded` may have changed. */
   file: ModelFile;
   readonly session: Promise<S>;
-  /** Runs under way; an entry in use is never released. */
+  /** Runs in flight. An entry in use is never released. */
   users: number;
-  /** Set when it was asked to go while in use; the last user releases it. */
-  doomed: boolean;
+  /** Set when it was evicted while in use. The last user releases it. */
+  evicted: boolean;
 }
 
 /**
- * The sessions one thread holds: least recently used first out, bounded by count and by the bytes they count for (measured
- * memory, else the file's size). Models that are to be kept go only when asked to; a model that has no room beside them is
- * refused.
+ * The sessions of one thread. The least recently used session is evicted first. The cache is bounded by the number of sessions and by
+ * their bytes (measured memory, else the file's size). Models with `keepLoaded` are evicted only by `evict`. A model that does not fit
+ * beside them is refused.
  *
- * An entry is *loading* or *ready* (its promise), *in use* (users > 0) or *doomed*. Doomed entries are out of the map:
- * a new request for the same model loads it anew. A failed load leaves no entry. While every entry is in use the cache
- * may exceed its bounds by the tasks the thread has under way, never by more.
+ * An entry is *loading* or *ready* (its promise), *in use* (users > 0) or *evicted*. Evicted entries are not in the map: a new request
+ * for the same model loads it again. A failed load leaves no entry. While every entry is in use, the cache may exceed its bounds by the
+ * tasks in flight of its thread, never by more.
  */
 export class SessionCache<S extends CachedSession> {
   readonly #entries = new Map<string, Entry<S>>();
@@ -33,7 +33,7 @@ export class SessionCache<S extends CachedSession> {
   readonly #budgetFrom: string | undefined;
   #evictions = 0;
 
-  /** @param options `budgetFrom`: how `maxBytes` came about, where it follows from the machine's memory. */
+  /** @param options `budgetFrom`: how `maxBytes` was computed, if it follows from the machine's memory. */
   constructor(options: {
     open: (file: ModelFile) => Promise<S>;
     maxModels: number;
@@ -55,9 +55,9 @@ export class SessionCache<S extends CachedSession> {
   }
 
   /**
-   * Runs `work` with the model's session, loading it first where needed (concurrent callers share one load). `loaded`
-   * is true for the caller whose call loaded it.
-   * @throws SconceError `model_not_ready` where it has no room beside the models that are kept, were all others gone.
+   * Runs `work` with the model's session and loads it first if needed; concurrent callers share one load. `loaded` is true for the
+   * caller whose call loaded it.
+   * @throws SconceError `model_not_ready` if the model does not fit beside the models with `keepLoaded`, even without all others.
    */
   async use<T>(file: ModelFile, work: (session: S, loaded: boolean) => Promise<T>): Promise<T> {
     const held = this.#entries.get(file.key);
@@ -72,23 +72,23 @@ export class SessionCache<S extends CachedSession> {
       return await work(await entry.session, held === undefined);
     } finally {
       entry.users -= 1;
-      if (entry.doomed && entry.users === 0) await this.#release(entry);
+      if (entry.evicted && entry.users === 0) await this.#release(entry);
     }
   }
 
-  /** Lets a model go: now, or when its last run has ended. */
+  /** Releases a model: now, or when its last run has ended. */
   async evict(key: string): Promise<void> {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     this.#entries.delete(key);
-    entry.doomed = true;
+    entry.evicted = true;
     if (entry.users === 0) await this.#release(entry);
   }
 
   #add(file: ModelFile): Entry<S> {
     this.#checkRoom(file);
     const session = this.#open(file);
-    const entry: Entry<S> = { file, session, users: 0, doomed: false };
+    const entry: Entry<S> = { file, session, users: 0, evicted: false };
     session.catch(() => {
       if (this.#entries.get(file.key) === entry) this.#entries.delete(file.key);
     });
@@ -99,14 +99,14 @@ export class SessionCache<S extends CachedSession> {
     for (const entry of [...this.#entries.values()]) {
       if (this.#entries.size <= this.#maxModels && this.#totalBytes() <= this.#maxBytes) return;
       if (entry.users > 0 || entry.file.keepLoaded === true) continue;
-      // Another call may have let it go while this one waited.
+      // Another call may have evicted it while this one waited.
       if (this.#entries.get(entry.file.key) !== entry) continue;
       this.#evictions += 1;
       await this.evict(entry.file.key);
     }
   }
 
-  /** Before anything is let go: for what does not fit anyway nobody has to make room. */
+  /** Before anything is evicted: a model that does not fit in any case must not evict others. */
   #checkRoom(file: ModelFile): void {
     const kept = [...this.#entries.values()].map((entry) => entry.file).filter((other) => other.keepLoaded === true);
     const keptBytes = kept.reduce((sum, other) => sum + costOf(other), 0);
@@ -117,11 +117,11 @@ export class SessionCache<S extends CachedSession> {
       kept.length < this.#maxModels
         ? `it needs ${needed} bytes of the ${this.#maxBytes} that a thread may use` +
           (this.#budgetFrom === undefined ? '' : ` (${this.#budgetFrom})`) +
-          (kept.length === 0 ? '' : `, of which ${keptBytes} are kept for others (${names})`)
-        : `of the models that a thread may hold (${this.#maxModels}) all are kept for others (${names})`;
+          (kept.length === 0 ? '' : `, and ${keptBytes} of them are kept for other models (${names})`)
+        : `a thread holds at most ${this.#maxModels} models, and all of these places are kept for other models (${names})`;
     throw new SconceError(
       'model_not_ready',
-      `Model ${nameOf(file)} has no room in this worker: ${why}. ` +
+      `Model ${nameOf(file)} does not fit in this worker: ${why}. ` +
         (this.#budgetFrom === undefined
           ? 'Raise SCONCE_MAX_MODEL_BYTES_PER_THREAD or SCONCE_MAX_MODELS_PER_THREAD, or keep fewer models.'
           : 'Give the worker more memory or fewer threads (SCONCE_THREADS), or keep fewer models.'),

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { SharedArena } from './shared-arena.ts';
 
-it('hands a returned buffer out again, and keeps no more idle than allowed', () => {
+it('uses a returned buffer again, and keeps only the allowed number of idle bytes', () => {
   const arena = new SharedArena({ maxIdleBytes: 16_384 });
   const small = arena.acquire(1);
   const large = arena.acquire(9_000);

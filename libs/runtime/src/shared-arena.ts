@@ -1,8 +1,8 @@
 const SMALLEST_CLASS_BYTES = 4096;
 
 /**
- * Recycled shared memory for tasks. Buffers come in powers of two from 4 KiB; at most `maxIdleBytes` lie idle, what
- * is returned beyond that goes to the garbage collector. What is out at once is bounded by the tasks under way.
+ * Shared memory for tasks, which is used again. Buffer sizes are powers of two from 4 KiB. At most `maxIdleBytes` lie idle; other
+ * returned buffers are left to the garbage collector. The number of buffers in use is bounded by the tasks in flight.
  */
 export class SharedArena {
   readonly #idle = new Map<number, SharedArrayBuffer[]>();
@@ -18,7 +18,7 @@ export class SharedArena {
     return this.#idleBytes;
   }
 
-  /** A buffer of at least `byteLength` bytes. Its contents are what the last user left. */
+  /** A buffer of at least `byteLength` bytes. It still holds the data of its last user. */
   acquire(byteLength: number): SharedArrayBuffer {
     const size = sizeClass(byteLength);
     const buffer = this.#idle.get(size)?.pop();
@@ -27,12 +27,12 @@ export class SharedArena {
     return buffer;
   }
 
-  /** Gives a buffer back. The caller must hold no view of it that it still reads. */
+  /** Gives a buffer back. The caller must not read it any more. */
   release(buffer: SharedArrayBuffer): void {
     if (this.#idleBytes + buffer.byteLength > this.#maxIdleBytes) return;
-    const shelf = this.#idle.get(buffer.byteLength);
-    if (shelf === undefined) this.#idle.set(buffer.byteLength, [buffer]);
-    else shelf.push(buffer);
+    const buffers = this.#idle.get(buffer.byteLength);
+    if (buffers === undefined) this.#idle.set(buffer.byteLength, [buffer]);
+    else buffers.push(buffer);
     this.#idleBytes += buffer.byteLength;
   }
 }

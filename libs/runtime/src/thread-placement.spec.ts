@@ -13,38 +13,38 @@ function holding(): ThreadPlacement {
 }
 
 describe('ThreadPlacement', () => {
-  it('takes the thread with least to do for a model that nobody holds', () => {
+  it('takes the least busy thread for a model that no thread holds', () => {
     expect(new ThreadPlacement().choose('a', threads(2, 1, 3))?.id).toBe(2);
     expect(new ThreadPlacement().choose('a', [])).toBeUndefined();
   });
 
-  it('stays with the threads that hold the model', () => {
+  it('prefers threads that hold the model', () => {
     expect(holding().choose('a', threads(2, 0))?.id).toBe(1);
     expect(holding().choose('b', threads(1, 0))?.id).toBe(2);
   });
 
-  it('loads on another thread too while all that hold it are busy, and one at a time', () => {
+  it('loads the model in one more thread while all threads that hold it are busy, one at a time', () => {
     const placement = holding();
     expect(placement.spread('a', threads(0, 0))).toBeUndefined();
     expect(placement.spread('a', threads(1, 1))).toBeUndefined();
     expect(placement.spread('a', threads(1, 0, 0))?.id).toBe(2);
     placement.started('a', 2);
     expect(placement.spread('a', threads(1, 1, 0))).toBeUndefined();
-    // What is loaded already goes on being served where it is.
+    // Threads that hold the model still serve it.
     expect(placement.choose('a', threads(1, 1, 0))?.id).toBe(1);
     placement.answered('a', 2, true);
     expect(placement.choose('a', threads(2, 1, 0))?.id).toBe(2);
   });
 
-  it('never puts a run behind the loading of another model', () => {
+  it('never lets a run wait for another model to load', () => {
     const placement = holding();
     placement.started('b', 2);
     expect(placement.choose('c', threads(3, 1))?.id).toBe(1);
-    // But waits for a load of its own that is under way.
+    // It does wait for its own model to load.
     expect(placement.choose('b', threads(0, 1))?.id).toBe(2);
   });
 
-  it('forgets what was dropped, failed to load, or went with its thread', () => {
+  it('forgets models that were unloaded, failed to load, or were in a thread that is gone', () => {
     for (const forget of [
       (placement: ThreadPlacement) => placement.dropped('a'),
       (placement: ThreadPlacement) => placement.answered('a', 1, false),

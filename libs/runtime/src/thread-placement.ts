@@ -1,37 +1,37 @@
-/** What a placement needs to know of a thread. */
+/** The facts about a thread that its placement depends on. */
 export interface PlacementThread {
   readonly id: number;
   /** Tasks handed to it and not answered. */
   readonly currentUsage: number;
 }
 
-/** Threads remembered to hold one model; beyond that the oldest entries are forgotten, and loading is found out again. */
+/** Models whose threads are remembered. Beyond that the oldest entries are forgotten and found out again. */
 const MAX_MODELS = 4096;
 
 /**
- * Which thread runs what: many models on few threads, so that a model is loaded where it is wanted and nowhere else, and loading
- * never stands in the way of what is loaded already.
+ * Chooses the thread of each run. Many models share few threads, so a model is loaded only in threads that need it, and loading one
+ * model does not delay runs of models that are loaded already.
  *
- * A thread *lacks* a model → *loads* it (`started` on a thread that lacks it) → *holds* it (`answered`) → lacks it (`dropped`). What
- * is known may be out of date (a thread lets models go by itself): it decides where a run goes, never whether it is right.
+ * A thread *lacks* a model → *loads* it (`started` on a thread that lacks it) → *holds* it (`answered`) → lacks it (`dropped`). This
+ * knowledge may be out of date, since a thread evicts models by itself. It decides where a run goes; every thread gives the right result.
  */
 export class ThreadPlacement {
   readonly #holders = new Map<string, Set<number>>();
   /** Thread → the model it loads. */
   readonly #loading = new Map<number, string>();
 
-  /** The thread for a run: one that holds the model, else the one with least to do that does not load another. */
+  /** The thread for a run: a thread that holds the model, else the least busy thread that does not load another model. */
   choose<T extends PlacementThread>(model: string, threads: readonly T[]): T | undefined {
     const holders = this.#holders.get(model);
     const held = threads.filter(({ id }) => holders?.has(id) === true && !this.#loading.has(id));
     if (held.length > 0) return leastBusy(held);
-    const underWay = threads.filter(({ id }) => this.#loading.get(id) === model);
-    if (underWay.length > 0) return leastBusy(underWay);
+    const isLoading = threads.filter(({ id }) => this.#loading.get(id) === model);
+    if (isLoading.length > 0) return leastBusy(isLoading);
     return leastBusy(threads.filter(({ id }) => !this.#loading.has(id))) ?? leastBusy(threads);
   }
 
   /**
-   * A thread on which the model should be loaded as well: idle, while every one that holds it is busy. One at a time.
+   * A thread that should load the model as well: it is idle, and every thread that holds the model is busy. Only one thread at a time.
    */
   spread<T extends PlacementThread>(model: string, threads: readonly T[]): T | undefined {
     const holders = this.#holders.get(model);
@@ -51,7 +51,7 @@ export class ThreadPlacement {
     if (this.#holders.get(model)?.has(thread) !== true && !this.#loading.has(thread)) this.#loading.set(thread, model);
   }
 
-  /** A task that needed the model has been answered; `loaded`: the thread holds it now. */
+  /** A task that needed the model was answered. `loaded`: the thread holds the model now. */
   answered(model: string, thread: number, loaded: boolean): void {
     if (this.#loading.get(thread) === model) this.#loading.delete(thread);
     if (!loaded) {
@@ -63,19 +63,19 @@ export class ThreadPlacement {
     if (this.#holders.size > MAX_MODELS) this.#holders.delete(this.#holders.keys().next().value ?? model);
   }
 
-  /** Every thread lets the model go. */
+  /** Every thread unloads the model. */
   dropped(model: string): void {
     this.#holders.delete(model);
   }
 
-  /** A thread is gone, and nobody knows which. */
+  /** A thread is gone, and it is not known which. */
   forgetThreads(): void {
     this.#holders.clear();
     this.#loading.clear();
   }
 }
 
-/** The thread with least to do. */
+/** The thread with the fewest tasks. */
 export function leastBusy<T extends PlacementThread>(threads: readonly T[]): T | undefined {
   let best: T | undefined;
   for (const thread of threads) if (best === undefined || thread.currentUsage < best.currentUsage) best = thread;

@@ -9,19 +9,19 @@ export interface ModelFile {
   /** Made by `modelFileKey`: two files with one key hold the same bytes. Nobody reads anything out of it. */
   readonly key: string;
   readonly path: string;
-  /** Counts against the thread's cache budget where `memoryBytes` is not known. */
+  /** Counts against the thread's cache budget if `memoryBytes` is not known. */
   readonly sizeBytes: number;
-  /** What a session was measured to keep in memory; counts against the thread's cache budget. */
+  /** Measured memory of a session; counts against the thread's cache budget. */
   readonly memoryBytes?: number;
-  /** ONNX Runtime's threads within one run; the pool's own number unless said. */
+  /** ONNX Runtime's threads within one run. Default: the pool's number. */
   readonly intraOpThreads?: number;
-  /** Never let go to make room for other models. */
+  /** Never evicted to make room for other models. */
   readonly keepLoaded?: boolean;
-  /** What the model and the files it names must hold; compared once per process before the first load. */
+  /** The digests of the model and of the files it refers to. Compared once per process, before the first load. */
   readonly digests?: readonly FileDigest[];
-  /** A call (`0.in.i`) with its outputs (`0.out.j`) in a safetensors file, which a thread repeats after loading. */
+  /** A safetensors file with the check call: inputs `0.in.i` and outputs `0.out.j`. A thread repeats the call after loading. */
   readonly check?: string;
-  /** Runs after loading, of the check call's rows again and again: ways through the model that the first request need not pay for. */
+  /** Runs after loading, of repeated rows of the check call, so that the first request does not pay for first-time work in the model. */
   readonly warmup?: {
     readonly rowInputs: readonly string[];
     readonly runs: readonly { readonly rows: number; readonly count: number }[];
@@ -37,26 +37,26 @@ export function modelFileKey(file: {
   return `${file.model}/${file.version}@${file.contentId}`;
 }
 
-/** A file and what has to be in it. */
+/** A file and its expected digest. */
 export interface FileDigest {
   readonly path: string;
   /** Lower-case hex. */
   readonly sha256: string;
 }
 
-/** A tensor that lies in the task's shared buffer. */
+/** A tensor in the task's shared buffer. */
 export interface SharedTensor extends TensorSpec {
   readonly byteOffset: number;
   readonly byteLength: number;
 }
 
-/** An output the caller wants; with `slot`, the thread writes it there instead of allocating. */
+/** A wanted output. With `slot`, the thread writes it there and allocates nothing. */
 export interface WantedOutput {
   readonly name: string;
   readonly slot?: SharedTensor;
 }
 
-/** Reads files and compares their digests, before anything maps them. */
+/** Reads files and compares their digests before any thread maps them. */
 export interface VerifyTask {
   readonly kind: 'verify';
   readonly files: readonly FileDigest[];
@@ -68,7 +68,7 @@ export interface InspectTask {
   readonly file: ModelFile;
 }
 
-/** Loads a file, to be run later. */
+/** Loads a file for later runs. */
 export interface LoadTask {
   readonly kind: 'load';
   readonly file: ModelFile;
@@ -85,7 +85,7 @@ export interface RunTask {
 
 export type ThreadTask = InspectTask | LoadTask | RunTask | VerifyTask;
 
-/** An output as the thread reports it: in its slot (`data` absent) or in memory handed over to the caller. */
+/** An output in a reply: in its slot (`data` is absent), or in memory that was transferred to the caller. */
 export interface ThreadOutput {
   readonly name: string;
   readonly datatype: Datatype;
@@ -93,23 +93,23 @@ export interface ThreadOutput {
   readonly data?: Uint8Array<ArrayBuffer>;
 }
 
-/** When the thread did what; epoch milliseconds with fractions, comparable across processes of one machine. */
+/** Times of a run in its thread: epoch milliseconds with fractions, comparable between processes of one machine. */
 export interface ThreadTiming {
   readonly threadId: number;
   readonly runStartMs: number;
   readonly runEndMs: number;
   /** Time spent loading the model for this task; 0 when the thread held it. */
   readonly loadMs: number;
-  /** What the thread's cache holds, as of this run. */
+  /** What the thread's cache held after this run. */
   readonly held?: HeldModels;
 }
 
 /** The models one thread holds. */
 export interface HeldModels {
   readonly models: number;
-  /** What they count against the thread's budget. */
+  /** Bytes that they count against the thread's budget. */
   readonly bytes: number;
-  /** Models let go to make room for others since the thread started. */
+  /** Models evicted to make room for others since the thread started. */
   readonly evictions: number;
 }
 
@@ -124,8 +124,9 @@ export type ThreadReply =
     }
   | { readonly ok: false; readonly error: SerializedError };
 
-/** What the pool tells every thread outside of tasks. */
+/** A message of the pool to every thread, outside of tasks. */
 export interface ThreadNotice {
+  /** The key of the file to unload. */
   readonly unload: string;
 }
 
@@ -135,6 +136,6 @@ export interface ThreadOptions {
   readonly intraOpThreads: number;
   readonly maxModels: number;
   readonly maxModelBytes: number;
-  /** How `maxModelBytes` came about, where nobody chose it. */
+  /** How `maxModelBytes` was computed, if no setting gives it. */
   readonly modelBudgetFrom?: string | undefined;
 }

@@ -27,15 +27,15 @@ function flipBit(path: string, offset: number): void {
 }
 
 describe('verifyFiles', () => {
-  it('is content with files that hold what they did', async () => {
+  it('accepts unchanged files', async () => {
     await expect(verifyFiles([])).resolves.toBeUndefined();
     await expect(verifyFiles([model(), large(), fileOf(new Uint8Array())])).resolves.toBeUndefined();
   });
 
   it.each<[what: string, file: () => FileDigest, change: (path: string) => void]>([
     ['its first bit', model, (path) => flipBit(path, 0)],
-    ['a bit of what is read last', large, (path) => flipBit(path, 2.5 * 1024 ** 2 - 1)],
-    ['a bit where two reads meet', large, (path) => flipBit(path, 1024 ** 2)],
+    ['a bit of the last read', large, (path) => flipBit(path, 2.5 * 1024 ** 2 - 1)],
+    ['a bit between two reads', large, (path) => flipBit(path, 1024 ** 2)],
     ['its last byte, which is gone', large, (path) => truncateSync(path, 2.5 * 1024 ** 2 - 1)],
     ['all of it, which is gone', model, (path) => truncateSync(path, 0)],
     ['a byte more', model, (path) => appendFileSync(path, '\0')],
@@ -51,7 +51,7 @@ describe('verifyFiles', () => {
     });
   });
 
-  it('looks at every file, and stops at the first that is wrong', async () => {
+  it('checks the files in order, and stops at the first wrong one', async () => {
     const [first, second, third] = [model(), model(), model()];
     appendFileSync(second.path, '\0');
     rmSync(third.path);
@@ -59,7 +59,7 @@ describe('verifyFiles', () => {
     await expect(verifyFiles([first, third, second])).rejects.toMatchObject({ code: 'model_not_found' });
   });
 
-  it('tells a file that is gone, with its version, from one that is damaged', async () => {
+  it('distinguishes a missing file from a damaged one', async () => {
     const file = model();
     rmSync(file.path);
     await expect(verifyFiles([file])).rejects.toMatchObject({
@@ -69,7 +69,7 @@ describe('verifyFiles', () => {
     expect(modelGone(file.path).message).toContain(file.path);
   });
 
-  it('refuses what cannot be read, with the reason', async () => {
+  it('refuses a file that cannot be read, with the reason', async () => {
     const path = join(folder, 'a-folder');
     mkdirSync(path);
     await expect(verifyFiles([{ path, sha256: '' }])).rejects.toMatchObject({
@@ -79,7 +79,7 @@ describe('verifyFiles', () => {
     });
   });
 
-  it.runIf(process.platform === 'linux')('closes every file, also one that cannot be read', async () => {
+  it.runIf(process.platform === 'linux')('closes every file, also files that cannot be read', async () => {
     const open = (): number => readdirSync('/proc/self/fd').length;
     const many = Array.from({ length: 40 }, model);
     const before = open();

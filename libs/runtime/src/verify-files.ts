@@ -7,9 +7,8 @@ import type { FileDigest } from './thread-protocol.ts';
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Compares files with their digests. Reading them also brings them into the page cache that a later mapping uses.
- * @throws SconceError `model_not_found` for a file that is gone; `model_corrupt` for one that can't be read or holds something
- * else.
+ * Compares files with their digests. This also reads them into the page cache, which a later mapping uses.
+ * @throws SconceError `model_not_found` for a file that is gone; `model_corrupt` for a file that can't be read or has another digest.
  */
 export async function verifyFiles(files: readonly FileDigest[]): Promise<void> {
   for (const { path, sha256 } of files) {
@@ -28,7 +27,7 @@ export async function verifyFiles(files: readonly FileDigest[]): Promise<void> {
   }
 }
 
-/** A version is removed with its files, also while a worker is about to load it. */
+/** The error for a file that is gone: its version was removed, maybe while a worker was about to load it. */
 export function modelGone(path: string): SconceError {
   return new SconceError('model_not_found', `A file of the model is gone (${path}): its version was removed.`);
 }

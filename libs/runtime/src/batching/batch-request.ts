@@ -10,22 +10,22 @@ export interface BatchableModel {
   readonly version: string;
   readonly file: ModelFile;
   readonly signature: ModelSignature;
-  /** `dynamic`: rows may share a run with any others; `locked`: so many of them only; `none`: each request runs alone, uncut. */
+  /** `dynamic`: any number of rows may share a run. `locked`: a run has exactly `maxBatchRows` rows. `none`: each request runs alone, uncut. */
   readonly axis: BatchAxis;
-  /** Inputs whose axis 0 is the rows; runs are shared only by requests that have the same in all others. None for `none`. */
+  /** Inputs whose axis 0 is the rows. Requests share a run only if all their other inputs are equal. Empty for `none`. */
   readonly rowInputs: ReadonlySet<string>;
-  /** Most rows in one run; the very number of a `locked` model, whose runs are filled up by repeating the last row. */
+  /** Most rows in one run. For `locked`: the exact number; the last row is repeated to reach it. */
   readonly maxBatchRows: number;
   /**
-   * Rows of a run where throughput is all that counts, as when a dataset is scored: as many as make a run of some milliseconds, and
-   * `maxBatchRows` where those take longer or its owner has bounded them. Default `maxBatchRows`.
+   * Rows of a run when only throughput counts, as for a dataset: enough for a run of some milliseconds, or `maxBatchRows` if these take
+   * longer or the model's config limits them. Default `maxBatchRows`.
    */
   readonly bulkRows?: number;
-  /** Runs of the model at once; as many as there are threads unless said. */
+  /** Concurrent runs of the model. Default: the number of threads. */
   readonly maxConcurrentRuns?: number;
-  /** How long runs took when the model was registered: what is known before the first run here. */
+  /** How long runs took when the model was registered: the first estimate. */
   readonly measured?: readonly MeasuredRun[];
-  /** Longest that rows are held back to share a run while every thread is busy; without it as long as that lasts. */
+  /** Longest time that rows wait for others to share a run while every thread is busy. Without it they wait as long as that lasts. */
   readonly maxQueueDelayMs?: number;
 }
 
@@ -35,47 +35,47 @@ export interface MeasuredRun {
   readonly latencyMs: number;
 }
 
-/** Requests that say nothing have this one; 1 comes first. */
+/** The priority of requests that do not set one. 1 comes first. */
 export const DEFAULT_PRIORITY = 128;
 
 export interface BatchRequest {
   readonly model: BatchableModel;
-  /** In the signature's order; axis 0 is the rows of those that carry rows. */
+  /** In the signature's order. Axis 0 of inputs that carry rows is the rows. */
   readonly inputs: readonly Tensor[];
-  /** Outputs wanted. */
+  /** The wanted outputs. */
   readonly outputs: readonly TensorSpec[];
   /** `online` runs before `batch` whenever both wait. */
   readonly lane: Lane;
   /**
-   * Rows of each run, counted from the request's first: its runs are then shared with no other request and cut nowhere else, so that the
-   * same request always gives the same bytes. Without it rows run as suits all that wait.
+   * Rows of each run, counted from the request's first row. The runs are not shared with other requests and the request is cut nowhere
+   * else, so the same request always gives the same bytes. Without it the batcher chooses the runs.
    */
   readonly runRows?: number;
-  /** 1 (first) to 255; within a lane lower ones come first. */
+  /** 1 (first) to 255, within the lane. */
   readonly priority?: number;
-  /** Epoch ms after which the answer is of no use: what cannot be answered by then is refused unrun. */
+  /** Epoch ms after which the answer is of no use. A request that cannot be answered by then is refused and not run. */
   readonly deadlineMs?: number;
-  /** Aborted when nobody wants the answer any more: the request is dropped unrun. */
+  /** Aborted when the request is cancelled: it is then dropped and not run. */
   readonly signal?: AbortSignal;
-  /** Given to the requests that share a run with this one, e.g. its traceparent. */
+  /** Passed to the requests that share a run with this one, e.g. its traceparent. */
   readonly label?: string;
 }
 
 export interface BatchReply {
   readonly outputs: readonly Tensor[];
-  /** Runs this request took part in; more than one where it was cut. */
+  /** Runs of this request; more than one if it was cut. */
   readonly runs: readonly RunRecord[];
 }
 
-/** One run as its request's trace tells it. */
+/** One run, as a request's trace shows it. */
 export interface RunRecord extends ThreadTiming {
-  /** Epoch ms when the batcher took the rows / had the answer. */
+  /** Epoch ms at which the batcher took the rows and at which it had the answer. */
   readonly submittedAtMs: number;
   readonly answeredAtMs: number;
   /** Rows and requests that shared the run. */
   readonly batchRows: number;
   readonly batchRequests: number;
-  /** Labels of the requests in the run, this one's included; at most 32. */
+  /** Labels of the requests in the run, with this one's; at most 32. */
   readonly labels: readonly string[];
 }
 
@@ -84,17 +84,17 @@ export interface FinishedRun {
   readonly model: BatchableModel;
   readonly rows: number;
   readonly requests: number;
-  /** Labels of the requests in it; at most 32. */
+  /** Labels of the requests in the run; at most 32. */
   readonly labels: readonly string[];
-  /** How it ended: with its timing, or with an error's code. */
+  /** Its timing, or the code of its error. */
   readonly outcome: { readonly timing: ThreadTiming } | { readonly error: ErrorCode };
 }
 
-/** What the batcher needs of the threads. */
+/** The port to the threads. */
 export interface BatchRunner {
-  /** Runs that can be under way at the same time. */
+  /** Runs that can execute at the same time. */
   readonly threads: number;
-  /** Runs that may be handed over: beyond `threads`, each waits inside its thread for the one before. */
+  /** Runs that may be in flight. Beyond `threads`, each waits inside its thread for the run before it. */
   readonly capacity: number;
   run(call: RunCall): Promise<RunResult>;
 }

@@ -82,7 +82,7 @@ const rowsOf = (runner: TestRunner): number[] =>
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('MicroBatcher', () => {
-  it('knows how long its threads need for what is there', async () => {
+  it('estimates how long its threads need for all work', async () => {
     const runner = new TestRunner({ capacity: 2, hold: true });
     const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
     expect(batcher.backlogMs).toBe(0);
@@ -93,7 +93,7 @@ describe('MicroBatcher', () => {
       ...Array.from({ length: 11 }, () => batcher.submit(request([1, 2], { model: slow }))),
       ...Array.from({ length: 3 }, () => batcher.submit(request([1, 2], { model: alone }))),
     ];
-    // 22 rows in runs of 8 and 6, and three runs of 2: 28 s of work for two threads, whether it waits or runs.
+    // 22 rows in runs of 8 and 6, and three runs of 2: 28 s of work for two threads, waiting or running.
     expect(batcher.backlogMs).toBeCloseTo(14_000, -3.5);
     await new Promise((resolve) => setImmediate(resolve));
     expect(runner.calls).toHaveLength(2);
@@ -106,7 +106,7 @@ describe('MicroBatcher', () => {
     expect(batcher.backlogMs).toBe(0);
   });
 
-  it('answers every row of every request once, in order, whatever arrives and fails (property)', async () => {
+  it('answers every row of every request once and in order, for any arrivals and failures (property)', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(
@@ -135,7 +135,7 @@ describe('MicroBatcher', () => {
             const reply = batcher.submit(
               request(values, {
                 lane,
-                ...(priority === undefined ? {} : { priority }),
+                priority,
                 signal: abort.signal,
                 inputs: [tensor(values), { ...tensor([scale], 'scale'), shape: [1] }],
                 model: model({ axis, file: fileOf(axis), measured: [{ rows: 1, latencyMs }] }),
@@ -161,7 +161,7 @@ describe('MicroBatcher', () => {
             if (pause) await turn();
           }
           await Promise.all(outcomes);
-          // A cut request settles with its first failing segment; the others' runs end a little later.
+          // A cut request settles with its first failing piece. The runs of its other pieces end later.
           for (let turns = 0; turns < 20 && batcher.running > 0; turns += 1) await turn();
           expect([batcher.waiting, batcher.running]).toEqual([0, 0]);
         },
@@ -170,7 +170,7 @@ describe('MicroBatcher', () => {
     );
   });
 
-  it('merges what waits while the threads are busy, up to maxBatchRows, and nothing before', async () => {
+  it('merges requests that wait while the threads are busy, up to maxBatchRows, and no others', async () => {
     const runner = new TestRunner({ capacity: 1, hold: true });
     const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
     const first = batcher.submit(request([1]));
@@ -201,7 +201,7 @@ describe('MicroBatcher', () => {
     expect(runner.calls.every((call) => call.parts.length === 1 && call.rows === undefined)).toBe(true);
   });
 
-  it('fills the runs of a locked model up, and drops what that gave', async () => {
+  it('fills up the runs of a locked model, and drops the results of the added rows', async () => {
     const runner = new TestRunner({ capacity: 1, hold: true });
     const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
     const locked = model({ axis: 'locked', maxBatchRows: 2 });
@@ -268,7 +268,7 @@ describe('MicroBatcher', () => {
     expect(order).toEqual(['online', 'bulk']);
   });
 
-  it('drops what is past its deadline, unrun, and refuses more than it may hold', async () => {
+  it('does not run requests past their deadline, and refuses more requests than it may hold', async () => {
     const runner = new TestRunner({ capacity: 1, hold: true });
     const batcher = new MicroBatcher(runner, { maxWaiting: 1 });
     const running = batcher.submit(request([0]));
@@ -281,7 +281,7 @@ describe('MicroBatcher', () => {
     expect(runner.calls).toHaveLength(1);
   });
 
-  it('fails a model that lost rows instead of answering with wrong ones', async () => {
+  it('fails a run that lost rows instead of answering with wrong rows', async () => {
     const runner = {
       threads: 1,
       capacity: 1,
@@ -294,7 +294,7 @@ describe('MicroBatcher', () => {
     await expect(batcher.submit(request([1, 2]))).rejects.toMatchObject({ code: 'inference_failed' });
   });
 
-  it('spreads the rows of long runs over idle threads, and keeps those of short ones together', async () => {
+  it('spreads the rows of long runs over idle threads, and keeps rows of short runs together', async () => {
     for (const [latencyMs, runs] of [
       [0.1, [6]],
       [5, [3, 3]],
@@ -308,7 +308,7 @@ describe('MicroBatcher', () => {
     }
   });
 
-  it('lets rows gather while the threads are busy for longer, but not full runs, nor past the model’s delay', async () => {
+  it('holds rows while the threads are busy, but not full runs, and not longer than the model’s delay', async () => {
     const runner = new TestRunner({ capacity: 2, threads: 1, hold: true });
     const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
     const slow = { maxBatchRows: 4, measured: [1, 2, 4].map((rows) => ({ rows, latencyMs: 60_000 })) };
@@ -334,7 +334,7 @@ describe('MicroBatcher', () => {
     await Promise.all([held, full, delayed]);
   });
 
-  it('gives models their share of the threads: a backlog of one does not hold up another', async () => {
+  it('gives models their share of the threads: the backlog of one does not delay another', async () => {
     const runner = new TestRunner({ capacity: 1 });
     const batcher = new MicroBatcher(runner, { maxWaiting: 1000 });
     const of = (id: string): BatchableModel =>
@@ -356,9 +356,7 @@ describe('MicroBatcher', () => {
     const one = model({ maxBatchRows: 1 });
     const order: (number | undefined)[] = [];
     const all = [undefined, undefined, 200, 1, undefined, 1].map((priority) =>
-      batcher
-        .submit(request([1], { model: one, ...(priority === undefined ? {} : { priority }) }))
-        .then(() => order.push(priority)),
+      batcher.submit(request([1], { model: one, priority })).then(() => order.push(priority)),
     );
     for (let run = 0; run < 6; run++) {
       await turn();
@@ -369,16 +367,16 @@ describe('MicroBatcher', () => {
     expect(order).toEqual([1, 1, undefined, undefined, undefined, 200]);
   });
 
-  it('refuses at once what cannot be answered in time', async () => {
+  it('refuses a request at once if it cannot be answered in time', async () => {
     const runner = new TestRunner({ capacity: 1 });
     const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
     const slow = model({ measured: [{ rows: 1, latencyMs: 60_000 }] });
     await expect(batcher.submit(request([1], { model: slow, deadlineMs: Date.now() + 5_000 }))).rejects.toMatchObject({
       code: 'deadline_exceeded',
-      message: expect.stringMatching(/takes some 60000 ms/) as string,
+      message: expect.stringMatching(/takes about 60000 ms/) as string,
     });
     expect(runner.calls).toEqual([]);
-    // What was measured may have been far off: it is not believed for ever.
+    // The measured time may be wrong: after some refusals the request runs.
     const answers = await Promise.allSettled(
       Array.from({ length: 30 }, () => batcher.submit(request([1], { model: slow, deadlineMs: Date.now() + 5_000 }))),
     );

@@ -1,55 +1,54 @@
 import type { Lane } from '@sconce/contracts';
 import { SconceError, toSconceError } from '@sconce/errors';
+import { epochMs } from '@sconce/process/time';
 import { sliceRows, type Tensor, type TensorSpec } from '@sconce/tensor';
 import type { RunResult } from '../inference-pool.ts';
 import type { BatchReply, BatchRequest, BatchRunner, BatchableModel, FinishedRun } from './batch-request.ts';
-import { Line, lineKey } from './line.ts';
+import { RequestLine, lineKey } from './request-line.ts';
 import { ModelShares, type ModelShare } from './model-share.ts';
 import { Pending, type Piece } from './pending.ts';
 
 const MAX_LABELS = 32;
-/** Rows of a run that takes longer than this are spread over idle threads. */
+/** If a run would take longer than this, its rows are spread over idle threads. */
 const SPREAD_FROM_MS = 1;
-/** A run is handed to a busy thread when that is expected to be free in less than this: timers are not more exact. */
+/** A run is handed to a busy thread if that thread is expected to be free in less than this. Timers are not more exact. */
 const LEAD_MS = 2;
-/** Estimates are of the last dozen runs: only what would miss its deadline by a factor is refused before it has missed it. */
+/** Estimates come from few runs: a request is refused early only if it would miss its deadline by this factor. */
 const CERTAINTY = 0.5;
-/** What a run costs its model where nothing is known of its time, ms. */
+/** Least time that a run counts for its model's share, ms. */
 const LEAST_COST_MS = 0.05;
-
-const epochMs = (): number => performance.timeOrigin + performance.now();
 
 interface Run {
   readonly model: BatchableModel;
   readonly share: ModelShare;
   readonly pieces: readonly Piece[];
-  /** Epoch ms at which it is expected to begin and to end. */
+  /** Epoch ms at which it is expected to start and to end. */
   readonly startMs: number;
   readonly endMs: number;
 }
 
 /**
- * Merges waiting rows of one model and input shape into runs: one small actor per process, between the requests and the threads.
+ * Merges waiting rows of one model and input shape into runs. There is one batcher per process, between the requests and the threads.
  *
- * A request is *waiting* in a line (one per lane, model and inner shape; by priority, then in order) → *out* in runs → *settled*,
- * once: answered with its last row, failed with the first thing that went wrong, refused unrun when it is cancelled or cannot be
- * answered by its deadline any more.
+ * A request is *waiting* in a request line (one per lane, model and inner shape; by priority, then by arrival) → *out* in runs →
+ * *settled*, once: answered with its last row, failed with its first error, or refused and not run if it is cancelled or cannot be
+ * answered by its deadline.
  *
- * The batcher is *idle* (nothing waits, or nothing can be handed over) → *scheduled* (something has come: what else comes in this turn of
- * the event loop comes along) → *dispatching* (hands runs over while it may) → *idle* or *holding* (every thread is busy for longer, so
- * rows are left to gather until shortly before one is free, at most `maxQueueDelayMs`; a full run is not held).
- * Nothing ever waits while a thread is idle. Rows of long runs are spread over idle threads.
+ * The batcher is *idle* (nothing waits, or no run may be handed over) → *scheduled* (a request has come; others of this turn of the event
+ * loop are taken with it) → *dispatching* (hands runs over while it may) → *idle* or *holding* (every thread is busy for some time: rows
+ * gather until shortly before a thread is free, at most `maxQueueDelayMs`; a full run is not held).
+ * Nothing waits while a thread is idle. Rows of long runs are spread over idle threads.
  *
- * Next is the lane's (online before batch) most urgent line, of the model that has had least of the threads' time: one model's
- * backlog does not hold up another's requests.
+ * The next run comes from the online lane before the batch lane. Within a lane, priority decides first, then the model that has had the
+ * least thread time: one model's backlog does not delay another model's requests.
  *
- * A run that fails with several requests in it is repeated for each alone, so that one bad row fails only its own.
+ * A run of several requests that fails is repeated for each request alone, so that one bad row fails only its own request.
  */
 export class MicroBatcher {
   readonly #runner: BatchRunner;
   readonly #maxWaiting: number;
   readonly #onRun: (run: FinishedRun) => void;
-  readonly #lines: Record<Lane, Map<string, Line>> = { online: new Map(), batch: new Map() };
+  readonly #lines: Record<Lane, Map<string, RequestLine>> = { online: new Map(), batch: new Map() };
   readonly #shares = new ModelShares();
   readonly #runs = new Set<Run>();
   #waiting = 0;
@@ -68,7 +67,7 @@ export class MicroBatcher {
     return this.#waiting;
   }
 
-  /** How long the threads are expected to need for all that is here, ms. */
+  /** Expected time until the threads have done all waiting and running work, ms. */
   get backlogMs(): number {
     const now = epochMs();
     let workMs = 0;
@@ -79,7 +78,7 @@ export class MicroBatcher {
     return workMs / this.#runner.threads;
   }
 
-  #workMs(line: Line): number {
+  #workMs(line: RequestLine): number {
     const model = line.head?.request.model;
     if (model === undefined) return 0;
     const { estimate } = this.#shares.of(model);
@@ -106,7 +105,7 @@ export class MicroBatcher {
       pending.fail(
         new SconceError(
           'invalid_tensor',
-          `The request has no rows, and this model runs ${model.maxBatchRows} at a time: send one at least.`,
+          `The request has no rows, and this model runs ${model.maxBatchRows} rows at a time: send at least one row.`,
         ),
       );
     } else if (this.#waiting >= this.#maxWaiting) {
@@ -117,7 +116,7 @@ export class MicroBatcher {
       const key = lineKey(request);
       let line = this.#lines[lane].get(key);
       if (line === undefined) {
-        line = new Line(key);
+        line = new RequestLine(key);
         this.#lines[lane].set(key, line);
         const share = this.#shares.of(model);
         if (share.lines === 0 && share.running === 0) this.#shares.activate(share);
@@ -156,10 +155,10 @@ export class MicroBatcher {
     }
   }
 
-  /** The line that is served next. */
-  #next(): { readonly line: Line; readonly lane: Lane } | undefined {
+  /** The request line whose rows run next. */
+  #next(): { readonly line: RequestLine; readonly lane: Lane } | undefined {
     for (const lane of ['online', 'batch'] as const) {
-      let best: { readonly line: Line; readonly head: Pending; readonly share: ModelShare } | undefined;
+      let best: { readonly line: RequestLine; readonly head: Pending; readonly share: ModelShare } | undefined;
       for (const line of this.#lines[lane].values()) {
         const head = line.head;
         if (head === undefined) continue;
@@ -173,24 +172,24 @@ export class MicroBatcher {
     return undefined;
   }
 
-  /** How long the line's rows should still gather, ms: while every thread is busy, until shortly before the first is free. */
-  #holdMs(line: Line, lane: Lane): number {
+  /** How long the line's rows should still gather, ms: until shortly before the first busy thread is free. */
+  #holdMs(line: RequestLine, lane: Lane): number {
     const { threads } = this.#runner;
     const head = line.head;
     if (this.#runs.size < threads || head === undefined) return 0;
     const { model } = head.request;
     const gathers = model.axis !== 'none' && line.rows < model.maxBatchRows && head.request.runRows === undefined;
-    // A run of the batch lane that waits inside a thread would go before an online request that comes meanwhile.
+    // A run of the batch lane that waits inside a thread would start before an online request that comes meanwhile.
     if (!gathers && lane === 'online') return 0;
     const ends = [...this.#runs].map((run) => run.endMs).sort((a, b) => a - b);
-    // Those handed over beyond the threads' number wait for the first ones to end.
+    // Runs beyond the number of threads wait for the first ones to end.
     const freeMs = ends[this.#runs.size - threads] ?? 0;
     const now = epochMs();
     const latestMs = gathers ? head.submittedAtMs + (model.maxQueueDelayMs ?? Infinity) : Infinity;
     return Math.min(freeMs - LEAD_MS, latestMs) - now;
   }
 
-  #handOver(line: Line, lane: Lane): void {
+  #handOver(line: RequestLine, lane: Lane): void {
     const model = line.head?.request.model;
     if (model === undefined) return;
     const share = this.#shares.of(model);
@@ -210,8 +209,8 @@ export class MicroBatcher {
     void this.#perform({ model, share, pieces, startMs, endMs: startMs + expectedMs });
   }
 
-  /** Most rows of the line's next run. */
-  #rowsOfRun(line: Line, model: BatchableModel, share: ModelShare): number {
+  /** The largest number of rows for the line's next run. */
+  #rowsOfRun(line: RequestLine, model: BatchableModel, share: ModelShare): number {
     const most = model.maxBatchRows;
     const own = line.head?.request.runRows;
     if (own !== undefined) return own;
@@ -254,7 +253,7 @@ export class MicroBatcher {
         file: model.file,
         parts: pieces.map((piece) => piece.inputs),
         outputs: outputsOf(model, pieces),
-        ...(model.axis === 'none' ? {} : { rows: { inputs: model.rowInputs, count: runRows } }),
+        rows: model.axis === 'none' ? undefined : { inputs: model.rowInputs, count: runRows },
       });
     } catch (error) {
       this.#onRun({ ...about, outcome: { error: toSconceError(error).code } });
@@ -295,8 +294,8 @@ export class MicroBatcher {
         const message = 'The request waited past its timeout and was dropped before it ran.';
         pending.fail(new SconceError('deadline_exceeded', message));
       } else if (now + needsMs > deadlineMs) {
-        share.estimate.doubt(rows);
-        const message = `The request was not run: it takes some ${Math.ceil(needsMs / CERTAINTY)} ms, and its timeout is over in ${deadlineMs - now} ms.`;
+        share.estimate.lower(rows);
+        const message = `The request was not run: it takes about ${Math.ceil(needsMs / CERTAINTY)} ms, and its timeout ends in ${deadlineMs - now} ms.`;
         pending.fail(new SconceError('deadline_exceeded', message));
       }
     }
@@ -315,7 +314,7 @@ function isBefore(a: Candidate, b: Candidate): boolean {
   return a.head.sequence < b.head.sequence;
 }
 
-/** Every output that some request of the run wants, in the signature's order. */
+/** Every output that a request of the run wants, in the signature's order. */
 function outputsOf(model: BatchableModel, pieces: readonly Piece[]): readonly TensorSpec[] {
   const names = new Set(pieces.flatMap(({ pending }) => pending.request.outputs.map((output) => output.name)));
   return model.signature.outputs.filter((output) => names.has(output.name));

@@ -1,14 +1,14 @@
 import type { BatchableModel } from './batch-request.ts';
 import { RunTimeEstimate } from './run-time-estimate.ts';
 
-/** What the batcher remembers of one model: how long its runs take, what is running, and its share of the threads' time. */
+/** What the batcher knows about one model: how long its runs take, how many are in flight, and its share of the threads' time. */
 export class ModelShare {
   readonly estimate: RunTimeEstimate;
-  /** Runs under way. */
+  /** Runs in flight. */
   running = 0;
-  /** Lines with requests of it. */
+  /** Request lines of the model. */
   lines = 0;
-  /** Thread time it has had, ms, on the scale of the model that has had least: who has had least goes first. */
+  /** Thread time that the model has had, ms, compared with other models (virtual time). The model with the least time goes first. */
   virtualMs: number;
 
   constructor(model: BatchableModel, virtualMs: number) {
@@ -17,13 +17,13 @@ export class ModelShare {
   }
 }
 
-/** Models remembered that nothing waits for or runs: what was learned of their run times. */
+/** Models without requests whose run times are remembered. */
 const MAX_IDLE_SHARES = 1024;
 
-/** Shares by model file. */
+/** The shares of all models, by model file. */
 export class ModelShares {
   readonly #shares = new Map<string, ModelShare>();
-  /** Where time stands: a model that comes back after a pause has not saved up for it. */
+  /** The present virtual time: a model gets no credit for the time in which it had no requests. */
   #nowMs = 0;
 
   of(model: BatchableModel): ModelShare {
@@ -40,7 +40,7 @@ export class ModelShares {
     share.virtualMs = Math.max(share.virtualMs, this.#nowMs);
   }
 
-  /** A model is given a run that is expected to take so long. */
+  /** A model gets a run that is expected to take `ms`. */
   charge(share: ModelShare, ms: number): void {
     this.#nowMs = Math.max(this.#nowMs, share.virtualMs);
     share.virtualMs += ms;

@@ -2,19 +2,19 @@ import type { SconceError } from '@sconce/errors';
 import { concatRows, sliceRows, type Tensor } from '@sconce/tensor';
 import { DEFAULT_PRIORITY, type BatchReply, type BatchRequest, type RunRecord } from './batch-request.ts';
 
-/** Rows of one request that go into one run. */
+/** The rows of one request that go into one run. */
 export interface Piece {
   readonly pending: Pending;
-  /** First row of the request, and how many. */
+  /** The piece's first row in the request, and the number of its rows. */
   readonly start: number;
   readonly rows: number;
   readonly inputs: readonly Tensor[];
 }
 
 /**
- * A request between its arrival and its answer: *waiting* (rows left to hand out) → *out* (all rows handed out) → *settled*
- * (answered with its last piece, or failed with the first thing that went wrong). It settles once; rows that are out then run
- * for nobody.
+ * A request between its arrival and its answer: *waiting* (some rows are not in a run) → *out* (all rows are in runs) → *settled*
+ * (answered with its last piece, or failed with its first error). It settles once. The results of rows that are still in runs are then
+ * dropped.
  */
 export class Pending {
   readonly request: BatchRequest;
@@ -44,7 +44,7 @@ export class Pending {
     this.#reject = reject;
   }
 
-  /** Rows not handed out yet. */
+  /** Rows that are not in a run. */
   get left(): number {
     return this.rows - this.#handedOut;
   }
@@ -53,7 +53,7 @@ export class Pending {
     return this.#settled;
   }
 
-  /** The next rows, at most `most`. A request without rows, or of a model that has none, is one piece. */
+  /** The next rows, at most `most`. A request without rows, or of a model without a batch axis, is one piece. */
   take(most: number): Piece {
     const { model, inputs } = this.request;
     const start = this.#handedOut;
@@ -64,7 +64,7 @@ export class Pending {
     return { pending: this, start, rows, inputs: rows === this.rows ? inputs : inputs.map(part) };
   }
 
-  /** A piece's outputs, in the signature's order, among them all that the request wants. */
+  /** Adds a piece's outputs. They are in the signature's order and include all that the request wants. */
   complete({ start, rows }: Piece, outputs: readonly Tensor[]): void {
     if (this.#settled) return;
     this.#answers.push({ start, outputs });
@@ -74,7 +74,7 @@ export class Pending {
     const parts = this.#answers.toSorted((a, b) => a.start - b.start);
     const merged = this.request.outputs.map(({ name }) => {
       const own = parts.map((part) => part.outputs.find((output) => output.name === name) as Tensor);
-      // What was not cut has no rows to be joined by: it may be a single number.
+      // A request that was not cut may have outputs without rows, for instance a single number.
       return own.length === 1 ? (own[0] as Tensor) : concatRows(own);
     });
     this.#resolve({ outputs: merged, runs: this.runs });

@@ -1,14 +1,14 @@
 import type { MeasuredRun } from './batch-request.ts';
 
-/** Weight of the newest run: the last dozen count. */
+/** Weight of the newest run. About the last twelve runs count. */
 const ALPHA = 0.15;
-const DOUBT = 0.9;
-/** One run cannot move an estimate further than this: a page fault or a stolen core says nothing of the next run. */
+const LOWER_BY = 0.9;
+/** One run changes an estimate by this factor at most: a page fault or a core that was taken away does not predict the next run. */
 const MAX_STEP = 4;
 
 /**
- * How long a run of so many rows takes on this machine as it is now: measured at registration, corrected by every run.
- * Kept per power of two of rows; numbers of rows that never ran are taken from their neighbours.
+ * Estimates how long a run takes on this machine by its number of rows. It starts with the times measured at registration, and every run
+ * corrects it. There is one estimate per power of two of rows; numbers of rows that never ran use the nearest estimate.
  */
 export class RunTimeEstimate {
   /** ms, by ⌈log2 rows⌉. */
@@ -18,14 +18,14 @@ export class RunTimeEstimate {
     for (const { rows, latencyMs } of measured) this.#classes[classOf(rows)] = latencyMs;
   }
 
-  /** ms; 0 where nothing is known. */
+  /** ms; 0 if nothing is known. */
   of(rows: number): number {
     const own = classOf(rows);
     const exact = this.#classes[own];
     if (exact !== undefined) return exact;
     for (let distance = 1; distance <= this.#classes.length + own; distance++) {
       const [less, more] = [this.#classes[own - distance], this.#classes[own + distance]];
-      // Rows may be cheaper together, never dearer: more rows take at most so many times as long.
+      // Twice as many rows take at most twice as long.
       if (less !== undefined) return less * 2 ** distance;
       if (more !== undefined) return more;
     }
@@ -33,11 +33,11 @@ export class RunTimeEstimate {
   }
 
   /**
-   * A run was refused for what it was expected to take. An expectation that is too high would never be put right, since nothing
-   * runs: each refusal lowers it, until one is tried.
+   * Lowers the estimate after a run was refused because of it. An estimate that is too high would never be corrected, since nothing
+   * runs. Each refusal lowers it until a run is tried.
    */
-  doubt(rows: number): void {
-    this.#classes[classOf(rows)] = this.of(rows) * DOUBT;
+  lower(rows: number): void {
+    this.#classes[classOf(rows)] = this.of(rows) * LOWER_BY;
   }
 
   record(rows: number, ms: number): void {

@@ -80,7 +80,13 @@ describe('the proof of the batch axis', () => {
     ['random numbers', model((rows) => rows.map(([a = 0]) => [a + ++calls])), 'none', /random/],
     ['two rows only', takes(2), 'locked:2', /only 2 rows run at a time/, { fixedRows: [{ size: 7 }, { size: 2 }] }],
     ['two rows that mix', takes(2, (rows) => rows.toReversed()), 'none', /influence/, { fixedRows: [{ size: 2 }] }],
-    ['two rows, nobody says so', takes(2), 'locked:2', /only 2/, { examples: { shapes: new Map([['x', [2, 4]]]) } }],
+    [
+      'two rows, which only an example shows',
+      takes(2),
+      'locked:2',
+      /only 2/,
+      { examples: { shapes: new Map([['x', [2, 4]]]) } },
+    ],
     ['a declared size', model(double, { in: [3, 4], out: [3, 4] }), 'locked:3', /declares axis 0 as 3/],
     ['a declared size of one', model(double, { in: [1, 4], out: [1, 4] }), 'locked:1', /only 1 row runs/],
     ['an axis of another kind', model(() => [[1]], { in: [3, 4], out: [1, 1] }), 'none', /fixed at 3/],
@@ -92,8 +98,8 @@ describe('the proof of the batch axis', () => {
     expect(found.call[0]?.shape.length).toBe(2);
   });
 
-  it('takes for rounding what a change of the last digits does too', async () => {
-    // Ill-conditioned: a difference of large numbers; company adds noise of the same size.
+  it('counts a deviation as rounding if a change of the last digits has the same effect', async () => {
+    // Ill-conditioned: a difference of large numbers. Other rows in the group add noise of the same size.
     const noisy = (factor: number) =>
       model((rows) => rows.map((row) => row.map((a) => Math.sin(a * 3e3) + factor * 1e-3 * (rows.length > 1 ? 1 : 0))));
     expect(await proveBatchAxis(noisy(0.6))).toMatchObject({
@@ -103,7 +109,7 @@ describe('the proof of the batch axis', () => {
     expect(await proveBatchAxis(noisy(60))).toMatchObject({ axis: 'none' });
   });
 
-  it('tells inputs with rows from those that all rows share', async () => {
+  it('distinguishes inputs with rows from inputs that all rows share', async () => {
     const shared: ProvableModel = {
       signature: { inputs: [spec('x', [-1, 4]), spec('scale', [])], outputs: [spec('y', [-1, 4])] },
       run: async ([x, scale]) => {
@@ -122,7 +128,7 @@ describe('the proof of the batch axis', () => {
     expect(found.call.map(({ shape }) => shape)).toEqual([[3, 4], []]);
   });
 
-  it('finds sizes and ranges on which a model runs: those of its examples first', async () => {
+  it('finds sizes and ranges on which a model runs, and tries those of its examples first', async () => {
     const picky: ProvableModel = {
       signature: { inputs: [spec('ids', [-1, -1], 'INT64')], outputs: [spec('y', [-1, 1])] },
       run: async ([ids]) => {
@@ -158,7 +164,7 @@ describe('the proof of the batch axis', () => {
     expect(runs).toBeLessThan(20);
   });
 
-  it('says which inputs to describe where the model runs on none', async () => {
+  it('names the inputs to describe if the model runs on no probe', async () => {
     const never = model(() => refuse('no way'));
     await expect(proveBatchAxis(never)).rejects.toMatchObject({
       code: 'model_invalid',

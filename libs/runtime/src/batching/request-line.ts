@@ -4,8 +4,8 @@ import type { Pending, Piece } from './pending.ts';
 
 const COMPACT_FROM = 1024;
 
-/** Requests that may share runs, by priority and then in the order they came. */
-export class Line {
+/** Requests that may share runs, by priority and then by arrival. */
+export class RequestLine {
   readonly key: string;
   #waiting: Pending[] = [];
   #first = 0;
@@ -19,12 +19,12 @@ export class Line {
     return this.#waiting[this.#first];
   }
 
-  /** Requests with rows to hand out. */
+  /** Requests with rows that are not in a run. */
   get length(): number {
     return this.#waiting.length - this.#first;
   }
 
-  /** Rows to hand out. */
+  /** Rows that are not in a run. */
   get rows(): number {
     return this.#rows;
   }
@@ -37,8 +37,8 @@ export class Line {
   }
 
   /**
-   * The rows of a next run: at most `most`, at least the head's first. A request that would fit into a run of its own is not
-   * cut to fill one up. What `unwanted` says of (and settles) is dropped.
+   * Takes the rows of the next run: at most `most`, and at least the first row of the head. A request that fits into one run is not cut
+   * to fill up another. Requests for which `unwanted` is true are dropped; it settles them.
    */
   take(most: number, unwanted: (pending: Pending) => boolean): Piece[] {
     const pieces: Piece[] = [];
@@ -76,11 +76,11 @@ export class Line {
   }
 }
 
-let exact = 0;
+let unshared = 0;
 
-/** Requests with one key may share a run: of one model, of one shape but for the rows, equal in all that carries no rows. */
+/** Requests with one key may share a run: they have the same model, the same inner shapes, and equal inputs without rows. */
 export function lineKey({ model, inputs, runRows }: BatchRequest): string {
-  if (runRows !== undefined) return `${model.file.key} alone ${exact++}`;
+  if (runRows !== undefined) return `${model.file.key} alone ${unshared++}`;
   const parts = inputs.map((input) =>
     model.axis === 'none' || model.rowInputs.has(input.name)
       ? input.shape.slice(model.axis === 'none' ? 0 : 1).join('x')
@@ -89,7 +89,7 @@ export function lineKey({ model, inputs, runRows }: BatchRequest): string {
   return `${model.file.key} ${parts.join(' ')}`;
 }
 
-/** Equal for equal bytes only. */
+/** Equal only for equal bytes. */
 function contentKey(data: Uint8Array): string {
   if (data.byteLength <= 64) return Buffer.from(data).toString('base64');
   return createHash('sha256').update(data).digest('base64');
