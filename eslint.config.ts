@@ -3,7 +3,7 @@ import type { ESLint, Linter } from 'eslint';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-/** Who may import whom: only downwards, and no `*` (an empty list means nothing at all). */
+/** The layers that a layer may import: only lower ones, and never `*`. An empty list means none. */
 const LAYERS = [
   ['layer:l0', []],
   ['layer:l1', ['layer:l0']],
@@ -11,11 +11,11 @@ const LAYERS = [
   ['layer:l3', ['layer:l0', 'layer:l1', 'layer:l2', 'layer:testing']],
   ['layer:app', ['layer:l0', 'layer:l1', 'layer:l2', 'layer:l3', 'layer:testing']],
   ['layer:testing', ['layer:l0', 'layer:l1']],
-  // The workspace itself: tools and whole-system tests.
+  // The root project: tools and whole-system tests.
   ['layer:workspace', ['layer:l0', 'layer:l1', 'layer:l2', 'layer:l3', 'layer:testing']],
 ] as const;
 
-/** Packages with one owner; everybody else goes through the owner's interface. */
+/** Packages that only one project imports. Other projects use that project's interface. */
 const OWNED: readonly { readonly packages: readonly string[]; readonly owner: string }[] = [
   { packages: ['bullmq', 'ioredis'], owner: 'libs/queue' },
   { packages: ['onnxruntime-node', 'onnxruntime-common', 'piscina'], owner: 'libs/runtime' },
@@ -29,9 +29,9 @@ const SPECS = ['**/*.spec.ts', '**/*.conformance.ts', 'test/**/*.ts'];
 function restrictedImports(place: string): Linter.RuleEntry {
   const patterns = OWNED.filter(({ owner }) => !place.startsWith(owner)).map(({ packages, owner }) => ({
     group: packages.flatMap((name) => [name, `${name}/**`]),
-    message: `Owned by ${owner}: use its interface.`,
+    message: `Only ${owner} imports this package: use its interface.`,
   }));
-  patterns.push({ group: ['@sconce/testing'], message: 'For specs only.' });
+  patterns.push({ group: ['@sconce/testing'], message: 'Only specs import this package.' });
   return ['error', { patterns }];
 }
 
@@ -60,7 +60,7 @@ export default defineConfig(
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
       '@typescript-eslint/explicit-module-boundary-types': 'error',
       '@typescript-eslint/no-non-null-assertion': 'error',
-      // Nest's modules and controllers are classes by its design.
+      // Modules and controllers of Nest must be classes.
       '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
       '@typescript-eslint/no-invalid-void-type': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
@@ -86,7 +86,7 @@ export default defineConfig(
       '@typescript-eslint/no-dynamic-delete': 'off',
     },
   },
-  // Only an app's config reads the environment (house rule): everything else is told.
+  // Only an app's config reads the environment. Other code gets its settings as arguments.
   {
     files: ['{apps,libs}/**/*.ts'],
     ignores: ['apps/*/src/config.ts', 'libs/testing/**', 'libs/runtime/src/runtime-telemetry.ts', ...SPECS],

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Specs run on the TypeScript sources (condition `@sconce/source`); `test/` runs the built product as a user would. */
+/** Specs import the TypeScript sources (condition `@sconce/source`). Those of `test/` also start the built programs, as a user does. */
 const resolve = { conditions: ['@sconce/source', 'node'] };
 const ssr = { resolve };
 

@@ -1,6 +1,6 @@
 # docker build -f deploy/worker.Dockerfile --build-arg VERSION=0.1.0 -t ghcr.io/sconce/worker:0.1.0 .
 
-# What npm reads, alone: the step that installs is repeated only when it changes.
+# Only the files that npm reads: packages are installed again only when these files change.
 FROM node:24.21.0-bookworm-slim AS manifests
 WORKDIR /src
 COPY . .
@@ -13,12 +13,12 @@ RUN npm ci --ignore-scripts
 COPY . .
 RUN node tools/bundle.ts worker && node tools/image-packages.ts worker /app && mv apps/worker/dist/* /app/
 
-# Node without npm, yarn and corepack; tini, which waits for whatever processes a killed child leaves.
+# Node without npm, yarn and corepack. tini collects the processes that a killed child leaves.
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
 COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=build /app /app
-# For a folder as the blob store: a volume takes its owner from here.
+# The blob store, if it is a folder. A volume takes its owner from here.
 RUN mkdir /data && chown 10001:10001 /data
 WORKDIR /app
 # MALLOC_… and NODE_OPTIONS are those of libs/runtime/src/process-environment.ts, where their reasons are.
@@ -31,7 +31,7 @@ ENV NODE_ENV=production \
 USER 10001:10001
 EXPOSE 8002
 STOPSIGNAL SIGTERM
-# The shell's own TCP: a Node process for every probe would take more than the idle service.
+# bash opens the connection: a Node process for every probe would use more memory than the idle service.
 HEALTHCHECK --interval=5s --timeout=4s --start-period=30s --retries=3 \
   CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${SCONCE_METRICS_PORT:-8002} && printf 'GET /health/ready HTTP/1.0\\r\\n\\r\\n' >&3 && head -n 1 <&3 | grep -q ' 200 '"]
 ENTRYPOINT ["tini", "--"]

@@ -26,7 +26,7 @@ export async function decisions(): Promise<Decision[]> {
   return Promise.all(files.map(async (file) => readDecision(file, await readFile(new URL(file, FOLDER), 'utf8'))));
 }
 
-/** Reads the head of a decision. Throws if its name, heading or status is not as an index needs it. */
+/** Reads the head of a decision. Throws when the index cannot be made from its name, heading or status. */
 export function readDecision(file: string, text: string): Decision {
   const [heading = '', empty, status = ''] = text.split('\n');
   const [, number, title = ''] = HEADING.exec(heading) ?? [];
@@ -43,7 +43,7 @@ export function readDecision(file: string, text: string): Decision {
   return { file, number: Number(number), title, status };
 }
 
-/** The index as it should be. */
+/** The text of the index, made from the decisions. */
 export async function indexPage(): Promise<string> {
   const rows = (await decisions()).map(
     ({ file, number, title, status }) => `| ${number} | [${title}](${file}) | ${status.replace(/\.$/, '')} |`,

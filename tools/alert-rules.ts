@@ -1,14 +1,14 @@
-/** Writes k8s/components/monitoring/alerts.yaml: the rules of deploy/prometheus/alerts.yml for the Prometheus operator. */
+/** Writes k8s/components/monitoring/alerts.yaml, the rules of deploy/prometheus/alerts.yml for the Prometheus operator: `npm run docs`. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { format, resolveConfig } from 'prettier';
 import { parse, stringify } from 'yaml';
 
-/** The one source of the rules. */
+/** The file in which the rules are written. */
 export const RULES = new URL('../deploy/prometheus/alerts.yml', import.meta.url);
-/** Where the operator's form is kept. */
+/** The file that the operator reads. */
 export const MANIFEST = new URL('../k8s/components/monitoring/alerts.yaml', import.meta.url);
 
-/** One rule, as Prometheus reads it. */
+/** One rule in the form that Prometheus reads. */
 export interface Rule {
   readonly alert?: string;
   readonly record?: string;
@@ -17,13 +17,13 @@ export interface Rule {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** The rules in their groups. */
+/** The groups of rules. */
 export async function alertGroups(): Promise<readonly { readonly name: string; readonly rules: readonly Rule[] }[]> {
   const { groups } = parse(await readFile(RULES, 'utf8')) as { groups: { name: string; rules: Rule[] }[] };
   return groups;
 }
 
-/** The manifest as it should be. */
+/** The text of the manifest, made from the rules. */
 export async function alertManifest(): Promise<string> {
   const manifest = {
     apiVersion: 'monitoring.coreos.com/v1',

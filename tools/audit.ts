@@ -1,11 +1,11 @@
 /**
- * Asks the registry for known vulnerabilities of what is handed on: `npm run audit`, and part of `npm run verify`. Fails for those that are
- * high or critical. A registry that does not answer such questions (mirrors, proxies) is said to, and passes.
+ * Asks the registry for known vulnerabilities of the packages that users get: `npm run audit`, and part of `npm run verify`. It fails when one
+ * is high or critical. Some registries (mirrors, proxies) cannot answer: then it prints so, and passes.
  */
 import { execFile } from 'node:child_process';
 import { pathToFileURL } from 'node:url';
 
-/** Advisories that do not concern us, and why. */
+/** Addresses of advisories that do not affect Sconce, each with the reason. */
 const ACCEPTED: Readonly<Record<string, string>> = {};
 
 const TIMEOUT_MS = 60_000;
@@ -24,15 +24,15 @@ interface Report {
   >;
 }
 
-/** What a report of `npm audit --json` comes to. */
-export function judge(
+/** Reads a report of `npm audit --json`: the exit code, and the lines to print. */
+export function readAuditReport(
   text: string,
   accepted: Readonly<Record<string, string>> = ACCEPTED,
 ): { readonly exitCode: 0 | 1; readonly lines: readonly string[] } {
   const report = parse(text);
   if (report?.vulnerabilities === undefined) {
     const reason = report?.message ?? (text.trim().split('\n')[0] || 'no answer');
-    return { exitCode: 0, lines: [`Vulnerabilities were NOT looked up: the registry could not be asked (${reason}).`] };
+    return { exitCode: 0, lines: [`Vulnerabilities were NOT looked up: the registry gave no report (${reason}).`] };
   }
   const found = Object.values(report.vulnerabilities).flatMap(({ name, range, via }) =>
     via.flatMap((advisory) =>
@@ -44,7 +44,7 @@ export function judge(
     ),
   );
   if (found.length === 0) return { exitCode: 0, lines: ['No high or critical vulnerabilities are known.'] };
-  const hint = 'Update what brings them in, or say in tools/audit.ts why they do not concern us.';
+  const hint = 'Update the packages that bring them in, or say in tools/audit.ts why they do not affect Sconce.';
   return { exitCode: 1, lines: [...found, hint] };
 }
 
@@ -58,7 +58,7 @@ function parse(text: string): Report | undefined {
 
 async function audit(): Promise<string> {
   return new Promise((resolve) => {
-    // It exits with 1 where it finds something, and says so on stdout all the same.
+    // npm exits with 1 when it finds something; the report is on stdout all the same.
     execFile(
       'npm',
       ['audit', '--json', '--omit=dev'],
@@ -69,7 +69,7 @@ async function audit(): Promise<string> {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const { exitCode, lines } = judge(await audit());
+  const { exitCode, lines } = readAuditReport(await audit());
   for (const line of lines) (exitCode === 0 ? process.stdout : process.stderr).write(`${line}\n`);
   process.exitCode = exitCode;
 }

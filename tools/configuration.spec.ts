@@ -2,6 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { PAGE, configurationPage } from './configuration.ts';
 
-it('docs/configuration.md is what the settings say (npm run docs)', async () => {
+it('docs/configuration.md agrees with the settings (npm run docs)', async () => {
   expect(await readFile(PAGE, 'utf8')).toBe(await configurationPage());
 });

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { watch } from 'node:fs';
 
-// `npm run dev`: build, run `sconce up`, and do both again when a source changes.
+// `npm run dev` builds, runs `sconce up`, and does both again when a source changes.
 
 const QUIET_MS = 300;
 let stack: ChildProcess | undefined;
@@ -28,7 +28,7 @@ async function restart(): Promise<void> {
   stack = spawn(process.execPath, ['apps/cli/bin/sconce.mjs', 'up', ...process.argv.slice(2)], { stdio: 'inherit' });
 }
 
-/** Restarts run one after the other; changes that come meanwhile lead to one more. */
+/** Restarts run one after the other. Changes during a restart lead to one more restart. */
 let running: Promise<void> = Promise.resolve();
 let timer: NodeJS.Timeout | undefined;
 function schedule(): void {

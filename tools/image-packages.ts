@@ -1,6 +1,6 @@
 /**
- * For an app's image: `node tools/image-packages.ts worker FOLDER` writes `node_modules` into the folder with the packages that the app's
- * bundle does not hold, and what they need, as they are installed here.
+ * Prepares the image of an app: `node tools/image-packages.ts worker FOLDER` writes a `node_modules` folder into FOLDER. It has the packages
+ * that the app's bundle does not contain, and their dependencies, copied from this installation.
  */
 import { cp, readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,10 +9,10 @@ import { APPS, type AppName } from './bundle.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
-/** Dependencies that only scripts of the installation use. */
+/** Dependencies that only install scripts use. */
 const INSTALL_ONLY = new Set(['adm-zip', 'global-agent', '@scarf/scarf']);
 
-/** Writes the packages of an app; answers their names. */
+/** Copies the packages of an app. Returns their names. */
 export async function writeImagePackages(app: AppName, folder: string): Promise<string[]> {
   const wanted: string[] = [...APPS[app].packages];
   for (const name of wanted) {
@@ -28,7 +28,7 @@ export async function writeImagePackages(app: AppName, folder: string): Promise<
   return wanted;
 }
 
-/** ONNX Runtime's package has the libraries of every system. */
+/** Removes the libraries for other systems: ONNX Runtime's package has those of all systems. */
 async function keepOwnLibraries(folder: string): Promise<void> {
   for (const system of await readdir(folder)) {
     for (const arch of await readdir(join(folder, system))) {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import satisfies from 'spdx-satisfies';
 
-/** Licences that let whoever runs Sconce do as they like, but for keeping notices. */
+/** Licences that require no more of a user than to keep the notices. */
 const PERMISSIVE = [
   '0BSD',
   'Apache-2.0',
@@ -16,10 +16,10 @@ const PERMISSIVE = [
   'Unlicense',
   'Zlib',
 ];
-/** Of tools alone: nothing of them is in what is handed on. */
+/** Licences that only tools may have: users do not get their code. */
 const TOOLS_ONLY = ['CC-BY-3.0', 'CC-BY-4.0', 'MPL-2.0'];
 
-/** Packages whose package.json names no licence as SPDX wants it; what their own LICENSE file says. */
+/** Packages whose package.json has no SPDX licence. Their LICENSE files were read by a person. */
 const READ_BY_HAND: Readonly<Record<string, string>> = {
   busboy: 'MIT',
   streamsearch: 'MIT',
@@ -33,25 +33,25 @@ interface LockedPackage {
   readonly link?: boolean;
 }
 
-/** A package whose licence is not among those that are allowed. */
+/** A package whose licence is not allowed. */
 export interface Refused {
   readonly name: string;
   readonly version: string;
   readonly licence: string;
-  /** Whether it is in what is handed on, not only in our tools. */
-  readonly handedOn: boolean;
+  /** Users get the package; it is not only a tool. */
+  readonly isShipped: boolean;
 }
 
 /** Packages of a lockfile whose licences are not allowed. */
 export function refusedLicences(lock: { readonly packages: Readonly<Record<string, LockedPackage>> }): Refused[] {
   return Object.entries(lock.packages).flatMap(([path, { version = '', license, dev = false }]) => {
     const name = path.split('node_modules/').at(-1) ?? '';
-    // Our own projects lie beside node_modules.
+    // The projects of this repository.
     if (!path.includes('node_modules/') || name.startsWith('@sconce/')) return [];
     const licence = license ?? READ_BY_HAND[name] ?? 'none';
     return isAllowed(licence, dev ? [...PERMISSIVE, ...TOOLS_ONLY] : PERMISSIVE)
       ? []
-      : [{ name, version, licence, handedOn: !dev }];
+      : [{ name, version, licence, isShipped: !dev }];
   });
 }
 
@@ -64,7 +64,7 @@ function isAllowed(licence: string, allowed: string[]): boolean {
   }
 }
 
-/** What is locked in this workspace. */
+/** Reads the lockfile of this repository. */
 export async function readLock(): Promise<Parameters<typeof refusedLicences>[0]> {
   const path = fileURLToPath(new URL('../package-lock.json', import.meta.url));
   return JSON.parse(await readFile(path, 'utf8')) as Parameters<typeof refusedLicences>[0];

@@ -1,9 +1,9 @@
-/** Writes the table of metrics in docs/telemetry.md. */
+/** Writes the table of metrics in docs/telemetry.md: `npm run docs`. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { METRICS, type MetricDefinition } from '@sconce/telemetry';
 import { format, resolveConfig } from 'prettier';
 
-/** The page that the table is in. */
+/** The address of the page with the table. */
 export const PAGE = new URL('../docs/telemetry.md', import.meta.url);
 
 const BEGIN = '<!-- metrics: generated, `npm run docs` writes them anew -->';
@@ -16,7 +16,7 @@ const KINDS: Readonly<Record<MetricDefinition['kind'], string>> = {
   'up-down-counter': 'gauge',
 };
 
-/** The page as it should be. */
+/** The text of the page, with the table made from the metrics. */
 export async function telemetryPage(): Promise<string> {
   const page = await readFile(PAGE, 'utf8');
   const [before, rest = ''] = page.split(BEGIN);

@@ -1,15 +1,15 @@
 /**
- * Writes docs/model-config.schema.json from the zod schema of `config.json`: `npm run docs`. The spec beside this file fails
- * where the committed file is not what this writes.
+ * Writes docs/model-config.schema.json from the zod schema of `config.json`: `npm run docs`. The spec beside this file fails when the
+ * committed file differs.
  */
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { modelConfigJsonSchema } from '@sconce/contracts';
 
-/** Where the schema is. */
+/** The path of the schema. */
 export const MODEL_CONFIG_SCHEMA = fileURLToPath(new URL('../docs/model-config.schema.json', import.meta.url));
 
-/** The file's text. */
+/** The text of the file. */
 export function renderModelConfigSchema(): string {
   return `${JSON.stringify(modelConfigJsonSchema(), null, 2)}\n`;
 }

@@ -5,7 +5,7 @@ import { noticesOf } from './notices.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
-it('has each package once, with its own words, and nothing of our own', async () => {
+it('has each package once, with the text of its licence, and not the projects of this repository', async () => {
   const text = await noticesOf(
     [
       'node_modules/@nestjs/core/index.js',
@@ -22,7 +22,7 @@ it('has each package once, with its own words, and nothing of our own', async ()
   expect(text.match(/Permission is hereby granted/g)).toHaveLength(2);
 });
 
-it.each(['api', 'worker'])('the %s as built has them with it', async (app) => {
+it.each(['api', 'worker'])('the built %s contains them', async (app) => {
   const text = await readFile(`${ROOT}apps/${app}/dist/THIRD-PARTY-NOTICES.txt`, 'utf8');
   expect(text).toMatch(/^bullmq \d+\.\d+\.\d+: MIT$/m);
 });

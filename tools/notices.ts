@@ -5,7 +5,7 @@ const PACKAGE = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/;
 const TEXTS = /^(licen[cs]e|notice|copying)([.-]|$)/i;
 
 /**
- * The licences of the packages that a bundle is made of, with their own texts: they want to be handed on with it.
+ * The licences of the packages in a bundle, with their texts. Most licences require that users get the text with the code.
  * @param inputs paths of the bundle's modules, relative to `root`.
  */
 export async function noticesOf(inputs: readonly string[], root: string): Promise<string> {

@@ -1,15 +1,15 @@
 /**
- * Writes docs/supported-ops.md from the registry of operators: `npm run docs`. The spec beside this file fails where the
- * committed page is not what this writes.
+ * Writes docs/supported-ops.md from the registry of operators: `npm run docs`. The spec beside this file fails when the committed page
+ * differs.
  */
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { OP_FAMILIES, type OpDefinition } from '@sconce/torchscript';
 
-/** Where the page is. */
+/** The path of the page. */
 export const SUPPORTED_OPS_PAGE = fileURLToPath(new URL('../docs/supported-ops.md', import.meta.url));
 
-/** The page: operators by family, their overloads and what is left out. */
+/** The text of the page: operators by family, their overloads and their limits. */
 export function renderSupportedOps(families: readonly (readonly OpDefinition[])[] = OP_FAMILIES): string {
   const byFamily = new Map<string, OpDefinition[]>();
   for (const definition of families.flat()) {

@@ -1,7 +1,8 @@
 /**
- * `npm run verify:images [-- --all] [-- --keep]`: builds the images, starts the compose stack under a name and on ports of its own, and
- * while requests and batches never stop: kills a worker, restarts Redis, rolls the workers' image, scales 1 → 3 → 1. Nothing may fail or
- * be lost. `--all` starts the collector, Jaeger, Prometheus and Grafana too; `--keep` leaves the stack. Needs a Docker engine (DOCKER_HOST).
+ * `npm run verify:images [-- --all] [-- --keep]` builds the images and starts the compose stack, with its own project name and ports. It sends
+ * requests and batches all the time. Meanwhile it kills a worker, restarts Redis, replaces the workers' image, and scales 1 → 3 → 1. Nothing
+ * may fail or be lost. `--all` also starts the collector, Jaeger, Prometheus and Grafana. `--keep` does not remove the stack. It needs a Docker
+ * engine (DOCKER_HOST).
  */
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
@@ -23,12 +24,13 @@ const IMAGE = { api: 'ghcr.io/sconce/api', worker: 'ghcr.io/sconce/worker' } as 
 const MAX_WORKER_IMAGE_MB = 350;
 const MAX_IDLE_MB = { api: 120, worker: 130 } as const;
 const IDLE_MS = 60_000;
-/** Online requests under way all the time, and how long each may take: a killed worker's come back when their lock has run out. */
+/** Online requests in flight all the time. */
 const CLIENTS = 8;
+/** How long a request may take: after a worker is killed, its requests are delivered again when their lock expires. */
 const REQUEST_TIMEOUT_MS = 60_000;
-/** Times the held-out rows in one batch. */
+/** How many copies of the held-out rows are in one batch. */
 const COPIES = 400;
-/** How long the load goes on before and after each event. */
+/** How long the load runs before and after each event. */
 const SETTLE_MS = 8_000;
 
 const { values: options } = parseArgs({
@@ -42,18 +44,18 @@ function check(what: string, measured: string | number, wanted: string, ok: bool
   console.log(`${ok ? 'ok  ' : 'FAIL'} ${what}: ${measured} (${wanted})`);
 }
 
-/** How Compose is called here; ends the program where that, or the engine, is missing. */
+/** The command of Compose on this machine. Ends the program when Compose or the engine is missing. */
 function findCompose(): readonly string[] {
   const succeeds = ([program = '', ...args]: readonly string[]): boolean => spawnSync(program, args).status === 0;
   if (!succeeds(['docker', 'version'])) {
     console.error(
-      'No Docker engine answers. Start one, or say where it is with DOCKER_HOST; `docker version` must succeed.',
+      'No Docker engine answers. Start one, or set DOCKER_HOST to its address. `docker version` must succeed.',
     );
     process.exit(2);
   }
   const found = [['docker', 'compose'], ['docker-compose']].find((command) => succeeds([...command, 'version']));
   if (found !== undefined) return found;
-  console.error('Docker Compose is missing: install its plugin (`docker compose version` must succeed).');
+  console.error('Docker Compose is missing. Install its plugin: `docker compose version` must succeed.');
   process.exit(2);
 }
 
@@ -97,8 +99,8 @@ async function freePorts(count: number): Promise<string[]> {
   });
 }
 
-/** Scales the workers and waits until as many are healthy. */
-async function workers(count: number, version: string = VERSIONS[0]): Promise<void> {
+/** Scales the workers and waits until that many are healthy. */
+async function scaleWorkers(count: number, version: string = VERSIONS[0]): Promise<void> {
   await compose(['up', '-d', '--no-deps', '--scale', `worker=${count}`, 'worker'], version);
   await until(`${count} healthy workers`, async () => {
     const ids = await containersOf('worker');
@@ -110,7 +112,7 @@ async function workers(count: number, version: string = VERSIONS[0]): Promise<vo
 async function until(what: string, done: () => Promise<boolean>, timeoutMs = 120_000): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (!(await done().catch(() => false))) {
-    if (performance.now() > end) throw new Error(`${what}: not within ${timeoutMs / 1_000} s`);
+    if (performance.now() > end) throw new Error(`${what}: not there after ${timeoutMs / 1_000} s`);
     await delay(250);
   }
 }
@@ -123,9 +125,9 @@ async function residentMb(container: string): Promise<number> {
   return (Number(/\d+/.exec(text)?.[0]) * 1_024) / 1e6;
 }
 
-/** Exit codes of the project's containers from now on. */
-function watchDeaths(): { readonly deaths: { readonly service: string; readonly code: string }[]; stop(): void } {
-  const deaths: { service: string; code: string }[] = [];
+/** Collects the exit codes of the project's containers from now on. */
+function watchExits(): { readonly exits: { readonly service: string; readonly code: string }[]; stop(): void } {
+  const exits: { service: string; code: string }[] = [];
   const filters = ['event=die', `label=com.docker.compose.project=${project}`].flatMap((filter) => [
     '--filter',
     filter,
@@ -135,12 +137,12 @@ function watchDeaths(): { readonly deaths: { readonly service: string; readonly 
   });
   createInterface(events.stdout).on('line', (line) => {
     const attributes = JSON.parse(line) as Record<string, string>;
-    deaths.push({ service: attributes['com.docker.compose.service'] ?? '', code: attributes['exitCode'] ?? '' });
+    exits.push({ service: attributes['com.docker.compose.service'] ?? '', code: attributes['exitCode'] ?? '' });
   });
-  return { deaths, stop: () => void events.kill() };
+  return { exits, stop: () => void events.kill() };
 }
 
-/** Requests of one row, `CLIENTS` at a time, until it is stopped. */
+/** Sends requests of one row, `CLIENTS` at a time, until it is stopped. */
 class OnlineLoad {
   readonly failures: string[] = [];
   answered = 0;
@@ -182,7 +184,7 @@ class OnlineLoad {
   }
 }
 
-/** One request; answers its outputs. */
+/** Sends one request. Returns its outputs. */
 async function request(url: string, body: string): Promise<string> {
   const answer = await fetch(`${url}/v2/models/digits/infer`, {
     method: 'POST',
@@ -202,18 +204,18 @@ const REQUEST: TableRequest = {
   output_format: 'csv',
 };
 
-/** Asks again where Redis is just being restarted, as any client of a queue does: with the same key that is the same batch. */
-async function insist<T>(ask: () => Promise<T>): Promise<T> {
+/** Retries a call that fails while Redis restarts. With the same idempotency key a second submission is the same batch. */
+async function retryUntilTimeout<T>(call: () => Promise<T>): Promise<T> {
   for (const end = performance.now() + REQUEST_TIMEOUT_MS; ; await delay(500)) {
     try {
-      return await ask();
+      return await call();
     } catch (error) {
       if (performance.now() > end) throw error;
     }
   }
 }
 
-/** Batches one after the other until it is stopped: every row of each once, in order, the same bytes as the first one. */
+/** Scores batches one after the other until it is stopped. Each must have every row once, in order, and the bytes of the first batch. */
 class BatchLoad {
   readonly failures: string[] = [];
   batches = 0;
@@ -240,11 +242,13 @@ class BatchLoad {
     while (!this.#stopping) {
       try {
         const key = randomUUID();
-        const submitted = await insist(() =>
+        const submitted = await retryUntilTimeout(() =>
           this.#client.batches.score(REQUEST, new Blob([this.#dataset]), { filename: 'rows.csv', idempotencyKey: key }),
         );
-        const batch = await insist(() => this.#client.batches.wait(submitted.id));
-        const output = await insist(async () => new Response(await this.#client.batches.output(batch.id)).text());
+        const batch = await retryUntilTimeout(() => this.#client.batches.wait(submitted.id));
+        const output = await retryUntilTimeout(async () =>
+          new Response(await this.#client.batches.output(batch.id)).text(),
+        );
         const ids = output
           .trimEnd()
           .split('\n')
@@ -268,7 +272,7 @@ class BatchLoad {
   }
 }
 
-/** The held-out rows many times over, with ids of their own. */
+/** The held-out rows, repeated, each with its own id. */
 function dataset(): string {
   const [head = '', ...lines] = readFileSync(HELDOUT, 'utf8').trimEnd().split('\n');
   const all = Array.from({ length: COPIES }, () => lines).flat();
@@ -281,7 +285,7 @@ async function verify(): Promise<void> {
   const sizeMb = Number(await docker('image', 'inspect', '-f', '{{.Size}}', `${IMAGE.worker}:${VERSIONS[0]}`)) / 1e6;
   check('worker image', `${sizeMb.toFixed(0)} MB`, `< ${MAX_WORKER_IMAGE_MB} MB`, sizeMb < MAX_WORKER_IMAGE_MB);
 
-  const watch = watchDeaths();
+  const watch = watchExits();
   try {
     await compose(['up', '-d', '--scale', 'worker=2', ...(options.all ? [] : ['redis', 'api', 'worker'])]);
     const client = new SconceClient({ url: `http://127.0.0.1:${API_PORT}` });
@@ -306,24 +310,24 @@ async function verify(): Promise<void> {
 
     const online = new OnlineLoad(client.url, body, expected);
     const batches = new BatchLoad(client, dataset());
-    const under = async (what: string, act: () => Promise<void>): Promise<void> => {
+    const underLoad = async (what: string, act: () => Promise<void>): Promise<void> => {
       console.log(`${what} …`);
       await delay(SETTLE_MS);
       online.during = what;
       await act();
       await delay(SETTLE_MS);
     };
-    await under('killing a worker', async () => {
+    await underLoad('killing a worker', async () => {
       await docker('kill', (await containersOf('worker'))[0] ?? '');
-      await workers(2);
+      await scaleWorkers(2);
     });
-    await under('restarting Redis', () => compose(['restart', 'redis']));
-    await under('rolling the workers', async () => {
+    await underLoad('restarting Redis', () => compose(['restart', 'redis']));
+    await underLoad('rolling the workers', async () => {
       await docker('tag', `${IMAGE.worker}:${VERSIONS[0]}`, `${IMAGE.worker}:${VERSIONS[1]}`);
       await docker('tag', `${IMAGE.api}:${VERSIONS[0]}`, `${IMAGE.api}:${VERSIONS[1]}`);
-      await workers(2, VERSIONS[1]);
+      await scaleWorkers(2, VERSIONS[1]);
     });
-    for (const count of [1, 3, 1]) await under(`scaling to ${count}`, () => workers(count, VERSIONS[1]));
+    for (const count of [1, 3, 1]) await underLoad(`scaling to ${count}`, () => scaleWorkers(count, VERSIONS[1]));
     await batches.stop();
     await online.stop();
 
@@ -347,8 +351,8 @@ async function verify(): Promise<void> {
       '0',
       batches.failures.length === 0 && batches.batches > 0,
     );
-    // The killed one ended with 137; every other worker was told to stop.
-    const codes = watch.deaths.filter(({ service }) => service === 'worker').map(({ code }) => code);
+    // The killed worker ends with 137. Every other worker got SIGTERM.
+    const codes = watch.exits.filter(({ service }) => service === 'worker').map(({ code }) => code);
     const graceful = codes.filter((code) => code !== '137');
     check(
       'exit codes of workers',
@@ -361,7 +365,7 @@ async function verify(): Promise<void> {
   }
 }
 
-/** Removes what was made, once. */
+/** Removes the stack and the images, once. */
 let cleaned: Promise<void> | undefined;
 function clean(): Promise<void> {
   return (cleaned ??= (async () => {
