@@ -41,7 +41,7 @@ export async function runProgram(argv: readonly string[], config: CliConfig): Pr
   for (const command of [demoCommand, upCommand, ...(await offlineCommands(argv)), ...CLIENT_COMMANDS]) {
     program.addCommand(command(config));
   }
-  throwInsteadOfExit(program);
+  prepareCommand(program);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return 0;
@@ -50,9 +50,12 @@ export async function runProgram(argv: readonly string[], config: CliConfig): Pr
     // Help and --version end here too, with exit code 0.
     if (error.exitCode === 0) return 0;
     if (error.code === 'commander.help') return 2;
-    stderr(
-      `${oneLine(error.message)}\nRun \`sconce --help\` or \`sconce COMMAND --help\` to see commands and options.\n`,
-    );
+    const name = program.commands.find((command) => command.name() === argv[0])?.name();
+    const hint =
+      name === undefined
+        ? 'Run `sconce --help` to see the commands.'
+        : `Run \`sconce ${name} --help\` to see its arguments and options.`;
+    stderr(`${oneLine(error.message)}\n${hint}\n`);
     return 2;
   }
 }
@@ -68,8 +71,12 @@ async function offlineCommands([first]: readonly string[]): Promise<(() => Comma
   return (await import('./commands/offline-commands.ts')).OFFLINE_COMMANDS;
 }
 
-/** Makes commander throw its errors instead of printing them and ending the process. */
-function throwInsteadOfExit(command: Command): void {
+/** Makes commander throw its errors instead of printing them and ending the process, and print empty lists as "none". */
+function prepareCommand(command: Command): void {
   command.exitOverride().configureOutput({ outputError: () => undefined });
-  for (const child of command.commands) throwInsteadOfExit(child);
+  for (const option of command.options) {
+    const value: unknown = option.defaultValue;
+    if ((Array.isArray(value) && value.length === 0) || value instanceof Map) option.defaultValueDescription = 'none';
+  }
+  for (const child of command.commands) prepareCommand(child);
 }

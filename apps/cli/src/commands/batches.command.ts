@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { hasEnded, type Batch, type SconceClient } from '@sconce/client';
 import type { CliConfig } from '../config.ts';
+import { checkOutput } from '../files/output-file.ts';
 import { failure } from '../output/failure.ts';
 import { integerOption } from '../output/options.ts';
 import { Terminal } from '../output/terminal.ts';
@@ -90,11 +91,12 @@ async function download(
   { id, options, terminal }: { id: string; options: Options; terminal: Terminal },
 ): Promise<void> {
   let batch = await client.batches.get(id);
+  await checkOutput(options.out, []);
   if (!hasEnded(batch) && options.partial !== true) {
     const watched = await watchBatch(client, id, terminal);
     if (watched.kind === 'detached') {
       const hint = 'Run the command again to wait for it, or add --partial.';
-      throw failure('job_not_finished', `Batch ${id} has not ended.`, hint);
+      throw failure('job_not_finished', `Batch ${id} has not ended.`, { hint });
     }
     batch = watched.batch;
   }

@@ -6,6 +6,7 @@ import { UsageError, failure } from '../output/failure.ts';
 import { collect, integerOption, numberOption } from '../output/options.ts';
 import { Terminal } from '../output/terminal.ts';
 import { connect } from './connect.ts';
+import { modelMetadata } from './model-metadata.ts';
 
 interface BenchOptions {
   readonly version?: string;
@@ -76,7 +77,7 @@ export function benchCommand(config: CliConfig): Command {
 async function bench(config: CliConfig, model: string, options: BenchOptions): Promise<void> {
   const terminal = new Terminal({ json: options.json === true });
   const client = connect(config);
-  const { inputs } = await client.metadata(model, options.version);
+  const { inputs } = await modelMetadata(client, model, options.version);
   const requests = await bodiesFor(inputs, options);
   const version = options.version === undefined ? '' : `/versions/${encodeURIComponent(options.version)}`;
   const url = new URL(`${client.url}/v2/models/${encodeURIComponent(model)}${version}/infer`);
@@ -113,11 +114,9 @@ async function bench(config: CliConfig, model: string, options: BenchOptions): P
   terminal.result({ model, version: options.version, rows: requests.rows, steps });
   print(terminal, steps);
   if (steps.every(({ succeeded }) => succeeded === 0)) {
-    throw failure(
-      'inference_failed',
-      `No request to ${model} was answered.`,
-      '`sconce infer` shows the answer to one request.',
-    );
+    throw failure('inference_failed', `No request to ${model} was answered.`, {
+      hint: '`sconce infer` shows the answer to one request.',
+    });
   }
 }
 

@@ -37,7 +37,7 @@ async function check(file: string, casesFile: string, options: Options): Promise
   const cases = casesOf(await readTensors(casesFile));
   const { outputs, warnings } = await withModel(file, async (model) => {
     const bar = terminal.progress('checking', cases.length, 'calls');
-    return checkCases(model, cases, options, bar.update).finally(bar.stop);
+    return checkCases(model, cases, { ...options, onCall: bar.update }).finally(bar.stop);
   });
   const off = outputs.filter(({ ok }) => !ok);
   terminal.result({ ok: off.length === 0, calls: cases.length, outputs: outputs.map(toJson), warnings });
@@ -47,13 +47,11 @@ async function check(file: string, casesFile: string, options: Options): Promise
     terminal.print(`all ${outputs.length} outputs of ${cases.length} calls agree`);
     return;
   }
-  throw failure(
-    'inference_failed',
-    `${off.length} of ${outputs.length} outputs are off.`,
-    off.some(({ reason }) => reason !== undefined)
+  throw failure('inference_failed', `${off.length} of ${outputs.length} outputs are off.`, {
+    hint: off.some(({ reason }) => reason !== undefined)
       ? 'The table says what is wrong; `sconce inspect FILE` prints the inputs and outputs of the model.'
       : 'An error far below the spread is rounding: give larger --rtol and --atol. Please report larger ones.',
-  );
+  });
 }
 
 /** A number that JSON cannot hold (an infinite error) is null. */

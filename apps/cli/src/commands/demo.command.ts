@@ -124,11 +124,9 @@ async function pushAndScore(
 
 function checkAccuracy({ accuracy }: Score): void {
   if (accuracy >= MINIMUM_ACCURACY) return;
-  throw failure(
-    'internal',
-    `Accuracy ${accuracy} is below ${MINIMUM_ACCURACY}.`,
-    'The outputs differ from PyTorch’s: please report it.',
-  );
+  throw failure('internal', `Accuracy ${accuracy} is below ${MINIMUM_ACCURACY}.`, {
+    hint: 'The outputs differ from PyTorch’s: please report it.',
+  });
 }
 
 async function aborted(signal: AbortSignal): Promise<never> {
@@ -167,11 +165,9 @@ function findExamples(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, 'examples', 'digits', 'digits.pt'))) {
     if (dirname(folder) === folder) {
-      throw failure(
-        'not_found',
-        'The folder examples/digits does not exist.',
-        'Run the demo in a checkout of the project.',
-      );
+      throw failure('not_found', 'The folder examples/digits does not exist.', {
+        hint: 'Run the demo in a checkout of the project.',
+      });
     }
     folder = dirname(folder);
   }

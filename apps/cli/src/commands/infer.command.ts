@@ -6,6 +6,7 @@ import type { CliConfig } from '../config.ts';
 import { UsageError } from '../output/failure.ts';
 import { Terminal } from '../output/terminal.ts';
 import { connect } from './connect.ts';
+import { modelMetadata } from './model-metadata.ts';
 
 interface InferOptions {
   readonly version?: string;
@@ -43,7 +44,7 @@ async function infer(config: CliConfig, model: string, options: InferOptions): P
   const terminal = new Terminal({ json: options.json === true });
   const values = readValues(options);
   const client = connect(config);
-  const metadata = await client.metadata(model, options.version);
+  const metadata = await modelMetadata(client, model, options.version);
   const inputs = Object.entries(values).map(([name, value]) => toTensor(name, value, metadata.inputs));
   const result = await client.infer(model, { inputs, binary: options.binary === true }, { version: options.version });
   const outputs = result.outputs.map((output) => ({

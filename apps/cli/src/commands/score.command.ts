@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import type { Batch, BatchFormat, SconceClient, TableRequest } from '@sconce/client';
 import type { CliConfig } from '../config.ts';
 import { inputFile } from '../files/input-file.ts';
+import { checkOutput } from '../files/output-file.ts';
 import { UsageError, failure } from '../output/failure.ts';
 import { interruptible } from '../output/interruption.ts';
 import { formatBytes } from '../output/text.ts';
@@ -65,7 +66,7 @@ export function scoreCommand(config: CliConfig): Command {
     .option(
       '--max-error-rate <share>',
       'stop the batch if a larger share of its rows fails, 0 to 1',
-      numberOption('--max-error-rate'),
+      numberOption('--max-error-rate', 1),
     )
     .option('--priority <number>', 'priority among batches: 1 (first) to 255', integerOption('--priority', 1, 255))
     .option('--window <time>', 'time limit of the batch: 30m, 24h, 7d')
@@ -89,8 +90,9 @@ async function score(config: CliConfig, given: { model: string; file: string; op
     );
   }
   const terminal = new Terminal({ json: options.json === true });
-  const { size } = inputFile(file, 'a file of rows: CSV, JSONL, Parquet, Arrow or NPY');
+  const { path, size } = inputFile(file, 'a file of rows: CSV, JSONL, Parquet, Arrow or NPY');
   const client = connect(config);
+  if (options.out !== undefined) await checkOutput(options.out, [path]);
   const submitted = await interruptible('The upload', (signal) => submit(client, { ...given, size, terminal, signal }));
   terminal.note(`uploaded ${formatBytes(size)}; batch ${submitted.id}`);
   if (options.detach === true || options.out === undefined) {
@@ -101,11 +103,9 @@ async function score(config: CliConfig, given: { model: string; file: string; op
   const beganMs = performance.now();
   const watched = await watchBatch(client, submitted.id, terminal);
   if (watched.kind === 'detached') {
-    throw failure(
-      'job_not_finished',
-      `Batch ${submitted.id} has not ended; the server continues it.`,
-      `\`sconce batches download ${submitted.id} -o ${options.out}\` waits for it and downloads the results.`,
-    );
+    throw failure('job_not_finished', `Batch ${submitted.id} has not ended; the server continues it.`, {
+      hint: `\`sconce batches download ${submitted.id} -o ${options.out}\` waits for it and downloads the results.`,
+    });
   }
   await finish(client, watched.batch, { terminal, options, out: options.out, beganMs });
 }

@@ -108,11 +108,9 @@ async function urlOf({ traceUrl }: CliConfig, client: SconceClient, traceId: str
 }
 
 function traceNotFound(traceId: string, url: string): SconceError {
-  return failure(
-    'not_found',
-    `The backend at ${new URL(url).origin} does not have trace ${traceId}.`,
-    'It may be deleted, not sampled, or not sent yet.',
-  );
+  return failure('not_found', `The backend at ${new URL(url).origin} does not have trace ${traceId}.`, {
+    hint: 'Try again in a few seconds. If it is still missing, it was not sampled or is already deleted.',
+  });
 }
 
 function show(

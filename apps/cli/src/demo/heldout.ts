@@ -23,10 +23,10 @@ export async function readHeldout(path: string): Promise<Heldout> {
       pixels.push(...values);
     }
   } catch (cause) {
-    throw failure('invalid_request', `${path} cannot be read: ${(cause as Error).message}`, HINT, cause);
+    throw failure('invalid_request', `${path} cannot be read: ${(cause as Error).message}`, { hint: HINT, cause });
   }
   if (labels.length === 0 || labels.some(Number.isNaN) || pixels.some(Number.isNaN)) {
-    throw failure('invalid_request', `${path} is not a table of id, label, p0 … p63.`, HINT);
+    throw failure('invalid_request', `${path} is not a table of id, label, p0 … p63.`, { hint: HINT });
   }
   return { labels, pixels: Float32Array.from(pixels) };
 }

@@ -97,7 +97,9 @@ async function scoreCsv(
   });
   if (batch.status !== 'completed') throw batchFailure(batch);
   if (batch.request_counts.failed > 0) {
-    throw failure('internal', `${batch.request_counts.failed} rows of batch ${batch.id} failed.`, 'Please report it.');
+    throw failure('internal', `${batch.request_counts.failed} rows of batch ${batch.id} failed.`, {
+      hint: 'Please report it.',
+    });
   }
   return batch;
 }

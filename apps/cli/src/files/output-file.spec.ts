@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { temporaryFolder } from '@sconce/testing';
 import { UsageError } from '../output/failure.ts';
-import { outputPath, writeFiles } from './output-file.ts';
+import { checkOutput, outputPath, writeFiles } from './output-file.ts';
 
 const folder = realpathSync(temporaryFolder('output'));
 const path = (name: string): string => join(folder, name);
@@ -20,6 +20,15 @@ it('writes through links, and to files that do not exist yet', async () => {
 
 it.each(['folder', 'model.pt', 'model-link'])('refuses %s', async (name) => {
   await expect(outputPath(path(name), [path('model.pt')])).rejects.toThrow(UsageError);
+});
+
+it('checks before the work that a file can be written', async () => {
+  await checkOutput(path('new'), []);
+  await expect(checkOutput(path('missing/new'), [])).rejects.toMatchObject({
+    code: 'storage_unavailable',
+    message: expect.stringMatching(/missing\/new cannot be written: the folder does not exist/),
+  });
+  await expect(checkOutput(path('model.pt'), [path('model.pt')])).rejects.toThrow(UsageError);
 });
 
 it('refuses devices', async () => {

@@ -1,4 +1,5 @@
-import { open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { access, constants, open, realpath, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { failure, UsageError } from '../output/failure.ts';
 
 /**
@@ -14,6 +15,17 @@ export async function outputPath(file: string, sources: readonly string[]): Prom
     throw new UsageError(`${file} is the input of this command.`, 'Give another path for the output.');
   }
   return path;
+}
+
+/**
+ * Checks that a file can be written, before the work begins whose result it gets. `sources` are the real paths of files that
+ * the command reads.
+ *
+ * @throws UsageError as `outputPath`; SconceError `storage_unavailable` if its folder does not exist or is not writable.
+ */
+export async function checkOutput(file: string, sources: readonly string[]): Promise<void> {
+  const path = await outputPath(file, sources);
+  await access(dirname(path), constants.W_OK).catch(rethrow(file));
 }
 
 /** Writes a file's content. */
@@ -67,6 +79,6 @@ function rethrow(name: string): (cause: unknown) => never {
   return (cause) => {
     const { code = '', message } = cause as NodeJS.ErrnoException;
     const hint = 'Give a path in a writable folder with enough space.';
-    throw failure('storage_unavailable', `${name} cannot be written: ${REASONS[code] ?? message}.`, hint, cause);
+    throw failure('storage_unavailable', `${name} cannot be written: ${REASONS[code] ?? message}.`, { hint, cause });
   };
 }

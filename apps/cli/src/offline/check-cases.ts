@@ -12,6 +12,12 @@ import type { ModelFile } from './model-file.ts';
 import type { ModelOptions } from './model-options.ts';
 import { prepare, type ModuleState, type RunnableModel } from './runnable-model.ts';
 
+/** How cases are checked. */
+export interface CheckOptions extends ModelOptions, Tolerance {
+  /** Called after each call with the number of calls that are done. */
+  readonly onCall: (done: number) => void;
+}
+
 /** The result of running all cases. */
 export interface CheckReport {
   readonly outputs: readonly OutputReport[];
@@ -28,8 +34,7 @@ export interface CheckReport {
 export async function checkCases(
   model: ModelFile,
   cases: readonly CallCase[],
-  options: ModelOptions & Tolerance,
-  onCall: (done: number) => void,
+  options: CheckOptions,
 ): Promise<CheckReport> {
   const state: ModuleState = new Map();
   const outputs: OutputReport[] = [];
@@ -41,12 +46,12 @@ export async function checkCases(
       if (current?.form !== form) {
         await current?.runnable.release();
         current = undefined;
-        const runnable = await prepare(model, { tensors: one.inputs, byName: false }, options, state);
+        const runnable = await prepare(model, { tensors: one.inputs, byName: false }, { ...options, state });
         current = { form, runnable };
         for (const warning of runnable.warnings) warnings.add(warning);
       }
       outputs.push(...(await checkCase(current.runnable, one, options)));
-      onCall(i + 1);
+      options.onCall(i + 1);
     }
   } finally {
     await current?.runnable.release();

@@ -20,6 +20,12 @@ export interface RunnableModel {
 /** The tensors that a module keeps from call to call, by attribute path. */
 export type ModuleState = Map<string, Tensor>;
 
+/** How a model is prepared. */
+export interface RunOptions extends ModelOptions {
+  /** Runs read the module's state from here and write it back. Default: a new state. */
+  readonly state?: ModuleState;
+}
+
 /** 0: all cores. */
 const THREADS = { intraOpThreads: 0 };
 
@@ -29,17 +35,12 @@ const THREADS = { intraOpThreads: 0 };
  *
  * @throws UsageError; SconceError `model_invalid`, `invalid_tensor`.
  */
-export async function prepare(
-  model: ModelFile,
-  call: ModelCall,
-  options: ModelOptions,
-  state: ModuleState = new Map(),
-): Promise<RunnableModel> {
+export async function prepare(model: ModelFile, call: ModelCall, options: RunOptions): Promise<RunnableModel> {
   if (model.kind === 'onnx') {
     refuseModelOptions(options);
     return prepareOnnx(model);
   }
-  return prepareTorchScript(model, call, options, state);
+  return prepareTorchScript(model, call, options);
 }
 
 async function prepareOnnx({ path }: OnnxFile): Promise<RunnableModel> {
@@ -60,10 +61,10 @@ async function prepareOnnx({ path }: OnnxFile): Promise<RunnableModel> {
 async function prepareTorchScript(
   model: TorchScriptFile,
   call: ModelCall,
-  options: ModelOptions,
-  state: ModuleState,
+  options: RunOptions,
 ): Promise<RunnableModel> {
   const { path } = model;
+  const { state = new Map<string, Tensor>() } = options;
   const { compiled, reduce, fixed } = await compileForCall(model.archive, call, {
     ...compileOptions(model.archive, options),
     archiveName: basename(path),

@@ -5,7 +5,7 @@ import { UsageError, failure, reportFailure } from './failure.ts';
 describe('reportFailure', () => {
   it.each([
     ['bad usage', new UsageError('x is\nwrong', 'Do y.'), 2, 'error: x is wrong\nDo y.\n'],
-    ['a failure with its own hint', failure('internal', 'broke', 'Do z.'), 1, 'error: broke\nDo z.\n'],
+    ['a failure with its own hint', failure('internal', 'broke', { hint: 'Do z.' }), 1, 'error: broke\nDo z.\n'],
     [
       'a code with a standard hint',
       new SconceError('server_unreachable', 'none'),

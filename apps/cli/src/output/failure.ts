@@ -23,6 +23,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   version_exists: 'A version never changes: push the file as a new version (without --version: the next number).',
   version_in_use: 'Wait until its work has ended, choose another version with `sconce models use`, or give --force.',
   invalid_tensor: '`sconce models show NAME` prints the inputs of the model.',
+  inference_failed: 'Check shape and values of the inputs; `sconce models show NAME` prints the inputs of the model.',
   job_not_found: 'Give the id from the answer to the submission. A job is deleted a day after it ends.',
   batch_not_found: '`sconce batches` lists the batches of the server.',
   redis_unavailable: 'Check that Redis runs and answers.',
@@ -59,6 +60,10 @@ function hintOf({ code, details }: SconceError): string {
 }
 
 /** An error for work that failed, with its own hint about what to do. */
-export function failure(code: ErrorCode, message: string, hint: string, cause?: unknown): SconceError {
+export function failure(
+  code: ErrorCode,
+  message: string,
+  { hint, cause }: { readonly hint: string; readonly cause?: unknown },
+): SconceError {
   return new SconceError(code, message, { details: { hint }, cause });
 }

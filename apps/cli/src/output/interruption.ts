@@ -16,7 +16,10 @@ export async function interruptible<T>(
   const { signal } = controller;
   const onSignal = (): void => {
     if (signal.aborted) onSecond();
-    else controller.abort(failure('job_cancelled', `${what} was interrupted.`, 'Run the command again to repeat it.'));
+    else
+      controller.abort(
+        failure('job_cancelled', `${what} was interrupted.`, { hint: 'Run the command again to repeat it.' }),
+      );
   };
   for (const name of SIGNALS) process.on(name, onSignal);
   try {

@@ -79,7 +79,7 @@ describe('describeModel', () => {
   });
 
   it('does not repeat facts that the evidence text has', () => {
-    const evidence = 'rows in company (2, 7) agree: largest deviation 0.0e+0';
+    const evidence = 'rows run together (2, 7) agree: largest deviation 0.0e+0';
     const batch = { axis: 'dynamic', evidence, inputs: ['x'], sizes: [2, 7], max_deviation: 0 } as const;
     expect(describeModel({ ...received, batch })).toMatch(/deviation 0\.0e\+0\n {10}rows are axis 0 of x$/);
   });

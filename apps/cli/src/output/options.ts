@@ -14,13 +14,13 @@ export function integerOption(name: string, min: number, max: number): (text: st
   };
 }
 
-/** A commander parser for a number that is not negative. */
-export function numberOption(name: string): (text: string) => number {
+/** A commander parser for a number from 0 to `max`. */
+export function numberOption(name: string, max = Infinity): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (text.trim() === '' || !Number.isFinite(value) || value < 0) {
+    if (text.trim() === '' || !Number.isFinite(value) || value < 0 || value > max) {
       throw new UsageError(
-        `${name} takes a number of 0 or more, not "${text}".`,
+        `${name} takes a number ${max === Infinity ? 'of 0 or more' : `from 0 to ${max}`}, not "${text}".`,
         'Run the command with --help to see its options.',
       );
     }

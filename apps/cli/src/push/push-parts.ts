@@ -60,14 +60,15 @@ export function readPushConfig(
 function parseConfigFile(file: string, name: string): ModelConfig {
   const { size } = nonEmptyFile(file, 'a config, e.g. config.json');
   if (size > MAX_CONFIG_BYTES) {
-    throw failure('invalid_request', `${file} is larger than ${MAX_CONFIG_BYTES} bytes.`, CONFIG_HINT);
+    throw failure('invalid_request', `${file} is larger than ${MAX_CONFIG_BYTES} bytes.`, { hint: CONFIG_HINT });
   }
   try {
     return parseModelConfig(JSON.parse(readFileSync(file, 'utf8')) as unknown, { name });
   } catch (error) {
-    if (error instanceof SconceError) throw failure(error.code, `${file}: ${error.message}`, CONFIG_HINT, error);
+    if (error instanceof SconceError)
+      throw failure(error.code, `${file}: ${error.message}`, { hint: CONFIG_HINT, cause: error });
     const reason = error instanceof Error ? error.message : String(error);
-    throw failure('invalid_request', `${file} is not JSON: ${reason}`, CONFIG_HINT, error);
+    throw failure('invalid_request', `${file} is not JSON: ${reason}`, { hint: CONFIG_HINT, cause: error });
   }
 }
 
@@ -76,7 +77,7 @@ export function readCases(file: string): Uint8Array {
   const { size } = nonEmptyFile(file, 'a safetensors file of cases');
   if (size > MAX_CASES_BYTES) {
     const hint = 'A few small calls are enough: keep fewer calls, or fewer rows in each.';
-    throw failure('payload_too_large', `${file} is larger than ${MAX_CASES_BYTES} bytes.`, hint);
+    throw failure('payload_too_large', `${file} is larger than ${MAX_CASES_BYTES} bytes.`, { hint });
   }
   const bytes = readFileSync(file);
   try {
@@ -85,6 +86,9 @@ export function readCases(file: string): Uint8Array {
   } catch (error) {
     if (!(error instanceof SconceError)) throw error;
     const { hint } = error.details;
-    throw failure(error.code, `${file}: ${error.message}`, typeof hint === 'string' ? hint : CASES_HINT, error);
+    throw failure(error.code, `${file}: ${error.message}`, {
+      hint: typeof hint === 'string' ? hint : CASES_HINT,
+      cause: error,
+    });
   }
 }

@@ -12,7 +12,7 @@ export function failedVersionOf(thrown: unknown): ModelVersion | undefined {
 /** The error for a failed registration, with a hint about what to do. */
 export function registrationFailure(model: ModelVersion): SconceError {
   const message = model.error?.message ?? 'Registration failed.';
-  return failure('model_invalid', message, hintOf(model, message));
+  return failure('model_invalid', message, { hint: hintOf(model, message) });
 }
 
 function hintOf({ parity, error }: ModelVersion, message: string): string {

@@ -42,23 +42,30 @@ export function batchText(batch: Batch): string {
 
 /** The error for a batch that ended without being completed. */
 export function batchFailure(batch: Batch): Error {
-  const reason = batch.errors?.data[0]?.message;
+  const [error] = batch.errors?.data ?? [];
   switch (batch.status) {
     case 'cancelled':
-      return failure('job_cancelled', `Batch ${batch.id} was cancelled.`, retryHint(batch));
+      return failure('job_cancelled', `Batch ${batch.id} was cancelled.`, { hint: retryHint(batch) });
     case 'expired':
-      return failure(
-        'deadline_exceeded',
-        `Batch ${batch.id} did not complete within ${batch.completion_window}.`,
-        retryHint(batch),
-      );
+      return failure('deadline_exceeded', `Batch ${batch.id} did not complete within ${batch.completion_window}.`, {
+        hint: retryHint(batch),
+      });
     default:
-      return failure(
-        'invalid_dataset',
-        reason ?? `Batch ${batch.id} is ${batch.status}.`,
-        `\`sconce batches show ${batch.id}\` shows its state and errors.`,
-      );
+      return failure('invalid_dataset', error?.message ?? `Batch ${batch.id} is ${batch.status}.`, {
+        hint: mappingHint(error?.param) ?? `\`sconce batches show ${batch.id}\` shows its state and errors.`,
+      });
   }
+}
+
+/** What to change in `sconce score` if the server refused a part of the request: `inputs.x`, `outputs[0]`, `pass_through`. */
+function mappingHint(param: string | null | undefined): string | undefined {
+  if (param?.startsWith('inputs') === true) {
+    return 'Give the columns of each input, for example --input "pixels=p*" or --input x=age,income.';
+  }
+  if (param?.startsWith('outputs') === true)
+    return 'Give outputs of the model, for example --output "digit=argmax(logits)".';
+  if (param?.startsWith('pass_through') === true) return 'Give columns of the file, for example --keep id,label.';
+  return undefined;
 }
 
 function retryHint({ id }: Batch): string {

@@ -37,11 +37,9 @@ export function lockData(folder: string): () => void {
 }
 
 function owned(folder: string, path: string, owner: string): Error {
-  return failure(
-    'invalid_request',
-    `Another \`sconce up\` (${owner}) uses ${folder}.`,
-    `Stop it, or give another folder with --data. If no such process runs, remove ${path}.`,
-  );
+  return failure('invalid_request', `Another \`sconce up\` (${owner}) uses ${folder}.`, {
+    hint: `Stop it, or give another folder with --data. If no such process runs, remove ${path}.`,
+  });
 }
 
 /** The process that a lock names. Undefined if there is no lock, or it names none. */

@@ -90,7 +90,9 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     const prepare = (name: string, app: 'api' | 'worker'): SupervisedProcess => {
       const modulePath = fileURLToPath(new URL(`../../../${app}/dist/main.js`, import.meta.url));
       if (!existsSync(modulePath)) {
-        throw failure('not_found', `The ${app} is not built: ${modulePath} does not exist.`, 'Run: npm run build');
+        throw failure('not_found', `The ${app} is not built: ${modulePath} does not exist.`, {
+          hint: 'Run: npm run build',
+        });
       }
       const logPath = options.verbose === true ? undefined : join(logs, `${name.replace(' ', '-')}.log`);
       const process = new SupervisedProcess({ name, modulePath, env, logPath, onEvent, onGaveUp });
@@ -123,12 +125,10 @@ function makeFolders(folders: readonly string[]): void {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
     } catch (cause) {
       const why = (cause as Error).message;
-      throw failure(
-        'storage_unavailable',
-        `The folder ${folder} cannot be created: ${why}.`,
-        'Give a writable folder with --data.',
+      throw failure('storage_unavailable', `The folder ${folder} cannot be created: ${why}.`, {
+        hint: 'Give a writable folder with --data.',
         cause,
-      );
+      });
     }
   }
 }
@@ -144,8 +144,10 @@ async function checkPort(port: number): Promise<number> {
       taken
         ? `Port ${port} is in use by another process.`
         : `Port ${port} cannot be used: ${(cause as Error).message}.`,
-      `${taken ? 'Stop that process, or choose' : 'Choose'} another port with --port (0: any free port).`,
-      cause,
+      {
+        hint: `${taken ? 'Stop that process, or choose' : 'Choose'} another port with --port (0: any free port).`,
+        cause,
+      },
     );
   }
 }

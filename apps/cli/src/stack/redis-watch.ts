@@ -23,7 +23,7 @@ export function watchRedis(redis: RedisServer, options: RedisWatchOptions): () =
   const giveUp = (why: string, cause?: unknown): void => {
     clearInterval(timer);
     const hint = 'Check that the disk is not full and that memory is free.';
-    options.onGaveUp(failure('redis_unavailable', why, hint, cause));
+    options.onGaveUp(failure('redis_unavailable', why, { hint, cause }));
   };
   const check = async (): Promise<void> => {
     if (busy || isAlive(redis.pid)) return;

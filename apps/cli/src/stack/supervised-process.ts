@@ -76,7 +76,7 @@ export class SupervisedProcess {
     let isReady = false;
     const fail = (why: string): void => {
       clearTimeout(timer);
-      reject(failure('internal', `The ${name} ${why}.`, this.#logHint()));
+      reject(failure('internal', `The ${name} ${why}.`, { hint: this.#logHint() }));
     };
     const timer = setTimeout(() => {
       fail(`was not ready within ${readyTimeoutMs / 1_000} s`);
@@ -131,7 +131,9 @@ export class SupervisedProcess {
     const { name, onEvent, onGaveUp, backoffMs = BACKOFF_MS } = this.#options;
     const { deaths, tooMany } = this.#deaths.add();
     if (tooMany) {
-      onGaveUp(failure('internal', `The ${name} ${what} again, ${deaths} times in a minute.`, this.#logHint()));
+      onGaveUp(
+        failure('internal', `The ${name} ${what} again, ${deaths} times in a minute.`, { hint: this.#logHint() }),
+      );
       return;
     }
     onEvent(`the ${name} ${what}; it is started again`);

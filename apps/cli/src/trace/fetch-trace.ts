@@ -18,15 +18,15 @@ export async function fetchTrace(url: string): Promise<readonly SpanRecord[]> {
     body = await response.json();
   } catch (cause) {
     const { message } = toSconceError(cause);
-    throw failure('server_unreachable', `No trace backend answers at ${url}: ${message}.`, HINT, cause);
+    throw failure('server_unreachable', `No trace backend answers at ${url}: ${message}.`, { hint: HINT, cause });
   }
   if (!response.ok) {
-    throw failure('server_unreachable', `The trace backend answered ${response.status} at ${url}.`, HINT);
+    throw failure('server_unreachable', `The trace backend answered ${response.status} at ${url}.`, { hint: HINT });
   }
   try {
     return readStoredTrace(body);
   } catch (cause) {
     const why = cause instanceof SconceError ? cause.message : String(cause);
-    throw failure('server_unreachable', `The server at ${url} is not a trace backend: ${why}.`, HINT, cause);
+    throw failure('server_unreachable', `The server at ${url} is not a trace backend: ${why}.`, { hint: HINT, cause });
   }
 }
