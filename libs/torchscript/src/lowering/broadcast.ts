@@ -1,7 +1,7 @@
 import type { LowerContext } from '../symbolic/lower-context.ts';
 import { broadcastDims, type Dim } from '../symbolic/sym-int.ts';
 
-/** The shape that shapes broadcast to. Refuses sizes that can never agree. */
+/** The shape to which shapes broadcast. Refuses sizes that do not broadcast. */
 export function broadcastShapes(context: LowerContext, ...shapes: readonly (readonly Dim[])[]): Dim[] {
   const rank = Math.max(0, ...shapes.map((shape) => shape.length));
   return Array.from({ length: rank }, (_, i) =>

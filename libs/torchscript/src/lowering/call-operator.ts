@@ -17,7 +17,7 @@ import { modelError } from '../torchscript-error.ts';
 import { convertArgument, convertDefault, NotConcrete } from './convert-argument.ts';
 import type { LowerResult, OpDefinition } from './define-op.ts';
 
-/** The operators known, by name without overload. */
+/** The supported operators, by name without overload. */
 export type OperatorTable = ReadonlyMap<string, readonly OpDefinition[]>;
 
 /** The operators to choose from, the graph that they add to, and the report of unsupported uses. */
@@ -28,9 +28,9 @@ export interface OperatorTools {
 }
 
 /**
- * Calls an operator by the name the code gives it. The overload is the first whose arguments fit. In-place (`add_`) and
- * `out=` variants are made from the operator itself. What is not supported is reported, and gives an UnknownValue with
- * which execution goes on.
+ * Calls an operator by its name in the code. It takes the first overload that the arguments fit. In-place (`add_`) and `out=`
+ * variants are made from the operator itself. Unsupported calls are reported; their result is an UnknownValue, so that execution
+ * continues.
  */
 export function callOperator({ table, report, context }: OperatorTools, call: OperatorCall): Value {
   const { name, args, kwargs, at } = call;
@@ -74,10 +74,10 @@ export function callOperator({ table, report, context }: OperatorTools, call: Op
   }
 }
 
-/** Operators that are told the shape of what they give. */
+/** Operators that get the shape of their result as an argument. */
 const SHAPED = new Set(['aten::view', 'aten::reshape', 'aten::_unsafe_view', 'aten::expand', 'aten::repeat']);
 
-/** Notes where the model's code gives axis 0 a size of its own although it had that of an input: a batch size baked in. */
+/** Notes places at which the code gives a fixed size to an axis 0 that had the size of an input's axis 0: a fixed batch size. */
 function noteFixedRows(context: Emitter, { name, args: [from], at }: OperatorCall, to: Value): void {
   if (!SHAPED.has(name) || !(from instanceof TensorValue) || !(to instanceof TensorValue)) return;
   const [before, after] = [from.content.shape[0], to.content.shape[0]];
@@ -89,7 +89,7 @@ function noteFixedRows(context: Emitter, { name, args: [from], at }: OperatorCal
 const isRows = (definition: SymInt['terms'][number]['atoms'][number]['definition']): boolean =>
   definition.kind === 'size' && definition.axis === 0;
 
-/** The in-place variant: the result, cast and expanded to what the tensor is, becomes its content. */
+/** The in-place variant: casts and expands the result to the tensor's dtype and shape, and makes it the tensor's content. */
 function assignInPlace(context: Emitter, target: TensorValue, result: TensorValue, keepShape: boolean): TensorValue {
   const cast = context.cast(result, target.dtype);
   const { shape } = target.content;
@@ -106,15 +106,15 @@ function assignInPlace(context: Emitter, target: TensorValue, result: TensorValu
   return target;
 }
 
-/** An overload and what its arguments are. */
+/** An overload and its converted arguments. */
 interface Bound {
   readonly definition: OpDefinition;
   readonly values: Readonly<Record<string, unknown>>;
 }
 
 /**
- * The first overload that the arguments fit. Where none does, tensors of rank 0 stand for the number they hold, as in traced
- * code, in which sizes are such tensors.
+ * The first overload that the arguments fit. If they fit none, tensors of rank 0 are converted to numbers: in traced code, sizes are
+ * such tensors.
  */
 function bind(
   context: Emitter,
@@ -128,7 +128,7 @@ function bind(
     if (value instanceof TensorValue) return value.rank === 0 ? context.item(value) : value;
     return value instanceof ListValue && holdsNumber(value) ? new ListValue(value.items.map(number)) : value;
   };
-  // One argument at a time from the back: the first is the tensor that the operator works on, more often than not.
+  // Arguments are converted one by one from the last, because the first is usually the tensor that the operator works on.
   for (let from = args.length; from >= 0; from--) {
     const read = args.map((value, i) => (i >= from ? number(value) : value));
     const bound = bindExactly(definitions, read, new Map([...kwargs].map(([name, value]) => [name, number(value)])));
@@ -137,7 +137,7 @@ function bind(
   return undefined;
 }
 
-/** Whether a value is a tensor of rank 0, or a list with some. */
+/** Whether a value is a tensor of rank 0, or a list that holds one. */
 function holdsNumber(value: Value): boolean {
   if (value instanceof ListValue) return value.stack === undefined && value.stored.some(holdsNumber);
   return value instanceof TensorValue && value.rank === 0;
@@ -227,15 +227,15 @@ function noOverload(
   return `no supported overload takes (${given}); supported:\n      ${known}`;
 }
 
-/** What to do about operators of namespaces that are known and out of reach. */
+/** Advice for an operator that is not supported, by its namespace. */
 function hintFor(name: string): string {
   const [namespace = ''] = name.split('::');
   if (namespace === 'quantized' || name.startsWith('aten::quantize')) {
-    return 'quantized models are not supported: compile the float model it was made from';
+    return 'quantized models are not supported: compile the float model from which it was made';
   }
   if (namespace === 'prepacked')
     return 'the archive was optimised for mobile: save the model before optimize_for_mobile';
   if (namespace !== 'aten' && namespace !== 'prim')
     return 'it comes from a C++ extension: rewrite it with PyTorch’s own operators';
-  return 'see docs/supported-ops.md for what is, or export the model to ONNX';
+  return 'docs/supported-ops.md lists the supported operators; use these, or export the model to ONNX';
 }

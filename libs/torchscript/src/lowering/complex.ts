@@ -3,15 +3,15 @@ import { TensorValue } from '../symbolic/values.ts';
 import type { ScalarType } from '../scalar-type.ts';
 
 /**
- * Complex tensors. ONNX has none: one is held as its real and imaginary parts along a last axis of 2 that its shape does
- * not show, as `torch.view_as_real` would. Only the operators that ask for the parts take it; every other one is refused
- * when it becomes the input of a node.
+ * Whether a dtype is complex. ONNX has no complex tensors. A complex tensor is held as real and imaginary parts along an additional
+ * last axis of size 2, as from `torch.view_as_real`; its shape does not include this axis. Only operators that read the parts accept
+ * it. As the input of any other node it is refused.
  */
 export function isComplex(dtype: ScalarType): boolean {
   return dtype.startsWith('complex');
 }
 
-/** The complex tensor [...] whose parts are `parts` [..., 2]. */
+/** The complex tensor [...] with the parts `parts` [..., 2]. */
 export function complexOf(context: LowerContext, parts: TensorValue): TensorValue {
   const { content } = parts.content.data.kind === 'graph' ? parts : context.node('Identity', [parts]);
   return new TensorValue({

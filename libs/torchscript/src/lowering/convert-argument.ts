@@ -3,15 +3,15 @@ import { ListValue, SymBool, SymFloat, TensorValue, UninitializedValue, type Val
 import { SymInt } from '../symbolic/sym-int.ts';
 import type { SchemaType } from '../schema/parse-schema.ts';
 
-/** What an argument becomes for a lowering; undefined where the value is not of the type. */
+/** An argument for a lowering; undefined if the value does not have the type. */
 export type Converted = { readonly value: unknown } | undefined;
 
-/** Thrown where a value is of the type but known only at run time, and the operator needs it at compile time. */
+/** A value has the type, but is known only at run time, and the operator needs it at compile time. */
 export class NotConcrete extends Error {}
 
 /**
- * A value of the program as a lowering takes it: ints as numbers, `ScalarType` as a name, lists as arrays. With `symbolic`
- * (Python's own operators) values stay as they are.
+ * Converts a value of the program for a lowering: an int to a number, a `ScalarType` to a name, a list to an array. With `symbolic`
+ * (Python's own operators) values are not converted.
  */
 export function convertArgument(value: Value, type: SchemaType, symbolic: boolean): Converted {
   switch (type.kind) {
@@ -39,7 +39,7 @@ function convertList(value: Value, type: SchemaType & { kind: 'list' }, symbolic
     return items.every((item) => item !== undefined) ? { value: items.map((item) => item.value) } : undefined;
   }
   if (type.size === undefined || symbolic) return undefined;
-  // A single number stands for `size` equal ones.
+  // A single number means `size` equal numbers.
   const one = convertArgument(value, type.of, false);
   return one === undefined ? undefined : { value: Array.from({ length: type.size }, () => one.value) };
 }
@@ -87,7 +87,7 @@ function convertNamed(value: Value, name: string, symbolic: boolean): Converted 
     case 'Generator':
       return undefined;
     default:
-      // `Any`, `t` and type variables take everything.
+      // `Any`, `t` and type variables accept every value.
       return { value };
   }
 }
@@ -104,7 +104,7 @@ function isKind(value: Value, kind: string): boolean {
   return value !== null && typeof value === 'object' && 'kind' in value && value.kind === kind;
 }
 
-/** A default of a schema, as a lowering takes it. */
+/** Converts a schema's default for a lowering. */
 export function convertDefault(text: string, type: SchemaType, symbolic: boolean): unknown {
   if (text === 'None') return null;
   if (type.kind === 'optional') return convertDefault(text, type.of, symbolic);

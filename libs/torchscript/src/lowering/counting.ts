@@ -9,8 +9,8 @@ export function runningSum(context: LowerContext, tensor: TensorValue, axis: num
 }
 
 /**
- * For every place 0 … `total` - 1, how many of `bounds` (1-D, int64, each from 0 to `total`) are at most that place. With
- * the ends of segments as bounds that is the number of the segment a place lies in.
+ * For each position from 0 to `total` - 1: how many of `bounds` (1-D, int64, each from 0 to `total`) are at most that position. If
+ * the bounds are the ends of segments, this is the index of the segment that holds the position.
  */
 export function segmentNumbers(context: LowerContext, bounds: TensorValue, total: Dim): TensorValue {
   const zeros = context.expand(context.scalar(0n, 'int64'), [addDims(total, 1)]);

@@ -5,31 +5,31 @@ import type { Value } from '../symbolic/values.ts';
 import { parseSchema, type OperatorSchema } from '../schema/parse-schema.ts';
 import type { ArgumentsOf } from './schema-types.ts';
 
-/** What a lowering gives: a value, a list's items, or undefined for an operator without a result. */
+/** The result of a lowering: a value, the items of a list, or undefined for an operator without a result. */
 export type LowerResult = Value | readonly Value[] | undefined;
 
-/** An operator the compiler knows. */
+/** An operator that the compiler supports. */
 export interface OpDefinition {
   readonly schema: OperatorSchema;
-  /** The file it is defined in: `activation`, `reduction`, … */
+  /** The family that defines it: `activation`, `reduction`, … */
   readonly family: string;
-  /** What is left out, in a few words, for the table of supported operators; empty where everything is supported. */
+  /** Unsupported uses in a few words, for the table of supported operators. Empty if everything is supported. */
   readonly limits: string;
   readonly lower: (context: LowerContext, args: Readonly<Record<string, unknown>>) => LowerResult;
-  /** Whether ints, floats and bools of its arguments may be symbolic (Python's own operators). */
+  /** Whether ints, floats and bools in its arguments may be symbolic (Python's own operators). */
   readonly symbolicScalars: boolean;
 }
 
-/** An operator's definition as {@link defineOp} makes it; collected by the registry. */
+/** The definitions of one family, as `defineOp` makes them. The registry collects them. */
 export type OpFamily = readonly OpDefinition[];
 
 /** Options of {@link defineOp}. */
 export interface DefineOptions {
-  /** What is not supported, for the table of supported operators: `mode other than "mean"`. */
+  /** Unsupported uses, for the table of supported operators: `mode other than "mean"`. */
   readonly limits?: string;
 }
 
-/** Makes the definitions of one family; `defineOp` and `defineScalarOp` collect into it. */
+/** Makes the definitions of one family. `defineOp` and `defineScalarOp` add to `ops`. */
 export function opFamily(family: string): {
   readonly ops: OpDefinition[];
   defineOp: <const S extends string>(
@@ -52,18 +52,18 @@ export function opFamily(family: string): {
   };
   return {
     ops,
-    /** Defines a tensor operator. `schema` is PyTorch's own: key, documentation and type of `args` in one. */
+    /** Defines a tensor operator. `schema` is PyTorch's own schema. It is the key, the documentation and the type of `args`. */
     defineOp: (schema, lower, options) => {
       add(schema, lower as unknown as OpDefinition['lower'], false, options?.limits);
     },
-    /** Defines one of Python's operators on numbers, strings, lists and dicts: arguments come as they are. */
+    /** Defines one of Python's operators on numbers, strings, lists and dicts. Its arguments are not converted. */
     defineScalarOp: (schema, lower, options) => {
       add(schema, lower as OpDefinition['lower'], true, options?.limits);
     },
   };
 }
 
-/** `aten::add.Tensor`: names one overload. */
+/** The name of an overload: `aten::add.Tensor`. */
 export function overloadKey(schema: OperatorSchema): string {
   return schema.overload === '' ? schema.name : `${schema.name}.${schema.overload}`;
 }

@@ -7,19 +7,19 @@ export function toScalar(dim: Dim): Scalar {
   return dim instanceof SymInt ? dim : BigInt(dim);
 }
 
-/** An integer of the program as a size; undefined for floats and truth values known only at run time. */
+/** An integer of the program as a size; undefined for floats, and for truth values that are known only at run time. */
 export function toDim(scalar: Scalar | undefined): Dim | undefined {
   if (scalar instanceof SymInt) return scalar;
   return typeof scalar === 'bigint' || typeof scalar === 'boolean' ? Number(scalar) : undefined;
 }
 
-/** A tensor's elements as sizes, where all of them are known to be integers. */
+/** A tensor's elements as sizes; undefined unless all are known to be integers. */
 export function dimsOf(context: LowerContext, tensor: TensorValue): Dim[] | undefined {
   const dims = context.elementsOf(tensor)?.map(toDim);
   return dims?.every((dim) => dim !== undefined) === true ? dims : undefined;
 }
 
-/** The better known of sizes that must be equal: a number where one is a number. */
+/** The best known of sizes that must be equal: a number, if one of them is a number. */
 export function knownDim(...dims: readonly Dim[]): Dim {
   return dims.find((dim) => typeof dim === 'number') ?? dims[0] ?? 1;
 }

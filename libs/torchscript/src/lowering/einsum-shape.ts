@@ -2,7 +2,7 @@ import type { LowerContext } from '../symbolic/lower-context.ts';
 import { broadcastDims, type Dim } from '../symbolic/sym-int.ts';
 import { broadcastShapes } from './broadcast.ts';
 
-/** An einsum's equation with its output written out, and the shape it gives. */
+/** An einsum's equation with an explicit output, and the shape of its result. */
 export function einsumShape(
   context: LowerContext,
   equation: string,
@@ -13,7 +13,7 @@ export function einsumShape(
   if (terms.length !== shapes.length) {
     return context.unsupported(
       `einsum “${equation}” of ${shapes.length} tensors`,
-      'the equation names another number of operands',
+      'the equation has a different number of operands',
     );
   }
   const sizes = new Map<string, Dim>();
@@ -27,7 +27,7 @@ export function einsumShape(
     if (hidden < 0 || (after === undefined && hidden !== 0)) {
       context.unsupported(
         `einsum “${equation}”: operand ${i} has rank ${shape.length}`,
-        'the equation does not fit it',
+        'the equation has a different number of axes for it',
       );
     }
     if (after !== undefined) ellipses.push(shape.slice(before.length, before.length + hidden));

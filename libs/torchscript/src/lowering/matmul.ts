@@ -2,7 +2,7 @@ import type { LowerContext } from '../symbolic/lower-context.ts';
 import type { TensorValue } from '../symbolic/values.ts';
 import { broadcastShapes } from './broadcast.ts';
 
-/** `torch.matmul`: ONNX's MatMul follows the same rules (vectors, broadcast batch axes). */
+/** `torch.matmul`. ONNX's MatMul has the same rules for vectors and for broadcast batch axes. */
 export function matmul(context: LowerContext, a: TensorValue, b: TensorValue): TensorValue {
   const [x, y] = [a.shape, b.shape];
   if (x.length === 0 || y.length === 0) return context.unsupported('a product with a tensor of rank 0');

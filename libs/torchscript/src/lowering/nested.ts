@@ -2,17 +2,17 @@ import type { LowerContext } from '../symbolic/lower-context.ts';
 import { TensorValue } from '../symbolic/values.ts';
 
 /**
- * PyTorch's fast path for padded sequences makes a nested tensor of them, runs the encoder's layers on it and pads the result
- * again. Here the tensor stays padded, and the mask of what is real goes along with it.
+ * The masks of tensors that PyTorch would hold as nested tensors. PyTorch's fast path for padded sequences makes a nested tensor,
+ * runs the encoder's layers on it, and pads the result again. Here the tensor stays padded, and has a mask of its real elements.
  */
 const masks = new WeakMap<TensorValue, TensorValue>();
 
-/** The mask (BOOL [N, L], true is real) of a tensor that stands for a nested one; undefined for any other. */
+/** The mask (BOOL [N, L], true for real elements) of a tensor in place of a nested one; undefined for other tensors. */
 export function nestedMask(tensor: TensorValue): TensorValue | undefined {
   return masks.get(tensor);
 }
 
-/** The padded tensor [N, L, D] as a nested one whose real elements `mask` marks. */
+/** The padded tensor [N, L, D] as a nested tensor. `mask` marks its real elements. */
 export function withNestedMask(tensor: TensorValue, mask: TensorValue): TensorValue {
   const nested = new TensorValue(tensor.content);
   masks.set(nested, mask);

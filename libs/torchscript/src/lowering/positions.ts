@@ -3,14 +3,14 @@ import { addDims, mulDims, type Dim } from '../symbolic/sym-int.ts';
 import type { TensorValue } from '../symbolic/values.ts';
 import { rangeOf, toScalar } from './dims.ts';
 
-/** Up to so many positions are written into the model as a constant. */
+/** At most this many positions become a constant of the model. */
 const MAX_CONSTANT = 1024;
 
 /** Options of {@link positions}. */
 export interface PositionOptions {
   readonly start?: Dim;
   readonly step?: Dim;
-  /** The axis along which they lie in a tensor of `rank` axes, the others being 1; unless said, of 1 axis. */
+  /** The axis of the positions in a tensor of `rank` axes. All other axes have size 1. Default: the only axis of a tensor of rank 1. */
   readonly axis?: number;
   readonly rank?: number;
 }

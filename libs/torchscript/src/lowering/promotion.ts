@@ -19,7 +19,7 @@ const ORDER: readonly ScalarType[] = [
   'float64',
 ];
 
-/** The dtype two tensors of the same standing are computed in, as `torch.promote_types`. */
+/** The dtype in which PyTorch computes two tensors of equal priority, as `torch.promote_types`. */
 export function promoteTypes(a: ScalarType, b: ScalarType): ScalarType {
   if (a === b) return a;
   const pair = new Set([a, b]);
@@ -33,15 +33,15 @@ function category(dtype: ScalarType): number {
   return dtype === 'bool' ? 0 : isFloating(dtype) ? 2 : 1;
 }
 
-/** The dtype a Python number has as an operand: it only raises the category of what it meets. */
+/** The dtype of a Python number as an operand. A number only raises the category of the other operand. */
 export function scalarType(value: Scalar): ScalarType {
   if (typeof value === 'boolean' || value instanceof SymBool) return 'bool';
   return typeof value === 'number' || value instanceof SymFloat ? 'float32' : 'int64';
 }
 
 /**
- * The dtype PyTorch computes an elementwise operator in (`torch.result_type`): tensors with dimensions decide, 0-d tensors
- * count only where their category is higher, and Python numbers only where theirs is higher still.
+ * The dtype in which PyTorch computes an elementwise operator (`torch.result_type`). Tensors with dimensions decide. A 0-d tensor
+ * counts only if its category is higher, and a Python number only if its category is higher than both.
  */
 export function resultType(operands: readonly Operand[]): ScalarType {
   const standings = [
@@ -59,12 +59,12 @@ export function resultType(operands: readonly Operand[]): ScalarType {
   return result ?? 'float32';
 }
 
-/** An operand as a tensor of `dtype`; numbers become 0-d tensors. */
+/** An operand as a tensor of `dtype`. A number becomes a 0-d tensor. */
 export function operandAs(context: LowerContext, operand: Operand, dtype: ScalarType): TensorValue {
   return operand instanceof TensorValue ? context.cast(operand, dtype) : context.scalar(operand, dtype);
 }
 
-/** The floating dtype of an operator that always gives floats: integers become float32, PyTorch's default. */
+/** The result dtype of an operator that always returns floats. Integers become float32, PyTorch's default. */
 export function floatType(dtype: ScalarType): ScalarType {
   return isFloating(dtype) ? dtype : 'float32';
 }

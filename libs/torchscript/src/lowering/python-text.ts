@@ -1,10 +1,10 @@
 import { SymInt } from '../symbolic/sym-int.ts';
 import { DictValue, isEnum, isTuple, ListValue, SymBool, SymFloat, type Value } from '../symbolic/values.ts';
 
-/** Stands in a text for what is known only at run time. */
+/** The placeholder in a text for a value that is known only at run time. */
 export const UNKNOWN_TEXT = '\uFFFC';
 
-/** A value as TorchScript writes it into a text: whole floats end in a point, text stands without quotes. */
+/** A value as TorchScript formats it: whole floats end in a point, strings have no quotes. */
 export function textOf(value: Value): string {
   if (value === null) return 'None';
   switch (typeof value) {
@@ -29,7 +29,7 @@ export function textOf(value: Value): string {
   return value.kind === 'device' ? value.device : UNKNOWN_TEXT;
 }
 
-/** A float with the 17 digits that tell it from every other. */
+/** A float with 17 digits, which distinguish it from every other float. */
 function floatText(value: number): string {
   if (Number.isNaN(value)) return 'nan';
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf';
@@ -46,7 +46,7 @@ function trimmed(digits: string): string {
   return digits.includes('.') ? digits.replace(/\.?0+$/, '') : digits;
 }
 
-/** `template` with each `{}` replaced by one of the values; what is left of them is left out, as TorchScript does. */
+/** `template` with each `{}` replaced by one of the values. Values without a `{}` are ignored, as in TorchScript. */
 export function formatted(template: string, values: readonly Value[]): string {
   let next = 0;
   return template.replaceAll('{}', (braces) => {
@@ -55,7 +55,7 @@ export function formatted(template: string, values: readonly Value[]): string {
   });
 }
 
-/** `template % values`: `%s`, `%d`, `%i`, `%f`, `%x`, `%c`, `%%` and their kind. */
+/** `template % values`, with `%s`, `%d`, `%i`, `%f`, `%x`, `%c`, `%%` and similar codes. */
 export function percentFormatted(template: string, values: readonly Value[]): string {
   let next = 0;
   return template.replaceAll(/%(.)/gs, (directive, kind: string) => {

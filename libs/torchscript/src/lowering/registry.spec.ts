@@ -17,11 +17,11 @@ describe('operatorTable', () => {
     ['aten::full', 4, 'historic'],
     ['aten::full', 5, 'creation'],
     ['aten::add.Tensor', 3, 'elementwise'],
-  ])('gives %s of version %i archives from %s', (key, version, family) => {
+  ])('takes %s for archives of version %i from %s', (key, version, family) => {
     expect(familyOf(key, version)).toBe(family);
   });
 
-  it('refuses an overload that two families define', () => {
+  it('refuses an overload that is defined twice', () => {
     const [a, b] = [opFamily('a'), opFamily('b')];
     for (const { defineOp } of [a, b]) defineOp('aten::relu(Tensor self) -> Tensor', (_, { self }) => self);
     expect(() => operatorTable([a.ops, b.ops])).toThrow('aten::relu is defined in two families');

@@ -20,7 +20,7 @@ import { shape } from './ops/shape/shape.ts';
 import { signal } from './ops/signal/signal.ts';
 import { vision } from './ops/vision/vision.ts';
 
-/** Every operator the compiler knows, by family. A new family gets its line here. */
+/** All supported operators, by family. Add new families here. */
 export const OP_FAMILIES: readonly (readonly OpDefinition[])[] = [
   activation,
   attention,
@@ -41,7 +41,7 @@ export const OP_FAMILIES: readonly (readonly OpDefinition[])[] = [
 ];
 
 /**
- * The operators by name, without overload, as archives of a version mean them; overloads in the order in which they are defined.
+ * The operators by name without overload, with their meaning in archives of `version`. Overloads are in the order of their definition.
  */
 export function operatorTable(families = OP_FAMILIES, version = Infinity): OperatorTable {
   const historic = new Map(

@@ -12,12 +12,12 @@ import {
 } from '../symbolic/values.ts';
 import { combine, compareScalars } from './scalar-math.ts';
 
-/** Python's `is`: one object, or the same constant. */
+/** Python's `is`: the same object, or the same constant. */
 export function sameIdentity(a: Value | undefined, b: Value | undefined): boolean {
   return sameConstant(a, b) ?? Object.is(a, b);
 }
 
-/** Python's `==` of numbers, texts, lists, tuples, dicts, devices, enumerations and objects (by identity). */
+/** Python's `==` of numbers, strings, lists, tuples, dicts, devices, enums and objects (by identity). */
 export function sameValue(context: LowerContext, a: Value | undefined, b: Value | undefined): boolean | SymBool {
   if (isNumber(a) && isNumber(b)) return compareScalars(context, 'eq', a, b);
   const items = pairsOf(a, b);
@@ -28,11 +28,11 @@ export function sameValue(context: LowerContext, a: Value | undefined, b: Value 
   );
 }
 
-/** Whether a dict's keys or a list's items are known to be the same. @throws SconceError where only the run can tell. */
+/** Whether two keys of dicts or items of lists are equal. @throws SconceError if this is known only at run time. */
 export function isSame(context: LowerContext, a: Value | undefined, b: Value | undefined): boolean {
   const same = sameValue(context, a, b);
   if (typeof same === 'boolean') return same;
-  return context.unsupported('looking up a number known only at run time', 'look it up in a tensor instead');
+  return context.unsupported('a look-up of a number that is known only at run time', 'look it up in a tensor instead');
 }
 
 function isNumber(value: Value | undefined): value is Scalar {
@@ -40,7 +40,7 @@ function isNumber(value: Value | undefined): value is Scalar {
   return typeof value === 'boolean' || typeof value === 'bigint' || typeof value === 'number';
 }
 
-/** The parts of two values that must be equal; undefined where they have none, `[[true, false]]` where they differ in number. */
+/** The pairs of parts of two values that must be equal; undefined if they have no parts, `[[true, false]]` if their numbers differ. */
 function pairsOf(a: Value | undefined, b: Value | undefined): readonly (readonly [Value, Value])[] | undefined {
   const parts = [a, b].map((value) => {
     if (value instanceof ListValue || isTuple(value)) return value.items;
@@ -51,7 +51,7 @@ function pairsOf(a: Value | undefined, b: Value | undefined): readonly (readonly
   return x.length === y.length ? x.map((item, i) => [item, y[i] ?? null] as const) : [[true, false]];
 }
 
-/** Undefined where they are not constants of one kind. */
+/** Whether two constants are equal; undefined if the values are not constants of the same kind. */
 function sameConstant(a: Value | undefined, b: Value | undefined): boolean | undefined {
   if (a instanceof SymInt && b instanceof SymInt) return a.key === b.key;
   if (a instanceof TensorValue || b instanceof TensorValue) return undefined;

@@ -24,14 +24,14 @@ export type Arithmetic = 'add' | 'sub' | 'mul' | 'div' | 'floordiv' | 'mod' | 'p
 /** Python's comparisons. */
 export type Comparison = 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge';
 
-/** How a float becomes a whole number. */
+/** The way of rounding a float to a whole number. */
 export type Rounding = 'floor' | 'ceil' | 'trunc';
 
 const isConcrete = (value: Scalar): value is boolean | bigint | number => typeof value !== 'object';
 const isFloat = (value: Scalar): value is number | SymFloat => typeof value === 'number' || value instanceof SymFloat;
 const isBool = (value: Scalar): value is boolean | SymBool => typeof value === 'boolean' || value instanceof SymBool;
 
-/** An integer or truth value as a size. What no double holds exactly is beyond every size: it is cut. */
+/** An integer or truth value as a size. Numbers that a double does not hold exactly are larger than every size, and are clamped. */
 export function asDim(context: LowerContext, value: Exclude<Scalar, number | SymFloat>): Dim {
   if (value instanceof SymInt) return context.resolve(value);
   if (value instanceof SymBool) return asDim(context, context.item(context.scalar(value, 'int64')) as bigint | SymInt);
@@ -44,7 +44,7 @@ export function fromDim(dim: Dim): bigint | SymInt {
   return dim instanceof SymInt ? dim : BigInt(dim);
 }
 
-/** `a op b` of two numbers, as PyTorch has it: `//` and `%` round down; int stays int, except by `/` and in known powers. */
+/** `a op b` of two numbers, as in PyTorch: `//` and `%` round down; ints give an int, except for `/` and for known powers. */
 export function arithmetic(context: LowerContext, op: Arithmetic, a: Scalar, b: Scalar): Scalar {
   const integral = !isFloat(a) && !isFloat(b) && op !== 'div';
   if (isConcrete(a) && isConcrete(b)) {
@@ -76,14 +76,14 @@ const FLOAT_ARITHMETIC: Readonly<Record<Exclude<Arithmetic, 'pow'>, (a: number, 
   div: (a, b) => a / b,
   floordiv: (a, b) => Math.floor(a / b),
   mod: (a, b) => (b + (a % b)) % b,
-  // Which of the two a NaN leaves depends on its place.
+  // The result with a NaN depends on which operand is NaN.
   min: (a, b) => (a < b ? a : b),
   max: (a, b) => (a > b ? a : b),
 };
 
 function concretePower(context: LowerContext, a: number, b: number): number {
   if (a === 0 && b < 0) return context.unsupported('a negative power of zero', 'PyTorch fails here too');
-  // C gives 1 where JavaScript gives NaN.
+  // C returns 1 here, JavaScript NaN.
   return a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : a ** b;
 }
 
@@ -110,7 +110,7 @@ function integerArithmetic(context: LowerContext, op: Exclude<Arithmetic, 'pow'>
   }
 }
 
-/** A power of which a part is known only at run time. */
+/** A power with a base or exponent that is known only at run time. */
 function power(context: LowerContext, a: Scalar, b: Scalar): Scalar {
   if (!isFloat(a) && typeof b === 'bigint' && b >= 0n && b <= 8n) {
     let product: Dim = 1;
@@ -130,7 +130,7 @@ const FLOAT_NODES: Readonly<Partial<Record<Arithmetic, string>>> = {
   max: 'Max',
 };
 
-/** Arithmetic of floats of which one is known only at run time. */
+/** Arithmetic of two floats. One of them is known only at run time. */
 function floatArithmetic(context: LowerContext, op: Arithmetic, a: Scalar, b: Scalar): Scalar {
   if (op === 'floordiv') return roundedFloat(context, 'Floor', floatArithmetic(context, 'div', a, b));
   if (op === 'mod') return modFloats(context, context.scalar(a, 'float64'), context.scalar(b, 'float64'));
@@ -142,13 +142,13 @@ function floatArithmetic(context: LowerContext, op: Arithmetic, a: Scalar, b: Sc
   return result;
 }
 
-/** `a % b` with the sign of `b`, without the rounding of a quotient. */
+/** `a % b` with the sign of `b`, without rounding a quotient. */
 function modFloats(context: LowerContext, a: TensorValue, b: TensorValue): Scalar {
   const truncated = (x: TensorValue): TensorValue => context.node('Mod', [x, b], { attributes: { fmod: flag(true) } });
   return context.item(truncated(context.node('Add', [b, truncated(a)])));
 }
 
-/** What is known about `a op b` as a fraction of sizes. */
+/** `a op b` as a fraction of sizes, if that is known. */
 function ratioOfResult(context: LowerContext, op: Arithmetic, a: Scalar, b: Scalar): Ratio | undefined {
   const [x, y] = [exactRatio(context, a), exactRatio(context, b)];
   if (x === undefined || y === undefined) return undefined;
@@ -166,7 +166,7 @@ function roundedFloat(context: LowerContext, opType: string, value: Scalar): Sca
   return context.item(context.node(opType, [context.scalar(value, 'float64')]));
 }
 
-/** A number as an int. @throws SconceError where it is NaN or infinite, as Python does. */
+/** A number as an int. @throws SconceError if it is NaN or infinite, as Python does. */
 export function toInteger(context: LowerContext, rounding: Rounding, value: Scalar): bigint | SymInt {
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) return context.unsupported(`${value} as an int`, 'PyTorch fails here too');
@@ -197,13 +197,13 @@ export function toBoolean(context: LowerContext, value: Scalar): boolean | SymBo
   return isBool(value) ? value : compareScalars(context, 'ne', value, isFloat(value) ? 0 : 0n);
 }
 
-/** `a op b` as a truth value: known wherever sizes alone decide it. */
+/** `a op b` as a truth value. It is known at compile time if sizes alone decide it. */
 export function compareScalars(context: LowerContext, op: Comparison, a: Scalar, b: Scalar): boolean | SymBool {
   if (op === 'ne') return not(compareScalars(context, 'eq', a, b));
   if (op === 'gt') return compareScalars(context, 'lt', b, a);
   if (op === 'ge') return compareScalars(context, 'le', b, a);
   if (isConcrete(a) && isConcrete(b)) {
-    // An int beside a float is rounded to one.
+    // An int that is compared with a float is rounded to a float.
     const [x, y] = isFloat(a) || isFloat(b) ? [Number(a), Number(b)] : [BigInt(a), BigInt(b)];
     return op === 'eq' ? x === y : op === 'lt' ? x < y : x <= y;
   }
@@ -233,7 +233,7 @@ export function not(value: boolean | SymBool): boolean | SymBool {
   return value.condition.kind === 'not' ? value.condition.of : new SymBool({ kind: 'not', of: value });
 }
 
-/** `a and b`, `a or b` of truth values; `xor` is `a != b`. */
+/** `a and b`, or `a or b`, of truth values. `xor` is `a != b`. */
 export function combine(
   context: LowerContext,
   op: 'and' | 'or' | 'xor',

@@ -3,16 +3,16 @@ import type { TensorValue } from '../symbolic/values.ts';
 import { int, str } from './attributes.ts';
 import type { ScalarType } from '../scalar-type.ts';
 
-/** What becomes of elements that are written to more than once, as ONNX names it. */
+/** How ONNX combines several writes to one element. */
 export type ScatterReduction = 'none' | 'add' | 'mul' | 'max' | 'min';
 
-/** The dtype ONNX Runtime has a kernel for. */
+/** The dtype to compute in: one for which ONNX Runtime has a kernel. */
 function computedIn(dtype: ScalarType, reduction: ScatterReduction): ScalarType {
   if (reduction === 'none') return dtype;
   return dtype === 'float16' ? 'float32' : dtype === 'bool' ? 'int32' : dtype;
 }
 
-/** `data` with `updates` put where `indices`, of the same shape, say along `axis`. */
+/** `data` with `updates` written to the positions `indices` along `axis`. `indices` and `updates` have the same shape. */
 export function scatterElements(
   context: LowerContext,
   data: TensorValue,
@@ -30,7 +30,7 @@ export function scatterElements(
   return context.cast(result, data.dtype);
 }
 
-/** `data` with slices of it replaced: `indices` of shape `[..., k]` name positions of the first k axes. */
+/** `data` with some slices replaced. `indices` of shape `[..., k]` are positions on the first k axes. */
 export function scatterSlices(
   context: LowerContext,
   data: TensorValue,

@@ -6,8 +6,8 @@ import type { ScalarType } from '../scalar-type.ts';
  * Types of an operator's arguments, read from its schema string: `ArgumentsOf<'aten::relu(Tensor self) -> Tensor'>` is
  * `{readonly self: TensorValue}`. A misspelt argument name in a lowering does not compile.
  *
- * `int`, `float` and `bool` are known at compile time, `SymInt` may be a size known only at run time, and a `Scalar` any
- * number.
+ * `int`, `float` and `bool` are known at compile time. A `SymInt` may be a size that is known only at run time, and a `Scalar` may be
+ * any number.
  */
 export type ArgumentsOf<S extends string> = S extends `${string}(${infer Rest}`
   ? Rest extends `${infer Params}) -> ${string}`

@@ -3,28 +3,28 @@ import { SymInt, type Dim } from '../symbolic/sym-int.ts';
 import { SymFloat, type Scalar } from '../symbolic/values.ts';
 
 /**
- * A float that was computed from sizes: `over / under`. `math.ceil(n / 32)` and `int(n * 0.5)` are sizes again, and the
- * shapes made with them stay known.
+ * A float that was computed from sizes: `over / under`. So `math.ceil(n / 32)` and `int(n * 0.5)` are sizes again, and shapes that
+ * use them stay known.
  */
 export interface Ratio {
   readonly over: Dim;
   /** A positive whole number. */
   readonly under: number;
-  /** Whether the float holds it without rounding; what is rounded may still be rounded to a whole number, and no more. */
+  /** Whether the float holds the ratio without rounding. A rounded ratio may only be rounded to a whole number. */
   readonly exact: boolean;
 }
 
 const ratios = new WeakMap<SymFloat, Ratio>();
 
-/** Beyond that, products of sizes and divisors might not fit a double. */
+/** With larger divisors, products of sizes and divisors might not fit into a double. */
 const MAX_UNDER = 2 ** 20;
 
-/** Notes where a float known only at run time comes from. */
+/** Notes the ratio from which a float was computed. */
 export function noteRatio(value: SymFloat, ratio: Ratio | undefined): void {
   if (ratio !== undefined && ratio.under <= MAX_UNDER) ratios.set(value, ratio);
 }
 
-/** A number as a fraction of sizes; undefined where it is none. */
+/** A number as a fraction of sizes; undefined if it is not one. */
 export function ratioOf(context: LowerContext, value: Scalar): Ratio | undefined {
   if (value instanceof SymInt) return { over: context.resolve(value), under: 1, exact: true };
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? whole(Number(value)) : undefined;
@@ -32,7 +32,7 @@ export function ratioOf(context: LowerContext, value: Scalar): Ratio | undefined
   return value instanceof SymFloat ? ratios.get(value) : undefined;
 }
 
-/** The same, where no rounding has taken place. */
+/** As {@link ratioOf}, but only if the float is exact. */
 export function exactRatio(context: LowerContext, value: Scalar): Ratio | undefined {
   const ratio = ratioOf(context, value);
   return ratio?.exact === true ? ratio : undefined;

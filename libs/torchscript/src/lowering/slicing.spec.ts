@@ -27,7 +27,7 @@ describe('a slice’s size', () => {
     [n, -1, null, 1, '1'],
     [n, null, 512, 1, 'min(512,size(x,0))'],
     [addDims(n, 5), 2, null, 1, '3+size(x,0)'],
-    // Whether the bound counts from the end is known only at run time: the size is that of the result.
+    // It is known only at run time whether the bound counts from the end, so the size is that of the result.
     [n, anyNumber, null, 1, 'size(slice,0)'],
   ])('of %s rows from %s to %s by %s is %s', (size, start, end, step, expected) => {
     const { emitter, x } = matrix(size);
@@ -43,7 +43,7 @@ describe('writing to a slice', () => {
     [2, 5, 1, ['Slice', 'Slice', 'Concat']],
     [0, 5, 1, ['Slice', 'Concat']],
     [1, null, 2, ['ScatterElements']],
-  ])('from %s to %s by %s changes the base and nothing else of it', (start, end, step, nodes) => {
+  ])('from %s to %s by %s changes only that part of the base', (start, end, step, nodes) => {
     const { emitter, x } = matrix(10);
     const view = sliceView(emitter, x, sliceBounds(0, start, end, step));
     const before = emitter.root.build('g').nodes.length;
@@ -54,7 +54,7 @@ describe('writing to a slice', () => {
     expect(emitter.name(x)).toBe(added.at(-1)?.outputs[0] ?? 'updated');
   });
 
-  it('leaves the base alone where it is empty', () => {
+  it('does not change the base if it is empty', () => {
     const { emitter, x } = matrix(10);
     const view = sliceView(emitter, x, sliceBounds(0, 5, 2));
     emitter.heap.setTensor(view, emitter.graphTensor('updated', 'float32', [0, 3]).content);
@@ -69,7 +69,7 @@ describe('an index', () => {
     expect(() => readSelect(emitter, x, 0, -11)).toThrow('index -11 of an axis of 10');
   });
 
-  it('into known elements gives one of them', () => {
+  it('into known elements returns one of them', () => {
     const { emitter } = matrix(10);
     const sizes = emitter.ints([n, 7]);
     expect(emitter.elementsOf(readSelect(emitter, sizes, 0, -2))).toEqual([n]);

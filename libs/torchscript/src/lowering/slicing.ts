@@ -20,10 +20,10 @@ import { positions } from './positions.ts';
 import { scatterElements } from './scatter.ts';
 import { int } from './attributes.ts';
 
-/** Beyond the end of every axis. */
+/** A bound after the end of every axis. */
 const TO_THE_END = Number.MAX_SAFE_INTEGER;
 
-/** A slice as Python means it: negative bounds count from the end, bounds beyond the axis are cut. */
+/** A slice as in Python: negative bounds count from the end, bounds outside of the axis are clamped. */
 export interface SliceBounds {
   readonly axis: number;
   readonly start: Dim;
@@ -31,20 +31,20 @@ export interface SliceBounds {
   readonly step: number;
 }
 
-/** Bounds of a slice; null is the beginning or the end. */
+/** Bounds of a slice. null means the start or the end. */
 export function sliceBounds(axis: number, start: Dim | null, end: Dim | null, step = 1): SliceBounds {
   const bound = (dim: Dim): Dim => (typeof dim === 'number' ? Math.max(-TO_THE_END, Math.min(TO_THE_END, dim)) : dim);
   return { axis, start: bound(start ?? 0), end: bound(end ?? TO_THE_END), step };
 }
 
-/** A bound counted from the front and cut to the axis; undefined where its sign is known only at run time. */
+/** A bound counted from the front and clamped to the axis; undefined if its sign is known only at run time. */
 function absolute(bound: Dim, length: Dim): Dim | undefined {
   if (bound === TO_THE_END) return length;
   if (minimumOf(bound) >= 0) return minDims(bound, length);
   return isLess(bound, 0) === true ? maxDims(addDims(length, bound), 0) : undefined;
 }
 
-/** The same computed when the model runs, for a bound whose sign is not known before. */
+/** As {@link absolute}, but computed at run time, for a bound of unknown sign. */
 function absoluteAtRunTime(context: LowerContext, bound: Dim, length: Dim): Dim {
   const [value, size, zero] = [bound, length, 0].map((dim) => context.scalar(toScalar(dim), 'int64'));
   if (value === undefined || size === undefined || zero === undefined) return 0;
@@ -53,7 +53,7 @@ function absoluteAtRunTime(context: LowerContext, bound: Dim, length: Dim): Dim 
   return toDim(context.item(cut)) ?? 0;
 }
 
-/** How many elements a slice takes; undefined where that is known only at run time. */
+/** Number of elements of a slice; undefined if it is known only at run time. */
 function sliceCount({ start, end, step }: SliceBounds, length: Dim): Dim | undefined {
   const from = minimumOf(start) >= 0 ? start : absolute(start, length);
   const to = absolute(end, length);
@@ -107,7 +107,7 @@ export function sliceView(context: LowerContext, self: TensorValue, bounds: Slic
   );
 }
 
-/** `count` elements of an axis from `start` on, as a view; the range must lie within the axis. */
+/** A view of `count` elements of an axis from `start` on. The range must be within the axis. */
 export function rangeView(context: LowerContext, self: TensorValue, axis: number, start: Dim, count: Dim): TensorValue {
   const bounds = sliceBounds(axis, start, addDims(start, count));
   return context.view(
@@ -121,7 +121,7 @@ export function rangeView(context: LowerContext, self: TensorValue, axis: number
   );
 }
 
-/** `base` with `start` to `end` of an axis replaced by `updated`; the range must lie within the axis. */
+/** `base` with the range from `start` to `end` of an axis replaced by `updated`. The range must be within the axis. */
 function writeRange(
   context: LowerContext,
   base: TensorValue,
@@ -142,7 +142,7 @@ function writeRange(
   });
 }
 
-/** An index counted from the front; refuses one that is known to lie outside of the axis. */
+/** An index counted from the front. Refuses an index that is known to be out of range. */
 function absoluteIndex(context: LowerContext, index: Dim, length: Dim): Dim {
   if (typeof index === 'number' && typeof length === 'number' && (index >= length || index < -length)) {
     return context.unsupported(`index ${index} of an axis of ${length}`, 'it is out of range: check the inputs’ sizes');
@@ -152,7 +152,7 @@ function absoluteIndex(context: LowerContext, index: Dim, length: Dim): Dim {
   return modDims(index, length);
 }
 
-/** One position of an axis: the axis is gone. */
+/** The tensor at one position of an axis, without that axis. */
 export function readSelect(context: LowerContext, base: TensorValue, axis: number, index: Dim): TensorValue {
   const { shape, contiguous, dtype } = base.content;
   const known = context.elementsOf(base);
@@ -182,7 +182,7 @@ export function writeSelect(
   return writeRange(context, base, axis, at, addDims(at, 1), context.reshape(updated, shape.with(axis, 1)));
 }
 
-/** One position of an axis as a view. */
+/** A view of one position of an axis, without that axis. */
 export function selectView(context: LowerContext, self: TensorValue, axis: number, index: Dim): TensorValue {
   return context.view(
     self,
@@ -191,7 +191,7 @@ export function selectView(context: LowerContext, self: TensorValue, axis: numbe
   );
 }
 
-/** `-(-a // b)`. */
+/** `a / b` rounded up: `-(-a // b)`. */
 export function ceilDivDims(a: Dim, b: Dim): Dim {
   return mulDims(floorDivDims(mulDims(a, -1), b), -1);
 }

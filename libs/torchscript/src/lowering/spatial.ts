@@ -2,15 +2,15 @@ import type { LowerContext } from '../symbolic/lower-context.ts';
 import { isFloating } from '../symbolic/onnx-types.ts';
 import type { TensorValue } from '../symbolic/values.ts';
 
-/** A size, stride or padding per spatial axis: one number stands for all of them. */
+/** One size, stride or padding per spatial axis. A single number applies to all axes. */
 export function perAxis<T>(values: readonly T[], axes: number): readonly T[] {
   const [first] = values;
   return values.length === 1 && first !== undefined ? Array.from({ length: axes }, () => first) : values;
 }
 
 /**
- * Runs an operator of [batch, channels, …spatial] on an input that may lack the batch axis: it gets one of size 1, which is
- * taken off the results again.
+ * Runs an operator on [batch, channels, …spatial]. An input without a batch axis gets one of size 1, which is removed from the
+ * results.
  */
 export function withBatchAxis(
   context: LowerContext,
@@ -39,7 +39,7 @@ export function withBatch(
   return result ?? input;
 }
 
-/** Refuses a tensor whose rank is none of `ranks`, the usual one first: while ranks are guessed, only that will do. */
+/** Refuses a tensor of a rank that is not in `ranks`. The first is the usual rank: only that is accepted while ranks are guessed. */
 export function requireRank(context: LowerContext, tensor: TensorValue, ...ranks: readonly number[]): void {
   const accepted = context.inferring ? ranks.slice(0, 1) : ranks;
   if (!accepted.includes(tensor.rank)) {
@@ -47,7 +47,7 @@ export function requireRank(context: LowerContext, tensor: TensorValue, ...ranks
   }
 }
 
-/** Refuses tensors of integers, for operators that ONNX has for floating-point numbers only. */
+/** Refuses tensors of integers, for operators that ONNX has only for floating-point numbers. */
 export function requireFloating(context: LowerContext, tensor: TensorValue): void {
   if (!isFloating(tensor.dtype))
     context.unsupported(`a tensor of ${tensor.dtype}`, 'convert it to a floating-point dtype first');
