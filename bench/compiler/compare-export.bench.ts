@@ -1,10 +1,10 @@
 /**
- * How fast the compiled models run against PyTorch's own ONNX export of the same models, and how long compiling takes.
+ * Compares the speed of compiled models with PyTorch's own ONNX export of the same models, and measures the compile time.
  *
  *     python bench/peers/export_models.py OUT          # once, with PyTorch
  *     node --conditions=@sconce/source bench/compiler/compare-export.bench.ts OUT [--rounds 15] [--batch 1]
  *
- * Runs of the two are interleaved; the medians' ratio is what counts on a noisy machine. Prints Markdown.
+ * Runs of the two are interleaved, so the ratio of the medians is reliable on a noisy machine too. Prints Markdown.
  */
 import { readdirSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
@@ -29,7 +29,7 @@ function median(numbers: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? NaN;
 }
 
-/** Images for an input of rank 4, token numbers for int64, zeros with ones elsewhere. */
+/** An image for an input of rank 4, token ids or a mask for INT64, waves for other inputs. */
 function exampleFor(spec: { name: string; datatype: Tensor['datatype']; shape: readonly number[] }): Tensor {
   const shape = spec.shape.length === 4 ? [batch, 3, 224, 224] : [batch, LENGTH];
   const count = shape.reduce((product, size) => product * size, 1);
@@ -43,7 +43,8 @@ function exampleFor(spec: { name: string; datatype: Tensor['datatype']; shape: r
   return { ...spec, shape, data: new Uint8Array(pixels.buffer) };
 }
 
-async function timed(session: OnnxSession, inputs: readonly Tensor[]): Promise<number> {
+/** Runs a session once and returns the time in milliseconds. */
+async function timeRun(session: OnnxSession, inputs: readonly Tensor[]): Promise<number> {
   const started = performance.now();
   await session.run(
     inputs,
@@ -74,7 +75,7 @@ for (const file of readdirSync(folder)
   const times: [number[], number[]] = [[], []];
   for (let round = -3; round < rounds; round++) {
     for (const side of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
-      const ms = await timed(side === 0 ? ours : theirs, inputs[side] ?? []);
+      const ms = await timeRun(side === 0 ? ours : theirs, inputs[side] ?? []);
       if (round >= 0) times[side].push(ms);
     }
   }

@@ -4,8 +4,8 @@
  *     python -m generate.zoo OUT                      # in test/conformance, once, with PyTorch
  *     node --conditions=@sconce/source bench/compiler/coverage.bench.ts OUT > docs/coverage.md
  *
- * Errors are relative to the spread of the expected output (largest minus smallest value). Beside ours stands PyTorch’s own
- * error: its float32 run against a float64 run of the same module, where one was recorded.
+ * Errors are relative to the spread of the expected output (largest minus smallest value). If the case has a float64 run of
+ * the same module, the page also has the errors of PyTorch's float32 run and of the compiled model against that run.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
@@ -18,16 +18,18 @@ interface Row {
   readonly name: string;
   readonly compileMs: number;
   readonly nodes: number;
-  /** Largest error against PyTorch, and against float64 ours and PyTorch’s, each relative to the spread. */
+  /** Largest error against PyTorch's outputs, relative to the spread. */
   readonly error: number;
+  /** Largest error of the compiled model against the float64 run. Undefined if there is no such run. */
   readonly ours: number | undefined;
+  /** Largest error of PyTorch's float32 run against the float64 run. */
   readonly torch: number | undefined;
 }
 
 const numbersOf = (tensor: Tensor): Float64Array =>
   Float64Array.from(viewOf(tensor as Tensor & { datatype: 'FP32' }) as ArrayLike<number | bigint>, Number);
 
-/** Largest difference relative to the spread of `truth`. */
+/** The largest difference, relative to the spread of `truth`. */
 function distance(values: Float64Array, truth: Float64Array): number {
   let [low, high, most, worst] = [Infinity, -Infinity, 0, 0];
   for (const [i, value] of truth.entries()) {
@@ -36,7 +38,7 @@ function distance(values: Float64Array, truth: Float64Array): number {
     worst = Math.max(worst, Math.abs((values[i] ?? NaN) - value));
     if (Number.isNaN(values[i])) return Infinity;
   }
-  // A single number has no spread: it is its own measure.
+  // A single number has no spread, so the difference is relative to the number itself.
   return worst === 0 ? 0 : worst / (high > low ? high - low : most);
 }
 
@@ -52,7 +54,7 @@ async function measure(path: string): Promise<Row> {
   };
   await using model = await compileArchive(path, side(0, 'in'));
   let [error, ours, torch] = [0, 0, 0];
-  let judged = false;
+  let hasReference = false;
   for (let call = 0; side(call, 'in').length > 0; call++) {
     const outputs = await model.run(side(call, 'in'));
     for (const [i, want] of side(call, 'out').entries()) {
@@ -62,7 +64,7 @@ async function measure(path: string): Promise<Row> {
       error = Math.max(error, distance(got, expected));
       const reference = side(call, 'ref')[i];
       if (reference === undefined) continue;
-      judged = true;
+      hasReference = true;
       ours = Math.max(ours, distance(got, numbersOf(reference)));
       torch = Math.max(torch, distance(expected, numbersOf(reference)));
     }
@@ -74,7 +76,8 @@ async function measure(path: string): Promise<Row> {
     compileMs,
     nodes,
     error,
-    ...(judged ? { ours, torch } : { ours: undefined, torch: undefined }),
+    ours: hasReference ? ours : undefined,
+    torch: hasReference ? torch : undefined,
   };
 }
 
@@ -104,8 +107,8 @@ ${rows.length} of ${rows.length + failures.length} archives compile and run: tor
 calibrated weights, traced and scripted, each called with two batch sizes, sequence models with other lengths than traced. Compile time
 (open, execute, write nothing): median ${(compileTimes[Math.floor(compileTimes.length / 2)] ?? 0).toFixed(0)} ms, longest ${(compileTimes.at(-1) ?? 0).toFixed(0)} ms.
 
-Errors are relative to the spread of the output. _PyTorch_ is how far its own float32 run is from a float64 run of the same module,
-_ours_ how far the compiled model is from it: what is about as far is rounding.
+Errors are relative to the spread of the output (largest minus smallest value). _PyTorch, float64_ is the error of PyTorch's float32
+run against a float64 run of the same module. _ours, float64_ is the error of the compiled model against it. Errors of equal size are rounding.
 
 | model | against PyTorch | ours, float64 | PyTorch, float64 | nodes | compile ms |
 | --- | --- | --- | --- | --- | --- |

@@ -1,12 +1,12 @@
 import { fromBfloat16Bits, viewOf, type Tensor } from '@sconce/tensor';
 
-/** How far an output may be off: `|got − want| ≤ atol + rtol · max|want|`. */
+/** The allowed difference of an output: `|got − want| ≤ atol + rtol · max|want|`. */
 export interface Tolerance {
   readonly rtol: number;
   readonly atol: number;
 }
 
-/** Per type; ints and bools are exact. */
+/** Tolerances of float types. Integers and booleans must be equal. */
 const TOLERANCES: Readonly<Partial<Record<Tensor['datatype'], Tolerance>>> = {
   FP32: { rtol: 1e-4, atol: 1e-5 },
   FP64: { rtol: 1e-5, atol: 1e-6 },
@@ -15,10 +15,13 @@ const TOLERANCES: Readonly<Partial<Record<Tensor['datatype'], Tolerance>>> = {
 };
 const EXACT: Tolerance = { rtol: 0, atol: 0 };
 
-/** A float32 run may be this much further from the float64 run than PyTorch's own. */
+/** The error against the float64 run may be this many times the error of PyTorch's float32 run. */
 const NOISE_FACTOR = 4;
 
-/** How an output differs from PyTorch's; undefined where it agrees. `reference` is the same call in float64, the judge of doubtful cases. */
+/**
+ * Describes how an output differs from PyTorch's. Undefined if it agrees. `reference` is the output of the same call in
+ * float64, which decides doubtful cases.
+ */
 export function difference(got: Tensor, want: Tensor, reference?: Tensor, given?: Tolerance): string | undefined {
   const widened = want.datatype === 'BF16' && got.datatype === 'FP32';
   if (got.datatype !== want.datatype && !widened) return `is ${got.datatype} instead of ${want.datatype}`;

@@ -10,7 +10,7 @@ import {
   type TorchScriptArchive,
 } from '@sconce/torchscript';
 
-/** What an argument was before it was flattened: see README.md. */
+/** The structure of an argument before it was flattened: see README.md. */
 export type ArgumentForm = string | readonly ArgumentForm[] | { readonly [key: string]: ArgumentForm };
 
 export interface CaseCall {
@@ -35,7 +35,7 @@ export interface CaseRow {
 
 const CASES = fileURLToPath(new URL('cases/', import.meta.url));
 
-/** The families there are, and their rows. */
+/** All families with their rows. */
 export function families(): { readonly family: string; readonly rows: readonly CaseRow[] }[] {
   const names = readdirSync(CASES).filter((name) => existsSync(`${CASES}${name}/index.json`));
   return names.sort().map((family) => ({
@@ -44,12 +44,12 @@ export function families(): { readonly family: string; readonly rows: readonly C
   }));
 }
 
-/** Where an archive is. */
+/** The path of an archive. */
 export function archivePath(family: string, name: string): string {
   return `${CASES}${family}/${name}.pt`;
 }
 
-/** The tensors of a case: `side` is `in`, `out` or `ref`. */
+/** Returns a function that gives the tensors of a case. `side` is `in`, `out` or `ref`. */
 export function readCase(family: string, name: string): (call: number, side: string) => Tensor[] {
   const path = `${CASES}${family}/${name}.safetensors`;
   const tensors = existsSync(path) ? decodeSafetensors(readFileSync(path)) : new Map<string, Tensor>();
@@ -63,7 +63,7 @@ export function readCase(family: string, name: string): (call: number, side: str
   };
 }
 
-/** How a call's arguments look to the compiler: tensors by name, text and None fixed, numbers left as inputs. */
+/** The input options of a call for the compiler: tensors by name, strings and None as constants, numbers as inputs. */
 export function optionsOf(call: CaseCall, archive: TorchScriptArchive, flat: readonly CallArgument[]): InputOptions {
   const params = methodParams(archive, new Program(archive.sources), 'forward');
   const inputs = new Map<string, TensorInput>();

@@ -19,13 +19,14 @@ for (const { family, rows } of families()) {
   });
 }
 
-/** A model that PyTorch runs and the compiler must refuse, by name. */
+/** Checks that the compiler refuses a model that PyTorch runs. */
 async function expectRefusal(family: string, row: CaseRow): Promise<void> {
   const refused = await compileArchive(archivePath(family, row.name), []).catch((error: unknown) => error);
   expect(refused).toBeInstanceOf(SconceError);
   expect((refused as SconceError).code).toBe('model_invalid');
 }
 
+/** Compiles an archive for each form of its calls and compares all outputs with PyTorch's. */
 async function expectAgreement(family: string, row: CaseRow): Promise<void> {
   const tensors = readCase(family, row.name);
   const compiled = new Map<string, CompiledArchive>();
@@ -43,7 +44,7 @@ async function expectAgreement(family: string, row: CaseRow): Promise<void> {
         return model.run(args);
       };
       if (call.raises !== undefined) {
-        // A guard on data is not checked, and says so; one on shapes is.
+        // A model that raises because of shapes must fail. One that raises because of data only gives a warning.
         const failed = await run().then(
           () => false,
           (error: unknown) => error instanceof SconceError,

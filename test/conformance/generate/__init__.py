@@ -1,1 +1,1 @@
-"""Seeded generators of TorchScript archives with the outputs PyTorch gives; see ../README.md."""
+"""Seeded generators of TorchScript archives with PyTorch's outputs; see ../README.md."""

@@ -1,6 +1,6 @@
-"""Save a TorchScript module without the paths of the machine it was made on.
+"""Save a TorchScript module without paths of the machine that made it.
 
-`torch.jit.save` writes a `.debug_pkl` record beside every source file, and those hold absolute source paths. `save`
+`torch.jit.save` writes a `.debug_pkl` record beside every source file, and these records contain absolute paths. `save`
 lets PyTorch write the archive, then copies it entry by entry: compressed bytes stay as PyTorch wrote them, debug
 records are dropped or have their paths replaced, and every entry keeps the 64-byte alignment PyTorch gives it.
 """
@@ -32,7 +32,7 @@ ABSOLUTE_PATH = re.compile(rb"/(?:home|root|tmp|opt|Users|var)/")
 
 
 def machine_roots():
-    """Folders of this machine that may stand in a debug record, longest first, with what stands for each."""
+    """Folders of this machine that a debug record may contain, longest first, each with its replacement."""
     site = os.path.dirname(os.path.dirname(os.path.abspath(torch.__file__)))
     roots = {
         site: "/usr/lib/python3",
@@ -54,7 +54,7 @@ def neutral(record):
 
 
 def assert_neutral(name, record):
-    """Raise ValueError where a record names a folder of this machine."""
+    """Raise ValueError if a record names a folder of this machine."""
     found = ABSOLUTE_PATH.search(record)
     named = [folder for folder, _ in machine_roots() if len(folder) > 4 and folder.encode() in record]
     if found or named:
@@ -112,7 +112,7 @@ def copy_without_paths(original, entries, records, debug):
 
 
 def stored_bytes(original, entry):
-    """The entry's bytes as they lie in the archive; the local header's extra field differs from the directory's."""
+    """The entry's bytes as stored in the archive; the local header's extra field differs from the directory's."""
     name_length, extra_length = struct.unpack_from("<HH", original, entry.header_offset + 26)
     start = entry.header_offset + 30 + name_length + extra_length
     return original[start : start + entry.compress_size]

@@ -1,8 +1,8 @@
 """Random weights under which a model's outputs depend on its inputs.
 
-Freshly made models often do not: heads and layer scales start at zero, and deep stacks without fitted statistics lose
-or explode the signal. `calibrate` randomises what starts constant, scales every linear and convolutional layer so that
-its output has unit deviation on random inputs, and fits batch statistics; then it checks that two inputs differ.
+The outputs of new models often do not: heads and layer scales start at zero, and deep stacks without fitted statistics lose
+or explode the signal. `calibrate` gives constant parameters random values, scales every linear and convolutional layer so that
+its output has unit deviation on random inputs, and fits batch statistics. Then it checks that the outputs of two inputs differ.
 """
 
 import torch
@@ -16,7 +16,7 @@ LEAST_DIFFERENCE = 1e-2
 
 
 def randomise_constants(module):
-    """Parameters that start constant (zeros, ones, tiny layer scales) get values that matter."""
+    """Give parameters that start constant (zeros, ones, tiny layer scales) values that change the outputs."""
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             if not parameter.is_floating_point() or parameter.numel() == 0:
@@ -31,7 +31,7 @@ def randomise_constants(module):
 
 
 def calibrate(module, make_args, passes=3):
-    """Fit the module's weights and statistics in place; `make_args` gives one random argument tuple."""
+    """Fit the module's weights and statistics in place. `make_args` returns one random argument tuple."""
     randomise_constants(module)
     module.eval()
     norms = [part for part in module.modules() if isinstance(part, BATCH_NORMS) and part.track_running_stats]

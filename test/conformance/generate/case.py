@@ -1,4 +1,4 @@
-"""A case: a module, the way it is archived and the calls whose results PyTorch gives."""
+"""A case: a module, the way it is archived, and calls with PyTorch's results."""
 
 import copy
 import dataclasses
@@ -19,7 +19,7 @@ MOST_NOISE = 2e-2
 
 @dataclasses.dataclass
 class Case:
-    """`make` builds the module and `calls` the argument tuples, both after the case's own seed is set."""
+    """`make` builds the module and `calls` the argument tuples. Both run after the case's own seed is set."""
 
     name: str
     make: Callable[[], torch.nn.Module]
@@ -146,8 +146,8 @@ def run_call(case, loaded, twin, k, args, tensors):
 
 
 def add_reference(twin, args, outputs, k, tensors):
-    """Keep the float64 run of floating outputs, the judge where float32 is inexact; returns how far float32 is from it,
-    as a part of the largest value, or None where the module does not run in float64."""
+    """Keep the float64 run of floating outputs, which decides doubtful cases. Returns the error of float32 against it,
+    as a part of the largest value, or None if the module does not run in float64."""
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -169,7 +169,7 @@ def add_reference(twin, args, outputs, k, tensors):
 
 
 def write_index(folder, rows):
-    """Merge rows into the folder's index.json by name, in one rename, so that readers never see half a file."""
+    """Merge rows into the folder's index.json by name. One rename makes them visible, so readers never see half a file."""
     path = os.path.join(folder, "index.json")
     known = {}
     if os.path.exists(path):

@@ -12,13 +12,13 @@ def token_ids(batch, length):
 
 
 def padded_mask(batch, length):
-    """Row k ends k positions early, at least one position stays."""
+    """A mask in which row k ends k positions early. At least one position stays."""
     kept = torch.tensor([max(1, length - row) for row in range(batch)])
     return (torch.arange(length)[None] < kept[:, None]).long()
 
 
 class TokenModel(nn.Module):
-    """A model of ids and mask; results are the tensors of its output tuple that do not depend on the options."""
+    """A model of ids and mask. Its results are the tensors of the output tuple that every option returns."""
 
     def __init__(self, model, results=1, masked=True, cache=False):
         super().__init__()
@@ -272,7 +272,7 @@ KINDS = (*TOKENS, "clip", *PIXELS)
 
 
 def args(kind, batch, length=7):
-    """Random arguments; `length` is the number of tokens, and makes sound longer too."""
+    """Random arguments. `length` is the number of tokens; a larger one also makes sound longer."""
     if kind in PIXELS:
         shape = (200 + 20 * length,) if kind == "wav2vec2" else PIXELS[kind]
         return (torch.randn(batch, *shape),)

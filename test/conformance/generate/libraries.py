@@ -4,7 +4,7 @@ from generate.zoo_torchvision import define_missing_operators
 
 
 def models():
-    """(name, make, image size, how) of each; the module's class is the library's, so is the code in the archive."""
+    """(name, make, image size, how) of each model. The classes and so the code in the archive are the library's."""
     define_missing_operators()
     import timm.models as tm
     import torchvision.models as tv

@@ -19,7 +19,7 @@ DTYPE_NAMES = {
 
 
 def is_number(value):
-    """Whether the value is a plain number and so can stand as a 0-d tensor."""
+    """True if the value is a plain number, which can become a 0-d tensor."""
     return isinstance(value, (bool, int, float))
 
 
@@ -35,13 +35,13 @@ def flatten(value):
 
 
 def as_tensor(value):
-    """A Python number as TorchScript holds it: int as int64, float as float64."""
+    """A Python number as a tensor: int as int64, float as float64."""
     dtype = torch.bool if isinstance(value, bool) else torch.int64 if isinstance(value, int) else torch.float64
     return torch.tensor(value, dtype=dtype)
 
 
 def structure(value):
-    """What a value was before it was flattened: a kind's name, or a list or object of them; text is `str:TEXT`."""
+    """The structure of a value before flattening: the name of its kind, or a list or object of them. A string is `str:TEXT`."""
     if isinstance(value, torch.Tensor):
         return "tensor"
     if isinstance(value, dict):

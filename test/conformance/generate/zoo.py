@@ -1,7 +1,7 @@
 """python -m generate.zoo OUT [--only REGEX] [--family torchvision|timm|hf] [--most-bytes N]
 
-Writes whole models with calibrated random weights to OUT. They are large and are not committed. The most common come
-first, and OUT/index.json gains a row as each is finished; OUT/skipped.json lists what PyTorch itself could not archive.
+Writes whole models with calibrated random weights to OUT. They are large and are not committed. The most common models come
+first. Each finished model adds a row to OUT/index.json. OUT/skipped.json lists the models that PyTorch could not archive.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def finished(folder):
 
 
 def write_model(model, how, folder):
-    """Write one model one way; a trace that only accepts its own batch keeps one call."""
+    """Write one model, traced or scripted. A trace that accepts only its own batch size keeps one call."""
     name = f"{model.name}_script" if how == "script" else model.name
 
     def make():

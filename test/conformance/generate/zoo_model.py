@@ -1,4 +1,4 @@
-"""What the zoo knows of a model."""
+"""The description of a model of the zoo."""
 
 import dataclasses
 from typing import Callable

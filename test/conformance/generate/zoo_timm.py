@@ -1,4 +1,4 @@
-"""Common families of timm, each by its small members."""
+"""The small members of common families of timm."""
 
 import torch
 

@@ -27,7 +27,7 @@ SIZES = {
 
 
 def define_missing_operators():
-    """torchvision's import needs these two operators declared, even where its C++ library does not load."""
+    """The import of torchvision needs declarations of these two operators, even if its C++ library does not load."""
     if not hasattr(define_missing_operators, "library") and not hasattr(torch.ops.torchvision, "nms"):
         library = torch.library.Library("torchvision", "DEF")
         library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -57,7 +57,7 @@ def models():
 
 
 def damped(model):
-    """EfficientNets are deep: with residual branches as strong as their inputs random ones amplify every rounding error."""
+    """Damp the residual branches: deep EfficientNets with random weights amplify every rounding error otherwise."""
     with torch.no_grad():
         for part in model.modules():
             if type(part).__name__ in ("MBConv", "FusedMBConv"):

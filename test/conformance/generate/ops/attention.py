@@ -198,7 +198,7 @@ class Encoder(nn.Module):
 
 
 def perturb(module):
-    """Norms start as ones and zeros and biases as zeros; give them values that matter."""
+    """Give norms (ones and zeros at first) and biases (zeros at first) values that change the outputs."""
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)

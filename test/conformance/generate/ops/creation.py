@@ -1,4 +1,4 @@
-"""Tensors made in the archive: constants, ranges, likes and random ones."""
+"""Tensors that the code creates: constants, ranges, `*_like` and random tensors."""
 
 import torch
 import torch.nn as nn

@@ -9,7 +9,7 @@ family = Family("elementwise")
 
 
 def pairs(*shapes):
-    """Calls of two float tensors; a shape stands for both, or a pair of shapes that broadcast."""
+    """Calls of two float tensors with one shape, or with a pair of shapes that broadcast."""
 
     def make():
         both = [shape if isinstance(shape[0], tuple) else (shape, shape) for shape in shapes]

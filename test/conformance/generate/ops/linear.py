@@ -197,7 +197,7 @@ class HalfWeights(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Weights, inputs and results of one narrow type."""
+    """A layer whose weights, inputs and results have one 16-bit type."""
 
     def __init__(self, dtype):
         super().__init__()

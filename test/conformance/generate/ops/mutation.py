@@ -1,4 +1,4 @@
-"""In-place operators, writes through views, and aliases that must show them."""
+"""In-place operators, writes through views, and aliases that must change with them."""
 
 import torch
 import torch.nn as nn

@@ -14,7 +14,7 @@ def normal(*shapes):
 
 
 def randomise(module):
-    """Give every parameter and running statistic a value that matters."""
+    """Give every parameter and running statistic a value that changes the outputs."""
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.normal_()

@@ -9,7 +9,7 @@ family = Family("promotion")
 
 
 def columns():
-    """One tensor of each type, and 0-d tensors of int64, float32 and float64."""
+    """One tensor of each type and 0-d tensors of int64, float32 and float64."""
     return [
         (
             torch.tensor([1.5, -2.5, 3.0]),

@@ -1,4 +1,4 @@
-"""Archives that PyTorch runs and a compiler to ONNX has to refuse, by name and before anything runs."""
+"""Archives that PyTorch runs and that the compiler must refuse, with the reason, before anything runs."""
 
 import torch
 import torch.nn as nn

@@ -1,4 +1,4 @@
-"""Arguments and results of every form, and what the batch axis may be."""
+"""Arguments and results of every form, and forms of the batch axis."""
 
 from typing import Dict, List, Optional, Tuple
 

@@ -1,4 +1,4 @@
-"""Weights as they may lie in an archive: shared, strided, tied, of any type, and as constants of the code."""
+"""Forms of weights in an archive: shared, strided, tied, of any type, and constants of the code."""
 
 import torch
 import torch.nn as nn
