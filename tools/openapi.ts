@@ -4,7 +4,7 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { format } from 'prettier';
+import { format, resolveConfig } from 'prettier';
 import {
   createDocument,
   type ZodOpenApiContentObject,
@@ -21,7 +21,8 @@ const ROOT_PACKAGE = new URL('../package.json', import.meta.url);
 /** The text of the document. */
 export async function renderOpenApi(): Promise<string> {
   const { version } = JSON.parse(await readFile(ROOT_PACKAGE, 'utf8')) as { version: string };
-  return format(JSON.stringify(openApiDocument(version)), { parser: 'json' });
+  const style = await resolveConfig(OPENAPI_FILE);
+  return format(JSON.stringify(openApiDocument(version)), { ...style, parser: 'json' });
 }
 
 function openApiDocument(version: string): object {

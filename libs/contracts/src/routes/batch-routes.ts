@@ -15,7 +15,7 @@ const asJson = (what: string): z.ZodOptional<z.ZodString> => z.string().optional
 
 /** The request of a batch whose dataset is the body. */
 const queryRequest = z.object({
-  model: fields.model,
+  model: fields.model.meta({ example: 'digits' }),
   version: fields.version,
   endpoint: fields.endpoint,
   format: fields.format,

@@ -34,8 +34,8 @@ export const JOB_EXAMPLES: Readonly<Record<string, RouteExample>> = {
   version: { summary: 'One row, for a version', value: { model: 'digits', version: '1', inputs } },
 };
 
-/** A table of one row, and the request that scores it. */
+/** A table of one row. Its columns are found by the name of the input. */
 export const CSV_EXAMPLE: RouteExample = {
   summary: 'A table of one row',
-  value: `${PIXELS.map((_, index) => `p${index}`).join(',')}\n${PIXELS.join(',')}\n`,
+  value: `${PIXELS.map((_, index) => `pixels_${index}`).join(',')}\n${PIXELS.join(',')}\n`,
 };
