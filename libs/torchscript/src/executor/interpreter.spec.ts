@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkGraph, pruneGraph, type OnnxGraph, type OnnxNode } from '@sconce/onnx';
 
+import { programOfCode } from '../../fixtures/code/program-of-code.ts';
 import { callOperator, type OperatorTable } from '../lowering/call-operator.ts';
 import { opFamily } from '../lowering/define-op.ts';
 import { operatorTable } from '../lowering/registry.ts';
@@ -9,7 +10,6 @@ import { flattenOutputs } from '../signature/flatten-outputs.ts';
 import { Emitter } from '../symbolic/emitter.ts';
 import { Interpreter } from './interpreter.ts';
 import { ObjectGraph } from './object-graph.ts';
-import { programOfCode } from './program-of-code.ts';
 import { UnsupportedReport } from '../symbolic/unsupported-report.ts';
 import { addDims, isLess, SymInt, type Dim } from '../symbolic/sym-int.ts';
 import { ListValue, ObjectValue, SymBool, SymFloat, type TensorValue, type Value } from '../symbolic/values.ts';

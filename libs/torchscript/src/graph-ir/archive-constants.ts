@@ -5,10 +5,10 @@ import { SCALAR_TYPE_BYTES, type ScalarType } from '../scalar-type.ts';
 import { printGeneral, type Constant } from './constant.ts';
 import { ANY } from './ir-type.ts';
 
-/** Tensors of more elements are printed as `<Tensor>`. */
+/** Tensors with more elements are printed as `<Tensor>`. */
 const MAX_PRINTED_ELEMENTS = 10;
 
-/** Element types as PyTorch prints them behind a tensor, and how to read an element. */
+/** The name that PyTorch prints after a tensor of each element type, and the function that reads an element. */
 const ELEMENTS: Readonly<
   Partial<Record<ScalarType, { readonly name: string; readonly read: (view: DataView, at: number) => bigint | number }>>
 > = {
@@ -22,7 +22,7 @@ const ELEMENTS: Readonly<
   float64: { name: 'Double', read: (view, at) => view.getFloat64(at, true) },
 };
 
-/** What `CONSTANTS.c<i>` stands for in a graph; small tensors are read, so that their elements can be printed. */
+/** The values of `CONSTANTS.c<i>` in a graph. Small tensors are read, so that their elements can be printed. */
 export async function printConstants(archive: TorchScriptArchive): Promise<readonly Constant[]> {
   const constants: Constant[] = [];
   for (const [identity, value] of archive.constants.entries()) {
@@ -64,7 +64,7 @@ async function constantsOf(
   return constants;
 }
 
-/** `{3}` for a single number, ` 0  3  1 [ CPULongType{3} ]` for a few in rows, else `<Tensor>`. */
+/** The text of a tensor: `{3}` for one number, ` 0  3  1 [ CPULongType{3} ]` for a few numbers, otherwise `<Tensor>`. */
 async function printTensor(archive: TorchScriptArchive, tensor: PickleTensor): Promise<string> {
   const count = tensor.sizes.reduce((product, size) => product * size, 1);
   const element = ELEMENTS[tensor.storage.dtype];
@@ -79,7 +79,7 @@ async function printTensor(archive: TorchScriptArchive, tensor: PickleTensor): P
   return `${printRow(values)}[ CPU${element.name}Type{${tensor.sizes.join(',')}} ]`;
 }
 
-/** Numbers in a row, as wide as the widest. */
+/** A row of numbers, each as wide as the widest. */
 function printRow(values: readonly (bigint | number)[]): string {
   const numbers = values.map(Number);
   const digits = Math.max(1, ...numbers.map((value) => Math.trunc(Math.abs(value)).toString().length));

@@ -30,7 +30,7 @@ export function callFunction(
   });
 }
 
-/** Calls a method of an object. One that the archive's code does not define gives `Any`. */
+/** Calls a method of an object. If the archive's code does not define it, its result has type `Any`. */
 export function callMethod(
   emitter: ExpressionEmitter,
   self: Value,
@@ -56,7 +56,7 @@ export function callMethod(
   });
 }
 
-/** Arguments that do not fit are passed as they are: the graph is for looking at. */
+/** Matches arguments with a function's parameters. If they do not fit, they are passed unchanged, because the graph is only printed. */
 function matchDefinition(
   emitter: ExpressionEmitter,
   definition: FunctionDef,

@@ -23,7 +23,7 @@ describe('printFloat', () => {
     [Infinity, 'inf'],
     [-Infinity, '-inf'],
     [NaN, 'nan'],
-  ])('%d as C prints it', (value, text) => {
+  ])('prints %d as C does', (value, text) => {
     expect(printFloat(value)).toBe(text);
   });
 });
@@ -37,7 +37,7 @@ describe('printGeneral', () => {
     [100000, '100000'],
     [999999.5, '1e+06'],
     [0, '0'],
-  ])('%d with 6 digits', (value, text) => {
+  ])('prints %d with 6 digits', (value, text) => {
     expect(printGeneral(value, 6)).toBe(text);
   });
 });

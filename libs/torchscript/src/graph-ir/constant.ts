@@ -1,6 +1,6 @@
 import { BOOL, COMPLEX, DEVICE, FLOAT, INT, NONE, STR, TENSOR, printType, type IrType } from './ir-type.ts';
 
-/** What a `prim::Constant` stands for. Integers are bigint, floats number. */
+/** The value of a `prim::Constant`. An integer is a bigint, a float a number. */
 export type Constant =
   | null
   | boolean
@@ -11,13 +11,13 @@ export type Constant =
   | { readonly kind: 'device'; readonly device: string }
   | { readonly kind: 'list'; readonly items: readonly Constant[]; readonly of: IrType }
   | { readonly kind: 'tuple'; readonly items: readonly Constant[] }
-  /** `text` is the tensor as it is printed; identity tells tensors apart. */
+  /** `text` is the printed tensor. `identity` distinguishes tensors. */
   | { readonly kind: 'tensor'; readonly identity: number; readonly text: string }
-  /** An object that only the archive can make; `text` says what it is. */
+  /** An object of the archive. `text` describes it. */
   | { readonly kind: 'object'; readonly text: string; readonly type: IrType }
   | { readonly kind: 'function'; readonly name: string; readonly qualifiedName: string };
 
-/** The type a constant has unless its place says otherwise. */
+/** The default type of a constant. Its place in the code may require another type. */
 export function typeOfConstant(value: Constant): IrType {
   if (value === null) return NONE;
   switch (typeof value) {
@@ -49,7 +49,7 @@ export function typeOfConstant(value: Constant): IrType {
   }
 }
 
-/** What stands in the brackets of a `prim::Constant`: `value=1`; nothing for None. */
+/** The text in the brackets of a `prim::Constant`: `value=1`. Empty for None. */
 export function printConstant(value: Constant): string {
   if (value === null) return '';
   if (typeof value === 'boolean') return `value=${value ? 1 : 0}`;
@@ -57,7 +57,7 @@ export function printConstant(value: Constant): string {
   return `value=${printValue(value)}`;
 }
 
-/** Also tells constants apart: equal texts of equal types are one constant. */
+/** The text of a constant. It also identifies constants: equal texts of equal types are the same constant. */
 function printValue(value: Constant): string {
   if (value === null) return 'None';
   switch (typeof value) {
@@ -88,13 +88,13 @@ function printValue(value: Constant): string {
   }
 }
 
-/** An empty list has its type with it. */
+/** The text of a list. An empty list includes its type. */
 function printList({ items, of }: Extract<Constant, { readonly kind: 'list' }>): string {
   if (items.length > 0) return `[${items.map(printValue).join(', ')}]`;
   return `annotate(List[${printType(of)}], [])`;
 }
 
-/** 17 significant digits as C prints them (`%.17g`), with a point: `1.`, `9.9999999999999995e-07`. */
+/** A float with 17 significant digits as in C (`%.17g`), and always with a point: `1.`, `9.9999999999999995e-07`. */
 export function printFloat(value: number): string {
   if (Number.isNaN(value)) return 'nan';
   if (!Number.isFinite(value)) return value < 0 ? '-inf' : 'inf';

@@ -31,19 +31,19 @@ import { Scope } from './scope.ts';
 type CallExpr = Extract<Expr, { readonly kind: 'call' }>;
 type TypedExpr = Extract<Expr, { readonly kind: 'typed' }>;
 
-/** Names with which a path to something outside of the function begins. */
+/** The first names of paths to values outside of the function. */
 const ROOTS: ReadonlySet<string> = new Set(['torch', 'ops', '__torch__', 'CONSTANTS']);
 
-/** What the code refers to besides its own names. */
+/** Definitions outside of a function to which its code refers. */
 export interface EmitContext {
   readonly program: Program;
-  /** What `CONSTANTS.c<i>` stands for. */
+  /** The values of `CONSTANTS.c<i>`. */
   readonly constants: readonly Constant[];
-  /** The PyTorch release line that wrote the archive. */
+  /** The major release of PyTorch that wrote the archive. */
   readonly release: 1 | 2;
 }
 
-/** Puts expressions into a graph, as PyTorch's importer does. */
+/** Adds the nodes of expressions to a graph, as PyTorch's importer does. */
 export abstract class ExpressionEmitter {
   readonly context: EmitContext;
   readonly builder: GraphBuilder;
@@ -54,7 +54,7 @@ export abstract class ExpressionEmitter {
     this.builder = new GraphBuilder(context.release);
   }
 
-  /** The value of an expression. `hint` is the type its place asks for: lists and dicts without items have none of their own. */
+  /** The value of an expression. `hint` is the type that its place requires. Empty lists and dicts take their type from it. */
   emit(expression: Expr, hint?: IrType): Value {
     const { at } = expression;
     switch (expression.kind) {
@@ -139,7 +139,7 @@ export abstract class ExpressionEmitter {
     return this.builder.insertValue('prim::DictConstruct', { inputs: pairs.flat(), types: [type] });
   }
 
-  /** `self.weight`, `CONSTANTS.c0`, `__torch__.Color.RED`, `point.x`. */
+  /** Adds the nodes of `self.weight`, `CONSTANTS.c0`, `__torch__.Color.RED` or `point.x`. */
   #emitAttribute({ object, name, at }: Extract<Expr, { readonly kind: 'attribute' }>): Value {
     const path = this.#outsidePath(object);
     if (path === undefined) return this.emitAttributeOf(this.emit(object), name, at);
@@ -180,7 +180,7 @@ export abstract class ExpressionEmitter {
     return result;
   }
 
-  /** `n : Final[int] = 3`: the value itself, wherever it is asked for. */
+  /** A constant of a class (`n : Final[int] = 3`). Each use is the value itself. */
   #emitClassConstant(expression: Expr): Value {
     return this.builder.constant(constantOf(expression), expression.at);
   }
@@ -198,7 +198,7 @@ export abstract class ExpressionEmitter {
     return this.builder.insertValue('prim::TupleIndex', { inputs: [tuple, index], types: [type ?? ANY] });
   }
 
-  /** `(e)[i:j]`: of a tuple a new one, of anything else the operator. */
+  /** `(e)[i:j]`. A slice of a tuple is a new tuple. Other slices call the operator. */
   #emitSlice({ object, start, end, step, at }: Extract<Expr, { readonly kind: 'slice' }>): Value {
     const value = this.emit(object);
     const none = (part: Expr | undefined): Value => (part ? this.emit(part) : this.builder.constant(null, at));
@@ -216,7 +216,7 @@ export abstract class ExpressionEmitter {
     return makeTuple(this.builder, items);
   }
 
-  /** `torch.nn` for nested attributes on a name that is not the function's own; undefined for the function's own. */
+  /** The dotted path of nested attributes on a name from outside of the function (`torch.nn`); undefined for the function's own variables. */
   #outsidePath(expression: Expr): string | undefined {
     if (expression.kind === 'name') return ROOTS.has(expression.name) ? expression.name : undefined;
     if (expression.kind !== 'attribute') return undefined;
@@ -231,7 +231,7 @@ export abstract class ExpressionEmitter {
     };
   }
 
-  /** The qualified name of the archive's function or class that an expression stands for, if it stands for one. */
+  /** The qualified name of the archive's function or class to which an expression refers, if it refers to one. */
   protected definitionPath(expression: Expr): string | undefined {
     const path = this.#outsidePath(expression);
     if (path === undefined) return undefined;
@@ -257,7 +257,7 @@ export abstract class ExpressionEmitter {
     return this.#emitPathCall(path, call);
   }
 
-  /** `__torch__.a.f(…)`: a function, or a named tuple that is made. */
+  /** Calls `__torch__.a.f(…)`: a function, or the constructor of a named tuple. */
   #emitPathCall(path: string, call: CallExpr): Value {
     const { at } = call;
     const definition = this.context.program.findFunction(path);
@@ -282,7 +282,7 @@ export abstract class ExpressionEmitter {
     return callOperator(this.builder, `aten::${method}`, { ...args, args: [self, ...args.args] }, at);
   }
 
-  /** `annotate(List[int], x.tolist())`. */
+  /** Adds the node of `annotate(List[int], x.tolist())`. */
   #emitToList(tensor: Value, type: IrType, at: Position): Value {
     let of = type;
     let depth = 0n;
@@ -308,7 +308,7 @@ export abstract class ExpressionEmitter {
     return callOperator(this.builder, BUILTINS[name] ?? `aten::${name}`, args, at);
   }
 
-  /** `getattr(e, "0")`: an attribute whose name is no identifier. */
+  /** `getattr(e, "0")`: an attribute with a name that is not an identifier. */
   #emitGetattr(call: CallExpr): Value {
     const [object, name] = call.args;
     if (object === undefined || name?.kind !== 'literal' || typeof name.value !== 'string') {
@@ -317,7 +317,7 @@ export abstract class ExpressionEmitter {
     return this.emitAttributeOf(this.emit(object), name.value, call.at);
   }
 
-  /** `fork(f)`: f takes no arguments, but may use the values around it. */
+  /** `fork(f)`: f has no parameters, but may use outer values. */
   #emitFork(call: CallExpr): Value {
     const [task, ...args] = call.args;
     const name = task?.kind === 'name' ? task.name : undefined;
@@ -333,7 +333,7 @@ export abstract class ExpressionEmitter {
     return node.outputs[0] as Value;
   }
 
-  /** Puts the body of a function defined within the function into a block of a node. */
+  /** Adds the body of an inner function to a block of a node. */
   protected abstract emitTask(node: Node, definition: FunctionDef): void;
 
   #cast(name: string, value: Value, at: Position): Value {
@@ -355,14 +355,14 @@ export abstract class ExpressionEmitter {
     return this.builder.insertValue('prim::unchecked_cast', { inputs: [value], types: [type] });
   }
 
-  /** A value of a declared type: None gets the type of the optional it stands for. */
+  /** A value of a declared type. None gets the declared optional type. */
   #emitAs(expression: Expr, type: IrType, at: Position): Value {
     const value = convertValue(this.builder, this.emit(expression, type), type, true, at);
     if (type.kind === 'optional' && sameType(value.type, NONE)) return this.builder.constant(null, undefined, type);
     return value;
   }
 
-  /** What the types tell already is a constant. */
+  /** `isinstance`. If the types decide it, the result is a constant. */
   #emitIsInstance(value: Value, types: readonly IrType[], at: Position): Value {
     if (types.some((type) => isSubtype(value.type, type))) return this.builder.constant(true, at);
     if (!types.some((type) => mayBe(value.type, type))) return this.builder.constant(false, at);
@@ -370,7 +370,7 @@ export abstract class ExpressionEmitter {
     return this.builder.insertValue('prim::isinstance', { inputs: [value], types: [BOOL], attributes });
   }
 
-  /** The values an expression is unpacked into. */
+  /** Unpacks an expression into values. */
   protected unpack(value: Value, count: number, at: Position): readonly Value[] {
     if (value.type.kind === 'tuple') {
       if (value.type.items.length !== count) this.fail(`${value.type.items.length} items for ${count} names`, at);
@@ -382,7 +382,7 @@ export abstract class ExpressionEmitter {
   }
 }
 
-/** Whether a value of type `actual` may turn out to be of type `type`. */
+/** Whether a value of type `actual` can have type `type` at run time. */
 function mayBe(actual: IrType, type: IrType): boolean {
   if (isSubtype(type, actual)) return true;
   const kind = actual.kind === 'optional' ? actual.of.kind : actual.kind;

@@ -4,27 +4,27 @@ import type { Block, Graph, Node, Value } from './graph.ts';
 import { printType } from './ir-type.ts';
 
 /**
- * A graph as PyTorch prints it, with the graphs of what it forks behind it. Behind `#` stands the place in the author's files,
- * or where that is not recorded in the archive's code.
+ * A graph as PyTorch prints it, followed by the graphs of its forks. After `#` follows the place in the author's files, or in the
+ * archive's code if the author's place is not recorded.
  */
 export function formatGraph(graph: Graph): string {
   const subgraphs: Graph[] = [];
   const texts = [new Formatter(subgraphs).format(graph)];
-  // Printing one may add others to the list.
+  // Printing a graph may add others to the list.
   for (let i = 0; i < subgraphs.length; i++) {
     texts.push(`with prim::fork_${i} = ${new Formatter(subgraphs).format(subgraphs[i] as Graph)}`);
   }
   return texts.join('');
 }
 
-/** Characters of the text. No one reads more, and a string cannot hold much more. */
+/** Largest number of characters of the text. A string cannot hold much more. */
 const MAX_TEXT_CHARS = 2 ** 27;
 
 class Formatter {
   #chars = 0;
   readonly #subgraphs: Graph[];
   readonly #names = new Map<Value, string>();
-  /** How many values have a name (or under '' none) so far. */
+  /** How often each name was used so far. '' counts values without a name. */
   readonly #counts = new Map<string, number>();
   readonly #lines: string[] = [];
 
@@ -51,7 +51,7 @@ class Formatter {
     const line = `${indent}${results} = ${call}${commentOf(node)}`;
     this.#chars += line.length;
     if (this.#chars > MAX_TEXT_CHARS) {
-      throw modelError('parse', `the graph has more than ${MAX_TEXT_CHARS} characters: too large to be printed`);
+      throw modelError('parse', `the graph has more than ${MAX_TEXT_CHARS} characters: too large to print`);
     }
     this.#lines.push(line);
     node.blocks.forEach((block, i) => {
@@ -73,7 +73,7 @@ class Formatter {
     return values.map((value) => `%${this.#nameOf(value)}`).join(', ');
   }
 
-  /** `x.1`, `x.2`, … for the values the code calls x; numbers for the others. */
+  /** The name of a value: `x.1`, `x.2`, … if the code calls it x, otherwise a number. */
   #nameOf(value: Value): string {
     let name = this.#names.get(value);
     if (name === undefined) {
@@ -87,7 +87,7 @@ class Formatter {
   }
 }
 
-/** The author's line where it is recorded, else that of the serialised code. */
+/** The author's line if it is recorded, otherwise the line of the serialised code. */
 function commentOf({ at }: Node): string {
   if (at === undefined) return '';
   const origin = originOf(at);

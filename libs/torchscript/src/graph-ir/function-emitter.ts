@@ -8,10 +8,10 @@ import { convertValue } from './match-call.ts';
 import { readTypeExpr } from './read-type.ts';
 import { isMeaningful, Scope } from './scope.ts';
 
-/** Largest trip count: that of a loop which only its condition ends. */
+/** The trip count of a loop that only its condition ends. */
 const FOREVER = 2n ** 63n - 1n;
 
-/** Makes the graph of a function or, with the class of `self`, of a method; as the importer leaves it, before any clean-up. */
+/** Makes the graph of a function, or of a method if `self` is its class. The graph is as PyTorch's importer leaves it, before any clean-up. */
 export function emitFunction(context: EmitContext, definition: FunctionDef, self: IrType | undefined): Graph {
   return new FunctionEmitter(context).emitDefinition(definition, self);
 }
@@ -61,8 +61,8 @@ class FunctionEmitter extends ExpressionEmitter {
   }
 
   #emitBlock(body: readonly Stmt[]): void {
-    // The printer writes a return at the end of a function only.
-    this.#emitBody(body, (_, at) => this.fail('a return within a block', at));
+    // PyTorch writes a return only at the end of a function.
+    this.#emitBody(body, (_, at) => this.fail('a return inside a block', at));
   }
 
   #emitStatement(statement: Exclude<Stmt, { readonly kind: 'return' }>): void {
@@ -129,7 +129,7 @@ class FunctionEmitter extends ExpressionEmitter {
     }
   }
 
-  /** Emits into a new block of a node, with names of its own. */
+  /** Adds nodes to a new block of a node, with its own variables. */
   #emitInto(node: Node, fill: (scope: Scope) => void): Scope {
     const block = createBlock();
     node.blocks.push(block);
@@ -143,7 +143,7 @@ class FunctionEmitter extends ExpressionEmitter {
     return scope;
   }
 
-  /** A condition that is a constant by itself decides which branch there is; the other one need not even make sense. */
+  /** If the condition is a constant, only its branch is added. The other branch may even be invalid. */
   #emitIf({ test, then, else: otherwise, at }: Extract<Stmt, { readonly kind: 'if' }>): void {
     const condition = this.emitCondition(test);
     const decided = test.kind === 'name' ? undefined : condition.node?.constant;
@@ -190,7 +190,7 @@ class FunctionEmitter extends ExpressionEmitter {
     this.#emitLoop(trips, condition, body, at, () => () => this.emitCondition(test));
   }
 
-  /** What the body assigns and what was there before is carried from round to round. */
+  /** Variables that exist before the loop and that its body assigns are carried from round to round. */
   #emitLoop(
     trips: Value,
     condition: Value,

@@ -3,14 +3,14 @@ import { printConstant, typeOfConstant, type Constant } from './constant.ts';
 import { createBlock, createNode, type Block, type Graph, type Node, type NodeParts, type Value } from './graph.ts';
 import type { IrType } from './ir-type.ts';
 
-/** Puts nodes into a graph, at the end of the block that is being filled. */
+/** Adds nodes to a graph, at the end of the current block. */
 export class GraphBuilder {
   readonly #root: Block = createBlock();
   #current: Block = this.#root;
-  /** Numbers as the code writes them stand at the front of the graph, each once. */
+  /** The numbers in the code. Each is at the front of the graph once. */
   readonly #numbers = new Map<string, Value>();
   readonly #numberNodes: Node[] = [];
-  /** The PyTorch release line that wrote the code: which overload a call means depends on it. */
+  /** The major release of PyTorch that wrote the code. The overload of a call depends on it. */
   readonly release: 1 | 2;
 
   constructor(release: 1 | 2 = 2) {
@@ -34,9 +34,9 @@ export class GraphBuilder {
     return this.insertValue('prim::Constant', { constant: value, attributes: printConstant(value), types: [type], at });
   }
 
-  /** A number that the code writes. */
+  /** A number in the code. */
   number(value: bigint | number, at: Position): Value {
-    // As PyTorch finds them: 0. and -0. are one.
+    // As in PyTorch, 0. and -0. are the same.
     const key = `${typeof value} ${value}`;
     let found = this.#numbers.get(key);
     if (found === undefined) {
@@ -54,7 +54,7 @@ export class GraphBuilder {
     return found;
   }
 
-  /** The graph, complete: the last number the code writes comes first. */
+  /** The complete graph. Numbers are at its front, the last number of the code first. */
   finish(params: readonly Value[], outputs: readonly Value[]): Graph {
     const { nodes } = this.#root;
     return {
@@ -62,7 +62,7 @@ export class GraphBuilder {
     };
   }
 
-  /** Fills a block of a node and returns to the one before. */
+  /** Runs `fill` with `block` as the current block. */
   within(block: Block, fill: () => void): void {
     const outer = this.#current;
     this.#current = block;

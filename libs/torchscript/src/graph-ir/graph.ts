@@ -3,12 +3,12 @@ import type { Constant } from './constant.ts';
 import type { IrType } from './ir-type.ts';
 import { checkTypeSize } from './type-size.ts';
 
-/** A graph in single assignment form. Its parameters are those of its block. */
+/** A graph in single assignment form. Its parameters are the parameters of its block. */
 export interface Graph {
   readonly block: Block;
 }
 
-/** A straight line of nodes with parameters and results. */
+/** A sequence of nodes with parameters and results. */
 export interface Block {
   params: Value[];
   nodes: Node[];
@@ -19,33 +19,33 @@ export interface Block {
 export interface Node {
   /** `aten::add`, `prim::If`. */
   readonly kind: string;
-  /** What stands in square brackets behind the name: `name="weight"`. Constants have theirs in `constant`. */
+  /** The text in square brackets after the kind: `name="weight"`. Empty for constants, which have `constant`. */
   readonly attributes: string;
   inputs: Value[];
   outputs: Value[];
   blocks: Block[];
-  /** What a `prim::fork` runs. */
+  /** The graph that a `prim::fork` runs. */
   subgraph?: Graph;
-  /** What a `prim::Constant` stands for. */
+  /** The value of a `prim::Constant`. */
   readonly constant?: Constant;
-  /** Whether it must stay though nobody uses its results. */
+  /** Whether the node must stay even if its results are not used. */
   readonly sideEffect: boolean;
-  /** The attribute a `prim::GetAttr` reads, the method a `prim::CallMethod` calls, the function of a constant. */
+  /** The attribute that a `prim::GetAttr` reads, the method that a `prim::CallMethod` calls, or the function of a constant. */
   readonly name?: string;
   readonly at: Position | undefined;
 }
 
-/** A value. `node` made it; a block's parameter has none. */
+/** A value. `node` makes it. A parameter of a block has no node. */
 export interface Value {
   type: IrType;
-  /** The name it had in the code, where it had one. */
+  /** Its name in the code, if it has one. */
   name: string | undefined;
   readonly node: Node | undefined;
-  /** The value that took its place. */
+  /** The value that replaced it. */
   replacement: Value | undefined;
 }
 
-/** What a node is made of; the rest has its usual value. */
+/** The parts of a new node. All are optional. */
 export interface NodeParts {
   readonly inputs?: readonly Value[];
   /** Types of its results. */
@@ -61,7 +61,7 @@ export function createBlock(): Block {
   return { params: [], nodes: [], outputs: [] };
 }
 
-/** @throws SconceError `model_invalid` where its type is too large to be printed. */
+/** @throws SconceError `model_invalid` if its type is too large to print. */
 export function createValue(type: IrType, node?: Node, name?: string): Value {
   checkTypeSize(type);
   return { type, name, node, replacement: undefined };
@@ -77,18 +77,18 @@ export function createNode(kind: string, parts: NodeParts): Node {
     blocks: [],
     sideEffect,
     at,
-    ...(constant === undefined ? {} : { constant }),
-    ...(name === undefined ? {} : { name }),
+    constant,
+    name,
   };
   node.outputs = types.map((type) => createValue(type, node));
   return node;
 }
 
-/** Follows replacements to the value that stands for this one now. */
+/** Follows replacements to the value that now replaces this one. */
 export function resolve(value: Value): Value {
   let found = value;
   while (found.replacement !== undefined) found = found.replacement;
-  // The next one who asks finds it at once.
+  // Shortens the chain for the next call.
   for (let current = value; current.replacement !== undefined;) {
     const next = current.replacement;
     current.replacement = found;
@@ -97,13 +97,13 @@ export function resolve(value: Value): Value {
   return found;
 }
 
-/** Puts `replacement` wherever `value` is used. */
+/** Replaces `value` by `replacement` in all its uses. */
 export function replaceValue(value: Value, replacement: Value): void {
   const target = resolve(replacement);
   if (target !== value) value.replacement = target;
 }
 
-/** Writes the values that stand for others now into all nodes; after every pass that replaces. */
+/** Writes replacements into the inputs and outputs of all nodes. Call it after every pass that replaces values. */
 export function settle(block: Block): void {
   for (const node of block.nodes) {
     node.inputs = node.inputs.map(resolve);

@@ -12,13 +12,13 @@ import {
   type Value,
 } from './graph.ts';
 
-/** Nodes of an inlined graph. Larger ones nobody can look at, and calls within calls can make a small file grow without end. */
+/** Largest number of nodes of an inlined graph. Nested calls in a small file could make a very large graph. */
 const MAX_NODES = 200_000;
 
-/** The graph of what a `prim::CallMethod` or `prim::CallFunction` calls; undefined where it is not known. */
+/** Gives the graph that a `prim::CallMethod` or `prim::CallFunction` calls; undefined if it is not known. */
 export type CalleeOf = (call: Node) => Graph | undefined;
 
-/** Puts the graphs of what is called in the place of the calls, throughout. The graph given is not changed. */
+/** A copy of the graph with each call replaced by the graph that it calls, at all levels. */
 export function inlineCalls(graph: Graph, calleeOf: CalleeOf): Graph {
   const result: Graph = { block: createBlock() };
   const inliner = new Inliner(calleeOf);
@@ -71,8 +71,8 @@ class Inliner {
       sideEffect,
       at,
       inputs: node.inputs.map((input) => this.#lookUp(input)),
-      ...(constant === undefined ? {} : { constant }),
-      ...(name === undefined ? {} : { name }),
+      constant,
+      name,
     });
     if (node.subgraph !== undefined) copy.subgraph = node.subgraph;
     to.nodes.push(copy);
@@ -89,7 +89,7 @@ class Inliner {
     const inputs = call.inputs
       .slice(-callee.block.params.length || call.inputs.length)
       .map((input) => this.#lookUp(input));
-    // The same graph may be put in several times: its values mean something else each time.
+    // The same graph may be inlined several times, each time with its own copies of values.
     const outer = this.#values;
     this.#values = new Map();
     callee.block.params.forEach((param, i) => {

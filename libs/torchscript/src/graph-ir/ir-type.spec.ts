@@ -65,7 +65,7 @@ describe('isSubtype', () => {
     [classOf('A'), classOf('B')],
     [classOf('E', 'enum'), anyOf('AnyClassType')],
     [DEVICE, STR],
-  ])('%j is no %j', (a, b) => {
+  ])('%j is not a %j', (a, b) => {
     expect(isSubtype(a, b)).toBe(false);
   });
 });

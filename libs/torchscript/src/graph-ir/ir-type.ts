@@ -6,7 +6,7 @@ export type IrType =
   | { readonly kind: 'list'; readonly of: IrType }
   | { readonly kind: 'future'; readonly of: IrType }
   | { readonly kind: 'dict'; readonly key: IrType; readonly value: IrType }
-  /** With a name and names of its items where it is a named tuple. */
+  /** A named tuple has a name and names of its items. */
   | {
       readonly kind: 'tuple';
       readonly items: readonly IrType[];
@@ -14,7 +14,7 @@ export type IrType =
       readonly fields?: readonly string[];
     }
   | { readonly kind: 'union'; readonly options: readonly IrType[] }
-  /** A class of the archive's code. Everything may be an instance of an interface: its methods are not compared. */
+  /** A class of the archive's code. Every object is accepted as an instance of an interface, because methods are not compared. */
   | { readonly kind: 'class'; readonly name: string; readonly form: 'class' | 'interface' | 'enum' }
   /** A variable of a schema: `t`. */
   | { readonly kind: 'variable'; readonly name: string };
@@ -87,7 +87,7 @@ function sameTypes(a: readonly IrType[], b: readonly IrType[]): boolean {
   return a.length === b.length && a.every((type, i) => sameType(type, b[i] ?? ANY));
 }
 
-/** Whether a value of type `a` may stand where one of type `b` is wanted. */
+/** Whether a value of type `a` is accepted as a value of type `b`. */
 export function isSubtype(a: IrType, b: IrType): boolean {
   if (sameType(a, b) || sameType(b, ANY)) return true;
   if (a.kind === 'union') return a.options.every((option) => isSubtype(option, b));
@@ -133,7 +133,7 @@ function isSubtypeOfName(a: IrType, name: string): boolean {
   }
 }
 
-/** The type of what is `a` on one path and `b` on the other. */
+/** The type of a value that has type `a` on one path and `b` on the other. */
 export function unifyTypes(a: IrType, b: IrType): IrType {
   if (isSubtype(a, b)) return b;
   if (isSubtype(b, a)) return a;
@@ -148,7 +148,7 @@ export function unifyTypes(a: IrType, b: IrType): IrType {
   return { kind: 'union', options };
 }
 
-/** Whether a value of this type can change after it was made, so that computing with it beforehand could go wrong. */
+/** Whether a value of this type can change after it was made. Constants must not be computed from such values. */
 export function isMutable(type: IrType): boolean {
   switch (type.kind) {
     case 'simple':
@@ -169,7 +169,7 @@ export function isMutable(type: IrType): boolean {
   }
 }
 
-/** The type an optional is of; any other type itself. */
+/** The inner type of an optional. Other types are returned as they are. */
 export function unwrapOptional(type: IrType): IrType {
   return type.kind === 'optional' ? type.of : type;
 }

@@ -7,7 +7,7 @@ export function literalConstant(value: Extract<Expr, { readonly kind: 'literal' 
   return typeof value === 'object' && value !== null ? { kind: 'complex', ...value } : value;
 }
 
-/** The constant an expression of literals stands for: defaults of parameters, constants of classes. Anything else is None. */
+/** The constant of an expression of literals: a default of a parameter, or a constant of a class. Other expressions give None. */
 export function constantOf(expression: Expr): Constant {
   switch (expression.kind) {
     case 'literal':

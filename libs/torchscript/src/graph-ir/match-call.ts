@@ -6,20 +6,20 @@ import { canonicalName } from './operator-aliases.ts';
 import { overloadsOf, type Signature, type SignatureArgument } from './operator-table.ts';
 import { bindVariables, substitute, type TypeBindings } from './type-variables.ts';
 
-/** What a call is made with. */
+/** The arguments of a call. */
 export interface CallArguments {
   readonly args: readonly Value[];
   readonly kwargs: readonly { readonly name: string; readonly value: Value }[];
 }
 
-/** A call whose arguments fit: all inputs in order, defaults filled in, and the types of the results. */
+/** A call with arguments that fit: all inputs in order, with defaults filled in, and the types of the results. */
 export interface MatchedCall {
   readonly inputs: readonly Value[];
   readonly returns: readonly IrType[];
   readonly signature: Signature;
 }
 
-/** Conversions that only happen where nothing fits without them, by the wanted type: of a tensor, of a number. */
+/** Implicit conversions of a tensor and of a number, by the required type. They happen only if no signature fits without them. */
 const TENSOR_CONVERSIONS: Readonly<Record<string, string>> = {
   float: 'aten::FloatImplicit',
   complex: 'aten::ComplexImplicit',
@@ -33,8 +33,8 @@ const NUMBER_CONVERSIONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Chooses among signatures as PyTorch does: the first that fits without implicit conversions, else the first that fits with
- * them. What a failed attempt has put into the graph is used by nobody and goes away.
+ * Chooses a signature as PyTorch does: the first that fits without implicit conversions, otherwise the first that fits with them.
+ * Nodes that a failed attempt added are not used and are removed later.
  */
 export function matchCall(
   builder: GraphBuilder,
@@ -104,7 +104,7 @@ class Attempt {
     return { inputs, returns, signature: this.#signature };
   }
 
-  /** Whether the last list parameter may take single values: `zeros(1, 2)` for `zeros([1, 2])`. */
+  /** Whether the last list parameter accepts single values: `zeros(1, 2)` for `zeros([1, 2])`. */
   #takesTheRest(formal: SignatureArgument, next: SignatureArgument | undefined, first: Value): boolean {
     if (!this.#conversions || formal.size !== undefined || (next !== undefined && !next.kwargOnly)) return false;
     if (formal.type.kind !== 'list' || formal.type.of.kind === 'variable' || first.type.kind === 'list') return false;
@@ -120,7 +120,7 @@ class Attempt {
     return this.#builder.insertValue('prim::ListConstruct', { inputs: found, types: [formal.type] });
   }
 
-  /** The value as this parameter takes it; undefined where it cannot. */
+  /** The value, converted for this parameter; undefined if it does not fit. */
   #fit(formal: SignatureArgument, actual: Value): Value | undefined {
     let value = actual;
     const wanted = unwrapOptional(formal.type);
@@ -138,14 +138,14 @@ class Attempt {
   }
 }
 
-/** Whether a tuple's items may become a list of this type. */
+/** Whether a tuple can become a list of this type. */
 function isTupleLikeList(type: IrType, list: IrType): boolean {
   if (list.kind !== 'list') return false;
   if (isSubtype(type, list)) return true;
   return type.kind === 'tuple' && type.items.every((item) => isSubtype(item, list.of));
 }
 
-/** Converts as PyTorch does implicitly, as far as that is possible: the result may still be of another type. */
+/** Converts a value implicitly as PyTorch does. If that is not possible, the result still has another type. */
 export function convertValue(
   builder: GraphBuilder,
   original: Value,
@@ -179,7 +179,7 @@ function sameLength(a: { readonly items: readonly IrType[] }, b: { readonly item
   return a.items.length === b.items.length;
 }
 
-/** `[]` without a type is a list of tensors, but takes any list's type where one is wanted. */
+/** `[]` without a type is a list of tensors, but a list of any type if its place requires that. */
 function isUntypedEmptyList(node: Node | undefined): boolean {
   return node?.kind === 'prim::ListConstruct' && node.name === 'untyped';
 }
@@ -199,14 +199,14 @@ export function makeTuple(builder: GraphBuilder, inputs: readonly Value[], type?
   return builder.insertValue('prim::TupleConstruct', { inputs, types: [tuple] });
 }
 
-/** A tuple's items; of one that was just made, what it was made of. */
+/** A tuple's items. If the tuple was just made, these are the values from which it was made. */
 export function unpackTuple(builder: GraphBuilder, value: Value): readonly Value[] {
   if (value.node?.kind === 'prim::TupleConstruct') return value.node.inputs;
   const types = value.type.kind === 'tuple' ? value.type.items : [];
   return builder.insert('prim::TupleUnpack', { inputs: [value], types }).outputs;
 }
 
-/** The operator as the graph has it: under its first name, and `rsub(a, b)` as `sub(b, a)`. */
+/** The call as in PyTorch's graph: with the canonical name, and `sub(b, a)` for `rsub(a, b)`. */
 function canonicalCall(
   kind: string,
   inputs: readonly Value[],
@@ -220,7 +220,7 @@ function canonicalCall(
   return { name: canonicalName(kind), inputs };
 }
 
-/** Operators that do more than give a result, besides those that change their arguments. */
+/** Operators with side effects, in addition to operators that change their arguments. */
 const SIDE_EFFECTS: ReadonlySet<string> = new Set([
   'prim::Print',
   'prim::RaiseException',
@@ -232,8 +232,8 @@ const SIDE_EFFECTS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Calls an operator. One that is unknown, or that takes no such arguments, is put into the graph as the code has it, with a
- * result of type `Any`: people look at graphs of models that nothing supports.
+ * Calls an operator. If it is unknown, or the arguments do not fit, it is added as in the code, with a result of type `Any`: graphs
+ * of unsupported models can be printed too.
  */
 export function callOperator(builder: GraphBuilder, kind: string, call: CallArguments, at: Position): Value {
   const matched = matchCall(builder, overloadsOf(kind, builder.release), call, at);

@@ -1,4 +1,4 @@
-/** Operators that PyTorch replaces by another one of the same meaning, without `aten::`. */
+/** Operators that PyTorch replaces by another one of the same meaning. Names are without `aten::`. */
 const ALIASES: Readonly<Record<string, string>> = {
   absolute: 'abs',
   adjoint: 'mH',
@@ -55,7 +55,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   true_divide: 'div',
 };
 
-/** The name under which the graph has an operator: `aten::clamp_` for `aten::clip_`. */
+/** The name of an operator in the graph: `aten::clamp_` for `aten::clip_`. */
 export function canonicalName(kind: string): string {
   const [, name = '', inPlace = ''] = /^aten::(\w*?)(_?)$/.exec(kind) ?? [];
   const canonical = Object.hasOwn(ALIASES, name) ? ALIASES[name] : undefined;

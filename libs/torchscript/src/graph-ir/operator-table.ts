@@ -3,7 +3,7 @@ import type { Constant } from './constant.ts';
 import { ANY, BOOL, INT, STR, type IrType } from './ir-type.ts';
 import { OPERATOR_SCHEMAS } from './operator-schemas.generated.ts';
 
-/** Something that can be called: an operator's overload, a function or a method. */
+/** The signature of an operator's overload, a function or a method. */
 export interface Signature {
   readonly args: readonly SignatureArgument[];
   readonly returns: readonly IrType[];
@@ -16,9 +16,9 @@ export interface Signature {
 export interface SignatureArgument {
   readonly name: string;
   readonly type: IrType;
-  /** Where a single number stands for a list of this many. */
+  /** For a list parameter that accepts a single number: the length of the list. */
   readonly size?: number;
-  /** Undefined where the argument must be given. */
+  /** Undefined if the argument is required. */
   readonly default: Constant | undefined;
   readonly kwargOnly: boolean;
 }
@@ -27,15 +27,15 @@ let lines: ReadonlyMap<string, readonly string[]> | undefined;
 const parsed = new Map<string, readonly Signature[]>();
 
 /**
- * The overloads of an operator (`aten::add`), in the order in which PyTorch tries them; none where it is unknown. PyTorch 1 tried
- * those that take sizes and factors as lists first (`aten::upsample_nearest2d.vec`).
+ * The overloads of an operator (`aten::add`), in the order in which PyTorch tries them. Empty if the operator is unknown. PyTorch 1
+ * first tried overloads with sizes and factors as lists (`aten::upsample_nearest2d.vec`).
  */
 export function overloadsOf(name: string, release: 1 | 2 = 2): readonly Signature[] {
   const key = `${name} ${release}`;
   let overloads = parsed.get(key);
   if (overloads === undefined) {
     lines ??= Map.groupBy(OPERATOR_SCHEMAS.split('\n'), (line) => /^\w+::\w+/.exec(line)?.[0] ?? '');
-    // Numbers and dtypes look the same in the code: PyTorch does not try this overload either.
+    // Dtypes are numbers in the code, so this overload is ambiguous. PyTorch does not try it either.
     const tried = lines.get(name)?.filter((line) => !line.startsWith('aten::view.dtype(')) ?? [];
     const isList = (line: string): boolean => line.startsWith(`${name}.vec(`);
     const ordered = release === 1 ? [...tried.filter(isList), ...tried.filter((line) => !isList(line))] : tried;
@@ -54,7 +54,7 @@ function readSignature(line: string): Signature {
       return {
         name: arg.name,
         type,
-        ...(size === undefined ? {} : { size }),
+        size,
         default: arg.default === undefined ? undefined : readDefault(arg.default, type, size),
         kwargOnly: arg.kwargOnly,
       };
@@ -65,7 +65,7 @@ function readSignature(line: string): Signature {
   };
 }
 
-/** Names of schema types that are plain in the graph. */
+/** Schema types that have another, plain type in the graph. */
 const PLAIN_TYPES: Readonly<Record<string, IrType>> = {
   ScalarType: INT,
   MemoryFormat: INT,
@@ -107,7 +107,7 @@ function sizeOf(type: SchemaType): number | undefined {
   return type.kind === 'list' ? type.size : undefined;
 }
 
-/** A default as the schema writes it: `None`, `-1`, `1.`, `[0, 1]`, `"mean"`. */
+/** Reads a default of a schema: `None`, `-1`, `1.`, `[0, 1]`, `"mean"`. */
 function readDefault(text: string, type: IrType, size?: number): Constant {
   if (text === 'None') return null;
   if (size !== undefined && !text.startsWith('[')) {

@@ -1,71 +1,14 @@
 import { describe, expect, it } from 'vitest';
 
-import type { SourceText, TorchScriptArchive } from '../archive/torchscript-archive.ts';
+import { archiveOf, FUNCTIONS, graphOf, graphOfBody, HEAD } from '../../fixtures/code/graph-of-code.ts';
 import { Program } from '../frontend/program.ts';
-import type { PickleTensor, PickleValue } from '../pickle/pickle-value.ts';
-import { printGraph, type GraphOptions } from './print-graph.ts';
-
-/** An archive of hand-written code: class `M` of `__torch__.py` is the root module. */
-function archiveOf(
-  files: Readonly<Record<string, string>>,
-  constants: readonly PickleValue[] = [],
-): TorchScriptArchive {
-  const sources = Object.entries(files).map(([path, text]): [string, SourceText] => [
-    path,
-    { path, text, originAt: () => undefined },
-  ]);
-  const records = new Map([['constants/0', Uint8Array.of(3, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0)]]);
-  return {
-    source: { size: 0, read: () => Promise.reject(new Error('not read')) },
-    version: 10,
-    root: { kind: 'object', className: '__torch__.M', attributes: new Map() },
-    constants,
-    tracedInputs: new Map(),
-    sources: new Map(sources),
-    recordRange: () => undefined,
-    readRecord: (record) => Promise.resolve(records.get(record) ?? new Uint8Array(0)),
-  };
-}
-
-/** The graph of a module with these members, without the comments. */
-async function graphOf(
-  members: string,
-  options: GraphOptions & { readonly rest?: string; readonly constants?: readonly PickleValue[] } = {},
-): Promise<string> {
-  const body = members
-    .trim()
-    .split('\n')
-    .map((line) => `  ${line}`)
-    .join('\n');
-  const code = `class M(Module):\n  __parameters__ = []\n${body}\n${options.rest ?? ''}`;
-  const archive = archiveOf({ '__torch__.py': code }, options.constants);
-  const text = await printGraph(archive, new Program(archive.sources), options);
-  return text.replace(/ # code\/\S+:\d+:\d+$/gm, '').trim();
-}
-
-/** The graph of `forward(self, x: Tensor, n: int)` with these statements. */
-function graphOfBody(body: string, returns = 'Tensor', rest = ''): Promise<string> {
-  const lines = body.trim().replaceAll('\n', '\n  ');
-  return graphOf(`def forward(self: __torch__.M, x: Tensor, n: int) -> ${returns}:\n  ${lines}`, { rest });
-}
-
-const HEAD = `graph(%self.1 : __torch__.M,
-      %x.1 : Tensor,
-      %n.1 : int):`;
-
-const FUNCTIONS = `
-def twice(a: Tensor, scale: Optional[float]=None) -> Tensor:
-  if torch.__is__(scale, None):
-    b = torch.mul(a, 2)
-  else:
-    b = torch.mul(a, unchecked_cast(float, scale))
-  return b
-`;
+import type { PickleTensor } from '../pickle/pickle-value.ts';
+import { printGraph } from './print-graph.ts';
 
 describe('printGraph', () => {
   it.each<[what: string, body: string, lines: string, returns?: string, rest?: string]>([
     [
-      'fills in defaults and puts constants first: numbers of the code in their order, all others the last one first',
+      'fills in defaults and puts constants first: numbers of the code in order, all others in reverse order',
       'y = torch.sum(torch.unsqueeze(x, -1), [1, 2])\nreturn torch.clamp(y, 0.5)',
       `  %1 : NoneType = prim::Constant()
   %2 : bool = prim::Constant[value=0]()
@@ -91,7 +34,7 @@ describe('printGraph', () => {
   return (%4)`,
     ],
     [
-      'repeats a number where a list of a known length is wanted',
+      'repeats a number if a parameter is a list of known length',
       'return torch.max_pool2d(x, 2)',
       `  %1 : bool = prim::Constant[value=0]()
   %2 : int[] = prim::Constant[value=[1, 1]]()
@@ -103,7 +46,7 @@ describe('printGraph', () => {
   return (%7)`,
     ],
     [
-      'takes several results apart without making a tuple',
+      'unpacks several results without a tuple',
       'values, indices = torch.max(x, 1)\n_0 = torch.chunk(x, 2)\na, b, = _0\nreturn torch.add(values, b)',
       `  %1 : int = prim::Constant[value=0]()
   %2 : bool = prim::Constant[value=0]()
@@ -116,7 +59,7 @@ describe('printGraph', () => {
   return (%6)`,
     ],
     [
-      'makes tuples, lists and dicts, empty ones of the type asked for',
+      'makes tuples, lists and dicts, and takes the type of empty ones from their place',
       'a = annotate(List[int], [])\nb = torch.append(a, n)\nreturn ({"x": x}, a, annotate(Optional[int], None))',
       `  %1 : int? = prim::Constant()
   %2 : str = prim::Constant[value="x"]()
@@ -128,7 +71,7 @@ describe('printGraph', () => {
       'Tuple[Dict[str, Tensor], List[int], Optional[int]]',
     ],
     [
-      'gives branches the names both assign, and computes what is constant',
+      'returns from branches the variables that both assign, and computes constants',
       'if torch.gt(n, torch.mul(2, 3)):\n  y = torch.neg(x)\nelse:\n  y = x\nreturn y',
       `  %1 : int = prim::Constant[value=6]()
   %2 : bool = aten::gt(%n.1, %1)
@@ -141,13 +84,13 @@ describe('printGraph', () => {
   return (%y.1)`,
     ],
     [
-      'leaves out the branch that a constant excludes, even one that makes no sense',
+      'leaves out the branch that a constant excludes, even if it is invalid',
       'if isinstance(n, int):\n  y = torch.neg(x)\nelse:\n  y = torch.neg(nowhere)\nreturn y',
       `  %y.1 : Tensor = aten::neg(%x.1)
   return (%y.1)`,
     ],
     [
-      'carries through a loop what its body assigns, in the order of use',
+      'carries the variables that a loop body assigns, in the order of use',
       'a = x\nb = x\nfor i in range(n):\n  b = torch.mul(b, i)\n  a = torch.neg(b)\nreturn torch.sub(a, b)',
       `  %1 : int = prim::Constant[value=1]()
   %2 : bool = prim::Constant[value=1]()
@@ -160,7 +103,7 @@ describe('printGraph', () => {
   return (%3)`,
     ],
     [
-      'asks the condition of a while loop before it and at its end',
+      'evaluates the condition of a while loop before the loop and at the end of its body',
       'y = x\n_0 = bool(torch.any(y))\nwhile _0:\n  y = torch.neg(y)\n  _0 = bool(torch.any(y))\nreturn y',
       `  %1 : int = prim::Constant[value=9223372036854775807]()
   %2 : Tensor = aten::any(%x.1)
@@ -184,7 +127,7 @@ describe('printGraph', () => {
       FUNCTIONS,
     ],
     [
-      'converts tensors to numbers where nothing fits without it',
+      'converts tensors to numbers if no overload fits without a conversion',
       'return torch.select(x, torch.mul(x, 2), n)',
       `  %1 : int = prim::Constant[value=2]()
   %2 : Tensor = aten::mul(%x.1, %1)
@@ -203,7 +146,7 @@ describe('printGraph', () => {
       'class Point(NamedTuple):\n  a : Tensor\n  b : int\nclass Mode(Enum):\n  A = 1\n  B = 2\n',
     ],
     [
-      'runs forks beside: what they use from around them are their parameters',
+      'prints forks as their own graphs: outer values that they use are their parameters',
       'y = torch.neg(x)\ndef __forked_function():\n  return torch.mul(y, n)\nf = fork(__forked_function)\nreturn torch.wait(f)',
       `  %y.1 : Tensor = aten::neg(%x.1)
   %f.1 : Future[Tensor] = prim::fork_0(%y.1, %n.1)
@@ -215,7 +158,7 @@ with prim::fork_0 = graph(%y.1 : Tensor,
   return (%1)`,
     ],
     [
-      'prints operators nobody knows',
+      'prints unknown operators',
       'y = ops.mine.frobnicate(x, 2, mode="a")\nreturn torch.relu(y)',
       `  %1 : str = prim::Constant[value="a"]()
   %2 : int = prim::Constant[value=2]()
@@ -224,7 +167,7 @@ with prim::fork_0 = graph(%y.1 : Tensor,
   return (%3)`,
     ],
     [
-      'keeps what has effects though nobody uses its results',
+      'keeps nodes with side effects even if their results are not used',
       'y = torch.clone(x)\n_0 = torch.add_(y, 1)\nunused = torch.neg(x)\nif torch.lt(n, 1):\n  ops.prim.RaiseException("no")\nelse:\n  pass\nprint(n)\nreturn y',
       `  %1 : str = prim::Constant[value="no"]()
   %2 : NoneType = prim::Constant()
@@ -242,7 +185,7 @@ with prim::fork_0 = graph(%y.1 : Tensor,
   return (%y.1)`,
     ],
     [
-      'has operators of one meaning under one name',
+      'uses one name for operators of the same meaning',
       'y = torch.clip_(torch.swapaxes(x, 0, 1), n)\nreturn torch.rsub(torch.rsub(y, x), 1)',
       `  %1 : NoneType = prim::Constant()
   %2 : int = prim::Constant[value=0]()
@@ -270,7 +213,7 @@ with prim::fork_0 = graph(%y.1 : Tensor,
     expect(await graphOfBody(body, returns, rest)).toBe(`${HEAD}\n${lines}`);
   });
 
-  it('reads and writes attributes, calls methods, and knows constants of classes', async () => {
+  it('reads and writes attributes, calls methods, and reads constants of classes', async () => {
     const members = `
 fc : __torch__.Linear
 total : Tensor
@@ -312,7 +255,7 @@ def forward(self: __torch__.M) -> Tuple[Tensor, Tensor, Tensor, str, Tensor]:
   return (%5)`);
   });
 
-  it('says behind # where a node comes from', async () => {
+  it('names the place of each node after a #', async () => {
     const text =
       'class M(Module):\n  def forward(self: __torch__.M, x: Tensor) -> Tensor:\n    return torch.neg(torch.abs(x))\n';
     const at = (line: string): string | undefined => line.split(' # ')[1];
@@ -330,85 +273,14 @@ def forward(self: __torch__.M) -> Tuple[Tensor, Tensor, Tensor, str, Tensor]:
     expect(recorded).toContain('aten::abs(%x.1) # net.py:7:3\n');
   });
 
-  it('puts the graphs of what is called in the place of the calls', async () => {
-    const members = `
-def forward(self: __torch__.M, x: Tensor) -> Tensor:
-  y = (self).double(x, )
-  return __torch__.twice(y, 0.5, )
-def double(self: __torch__.M, x: Tensor) -> Tensor:
-  return __torch__.twice(x, )`;
-    expect(await graphOf(members, { rest: FUNCTIONS, inlined: true })).toBe(`graph(%self.1 : __torch__.M,
-      %x.1 : Tensor):
-  %1 : Function = prim::Constant[name="twice"]()
-  %2 : float = prim::Constant[value=0.5]()
-  %3 : int = prim::Constant[value=2]()
-  %b.1 : Tensor = aten::mul(%x.1, %3)
-  %4 : int = prim::Constant[value=2]()
-  %5 : NoneType = prim::Constant()
-  %6 : bool = aten::__is__(%2, %5)
-  %b.2 : Tensor = prim::If(%6)
-    block0():
-      %b.3 : Tensor = aten::mul(%b.1, %4)
-      -> (%b.3)
-    block1():
-      %7 : float = prim::unchecked_cast(%2)
-      %b.4 : Tensor = aten::mul(%b.1, %7)
-      -> (%b.4)
-  return (%b.2)`);
-  });
-
-  it('simplifies what it puts in the place of calls', async () => {
-    const members = `
-def forward(self: __torch__.M, x: Tensor, n: int) -> Tensor:
-  return __torch__.work(x, n, )`;
-    const rest = `
-def work(x: Tensor, n: int) -> Tensor:
-  sizes = [n, 3]
-  a = torch.mul(torch.len(sizes), torch.mul(n, 1))
-  b = torch.sub(torch.add(a, 2), 1)
-  if torch.__isnot__(x, None):
-    y = torch.cat([torch.cat([x, x], 1), x], 1)
-  else:
-    y = x
-  if torch.eq(b, b):
-    z = torch.mul(torch.add(y, 0), (sizes)[1])
-  else:
-    z = y
-  m, k, = sizes
-  c = int(ops.prim.NumToTensor(torch.add(k, m)))
-  more = torch.add(sizes, [c])
-  if torch.gt(c, 1):
-    d = True
-  else:
-    d = False
-  return torch.mean(torch.view(z, more), None, d)
-`;
-    expect(await graphOf(members, { rest, inlined: true })).toBe(`graph(%self.1 : __torch__.M,
-      %x.1 : Tensor,
-      %n.1 : int):
-  %1 : Function = prim::Constant[name="work"]()
-  %2 : int = prim::Constant[value=1]()
-  %3 : int = prim::Constant[value=3]()
-  %4 : NoneType = prim::Constant()
-  %5 : Tensor[] = prim::ListConstruct(%x.1, %x.1, %x.1)
-  %y.1 : Tensor = aten::cat(%5, %2)
-  %z.1 : Tensor = aten::mul(%y.1, %3)
-  %6 : int = aten::add(%n.1, %3)
-  %7 : int[] = prim::ListConstruct(%n.1, %3, %6)
-  %8 : bool = aten::gt(%6, %2)
-  %9 : Tensor = aten::view(%z.1, %7)
-  %10 : Tensor = aten::mean(%9, %4, %8, %4)
-  return (%10)`);
-  });
-
-  it('prints other methods, and names those there are', async () => {
+  it('prints other methods, and lists the methods if one is missing', async () => {
     const members = 'def other(self: __torch__.M) -> int:\n  return 1';
     expect(await graphOf(members, { method: 'other' })).toContain('return (%1)');
     await expect(graphOf(members)).rejects.toThrow('__torch__.M has no method forward; it has other');
   });
 });
 
-describe('what is not printed', () => {
+describe('an error', () => {
   it.each<[what: string, body: string, message: RegExp]>([
     ['a name that is not defined', 'return y', /name y is not defined at code\/__torch__\.py:4:11/],
     [
@@ -416,33 +288,17 @@ describe('what is not printed', () => {
       'return CONSTANTS.c3',
       /CONSTANTS\.c3 does not exist at code\/__torch__\.py:4:11/,
     ],
-    ['a return within a block', 'if n:\n  return x\nelse:\n  pass\nreturn x', /a return within a block/],
+    ['a return inside a block', 'if n:\n  return x\nelse:\n  pass\nreturn x', /a return inside a block/],
     ['more names than items', 'a, b, = (x, x, x)\nreturn a', /3 items for 2 names/],
     [
-      'a type that a few lines make too large',
+      'a type that is too large',
       [
         ...Array.from({ length: 40 }, (_, i) => `x${i + 1} = (${i === 0 ? 'x' : `x${i}`}, ${i === 0 ? 'x' : `x${i}`})`),
         'return x',
       ].join('\n'),
       /a value has a type of \d+ parts/,
     ],
-  ])('%s', async (_, body, message) => {
+  ])('names %s', async (_, body, message) => {
     await expect(graphOfBody(body)).rejects.toThrow(message);
-  });
-
-  it('a function that calls itself, inlined', async () => {
-    const members = 'def forward(self: __torch__.M, x: Tensor) -> Tensor:\n  return (self).forward(x, )';
-    await expect(graphOf(members, { inlined: true })).rejects.toThrow('forward calls itself: it cannot be inlined');
-    expect(await graphOf(members)).toContain('prim::CallMethod[name="forward"]');
-  });
-
-  it('an inlined graph that grows without end', async () => {
-    const functions = Array.from(
-      { length: 40 },
-      (_, i) => `def f${i}(x: Tensor) -> Tensor:\n  return __torch__.f${i + 1}(__torch__.f${i + 1}(x, ), )\n`,
-    );
-    const rest = `${functions.join('')}def f40(x: Tensor) -> Tensor:\n  return torch.neg(x)\n`;
-    const members = 'def forward(self: __torch__.M, x: Tensor) -> Tensor:\n  return __torch__.f0(x, )';
-    await expect(graphOf(members, { rest, inlined: true })).rejects.toThrow(/more than \d+ nodes/);
   });
 });

@@ -12,20 +12,19 @@ import type { IrType } from './ir-type.ts';
 import { cleanUp, prepareForInlining } from './passes/clean-up.ts';
 import { classType } from './read-type.ts';
 
-/** Which graph to print. */
+/** Options of {@link printGraph}. */
 export interface GraphOptions {
-  /** A method of the root module; `forward` unless said. */
+  /** A method of the root module. Default: `forward`. */
   readonly method?: string;
-  /** Whether calls of modules and functions are replaced by what they call. */
+  /** Whether calls of modules and functions are inlined. */
   readonly inlined?: boolean;
 }
 
 /**
- * The graph of a method of the root module, as PyTorch prints `module.graph` (or `module.inlined_graph`): for people to look
- * at. Models that cannot be compiled can be printed: operators nobody knows have results of type `Any`.
+ * The graph of a method of the root module, for people to read, as PyTorch prints `module.graph` (or `module.inlined_graph`). Models
+ * that cannot be compiled can be printed too: results of unknown operators have type `Any`.
  *
- * @throws SconceError `model_invalid` where there is no such method or its code cannot be parsed, or where the inlined graph is
- * too large to be looked at.
+ * @throws SconceError `model_invalid` if there is no such method, its code cannot be parsed, or the inlined graph is too large.
  */
 export async function printGraph(
   archive: TorchScriptArchive,
@@ -52,9 +51,9 @@ export async function printGraph(
 class Graphs {
   readonly #context: EmitContext;
   readonly #made = new Map<FunctionDef, Graph>();
-  /** Graphs with nothing left to call, to be put in the place of calls. */
+  /** Graphs without calls, ready to be inlined. */
   readonly #inlined = new Map<Graph, Graph>();
-  /** Graphs that are being inlined, to notice one that calls itself. */
+  /** Graphs that are being inlined. A graph that is met again here calls itself. */
   readonly #open = new Set<Graph>();
 
   constructor(context: EmitContext) {
@@ -67,7 +66,7 @@ class Graphs {
     return definition === undefined ? undefined : this.#of(definition, classType(className, program));
   }
 
-  /** The graph with the graphs of what it calls in the place of the calls. */
+  /** The graph with all calls inlined. */
   inline(graph: Graph): Graph {
     return inlineCalls(graph, (call) => {
       const callee = this.#ofCallee(call);
@@ -94,7 +93,7 @@ class Graphs {
     if (name === undefined) return undefined;
     if (kind === 'prim::CallMethod') {
       const type = inputs[0]?.type;
-      // What stands behind an interface is only known when the module runs.
+      // The class behind an interface is known only at run time.
       return type?.kind === 'class' && type.form === 'class' ? this.ofMethod(type.name, name) : undefined;
     }
     const definition = this.#context.program.findFunction(name);

@@ -1,6 +1,6 @@
 import { BOOL, COMPLEX, FLOAT, INT, STR, type IrType } from './ir-type.ts';
 
-/** Calls that give a value of a type, and give back what has that type already. */
+/** Calls that convert to a type. A value that has the type already is returned as it is. */
 export const CASTS: Readonly<Record<string, { readonly kind: string; readonly type: IrType }>> = {
   bool: { kind: 'aten::Bool', type: BOOL },
   int: { kind: 'aten::Int', type: INT },
@@ -9,7 +9,7 @@ export const CASTS: Readonly<Record<string, { readonly kind: string; readonly ty
   str: { kind: 'aten::str', type: STR },
 };
 
-/** Python's own functions whose operator is not `aten::` with their name. */
+/** Operators of Python's own functions that do not have the function's name after `aten::`. */
 export const BUILTINS: Readonly<Record<string, string>> = {
   min: 'prim::min',
   max: 'prim::max',

@@ -2,7 +2,7 @@ import type { ClassDef, TypeExpr } from '../frontend/ast.ts';
 import type { Program } from '../frontend/program.ts';
 import { ANY, NONE, SCALAR, type IrType } from './ir-type.ts';
 
-/** Types whose name in the graph is another one than in the code. */
+/** Types that have another name in the graph than in the code. */
 const RENAMED: Readonly<Record<string, IrType>> = {
   None: NONE,
   number: SCALAR,
@@ -10,10 +10,10 @@ const RENAMED: Readonly<Record<string, IrType>> = {
   tuple: { kind: 'simple', name: 'AnyTupleType' },
 };
 
-/** Named tuples within each other. */
+/** Largest nesting depth of named tuples. */
 const MAX_NAMED_TUPLES = 16;
 
-/** Types of named tuples of a program, and the names of those that are being read: one may turn out to hold itself. */
+/** Types of a program's named tuples, and the names of types that are being read. The names show a tuple that contains itself. */
 interface NamedTuples {
   readonly types: Map<string, IrType>;
   readonly open: Set<string>;
@@ -21,7 +21,7 @@ interface NamedTuples {
 
 const NAMED_TUPLES = new WeakMap<Program, NamedTuples>();
 
-/** Reads a type as the code writes it; classes are looked up in the program. */
+/** Reads a type in the code. Looks up classes in the program. */
 export function readTypeExpr(type: TypeExpr | undefined, program: Program): IrType {
   if (type === undefined) return { kind: 'simple', name: 'Tensor' };
   const args = type.args.map((arg) => readTypeExpr(arg, program));
@@ -50,7 +50,7 @@ function simpleType(name: string): IrType {
   return { kind: 'simple', name };
 }
 
-/** The type of a class of the archive, by qualified name; a named tuple is a tuple. */
+/** The type of a class of the archive, by qualified name. The type of a named tuple is a tuple. */
 export function classType(name: string, program: Program): IrType {
   const definition = program.findClass(name);
   switch (definition?.base) {
@@ -66,7 +66,7 @@ export function classType(name: string, program: Program): IrType {
   }
 }
 
-/** A named tuple that holds itself cannot be made: within itself it is `Any`. */
+/** The type of a named tuple. Inside itself it is `Any`, because no value can contain itself. */
 function namedTupleType(name: string, definition: ClassDef, program: Program): IrType {
   const { types, open } = NAMED_TUPLES.get(program) ?? { types: new Map<string, IrType>(), open: new Set<string>() };
   NAMED_TUPLES.set(program, { types, open });

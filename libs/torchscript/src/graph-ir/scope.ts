@@ -1,12 +1,12 @@
 import type { FunctionDef } from '../frontend/ast.ts';
 import type { Value } from './graph.ts';
 
-/** Names and what they stand for, in one block; what is not found is looked for around it. */
+/** The variables of one block. Names that it does not have are looked up in the outer scope. */
 export class Scope {
   readonly values = new Map<string, Value>();
-  /** Functions defined within the function, which only `fork` calls. */
+  /** Inner functions, which only `fork` calls. */
   readonly functions = new Map<string, FunctionDef>();
-  /** Names for functions of the archive, by qualified name: `softmax = __torch__.torch.nn.functional.softmax`. */
+  /** Variables that name functions of the archive, with the qualified names: `softmax = __torch__.torch.nn.functional.softmax`. */
   readonly paths = new Map<string, string>();
   readonly #outer: Scope | undefined;
 
@@ -27,7 +27,7 @@ export class Scope {
   }
 }
 
-/** Whether a name was given by a person: `_0` is one the printer made up. */
+/** Whether a person gave the name. A name such as `_0` comes from PyTorch. */
 export function isMeaningful(name: string): boolean {
   return !/^_\d*$/.test(name);
 }

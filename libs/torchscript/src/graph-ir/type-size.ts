@@ -1,7 +1,7 @@
 import { modelError } from '../torchscript-error.ts';
 import type { IrType } from './ir-type.ts';
 
-/** Parts of one type, and levels of types within each other. A few lines of code could make a type that no memory holds. */
+/** Largest number of parts and of levels of one type. Without a limit, a few lines of code could make a type that exhausts memory. */
 const MAX_PARTS = 2_000;
 const MAX_LEVELS = 64;
 
@@ -10,14 +10,14 @@ interface TypeSize {
   readonly levels: number;
 }
 
-/** Types are shared: the size of each is computed once. */
+/** The size of each type. Types are shared, so each is computed once. */
 const SIZES = new WeakMap<IrType, TypeSize>();
 
-/** @throws SconceError `model_invalid` for a type too large to be printed. */
+/** @throws SconceError `model_invalid` if a type is too large to print. */
 export function checkTypeSize(type: IrType): void {
   const { parts, levels } = sizeOf(type);
   if (parts > MAX_PARTS || levels > MAX_LEVELS) {
-    throw modelError('parse', `a value has a type of ${parts} parts, ${levels} levels deep: too large to be printed`);
+    throw modelError('parse', `a value has a type of ${parts} parts, ${levels} levels deep: too large to print`);
   }
 }
 

@@ -1,9 +1,9 @@
 import { ANY, NONE, sameType, unifyTypes, type IrType } from './ir-type.ts';
 
-/** What the variables of a schema (`t` in `t[]`) stand for in one call. */
+/** The types of a schema's variables (`t` in `t[]`) in one call. */
 export type TypeBindings = Map<string, IrType>;
 
-/** Binds the variables of a parameter's type to what a value's type has in their place; false where the two do not fit. */
+/** Binds the variables of a parameter's type to the matching parts of a value's type. Returns false if the types do not fit. */
 export function bindVariables(formal: IrType, actual: IrType, bindings: TypeBindings): boolean {
   switch (formal.kind) {
     case 'variable': {
@@ -39,7 +39,7 @@ function bindList(of: IrType, actual: IrType, bindings: TypeBindings): boolean {
   return first !== undefined && bindVariables(of, rest.reduce(unifyTypes, first), bindings);
 }
 
-/** A type with what its variables stand for; undefined where one is not bound. */
+/** A type with its variables replaced; undefined if one is not bound. */
 export function substitute(type: IrType, bindings: TypeBindings): IrType | undefined {
   if (!hasVariables(type)) return type;
   switch (type.kind) {

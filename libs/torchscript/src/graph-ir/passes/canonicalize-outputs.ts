@@ -1,12 +1,12 @@
 import type { Block, Graph, Node, Value } from '../graph.ts';
 
-/** Something that uses values: a node, or the end of a block. `order` is its place in the printed graph. */
+/** A user of values: a node, or the end of a block. `order` is its place in the printed graph. */
 interface User {
   readonly order: number;
   readonly inputs: () => readonly Value[];
 }
 
-/** Puts the results of branches and loops in the order in which they are first used. */
+/** Sorts the results of branches and loops by their first use. */
 export function canonicalizeOutputs(graph: Graph): void {
   const users = new Map<Value, Set<User>>();
   collectUsers(graph.block, users, { next: 0 });
@@ -29,7 +29,7 @@ function collectUsers(block: Block, users: Map<Value, Set<User>>, counter: { nex
   add(() => block.outputs);
 }
 
-/** From the end: the order of a node's results depends on what follows it. */
+/** Runs from the end, because the order of a node's results depends on the nodes after it. */
 function canonicalizeBlock(block: Block, users: ReadonlyMap<Value, ReadonlySet<User>>): void {
   for (let i = block.nodes.length - 1; i >= 0; i--) {
     const node = block.nodes[i] as Node;
@@ -39,7 +39,7 @@ function canonicalizeBlock(block: Block, users: ReadonlyMap<Value, ReadonlySet<U
   }
 }
 
-/** Indices of values by first use; those that are not used come last, as they were. */
+/** Indices of values by first use. Unused values come last, in their old order. */
 function usageOrder(values: readonly Value[], users: ReadonlyMap<Value, ReadonlySet<User>>): readonly number[] {
   const uses = values.map((value) => {
     const places = [...(users.get(value) ?? [])].map((user) => [user.order, user.inputs().indexOf(value)] as const);

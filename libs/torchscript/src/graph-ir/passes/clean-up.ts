@@ -6,14 +6,14 @@ import { poolConstants } from './pool-constants.ts';
 import { propagateConstants } from './propagate-constants.ts';
 import { simplify } from './simplify.ts';
 
-/** What PyTorch does to a graph before it puts it in the place of calls, once calls within it are replaced themselves. */
+/** The passes that PyTorch runs on a graph before it inlines it. Calls inside the graph are already inlined. */
 export function prepareForInlining(graph: Graph): void {
   simplify(graph);
   propagateConstants(graph);
   poolConstants(graph);
 }
 
-/** What PyTorch does to every graph after it was made from code. */
+/** The passes that PyTorch runs on every graph that it makes from code. */
 export function cleanUp(graph: Graph): void {
   liftForks(graph);
   lowerSimpleTuples(graph);

@@ -1,6 +1,6 @@
 import { createNode, replaceValue, type Block, type Node, type Value } from '../graph.ts';
 
-/** Where the only use of a concatenation is as an item of another one along the same axis, concatenates all at once. */
+/** If the only use of a concatenation is as an item of another one along the same axis, makes one concatenation of both. */
 export function combineConcats(block: Block): boolean {
   const users = new Map<Value, Node[]>();
   collectUsers(block, users);
@@ -19,14 +19,14 @@ function collectUsers(block: Block, users: Map<Value, Node[]>): void {
     }
     for (const inner of node.blocks) {
       collectUsers(inner, users);
-      // What a block gives back has a use that cannot be replaced.
+      // A block's result is a use that cannot be replaced.
       for (const output of inner.outputs) users.set(output, []);
     }
   }
   for (const output of block.outputs) users.set(output, []);
 }
 
-/** The items of each outer concatenation, those of the inner one among them. As PyTorch, of several inner ones the first. */
+/** The items of each outer concatenation, with the items of the inner one. As in PyTorch, only the first of several inner ones. */
 function collectCombined(
   block: Block,
   users: ReadonlyMap<Value, readonly Node[]>,
@@ -61,7 +61,7 @@ function onlyUser({ outputs }: Node, users: ReadonlyMap<Value, readonly Node[]>)
   return found.length === 1 ? found[0] : undefined;
 }
 
-/** What a node concatenates, where that is a list made for it. */
+/** The items that a node concatenates, if it is the only user of their list. */
 function itemsOf({ kind, inputs }: Node): readonly Value[] | undefined {
   const list = inputs[0]?.node;
   return kind === 'aten::cat' && list?.kind === 'prim::ListConstruct' ? list.inputs : undefined;

@@ -1,6 +1,6 @@
 import { settle, type Block, type Graph, type Node, type Value } from '../graph.ts';
 
-/** Removes what nothing needs: nodes without side effects whose results are not used, and results of branches and loops. */
+/** Removes unused nodes without side effects, and unused results of branches and loops. */
 export function eliminateDeadCode(graph: Graph): void {
   settle(graph.block);
   const live = markLive(graph);
@@ -13,7 +13,7 @@ interface Marks {
   readonly used: ReadonlyMap<Value, number>;
 }
 
-/** Marks until nothing is added: a loop's body may need what a later round of it makes. */
+/** Marks needed nodes until no mark is added: a round of a loop may need a value from the round before. */
 function markLive(graph: Graph): Marks {
   const marks: Marks = { nodes: new Set(), values: new Set(), used: countUses(graph.block) };
   for (let size = -1; size < marks.nodes.size + marks.values.size;) {
@@ -23,7 +23,7 @@ function markLive(graph: Graph): Marks {
   return marks;
 }
 
-/** @returns whether the block holds a node that is needed */
+/** Returns whether the block contains a needed node. */
 function markBlock(block: Block, owner: Node | undefined, marks: Marks): boolean {
   markResults(block, owner, marks);
   let any = false;
@@ -44,7 +44,7 @@ function mark(node: Node, marks: Marks): void {
   for (const input of node.inputs) marks.values.add(input);
 }
 
-/** A block's results are needed as far as those of its node are; a loop's also where the next round uses them. */
+/** A block's result is needed if the result of its node is needed. In a loop it is also needed if the next round uses it. */
 function markResults(block: Block, owner: Node | undefined, marks: Marks): void {
   block.outputs.forEach((output, i) => {
     if (owner === undefined || isResultNeeded(block, owner, i, marks)) marks.values.add(output);

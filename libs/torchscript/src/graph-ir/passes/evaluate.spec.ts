@@ -57,6 +57,6 @@ it.each<[kind: string, inputs: readonly Constant[], result: Constant | undefined
   expect(evaluate(node, inputs)?.[0]).toEqual(result);
 });
 
-it('takes constant tuples apart', () => {
+it('unpacks constant tuples', () => {
   expect(evaluate(createNode('prim::TupleUnpack', { types: [INT, INT] }), [tuple(1n, 2n)])).toEqual([1n, 2n]);
 });

@@ -3,7 +3,7 @@ import type { Node } from '../graph.ts';
 
 type Numeric = bigint | number | boolean;
 
-/** Characters of a text that is computed. */
+/** Largest number of characters of a computed string. */
 const MAX_TEXT_CHARS = 10_000;
 
 const COMPARISONS: Readonly<Record<string, (a: Numeric | string, b: Numeric | string) => boolean>> = {
@@ -46,7 +46,7 @@ const UNARY: Readonly<Record<string, (a: Numeric) => Constant | undefined>> = {
   'aten::ceil': (a) => (Number.isFinite(Number(a)) ? BigInt(Math.ceil(Number(a))) : undefined),
 };
 
-/** The results of an operation on constants; undefined for one that is not computed beforehand, or that would fail. */
+/** The results of an operation on constants; undefined if it is not computed at this stage, or would fail. */
 export function evaluate(node: Node, inputs: readonly Constant[]): readonly Constant[] | undefined {
   const [a = null, b = null] = inputs;
   switch (node.kind) {
@@ -111,7 +111,7 @@ function isTuple(value: Constant): value is Extract<Constant, { readonly kind: '
   return typeof value === 'object' && value !== null && value.kind === 'tuple';
 }
 
-/** A line of code can double a text: what grows too long is not computed. */
+/** Joins two strings; undefined if the result is too long, because each line of code can double a string. */
 function join(a: string, b: string): string | undefined {
   return a.length + b.length > MAX_TEXT_CHARS ? undefined : a + b;
 }
@@ -120,7 +120,7 @@ function isEqual(a: Numeric | string, b: Numeric | string): boolean {
   return typeof a === typeof b ? a === b : Number(a) === Number(b);
 }
 
-/** Python's remainder: it has the sign of the divisor. */
+/** Python's remainder, which has the sign of the divisor. */
 function modulo(a: bigint, b: bigint): bigint {
   const rest = a % b;
   return rest !== 0n && rest < 0n !== b < 0n ? rest + b : rest;

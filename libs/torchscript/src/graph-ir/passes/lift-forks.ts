@@ -1,7 +1,7 @@
 import { createValue, resolve, type Block, type Graph, type Node, type Value } from '../graph.ts';
 import { eliminateDeadCode } from './dead-code.ts';
 
-/** Makes what a fork runs a graph of its own: the values it uses from around it become its parameters. */
+/** Moves the body of each fork into its own graph. Outer values that it uses become its parameters. */
 export function liftForks(graph: Graph): void {
   liftBlock(graph.block);
 }
@@ -24,7 +24,7 @@ function lift(node: Node, task: Block): void {
   eliminateDeadCode(node.subgraph);
 }
 
-/** Replaces what a block uses but does not make. */
+/** Replaces values that a block uses but does not make. */
 function capture(block: Block, known: Set<Value>, captured: Map<Value, Value>): void {
   const use = (used: Value): Value => {
     const value = resolve(used);

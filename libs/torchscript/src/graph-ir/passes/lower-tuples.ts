@@ -1,7 +1,7 @@
 import { replaceValue, resolve, settle, type Block, type Graph, type Node, type Value } from '../graph.ts';
 import { eliminateDeadCode } from './dead-code.ts';
 
-/** Where a tuple is taken apart right after it was put together, uses its parts instead. */
+/** Replaces the items of an unpacked tuple by the values from which the tuple was made. */
 export function lowerSimpleTuples(graph: Graph): void {
   lowerBlock(graph.block);
   settle(graph.block);

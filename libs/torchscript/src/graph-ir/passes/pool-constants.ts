@@ -1,7 +1,7 @@
 import { replaceValue, settle, type Block, type Graph, type Node, type Value } from '../graph.ts';
 import { printType } from '../ir-type.ts';
 
-/** Moves every constant to the front of the graph, the last one first, and keeps one of those that are equal. */
+/** Moves all constants to the front of the graph, the last one first, and keeps one of equal constants. */
 export function poolConstants(graph: Graph): void {
   const pool = new Map<unknown, Value>();
   const pooled: Node[] = [];
@@ -31,7 +31,7 @@ function collect(block: Block, pool: Map<unknown, Value>, pooled: Node[]): void 
   block.nodes = rest;
 }
 
-/** What equal constants have in common; undefined for one that equals no other, as NaN. An object only equals itself. */
+/** A key that is equal for equal constants; undefined for constants that equal no other, such as NaN. An object only equals itself. */
 export function constantKey({ constant, attributes, outputs }: Node): unknown {
   if (constant === undefined || (typeof constant === 'number' && Number.isNaN(constant))) return undefined;
   const type = outputs.map((output) => printType(output.type)).join();

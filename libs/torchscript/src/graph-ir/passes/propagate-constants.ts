@@ -6,8 +6,8 @@ import { eliminateDeadCode } from './dead-code.ts';
 import { evaluate } from './evaluate.ts';
 
 /**
- * Computes what constants give, as far as nothing could change it: numbers, strings and tuples of them. Takes the only branch
- * there is and drops loops that never run.
+ * Computes operations on constants that cannot change: numbers, strings and tuples of them. Replaces a branch with a constant
+ * condition by its code, and drops loops that never run.
  */
 export function propagateConstants(graph: Graph): void {
   const propagator = new Propagator();
@@ -66,7 +66,7 @@ class Propagator {
     into.push(node);
   }
 
-  /** What both branches give needs no branch. */
+  /** A result that is equal in both branches becomes that value. */
   #dropEqualResults(node: Node, into: Node[]): void {
     const [yes, no] = node.blocks;
     if (yes === undefined || no === undefined) return;
@@ -106,7 +106,7 @@ class Propagator {
     into.push(node);
   }
 
-  /** What no round changes is not carried. */
+  /** A value that no round changes is not carried. */
   #dropUnchanged(node: Node, body: Block): void {
     for (let i = node.outputs.length - 1; i >= 0; i--) {
       const param = body.params[i + 1] as Value;

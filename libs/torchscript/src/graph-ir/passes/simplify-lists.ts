@@ -2,7 +2,7 @@ import { printConstant } from '../constant.ts';
 import { createNode, replaceValue, resolve, type Block, type Node, type Value } from '../graph.ts';
 import { INT } from '../ir-type.ts';
 
-/** Lengths and items of lists and dicts that were just made and that nothing changes. */
+/** Replaces lengths and items of lists and dicts that were just made and that nothing changes. */
 export function simplifyLists(block: Block): boolean {
   const changed = new Set<Value>();
   collectChanged(block, changed);
@@ -12,7 +12,7 @@ export function simplifyLists(block: Block): boolean {
 function collectChanged(block: Block, changed: Set<Value>): void {
   for (const node of block.nodes) {
     for (const inner of node.blocks) collectChanged(inner, changed);
-    // What an operator changes is its first argument.
+    // An operator that changes an argument changes its first one.
     const list = node.sideEffect ? node.inputs[0] : undefined;
     if (list?.type.kind === 'list' || list?.type.kind === 'dict') changed.add(resolve(list));
   }
@@ -39,7 +39,7 @@ function simplifyBlock(block: Block, changed: ReadonlySet<Value>): boolean {
   return any;
 }
 
-/** What stands for the results of a node whose first argument was made by `made`; new nodes go into `before`. */
+/** The values that replace the results of a node whose first argument comes from `made`. New nodes go into `before`. */
 function simplifyNode(
   node: Node,
   made: Node,

@@ -6,9 +6,8 @@ import { eliminateDeadCode } from './dead-code.ts';
 import { simplifyLists } from './simplify-lists.ts';
 
 /**
- * Replaces operations that say nothing new: `x is None` where the type tells, casts to a type that a value has, arithmetic
- * with 0 and 1, items of a list that was just made. PyTorch does this to what is called before it puts it in the place of the
- * call.
+ * Replaces needless operations: `x is None` if the type decides it, casts to the type that a value has, arithmetic with 0 and 1,
+ * items of a list that was just made. PyTorch simplifies a graph in this way before it inlines it.
  */
 export function simplify(graph: Graph): void {
   settle(graph.block);
@@ -20,13 +19,13 @@ export function simplify(graph: Graph): void {
   if (changes.includes(true)) eliminateDeadCode(graph);
 }
 
-/** What a node can be replaced by: values for its results, and nodes to put before it. */
+/** The replacement of a node: values for its results, and nodes to add before it. */
 interface Replacement {
   readonly values: readonly (Value | undefined)[];
   readonly before?: readonly Node[];
 }
 
-/** Runs a rule on every node, those of inner blocks first. */
+/** Applies a rule to every node, inner blocks first. */
 function rewrite(block: Block, rule: (node: Node) => Replacement | undefined): boolean {
   let changed = false;
   const nodes: Node[] = [];
@@ -60,14 +59,14 @@ const NUMBER_OF_TENSOR: ReadonlySet<string> = new Set([
   'aten::ScalarImplicit',
 ]);
 
-/** Ranks that convolutions give. */
+/** Ranks of the results of convolutions. */
 const CONVOLUTION_RANKS: Readonly<Record<string, bigint>> = {
   'aten::conv1d': 3n,
   'aten::conv2d': 4n,
   'aten::conv3d': 5n,
 };
 
-/** A number of a tensor of a number, the rank of a convolution's result. */
+/** Replaces a number that was read from a tensor of a known number, and the rank of a convolution's result. */
 function simplifyTensors(block: Block): boolean {
   return rewrite(block, ({ kind, inputs }) => {
     const made = inputs[0]?.node;
@@ -77,7 +76,7 @@ function simplifyTensors(block: Block): boolean {
   });
 }
 
-/** `x + 0`, `x * 1` with integers, where neither x nor the result is changed in place or given back. */
+/** Drops `x + 0` and `x * 1` with integers, if neither x nor the result is changed in place or returned. */
 function dropTensorNoops(block: Block): boolean {
   const kept = new Set(block.outputs);
   collectWritten(block, kept);
@@ -119,20 +118,20 @@ function simplifyValues(block: Block): boolean {
   return changed || refined;
 }
 
-/** A cast to what a value is already. */
+/** Whether a cast converts to the type that the value has already. */
 function isNeedless(kind: string, from: IrType, to: IrType): boolean {
   if (kind === 'prim::unchecked_cast') return isSubtype(from, to);
   if (kind === 'prim::unchecked_unwrap_optional' || kind === 'aten::_unwrap_optional') return !mayBeNone(from);
   return (kind === 'aten::Int' || kind === 'aten::ceil') && sameType(from, INT);
 }
 
-/** `True if c else False` is c. */
+/** Whether a result is `True if c else False`, which equals c. */
 function isCondition({ blocks }: Node, output: Value, i: number): boolean {
   const [yes, no] = blocks.map((block) => resolve(block.outputs[i] as Value).node?.constant);
   return sameType(output.type, BOOL) && yes === true && no === false;
 }
 
-/** A result that is None on no path is not optional. */
+/** Makes the type of a result not optional if it is None on no path. */
 function refineResults(node: Node): boolean {
   let refined = false;
   node.outputs.forEach((output, i) => {
@@ -168,7 +167,7 @@ function simplifyBinary(node: Node, a: Value, b: Value): Replacement | undefined
   }
 }
 
-/** The operands of arithmetic with integers of which one is known; that one is put second where they may be swapped. */
+/** The operands of integer arithmetic with one known operand. The known one is second, if the operands may be swapped. */
 function integerOperands(node: Node, a: Value, b: Value): readonly [Value, bigint] | undefined {
   if (!sameType(a.type, INT) || !sameType(b.type, INT)) return undefined;
   const first = a.node?.constant;
@@ -185,7 +184,7 @@ function simplifyFactor(node: Node, a: Value, b: Value): Replacement | undefined
   return factor === 1n ? { values: [value] } : undefined;
 }
 
-/** Also `n + 2 - 1`, as n + 1. */
+/** Simplifies sums and differences. `n + 2 - 1` becomes `n + 1`. */
 function simplifyTerm(node: Node, a: Value, b: Value): Replacement | undefined {
   const [value, term] = integerOperands(node, a, b) ?? [];
   if (value === undefined || term === undefined) return undefined;
@@ -204,7 +203,7 @@ function simplifyTerm(node: Node, a: Value, b: Value): Replacement | undefined {
 }
 
 function isNone({ type, node }: Value): boolean {
-  return sameType(type, NONE) || (node !== undefined && 'constant' in node && node.constant === null);
+  return sameType(type, NONE) || node?.constant === null;
 }
 
 function mayBeNone(type: IrType): boolean {
