@@ -168,10 +168,10 @@ describe('check', () => {
     [
       'an output too many',
       [floats('0.out.0', [8, 10], logits.flat()), floats('0.out.1', [1], [1])],
-      /is missing: the model gives 1/,
+      /is missing: the model has 1 output/,
     ],
     ['an input too many', [floats('0.out.0', [1], [1]), floats('0.in.1', [1], [1])], /2 arguments/],
-    ['a hole', [floats('0.out.1', [1], [1])], /misses 0\.out\.0/],
+    ['a hole', [floats('0.out.1', [1], [1])], /has no tensor 0\.out\.0/],
     ['no outputs', [], /no outputs of call 0/],
   ])('finds %s', async (_, more, reason) => {
     const cases = writeTensors('odd.safetensors', [floats('0.in.0', [8, 64], rows), ...more]);

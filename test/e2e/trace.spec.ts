@@ -231,7 +231,7 @@ describe('sconce trace', () => {
   it('draws the stages from the record of a job or batch if there is no trace or no backend', async () => {
     const unsampled = await submit({ traceparent: `00-aaf7651916cd43dd8448eb211c80319c-${CALLER}-00` });
     const own = await run([unsampled.id]);
-    expect(own).toMatchObject({ code: 0, stderr: expect.stringContaining('No trace of it was recorded') });
+    expect(own).toMatchObject({ code: 0, stderr: expect.stringContaining('It has no trace') });
     expect(own.stdout).toMatch(
       /stages from its record .*\n.*job .*\n.*queued .*\n.*waiting for a run .*\n.*run of 1 row /,
     );
@@ -251,7 +251,7 @@ describe('sconce trace', () => {
     const { id } = await submit();
     const env = { SCONCE_URL: api.ready.url ?? '', SCONCE_TRACE_URL: '' };
     const drawn = await run([id], env);
-    expect(drawn).toMatchObject({ code: 0, stdout: expect.stringContaining('its own record') });
+    expect(drawn).toMatchObject({ code: 0, stdout: expect.stringContaining('stages from its record') });
     expect(drawn.stderr).toMatch(
       /No trace backend answers at http:\/\/127\.0\.0\.1:9\/api\/traces\/.*\nSet SCONCE_TRACE_URL/,
     );
