@@ -128,7 +128,7 @@ const REFUSED: [string, Part[], string, string, RegExp][] = [
     /"cases" is larger than the 33554432 bytes/,
   ],
   ['cases that are no safetensors', [['cases', 'hello, world'], model], 'invalid_tensor', 'cases', /"cases".*header/],
-  ['empty cases', [['cases', ''], model], 'invalid_tensor', 'cases', /"cases".*8 bytes/],
+  ['empty cases', [['cases', ''], model], 'invalid_tensor', 'cases', /"cases".*0 bytes/],
   [
     'cases without calls',
     [['cases', encodeSafetensors([tensor('x')])], model],
@@ -136,7 +136,7 @@ const REFUSED: [string, Part[], string, string, RegExp][] = [
     'cases',
     /"cases".*no calls.*k\.in\.0/,
   ],
-  ['cases with a gap', [['cases', many], model], 'invalid_request', 'cases', /"cases".*misses 0\.out\.0/],
+  ['cases with a gap', [['cases', many], model], 'invalid_request', 'cases', /"cases".*has no tensor 0\.out\.0/],
 ];
 
 describe('a form with', () => {
