@@ -10,6 +10,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { decodeSafetensors, viewOf, type Tensor } from '@sconce/tensor';
+import { tensorsOfCalls } from '../../test/conformance/cases.ts';
 import { compileArchive } from '../../test/support/compiled-archive.ts';
 
 const folder = resolve(process.argv[2] ?? '.');
@@ -43,15 +44,7 @@ function distance(values: Float64Array, truth: Float64Array): number {
 }
 
 async function measure(path: string): Promise<Row> {
-  const tensors = decodeSafetensors(readFileSync(path.replace(/\.pt$/, '.safetensors')));
-  const side = (call: number, name: string): Tensor[] => {
-    const found: Tensor[] = [];
-    for (let i = 0; ; i++) {
-      const tensor = tensors.get(`${call}.${name}.${i}`);
-      if (tensor === undefined) return found;
-      found.push(tensor);
-    }
-  };
+  const side = tensorsOfCalls(decodeSafetensors(readFileSync(path.replace(/\.pt$/, '.safetensors'))));
   await using model = await compileArchive(path, side(0, 'in'));
   let [error, ours, torch] = [0, 0, 0];
   let hasReference = false;

@@ -53,6 +53,11 @@ export function archivePath(family: string, name: string): string {
 export function readCase(family: string, name: string): (call: number, side: string) => Tensor[] {
   const path = `${CASES}${family}/${name}.safetensors`;
   const tensors = existsSync(path) ? decodeSafetensors(readFileSync(path)) : new Map<string, Tensor>();
+  return tensorsOfCalls(tensors);
+}
+
+/** Returns a function that gives the tensors `CALL.SIDE.0`, `CALL.SIDE.1`, … of a safetensors file, in order. */
+export function tensorsOfCalls(tensors: ReadonlyMap<string, Tensor>): (call: number, side: string) => Tensor[] {
   return (call, side) => {
     const found: Tensor[] = [];
     for (let i = 0; ; i++) {

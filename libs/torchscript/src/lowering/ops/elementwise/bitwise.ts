@@ -15,7 +15,7 @@ export const bitwise = ops;
 type Lowering = (context: LowerContext, a: Operand, b: Operand) => TensorValue;
 
 /** `&`, `|` or `^`. ONNX has one operator for bool tensors and another for integers. */
-function ofBits(opType: 'And' | 'Or' | 'Xor'): Lowering {
+function bitOperator(opType: 'And' | 'Or' | 'Xor'): Lowering {
   return (context, a, b) => {
     const [x, y] = promoted(context, a, b);
     refuseFloats(context, x.dtype, 'a bitwise operator');
@@ -61,9 +61,9 @@ function shift(direction: 'left' | 'right'): Lowering {
 }
 
 for (const [name, symbol, lower] of [
-  ['bitwise_and', 'and', ofBits('And')],
-  ['bitwise_or', 'or', ofBits('Or')],
-  ['bitwise_xor', 'xor', ofBits('Xor')],
+  ['bitwise_and', 'and', bitOperator('And')],
+  ['bitwise_or', 'or', bitOperator('Or')],
+  ['bitwise_xor', 'xor', bitOperator('Xor')],
   ['bitwise_left_shift', 'lshift', shift('left')],
   ['bitwise_right_shift', 'rshift', shift('right')],
 ] as const) {

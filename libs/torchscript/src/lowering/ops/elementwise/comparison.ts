@@ -89,7 +89,7 @@ function isClose(
 }
 
 /** Tells whether all elements are true, as a boolean of the program. */
-function all(context: LowerContext, truths: TensorValue): Scalar {
+function allTrue(context: LowerContext, truths: TensorValue): Scalar {
   const least = context.node('ReduceMin', [context.cast(truths, 'int32')], {
     shape: [],
     attributes: { keepdims: flag(false) },
@@ -104,7 +104,7 @@ defineOp(
 defineOp(
   'aten::allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> bool',
   (context, { self, other, rtol, atol, equal_nan: nan }) =>
-    all(context, isClose(context, self, other, { rtol, atol, nan })),
+    allTrue(context, isClose(context, self, other, { rtol, atol, nan })),
 );
 defineOp(
   'aten::equal(Tensor self, Tensor other) -> bool',
@@ -116,7 +116,7 @@ defineOp(
     ) {
       return false;
     }
-    if (sameShape(a, b)) return all(context, compare(context, 'Equal', ...promoted(context, self, other)));
+    if (sameShape(a, b)) return allTrue(context, compare(context, 'Equal', ...promoted(context, self, other)));
     return context.unsupported(
       'equal of tensors that may differ in size',
       'compare their elements with (a == b).all(), or fix the sizes with --input name:dtype[sizes]',

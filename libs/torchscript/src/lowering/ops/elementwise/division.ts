@@ -28,7 +28,7 @@ export function divide(context: LowerContext, a: Operand, b: Operand): TensorVal
 }
 
 /** Tells whether every element is known and passes the test. */
-function always(
+function allKnownSatisfy(
   context: LowerContext,
   tensor: TensorValue,
   passes: (element: bigint | number | boolean) => boolean,
@@ -40,15 +40,15 @@ function always(
  * Marks the elements of an integer divisor that may be -1. ONNX Runtime crashes when it divides the smallest integer
  * by -1.
  */
-function minusOnes(context: LowerContext, divisor: TensorValue): TensorValue | undefined {
+function isMinusOne(context: LowerContext, divisor: TensorValue): TensorValue | undefined {
   const wide = divisor.dtype === 'int32' || divisor.dtype === 'int64';
-  if (!wide || always(context, divisor, (element) => element !== -1n)) return undefined;
+  if (!wide || allKnownSatisfy(context, divisor, (element) => element !== -1n)) return undefined;
   return compare(context, 'Equal', divisor, context.scalar(-1n, divisor.dtype));
 }
 
 /** The quotient of integers, rounded towards zero. */
 function truncatedQuotient(context: LowerContext, x: TensorValue, y: TensorValue): TensorValue {
-  const negated = minusOnes(context, y);
+  const negated = isMinusOne(context, y);
   if (negated === undefined) return binary(context, 'Div', x, y);
   const safe = choose(context, negated, context.scalar(1n, y.dtype), y);
   return choose(context, negated, negate(context, x), binary(context, 'Div', x, safe));
@@ -56,7 +56,7 @@ function truncatedQuotient(context: LowerContext, x: TensorValue, y: TensorValue
 
 /** The remainder of `x / y`, with the sign of the divisor or (`likeDividend`) of the dividend. Floats: dividend only. */
 function modulo(context: LowerContext, x: TensorValue, y: TensorValue, likeDividend: boolean): TensorValue {
-  const ones = isFloating(x.dtype) ? undefined : minusOnes(context, y);
+  const ones = isFloating(x.dtype) ? undefined : isMinusOne(context, y);
   const divisor = ones === undefined ? y : choose(context, ones, context.scalar(1n, y.dtype), y);
   return context.node('Mod', [x, divisor], {
     shape: broadcastShapes(context, x.content.shape, y.content.shape),
@@ -67,8 +67,9 @@ function modulo(context: LowerContext, x: TensorValue, y: TensorValue, likeDivid
 /** Marks the elements whose remainder in C has another sign than the divisor, so that it belongs to the next multiple. */
 function hasOtherSign(context: LowerContext, rest: TensorValue, divisor: TensorValue): TensorValue {
   const zero = context.scalar(0, rest.dtype);
-  if (always(context, divisor, (element) => Number(element) > 0)) return compare(context, 'Less', rest, zero);
-  if (always(context, divisor, (element) => Number(element) < 0)) return compare(context, 'Greater', rest, zero);
+  if (allKnownSatisfy(context, divisor, (element) => Number(element) > 0)) return compare(context, 'Less', rest, zero);
+  if (allKnownSatisfy(context, divisor, (element) => Number(element) < 0))
+    return compare(context, 'Greater', rest, zero);
   const signs = [rest, divisor].map((tensor) => context.node('Sign', [tensor]));
   const [a = zero, b = zero] = signs;
   return compare(context, 'Less', binary(context, 'Mul', a, b), zero);
@@ -77,14 +78,14 @@ function hasOtherSign(context: LowerContext, rest: TensorValue, divisor: TensorV
 /** The exact quotient of floats, rounded down. Computed from the remainder, because a rounded quotient may be one too high. */
 function floorOfFloats(context: LowerContext, x: TensorValue, y: TensorValue): TensorValue {
   const quotient = binary(context, 'Div', x, y);
-  if (always(context, y, (element) => Number.isInteger(Math.log2(Math.abs(Number(element)))))) {
+  if (allKnownSatisfy(context, y, (element) => Number.isInteger(Math.log2(Math.abs(Number(element)))))) {
     return context.node('Floor', [quotient]);
   }
   const rest = modulo(context, x, y, true);
   const whole = context.node('Round', [binary(context, 'Div', binary(context, 'Sub', x, rest), y)]);
   const next = context.cast(hasOtherSign(context, rest, y), x.dtype);
   const floor = binary(context, 'Sub', whole, next);
-  if (always(context, y, (element) => Number(element) !== 0)) return floor;
+  if (allKnownSatisfy(context, y, (element) => Number(element) !== 0)) return floor;
   return choose(context, compare(context, 'Equal', y, context.scalar(0, y.dtype)), quotient, floor);
 }
 

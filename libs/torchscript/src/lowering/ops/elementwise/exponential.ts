@@ -51,7 +51,7 @@ function logarithm(context: LowerContext, self: TensorValue, base: number): Tens
 const SERIES_BELOW = 1e-4;
 
 /** `x + second x² + third x³` for x near zero, `far(x)` for other x. */
-function nearZero(
+function seriesNearZero(
   context: LowerContext,
   self: TensorValue,
   [second, third]: readonly [number, number],
@@ -69,14 +69,14 @@ function nearZero(
 
 /** `log(1 + x)`. */
 export function log1p(context: LowerContext, self: TensorValue): TensorValue {
-  return nearZero(context, self, [-1 / 2, 1 / 3], (x) =>
+  return seriesNearZero(context, self, [-1 / 2, 1 / 3], (x) =>
     context.node('Log', [binary(context, 'Add', x, number(context, 1, x))]),
   );
 }
 
 /** `exp(x) - 1`. */
 export function expm1(context: LowerContext, self: TensorValue): TensorValue {
-  return nearZero(context, self, [1 / 2, 1 / 6], (x) =>
+  return seriesNearZero(context, self, [1 / 2, 1 / 6], (x) =>
     binary(context, 'Sub', context.node('Exp', [x]), number(context, 1, x)),
   );
 }

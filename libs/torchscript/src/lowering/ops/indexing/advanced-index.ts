@@ -6,6 +6,7 @@ import { broadcastShapes } from '../../broadcast.ts';
 import { dimsOf, rangeOf } from '../../dims.ts';
 import { binary, choose } from '../../arithmetic.ts';
 import { scatterSlices } from '../../scatter.ts';
+import { inversePermutation } from '../shape/permuting.ts';
 import { maskedRows, nonzeroVectors } from './mask.ts';
 
 /** Indices of `x[…]` as PyTorch passes them. Null means `:`. */
@@ -87,7 +88,7 @@ function resultOrder(
     ...rangeOf(indexedRank),
     ...rangeOf(others - before).map((i) => indexedRank + before + i),
   ];
-  return { to, back: rangeOf(to.length).map((axis) => to.indexOf(axis)) };
+  return { to, back: inversePermutation(to) };
 }
 
 /** `self[indices]`. */

@@ -116,7 +116,7 @@ defineOp(
 defineOp(
   'aten::take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor',
   (context, { self, indices, dim }) => {
-    if (dim === null) return gather(context, flat(context, self), 0, flat(context, indices));
+    if (dim === null) return gather(context, flattened(context, self), 0, flattened(context, indices));
     const axis = context.axis(dim, self.rank);
     const batch = (shape: readonly Dim[]): Dim[] => shape.with(axis, 1);
     const common = broadcastShapes(context, batch(self.content.shape), batch(indices.content.shape));
@@ -126,21 +126,22 @@ defineOp(
   },
 );
 
-const flat = (context: LowerContext, tensor: TensorValue): TensorValue =>
+/** The tensor as a vector of all elements in row-major order. */
+export const flattened = (context: LowerContext, tensor: TensorValue): TensorValue =>
   context.reshape(tensor, [productOf(tensor.content.shape)]);
 
 defineOp('aten::take(Tensor self, Tensor index) -> Tensor', (context, { self, index }) =>
-  pick(context, flat(context, self), 0, index),
+  pick(context, flattened(context, self), 0, index),
 );
 defineOp(
   'aten::put(Tensor self, Tensor index, Tensor source, bool accumulate=False) -> Tensor',
   (context, { self, index, source, accumulate }) => {
-    const updates = context.cast(flat(context, source), self.dtype);
+    const updates = context.cast(flattened(context, source), self.dtype);
     const written = scatterElements(
       context,
-      flat(context, self),
+      flattened(context, self),
       0,
-      flat(context, index),
+      flattened(context, index),
       updates,
       accumulate ? 'add' : 'none',
     );

@@ -1,11 +1,11 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
-import { productOf } from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
 import { binary, choose } from '../../arithmetic.ts';
 import { int } from '../../attributes.ts';
 import { broadcastShapes } from '../../broadcast.ts';
 import { runningSum } from '../../counting.ts';
 import { opFamily } from '../../define-op.ts';
+import { flattened } from './axis-index.ts';
 import { maskedRows, nonzeroPositions, nonzeroVectors } from './mask.ts';
 
 const { ops, defineOp } = opFamily('indexing');
@@ -13,13 +13,10 @@ const { ops, defineOp } = opFamily('indexing');
 /** Operators that select elements by masks or find non-zero elements. */
 export const maskOps = ops;
 
-const flat = (context: LowerContext, tensor: TensorValue): TensorValue =>
-  context.reshape(tensor, [productOf(tensor.content.shape)]);
-
 defineOp('aten::masked_select(Tensor self, Tensor mask) -> Tensor', (context, { self, mask }) => {
   const shape = broadcastShapes(context, self.content.shape, mask.content.shape);
   const [elements, holds] = [self, context.cast(mask, 'bool')].map((tensor) =>
-    flat(context, context.expand(tensor, shape)),
+    flattened(context, context.expand(tensor, shape)),
   );
   return elements === undefined || holds === undefined ? undefined : maskedRows(context, elements, holds, 0);
 });
@@ -29,7 +26,7 @@ defineOp(
   'aten::masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor',
   (context, { self, mask, source }) => {
     const shape = broadcastShapes(context, self.content.shape, mask.content.shape);
-    const holds = flat(context, context.expand(context.cast(mask, 'bool'), shape));
+    const holds = flattened(context, context.expand(context.cast(mask, 'bool'), shape));
     const before = binary(
       context,
       'Sub',
@@ -37,12 +34,12 @@ defineOp(
       context.scalar(1n, 'int64'),
     );
     const places = binary(context, 'Max', before, context.scalar(0n, 'int64'));
-    const picked = context.node('Gather', [flat(context, source), places], {
+    const picked = context.node('Gather', [flattened(context, source), places], {
       shape: places.content.shape,
       attributes: { axis: int(0) },
       adapt: false,
     });
-    const kept = flat(context, context.expand(self, shape));
+    const kept = flattened(context, context.expand(self, shape));
     return context.reshape(choose(context, holds, context.cast(picked, self.dtype), kept), shape);
   },
 );

@@ -35,7 +35,7 @@ function windowElements(context: LowerContext, [values, indices]: Indexed, axis:
 }
 
 /** The first of the greatest elements along an axis. The axis is removed. */
-function greatest(context: LowerContext, [values, indices]: Indexed, axis: number): Indexed {
+function firstGreatest(context: LowerContext, [values, indices]: Indexed, axis: number): Indexed {
   const kept = values.shape.with(axis, 1);
   const shape = values.shape.toSpliced(axis, 1);
   const best = context.node('ArgMax', [values], {
@@ -68,7 +68,7 @@ function adaptiveMaxPool(
     if (counts.every((count) => count === 1)) {
       const flat = [...batched.shape.slice(0, 2), productOf(sizes)];
       const [values, indices] = withPositions(context, context.reshape(batched, flat));
-      return greatest(context, [values, indices], 2).map((tensor) =>
+      return firstGreatest(context, [values, indices], 2).map((tensor) =>
         context.reshape(tensor, [...flat.slice(0, 2), ...counts]),
       );
     }
@@ -81,7 +81,7 @@ function adaptiveMaxPool(
     return [...counts.entries()].reverse().reduce<Indexed>(
       (pooled, [i, count]) => {
         if (sameDim(pooled[0].shape[i + 2] ?? 1, count)) return pooled;
-        return greatest(context, windowElements(context, pooled, i + 2, count), i + 3);
+        return firstGreatest(context, windowElements(context, pooled, i + 2, count), i + 3);
       },
       withPositions(context, batched),
     );

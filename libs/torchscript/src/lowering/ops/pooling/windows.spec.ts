@@ -15,7 +15,7 @@ interface Setting {
  * Counts windows by PyTorch's rule: every window starts in the input or in the padding before it. Without `ceil` it also
  * ends in the input or the padding.
  */
-function counted(size: number, { kernel, stride, padding, dilation, ceil }: Setting): number {
+function expectedCount(size: number, { kernel, stride, padding, dilation, ceil }: Setting): number {
   const reach = (kernel - 1) * dilation;
   let count = 0;
   for (let start = -padding; ; start += stride) {
@@ -47,11 +47,11 @@ describe('windowCount', () => {
     });
     const symbolic = windowCount(symbol(atom), 0, windows);
     for (let size = 5; size < 30; size++) {
-      expect(windowCount(size, 0, windows), `size ${size}`).toBe(counted(size, setting));
+      expect(windowCount(size, 0, windows), `size ${size}`).toBe(expectedCount(size, setting));
       expect(
         substitute(symbolic, (candidate) => (candidate.key === atom.key ? size : undefined)),
         `free size replaced by ${size}`,
-      ).toBe(counted(size, setting));
+      ).toBe(expectedCount(size, setting));
     }
   });
 

@@ -186,7 +186,7 @@ defineOp(
   'aten::lstm.input(Tensor input, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor, Tensor)',
   (context, args) => {
     const { output, final } = runStack(context, {
-      ...options(args),
+      ...stackOptions(args),
       kind: 'LSTM',
       input: args.input,
       initial: args.hx,
@@ -211,7 +211,9 @@ interface StackArguments {
   readonly bidirectional: boolean;
 }
 
-function options(args: StackArguments): Pick<Stack, 'hasBiases' | 'layers' | 'dropout' | 'train' | 'bidirectional'> {
+function stackOptions(
+  args: StackArguments,
+): Pick<Stack, 'hasBiases' | 'layers' | 'dropout' | 'train' | 'bidirectional'> {
   return {
     hasBiases: args.has_biases,
     layers: args.num_layers,
@@ -233,7 +235,7 @@ function runPacked(
 ): TensorValue[] {
   const { padded, lengths } = unpack(context, args.data, args.batch_sizes);
   const { output, final } = runStack(context, {
-    ...options(args),
+    ...stackOptions(args),
     kind,
     input: padded,
     initial,
@@ -246,7 +248,7 @@ function runPacked(
 
 defineOp(
   'aten::gru.input(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)',
-  (context, args) => plain(context, 'GRU', args),
+  (context, args) => runPadded(context, 'GRU', args),
 );
 defineOp(
   'aten::gru.data(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)',
@@ -254,7 +256,7 @@ defineOp(
 );
 defineOp(
   'aten::rnn_tanh.input(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)',
-  (context, args) => plain(context, 'RNN_TANH', args),
+  (context, args) => runPadded(context, 'RNN_TANH', args),
 );
 defineOp(
   'aten::rnn_tanh.data(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)',
@@ -262,14 +264,14 @@ defineOp(
 );
 defineOp(
   'aten::rnn_relu.input(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)',
-  (context, args) => plain(context, 'RNN_RELU', args),
+  (context, args) => runPadded(context, 'RNN_RELU', args),
 );
 defineOp(
   'aten::rnn_relu.data(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)',
   (context, args) => runPacked(context, 'RNN_RELU', args, [args.hx]),
 );
 
-function plain(
+function runPadded(
   context: LowerContext,
   kind: CellKind,
   args: StackArguments & {
@@ -280,7 +282,7 @@ function plain(
   },
 ): TensorValue[] {
   const { output, final } = runStack(context, {
-    ...options(args),
+    ...stackOptions(args),
     kind,
     input: args.input,
     initial: [args.hx],

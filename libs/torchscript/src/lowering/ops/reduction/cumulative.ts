@@ -43,14 +43,14 @@ function shifted(
 }
 
 /** 1, 2, 4, … below `length`: the distances of the steps that compute a cumulative result. */
-function doublings(length: number): number[] {
+function powersOfTwoBelow(length: number): number[] {
   const steps: number[] = [];
   for (let step = 1; step < length; step *= 2) steps.push(step);
   return steps;
 }
 
 /** For every position of the axis, the elements up to it in a new last axis. Later elements are replaced by `fill`. */
-function upToEach(context: LowerContext, tensor: TensorValue, axis: number, fill: TensorValue): TensorValue {
+function prefixesOf(context: LowerContext, tensor: TensorValue, axis: number, fill: TensorValue): TensorValue {
   const { shape } = tensor.content;
   const length = shape[axis] ?? 1;
   const order = [...shape.keys()].filter((i) => i !== axis);
@@ -61,7 +61,7 @@ function upToEach(context: LowerContext, tensor: TensorValue, axis: number, fill
   return choose(context, compare(context, 'LessOrEqual', column, row), rows, fill);
 }
 
-/** Restores the order of axes after a reduction over the last axis of {@link upToEach}. */
+/** Restores the order of axes after a reduction over the last axis of {@link prefixesOf}. */
 function inOrder(context: LowerContext, result: TensorValue, axis: number): TensorValue {
   const last = result.rank - 1;
   const order = [...Array(last).keys()].toSpliced(axis, 0, last);
@@ -78,13 +78,13 @@ defineOp(
     const one = context.scalar(1n, cast.dtype);
     if (typeof length === 'number') {
       return copyOf(
-        doublings(length).reduce((product, step) => {
+        powersOfTwoBelow(length).reduce((product, step) => {
           const ones = context.expand(one, product.content.shape.with(axis, step));
           return binary(context, 'Mul', product, shifted(context, product, axis, step, ones));
         }, cast),
       );
     }
-    const all = upToEach(context, cast, axis, one);
+    const all = prefixesOf(context, cast, axis, one);
     return inOrder(context, reduce(context, 'ReduceProd', all, [all.rank - 1], false), axis);
   },
   SQUARE,
@@ -96,7 +96,7 @@ defineOp(
     const axis = context.axis(dim, self.rank);
     const float = asFloat(context, self);
     if (self.rank === 0) return copyOf(float);
-    const all = upToEach(context, float, axis, context.scalar(-Infinity, float.dtype));
+    const all = prefixesOf(context, float, axis, context.scalar(-Infinity, float.dtype));
     return inOrder(context, reduce(context, 'ReduceLogSumExp', all, [all.rank - 1], false), axis);
   },
   { limits: 'memory grows with the square of the size of the axis' },
@@ -116,7 +116,7 @@ for (const [name, beats] of [
       const places = context.expand(positions(context, length, { axis, rank: self.rank }), shape);
       if (typeof length === 'number') {
         // At the start of the axis no earlier element exists, so the element itself stays.
-        const [values, indices] = doublings(length).reduce(
+        const [values, indices] = powersOfTwoBelow(length).reduce(
           ([value, index], step) => {
             const [before, at] = [value, index].map((tensor) => {
               const head = context.slice(tensor, axis, 0, step, 1, minDims(step, length));
@@ -131,11 +131,11 @@ for (const [name, beats] of [
         return [copyOf(values), copyOf(indices)];
       }
       const fill = context.scalar(name === 'cummax' ? lowestOf(self.dtype) : highestOf(self.dtype), self.dtype);
-      const rows = upToEach(context, self, axis, fill);
+      const rows = prefixesOf(context, self, axis, fill);
       const last = rows.rank - 1;
       const values = extremeOver(context, name === 'cummax' ? 'Max' : 'Min', rows, [last], true);
       // Of several positions with the extreme value, the last one counts.
-      const seen = upToEach(context, places, axis, context.scalar(-1n, 'int64'));
+      const seen = prefixesOf(context, places, axis, context.scalar(-1n, 'int64'));
       const hits = choose(context, compare(context, 'Equal', rows, values), seen, context.scalar(-1n, 'int64'));
       const indices = reduce(context, 'ReduceMax', hits, [last], false);
       const flat = context.reshape(values, indices.content.shape);

@@ -14,7 +14,7 @@ const { ops, defineOp } = opFamily('reduction');
 export const distances = ops;
 
 /** Both tensors in the floating dtype to which they promote. */
-function floats(context: LowerContext, a: TensorValue, b: TensorValue): [TensorValue, TensorValue] {
+function promotedFloats(context: LowerContext, a: TensorValue, b: TensorValue): [TensorValue, TensorValue] {
   const dtype = floatType(resultType([a, b]));
   return [operandAs(context, a, dtype), operandAs(context, b, dtype)];
 }
@@ -27,7 +27,7 @@ export function cosineSimilarity(
   dim: number,
   eps: number,
 ): TensorValue {
-  const [x, y] = floats(context, a, b);
+  const [x, y] = promotedFloats(context, a, b);
   const rank = Math.max(x.rank, y.rank);
   const axis = context.axis(dim, rank);
   const unit = (vectors: TensorValue): TensorValue => {
@@ -58,7 +58,7 @@ export function pairwiseDistance(
   eps: number,
   keepdim: boolean,
 ): TensorValue {
-  const [x, y] = floats(context, a, b);
+  const [x, y] = promotedFloats(context, a, b);
   const difference = binary(context, 'Sub', x, y);
   const moved = binary(context, 'Add', difference, context.scalar(eps, difference.dtype));
   return vectorNorm(context, moved, p, [moved.rank - 1], keepdim);
@@ -70,12 +70,12 @@ defineOp(
 );
 
 defineOp('aten::dist(Tensor self, Tensor other, Scalar p=2) -> Tensor', (context, { self, other, p }) => {
-  const [x, y] = floats(context, self, other);
+  const [x, y] = promotedFloats(context, self, other);
   const difference = binary(context, 'Sub', x, y);
-  return vectorNorm(context, difference, order(context, p), rangeOf(difference.rank), false);
+  return vectorNorm(context, difference, orderOf(context, p), rangeOf(difference.rank), false);
 });
 
-function order(context: LowerContext, p: Scalar): number {
+function orderOf(context: LowerContext, p: Scalar): number {
   if (typeof p === 'number' || typeof p === 'bigint') return Number(p);
   return context.unsupported('a distance whose order p is known only at run time', 'give p as a number');
 }
@@ -91,7 +91,7 @@ function crossDistances(
   p: number,
   mode: number | null,
 ): TensorValue {
-  const [x, y] = floats(context, x1, x2);
+  const [x, y] = promotedFloats(context, x1, x2);
   const [rows, others] = [x.content.shape.at(-2) ?? 1, y.content.shape.at(-2) ?? 1];
   const many = [rows, others].some((size) => typeof size !== 'number' || size > MANY_ROWS);
   const byProduct = p === 2 && (mode === 1 || (mode !== 2 && many));

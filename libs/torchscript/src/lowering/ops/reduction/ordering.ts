@@ -15,7 +15,7 @@ const { ops, defineOp } = opFamily('reduction');
 export const ordering = ops;
 
 /** The `count` largest or smallest elements of an axis and their positions. Equal elements stay in order. */
-function top(
+function topK(
   context: LowerContext,
   self: TensorValue,
   axis: number,
@@ -41,13 +41,13 @@ function top(
 
 defineOp(
   'aten::topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)',
-  (context, { self, k, dim, largest, sorted }) => top(context, self, context.axis(dim, self.rank), k, largest, sorted),
+  (context, { self, k, dim, largest, sorted }) => topK(context, self, context.axis(dim, self.rank), k, largest, sorted),
 );
 
 /** Sorts an axis. Equal elements always stay in order. PyTorch guarantees this only for `stable`. */
 function sort(context: LowerContext, self: TensorValue, dim: number, descending: boolean): [TensorValue, TensorValue] {
   const axis = context.axis(dim, self.rank);
-  return top(context, self, axis, self.content.shape[axis] ?? 1, descending);
+  return topK(context, self, axis, self.content.shape[axis] ?? 1, descending);
 }
 
 const NAN = { limits: 'NaN may be sorted to another position' };
@@ -75,36 +75,36 @@ defineOp(
 defineOp('aten::msort(Tensor self) -> Tensor', (context, { self }) => sort(context, self, 0, false)[0], NAN);
 
 /** The k-th smallest element of an axis (k starts at 1) and its position. */
-function ranked(context: LowerContext, self: TensorValue, dim: number, k: Dim, keepdim: boolean): TensorValue[] {
+function kthSmallest(context: LowerContext, self: TensorValue, dim: number, k: Dim, keepdim: boolean): TensorValue[] {
   if (self.rank === 0) return [copyOf(self), context.scalar(0n, 'int64')];
   const axis = context.axis(dim, self.rank);
   const at = subDims(k, 1);
-  return top(context, self, axis, k, false).map((tensor) => {
+  return topK(context, self, axis, k, false).map((tensor) => {
     const one = readSelect(context, tensor, axis, at);
     return copyOf(keepdim ? context.reshape(one, self.content.shape.with(axis, 1)) : one);
   });
 }
 
 /** The rank of the lower median of `count` elements. Ranks start at 1. */
-const middle = (count: Dim): Dim => addDims(floorDivDims(subDims(count, 1), 2), 1);
+const medianRank = (count: Dim): Dim => addDims(floorDivDims(subDims(count, 1), 2), 1);
 
 defineOp(
   'aten::kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)',
-  (context, { self, k, dim, keepdim }) => ranked(context, self, dim, k, keepdim),
+  (context, { self, k, dim, keepdim }) => kthSmallest(context, self, dim, k, keepdim),
   NAN,
 );
 defineOp(
   'aten::median(Tensor self) -> Tensor',
   (context, { self }) => {
     const count = productOf(self.content.shape);
-    return ranked(context, context.reshape(self, [count]), 0, middle(count), false)[0];
+    return kthSmallest(context, context.reshape(self, [count]), 0, medianRank(count), false)[0];
   },
   NAN,
 );
 defineOp(
   'aten::median.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)',
   (context, { self, dim, keepdim }) =>
-    ranked(context, self, dim, middle(self.content.shape[context.axis(dim, self.rank)] ?? 1), keepdim),
+    kthSmallest(context, self, dim, medianRank(self.content.shape[context.axis(dim, self.rank)] ?? 1), keepdim),
   NAN,
 );
 

@@ -13,7 +13,7 @@ const { ops, defineOp } = opFamily('reduction');
 export const spread = ops;
 
 /** Variance (or its square root) and mean. `correction` is subtracted from the number of elements. */
-function moments(
+function varianceAndMean(
   context: LowerContext,
   input: TensorValue,
   dim: readonly number[] | null,
@@ -53,25 +53,27 @@ for (const [name, root] of [
 ] as const) {
   defineOp(
     `aten::${name}(Tensor self, bool unbiased=True) -> Tensor`,
-    (context, { self, unbiased }) => moments(context, self, null, unbiased ? 1n : 0n, false, root)[0],
+    (context, { self, unbiased }) => varianceAndMean(context, self, null, unbiased ? 1n : 0n, false, root)[0],
   );
   defineOp(
     `aten::${name}.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor`,
-    (context, { self, dim, unbiased, keepdim }) => moments(context, self, dim, unbiased ? 1n : 0n, keepdim, root)[0],
+    (context, { self, dim, unbiased, keepdim }) =>
+      varianceAndMean(context, self, dim, unbiased ? 1n : 0n, keepdim, root)[0],
   );
   defineOp(
     `aten::${name}.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor`,
-    (context, { self, dim, correction, keepdim }) => moments(context, self, dim, correction, keepdim, root)[0],
+    (context, { self, dim, correction, keepdim }) => varianceAndMean(context, self, dim, correction, keepdim, root)[0],
   );
   defineOp(`aten::${name}_mean(Tensor self, bool unbiased=True) -> (Tensor, Tensor)`, (context, { self, unbiased }) =>
-    moments(context, self, null, unbiased ? 1n : 0n, false, root),
+    varianceAndMean(context, self, null, unbiased ? 1n : 0n, false, root),
   );
   defineOp(
     `aten::${name}_mean.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> (Tensor, Tensor)`,
-    (context, { self, dim, unbiased, keepdim }) => moments(context, self, dim, unbiased ? 1n : 0n, keepdim, root),
+    (context, { self, dim, unbiased, keepdim }) =>
+      varianceAndMean(context, self, dim, unbiased ? 1n : 0n, keepdim, root),
   );
   defineOp(
     `aten::${name}_mean.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)`,
-    (context, { self, dim, correction, keepdim }) => moments(context, self, dim, correction, keepdim, root),
+    (context, { self, dim, correction, keepdim }) => varianceAndMean(context, self, dim, correction, keepdim, root),
   );
 }

@@ -101,7 +101,7 @@ defineOp(
 );
 
 /** Tells whether any element (`ReduceMax`) is not 0, or whether all elements (`ReduceMin`) are not 0. */
-function test(
+function anyOrAll(
   context: LowerContext,
   opType: 'ReduceMax' | 'ReduceMin',
   self: TensorValue,
@@ -131,13 +131,13 @@ for (const [name, opType] of [
   ['any', 'ReduceMax'],
   ['all', 'ReduceMin'],
 ] as const) {
-  defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => test(context, opType, self, null, false));
+  defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => anyOrAll(context, opType, self, null, false));
   defineOp(`aten::${name}.dim(Tensor self, int dim, bool keepdim=False) -> Tensor`, (context, { self, dim, keepdim }) =>
-    test(context, opType, self, [dim], keepdim),
+    anyOrAll(context, opType, self, [dim], keepdim),
   );
   defineOp(
     `aten::${name}.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor`,
-    (context, { self, dim, keepdim }) => test(context, opType, self, dim, keepdim),
+    (context, { self, dim, keepdim }) => anyOrAll(context, opType, self, dim, keepdim),
   );
 }
 

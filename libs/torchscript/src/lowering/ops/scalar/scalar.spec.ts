@@ -33,11 +33,12 @@ function calls(emitter = new Emitter()): (op: string, ...args: Value[]) => Value
 }
 
 /** A value as text. Sizes are shown as expressions: `2*size(x,0)`. */
-function shown(value: Value): string {
-  if (value instanceof ListValue) return `[${value.items.map(shown).join(', ')}]`;
+function textOfValue(value: Value): string {
+  if (value instanceof ListValue) return `[${value.items.map(textOfValue).join(', ')}]`;
   if (value instanceof SymBool) return value.condition.kind;
   if (value instanceof SymFloat) return 'float of the run';
-  if (value !== null && typeof value === 'object' && 'items' in value) return `(${value.items.map(shown).join(', ')})`;
+  if (value !== null && typeof value === 'object' && 'items' in value)
+    return `(${value.items.map(textOfValue).join(', ')})`;
   return value !== null && typeof value === 'object' && !('kind' in value) ? String(value) : textOf(value);
 }
 
@@ -77,21 +78,21 @@ describe('numbers', () => {
     ['mul', [n, 4n], '4*size(x,0)'],
     ['prim::min', [n, 9223372036854775807n], 'min(9007199254740991,size(x,0))'],
   ])('%s %#', (op, args, expected) => {
-    expect(shown(calls()(op, ...args))).toBe(expected);
+    expect(textOfValue(calls()(op, ...args))).toBe(expected);
   });
 
   it('keeps a rounded fraction of sizes as a size', () => {
     const call = calls();
-    expect(shown(call('floor', call('mul', n, 2.5)))).toBe('floordiv(5*size(x,0),2)');
-    expect(shown(call('Int', call('mul', call('Float', n), 2)))).toBe('2*size(x,0)');
+    expect(textOfValue(call('floor', call('mul', n, 2.5)))).toBe('floordiv(5*size(x,0),2)');
+    expect(textOfValue(call('Int', call('mul', call('Float', n), 2)))).toBe('2*size(x,0)');
     const ceil = call('ceil', call('div', call('mul', n, 32n), 32n));
-    expect(shown(ceil)).toBe('size(x,0)');
+    expect(textOfValue(ceil)).toBe('size(x,0)');
   });
 
   it('does not treat a rounded quotient as exact, because n / 49 * 49 may be less than n', () => {
     const call = calls();
     const back = call('mul', call('div', n, 49n), 49n);
-    expect(shown(call('floor', back))).toMatch(/^value\(/);
+    expect(textOfValue(call('floor', back))).toMatch(/^value\(/);
   });
 });
 
@@ -111,7 +112,7 @@ describe('booleans', () => {
     ['__or__', [false, new SymBool({ kind: 'compare', op: 'eq', a: n, b: 4 })], 'compare'],
     ['__not__', [new SymBool({ kind: 'compare', op: 'eq', a: n, b: 4 })], 'not'],
   ])('%s', (op, args, expected) => {
-    expect(shown(calls()(op, ...args))).toBe(expected);
+    expect(textOfValue(calls()(op, ...args))).toBe(expected);
   });
 });
 
@@ -123,11 +124,11 @@ describe('lists and dicts', () => {
     expect(same).toBe(items);
     call('sort', items);
     call('insert', items, -1n, 9n);
-    expect(shown(call('pop', items))).toBe('5');
+    expect(textOfValue(call('pop', items))).toBe('5');
     call('_set_item', items, -1n, 7n);
     call('reverse', items);
-    expect(shown(items)).toBe('[7, 3, 2, 1]');
-    expect(shown(call('slice', items, null, null, -2n))).toBe('[1, 3]');
+    expect(textOfValue(items)).toBe('[7, 3, 2, 1]');
+    expect(textOfValue(call('slice', items, null, null, -2n))).toBe('[1, 3]');
   });
 
   it('dicts keep their order and give None for a missing key', () => {
@@ -136,9 +137,9 @@ describe('lists and dicts', () => {
     call('_set_item', dict, 'b', 1n);
     call('_set_item', dict, 'a', 2n);
     call('_set_item', dict, 'b', 3n);
-    expect(shown(call('items', dict))).toBe('[(b, 3), (a, 2)]');
+    expect(textOfValue(call('items', dict))).toBe('[(b, 3), (a, 2)]');
     expect(call('get', dict, 'c')).toBeNull();
-    expect(shown(call('pop', dict, 'b'))).toBe('3');
+    expect(textOfValue(call('pop', dict, 'b'))).toBe('3');
     expect(call('__contains__', dict, 'b')).toBe(false);
   });
 
@@ -158,9 +159,9 @@ describe('lists and dicts', () => {
     const open = new ListValue([], emitter.graphTensor('s', 'float32', [n, 3]));
     call('append', open, emitter.graphTensor('t', 'float32', [3]));
     call('insert', open, 0n, emitter.graphTensor('t', 'float32', [3]));
-    expect(shown(call('len', open))).toBe('2+size(x,0)');
+    expect(textOfValue(call('len', open))).toBe('2+size(x,0)');
     expect((call('pop', open) as TensorValue).shape).toEqual([3]);
-    expect(shown(call('len', open))).toBe('1+size(x,0)');
+    expect(textOfValue(call('len', open))).toBe('1+size(x,0)');
   });
 });
 
@@ -177,7 +178,7 @@ describe('text', () => {
     ['slice', ['abc', null, null, -1n], 'cba'],
     ['__getitem__', ['abc', -1n], 'c'],
   ])('%s', (op, args, expected) => {
-    expect(shown(calls()(op, ...args))).toBe(expected);
+    expect(textOfValue(calls()(op, ...args))).toBe(expected);
   });
 });
 
@@ -185,15 +186,15 @@ it('the result of an unsupported operator stays unknown and is not reported agai
   const [call, unknown] = [calls(), new UnknownValue()];
   expect(call('__isnot__', unknown, null)).toBe(unknown);
   expect(call('add', unknown, 1n)).toBeInstanceOf(UnknownValue);
-  expect(shown(call('append', list(), unknown))).toContain('[');
+  expect(textOfValue(call('append', list(), unknown))).toContain('[');
 });
 
 it('sizes are those of the tensor, also symbolic sizes', () => {
   const emitter = new Emitter();
   const x = emitter.graphTensor('x', 'float32', [n, 4]);
   const call = calls(emitter);
-  expect(shown(call('size', x))).toBe('[size(x,0), 4]');
-  expect(shown(call('size', x, -1n))).toBe('4');
-  expect(shown(call('numel', x))).toBe('4*size(x,0)');
+  expect(textOfValue(call('size', x))).toBe('[size(x,0), 4]');
+  expect(textOfValue(call('size', x, -1n))).toBe('4');
+  expect(textOfValue(call('numel', x))).toBe('4*size(x,0)');
   expect(() => call('size', x, 2n)).toThrow(/dimension 2/);
 });

@@ -75,20 +75,20 @@ for (const [name, left, right] of [
 }
 
 /** The part of a string that a method searches. An `end` of -1 means the end of the string. */
-function within(self: Value | undefined, start: Value | undefined, end: Value | undefined): string {
+function searchedPart(self: Value | undefined, start: Value | undefined, end: Value | undefined): string {
   const whole = self as string;
   const stop = end === -1n ? whole.length : Number(end);
   return whole.slice(Number(start), stop);
 }
 const FROM_TO = 'int start=0, int end=-1';
 defineScalarOp(`aten::startswith(str self, str substr, ${FROM_TO}) -> bool`, (_, { self, substr, start, end }) =>
-  within(self, start, end).startsWith(substr as string),
+  searchedPart(self, start, end).startsWith(substr as string),
 );
 defineScalarOp(`aten::endswith(str self, str substr, ${FROM_TO}) -> bool`, (_, { self, substr, start, end }) =>
-  within(self, start, end).endsWith(substr as string),
+  searchedPart(self, start, end).endsWith(substr as string),
 );
 defineScalarOp(`aten::count(str self, str substr, ${FROM_TO}) -> int`, (_, { self, substr, start, end }) =>
-  BigInt(within(self, start, end).split(substr as string).length - 1),
+  BigInt(searchedPart(self, start, end).split(substr as string).length - 1),
 );
 for (const [name, last, must] of [
   ['find', false, false],
@@ -97,7 +97,7 @@ for (const [name, last, must] of [
   ['rindex', true, true],
 ] as const) {
   defineScalarOp(`aten::${name}(str self, str substr, ${FROM_TO}) -> int`, (context, { self, substr, start, end }) => {
-    const part = within(self, start, end);
+    const part = searchedPart(self, start, end);
     const at = last ? part.lastIndexOf(substr as string) : part.indexOf(substr as string);
     if (at < 0 && must)
       return context.unsupported('index() of a substring that is not there', 'PyTorch fails here too');

@@ -4,6 +4,7 @@ import type { TensorValue } from '../../../symbolic/values.ts';
 import { int } from '../../attributes.ts';
 import { copyOf, withContiguity } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
+import { inversePermutation } from './permuting.ts';
 import { rangeOf } from '../../dims.ts';
 import { positions } from '../../positions.ts';
 import { scatterElements } from '../../scatter.ts';
@@ -21,7 +22,7 @@ interface Diagonal {
 }
 
 /** The tensor with rows and columns merged into one last axis, and the positions of the diagonal in that axis. */
-function opened(
+function mergeMatrixAxes(
   context: LowerContext,
   base: TensorValue,
   { offset, first, second }: Diagonal,
@@ -45,7 +46,7 @@ function opened(
 }
 
 function readDiagonal(context: LowerContext, base: TensorValue, diagonal: Diagonal): TensorValue {
-  const { flat, moved, places, count } = opened(context, base, diagonal);
+  const { flat, moved, places, count } = mergeMatrixAxes(context, base, diagonal);
   const picked = context.node('Gather', [flat, places], {
     shape: [...moved.slice(0, -2), count],
     attributes: { axis: int(moved.length - 2) },
@@ -61,11 +62,10 @@ function writeDiagonal(
   diagonal: Diagonal,
   updated: TensorValue,
 ): TensorValue {
-  const { flat, order, moved, places } = opened(context, base, diagonal);
+  const { flat, order, moved, places } = mergeMatrixAxes(context, base, diagonal);
   const indices = context.expand(places, updated.content.shape);
   const written = scatterElements(context, flat, flat.rank - 1, indices, updated);
-  const inverse = rangeOf(order.length).map((axis) => order.indexOf(axis));
-  return context.transpose(context.reshape(written, moved), inverse);
+  return context.transpose(context.reshape(written, moved), inversePermutation(order));
 }
 
 /** A diagonal as a view. Its axis is the last one. */
@@ -85,7 +85,13 @@ export function diagonalView(
 }
 
 /** Matrices with the last axis of `self` on a diagonal and 0 elsewhere. `dim1` and `dim2` are their axes in the result. */
-function embedded(context: LowerContext, self: TensorValue, offset: number, dim1: number, dim2: number): TensorValue {
+function embedDiagonal(
+  context: LowerContext,
+  self: TensorValue,
+  offset: number,
+  dim1: number,
+  dim2: number,
+): TensorValue {
   const rank = self.rank + 1;
   const diagonal = { offset, first: context.axis(dim1, rank), second: context.axis(dim2, rank) };
   const { shape } = self.content;
@@ -103,15 +109,15 @@ defineOp(
   (context, { self, offset, dim1, dim2 }) => diagonalView(context, self, offset, dim1, dim2),
 );
 defineOp('aten::diag(Tensor self, int diagonal=0) -> Tensor', (context, { self, diagonal }) =>
-  self.rank === 1 ? embedded(context, self, diagonal, 0, 1) : copyOf(diagonalView(context, self, diagonal, 0, 1)),
+  self.rank === 1 ? embedDiagonal(context, self, diagonal, 0, 1) : copyOf(diagonalView(context, self, diagonal, 0, 1)),
 );
 defineOp(
   'aten::diag_embed(Tensor self, int offset=0, int dim1=-2, int dim2=-1) -> Tensor',
-  (context, { self, offset, dim1, dim2 }) => embedded(context, self, offset, dim1, dim2),
+  (context, { self, offset, dim1, dim2 }) => embedDiagonal(context, self, offset, dim1, dim2),
 );
 defineOp('aten::diagflat(Tensor self, int offset=0) -> Tensor', (context, { self, offset }) => {
   const count = self.content.shape.reduce<Dim>(mulDims, 1);
-  return embedded(context, context.reshape(self, [count]), offset, 0, 1);
+  return embedDiagonal(context, context.reshape(self, [count]), offset, 0, 1);
 });
 defineOp(
   'aten::diagonal_scatter(Tensor self, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor',

@@ -12,7 +12,7 @@ export const inPlaceShapes = ops;
 const LIMITS = { limits: 'views of other tensors are refused' };
 
 /** Replaces the content of a tensor by one of its views. */
-function become(context: LowerContext, self: TensorValue, view: TensorValue): TensorValue {
+function replaceContent(context: LowerContext, self: TensorValue, view: TensorValue): TensorValue {
   if (self.view !== undefined) {
     return context.unsupported('changing the axes of a view in place', 'use the operator without the underscore');
   }
@@ -22,38 +22,38 @@ function become(context: LowerContext, self: TensorValue, view: TensorValue): Te
 
 defineOp(
   'aten::squeeze_(Tensor(a!) self) -> Tensor(a!)',
-  (context, { self }) => become(context, self, squeezed(context, self, null)),
+  (context, { self }) => replaceContent(context, self, squeezed(context, self, null)),
   LIMITS,
 );
 defineOp(
   'aten::squeeze_.dim(Tensor(a!) self, int dim) -> Tensor(a!)',
-  (context, { self, dim }) => become(context, self, squeezed(context, self, [dim])),
+  (context, { self, dim }) => replaceContent(context, self, squeezed(context, self, [dim])),
   LIMITS,
 );
 defineOp(
   'aten::squeeze_.dims(Tensor(a!) self, int[] dim) -> Tensor(a!)',
-  (context, { self, dim }) => become(context, self, squeezed(context, self, dim)),
+  (context, { self, dim }) => replaceContent(context, self, squeezed(context, self, dim)),
   LIMITS,
 );
 defineOp(
   'aten::unsqueeze_(Tensor(a!) self, int dim) -> Tensor(a!)',
-  (context, { self, dim }) => become(context, self, unsqueezed(context, self, dim)),
+  (context, { self, dim }) => replaceContent(context, self, unsqueezed(context, self, dim)),
   LIMITS,
 );
 for (const name of ['transpose_', 'swapdims_'] as const) {
   defineOp(
     `aten::${name}(Tensor(a!) self, int dim0, int dim1) -> Tensor(a!)`,
-    (context, { self, dim0, dim1 }) => become(context, self, swapped(context, self, dim0, dim1)),
+    (context, { self, dim0, dim1 }) => replaceContent(context, self, swapped(context, self, dim0, dim1)),
     LIMITS,
   );
 }
 defineOp(
   'aten::swapaxes_(Tensor(a!) self, int axis0, int axis1) -> Tensor(a!)',
-  (context, { self, axis0, axis1 }) => become(context, self, swapped(context, self, axis0, axis1)),
+  (context, { self, axis0, axis1 }) => replaceContent(context, self, swapped(context, self, axis0, axis1)),
   LIMITS,
 );
 defineOp(
   'aten::t_(Tensor(a!) self) -> Tensor(a!)',
-  (context, { self }) => (self.rank < 2 ? self : become(context, self, swapped(context, self, 0, 1))),
+  (context, { self }) => (self.rank < 2 ? self : replaceContent(context, self, swapped(context, self, 0, 1))),
   LIMITS,
 );

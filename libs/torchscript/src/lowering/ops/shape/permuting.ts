@@ -17,12 +17,17 @@ function keepsOrder(base: TensorValue, permutation: readonly number[]): boolean 
 
 /** A view with reordered axes: axis i of the result is axis `permutation[i]`. */
 export function permuteView(context: LowerContext, self: TensorValue, permutation: readonly number[]): TensorValue {
-  const inverse = rangeOf(permutation.length).map((axis) => permutation.indexOf(axis));
+  const inverse = inversePermutation(permutation);
   return context.view(
     self,
     (base) => withContiguity(context.transpose(base, permutation), keepsOrder(base, permutation)),
     (_, updated) => context.transpose(updated, inverse),
   );
+}
+
+/** The permutation that undoes `permutation`. */
+export function inversePermutation(permutation: readonly number[]): number[] {
+  return rangeOf(permutation.length).map((axis) => permutation.indexOf(axis));
 }
 
 /** A view with two axes swapped. */

@@ -44,7 +44,7 @@ defineOp('aten::roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor', 
 /** Rotates the elements of an axis to the right by `shift`. */
 function rolled(context: LowerContext, self: TensorValue, axis: number, shift: Dim): TensorValue {
   const length = self.content.shape[axis] ?? 1;
-  const cut = cutOf(shift, length);
+  const cut = rotationStart(shift, length);
   if (cut === 0 || sameDim(cut, length)) return self;
   const rest = subDims(length, cut);
   const parts = [
@@ -55,7 +55,7 @@ function rolled(context: LowerContext, self: TensorValue, axis: number, shift: D
 }
 
 /** The position of the element that becomes the first one. */
-function cutOf(shift: Dim, length: Dim): Dim {
+function rotationStart(shift: Dim, length: Dim): Dim {
   if (minimumOf(shift) >= 0 && isLess(shift, length) === true) return subDims(length, shift);
   const left = mulDims(shift, -1);
   if (minimumOf(left) >= 0 && isLess(left, length) === true) return left;

@@ -55,15 +55,15 @@ function equalPieces(context: LowerContext, self: TensorValue, axis: number, siz
   if (typeof length === 'number' && typeof size === 'number') {
     if (length === 0 || size <= 0) return pieces(context, self, axis, [length]);
     const count = Math.ceil(length / size);
-    return pieces(context, self, axis, cutInto(length, size, count));
+    return pieces(context, self, axis, pieceSizes(length, size, count));
   }
   const count = exactQuotient(length, size);
-  if (typeof count === 'number') return pieces(context, self, axis, cutInto(length, size, count));
+  if (typeof count === 'number') return pieces(context, self, axis, pieceSizes(length, size, count));
   const stack =
     count === undefined
       ? undefined
       : outermost(context, context.reshape(self, shape.toSpliced(axis, 1, count, size)), axis);
-  return unknownLength(context, stack, {
+  return listOfUnknownLength(context, stack, {
     item: (index) => {
       if (minimumOf(index) < 0 && count === undefined) {
         return context.unsupported('a negative index into pieces of a free axis', FIX_SIZE);
@@ -71,12 +71,12 @@ function equalPieces(context: LowerContext, self: TensorValue, axis: number, siz
       const start = mulDims(minimumOf(index) < 0 ? addDims(count ?? 0, index) : index, size);
       return rangeView(context, self, axis, start, count === undefined ? minDims(size, subDims(length, start)) : size);
     },
-    unpack: (names) => pieces(context, self, axis, cutInto(length, size, names)),
+    unpack: (names) => pieces(context, self, axis, pieceSizes(length, size, names)),
   });
 }
 
 /** A list of pieces whose number is known only at run time. If they have one size, `stack` holds them along a new axis 0. */
-function unknownLength(context: LowerContext, stack: TensorValue | undefined, pieces: PieceReader): ListValue {
+function listOfUnknownLength(context: LowerContext, stack: TensorValue | undefined, pieces: PieceReader): ListValue {
   const list = new ListValue([], stack);
   list.pieces = pieces;
   list.appendOnly = () => context.unsupported('a loop over the pieces of a free axis', FIX_SIZE);
@@ -84,7 +84,7 @@ function unknownLength(context: LowerContext, stack: TensorValue | undefined, pi
 }
 
 /** `count` sizes that add up to `length`. All except the last are `size`. */
-function cutInto(length: Dim, size: Dim, count: number): Dim[] {
+function pieceSizes(length: Dim, size: Dim, count: number): Dim[] {
   return rangeOf(count).map((i) => (i < count - 1 ? size : subDims(length, mulDims(size, count - 1))));
 }
 
@@ -102,11 +102,11 @@ function chunked(context: LowerContext, self: TensorValue, chunks: number, dim: 
   if (length instanceof SymInt && exactQuotient(length, chunks) === undefined) {
     context.warn(`chunk() of a free axis always gives ${chunks} chunks: PyTorch gives fewer for small inputs`);
   }
-  return pieces(context, self, axis, cutInto(length, size, chunks));
+  return pieces(context, self, axis, pieceSizes(length, size, chunks));
 }
 
 /** `torch.tensor_split` into `count` pieces. If the axis is not divisible, the first pieces are larger by one. */
-function sections(context: LowerContext, self: TensorValue, count: number, dim: number): TensorValue[] {
+function equalSections(context: LowerContext, self: TensorValue, count: number, dim: number): TensorValue[] {
   const axis = context.axis(dim, self.rank);
   const length = self.content.shape[axis] ?? 0;
   const sizes = rangeOf(count).map((i) => floorDivDims(addDims(length, count - 1 - i), count));
@@ -156,7 +156,7 @@ defineOp('aten::unsafe_chunk(Tensor self, int chunks, int dim=0) -> Tensor[]', (
 
 defineOp(
   'aten::tensor_split.sections(Tensor(a -> *) self, int sections, int dim=0) -> Tensor(a)[]',
-  (context, { self, sections: count, dim }) => sections(context, self, count, dim),
+  (context, { self, sections: count, dim }) => equalSections(context, self, count, dim),
 );
 defineOp(
   'aten::tensor_split.indices(Tensor(a -> *) self, SymInt[] indices, int dim=0) -> Tensor(a)[]',
@@ -170,7 +170,7 @@ defineOp(
       return context.unsupported('tensor_split() at positions that depend on the input', FIX_SIZE);
     const [count] = known;
     return places.rank === 0 && typeof count === 'number'
-      ? sections(context, self, count, dim)
+      ? equalSections(context, self, count, dim)
       : splitAt(context, self, known, dim);
   },
   { limits: 'positions that depend on the input are refused' },
@@ -183,7 +183,7 @@ for (const [name, axisOf] of [
 ] as const) {
   defineOp(
     `aten::${name}.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`,
-    (context, { self, sections: count }) => sections(context, self, count, axisOf(self.rank)),
+    (context, { self, sections: count }) => equalSections(context, self, count, axisOf(self.rank)),
   );
   defineOp(`aten::${name}.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]`, (context, { self, indices }) =>
     splitAt(context, self, indices, axisOf(self.rank)),
@@ -195,7 +195,7 @@ defineOp('aten::unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]', (con
   const length = self.content.shape[axis] ?? 0;
   const items = (count: number): TensorValue[] => rangeOf(count).map((index) => selectView(context, self, axis, index));
   if (typeof length === 'number') return items(length);
-  return unknownLength(context, outermost(context, self, axis), {
+  return listOfUnknownLength(context, outermost(context, self, axis), {
     item: (index) => selectView(context, self, axis, index),
     unpack: (names) => {
       context.require(length, names);

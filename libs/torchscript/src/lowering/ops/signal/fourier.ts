@@ -8,6 +8,7 @@ import { asFloat } from '../../promotion.ts';
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import { addDims, floorDivDims, maxDims, mulDims, sameDim, subDims, type Dim } from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
+import { inversePermutation } from '../shape/permuting.ts';
 import { pad } from '../vision/padding.ts';
 import { waves } from './waves.ts';
 
@@ -79,8 +80,7 @@ function complexResult(context: LowerContext, axis: number, real: TensorValue, i
     [real, imaginary].map((part) => context.reshape(part, [...shape, 1])),
     { shape: [...shape, 2], attributes: { axis: int(rank) } },
   );
-  const order = movedLast(rank, axis);
-  return complexOf(context, context.transpose(parts, [...rangeOf(rank).map((i) => order.indexOf(i)), rank]));
+  return complexOf(context, context.transpose(parts, [...inversePermutation(movedLast(rank, axis)), rank]));
 }
 
 /** The transform, or with `inverse` its inverse. With `half` only the lower half of the frequencies is returned. */
@@ -123,11 +123,7 @@ function fromHalf(context: LowerContext, args: FourierArguments): TensorValue {
   let signal = matmul(context, real, weighted(table.cosines));
   if (imaginary !== null) signal = context.node('Sub', [signal, matmul(context, imaginary, weighted(table.sines))]);
   const scaled = context.node('Mul', [signal, scale(context, size, norm, true, real)]);
-  const order = movedLast(self.rank, axis);
-  return context.transpose(
-    scaled,
-    rangeOf(self.rank).map((i) => order.indexOf(i)),
-  );
+  return context.transpose(scaled, inversePermutation(movedLast(self.rank, axis)));
 }
 
 defineOp('aten::fft_rfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor', (context, args) =>
