@@ -35,10 +35,10 @@ describe('rows that cannot be scored', () => {
       [
         [1, 'a', /finite/],
         [2, 'b', /finite/],
-        [3, 'c', /beyond what FP32/],
+        [3, 'c', /too large for FP32/],
       ],
     ],
-    ['a quote that is not closed', '1,1,2,3,4\n"2,1,2,3,4\n3,1,2,3,4', [[2, null, /nothing closes/]]],
+    ['a quote that is not closed', '1,1,2,3,4\n"2,1,2,3,4\n3,1,2,3,4', [[2, null, /without a closing quote/]]],
   ])('%s', async (_, rows, expected) => {
     const batch = await scorer.score({ ...AFFINE_TABLE, outputs: [{ from: 'y' }] }, `id,a,b,c,d\n${rows}\n`);
     const errors = await scorer.errorsOf(batch);
@@ -110,7 +110,7 @@ describe('a dataset that cannot be scored', () => {
       { model: 'affine' },
       'id,a,b,c,d\n1,1,2,3,4\n',
       'rows.csv',
-      /No column is named "x"/,
+      /No column has the name of the model's input "x"/,
       'inputs.x',
     ],
     [

@@ -66,7 +66,7 @@ describe('sconce score', () => {
       'columns it does not find',
       ['score', 'digits', join(EXAMPLES, 'heldout.csv'), '-o', 'x.csv'],
       1,
-      /No column is named "pixels"/,
+      /No column has the name of the model's input "pixels"/,
     ],
     [
       'an output it cannot read',

@@ -2,24 +2,24 @@ import { SconceError } from '@sconce/errors';
 
 const SHOWN_CHARS = 80;
 
-/** What is wrong with one row. The row's number is kept beside it: problems are found before rows are numbered. */
+/** Why a row is bad. The caller keeps the row's number, because problems are found before rows are numbered. */
 export interface RowProblem {
-  /** What was found, what was expected, and where in the row. */
+  /** The value, what was expected, and the place in the row. */
   readonly message: string;
-  /** The column at fault, where one is. */
+  /** The column with the wrong value, if it is one. */
   readonly column?: string;
 }
 
-/** The dataset as a whole cannot be read or does not fit the model: nothing of it, or nothing more, is scored. */
+/** The error of a dataset that cannot be read or does not fit the model. No more rows of it are scored. */
 export function datasetError(message: string, options: { param?: string; cause?: unknown } = {}): SconceError {
   const { param, cause } = options;
   return new SconceError('invalid_dataset', message, {
-    ...(param === undefined ? {} : { details: { param } }),
-    ...(cause === undefined ? {} : { cause }),
+    details: param === undefined ? undefined : { param },
+    cause,
   });
 }
 
-/** Text from a dataset as it may stand in a message: quoted, escaped and of bounded length. */
+/** A value of a dataset in a form for messages: quoted, escaped and of limited length. */
 export function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'bigint') return String(value);
@@ -27,7 +27,7 @@ export function shown(value: unknown): string {
   return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}…` : text;
 }
 
-/** Names as a message lists them: the first dozen. */
+/** A list of names for messages: at most twelve names. */
 export function listed(names: readonly string[]): string {
   const first = names.slice(0, 12).map((name) => shown(name));
   return names.length > 12 ? `${first.join(', ')}, … ${names.length} in all` : first.join(', ');

@@ -5,21 +5,21 @@ import type { RowBlock } from './row-block.ts';
 /** A column as the file describes it. */
 export interface DatasetColumn {
   readonly name: string;
-  /** Of a value or, where `list`, of its elements; absent where the format does not say (CSV and JSONL: text or JSON). */
+  /** Datatype of a value or, with `list`, of its elements. Absent if the format has none (CSV and JSONL: text or JSON). */
   readonly datatype?: Datatype;
-  /** Values are lists: their length where it is the same in every row, else -1. */
+  /** Present if values are lists: the length of the lists, or -1 if the length differs between rows. */
   readonly list?: number;
 }
 
-/** Where in the dataset a chunk may begin. Text: a byte; other formats: a row alone. */
+/** A place in the dataset where a chunk may begin. Text formats need the byte, other formats only the row. */
 export interface DatasetPosition {
   /** 0-based number of the next row. */
   readonly row: number;
-  /** Byte at which its record begins; 0 where the format has rows at fixed places. */
+  /** First byte of the row's record; 0 for formats that find rows by number. */
   readonly offset: number;
 }
 
-/** A range of rows: what one queue job scores. */
+/** A range of rows. One queue job scores it. */
 export interface ChunkRange {
   readonly firstRow: number;
   readonly rows: number;
@@ -28,50 +28,50 @@ export interface ChunkRange {
   readonly length: number;
 }
 
-/** How much a chunk should hold. */
+/** The wanted size of a chunk. */
 export interface ChunkSize {
-  /** Wanted rows; a multiple of `multipleOf`. */
+  /** Wanted rows, a multiple of `multipleOf`. */
   readonly rows: number;
-  /** The chunk's rows are a multiple of this, but for the dataset's last chunk. */
+  /** The rows of every chunk are a multiple of this, except the last chunk of the dataset. */
   readonly multipleOf: number;
-  /** Bytes of input after which a chunk ends, though it has fewer rows: at the next multiple. */
+  /** A chunk with this many bytes of input ends at the next multiple, even if it has fewer rows than wanted. */
   readonly maxBytes: number;
 }
 
-/** A chunk and where the next one begins. */
+/** A chunk and the beginning of the next one. */
 export interface PlannedChunk {
-  /** Absent where no rows were left. */
+  /** Absent if no rows are left. */
   readonly chunk?: ChunkRange;
   readonly next: DatasetPosition;
-  /** Whether the dataset ends here. */
+  /** Whether the dataset ends after this chunk. */
   readonly last: boolean;
 }
 
-/** Which rows of a chunk, and what of them, is to be read. */
+/** Which rows and columns to read. */
 export interface ReadOptions {
   readonly range: ChunkRange;
-  /** Columns wanted, by name. */
+  /** Names of the columns to read. */
   readonly columns: readonly string[];
-  /** Those of `columns` that become an FP32 tensor, one element each, in order: a reader may give them as such (`RowBlock.numbers`). */
+  /** The part of `columns` that becomes an FP32 tensor, in order, one element per column. A reader may return them as numbers (`RowBlock.numbers`). */
   readonly numbers?: readonly string[] | undefined;
-  /** Rows of a block, but for the chunk's last one. Blocks of one dataset always begin at multiples of it. */
+  /** Rows of each block, except the last block of the chunk. Blocks of a dataset begin at multiples of it. */
   readonly blockRows: number;
 }
 
-/** A dataset opened for reading: its columns, chunks without reading all of it, and the rows of a chunk. */
+/** An open dataset: its columns, its chunks (found without reading the whole dataset), and the rows of a chunk. */
 export interface DatasetReader extends AsyncDisposable {
-  /** In the file's order. For JSONL those of its first rows: others may follow. */
+  /** In the file's order. For JSONL they are the fields of the first rows; later rows may have others. */
   readonly columns: readonly DatasetColumn[];
-  /** Whether `columns` are all there are. */
+  /** Whether `columns` has all columns. */
   readonly closed: boolean;
-  /** Number of rows, where the format says. */
+  /** Number of rows, if the format stores it. */
   readonly rows?: number;
   readonly start: DatasetPosition;
-  /** The next chunk. Reads no further than its end. @throws SconceError `invalid_dataset`, `storage_unavailable`. */
+  /** The next chunk. Does not read beyond its end. @throws SconceError `invalid_dataset`, `storage_unavailable`. */
   plan(from: DatasetPosition, size: ChunkSize): Promise<PlannedChunk>;
-  /** The rows of a chunk, block by block. @throws SconceError `invalid_dataset`, `storage_unavailable`. */
+  /** The rows of a chunk in blocks. @throws SconceError `invalid_dataset`, `storage_unavailable`. */
   read(options: ReadOptions): AsyncIterable<RowBlock>;
 }
 
-/** Opens one format. Owns the source: closing the reader closes it. */
+/** Opens a file of one format. The reader owns the source: closing the reader closes the source. */
 export type OpenReader<Options> = (source: OpenByteSource, options: Options) => Promise<DatasetReader>;

@@ -1,4 +1,4 @@
-/** Longest row of a text file, bytes: what is longer becomes a bad row, unread. */
+/** Longest row of a text file, bytes. A longer row is a bad row and is not read. */
 export const MAX_RECORD_BYTES = 16 * 1024 ** 2;
 
 /** Most columns that a dataset may have. */

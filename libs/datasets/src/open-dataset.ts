@@ -10,16 +10,16 @@ import { npyWriter } from './npy/npy-writer.ts';
 import type { DatasetWriter } from './output/dataset-writer.ts';
 import type { OutputColumn } from './output/output-mapping.ts';
 
-/** What a format's own way needs to be told. */
+/** Options of single formats. */
 export interface FormatOptions {
   readonly csv?: CsvOptions;
 }
 
-// The libraries of Parquet and Arrow are loaded when they are first needed: a process that never reads either does not pay for them.
+// The libraries of Parquet and Arrow are loaded at their first use, so that a process that does not need them does not load them.
 
 /**
- * Opens a dataset; the reader owns the source, also where opening fails.
- * @throws SconceError `invalid_dataset` for what is not of the format, is cut off or damaged; `storage_unavailable`.
+ * Opens a dataset. The reader owns the source; if opening fails, the source is closed.
+ * @throws SconceError `invalid_dataset` if the file is not of the format, is cut off or damaged; `storage_unavailable`.
  */
 export async function openDataset(
   source: OpenByteSource,
@@ -45,7 +45,7 @@ export async function openDataset(
   }
 }
 
-/** A writer of results. @throws SconceError `invalid_dataset` where the format cannot hold such columns. */
+/** Creates a writer of results. @throws SconceError `invalid_dataset` if the format cannot store such columns. */
 export async function createWriter(
   columns: readonly OutputColumn[],
   format: DatasetFormat,

@@ -1,6 +1,6 @@
 import type { ChunkSize, DatasetPosition, PlannedChunk } from './dataset-reader.ts';
 
-/** The next chunk of a format whose rows are known by number. */
+/** The next chunk of a format that finds rows by number. */
 export function planRows(
   from: DatasetPosition,
   file: { readonly size: ChunkSize; readonly rows: number; readonly rowBytes: number },

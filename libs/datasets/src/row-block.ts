@@ -1,28 +1,28 @@
 import type { RowProblem } from './dataset-error.ts';
 
-/** A run of values of one column: a typed array where the file has one, else plain values. */
+/** Consecutive values of one column: a typed array if the file has one, else plain values. */
 export type ColumnValues = ArrayLike<unknown>;
 
 /**
- * The values of a block as the format gives them: row by row (text formats), or column by column (Parquet, Arrow, NPY). `at[i]` is
- * where the i-th column that was asked for stands in a row; columns come in the order asked for.
+ * The values of a block: by row (text formats) or by column (Parquet, Arrow, NPY). With rows, `at[i]` is the index of the i-th requested
+ * column in a row. Columns are in the requested order.
  */
 export type Cells =
   | { readonly by: 'row'; readonly rows: readonly (readonly unknown[])[]; readonly at: readonly number[] }
   | { readonly by: 'column'; readonly columns: readonly ColumnValues[] };
 
-/** Rows of a dataset that follow each other. */
+/** Consecutive rows of a dataset. */
 export interface RowBlock {
-  /** 0-based number, in the dataset, of the first row. */
+  /** 0-based number of the first row in the dataset. */
   readonly firstRow: number;
   readonly rows: number;
   readonly cells: Cells;
   /**
-   * Where the reader read the numbers that were asked for: row by row. Cells then have those columns only in the rows that `rest` names,
-   * whose numbers are not among these.
+   * Present if the reader read the requested numbers, row by row. Then only the rows in `rest` have these columns in their cells; the
+   * numbers of those rows are not valid here.
    */
   readonly numbers?: { readonly values: Float32Array; readonly rest: readonly number[] };
-  /** Rows that could not be read, by their place in the block; their cells mean nothing. */
+  /** Bad rows by their index in the block. Their cells have no meaning. */
   readonly problems: ReadonlyMap<number, RowProblem>;
 }
 

@@ -5,7 +5,7 @@ import { InputEncoder } from '../mapping/encode-inputs.ts';
 import { mapInputs } from '../mapping/input-mapping.ts';
 import { openCsv } from './csv-reader.ts';
 
-/** The tensor and the problems of a CSV text, its columns read as numbers at once or by way of text. */
+/** The tensor and the problems of a CSV text. Its columns are read as numbers, or as text and then converted. */
 async function encoded(text: string, options: { numbers: boolean; blockRows?: number }): Promise<unknown> {
   await using reader = await openCsv(new MemoryByteSource(Buffer.from(text)), {});
   const width = reader.columns.length - 1;
@@ -37,8 +37,8 @@ async function encoded(text: string, options: { numbers: boolean; blockRows?: nu
   return found;
 }
 
-describe('numbers read out of bytes', () => {
-  it('are those that reading them as text gives, problems and all', async () => {
+describe('numbers read from bytes', () => {
+  it('equal the numbers read as text, with the same problems', async () => {
     const field = fc.oneof(
       { weight: 4, arbitrary: fc.float({ noNaN: true, noDefaultInfinity: true }).map(String) },
       {

@@ -9,11 +9,11 @@ import { planText } from '../text/text-plan.ts';
 import { readText, type ParsedRows, type RecordParser } from '../text/text-rows.ts';
 import { SKIPPED, readNumberFields, textPlace, type FieldPlan } from './number-fields.ts';
 
-/** How a CSV file is written. Quotes are `"`, doubled within a quoted field (RFC 4180); lines end with LF or CRLF. */
+/** The format of a CSV file. Quotes are `"`, doubled within a quoted field (RFC 4180); lines end with LF or CRLF. */
 export interface CsvOptions {
-  /** One ASCII character between fields; default a comma. */
+  /** The ASCII character between fields. Default: a comma. */
   readonly delimiter?: string;
-  /** Whether the first record names the columns; default true. Without, they are named `0`, `1`, …. */
+  /** Whether the first record has the names of the columns. Default: true. Without it, columns are named `0`, `1`, …. */
   readonly header?: boolean;
 }
 
@@ -21,12 +21,12 @@ const BOM = [0xef, 0xbb, 0xbf];
 const QUOTE = 34;
 const RETURN = 13;
 
-/** Opens a CSV file. @throws SconceError `invalid_dataset` where its header can't be read or names a column twice. */
+/** Opens a CSV file. @throws SconceError `invalid_dataset` if its header cannot be read or names a column twice. */
 export async function openCsv(source: OpenByteSource, options: CsvOptions): Promise<DatasetReader> {
   const { delimiter = ',', header = true } = options;
   if (!/^[\x01-\x09\x0b\x0c\x0e-\x21\x23-\x7f]$/.test(delimiter)) {
     throw datasetError(
-      `The delimiter is ${shown(delimiter)}: give one ASCII character that is no quote and no newline.`,
+      `The delimiter is ${shown(delimiter)}: use one ASCII character that is not a quote and not a newline.`,
     );
   }
   const syntax: RecordSyntax = { delimiter: delimiter.charCodeAt(0), maxRecordBytes: MAX_RECORD_BYTES };
@@ -37,7 +37,7 @@ export async function openCsv(source: OpenByteSource, options: CsvOptions): Prom
   const twice = names.filter((name, index) => names.indexOf(name) !== index);
   if (twice.length > 0) {
     throw datasetError(
-      `The header names ${listed([...new Set(twice)])} more than once: give each column its own name.`,
+      `The header names ${listed([...new Set(twice)])} more than once: give each column a name of its own.`,
     );
   }
   return {
@@ -68,13 +68,13 @@ async function firstRecord(
     if (span.fault !== undefined) {
       throw datasetError(
         span.fault === 'too_long'
-          ? `The first line is longer than ${syntax.maxRecordBytes} bytes: this is no CSV file, or its lines end in an unknown way.`
-          : 'The first line opens a quoted field that nothing closes.',
+          ? `The first line is longer than ${syntax.maxRecordBytes} bytes: the file is not CSV, or its lines do not end with LF or CRLF.`
+          : 'The first line has a quoted field without a closing quote.',
       );
     }
     return { text: bytes.toString('utf8', span.start, span.end), next: span.next < 0 ? next : offset + span.next };
   }
-  throw datasetError('The file is empty: a CSV file begins with a line that names its columns.');
+  throw datasetError('The file is empty: a CSV file begins with a line of column names.');
 }
 
 class CsvParser implements RecordParser {
@@ -82,7 +82,7 @@ class CsvParser implements RecordParser {
   readonly numbers: number;
   readonly #names: readonly string[];
   readonly #delimiter: string;
-  /** Columns in the order in which rows have them: those that are no numbers first. */
+  /** Indexes of the columns in the order of the parsed rows: text columns first, then number columns. */
   readonly #order: readonly number[];
   readonly #plan: FieldPlan;
 
@@ -139,7 +139,7 @@ class CsvParser implements RecordParser {
     this.#add(cells, into);
   }
 
-  /** Many records at once where none has a quote; undefined where there are blank lines between them. */
+  /** Parses many records without quotes at once. Undefined if there are blank lines between them. */
   #parsePlain(region: Buffer, records: number): readonly string[][] | undefined {
     const text = region.toString('utf8');
     const { data } = Papa.parse<string[]>(text, { delimiter: this.#delimiter, newline: '\n', fastMode: true });
@@ -162,7 +162,7 @@ class CsvParser implements RecordParser {
         missing === undefined
           ? `the row has ${cells.length} fields; the header names ${expected} columns`
           : `the row has ${cells.length} fields; the header names ${expected} columns, and ${shown(missing)} is the first without a field`;
-      into.problems.set(into.rows.length, { message, ...(missing === undefined ? {} : { column: missing }) });
+      into.problems.set(into.rows.length, { message, column: missing });
     }
     into.numbers?.rest.push(into.rows.length);
     into.rows.push(this.#order.map((column) => cells[column]));
@@ -175,8 +175,8 @@ function parseRecord(
 ): { readonly cells: readonly string[]; readonly problem?: string } {
   const { data, errors } = Papa.parse<string[]>(text, { delimiter, newline: '\n' });
   const [error] = errors;
-  // A record holds no newline outside quotes; more than one means that a quote inside a field misled the parser.
+  // A record has no newline outside quotes. Several results mean that a quote inside a field misled the parser.
   const cells = data.length === 1 ? (data[0] ?? []) : data.flat();
   if (error === undefined && data.length <= 1) return { cells };
-  return { cells, problem: 'a quoted field is not well-formed: a quote within it has to be doubled' };
+  return { cells, problem: 'a quoted field is not well-formed: a quote within it must be doubled' };
 }

@@ -4,12 +4,12 @@ import { float32Text } from '../output/number-text.ts';
 import type { OutputBlock, OutputValues } from '../output/output-encoder.ts';
 import { widthOf, type OutputColumn } from '../output/output-mapping.ts';
 
-const NONE = new Uint8Array(0);
+const EMPTY = new Uint8Array(0);
 const SPECIAL = /[",\r\n]|^\s|\s$/;
 
 /**
- * Writes CSV (RFC 4180, UTF-8, LF): a column of lists of one length becomes as many columns (`logits_0`, `logits_1`, …), one whose rows
- * differ a column of JSON. NaN and infinities are `NaN`, `Infinity`, `-Infinity`; what is missing is empty.
+ * Writes CSV (RFC 4180, UTF-8, LF). Lists of one length become several columns (`logits_0`, `logits_1`, …); lists of different lengths
+ * become one column of JSON. NaN and infinities are `NaN`, `Infinity`, `-Infinity`; a missing value is empty.
  */
 export function csvWriter(columns: readonly OutputColumn[], options: { readonly delimiter?: string }): DatasetWriter {
   const { delimiter = ',' } = options;
@@ -22,7 +22,7 @@ export function csvWriter(columns: readonly OutputColumn[], options: { readonly 
           .join(delimiter)}\n`,
       ),
     part: () => new CsvPart(columns, delimiter),
-    end: () => NONE,
+    end: () => EMPTY,
   };
 }
 
@@ -55,11 +55,11 @@ class CsvPart implements PartWriter {
   }
 
   end(): { body: readonly Uint8Array[]; trailer: Uint8Array } {
-    return { body: [], trailer: NONE };
+    return { body: [], trailer: EMPTY };
   }
 }
 
-/** How a row of a column is written. */
+/** A function that writes one row of a column. */
 function cellText(values: OutputValues, column: OutputColumn | undefined, delimiter: string): (row: number) => string {
   if (values.kind === 'values') {
     const { values: own } = values;

@@ -8,13 +8,13 @@ import { planText } from '../text/text-plan.ts';
 import { readText, type ParsedRows, type RecordParser } from '../text/text-rows.ts';
 import { parseLine } from './parse-line.ts';
 
-/** Rows at the beginning of the file that are looked at for its columns. */
+/** Rows at the start of the file that are read to find its columns. */
 const SAMPLE_ROWS = 100;
 const BOM_LENGTH = 3;
 
 const SYNTAX: RecordSyntax = { maxRecordBytes: MAX_RECORD_BYTES };
 
-/** Opens a file of JSON objects, one a line. A field that a row lacks is missing there; other fields are passed over. */
+/** Opens a file with one JSON object per line. A row may lack fields; fields that are not requested are ignored. */
 export async function openJsonl(source: OpenByteSource): Promise<DatasetReader> {
   const begin = source.size >= BOM_LENGTH && isBom(await source.read(0, BOM_LENGTH)) ? BOM_LENGTH : 0;
   const names = await sampleNames(source, begin);

@@ -3,14 +3,14 @@ import { floatText, jsonText } from '../output/json-text.ts';
 import type { OutputBlock, OutputValues } from '../output/output-encoder.ts';
 import type { OutputColumn } from '../output/output-mapping.ts';
 
-const NONE = new Uint8Array(0);
+const EMPTY = new Uint8Array(0);
 
 /**
- * Writes a JSON object a line, lists nested as the output's shape is. NaN is null and ±Infinity ±1e999, as in the protocol's responses;
- * integers are plain digits, whatever their size.
+ * Writes one JSON object per line, with lists nested like the output's shape. NaN is null and ±Infinity is ±1e999, as in responses over HTTP.
+ * Integers are plain digits of any length.
  */
 export function jsonlWriter(columns: readonly OutputColumn[]): DatasetWriter {
-  return { begin: () => NONE, part: () => new JsonlPart(columns), end: () => NONE };
+  return { begin: () => EMPTY, part: () => new JsonlPart(columns), end: () => EMPTY };
 }
 
 class JsonlPart implements PartWriter {
@@ -34,7 +34,7 @@ class JsonlPart implements PartWriter {
   }
 
   end(): { body: readonly Uint8Array[]; trailer: Uint8Array } {
-    return { body: [], trailer: NONE };
+    return { body: [], trailer: EMPTY };
   }
 }
 
@@ -56,7 +56,7 @@ function textOf(values: OutputValues | undefined, column: OutputColumn): (row: n
   return (row) => nestedText(rowShape, 0, { at: row * width, element: (at) => one(elements[at] ?? 0) });
 }
 
-/** A row's list of that shape; `cursor.at` goes on through its elements. */
+/** A row's list of that shape. `cursor.at` moves over its elements. */
 function nestedText(
   shape: readonly number[],
   axis: number,

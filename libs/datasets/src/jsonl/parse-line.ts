@@ -1,12 +1,12 @@
-/** An integer of 16 or more digits standing as a value: only these can lose precision as a double. */
+/** An integer value of 16 or more digits. Only such integers can lose precision as a double. */
 const LONG_INTEGER = /[[,:\s]-?\d{16,}(?![\d.eE])/;
 const MAX_INTEGER_CHARS = 20;
 
 type SourceReviver = (this: unknown, key: string, value: unknown, context: { readonly source?: string }) => unknown;
-// Node passes the source text of primitives to revivers; TypeScript's library does not declare it yet.
+// Node passes the source text of primitives to revivers. TypeScript's library does not declare this.
 const parseWithSource = JSON.parse as (text: string, reviver: SourceReviver) => unknown;
 
-/** A line's JSON object, integers beyond 2^53 as bigint; or what is wrong with the line. */
+/** A line's JSON object, with integers beyond 2^53 as bigint; or why the line is bad. */
 export function parseLine(text: string): {
   readonly value?: Readonly<Record<string, unknown>>;
   readonly problem?: string;

@@ -1,7 +1,7 @@
 import { allocateView, toBfloat16Bits, type FixedDatatype } from '@sconce/tensor';
 import { shown } from '../dataset-error.ts';
 
-/** Any typed array that holds elements of a tensor. */
+/** A typed array for the elements of a tensor. */
 export type ElementArray =
   | Uint8Array
   | Uint16Array
@@ -31,16 +31,16 @@ const BIG_RANGES = {
 
 /** How cells become elements. */
 export interface ElementOptions {
-  /** Whether NaN and infinities are values; else a row that has one is a bad row. */
+  /** Whether NaN and infinities are allowed. If not, a row that has one is a bad row. */
   readonly allowNonFinite: boolean;
 }
 
-/** Zeroed elements. */
+/** Elements that are zero. */
 export function elementsOf(datatype: FixedDatatype, count: number): ElementArray {
   return allocateView(datatype, count);
 }
 
-/** Where elements go. */
+/** The array that gets elements. */
 export interface ElementTarget {
   readonly datatype: FixedDatatype;
   readonly out: ElementArray;
@@ -48,8 +48,8 @@ export interface ElementTarget {
 }
 
 /**
- * Writes one value as an element: numbers, and text that is one. Returns what is wrong with it, or nothing.
- * Text is read as JavaScript reads numbers, but for `0x…` and the like; spaces around it do not matter.
+ * Writes one value as an element: a number, or text that is a number. Returns why the value is wrong, or undefined.
+ * Text is read like a number in JavaScript, except `0x…`, `0b…` and `0o…`. Spaces around it are ignored.
  */
 export function writeElement(
   { datatype, out, options }: ElementTarget,
@@ -89,8 +89,8 @@ export function writeElement(
 }
 
 /**
- * Writes all values at once, where they are elements already: of the same kind, or numbers for a tensor of floats. False where that is
- * not so, or where there is one that needs a closer look.
+ * Writes all values at once if they are a typed array of the same type, or numbers for a tensor of floats. False if they are not, or if a
+ * value needs a closer check.
  */
 export function copyElements({ datatype, out, options }: ElementTarget, values: ArrayLike<unknown>): boolean {
   if (!ArrayBuffer.isView(values) || datatype === 'BOOL' || datatype === 'BF16') return false;
@@ -103,7 +103,7 @@ export function copyElements({ datatype, out, options }: ElementTarget, values: 
 }
 
 function allFinite(values: ArrayLike<number>): boolean {
-  // A number times 0 is 0, but for NaN and infinities: they give NaN, which stays in the sum.
+  // A number times 0 is 0, except NaN and infinities: they give NaN, which stays in the sum.
   let sum = 0;
   for (let left = values.length; left > 0; left--) sum += (values[left - 1] ?? 0) * 0;
   return sum === 0;
@@ -127,15 +127,15 @@ function writeFloat(
   }
   if (datatype === 'BF16') {
     const bits = toBfloat16Bits(number);
-    if ((bits & 0x7f80) === 0x7f80) return `${shown(value)} is beyond what BF16 can hold`;
+    if ((bits & 0x7f80) === 0x7f80) return `${shown(value)} is too large for BF16`;
     out[at] = bits;
     return undefined;
   }
   out[at] = number;
-  return Number.isFinite(out[at]) ? undefined : `${shown(value)} is beyond what ${datatype} can hold`;
+  return Number.isFinite(out[at]) ? undefined : `${shown(value)} is too large for ${datatype}`;
 }
 
-/** The number that a value is, infinities and NaN of typed columns among them; undefined for what is none. */
+/** The value as a number, including infinities and NaN of typed columns; undefined if it is not a number. */
 function toNumber(value: unknown): number | undefined {
   if (typeof value === 'number') return value;
   if (typeof value === 'string') return numberOf(value);
@@ -143,7 +143,7 @@ function toNumber(value: unknown): number | undefined {
   return undefined;
 }
 
-/** A decimal number's value. */
+/** The value of a decimal number in text; undefined if it is not one. */
 export function numberOf(text: string): number | undefined {
   const number = +text;
   if (number === 0) {
@@ -154,7 +154,7 @@ export function numberOf(text: string): number | undefined {
   return isRadix(text) ? undefined : number;
 }
 
-/** `0x10`, `0b1`, `0o7`: numbers to JavaScript, and most likely ids here. */
+/** `0x10`, `0b1`, `0o7`: JavaScript reads these as numbers, but in a dataset they are most likely ids. */
 function isRadix(text: string): boolean {
   return text.length > 2 && text.charCodeAt(0) === 48 && text.charCodeAt(1) > 57 && /^0[xob]/i.test(text);
 }

@@ -13,26 +13,26 @@ import {
 import { columnsOf, sizeOf, type MappedInput } from './input-mapping.ts';
 import { flatten } from './list-values.ts';
 
-/** Rows of a block that can run together: all of one shape. */
+/** Rows of a block that have the same shape, so that they can share a run. */
 export interface InputGroup {
-  /** Their places in the block, ascending. */
+  /** Their indexes in the block, ascending. */
   readonly rows: readonly number[];
-  /** In the model's order; axis 0 has one entry per row, but for what is the same in all of them. */
+  /** In the model's order. Axis 0 has one entry per row, except for inputs without rows. */
   readonly inputs: readonly Tensor[];
 }
 
-/** A block as a model takes it. */
+/** The tensors of a block. */
 export interface EncodedInputs {
   readonly groups: readonly InputGroup[];
-  /** Rows that cannot run, by their place in the block. */
+  /** Bad rows by their index in the block. */
   readonly problems: ReadonlyMap<number, RowProblem>;
 }
 
-/** Turns the rows of blocks into tensors. Rows that do not fit become problems; the others lose nothing by them. */
+/** Turns the rows of blocks into tensors. A row that does not fit becomes a problem and does not affect other rows. */
 export class InputEncoder {
-  /** Columns that have to be read, in the order in which blocks have them. */
+  /** Columns to read, in the order of the blocks. */
   readonly columns: readonly string[];
-  /** Those that make an FP32 tensor, one element each: worth reading as numbers at once. */
+  /** The columns that make an FP32 tensor, one element each. A reader should read them as numbers. */
   readonly numbers: readonly string[] | undefined;
   readonly #inputs: readonly MappedInput[];
   readonly #options: ElementOptions;
@@ -51,12 +51,12 @@ export class InputEncoder {
     );
   }
 
-  /** The block's tensors. Its cells hold `columns`, in order; there may be others behind them. */
+  /** The block's tensors. Its cells begin with `columns`, in order; other columns may follow. */
   encode(block: RowBlock): EncodedInputs {
     const problems = new Map(block.problems);
     const encoded = this.#inputs.map((input) => this.#encodeInput(block, input, problems));
     const groups = new Map<string, { rows: number[]; shapes: readonly (readonly number[])[] }>();
-    // Of inputs of fixed shape every row has the same: one group, without a key made for each row.
+    // With fixed shapes all rows have the same shape: one group, without a key for each row.
     const free = encoded.some((input) => input.kind === 'free');
     const alone = !this.#inputs.some(({ hasRows }) => hasRows);
     for (let row = 0; row < block.rows; row++) {
@@ -84,7 +84,7 @@ export class InputEncoder {
     if (constant !== undefined)
       return { kind: 'fixed', tensor: (rows) => repeatConstant(input, constant, rows.length) };
     const options = this.#options;
-    if (source.kind === 'constant') throw new Error('a constant has its tensor');
+    if (source.kind === 'constant') throw new Error('the constant has no tensor');
     const names = source.kind === 'list' ? [source.column] : source.columns;
     const at = names.map((column) => this.columns.indexOf(column));
     const numbers = isSame(names, this.numbers) ? block.numbers : undefined;
@@ -96,7 +96,7 @@ export class InputEncoder {
   }
 }
 
-/** The first input whose elements are FP32 with a column each. */
+/** The columns of the first FP32 input that has one column per element. */
 function numbersOf(inputs: readonly MappedInput[]): readonly string[] | undefined {
   for (const { source, datatype, rowShape } of inputs) {
     if (datatype !== 'FP32') continue;
@@ -121,7 +121,7 @@ interface Fill {
   readonly at: readonly number[];
   readonly problems: Map<number, RowProblem>;
   readonly options: ElementOptions;
-  /** What the reader read of the input as numbers already. */
+  /** The input's numbers, if the reader has read them. */
   readonly numbers: RowBlock['numbers'];
 }
 
@@ -133,7 +133,7 @@ type EncodedInput =
       tensor(rows: readonly number[], shape: readonly number[]): Tensor;
     };
 
-/** Rows of one size: one array for the block, from which bad rows are left out at the end. */
+/** Encodes rows of a fixed size into one array for the block. Bad rows are left out at the end. */
 function encodeFixed(fill: Fill, datatype: FixedDatatype, size: number): EncodedInput {
   const { block, input, problems, names, at, options, numbers } = fill;
   const out = numbers?.values ?? elementsOf(datatype, block.rows * size);
@@ -171,7 +171,7 @@ function encodeFixed(fill: Fill, datatype: FixedDatatype, size: number): Encoded
   };
 }
 
-/** The common case, in one tight loop: text of numbers. False where something is in it that needs a closer look. */
+/** The common case in one fast loop: numbers as text. False if a cell needs a closer check. */
 function fillText(out: Float32Array, cells: Cells, at: readonly number[]): boolean {
   if (cells.by !== 'row') return false;
   const places = at.map((column) => cells.at[column] ?? -1);
@@ -190,7 +190,7 @@ function fillText(out: Float32Array, cells: Cells, at: readonly number[]): boole
   return true;
 }
 
-/** Rows whose lists differ in length. */
+/** Encodes rows whose lists differ in length. */
 function encodeFree(fill: Fill, datatype: FixedDatatype): EncodedInput {
   const { block, input, problems, names, at, options } = fill;
   const shapes: (readonly number[])[] = [];
@@ -235,7 +235,7 @@ function encodeText(fill: Fill): EncodedInput {
     }
     const wrong = Array.from(flat.values).findIndex((value) => typeof value !== 'string' || !value.isWellFormed());
     if (wrong >= 0)
-      problems.set(row, { column: names[wrong] ?? names[0] ?? '', message: 'no text; expected text (BYTES)' });
+      problems.set(row, { column: names[wrong] ?? names[0] ?? '', message: 'not text; expected text (BYTES)' });
     shapes[row] = flat.shape;
     texts[row] = flat.values as readonly string[];
   }
@@ -297,7 +297,7 @@ function constantTensor(input: MappedInput, value: unknown, options: ElementOpti
   return { name, datatype, shape: flat.shape, data: new Uint8Array(out.buffer, out.byteOffset, out.byteLength) };
 }
 
-/** A copy of the constant, or once for every row where the input has rows: whoever gets the tensors may hand their memory on. */
+/** A copy of the constant, or one copy per row if the input has rows. The receiver of the tensors may transfer their memory. */
 function repeatConstant({ hasRows }: MappedInput, constant: Tensor, rows: number): Tensor {
   if (!hasRows) return { ...constant, data: Uint8Array.from(constant.data) };
   const data = Buffer.concat(Array.from({ length: rows }, () => constant.data));

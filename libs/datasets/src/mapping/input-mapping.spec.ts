@@ -44,7 +44,7 @@ describe('columns of an input', () => {
       undefined,
       { source: { kind: 'list', column: 'data' } },
     ],
-    ['as many as there are', x([-1, -1]), ['x.0', 'x.1', 'x.2'], undefined, { rowShape: [3] }],
+    ['all numbered columns of a free axis', x([-1, -1]), ['x.0', 'x.1', 'x.2'], undefined, { rowShape: [3] }],
     [
       'a pattern, in the file’s order',
       x([-1, 3]),
@@ -53,7 +53,7 @@ describe('columns of an input', () => {
       { source: { kind: 'scalars', columns: ['p1', 'p0', 'p9'] } },
     ],
     [
-      'a pattern with characters of expressions',
+      'a pattern with characters of regular expressions',
       x([-1, 1]),
       ['a(b)', 'ab'],
       'a(*)',
@@ -66,19 +66,31 @@ describe('columns of an input', () => {
       ['d', 'a', 'b', 'c'],
       { source: { kind: 'scalars', columns: ['d', 'a', 'b', 'c'] }, rowShape: [2, 2] },
     ],
-    ['columns that say a free axis', x([-1, -1, 2]), ['a', 'b', 'c', 'd'], '*', { rowShape: [2, 2] }],
+    ['columns that give the size of a free axis', x([-1, -1, 2]), ['a', 'b', 'c', 'd'], '*', { rowShape: [2, 2] }],
     ['a value', x([-1, 2]), [], { value: [1, 2] }, { source: { kind: 'constant', value: [1, 2] } }],
   ])('%s', (_, input, columns, source, expected) => {
     expect(map(input, columns, source)).toMatchObject(expected);
   });
 
   it.each<[string, TensorSpec, string[], InputSource | undefined, RegExp]>([
-    ['none of its name', x([-1, 2]), ['a', 'b'], undefined, /No column is named "x".*the file has "a", "b"/],
-    ['one that is not there', x([-1, 2]), ['a'], ['a', 'b'], /There is no column "b"/],
-    ['a pattern that fits none', x([-1, 2]), ['a'], 'q*', /No column fits "q\*"/],
-    ['too many', x([-1, 2]), ['a', 'b', 'c'], '*', /takes 2 values a row; 3 columns/],
-    ['not a multiple', x([-1, -1, 2]), ['a', 'b', 'c'], '*', /rows of shape \[-1,2\]; 3 columns/],
-  ])('%s: says so', (_, input, columns, source, message) => {
+    [
+      'no column with its name',
+      x([-1, 2]),
+      ['a', 'b'],
+      undefined,
+      /No column has the name of the model's input "x".*the file has "a", "b"/,
+    ],
+    ['a missing column', x([-1, 2]), ['a'], ['a', 'b'], /There is no column "b"/],
+    ['a pattern without a match', x([-1, 2]), ['a'], 'q*', /No column matches "q\*"/],
+    ['too many columns', x([-1, 2]), ['a', 'b', 'c'], '*', /needs 2 values a row; the file has 3 columns/],
+    [
+      'columns that are not a multiple',
+      x([-1, -1, 2]),
+      ['a', 'b', 'c'],
+      '*',
+      /rows of shape \[-1,2\]; the file has 3 columns/,
+    ],
+  ])('refuses %s', (_, input, columns, source, message) => {
     expect(() => map(input, columns, source)).toThrow(
       expect.objectContaining({ code: 'invalid_dataset', message: expect.stringMatching(message) }),
     );

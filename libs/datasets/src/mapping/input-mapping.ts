@@ -3,25 +3,25 @@ import { datasetError, listed, shown } from '../dataset-error.ts';
 import type { DatasetColumn } from '../dataset-reader.ts';
 
 /**
- * Where an input's values come from: a column, a pattern (`p*`: every column that fits, in the file's order), columns in order, or a
- * value that is the same for all rows.
+ * The source of an input's values: a column, a pattern (`p*`: all matching columns, in the file's order), a list of columns, or a value that
+ * is the same for all rows.
  */
 export type InputSource = string | readonly string[] | { readonly value: unknown };
 
-/** What of a model the mapping needs. */
+/** The facts about a model that the mapping needs. */
 export interface MappableModel {
   readonly inputs: readonly TensorSpec[];
-  /** Inputs whose axis 0 is the rows; none where the model takes one whole call at a time. */
+  /** Inputs whose axis 0 has the rows. Empty if the model runs each row alone. */
   readonly rowInputs: ReadonlySet<string>;
 }
 
-/** An input and the columns that make it. */
+/** An input and its columns. */
 export interface MappedInput {
   readonly name: string;
   readonly datatype: Datatype;
-  /** Shape of what one row gives; -1 is free and comes from the row's list. */
+  /** Shape of one row; -1 is a free axis, whose size comes from the row's list. */
   readonly rowShape: readonly number[];
-  /** Axis 0 of the tensor is the rows, in front of `rowShape`. */
+  /** Whether the tensor has the rows as axis 0, before `rowShape`. */
   readonly hasRows: boolean;
   readonly source:
     | { readonly kind: 'list'; readonly column: string }
@@ -32,12 +32,12 @@ export interface MappedInput {
 const NUMBERED = ['_', '', '.', '-'] as const;
 
 /**
- * Finds every input's columns: as `selection` says; without a word there, the column of the input's name, or the columns numbered
- * after it (`x_0, x_1, …`, also `x0` and `x.0`, from 0 or 1), as many as a row of the input has elements; a file's only column, whatever
- * its name, is a model's only input.
+ * Finds the columns of every input. `selection` names them. An input without a selection gets the column with its name, or the columns
+ * numbered after it (`x_0, x_1, …`, also `x0` and `x.0`, from 0 or 1), as many as a row of the input has elements. If the file has one
+ * column and the model one input, they match whatever their names are.
  *
- * @param columns of the file; `closed` tells whether rows can have others.
- * @throws SconceError `invalid_dataset` with the input as `details.param`: what is missing or does not fit, and what there is.
+ * @param dataset the columns of the file; `closed` is false if rows may have other columns.
+ * @throws SconceError `invalid_dataset` with the input as `details.param`: the missing or unsuitable columns, and the columns of the file.
  */
 export function mapInputs(
   dataset: { readonly columns: readonly DatasetColumn[]; readonly closed: boolean },
@@ -62,7 +62,7 @@ export function mapInputs(
   });
 }
 
-/** Every column that some input needs, once. */
+/** All columns that inputs need, each once. */
 export function columnsOf(inputs: readonly MappedInput[]): readonly string[] {
   const names = inputs.flatMap(({ source }) =>
     source.kind === 'constant' ? [] : source.kind === 'list' ? [source.column] : source.columns,
@@ -78,7 +78,7 @@ function readSource(dataset: Dataset, input: TensorSpec, given: InputSource): Ma
     if (!given.includes('*')) return single(dataset, input, given);
     const pattern = new RegExp(`^${given.split('*').map(escapeRegExp).join('.*')}$`, 's');
     const found = dataset.columns.filter(({ name }) => pattern.test(name)).map(({ name }) => name);
-    if (found.length === 0) throw noColumn(dataset, `No column fits ${shown(given)}`, param);
+    if (found.length === 0) throw noColumn(dataset, `No column matches ${shown(given)}`, param);
     const [only] = found;
     return found.length === 1 && only !== undefined
       ? single(dataset, input, only)
@@ -103,7 +103,7 @@ function findSource(
   for (const separator of NUMBERED) {
     for (const first of [0, 1]) {
       const nameOf = (index: number): string => `${input.name}${separator}${index + first}`;
-      // Where an axis is free there are as many as there are.
+      // With a free axis, all consecutive columns belong to the input.
       let count = 0;
       while (count < (size ?? Infinity) && names.has(nameOf(count))) count += 1;
       if (count === 0 || (size !== undefined && count < size)) continue;
@@ -114,7 +114,7 @@ function findSource(
   if (dataset.closed && only !== undefined && others.length === 0 && model.inputs.length === 1) {
     return single(dataset, input, only.name);
   }
-  const what = `No column is named ${shown(input.name)}, as the model's input ${formatSpec(input)} is`;
+  const what = `No column has the name of the model's input ${shown(input.name)} (${formatSpec(input)})`;
   throw noColumn(dataset, what, `inputs.${input.name}`);
 }
 
@@ -130,7 +130,7 @@ function single(dataset: Dataset, input: TensorSpec, column: string): MappedInpu
   return { kind: 'list', column };
 }
 
-/** The row's shape where each element has a column of its own: their number says what a single free axis is. */
+/** The row's shape if each element has its own column. The number of columns gives the size of a single free axis. */
 function shapeOfColumns(input: TensorSpec, rowShape: readonly number[], columns: readonly string[]): readonly number[] {
   const known = rowShape.reduce((product, size) => (size < 0 ? product : product * size), 1);
   const free = rowShape.filter((size) => size < 0).length;
@@ -140,12 +140,12 @@ function shapeOfColumns(input: TensorSpec, rowShape: readonly number[], columns:
   }
   const expected = free === 0 ? `${known} values a row` : `rows of shape ${formatShape(rowShape)}`;
   throw datasetError(
-    `Input ${shown(input.name)} is ${formatSpec(input)}: it takes ${expected}; ${columns.length} columns were found for it (${listed(columns)}).`,
+    `Input ${shown(input.name)} is ${formatSpec(input)}: it needs ${expected}; the file has ${columns.length} columns for it (${listed(columns)}).`,
     { param: `inputs.${input.name}` },
   );
 }
 
-/** Elements of one row; undefined where an axis is free. */
+/** Elements of one row; undefined if an axis is free. */
 export function sizeOf(rowShape: readonly number[], name: string): number | undefined {
   return rowShape.some((size) => size < 0) ? undefined : elementCount(rowShape, name);
 }
@@ -153,7 +153,7 @@ export function sizeOf(rowShape: readonly number[], name: string): number | unde
 function noColumn({ columns }: Dataset, what: string, param: string): Error {
   const there = columns.length === 0 ? 'no columns' : listed(columns.map(({ name }) => name));
   return datasetError(
-    `${what}; the file has ${there}. Say which columns an input takes: {"inputs": {"x": "column"}}, a pattern such as "p*", or a list.`,
+    `${what}; the file has ${there}. Name the columns of the input: {"inputs": {"x": "column"}}, a pattern such as "p*", or a list.`,
     { param },
   );
 }

@@ -1,18 +1,18 @@
 import { formatShape } from '@sconce/tensor';
 import { shown } from '../dataset-error.ts';
 
-/** A row's list, flat, and the shape it has; or what is wrong with it. */
+/** A row's list, flattened, with its shape; or why it is wrong. */
 export type FlatList =
   { readonly values: ArrayLike<unknown>; readonly shape: readonly number[] } | { readonly problem: string };
 
 /**
- * A list as the elements of a row's tensor: nested as the shape is, or flat with as many elements. -1 in `rowShape` is free; a flat list
- * then has to leave one axis open only. Text is read as JSON: so lists are written in CSV.
+ * Flattens a list into the elements of a row's tensor. The list is nested like the shape, or flat with the same number of elements. -1 in
+ * `rowShape` is a free axis; a flat list allows only one free axis. Text is read as JSON, which is how CSV stores lists.
  */
 export function flatten(value: unknown, rowShape: readonly number[]): FlatList {
   const list = typeof value === 'string' ? parseList(value) : value;
   if (!isArrayLike(list)) {
-    // One number is a list of one.
+    // One number counts as a list with one element.
     const isOne =
       list !== undefined && list !== null && list !== '' && rowShape.every((size) => size === 1 || size < 0);
     if (isOne && typeof list !== 'object') return { values: [list], shape: rowShape.map(() => 1) };

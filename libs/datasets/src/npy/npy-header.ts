@@ -4,7 +4,7 @@ import { datasetError, shown } from '../dataset-error.ts';
 
 const MAGIC = Buffer.from('\x93NUMPY', 'latin1');
 const MAX_HEADER_BYTES = 64 * 1024;
-/** Data begin at a multiple of this. */
+/** The data begin at a multiple of this offset. */
 const ALIGNMENT = 64;
 
 /** NumPy's name of each datatype; BF16 has none. Elements wider than a byte are little-endian. */
@@ -23,11 +23,11 @@ const DESCR: Readonly<Partial<Record<FixedDatatype, string>>> = {
   FP64: '<f8',
 };
 
-/** What a `.npy` file holds. */
+/** The header of a `.npy` file. */
 export interface NpyHeader {
   readonly datatype: FixedDatatype;
   readonly shape: readonly number[];
-  /** Where its data begin. */
+  /** Offset of the data in the file. */
   readonly dataOffset: number;
 }
 
@@ -38,23 +38,22 @@ export interface NpyHeader {
 export async function readNpyHeader(source: ByteSource): Promise<NpyHeader> {
   const start = Buffer.from(await source.read(0, Math.min(12, source.size)));
   if (start.length < 12 || !start.subarray(0, MAGIC.length).equals(MAGIC)) {
-    throw datasetError('The file is no .npy file: it does not begin with \\x93NUMPY.');
+    throw datasetError('The file is not a .npy file: it does not begin with \\x93NUMPY.');
   }
   const version = start[6] ?? 0;
-  if (version < 1 || version > 3)
-    throw datasetError(`The .npy file is of version ${version}; versions 1 to 3 can be read.`);
+  if (version < 1 || version > 3) throw datasetError(`The .npy file has version ${version}; expected 1 to 3.`);
   const lengthBytes = version === 1 ? 2 : 4;
   const length = start.readUIntLE(8, lengthBytes);
   const dataOffset = 8 + lengthBytes + length;
   if (length > MAX_HEADER_BYTES || dataOffset > source.size) {
-    throw datasetError(`The .npy file is cut off or damaged: its header claims ${length} bytes.`);
+    throw datasetError(`The .npy file is cut off or damaged: its header should have ${length} bytes.`);
   }
   const text = Buffer.from(await source.read(8 + lengthBytes, length)).toString('utf8');
   const descr = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1];
   const fortran = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
   const dimensions = /'shape'\s*:\s*\(([\d,\s]*)\)/.exec(text)?.[1];
   if (descr === undefined || fortran === undefined || dimensions === undefined) {
-    throw datasetError(`The .npy file holds no plain array: its header is ${shown(text.trim())}.`);
+    throw datasetError(`The .npy file does not contain a plain array: its header is ${shown(text.trim())}.`);
   }
   if (fortran === 'True') throw datasetError('The .npy file is in Fortran order: save numpy.ascontiguousarray(x).');
   const datatype = datatypeOf(descr);
@@ -62,13 +61,13 @@ export async function readNpyHeader(source: ByteSource): Promise<NpyHeader> {
   const bytes = shape.reduce((product, size) => product * size, DATATYPE_BYTES[datatype]);
   if (source.size - dataOffset !== bytes) {
     throw datasetError(
-      `The .npy file is cut off or damaged: shape (${shape.join(', ')}) of ${descr} takes ${bytes} bytes, and there are ${source.size - dataOffset}.`,
+      `The .npy file is cut off or damaged: shape (${shape.join(', ')}) of ${descr} needs ${bytes} bytes, and the file has ${source.size - dataOffset}.`,
     );
   }
   return { datatype, shape, dataOffset };
 }
 
-/** A header of a fixed size for its number of dimensions, so that it can be written again when the rows are known. */
+/** Makes a header for an array of this datatype and shape. */
 export function npyHeader(datatype: FixedDatatype, shape: readonly number[]): Buffer {
   const descr = DESCR[datatype];
   if (descr === undefined) throw datasetError(`.npy has no type for ${datatype}.`);
@@ -91,5 +90,5 @@ function datatypeOf(descr: string): FixedDatatype {
   const known = Object.entries(DESCR).find(([, own]) => own === descr || own === `|${descr.slice(1)}`);
   if (known !== undefined) return known[0] as FixedDatatype;
   const big = descr.startsWith('>') ? ': it is big-endian; save x.astype(x.dtype.newbyteorder("<"))' : '';
-  throw datasetError(`The .npy file holds elements of type ${shown(descr)}, which no tensor has${big}.`);
+  throw datasetError(`The .npy file has elements of type ${shown(descr)}, which tensors do not support${big}.`);
 }

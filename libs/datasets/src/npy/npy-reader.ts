@@ -6,18 +6,19 @@ import { planRows } from '../plan-rows.ts';
 import type { ColumnValues, RowBlock } from '../row-block.ts';
 import { readNpyHeader, type NpyHeader } from './npy-header.ts';
 
-/** Name of the one column that a `.npy` file has. */
+/** Name of the only column of a `.npy` file. */
 export const NPY_COLUMN = 'data';
 
-/** Opens a `.npy` file: axis 0 is the rows, and the rest of each row is the one column, named `data`. */
+/** Opens a `.npy` file. Axis 0 has the rows; the rest of each row is the only column, `data`. */
 export async function openNpy(source: OpenByteSource): Promise<DatasetReader> {
   const header = await readNpyHeader(source);
   const [rows, ...rowShape] = header.shape;
-  if (rows === undefined) throw datasetError('The .npy file holds a single value: its axis 0 has to be the rows.');
+  if (rows === undefined)
+    throw datasetError('The .npy file has a single value; expected an array whose axis 0 has the rows.');
   const width = rowShape.reduce((product, size) => product * size, 1);
-  const list = rowShape.length === 0 ? {} : { list: width };
+  const list = rowShape.length === 0 ? undefined : width;
   return {
-    columns: [{ name: NPY_COLUMN, datatype: header.datatype, ...list }],
+    columns: [{ name: NPY_COLUMN, datatype: header.datatype, list }],
     closed: true,
     rows,
     start: { row: 0, offset: 0 },

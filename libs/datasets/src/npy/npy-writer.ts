@@ -4,21 +4,21 @@ import type { DatasetWriter } from '../output/dataset-writer.ts';
 import { widthOf, type OutputColumn } from '../output/output-mapping.ts';
 import { npyHeader } from './npy-header.ts';
 
-const NONE = new Uint8Array(0);
+const EMPTY = new Uint8Array(0);
 
-/** Writes a `.npy` file of one output. @throws SconceError `invalid_dataset` for other than one column of numbers of one shape. */
+/** Writes a `.npy` file of one output. @throws SconceError `invalid_dataset` unless there is one column of numbers of one shape. */
 export function npyWriter(columns: readonly OutputColumn[]): DatasetWriter {
   const [column] = columns;
   if (columns.length !== 1 || column?.source.kind !== 'output') {
     throw datasetError(
-      `A .npy file holds one output; these would be ${listed(columns.map(({ name }) => name))}: choose one, or another format.`,
+      `A .npy file can store one output; the results have ${listed(columns.map(({ name }) => name))}: select one, or use another format.`,
       { param: 'outputs' },
     );
   }
   const { datatype, rowShape } = column;
   if (datatype === 'BYTES' || datatype === 'JSON' || widthOf(column) < 0) {
     throw datasetError(
-      `A .npy file holds numbers of one shape; column "${column.name}" is ${datatype} of shape [${rowShape.join(',')}].`,
+      `A .npy file can store numbers of one shape; column "${column.name}" is ${datatype} of shape [${rowShape.join(',')}].`,
       {
         param: 'outputs',
       },
@@ -33,8 +33,8 @@ export function npyWriter(columns: readonly OutputColumn[]): DatasetWriter {
         const { buffer, byteOffset, byteLength } = values.elements;
         return [new Uint8Array(buffer, byteOffset, byteLength)];
       },
-      end: () => ({ body: [], trailer: NONE }),
+      end: () => ({ body: [], trailer: EMPTY }),
     }),
-    end: () => NONE,
+    end: () => EMPTY,
   };
 }

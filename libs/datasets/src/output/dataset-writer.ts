@@ -1,31 +1,31 @@
 import type { OutputBlock } from './output-encoder.ts';
 
-/** What is known of a finished part. */
+/** A finished part. */
 export interface FinishedPart {
   readonly rows: number;
-  /** Bytes of its body, which stands in the file as it is. */
+  /** Bytes of its body, which becomes part of the file unchanged. */
   readonly bytes: number;
-  /** What the end of the file needs to know of the part. */
+  /** The description of the part for the end of the file. */
   readonly trailer: Uint8Array;
 }
 
 /**
- * Writes one part of a file: the results of one chunk. Its body is what stands in the file; the trailer is kept behind it until the file
- * is put together. Equal blocks give equal bytes.
+ * Writes one part of a file: the results of one chunk. The body becomes part of the file; the trailer is stored after it until the file is
+ * assembled. Equal blocks give equal bytes.
  */
 export interface PartWriter {
-  /** Bytes that come next in the body. */
+  /** The next bytes of the body. */
   write(block: OutputBlock): readonly Uint8Array[];
-  /** The body's last bytes, and the trailer. */
+  /** The last bytes of the body, and the trailer. */
   end(): { readonly body: readonly Uint8Array[]; readonly trailer: Uint8Array };
 }
 
-/** A file of results: a beginning, the bodies of its parts one after the other, an end. */
+/** A file of results: a beginning, the bodies of its parts in order, and an end. */
 export interface DatasetWriter {
-  /** What stands in front of the parts. */
+  /** The bytes before the parts. */
   begin(file: { readonly rows: number }): Uint8Array;
   part(): PartWriter;
-  /** What stands behind them. */
+  /** The bytes after the parts. */
   end(file: {
     readonly rows: number;
     readonly beginBytes: number;

@@ -3,7 +3,7 @@ import { SconceError } from '@sconce/errors';
 import type { BlobStore } from '@sconce/storage';
 import type { DatasetWriter, FinishedPart } from './dataset-writer.ts';
 
-/** Results of a chunk, as a part of a file: `bytes` of the blob's beginning, behind which `trailer` bytes stand. */
+/** The results of a chunk as a part of a file: the first `bytes` of the blob. The next `trailer` bytes describe the part. */
 export interface StoredPart {
   readonly key: string;
   readonly rows: number;
@@ -11,7 +11,7 @@ export interface StoredPart {
   readonly trailer: number;
 }
 
-/** A file that lies in parts: what stands in front of them and behind is base64. JSON. */
+/** A file that is stored in parts, as JSON. `begin` and `end` are the bytes before and after the parts, in base64. */
 export interface FileParts {
   readonly v: 1;
   readonly begin: string;
@@ -19,7 +19,7 @@ export interface FileParts {
   readonly end: string;
 }
 
-/** The file that these parts make, in their order. Nothing is copied. @throws SconceError `storage_unavailable` where a part is gone. */
+/** Makes a file of these parts, in their order, without a copy. @throws SconceError `storage_unavailable` if a part is missing. */
 export async function assembleFile(
   writer: DatasetWriter,
   stored: readonly StoredPart[],
@@ -39,14 +39,14 @@ export function bytesOfParts({ begin, parts, end }: FileParts): number {
   return parts.reduce((sum, part) => sum + part.bytes, around);
 }
 
-/** The bytes of a file in parts. @throws (on the stream) SconceError `storage_unavailable` where a part is gone. */
+/** The bytes of a file in parts. @throws (on the stream) SconceError `storage_unavailable` if a part is missing. */
 export function streamParts(file: FileParts, store: BlobStore): Readable {
   async function* pieces(): AsyncGenerator<Uint8Array, void, undefined> {
     if (file.begin !== '') yield Buffer.from(file.begin, 'base64');
     for (const { key, bytes } of file.parts) {
       if (bytes === 0) continue;
       const part = await store.stream(key, { offset: 0, length: bytes });
-      if (part === undefined) throw gone(key);
+      if (part === undefined) throw partMissing(key);
       yield* part;
     }
     if (file.end !== '') yield Buffer.from(file.end, 'base64');
@@ -57,12 +57,12 @@ export function streamParts(file: FileParts, store: BlobStore): Readable {
 async function trailerOf({ key, bytes, trailer }: StoredPart, store: BlobStore): Promise<Uint8Array> {
   if (trailer === 0) return new Uint8Array(0);
   await using source = await store.open(key);
-  if (source === undefined) throw gone(key);
+  if (source === undefined) throw partMissing(key);
   return Uint8Array.from(await source.read(bytes, trailer));
 }
 
-function gone(key: string): SconceError {
-  return new SconceError('storage_unavailable', `A part of the results (${key}) is gone from the store.`);
+function partMissing(key: string): SconceError {
+  return new SconceError('storage_unavailable', `A part of the results (${key}) is missing in the blob store.`);
 }
 
 function base64(bytes: Uint8Array): string {

@@ -1,6 +1,6 @@
 import { float32Text } from './number-text.ts';
 
-/** A float as JSON can say it: NaN is null, ±Infinity a number too large for any float. */
+/** A float in JSON: NaN is null, and ±Infinity is a number that is too large for a float. */
 export function floatText(value: number, single: boolean): string {
   if (Number.isNaN(value)) return 'null';
   if (!Number.isFinite(value)) return value > 0 ? '1e999' : '-1e999';
@@ -8,7 +8,7 @@ export function floatText(value: number, single: boolean): string {
   return Object.is(value, -0) ? '-0' : String(value);
 }
 
-/** JSON of a value that may hold typed arrays, dates and bigints. */
+/** JSON of a value that may contain typed arrays, dates and bigints. */
 export function jsonText(value: unknown): string {
   if (value === undefined || value === null) return 'null';
   if (typeof value === 'bigint') return String(value);

@@ -1,7 +1,7 @@
-/** Up to here FP32 holds every whole number. */
+/** FP32 represents every whole number up to this one. */
 const MAX_WHOLE = 2 ** 24;
 
-/** The shortest of 7 to 9 digits that reads as the same FP32, without trailing zeros. */
+/** The shortest text of 7 to 9 digits that gives the same FP32 value, without zeros at the end. */
 export function float32Text(value: number): string {
   if (Number.isInteger(value) && value < MAX_WHOLE && value > -MAX_WHOLE)
     return Object.is(value, -0) ? '-0' : String(value);

@@ -5,31 +5,31 @@ import type { ElementArray } from '../mapping/element-writers.ts';
 import { widthOf, type OutputColumn } from './output-mapping.ts';
 import { argmax, gather, softmax, topK } from './transforms.ts';
 
-/** What a model gave for some rows of a block. */
+/** The outputs of a model for some rows of a block. */
 export interface GroupResult {
-  /** Places in the block, ascending. */
+  /** Indexes in the block, ascending. */
   readonly rows: readonly number[];
-  /** Axis 0 of each has one entry per row, unless the model takes one row a call. */
+  /** Axis 0 of each has one entry per row, unless the model runs each row alone. */
   readonly outputs: readonly Tensor[];
 }
 
-/** Values of one column of results: `width` elements a row in one array, or a value a row. */
+/** Values of one column of results: an array with `width` elements per row, or one value per row. */
 export type OutputValues =
   | { readonly kind: 'elements'; readonly elements: ElementArray; readonly width: number }
   | { readonly kind: 'values'; readonly values: readonly unknown[] };
 
-/** Results as they are written: the block's good rows, in order. */
+/** Results for a writer: the good rows of the block, in order. */
 export interface OutputBlock {
   readonly rows: number;
   /** In the order of the columns. */
   readonly columns: readonly OutputValues[];
 }
 
-/** Puts a block's results, which may come in groups, back into the rows' order, one column of results after the other. */
+/** Brings the results of a block, which may be in groups, into the order of the rows, column by column. */
 export class OutputEncoder {
-  /** Outputs of the model that are needed. */
+  /** Names of the needed outputs of the model. */
   readonly outputs: readonly string[];
-  /** Columns of the input that are passed through; a block has them behind those of the inputs. */
+  /** Input columns that are passed through. In a block they follow the columns of the inputs. */
   readonly passThrough: readonly string[];
   readonly #columns: readonly OutputColumn[];
 
@@ -40,15 +40,14 @@ export class OutputEncoder {
   }
 
   /**
-   * The values of a block that are passed through, one column after the other: to be taken before the rows run, so that the block itself
-   * can go.
-   * @param cellsAt where in the block's cells those columns stand.
+   * Copies the values that are passed through, column by column. It is called before the rows run, so that the block can be released.
+   * @param cellsAt indexes of those columns in the block's cells.
    */
-  take({ cells, rows }: RowBlock, cellsAt: readonly number[]): readonly ColumnValues[] {
+  copyPassed({ cells, rows }: RowBlock, cellsAt: readonly number[]): readonly ColumnValues[] {
     return cellsAt.map((at) => Array.from({ length: rows }, (_, row) => cellOf(cells, row, at)));
   }
 
-  /** @param passed what `take` took of the block. */
+  /** @param passed the result of `copyPassed` for the block. */
   encode(results: readonly GroupResult[], passed: readonly ColumnValues[]): OutputBlock {
     const rows = results.flatMap((result) => result.rows).sort((a, b) => a - b);
     const placeOf = new Map(rows.map((row, place) => [row, place]));
@@ -68,7 +67,7 @@ export class OutputEncoder {
         }
         return { kind: 'values', values };
       }
-      // One group, or none: BYTES, whose elements are no typed array, have been dealt with.
+      // One group or none. BYTES, whose elements are not a typed array, were handled above.
       if (parts.length === 1 && only !== undefined) {
         return { kind: 'elements', elements: only.elements as ElementArray, width };
       }
@@ -84,9 +83,9 @@ interface Part {
 }
 
 function elementsOf({ source }: OutputColumn, { outputs }: GroupResult): ElementArray | readonly string[] {
-  if (source.kind !== 'output') throw new SconceError('internal', 'Only outputs have elements');
+  if (source.kind !== 'output') throw new SconceError('internal', 'only a column of an output has elements');
   const tensor = outputs.find(({ name }) => name === source.output);
-  if (tensor === undefined) throw new SconceError('internal', `The run gave no output "${source.output}"`);
+  if (tensor === undefined) throw new SconceError('internal', `the run has no output "${source.output}"`);
   const { datatype } = tensor;
   if (datatype === 'BYTES') {
     return Array.from(bytesElements(tensor), (element) => Buffer.from(element).toString('utf8'));

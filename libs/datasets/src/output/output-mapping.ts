@@ -2,33 +2,33 @@ import { formatSpec, type Datatype, type TensorSpec } from '@sconce/tensor';
 import { datasetError, listed, shown } from '../dataset-error.ts';
 import type { DatasetColumn } from '../dataset-reader.ts';
 
-/** What may be made of an output before it is written. */
+/** Transforms of an output before it is written. */
 export const OUTPUT_TRANSFORMS = ['none', 'argmax', 'softmax', 'top_k'] as const;
 
 export type OutputTransform = (typeof OUTPUT_TRANSFORMS)[number];
 
-/** An output column as it is asked for. */
+/** A requested output column. */
 export interface OutputSelection {
-  /** The model's output; may be left out where it has one. */
+  /** The model's output. May be left out if the model has one output. */
   readonly from?: string | undefined;
-  /** Name of the column; default the output's. */
+  /** Name of the column. Default: the output's name. */
   readonly name?: string | undefined;
   /**
-   * Along the output's last axis: `argmax` is the index of the largest value (INT64), `softmax` the values as probabilities, `top_k` the
-   * indices of the `k` largest, best first, with the values themselves in a second column `<name>_values`.
+   * Along the output's last axis: `argmax` gives the index of the largest value (INT64), `softmax` gives probabilities, and `top_k` gives the
+   * indices of the `k` largest values, largest first, and the values in a second column `<name>_values`.
    */
   readonly transform?: OutputTransform | undefined;
   readonly k?: number | undefined;
 }
 
-/** What a column of results holds: `BYTES` is text; `JSON` is whatever the input row had there. */
+/** The datatype of a column of results. `BYTES` is text; `JSON` is any value of the input row. */
 export type ColumnDatatype = Exclude<Datatype, 'FP16' | 'BF16'> | 'JSON';
 
 /** A column of results. */
 export interface OutputColumn {
   readonly name: string;
   readonly datatype: ColumnDatatype;
-  /** Shape of one row's value: `[]` is a single value; -1 where rows differ. */
+  /** Shape of one row's value: `[]` is a single value; -1 if the size differs between rows. */
   readonly rowShape: readonly number[];
   readonly source:
     | { readonly kind: 'column'; readonly column: string }
@@ -37,26 +37,26 @@ export interface OutputColumn {
         readonly output: string;
         readonly transform: OutputTransform;
         readonly k: number;
-        /** Which of the transform's results: `top_k` has two. */
+        /** Which result of the transform: `top_k` has two. */
         readonly part: 'values' | 'indices';
       };
 }
 
-/** Elements of a row's value; -1 where rows differ. */
+/** Number of elements of a row's value; -1 if it differs between rows. */
 export function widthOf({ rowShape }: Pick<OutputColumn, 'rowShape'>): number {
   return rowShape.some((size) => size < 0) ? -1 : rowShape.reduce((product, size) => product * size, 1);
 }
 
 /**
- * The columns of the results: those passed through from the input, then what is asked for of the model's outputs (without a word:
- * every output as it is).
+ * The columns of the results: the columns that are passed through from the input, then the selected outputs of the model. Without a
+ * selection, all outputs are written without a transform.
  *
  * @throws SconceError `invalid_dataset` with the field as `details.param`: unknown outputs or columns, a transform that does not fit, two
- * columns of one name.
+ * columns with the same name.
  */
 export function mapOutputs(options: {
   readonly outputs: readonly TensorSpec[];
-  /** Whether axis 0 of the outputs is the rows. */
+  /** Whether axis 0 of the outputs has the rows. */
   readonly hasRows: boolean;
   readonly selection?: readonly OutputSelection[] | undefined;
   readonly passThrough?: readonly string[] | undefined;
@@ -71,11 +71,12 @@ export function mapOutputs(options: {
   const names = columns.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) {
-    throw datasetError(`Two columns of the results would be named ${shown(twice)}: give one of them another name.`, {
+    throw datasetError(`Two columns of the results have the name ${shown(twice)}: give one of them another name.`, {
       param: 'outputs',
     });
   }
-  if (columns.length === 0) throw datasetError('The results would have no columns.', { param: 'outputs' });
+  if (columns.length === 0)
+    throw datasetError('The results have no columns: select at least one output.', { param: 'outputs' });
   return columns;
 }
 
@@ -86,7 +87,9 @@ function passedColumn(
   const column = columns.find((own) => own.name === name);
   if (column === undefined && closed) {
     const there = listed(columns.map((own) => own.name));
-    throw datasetError(`pass_through names ${shown(name)}; the file has ${there}.`, { param: 'pass_through' });
+    throw datasetError(`pass_through has ${shown(name)}, which is not a column; the file has ${there}.`, {
+      param: 'pass_through',
+    });
   }
   const { datatype, list } = column ?? {};
   return {
@@ -107,7 +110,7 @@ function outputColumns(
   const param = `outputs[${index}]`;
   if (output === undefined || from === undefined) {
     throw datasetError(
-      `${param} is of ${shown(from)}; the model's outputs are ${listed(outputs.map(({ name }) => name))}.`,
+      `${param} has the output ${shown(from)}, which the model lacks; its outputs are ${listed(outputs.map(({ name }) => name))}.`,
       {
         param,
       },
@@ -120,7 +123,7 @@ function outputColumns(
   const classes = rowShape.at(-1);
   if (classes === undefined || output.datatype === 'BYTES' || output.datatype === 'BOOL') {
     throw datasetError(
-      `${param}: ${transform} needs numbers along a last axis; output ${shown(from)} is ${formatSpec(output)}.`,
+      `${param}: ${transform} needs numbers with at least one axis per row; output ${shown(from)} is ${formatSpec(output)}.`,
       {
         param,
       },
@@ -131,7 +134,9 @@ function outputColumns(
   if (transform === 'argmax') return [{ name, datatype: 'INT64', rowShape: outer, source: indices }];
   if (transform === 'softmax') return [{ name, datatype: 'FP32', rowShape, source }];
   if (!Number.isInteger(k) || k < 1 || (classes >= 0 && k > classes)) {
-    throw datasetError(`${param}: k is ${k}; output ${shown(from)} has ${classes} values to choose from.`, { param });
+    throw datasetError(`${param}: k is ${k}; expected 1 to ${classes}, the values of output ${shown(from)}.`, {
+      param,
+    });
   }
   return [
     { name, datatype: 'INT64', rowShape: [...outer, k], source: indices },

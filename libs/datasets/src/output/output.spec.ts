@@ -39,14 +39,14 @@ async function written(
   };
   const writer = await createWriter(columns, format);
   const part = writer.part();
-  const encoded = encoder.encode(results, encoder.take(block, [0]));
+  const encoded = encoder.encode(results, encoder.copyPassed(block, [0]));
   const body = [...part.write(encoded), ...part.end().body];
   const begin = writer.begin({ rows: encoded.rows });
   return Buffer.concat([begin, ...body, writer.end({ rows: encoded.rows, beginBytes: begin.length, parts: [] })]);
 }
 
 describe('results', () => {
-  it('come in the rows’ order, whatever groups they ran in; rows without results are left out', async () => {
+  it('are in the order of the rows for any groups, without rows that have no results', async () => {
     const results = [
       {
         rows: [1, 3],
@@ -100,7 +100,7 @@ describe('results', () => {
     expect(text.toString()).toBe(expected);
   });
 
-  it('as JSON lines say what is missing or not finite', async () => {
+  it('as JSON lines contain missing and non-finite values', async () => {
     const results = [
       {
         rows: [0, 1],
@@ -116,7 +116,7 @@ describe('results', () => {
     expect(text.toString()).toBe('{"id":null,"logits":[null,1e999,-1e999]}\n{"id":{"a":[1]},"logits":[-0,0.1,1e-7]}\n');
   });
 
-  it('as NPY are what NumPy reads', async () => {
+  it('as NPY have the header of NumPy', async () => {
     const results = [
       {
         rows: [0, 1],
@@ -150,17 +150,17 @@ describe('results', () => {
 
   it.each<[string, () => unknown, RegExp]>([
     [
-      'an output that is none',
+      'an output that the model lacks',
       () => mapOutputs({ outputs: [LOGITS], hasRows: true, selection: [{ from: 'y' }], dataset: DATASET }),
-      /the model's outputs are "logits"/,
+      /has the output "y", which the model lacks; its outputs are "logits"/,
     ],
     [
-      'a column that is none',
+      'a column that the file lacks',
       () => mapOutputs({ outputs: [LOGITS], hasRows: true, passThrough: ['x'], dataset: DATASET }),
-      /pass_through names "x"/,
+      /pass_through has "x", which is not a column/,
     ],
     [
-      'two of one name',
+      'two columns with one name',
       () =>
         mapOutputs({
           outputs: [LOGITS],
@@ -172,16 +172,16 @@ describe('results', () => {
       /Two columns/,
     ],
     [
-      'more than there are',
+      'k above the number of values',
       () =>
         mapOutputs({ outputs: [LOGITS], hasRows: true, selection: [{ transform: 'top_k', k: 4 }], dataset: DATASET }),
-      /k is 4.*3 values/,
+      /k is 4; expected 1 to 3, the values of output "logits"/,
     ],
-  ])('%s: refused', (_, map, message) => {
+  ])('refuse %s', (_, map, message) => {
     expect(map).toThrow(expect.objectContaining({ code: 'invalid_dataset', message: expect.stringMatching(message) }));
   });
 
-  it('write FP32 so that it reads as the same number', () => {
+  it('write FP32 so that reading gives the same number', () => {
     fc.assert(
       fc.property(fc.float({ noNaN: true, noDefaultInfinity: true }), (value) => {
         expect(Object.is(Math.fround(Number(float32Text(value))), value)).toBe(true);

@@ -2,7 +2,7 @@ import type { ElementArray } from '../mapping/element-writers.ts';
 
 type Numbers = Exclude<ElementArray, BigInt64Array | BigUint64Array>;
 
-/** Index of the largest of each `width` values; the first of equals, and NaN counts as the largest, as PyTorch has it. */
+/** Index of the largest of each `width` values: the first one of equal values; NaN counts as the largest, as in PyTorch. */
 export function argmax(values: ElementArray, width: number): BigInt64Array {
   const out = new BigInt64Array(width === 0 ? 0 : values.length / width);
   for (let group = 0; group < out.length; group++) {
@@ -13,7 +13,7 @@ export function argmax(values: ElementArray, width: number): BigInt64Array {
   return out;
 }
 
-/** exp(x - max) / sum over each `width` values, in double precision. */
+/** exp(x - max) / sum for each `width` values, in double precision. */
 export function softmax(values: ElementArray, width: number): Float32Array {
   const out = new Float32Array(values.length);
   const numbers = asNumbers(values);
@@ -27,13 +27,13 @@ export function softmax(values: ElementArray, width: number): Float32Array {
   return out;
 }
 
-/** Places of the `k` largest of each `width` values, best first; of equals the earlier one. */
+/** Indexes of the `k` largest of each `width` values, largest first; of equal values the earlier one comes first. */
 export function topK(values: ElementArray, width: number, k: number): BigInt64Array {
   const groups = width === 0 ? 0 : values.length / width;
   const out = new BigInt64Array(groups * k);
   for (let group = 0; group < groups; group++) {
     const start = group * width;
-    // k is small: the best so far in order, each value put where it belongs.
+    // k is small, so the best values are kept in order and each value is inserted at its place.
     const best: number[] = [];
     for (let at = start; at < start + width; at++) {
       let place = best.length;

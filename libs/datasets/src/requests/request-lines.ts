@@ -10,38 +10,38 @@ import {
 import { shown } from '../dataset-error.ts';
 import { cellOf, type RowBlock } from '../row-block.ts';
 
-/** Fields of a request line, in the order in which blocks have them. */
+/** Fields of a line of a request file, in the order of the blocks. */
 export const REQUEST_COLUMNS = ['custom_id', 'method', 'url', 'body'] as const;
 
 const MAX_CUSTOM_ID = 512;
 
-/** One line of a file of requests: what it asks for, or what is wrong with it. */
+/** One line of a file of requests: its request, or its error. */
 export interface RequestLine {
   readonly customId: string | null;
   readonly request?: InferRequest;
   readonly problem?: SconceError;
 }
 
-/** Requests that can run together: of one shape but for their rows. */
+/** Requests that can share a run: their inputs have the same shape except for the number of rows. */
 export interface RequestGroup {
-  /** Places in the block, and which rows of the tensors are theirs. */
+  /** The requests by their index in the block, with their rows of the tensors. */
   readonly members: readonly { readonly row: number; readonly start: number; readonly rows: number }[];
   readonly inputs: readonly Tensor[];
 }
 
-/** What a model takes, for lines that ask it. */
+/** The facts about a model that reading requests needs. */
 export interface RequestModel {
   readonly signature: ModelSignature;
-  /** Inputs whose axis 0 is rows; none where each request has to run alone. */
+  /** Inputs whose axis 0 has the rows. Empty if each request must run alone. */
   readonly rowInputs: ReadonlySet<string>;
-  /** What a line's `url` has to be. */
+  /** The expected `url` of each line. */
   readonly endpoint: string;
 }
 
-/** A line's `custom_id`; or what is wrong with it. Cheap: what validation needs of every line before any runs. */
+/** A line's `custom_id`, or why it is not valid. It is cheap, because validation reads all lines before the first run. */
 export function readCustomId(value: unknown): { readonly customId: string } | { readonly problem: string } {
   if (typeof value !== 'string' || value === '') {
-    return { problem: `custom_id is ${shown(value)}; expected a string that no other line has` };
+    return { problem: `custom_id is ${shown(value)}; expected a string that is unique in the file` };
   }
   if (value.length > MAX_CUSTOM_ID) return { problem: `custom_id is longer than ${MAX_CUSTOM_ID} characters` };
   return { customId: value };
@@ -75,13 +75,13 @@ function readRequest({ cells }: RowBlock, row: number, model: RequestModel): Inf
   const request = bindInferHead(parseInferHead({ body: Buffer.from(textOf(body)) }), model.signature);
   const binary = request.outputs.find((output) => output.binary);
   if (binary !== undefined) {
-    throw invalid('outputs', `output ${shown(binary.name)} is asked for as binary; a line of JSON cannot carry it`);
+    throw invalid('outputs', `output ${shown(binary.name)} is requested as binary; a line of JSON cannot contain it`);
   }
   checkRows(request, model);
   return request;
 }
 
-/** Requests put together by shape, in the lines' order; where the model takes each alone, each is its own group. */
+/** Groups requests by shape, in the order of the lines. If the model runs each request alone, each is a group of its own. */
 export function groupRequests(lines: readonly RequestLine[], { rowInputs }: RequestModel): readonly RequestGroup[] {
   const groups = new Map<string, { row: number; request: InferRequest }[]>();
   for (const [row, { request }] of lines.entries()) {
@@ -123,7 +123,7 @@ function keyOf({ inputs }: InferRequest, rowInputs: ReadonlySet<string>): string
 
 function checkRows({ inputs }: InferRequest, { rowInputs }: RequestModel): void {
   const [first, ...rest] = inputs.filter(({ name }) => rowInputs.has(name));
-  if (first?.shape[0] === 0) throw invalid(first.name, `input ${shown(first.name)} has no rows; expected one at least`);
+  if (first?.shape[0] === 0) throw invalid(first.name, `input ${shown(first.name)} has no rows; expected at least one`);
   const other = rest.find(({ shape }) => shape[0] !== first?.shape[0]);
   if (other === undefined) return;
   throw invalid(
@@ -132,12 +132,12 @@ function checkRows({ inputs }: InferRequest, { rowInputs }: RequestModel): void 
   );
 }
 
-/** The body's JSON again: integers beyond 2^53 were kept as bigint. */
+/** The body as JSON text. It has integers beyond 2^53 as bigint. */
 function textOf(body: object): string {
   return JSON.stringify(body, (_key, value: unknown) => (typeof value === 'bigint' ? rawJson(String(value)) : value));
 }
 
-// Node has it; TypeScript's library does not declare it yet.
+// Node has it; TypeScript's library does not declare it.
 const rawJson = (JSON as unknown as { rawJSON: (text: string) => unknown }).rawJSON;
 
 function invalid(param: string, message: string): SconceError {

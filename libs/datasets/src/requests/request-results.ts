@@ -1,21 +1,21 @@
 import { ERROR_POLICY, type SconceError } from '@sconce/errors';
 import { encodeInferResponse, sliceRows, type InferRequest, type Tensor } from '@sconce/tensor';
 
-/** Which model answered. */
+/** The model that answered a request. */
 export interface AnsweringModel {
   readonly name: string;
   readonly version: string;
-  /** Inputs whose axis 0 is rows; none where outputs are a request's as they are. */
+  /** Inputs whose axis 0 has the rows. Empty if each request runs alone, so that all outputs of a run are its own. */
   readonly rowInputs: ReadonlySet<string>;
 }
 
-/** The line of the output file for an answered request. `id` is the line's own, the same each time it is written. */
+/** The line of the output file for an answered request. `id` identifies the line and is the same each time the line is written. */
 export function answerLine(options: {
   readonly id: string;
   readonly customId: string | null;
   readonly request: InferRequest;
   readonly model: AnsweringModel;
-  /** Of the run that the request was part of, and its rows in it. */
+  /** Outputs of the run; `start` and `rows` are the request's rows in it. */
   readonly outputs: readonly Tensor[];
   readonly start: number;
   readonly rows: number;
@@ -36,7 +36,7 @@ export function answerLine(options: {
   return `{"id":${JSON.stringify(id)},"custom_id":${JSON.stringify(customId)},"response":${response},"error":null}\n`;
 }
 
-/** The line of the error file for a request that could not be answered, as an online one would have been refused. */
+/** The line of the error file for a request that failed. It has the error that an online request would get. */
 export function failureLine(options: {
   readonly id: string;
   readonly customId: string | null;

@@ -19,7 +19,7 @@ async function records(text: string | Buffer, syntax: RecordSyntax = CSV): Promi
   return found;
 }
 
-describe('records of a text', () => {
+describe('the records of a text file', () => {
   it.each<[string, string, [string, string?][]]>([
     ['lines', 'a,b\nc,d\n', [['a,b'], ['c,d']]],
     ['no newline at the end', 'a\nb', [['a'], ['b']]],
@@ -29,18 +29,18 @@ describe('records of a text', () => {
     ['doubled quotes', '"a""\n""",1\nb,2', [['"a""\n""",1'], ['b,2']]],
     ['a quote within a field', 'a 5" pipe,1\nb,2\n', [['a 5" pipe,1'], ['b,2']]],
     ['an empty quoted field', '"",1\n,"\n"\n', [['"",1'], [',"\n"']]],
-    ['a quote never closed', 'a,"b\nc,d\ne,f\n', [['a,"b', 'unclosed_quote'], ['c,d'], ['e,f']]],
-    ['two quotes never closed', '"a\nb,c\n"d\ne', [['"a\nb,c\n"d'], ['e']]],
-    ['a quote never closed at the end', 'a\n"b', [['a'], ['"b', 'unclosed_quote']]],
+    ['a quote that is never closed', 'a,"b\nc,d\ne,f\n', [['a,"b', 'unclosed_quote'], ['c,d'], ['e,f']]],
+    ['two quotes that are never closed', '"a\nb,c\n"d\ne', [['"a\nb,c\n"d'], ['e']]],
+    ['a quote that is not closed at the end', 'a\n"b', [['a'], ['"b', 'unclosed_quote']]],
   ])('%s', async (_, text, expected) => {
     expect(await records(text)).toEqual(expected);
   });
 
-  it('JSON lines have no quotes to mind', async () => {
+  it('treats quotes in JSON lines as ordinary bytes', async () => {
     expect(await records('{"a":"\\""}\n{"b', { maxRecordBytes: 100 })).toEqual([['{"a":"\\""}'], ['{"b']]);
   });
 
-  it('a record that is too long costs itself', async () => {
+  it('skips only the record that is too long', async () => {
     const long = 'x'.repeat(5_000_000);
     expect(await records(`a\n${long}\nb\n`)).toEqual([['a'], ['', 'too_long'], ['b']]);
     expect(await records(`a\n${long}`)).toEqual([['a'], ['', 'too_long']]);
@@ -48,14 +48,14 @@ describe('records of a text', () => {
     expect(await records(`a\n${'y'.repeat(1_500)}\nb\n`)).toEqual([['a'], ['', 'too_long'], ['b']]);
   });
 
-  it('an open quote costs its line, however much follows', async () => {
+  it('skips only the line with an open quote, however much follows', async () => {
     const lines = Array.from({ length: 200_000 }, (_, index) => `${index},x`);
     const found = await records(`a,b\n1,"open\n${lines.join('\n')}\n`);
     expect(found.slice(0, 3)).toEqual([['a,b'], ['1,"open', 'unclosed_quote'], ['0,x']]);
     expect(found.length).toBe(lines.length + 2);
   });
 
-  it('finds the same records however the bytes come', async () => {
+  it('finds the same records for any size of reads', async () => {
     const cell = fc.oneof(
       fc.string({ unit: fc.constantFrom('a', 'é', ' ', '5') }),
       fc.string({ unit: fc.constantFrom('"', '\n', ',', 'x', '\r') }).map((text) => `"${text.replaceAll('"', '""')}"`),

@@ -2,35 +2,35 @@ const NEWLINE = 10;
 const RETURN = 13;
 const QUOTE = 34;
 
-/** How records of a text format are told apart. */
+/** How the records of a text format are separated. */
 export interface RecordSyntax {
-  /** CSV: a field that begins with `"` may hold newlines. The byte between fields; absent where newlines always end a record. */
+  /** CSV: the byte between fields; a field that begins with `"` may contain newlines. Absent if every newline ends a record. */
   readonly delimiter?: number;
   /** Longest record, bytes. */
   readonly maxRecordBytes: number;
 }
 
-/** Why a record can't be read. */
+/** Why a record cannot be read. */
 export type RecordFault = 'unclosed_quote' | 'too_long';
 
-/** A record's place in a buffer. */
+/** The position of a record in a buffer. */
 export interface RecordSpan {
   readonly start: number;
-  /** After its last byte, the newline left out. */
+  /** The index after its last byte, without the newline. */
   readonly end: number;
-  /** Where the next record begins. */
+  /** The first byte of the next record. */
   readonly next: number;
-  /** No bytes but a newline: not a row. */
+  /** An empty line, which is not a row. */
   readonly blank: boolean;
   readonly fault?: RecordFault;
 }
 
 /**
- * The records of a buffer that begins with one; those at its end that need more bytes to be known are left out. A record that is too
- * long for the buffer is the last one, with -1 as its `next`.
+ * The records of a buffer that begins with a record. A record at the end whose end is not in the buffer is left out. A record that is longer
+ * than allowed is the last one, and its `next` is -1.
  *
- * A quote that is never closed (by the end of the data, or within `maxRecordBytes`) spoils its own line only: the next record
- * begins after that line. So one stray quote costs one row and not the rest of the file.
+ * If a quote is not closed before the end of the data or within `maxRecordBytes`, only its line is a bad row: the next record begins after
+ * that line. So a single wrong quote costs one row, not the rest of the file.
  */
 export function scanRecords(
   bytes: Buffer,
@@ -38,7 +38,7 @@ export function scanRecords(
 ): RecordSpan[] {
   const quoted = options.syntax.delimiter !== undefined;
   const spans: RecordSpan[] = [];
-  // Looked for once and not for every record: most files have none.
+  // Searched once, not for every record: most files have no quotes.
   let quote = quoted ? bytes.indexOf(QUOTE) : -1;
   for (let at = 0; at < bytes.length;) {
     const newline = bytes.indexOf(NEWLINE, at);
@@ -62,7 +62,7 @@ function quotedSpan(bytes: Buffer, from: number, newline: number, options: ScanO
   const { syntax, atEnd } = options;
   const end = quotedEnd(bytes, from, syntax.delimiter ?? 0);
   if (end !== undefined && end >= 0) return lineSpan(bytes, from, end, options);
-  // Outside quotes at the end of the bytes: whether its line ends here is known only at the end of the data.
+  // The bytes end outside quotes. Only at the end of the data this is the end of the line.
   if (end === ENDS_HERE && atEnd) return lineSpan(bytes, from, -1, options);
   if (!atEnd && bytes.length - from <= syntax.maxRecordBytes) return undefined;
   const line = lineSpan(bytes, from, newline, options);
@@ -71,16 +71,16 @@ function quotedSpan(bytes: Buffer, from: number, newline: number, options: ScanO
 
 const ENDS_HERE = -2;
 
-/** The newline at which a record with quotes ends; ENDS_HERE where the data end outside quotes first, undefined where inside. */
+/** The newline that ends a record with quotes; ENDS_HERE if the bytes end outside quotes, undefined if they end inside quotes. */
 function quotedEnd(bytes: Buffer, from: number, delimiter: number): number | undefined {
   let at = from;
   for (;;) {
-    // At the beginning of a field.
+    // At the start of a field.
     if (bytes[at] === QUOTE) {
       at = closingQuote(bytes, at + 1);
       if (at < 0) return undefined;
     }
-    // Within a field, outside quotes: to the next field or the end of the record, whichever comes first.
+    // Within a field, outside quotes: go to the next field or to the end of the record.
     const newline = bytes.indexOf(NEWLINE, at);
     const field = bytes.indexOf(delimiter, at);
     if (field >= 0 && (newline < 0 || field < newline)) at = field + 1;
@@ -88,7 +88,7 @@ function quotedEnd(bytes: Buffer, from: number, delimiter: number): number | und
   }
 }
 
-/** The byte after the quote that closes a field; -1 where none does. */
+/** The byte after the quote that closes a field; -1 if there is none. */
 function closingQuote(bytes: Buffer, from: number): number {
   let quote = bytes.indexOf(QUOTE, from);
   while (quote >= 0 && bytes[quote + 1] === QUOTE) quote = bytes.indexOf(QUOTE, quote + 2);

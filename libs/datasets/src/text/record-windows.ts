@@ -4,20 +4,20 @@ import { scanRecords, type RecordSpan, type RecordSyntax } from './record-scanne
 const WINDOW_BYTES = 1024 * 1024;
 const NEWLINE = 10;
 
-/** Records that follow each other, and the bytes that hold them: as long as no other window is asked for, whose memory they share. */
+/** Consecutive records and their bytes. The bytes are valid until the next window is read, which uses the same memory. */
 export interface RecordWindow {
   readonly bytes: Buffer;
-  /** Place of `bytes` in the source. */
+  /** Offset of `bytes` in the source. */
   readonly offset: number;
-  /** Blank lines among them. What has a fault may have no bytes here. */
+  /** Includes blank lines. The bytes of a record with a fault may be missing. */
   readonly spans: readonly RecordSpan[];
-  /** Place in the source of what follows the last one. */
+  /** Offset in the source of the first byte after the last record. */
   readonly next: number;
 }
 
 /**
- * The records of `[from, to)` of a source, a window at a time: memory stays at a window and the longest record allowed, however long
- * the lines are. `from` is the beginning of a record. What is cut off by `to` counts as whole: give the end of a record, or of the source.
+ * The records of `[from, to)` of a source, in windows. Memory is bounded by one window and the longest allowed record, however long the
+ * lines are. `from` must be the start of a record, and `to` the end of a record or of the source.
  */
 export async function* recordWindows(
   source: ByteSource,
@@ -26,7 +26,7 @@ export async function* recordWindows(
 ): AsyncGenerator<RecordWindow, void, undefined> {
   let offset = range.from;
   let read = range.from;
-  // One buffer for all windows: what is left of one moves to its front.
+  // One buffer for all windows. The rest of one window moves to the front.
   let memory: Buffer = Buffer.allocUnsafeSlow(Math.min(2 * WINDOW_BYTES, Math.max(1, range.to - range.from)));
   let rest = 0;
   while (offset < range.to) {
@@ -38,7 +38,7 @@ export async function* recordWindows(
     const atEnd = read === range.to;
     const spans = scanRecords(bytes, { syntax, atEnd });
     const end = spans.at(-1)?.next ?? 0;
-    // The last one is longer than any may be: the rest of its line is passed over.
+    // The last record is longer than allowed: the rest of its line is skipped.
     const skip = end < 0;
     const at = skip ? bytes.length : end;
     offset += at;
@@ -60,7 +60,7 @@ function grown(memory: Buffer, needed: number): Buffer {
   return larger;
 }
 
-/** Where the line ends that `from` is in. */
+/** The end of the line that contains `from`. */
 async function endOfLine(source: ByteSource, from: number, to: number): Promise<number> {
   for (let at = from; at < to;) {
     const bytes = asBuffer(await source.read(at, Math.min(WINDOW_BYTES, to - at)));

@@ -3,7 +3,7 @@ import type { ChunkSize, DatasetPosition, PlannedChunk } from '../dataset-reader
 import type { RecordSyntax } from './record-scanner.ts';
 import { recordWindows } from './record-windows.ts';
 
-/** The next chunk of a text file: its records are told apart, not read. Blank lines are no rows. */
+/** The next chunk of a text file. It only separates the records and does not parse them. Blank lines are not rows. */
 export async function planText(
   source: ByteSource,
   from: DatasetPosition,
@@ -15,7 +15,7 @@ export async function planText(
     for (const [index, span] of window.spans.entries()) {
       if (!span.blank) rows += 1;
       if (rows === 0 || rows % multipleOf !== 0 || span.blank) continue;
-      // The place after a record that was too long for the window is only known to the window.
+      // Only the window knows the end of a record that was too long.
       const end = span.next < 0 || index === window.spans.length - 1 ? window.next : window.offset + span.next;
       if (rows >= wanted || end - from.offset >= maxBytes) return planned(from, { rows, end, size: source.size });
     }

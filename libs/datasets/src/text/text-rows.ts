@@ -7,23 +7,23 @@ import { recordWindows } from './record-windows.ts';
 
 /** Turns records into rows of values. */
 export interface RecordParser {
-  /** Where the columns asked for stand in the rows that `parse` makes. */
+  /** For each requested column, its index in the rows that `parse` makes. */
   readonly at: readonly number[];
-  /** Numbers of a row that it reads as such. */
+  /** How many cells of a row it reads as numbers. */
   readonly numbers?: number;
-  /** Appends one row per span to `rows`, whatever is in it, and a problem for each that is no row. */
+  /** Appends one row per span to `rows`, even for a bad row, and a problem for each bad row. */
   parse(bytes: Buffer, spans: readonly RecordSpan[], into: ParsedRows): void;
 }
 
-/** Rows gathered for a block. */
+/** The rows of a block, while it is being filled. */
 export interface ParsedRows {
   readonly rows: (readonly unknown[])[];
   readonly problems: Map<number, RowProblem>;
-  /** Where the parser reads numbers: of all the block's rows, and which rows have them among their cells instead. */
+  /** If the parser reads numbers: the numbers of all rows, and in `rest` the rows that have them in their cells instead. */
   readonly numbers?: { readonly values: Float32Array; readonly rest: number[] };
 }
 
-const NO_ROW: readonly unknown[] = [];
+const EMPTY_ROW: readonly unknown[] = [];
 
 /** The rows of a chunk of a text file. */
 export async function* readText(
@@ -38,7 +38,7 @@ export async function* readText(
   const empty = (): ParsedRows => {
     const count = Math.min(blockRows, range.firstRow + range.rows - firstRow) * (parser.numbers ?? 0);
     const numbers = count === 0 ? undefined : { values: new Float32Array(count), rest: [] };
-    return { rows: [], problems: new Map(), ...(numbers === undefined ? {} : { numbers }) };
+    return { rows: [], problems: new Map(), numbers };
   };
   let block = empty();
   const finish = (): RowBlock => {
@@ -47,7 +47,7 @@ export async function* readText(
       firstRow,
       rows: rows.length,
       cells: { by: 'row' as const, rows, at: parser.at },
-      ...(numbers === undefined ? {} : { numbers }),
+      numbers,
       problems,
     };
     firstRow += rows.length;
@@ -58,7 +58,7 @@ export async function* readText(
     const rows = spans.filter((span) => !span.blank);
     for (let start = 0; start < rows.length;) {
       const some = rows.slice(start, start + blockRows - block.rows.length);
-      parseGood(bytes, some, { parser, syntax, into: block });
+      parseRecords(bytes, some, { parser, syntax, into: block });
       start += some.length;
       if (block.rows.length === blockRows) yield finish();
     }
@@ -66,7 +66,7 @@ export async function* readText(
   if (block.rows.length > 0) yield finish();
 }
 
-function parseGood(
+function parseRecords(
   bytes: Buffer,
   spans: readonly RecordSpan[],
   options: { readonly parser: RecordParser; readonly syntax: RecordSyntax; readonly into: ParsedRows },
@@ -77,7 +77,7 @@ function parseGood(
     if (fault === undefined) continue;
     if (index > start) parser.parse(bytes, spans.slice(start, index), into);
     into.problems.set(into.rows.length, { message: faultMessage(fault, syntax) });
-    into.rows.push(NO_ROW);
+    into.rows.push(EMPTY_ROW);
     start = index + 1;
   }
   if (start < spans.length) parser.parse(bytes, start === 0 ? spans : spans.slice(start), into);
@@ -86,5 +86,5 @@ function parseGood(
 function faultMessage(fault: RecordFault, { maxRecordBytes }: RecordSyntax): string {
   return fault === 'too_long'
     ? `the row is longer than the ${maxRecordBytes} bytes that a row may have`
-    : 'a quoted field is opened that nothing closes';
+    : 'the row has a quoted field without a closing quote';
 }

@@ -26,7 +26,11 @@ export async function tableScoring({ plan, giveUp }: ScoreTask): Promise<Scoring
   // Not async itself: a block is thousands of values, which should not live until its rows have run.
   function begin(block: RowBlock, context: TaskContext): Promise<ScoredBlock> {
     const { firstRow, rows } = block;
-    return run(inputs.encode(block), { firstRow, blockRows: rows, passed: outputs.take(block, passedAt) }, context);
+    return run(
+      inputs.encode(block),
+      { firstRow, blockRows: rows, passed: outputs.copyPassed(block, passedAt) },
+      context,
+    );
   }
 
   async function run(
