@@ -4,7 +4,7 @@ import { epochMs } from '@sconce/process/time';
 import { sliceRows, type Tensor, type TensorSpec } from '@sconce/tensor';
 import type { RunResult } from '../inference-pool.ts';
 import type { BatchReply, BatchRequest, BatchRunner, BatchableModel, FinishedRun } from './batch-request.ts';
-import { RequestLine, lineKey } from './request-line.ts';
+import { WaitingLine, lineKey } from './waiting-line.ts';
 import { ModelShares, type ModelShare } from './model-share.ts';
 import { Pending, type Piece } from './pending.ts';
 
@@ -30,7 +30,7 @@ interface Run {
 /**
  * Merges waiting rows of one model and input shape into runs. There is one batcher per process, between the requests and the threads.
  *
- * A request is *waiting* in a request line (one per lane, model and inner shape; by priority, then by arrival) → *out* in runs →
+ * A request is *waiting* in a waiting line (one per lane, model and inner shape; by priority, then by arrival) → *out* in runs →
  * *settled*, once: answered with its last row, failed with its first error, or refused and not run if it is cancelled or cannot be
  * answered by its deadline.
  *
@@ -48,7 +48,7 @@ export class MicroBatcher {
   readonly #runner: BatchRunner;
   readonly #maxWaiting: number;
   readonly #onRun: (run: FinishedRun) => void;
-  readonly #lines: Record<Lane, Map<string, RequestLine>> = { online: new Map(), batch: new Map() };
+  readonly #lines: Record<Lane, Map<string, WaitingLine>> = { online: new Map(), batch: new Map() };
   readonly #shares = new ModelShares();
   readonly #runs = new Set<Run>();
   #waiting = 0;
@@ -78,7 +78,7 @@ export class MicroBatcher {
     return workMs / this.#runner.threads;
   }
 
-  #workMs(line: RequestLine): number {
+  #workMs(line: WaitingLine): number {
     const model = line.head?.request.model;
     if (model === undefined) return 0;
     const { estimate } = this.#shares.of(model);
@@ -116,7 +116,7 @@ export class MicroBatcher {
       const key = lineKey(request);
       let line = this.#lines[lane].get(key);
       if (line === undefined) {
-        line = new RequestLine(key);
+        line = new WaitingLine(key);
         this.#lines[lane].set(key, line);
         const share = this.#shares.of(model);
         if (share.lines === 0 && share.running === 0) this.#shares.activate(share);
@@ -155,10 +155,10 @@ export class MicroBatcher {
     }
   }
 
-  /** The request line whose rows run next. */
-  #next(): { readonly line: RequestLine; readonly lane: Lane } | undefined {
+  /** The waiting line whose rows run next. */
+  #next(): { readonly line: WaitingLine; readonly lane: Lane } | undefined {
     for (const lane of ['online', 'batch'] as const) {
-      let best: { readonly line: RequestLine; readonly head: Pending; readonly share: ModelShare } | undefined;
+      let best: { readonly line: WaitingLine; readonly head: Pending; readonly share: ModelShare } | undefined;
       for (const line of this.#lines[lane].values()) {
         const head = line.head;
         if (head === undefined) continue;
@@ -173,7 +173,7 @@ export class MicroBatcher {
   }
 
   /** How long the line's rows should still gather, ms: until shortly before the first busy thread is free. */
-  #holdMs(line: RequestLine, lane: Lane): number {
+  #holdMs(line: WaitingLine, lane: Lane): number {
     const { threads } = this.#runner;
     const head = line.head;
     if (this.#runs.size < threads || head === undefined) return 0;
@@ -189,7 +189,7 @@ export class MicroBatcher {
     return Math.min(freeMs - LEAD_MS, latestMs) - now;
   }
 
-  #handOver(line: RequestLine, lane: Lane): void {
+  #handOver(line: WaitingLine, lane: Lane): void {
     const model = line.head?.request.model;
     if (model === undefined) return;
     const share = this.#shares.of(model);
@@ -210,7 +210,7 @@ export class MicroBatcher {
   }
 
   /** The largest number of rows for the line's next run. */
-  #rowsOfRun(line: RequestLine, model: BatchableModel, share: ModelShare): number {
+  #rowsOfRun(line: WaitingLine, model: BatchableModel, share: ModelShare): number {
     const most = model.maxBatchRows;
     const own = line.head?.request.runRows;
     if (own !== undefined) return own;

@@ -5,7 +5,7 @@ import type { Pending, Piece } from './pending.ts';
 const COMPACT_FROM = 1024;
 
 /** Requests that may share runs, by priority and then by arrival. */
-export class RequestLine {
+export class WaitingLine {
   readonly key: string;
   #waiting: Pending[] = [];
   #first = 0;
