@@ -90,7 +90,7 @@ async function compileMethod(archive: TorchScriptArchive, options: CompileOption
   const program = new Program(archive.sources);
   const small = await readSmallTensors(archive);
   const run = (plan: readonly ArgumentPlan[], onLearned: (sizes: LearnedSizes) => void, inferring = false): Execution =>
-    execute(archive, program, small, { method, arguments: plan, inferring, onLearned });
+    execute({ archive, program, small }, { method, arguments: plan, inferring, onLearned });
   const planned = planInputs(methodParams(archive, program, method), archive.tracedInputs.get(method), options);
   const described =
     planned.open.length === 0

@@ -16,6 +16,13 @@ import { UnsupportedReport } from './symbolic/unsupported-report.ts';
 import { nextSerial } from './symbolic/values.ts';
 import { modelError } from './torchscript-error.ts';
 
+/** The model's archive, its parsed code and the elements of its small tensors. */
+export interface ExecutedModel {
+  readonly archive: TorchScriptArchive;
+  readonly program: Program;
+  readonly small: SmallTensors;
+}
+
 /** A method, its arguments and how to execute it. */
 export interface ExecutionPlan {
   readonly method: string;
@@ -32,18 +39,13 @@ export interface ExecutionPlan {
  *
  * @throws SconceError `model_invalid` that names everything unsupported at once.
  */
-export function execute(
-  archive: TorchScriptArchive,
-  program: Program,
-  small: SmallTensors,
-  plan: ExecutionPlan,
-): Execution {
-  const first = run(archive, program, small, plan, []);
+export function execute(model: ExecutedModel, plan: ExecutionPlan): Execution {
+  const first = run(model, plan, []);
   if (first.state.length === 0) return first;
   // The next call starts with the state that this call leaves. Its sizes may have to become free.
   let state = first.state;
   for (let round = 0; round < 4; round++) {
-    const next = run(archive, program, small, plan, state);
+    const next = run(model, plan, state);
     if (JSON.stringify(next.state.map(typeText)) === JSON.stringify(state.map(typeText))) return next;
     state = next.state;
   }
@@ -57,13 +59,9 @@ function typeText(variable: StateVariable): unknown {
   return { path: variable.path, dtype: variable.type.dtype, shape: variable.type.shape.map((dim) => dim === null) };
 }
 
-function run(
-  archive: TorchScriptArchive,
-  program: Program,
-  small: SmallTensors,
-  plan: ExecutionPlan,
-  state: readonly StateVariable[],
-): Execution {
+/** Executes the method once, with `state` as inputs and outputs. */
+function run(model: ExecutedModel, plan: ExecutionPlan, state: readonly StateVariable[]): Execution {
+  const { archive, program, small } = model;
   const emitter = new Emitter(plan.inferring);
   const report = new UnsupportedReport();
   const objects = new ObjectGraph(program, archive.constants, small);

@@ -9,7 +9,7 @@ import { declareOutput } from './declare-output.ts';
 import type { Frame } from './frame.ts';
 import type { Interpreter } from './interpreter.ts';
 import { RaisedException } from './raised-exception.ts';
-import { CannotMerge, leafTensor, leafType, leafValue, zipValues, type LeafType } from '../symbolic/merge.ts';
+import { CannotMerge, leafTensor, leafType, leafValue, mergeValues, type LeafType } from '../symbolic/merge.ts';
 import { depthOf, sameDim, type SymInt } from '../symbolic/sym-int.ts';
 import {
   DictValue,
@@ -69,7 +69,7 @@ export class ControlFlow {
   }
 
   /** Executes blocks with an unknown condition, so that they report what is unsupported. The variables that they assign become unknown. */
-  forget(blocks: readonly (readonly Stmt[])[], frame: Frame): void {
+  executeUnknown(blocks: readonly (readonly Stmt[])[], frame: Frame): void {
     for (const block of blocks) this.run(block, new Map(frame));
     for (const name of assignedNames(blocks.flat())) frame.set(name, new UnknownValue());
   }
@@ -89,7 +89,7 @@ export class ControlFlow {
           if (thrown instanceof RaisedException) return thrown;
           throw thrown;
         } finally {
-          for (const [name, value] of frame) frame.set(name, settle(value, start));
+          for (const [name, value] of frame) frame.set(name, detachViews(value, start));
         }
       }),
     );
@@ -142,7 +142,7 @@ export class ControlFlow {
     };
     const merge = (a: Value, b: Value, what: string): Value => {
       try {
-        return zipValues([a, b], leaf);
+        return mergeValues([a, b], leaf);
       } catch (thrown) {
         if (!(thrown instanceof CannotMerge)) throw thrown;
         this.#interpreter.report.add({
@@ -226,7 +226,7 @@ export class ControlFlow {
   }
 
   /** Evaluates the test of a `while` at the end of a body, in its scope. */
-  test(expression: Expr, frame: Frame): boolean | SymBool | UnknownValue {
+  evaluateTest(expression: Expr, frame: Frame): boolean | SymBool | UnknownValue {
     return this.#interpreter.truth(this.#interpreter.evaluate(expression, frame), expression.at);
   }
 }
@@ -274,15 +274,15 @@ function changedCells(
 }
 
 /** The value with views that were made since `start` replaced by plain tensors, because the changes of their bases will be undone. */
-function settle(value: Value, start: number): Value {
+function detachViews(value: Value, start: number): Value {
   if (value instanceof TensorValue) {
     return value.view !== undefined && value.serial >= start ? new TensorValue(value.content) : value;
   }
   if (value instanceof ListValue && value.serial >= start && value.stack === undefined) {
-    value.stored = value.stored.map((item) => settle(item, start));
+    value.stored = value.stored.map((item) => detachViews(item, start));
   }
   if (isTuple(value)) {
-    return { ...value, items: value.items.map((item) => settle(item, start)) };
+    return { ...value, items: value.items.map((item) => detachViews(item, start)) };
   }
   return value;
 }

@@ -181,7 +181,7 @@ export class Interpreter implements CodeCalls {
     if (test === true) return this.execute(statement.then, frame);
     if (test === false) return this.execute(statement.else, frame);
     if (test instanceof SymBool) this.#control.branch(test, statement, frame);
-    else this.#control.forget([statement.then, statement.else], frame);
+    else this.#control.executeUnknown([statement.then, statement.else], frame);
     return undefined;
   }
 
@@ -203,7 +203,7 @@ export class Interpreter implements CodeCalls {
     if (count instanceof SymInt) this.#control.loop({ statement, count }, frame);
     else {
       frame.set(statement.variable, new UnknownValue());
-      this.#control.forget([statement.body], frame);
+      this.#control.executeUnknown([statement.body], frame);
     }
   }
 
@@ -212,7 +212,7 @@ export class Interpreter implements CodeCalls {
       const test = this.truth(this.evaluate(statement.test, frame), statement.test.at);
       if (test === false) return;
       if (test instanceof SymBool) return this.#control.loop({ statement, test }, frame);
-      if (test instanceof UnknownValue) return this.#control.forget([statement.body], frame);
+      if (test instanceof UnknownValue) return this.#control.executeUnknown([statement.body], frame);
       this.execute(statement.body, frame);
     }
     throw modelError('execute', `a loop did not end within ${MAX_ROUNDS} rounds at ${describePosition(statement.at)}`);

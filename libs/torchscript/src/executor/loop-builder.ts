@@ -90,7 +90,7 @@ export class LoopBuilder {
         hint: 'a compiled loop needs the same type and rank in every round; fix the number of rounds with --arg or --input',
         at: this.#loop.statement.at,
       });
-      this.#control.forget([this.#loop.statement.body], this.#frame);
+      this.#control.executeUnknown([this.#loop.statement.body], this.#frame);
     }
   }
 
@@ -150,7 +150,7 @@ export class LoopBuilder {
         scope,
         prepare,
         conclude: () => {
-          if (statement.kind === 'while') again = this.#control.test(statement.test, frame);
+          if (statement.kind === 'while') again = this.#control.evaluateTest(statement.test, frame);
         },
       });
       return { ...run, again };
@@ -189,7 +189,7 @@ export class LoopBuilder {
     const initialLeaves: Value[] = [];
     mapLeaves(slot.initial, (leaf) => (initialLeaves.push(leaf), leaf));
     let at = 0;
-    walkTogether(before, after, (start, end) => {
+    visitLeafPairs(before, after, (start, end) => {
       const index = at++;
       const key = `${slot.key}#${index}`;
       const carried = this.#carried.get(key);
@@ -340,7 +340,7 @@ function mapLeaves(value: Value, replace: (leaf: Value) => Value): Value {
 }
 
 /** Calls `visit` for each pair of leaves at the same place of two values. @throws CannotMerge if their structures differ. */
-function walkTogether(a: Value, b: Value, visit: (a: Value, b: Value) => void): void {
+function visitLeafPairs(a: Value, b: Value, visit: (a: Value, b: Value) => void): void {
   if (a === b) {
     mapLeaves(a, (leaf) => (visit(leaf, leaf), leaf));
     return;
@@ -348,7 +348,7 @@ function walkTogether(a: Value, b: Value, visit: (a: Value, b: Value) => void): 
   if (a instanceof UnknownValue || b instanceof UnknownValue) return visit(a, a);
   const [x, y] = [itemsOf(a), itemsOf(b)];
   if (x !== undefined && y !== undefined && x.length === y.length) {
-    x.forEach((item, i) => walkTogether(item, y[i] ?? null, visit));
+    x.forEach((item, i) => visitLeafPairs(item, y[i] ?? null, visit));
     return;
   }
   if (x !== undefined || y !== undefined) throw new CannotMerge('a list or tuple of changing length');

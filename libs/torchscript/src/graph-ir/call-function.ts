@@ -1,4 +1,4 @@
-import type { FunctionDef, Position } from '../frontend/ast.ts';
+import type { FunctionDef } from '../frontend/ast.ts';
 import { quote } from './constant.ts';
 import type { ExpressionEmitter } from './expression-emitter.ts';
 import type { Value } from './graph.ts';
@@ -11,13 +11,11 @@ import { readTypeExpr } from './read-type.ts';
 /** Calls a function of the archive. */
 export function callFunction(
   emitter: ExpressionEmitter,
-  qualifiedName: string,
-  definition: FunctionDef,
+  { qualifiedName, definition }: { readonly qualifiedName: string; readonly definition: FunctionDef },
   call: CallArguments,
-  at: Position,
 ): Value {
   const { builder } = emitter;
-  const { inputs, type } = matchDefinition(emitter, definition, [], call, at);
+  const { inputs, type } = matchDefinition(emitter, definition, call);
   const constant = { kind: 'function' as const, name: definition.name, qualifiedName };
   const attributes = `name=${quote(definition.name)}`;
   const target = builder.insertValue('prim::Constant', { constant, attributes, types: [FUNCTION] });
@@ -26,17 +24,15 @@ export function callFunction(
     types: [type],
     sideEffect: true,
     name: qualifiedName,
-    at,
+    at: call.at,
   });
 }
 
 /** Calls a method of an object. If the archive's code does not define it, its result has type `Any`. */
 export function callMethod(
   emitter: ExpressionEmitter,
-  self: Value,
-  method: string,
+  { self, method }: { readonly self: Value; readonly method: string },
   call: CallArguments,
-  at: Position,
 ): Value {
   const definition =
     self.type.kind === 'class'
@@ -45,31 +41,33 @@ export function callMethod(
   const { inputs, type } =
     definition === undefined
       ? { inputs: [self, ...call.args, ...call.kwargs.map(({ value }) => value)], type: ANY }
-      : matchDefinition(emitter, definition, [self], call, at);
+      : matchDefinition(emitter, definition, { ...call, args: [self, ...call.args] }, self);
   return emitter.builder.insertValue('prim::CallMethod', {
     inputs,
     types: [type],
     attributes: `name=${quote(method)}`,
     sideEffect: true,
     name: method,
-    at,
+    at: call.at,
   });
 }
 
-/** Matches arguments with a function's parameters. If they do not fit, they are passed unchanged, because the graph is only printed. */
+/**
+ * Matches arguments with a function's parameters. `self` is the first argument of a method. Arguments that do not fit are passed
+ * unchanged, because the graph is only printed.
+ */
 function matchDefinition(
   emitter: ExpressionEmitter,
   definition: FunctionDef,
-  self: readonly Value[],
   call: CallArguments,
-  at: Position,
+  self?: Value,
 ): { readonly inputs: readonly Value[]; readonly type: IrType } {
   const { program } = emitter.context;
   const type = readTypeExpr(definition.returns, program);
   const signature: Signature = {
     args: definition.params.map((param, i) => ({
       name: param.name,
-      type: self[i]?.type ?? readTypeExpr(param.type, program),
+      type: (i === 0 ? self?.type : undefined) ?? readTypeExpr(param.type, program),
       default: param.default === undefined ? undefined : constantOf(param.default),
       kwargOnly: false,
     })),
@@ -77,7 +75,6 @@ function matchDefinition(
     variadic: false,
     mutates: false,
   };
-  const args = [...self, ...call.args];
-  const matched = matchCall(emitter.builder, [signature], { args, kwargs: call.kwargs }, at);
-  return { inputs: matched?.inputs ?? [...args, ...call.kwargs.map(({ value }) => value)], type };
+  const matched = matchCall(emitter.builder, [signature], call);
+  return { inputs: matched?.inputs ?? [...call.args, ...call.kwargs.map(({ value }) => value)], type };
 }

@@ -106,7 +106,7 @@ export abstract class ExpressionEmitter {
     const values = items.map((item) => this.emit(item));
     const [first, ...rest] = values.map(({ type }) => type);
     if (wanted?.kind === 'list') {
-      const inputs = values.map((value) => convertValue(this.builder, value, wanted.of, true, at));
+      const inputs = values.map((value) => convertValue(this.builder, value, wanted.of, { scalars: true, at }));
       return this.builder.insertValue('prim::ListConstruct', { inputs, types: [wanted] });
     }
     const of = first === undefined ? TENSOR : rest.reduce(unifyTypes, first);
@@ -169,7 +169,7 @@ export abstract class ExpressionEmitter {
       const of = member?.value?.kind === 'literal' ? typeOfConstant(literalConstant(member.value.value)) : ANY;
       return this.builder.insertValue('prim::EnumValue', { inputs: [value], types: [of] });
     }
-    if (type.kind !== 'class') return callOperator(this.builder, `prim::${name}`, { args: [value], kwargs: [] }, at);
+    if (type.kind !== 'class') return callOperator(this.builder, `prim::${name}`, { args: [value], kwargs: [], at });
     const definition = this.context.program.findClass(type.name);
     const attribute = definition?.attributes.find((candidate) => candidate.name === name);
     if (attribute?.value !== undefined) return this.#emitClassConstant(attribute.value);
@@ -187,8 +187,9 @@ export abstract class ExpressionEmitter {
 
   #emitIndex(object: Value, index: Value, at: Position): Value {
     if (object.type.kind === 'tuple') return this.#emitTupleIndex(object, index);
-    if (object.type.kind === 'class') return callMethod(this, object, '__getitem__', { args: [index], kwargs: [] }, at);
-    return callOperator(this.builder, 'aten::__getitem__', { args: [object, index], kwargs: [] }, at);
+    if (object.type.kind === 'class')
+      return callMethod(this, { self: object, method: '__getitem__' }, { args: [index], kwargs: [], at });
+    return callOperator(this.builder, 'aten::__getitem__', { args: [object, index], kwargs: [], at });
   }
 
   #emitTupleIndex(tuple: Value, index: Value): Value {
@@ -205,7 +206,7 @@ export abstract class ExpressionEmitter {
     if (value.type.kind !== 'tuple') {
       const args = [value, none(start), none(end), ...(step === undefined ? [] : [this.emit(step)])];
       const dim = isSubtype(value.type, TENSOR) ? [this.builder.number(0n, at)] : [];
-      return callOperator(this.builder, 'aten::slice', { args: [value, ...dim, ...args.slice(1)], kwargs: [] }, at);
+      return callOperator(this.builder, 'aten::slice', { args: [value, ...dim, ...args.slice(1)], kwargs: [], at });
     }
     const bound = (part: Expr | undefined): number | undefined =>
       part?.kind === 'literal' && typeof part.value === 'bigint' ? Number(part.value) : undefined;
@@ -224,10 +225,11 @@ export abstract class ExpressionEmitter {
     return path === undefined ? undefined : `${path}.${expression.name}`;
   }
 
-  #emitArguments({ args, kwargs }: CallExpr): CallArguments {
+  #emitArguments({ args, kwargs, at }: CallExpr): CallArguments {
     return {
       args: args.map((arg) => this.emit(arg)),
       kwargs: kwargs.map(({ name, value }) => ({ name, value: this.emit(value) })),
+      at,
     };
   }
 
@@ -248,8 +250,8 @@ export abstract class ExpressionEmitter {
     if (path === undefined) return this.#emitMethodCall(callee.object, callee.name, call, hint);
     const [root, ...rest] = path.split('.');
     const last = rest.at(-1) ?? '';
-    if (root === 'torch') return callOperator(this.builder, `aten::${last}`, this.#emitArguments(call), at);
-    if (root === 'ops') return callOperator(this.builder, rest.slice(-2).join('::'), this.#emitArguments(call), at);
+    if (root === 'torch') return callOperator(this.builder, `aten::${last}`, this.#emitArguments(call));
+    if (root === 'ops') return callOperator(this.builder, rest.slice(-2).join('::'), this.#emitArguments(call));
     if (last === '__new__') {
       const type = classType(path.slice(0, -'.__new__'.length), this.context.program);
       return this.builder.insertValue('prim::CreateObject', { types: [type] });
@@ -262,10 +264,12 @@ export abstract class ExpressionEmitter {
     const { at } = call;
     const definition = this.context.program.findFunction(path);
     const args = this.#emitArguments(call);
-    if (definition !== undefined) return callFunction(this, path, definition, args, at);
+    if (definition !== undefined) return callFunction(this, { qualifiedName: path, definition }, args);
     const type = classType(path, this.context.program);
     if (type.kind === 'tuple') {
-      const inputs = args.args.map((value, i) => convertValue(this.builder, value, type.items[i] ?? ANY, true, at));
+      const inputs = args.args.map((value, i) =>
+        convertValue(this.builder, value, type.items[i] ?? ANY, { scalars: true, at }),
+      );
       return makeTuple(this.builder, inputs, type);
     }
     const inputs = [...args.args, ...args.kwargs.map(({ value }) => value)];
@@ -278,8 +282,8 @@ export abstract class ExpressionEmitter {
     const self = this.emit(object);
     if (method === 'tolist' && hint !== undefined) return this.#emitToList(self, hint, at);
     const args = this.#emitArguments(call);
-    if (self.type.kind === 'class') return callMethod(this, self, method, args, at);
-    return callOperator(this.builder, `aten::${method}`, { ...args, args: [self, ...args.args] }, at);
+    if (self.type.kind === 'class') return callMethod(this, { self, method }, args);
+    return callOperator(this.builder, `aten::${method}`, { ...args, args: [self, ...args.args] });
   }
 
   /** Adds the node of `annotate(List[int], x.tolist())`. */
@@ -305,7 +309,7 @@ export abstract class ExpressionEmitter {
       this.builder.insert('prim::Print', { inputs: args.args, sideEffect: true, at });
       return this.builder.constant(null, at);
     }
-    return callOperator(this.builder, BUILTINS[name] ?? `aten::${name}`, args, at);
+    return callOperator(this.builder, BUILTINS[name] ?? `aten::${name}`, args);
   }
 
   /** `getattr(e, "0")`: an attribute with a name that is not an identifier. */
@@ -339,7 +343,7 @@ export abstract class ExpressionEmitter {
   #cast(name: string, value: Value, at: Position): Value {
     const cast = CASTS[name];
     if (cast === undefined || isSubtype(value.type, cast.type)) return value;
-    return callOperator(this.builder, cast.kind, { args: [value], kwargs: [] }, at);
+    return callOperator(this.builder, cast.kind, { args: [value], kwargs: [], at });
   }
 
   #emitTyped(expression: TypedExpr): Value {
@@ -357,7 +361,7 @@ export abstract class ExpressionEmitter {
 
   /** A value of a declared type. None gets the declared optional type. */
   #emitAs(expression: Expr, type: IrType, at: Position): Value {
-    const value = convertValue(this.builder, this.emit(expression, type), type, true, at);
+    const value = convertValue(this.builder, this.emit(expression, type), type, { scalars: true, at });
     if (type.kind === 'optional' && sameType(value.type, NONE)) return this.builder.constant(null, undefined, type);
     return value;
   }
@@ -365,7 +369,7 @@ export abstract class ExpressionEmitter {
   /** `isinstance`. If the types decide it, the result is a constant. */
   #emitIsInstance(value: Value, types: readonly IrType[], at: Position): Value {
     if (types.some((type) => isSubtype(value.type, type))) return this.builder.constant(true, at);
-    if (!types.some((type) => mayBe(value.type, type))) return this.builder.constant(false, at);
+    if (!types.some((type) => canBe(value.type, type))) return this.builder.constant(false, at);
     const attributes = `types=[${types.map(printType).join(', ')}]`;
     return this.builder.insertValue('prim::isinstance', { inputs: [value], types: [BOOL], attributes });
   }
@@ -383,7 +387,7 @@ export abstract class ExpressionEmitter {
 }
 
 /** Whether a value of type `actual` can have type `type` at run time. */
-function mayBe(actual: IrType, type: IrType): boolean {
+function canBe(actual: IrType, type: IrType): boolean {
   if (isSubtype(type, actual)) return true;
   const kind = actual.kind === 'optional' ? actual.of.kind : actual.kind;
   if (type.kind !== 'simple') return false;

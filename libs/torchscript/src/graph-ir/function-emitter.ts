@@ -16,6 +16,14 @@ export function emitFunction(context: EmitContext, definition: FunctionDef, self
   return new FunctionEmitter(context).emitDefinition(definition, self);
 }
 
+/** The trip count, the condition of the first round and the body of a loop. */
+interface LoopParts {
+  readonly trips: Value;
+  readonly condition: Value;
+  readonly body: readonly Stmt[];
+  readonly at: Position;
+}
+
 class FunctionEmitter extends ExpressionEmitter {
   emitDefinition(definition: FunctionDef, self: IrType | undefined): Graph {
     const params = definition.params.map(({ name, type }, i) => {
@@ -47,7 +55,7 @@ class FunctionEmitter extends ExpressionEmitter {
 
   #emitAs(value: Expr, type: IrType | undefined, at: Position): Value {
     const result = this.emit(value, type);
-    return type === undefined ? result : convertValue(this.builder, result, type, true, at);
+    return type === undefined ? result : convertValue(this.builder, result, type, { scalars: true, at });
   }
 
   #emitBody(body: readonly Stmt[], onReturn: (value: Expr | undefined, at: Position) => void): void {
@@ -177,7 +185,7 @@ class FunctionEmitter extends ExpressionEmitter {
 
   #emitFor({ variable, count, body, at }: Extract<Stmt, { readonly kind: 'for' }>): void {
     const trips = this.emit(count);
-    this.#emitLoop(trips, this.builder.constant(true, at), body, at, (scope, index) => {
+    this.#emitLoop({ trips, condition: this.builder.constant(true, at), body, at }, (scope, index) => {
       scope.values.set(variable, index);
       if (isMeaningful(variable)) index.name = variable;
       return () => this.builder.constant(true, at);
@@ -187,17 +195,11 @@ class FunctionEmitter extends ExpressionEmitter {
   #emitWhile({ test, body, at }: Extract<Stmt, { readonly kind: 'while' }>): void {
     const trips = this.builder.number(FOREVER, at);
     const condition = this.emitCondition(test);
-    this.#emitLoop(trips, condition, body, at, () => () => this.emitCondition(test));
+    this.#emitLoop({ trips, condition, body, at }, () => () => this.emitCondition(test));
   }
 
   /** Variables that exist before the loop and that its body assigns are carried from round to round. */
-  #emitLoop(
-    trips: Value,
-    condition: Value,
-    body: readonly Stmt[],
-    at: Position,
-    begin: (scope: Scope, index: Value) => () => Value,
-  ): void {
+  #emitLoop({ trips, condition, body, at }: LoopParts, begin: (scope: Scope, index: Value) => () => Value): void {
     const carried = [...assignedNames(body)].sort().flatMap((name) => {
       const before = this.scope.find(name);
       return before === undefined ? [] : [{ name, before }];

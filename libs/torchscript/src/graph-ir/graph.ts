@@ -57,6 +57,7 @@ export interface NodeParts {
   readonly at?: Position | undefined;
 }
 
+/** A new empty block. */
 export function createBlock(): Block {
   return { params: [], nodes: [], outputs: [] };
 }
@@ -67,6 +68,7 @@ export function createValue(type: IrType, node?: Node, name?: string): Value {
   return { type, name, node, replacement: undefined };
 }
 
+/** A new node, with one result for each of `parts.types`. */
 export function createNode(kind: string, parts: NodeParts): Node {
   const { inputs = [], types = [], attributes = '', sideEffect = false, constant, name, at } = parts;
   const node: Node = {
@@ -104,10 +106,10 @@ export function replaceValue(value: Value, replacement: Value): void {
 }
 
 /** Writes replacements into the inputs and outputs of all nodes. Call it after every pass that replaces values. */
-export function settle(block: Block): void {
+export function writeReplacements(block: Block): void {
   for (const node of block.nodes) {
     node.inputs = node.inputs.map(resolve);
-    node.blocks.forEach(settle);
+    node.blocks.forEach(writeReplacements);
   }
   block.outputs = block.outputs.map(resolve);
 }

@@ -5,7 +5,7 @@ import {
   createValue,
   replaceValue,
   resolve,
-  settle,
+  writeReplacements,
   type Block,
   type Graph,
   type Node,
@@ -24,7 +24,7 @@ export function inlineCalls(graph: Graph, calleeOf: CalleeOf): Graph {
   const inliner = new Inliner(calleeOf);
   result.block.params = graph.block.params.map((param) => inliner.copyValue(param));
   inliner.copyBlock(graph.block, result.block);
-  settle(result.block);
+  writeReplacements(result.block);
   return result;
 }
 

@@ -6,10 +6,18 @@ import { canonicalName } from './operator-aliases.ts';
 import { overloadsOf, type Signature, type SignatureArgument } from './operator-table.ts';
 import { bindVariables, substitute, type TypeBindings } from './type-variables.ts';
 
-/** The arguments of a call. */
+/** The arguments of a call, and its place. */
 export interface CallArguments {
   readonly args: readonly Value[];
   readonly kwargs: readonly { readonly name: string; readonly value: Value }[];
+  readonly at: Position;
+}
+
+/** Options of {@link convertValue}. */
+export interface ConversionOptions {
+  /** Whether a tensor may become a number, and a number another kind of number. */
+  readonly scalars: boolean;
+  readonly at: Position;
 }
 
 /** A call with arguments that fit: all inputs in order, with defaults filled in, and the types of the results. */
@@ -40,11 +48,10 @@ export function matchCall(
   builder: GraphBuilder,
   signatures: readonly Signature[],
   call: CallArguments,
-  at: Position,
 ): MatchedCall | undefined {
   for (const conversions of signatures.length === 1 ? [true] : [false, true]) {
     for (const signature of signatures) {
-      const matched = new Attempt(builder, signature, call, conversions, at).match();
+      const matched = new Attempt(builder, signature, call, conversions).match();
       if (matched !== undefined) return matched;
     }
   }
@@ -57,15 +64,13 @@ class Attempt {
   readonly #signature: Signature;
   readonly #call: CallArguments;
   readonly #conversions: boolean;
-  readonly #at: Position;
   readonly #bindings: TypeBindings = new Map();
 
-  constructor(builder: GraphBuilder, signature: Signature, call: CallArguments, conversions: boolean, at: Position) {
+  constructor(builder: GraphBuilder, signature: Signature, call: CallArguments, conversions: boolean) {
     this.#builder = builder;
     this.#signature = signature;
     this.#call = call;
     this.#conversions = conversions;
-    this.#at = at;
   }
 
   match(): MatchedCall | undefined {
@@ -133,7 +138,7 @@ class Attempt {
     if (!bindVariables(formal.type, value.type, this.#bindings)) return undefined;
     const concrete = substitute(formal.type, this.#bindings);
     if (concrete === undefined) return undefined;
-    value = convertValue(this.#builder, value, concrete, this.#conversions, this.#at);
+    value = convertValue(this.#builder, value, concrete, { scalars: this.#conversions, at: this.#call.at });
     return isSubtype(value.type, concrete) ? value : undefined;
   }
 }
@@ -146,16 +151,10 @@ function isTupleLikeList(type: IrType, list: IrType): boolean {
 }
 
 /** Converts a value implicitly as PyTorch does. If that is not possible, the result still has another type. */
-export function convertValue(
-  builder: GraphBuilder,
-  original: Value,
-  type: IrType,
-  conversions: boolean,
-  at: Position,
-): Value {
+export function convertValue(builder: GraphBuilder, original: Value, type: IrType, options: ConversionOptions): Value {
   let value = original;
   if (type.kind === 'optional' && value.type.kind !== 'optional' && !sameType(value.type, NONE)) {
-    return convertValue(builder, value, type.of, conversions, at);
+    return convertValue(builder, value, type.of, options);
   }
   if (value.type.kind === 'list' && type.kind === 'list' && isUntypedEmptyList(value.node)) {
     return builder.insertValue('prim::ListConstruct', { types: [type] });
@@ -167,12 +166,12 @@ export function convertValue(
       value = builder.insertValue('prim::ListConstruct', { inputs, types: [wanted] });
     } else if (wanted.kind === 'tuple' && !isSubtype(value.type, wanted) && sameLength(wanted, value.type)) {
       const inputs = unpackTuple(builder, value).map((item, i) =>
-        convertValue(builder, item, wanted.items[i] ?? ANY, conversions, at),
+        convertValue(builder, item, wanted.items[i] ?? ANY, options),
       );
       value = makeTuple(builder, inputs);
     }
   }
-  return conversions ? convertScalar(builder, value, type, at) : value;
+  return options.scalars ? convertScalar(builder, value, type, options.at) : value;
 }
 
 function sameLength(a: { readonly items: readonly IrType[] }, b: { readonly items: readonly IrType[] }): boolean {
@@ -235,8 +234,9 @@ const SIDE_EFFECTS: ReadonlySet<string> = new Set([
  * Calls an operator. If it is unknown, or the arguments do not fit, it is added as in the code, with a result of type `Any`: graphs
  * of unsupported models can be printed too.
  */
-export function callOperator(builder: GraphBuilder, kind: string, call: CallArguments, at: Position): Value {
-  const matched = matchCall(builder, overloadsOf(kind, builder.release), call, at);
+export function callOperator(builder: GraphBuilder, kind: string, call: CallArguments): Value {
+  const { at } = call;
+  const matched = matchCall(builder, overloadsOf(kind, builder.release), call);
   if (matched === undefined) {
     const inputs = [...call.args, ...call.kwargs.map(({ value }) => value)];
     return builder.insertValue(kind, { inputs, types: [ANY], sideEffect: true, at });

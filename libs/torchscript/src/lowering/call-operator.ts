@@ -75,11 +75,11 @@ export function callOperator({ table, report, context }: OperatorTools, call: Op
 }
 
 /** Operators that get the shape of their result as an argument. */
-const SHAPED = new Set(['aten::view', 'aten::reshape', 'aten::_unsafe_view', 'aten::expand', 'aten::repeat']);
+const TAKES_SHAPE = new Set(['aten::view', 'aten::reshape', 'aten::_unsafe_view', 'aten::expand', 'aten::repeat']);
 
 /** Notes places at which the code gives a fixed size to an axis 0 that had the size of an input's axis 0: a fixed batch size. */
 function noteFixedRows(context: Emitter, { name, args: [from], at }: OperatorCall, to: Value): void {
-  if (!SHAPED.has(name) || !(from instanceof TensorValue) || !(to instanceof TensorValue)) return;
+  if (!TAKES_SHAPE.has(name) || !(from instanceof TensorValue) || !(to instanceof TensorValue)) return;
   const [before, after] = [from.content.shape[0], to.content.shape[0]];
   const rows = before instanceof SymInt && before.terms[0]?.atoms.some(({ definition }) => isRows(definition));
   if (rows !== true || typeof after !== 'number' || after < 1) return;

@@ -80,16 +80,16 @@ export class CannotMerge extends Error {}
  * Merges values of the same structure into one. Calls `leaf` for each place at which they differ.
  * @throws CannotMerge if the structures differ.
  */
-export function zipValues(values: readonly Value[], leaf: (values: readonly Value[]) => Value): Value {
+export function mergeValues(values: readonly Value[], leaf: (values: readonly Value[]) => Value): Value {
   const [first] = values;
   if (first === undefined || values.every((value) => sameLeaf(value, first))) return first ?? null;
   if (values.some((value) => value instanceof UnknownValue)) return new UnknownValue();
-  if (values.some((value) => value instanceof UninitializedValue)) return zipUninitialized(values, leaf);
+  if (values.some((value) => value instanceof UninitializedValue)) return mergeUninitialized(values, leaf);
   if (values.every((value) => value instanceof ListValue)) {
     const lists = values as readonly ListValue[];
     if (lists.every((list) => list.stored.length === lists[0]?.stored.length && list.stack === undefined)) {
       return new ListValue(
-        zipItems(
+        mergeItems(
           lists.map((list) => list.stored),
           leaf,
         ),
@@ -101,7 +101,7 @@ export function zipValues(values: readonly Value[], leaf: (values: readonly Valu
     const dicts = values as readonly DictValue[];
     const keys = dicts.map((dict) => dict.stored.map(([key]) => String(key)).join('\n'));
     if (keys.every((key) => key === keys[0])) {
-      const items = zipItems(
+      const items = mergeItems(
         dicts.map((dict) => dict.stored.map(([, value]) => value)),
         leaf,
       );
@@ -112,7 +112,7 @@ export function zipValues(values: readonly Value[], leaf: (values: readonly Valu
   if (sameTuples(values))
     return {
       ...(first as TupleValue),
-      items: zipItems(
+      items: mergeItems(
         values.map((value) => value.items),
         leaf,
       ),
@@ -123,9 +123,9 @@ export function zipValues(values: readonly Value[], leaf: (values: readonly Valu
   throw new CannotMerge(`${[...new Set(values.map(kindOf))].join(' and ')}`);
 }
 
-function zipItems(rows: readonly (readonly Value[])[], leaf: (values: readonly Value[]) => Value): Value[] {
+function mergeItems(rows: readonly (readonly Value[])[], leaf: (values: readonly Value[]) => Value): Value[] {
   return (rows[0] ?? []).map((_, i) =>
-    zipValues(
+    mergeValues(
       rows.map((row) => row[i] ?? null),
       leaf,
     ),
@@ -133,7 +133,7 @@ function zipItems(rows: readonly (readonly Value[])[], leaf: (values: readonly V
 }
 
 /** A variable that one path leaves uninitialised is only read on paths that gave it a value. */
-function zipUninitialized(values: readonly Value[], leaf: (values: readonly Value[]) => Value): Value {
+function mergeUninitialized(values: readonly Value[], leaf: (values: readonly Value[]) => Value): Value {
   const given = values.filter((value) => !(value instanceof UninitializedValue));
   const [value] = given;
   if (value === undefined) return new UninitializedValue();
@@ -141,21 +141,21 @@ function zipUninitialized(values: readonly Value[], leaf: (values: readonly Valu
     let next = 0;
     return values.map((original) => (original instanceof UninitializedValue ? original : (part[next++] ?? null)));
   };
-  return spread(given, (parts) => leaf(fill(parts)));
+  return mergeEveryLeaf(given, (parts) => leaf(fill(parts)));
 }
 
 /**
- * As {@link zipValues}, but calls `leaf` for every leaf that ONNX can hold, even if all are the same object: that object may exist on
+ * As {@link mergeValues}, but calls `leaf` for every leaf that ONNX can hold, even if all are the same object: that object may exist on
  * one path only.
  */
-function spread(values: readonly Value[], leaf: (values: readonly Value[]) => Value): Value {
+function mergeEveryLeaf(values: readonly Value[], leaf: (values: readonly Value[]) => Value): Value {
   const [first] = values;
   if (sameTuples(values)) {
     const rows = values.map((value) => value.items);
     return {
       ...(first as TupleValue),
       items: (rows[0] ?? []).map((_, i) =>
-        spread(
+        mergeEveryLeaf(
           rows.map((row) => row[i] ?? null),
           leaf,
         ),
@@ -163,7 +163,7 @@ function spread(values: readonly Value[], leaf: (values: readonly Value[]) => Va
     };
   }
   if (first !== undefined && leafType(first) !== undefined) return leaf(values);
-  return zipValues(values, leaf);
+  return mergeValues(values, leaf);
 }
 
 function sameTuples(values: readonly Value[]): values is readonly TupleValue[] {

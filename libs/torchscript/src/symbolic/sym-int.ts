@@ -93,14 +93,17 @@ export function sameDim(a: Dim, b: Dim): boolean {
   return typeof a === 'number' || typeof b === 'number' ? a === b : a.key === b.key;
 }
 
+/** `a + b`. */
 export function addDims(a: Dim, b: Dim): Dim {
   return typeof a === 'number' && typeof b === 'number' ? a + b : fromTerms([...termsOf(a), ...termsOf(b)]);
 }
 
+/** `a - b`. */
 export function subDims(a: Dim, b: Dim): Dim {
   return addDims(a, mulDims(b, -1));
 }
 
+/** `a * b`. */
 export function mulDims(a: Dim, b: Dim): Dim {
   // Adding 0 turns -0 into 0. No size is -0.
   if (typeof a === 'number' && typeof b === 'number') return a * b + 0;
@@ -124,6 +127,7 @@ function opaqueProduct(a: Dim, b: Dim): Dim {
   return operation('mul', x, y, p >= 0 && q >= 0 ? p * q : -Infinity);
 }
 
+/** The product of all sizes; 1 if there are none. */
 export function productOf(dims: readonly Dim[]): Dim {
   return dims.reduce<Dim>((product, dim) => mulDims(product, dim), 1);
 }
@@ -225,6 +229,7 @@ export function modDims(a: Dim, b: Dim): Dim {
   return operation('mod', a, b, minimumOf(b) > 0 ? 0 : -Infinity);
 }
 
+/** The smaller of two sizes. */
 export function minDims(a: Dim, b: Dim): Dim {
   if (typeof a === 'number' && typeof b === 'number') return Math.min(a, b);
   const order = compareDims(a, b);
@@ -233,6 +238,7 @@ export function minDims(a: Dim, b: Dim): Dim {
   return operation('min', x, y, Math.min(minimumOf(a), minimumOf(b)));
 }
 
+/** The larger of two sizes. */
 export function maxDims(a: Dim, b: Dim): Dim {
   if (typeof a === 'number' && typeof b === 'number') return Math.max(a, b);
   const order = compareDims(a, b);

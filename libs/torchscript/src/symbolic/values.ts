@@ -260,10 +260,12 @@ export class UninitializedValue {
   readonly kind = 'uninitialized';
 }
 
+/** Whether a value is a tuple. */
 export function isTuple(value: Value | undefined): value is TupleValue {
   return value !== null && typeof value === 'object' && 'kind' in value && value.kind === 'tuple';
 }
 
+/** Whether a value is a member of an enum. */
 export function isEnum(value: Value | undefined): value is EnumValue {
   return value !== null && typeof value === 'object' && 'kind' in value && value.kind === 'enum';
 }

@@ -1,8 +1,8 @@
-import { settle, type Block, type Graph, type Node, type Value } from '../graph.ts';
+import { writeReplacements, type Block, type Graph, type Node, type Value } from '../graph.ts';
 
 /** Removes unused nodes without side effects, and unused results of branches and loops. */
 export function eliminateDeadCode(graph: Graph): void {
-  settle(graph.block);
+  writeReplacements(graph.block);
   const live = markLive(graph);
   new Sweeper(graph, live.nodes).sweep(graph.block);
 }

@@ -1,10 +1,10 @@
-import { replaceValue, resolve, settle, type Block, type Graph, type Node, type Value } from '../graph.ts';
+import { replaceValue, resolve, writeReplacements, type Block, type Graph, type Node, type Value } from '../graph.ts';
 import { eliminateDeadCode } from './dead-code.ts';
 
 /** Replaces the items of an unpacked tuple by the values from which the tuple was made. */
 export function lowerSimpleTuples(graph: Graph): void {
   lowerBlock(graph.block);
-  settle(graph.block);
+  writeReplacements(graph.block);
   eliminateDeadCode(graph);
 }
 

@@ -1,4 +1,4 @@
-import { replaceValue, settle, type Block, type Graph, type Node, type Value } from '../graph.ts';
+import { replaceValue, writeReplacements, type Block, type Graph, type Node, type Value } from '../graph.ts';
 import { printType } from '../ir-type.ts';
 
 /** Moves all constants to the front of the graph, the last one first, and keeps one of equal constants. */
@@ -7,7 +7,7 @@ export function poolConstants(graph: Graph): void {
   const pooled: Node[] = [];
   collect(graph.block, pool, pooled);
   graph.block.nodes = [...pooled.reverse(), ...graph.block.nodes];
-  settle(graph.block);
+  writeReplacements(graph.block);
 }
 
 function collect(block: Block, pool: Map<unknown, Value>, pooled: Node[]): void {

@@ -1,5 +1,14 @@
 import { printConstant, typeOfConstant, type Constant } from '../constant.ts';
-import { createNode, replaceValue, resolve, settle, type Block, type Graph, type Node, type Value } from '../graph.ts';
+import {
+  createNode,
+  replaceValue,
+  resolve,
+  writeReplacements,
+  type Block,
+  type Graph,
+  type Node,
+  type Value,
+} from '../graph.ts';
 import { isMutable, type IrType } from '../ir-type.ts';
 import { constantKey } from './pool-constants.ts';
 import { eliminateDeadCode } from './dead-code.ts';
@@ -12,7 +21,7 @@ import { evaluate } from './evaluate.ts';
 export function propagateConstants(graph: Graph): void {
   const propagator = new Propagator();
   propagator.propagate(graph.block);
-  settle(graph.block);
+  writeReplacements(graph.block);
   if (propagator.changed) eliminateDeadCode(graph);
 }
 

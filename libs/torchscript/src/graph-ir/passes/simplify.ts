@@ -1,5 +1,14 @@
 import { printConstant, typeOfConstant, type Constant } from '../constant.ts';
-import { createNode, replaceValue, resolve, settle, type Block, type Graph, type Node, type Value } from '../graph.ts';
+import {
+  createNode,
+  replaceValue,
+  resolve,
+  writeReplacements,
+  type Block,
+  type Graph,
+  type Node,
+  type Value,
+} from '../graph.ts';
 import { ANY, BOOL, INT, isSubtype, NONE, sameType, TENSOR, unifyTypes, type IrType } from '../ir-type.ts';
 import { combineConcats } from './combine-concats.ts';
 import { eliminateDeadCode } from './dead-code.ts';
@@ -10,10 +19,10 @@ import { simplifyLists } from './simplify-lists.ts';
  * items of a list that was just made. PyTorch simplifies a graph in this way before it inlines it.
  */
 export function simplify(graph: Graph): void {
-  settle(graph.block);
+  writeReplacements(graph.block);
   const changes = [simplifyTensors, simplifyLists, dropTensorNoops, simplifyValues, combineConcats].map((run) => {
     const changed = run(graph.block);
-    settle(graph.block);
+    writeReplacements(graph.block);
     return changed;
   });
   if (changes.includes(true)) eliminateDeadCode(graph);
