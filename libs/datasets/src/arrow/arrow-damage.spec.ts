@@ -15,20 +15,24 @@ function text(content: string): Uint8Array {
 
 describe('damaged Arrow files', () => {
   it.each<[string, Uint8Array, RegExp]>([
-    ['an empty file', text(''), /^The file is no Arrow IPC file: it begins with "", not with "ARROW1"/],
-    ['a CSV file', text('a,b\n1,2\n'), /no Arrow IPC file: it begins with "a,b/],
+    ['an empty file', text(''), /^The file is not an Arrow IPC file: it begins with "", not with "ARROW1"/],
+    ['a CSV file', text('a,b\n1,2\n'), /not an Arrow IPC file: it begins with "a,b/],
     ['Feather version 1', text('FEA1\0\0\0\0'), /Feather version 1: write it as Arrow IPC/],
     ['magic alone', text('ARROW1'), /cut off: it has 6 bytes and does not end with "ARROW1"/],
-    ['magic twice', text('ARROW1\0\0\0\0\0\0ARROW1'), /claims a footer of 0 bytes/],
+    ['only the magic at both ends', text('ARROW1\0\0\0\0\0\0ARROW1'), /its footer should have 0 bytes/],
     [
       'a footer longer than the file',
       text('ARROW1\0\0\xff\0\0\0ARROW1'),
-      /claims a footer of 255 bytes, and the file has 18/,
+      /its footer should have 255 bytes, and the file has 18/,
     ],
     ['a footer of zeros', text(`ARROW1\0\0${'\0'.repeat(40)}\x28\0\0\0ARROW1`), /damaged: its footer cannot be read/],
     ['a stream without a schema', text('\xff\xff\xff\xff\0\0\0\0'), /does not begin with a schema/],
-    ['a stream that begins with nonsense', text(`\xff\xff\xff\xff\x10\0\0\0${'\x01'.repeat(16)}`), /damaged at byte 0/],
-    ['a stream of endless metadata', text('\xff\xff\xff\xff\xff\xff\xff\x7f'), /metadata claim 2147483647 bytes/],
+    [
+      'a stream that begins with invalid bytes',
+      text(`\xff\xff\xff\xff\x10\0\0\0${'\x01'.repeat(16)}`),
+      /damaged at byte 0/,
+    ],
+    ['a stream of endless metadata', text('\xff\xff\xff\xff\xff\xff\xff\x7f'), /metadata should have 2147483647 bytes/],
   ])('refuses %s', async (_, bytes, message) => {
     await expect(openArrow(new MemoryByteSource(bytes))).rejects.toMatchObject({
       code: 'invalid_dataset',
@@ -36,19 +40,19 @@ describe('damaged Arrow files', () => {
     });
   });
 
-  it('refuses a file that is cut off, wherever', async () => {
+  it('refuses a file that is cut off at any length', async () => {
     const bytes = await bytesOf('lists.arrow');
     for (const length of lengthsOf(bytes.length)) {
-      expect(await outcomeOf(openArrow, bytes.subarray(0, length)), `cut at ${length}`).toMatch(/cut off|no Arrow/);
+      expect(await outcomeOf(openArrow, bytes.subarray(0, length)), `cut at ${length}`).toMatch(/cut off|not an Arrow/);
     }
   });
 
-  it('takes a stream that is cut off for one only between messages, where it may end', async () => {
+  it('accepts a stream that is cut off only between messages, where a stream may end', async () => {
     const bytes = await bytesOf('flat-stream.arrow');
     for (const length of lengthsOf(bytes.length)) {
       const outcome = await outcomeOf(openArrow, bytes.subarray(0, length));
       if (typeof outcome === 'number') expect([0, 50, 100, 120]).toContain(outcome);
-      else expect(outcome).toMatch(/cut off|no Arrow|begin with a schema/);
+      else expect(outcome).toMatch(/cut off|not an Arrow|begin with a schema/);
     }
   });
 
@@ -60,7 +64,7 @@ describe('damaged Arrow files', () => {
     'lists-stream-zstd.arrow',
     'dictionary.arrow',
     'dictionary-stream.arrow',
-  ])('reads rows or tells what is wrong, whatever bytes of %s are changed', { timeout: 60_000 }, async (name) => {
+  ])('reads rows or reports the damage when any bytes of %s are changed', { timeout: 60_000 }, async (name) => {
     const bytes = await bytesOf(name);
     let refused = 0;
     for (let seed = 0; seed < 60; seed++) {

@@ -8,27 +8,27 @@ import { MessageSource } from './message-source.ts';
 
 const MAGIC = 'ARROW1';
 const FEATHER_1 = 'FEA1';
-/** Length of the footer and the magic behind it. */
+/** Bytes of the footer's length and of the magic after it. */
 const TAIL_BYTES = 10;
 const FIRST_MESSAGE = 8;
-/** A footer this long names some 2.7 million batches. */
+/** A footer of this size names about 2.7 million batches. */
 const MAX_FOOTER_BYTES = 64 * 1024 ** 2;
 const FIRST_READ_BYTES = 64 * 1024;
 
-/** A file whose batches are known, or a stream whose batches are to be walked. */
+/** A file, whose batches are known, or a stream, whose batches are found by walking it. */
 export type OpenedArrow = { readonly schema: ArrowSchema } & (
   | { readonly kind: 'file'; readonly index: BatchIndex }
-  /** `start` is the first message behind the schema. */
+  /** `start` is the first message after the schema. */
   | { readonly kind: 'stream'; readonly start: number; readonly walk: StreamWalk }
 );
 
-/** Tells files from streams, and reads the schema. @throws SconceError `invalid_dataset` for what is neither, cut off or damaged. */
+/** Distinguishes files and streams and reads the schema. @throws SconceError `invalid_dataset` if it is neither, cut off or damaged. */
 export async function openArrowSource(source: ByteSource): Promise<OpenedArrow> {
   const head = text(await source.read(0, Math.min(MAGIC.length, source.size)));
   if (head === MAGIC) return openFile(source);
   if (head.startsWith(FEATHER_1)) {
     throw datasetError(
-      'The file is of Feather version 1: write it as Arrow IPC (pyarrow.feather.write_feather, version=2).',
+      'The file has Feather version 1: write it as Arrow IPC (pyarrow.feather.write_feather, version=2).',
     );
   }
   return openStream(source, head);
@@ -61,7 +61,7 @@ async function openStream(source: ByteSource, head: string): Promise<OpenedArrow
   const isStream = head.startsWith('\xff\xff\xff\xff') || head.startsWith('\0\0', 2);
   if (!isStream || source.size < FIRST_MESSAGE) {
     throw datasetError(
-      `The file is no Arrow IPC file: it begins with ${shown(head)}, not with ${shown(MAGIC)}, and not as a stream does.`,
+      `The file is not an Arrow IPC file: it begins with ${shown(head)}, not with ${shown(MAGIC)}, and not like a stream.`,
     );
   }
   const placed = await new MessageSource(source).at(0);
@@ -85,11 +85,11 @@ async function footerBytes(source: ByteSource): Promise<Uint8Array> {
   if (tail.toString('latin1', 4) !== MAGIC) throw cutOff(size);
   const footer = tail.readInt32LE(0);
   if (footer <= 0 || footer > size - FIRST_MESSAGE - TAIL_BYTES) {
-    throw damaged(`it claims a footer of ${footer} bytes, and the file has ${size} in all`);
+    throw damaged(`its footer should have ${footer} bytes, and the file has ${size}`);
   }
   if (footer > MAX_FOOTER_BYTES) {
     throw datasetError(
-      `The Arrow file's footer has ${footer} bytes; ${MAX_FOOTER_BYTES} can be read. Write the file in larger batches, or several files.`,
+      `The Arrow file's footer has ${footer} bytes; at most ${MAX_FOOTER_BYTES} are supported. Write the file in larger batches, or several files.`,
     );
   }
   if (footer + TAIL_BYTES <= length) return end.subarray(length - footer - TAIL_BYTES, length - TAIL_BYTES);

@@ -1,24 +1,24 @@
 import { FlatTable } from './flat-table.ts';
 
-/** Metadata of this version (V4, as written since 2017) and later can be read. */
+/** Metadata of this version (V4, written since 2017) and later can be read. */
 export const MIN_VERSION = 3;
 
 /** How the buffers of a message are compressed. */
 export type BodyCompression = 'lz4' | 'zstd';
 
-/** Where the rows of a batch lie in the message's body. */
+/** The position of a batch's rows in the message's body. */
 export interface BatchLayout {
   readonly rows: number;
-  /** Of every column and member of one, depth first. */
+  /** One per column and per member of a column, depth first. */
   readonly nodes: readonly { readonly length: number; readonly nulls: number }[];
-  /** As many for each node as its type has. */
+  /** For each node, the buffers of its type. */
   readonly buffers: readonly { readonly offset: number; readonly length: number }[];
   readonly compression?: BodyCompression;
-  /** Buffers of each column of views, in order. */
+  /** Number of data buffers of each column of views, in order. */
   readonly variadic: readonly number[];
 }
 
-/** What the metadata of a message say. */
+/** The metadata of a message. */
 export type ArrowMessage = { readonly version: number; readonly bodyLength: number } & (
   | { readonly kind: 'schema'; readonly schema: FlatTable }
   | { readonly kind: 'batch'; readonly rows: number; readonly batch: FlatTable }
@@ -26,7 +26,7 @@ export type ArrowMessage = { readonly version: number; readonly bodyLength: numb
   | { readonly kind: 'other' }
 );
 
-/** Reads the metadata of a message. @throws RangeError where they are damaged or end early. */
+/** Reads the metadata of a message. @throws RangeError if they are damaged or end early. */
 export function readMessage(bytes: Uint8Array): ArrowMessage {
   const message = FlatTable.root(bytes);
   const common = { version: message.integer(0, 16), bodyLength: message.integer(3, 64) };
@@ -50,7 +50,7 @@ export function readMessage(bytes: Uint8Array): ArrowMessage {
   }
 }
 
-/** Reads where the columns of a batch lie. @throws RangeError where that is damaged. */
+/** Reads the positions of a batch's columns. @throws RangeError if they are damaged. */
 export function readLayout(batch: FlatTable, bodyLength: number): BatchLayout {
   const rows = batch.integer(0, 64);
   const nodes = batch.structs(1, 16, (int64) => ({ length: int64(0), nulls: int64(8) }));
@@ -58,10 +58,11 @@ export function readLayout(batch: FlatTable, bodyLength: number): BatchLayout {
   const variadic = batch.structs(4, 8, (int64) => int64(0));
   for (const { offset, length } of buffers) {
     if (offset < 0 || length < 0 || offset + length > bodyLength) {
-      throw new RangeError(`a buffer lies at ${offset} to ${offset + length} of ${bodyLength} bytes`);
+      throw new RangeError(`a buffer is at bytes ${offset} to ${offset + length} of ${bodyLength}`);
     }
   }
-  if (variadic.some((count) => count < 0 || count > buffers.length)) throw new RangeError('views claim other buffers');
+  if (variadic.some((count) => count < 0 || count > buffers.length))
+    throw new RangeError('the number of buffers of views is wrong');
   const compression = batch.table(3);
   if (compression === undefined) return { rows, nodes, buffers, variadic };
   const codec = compression.integer(0, 8);

@@ -23,7 +23,7 @@ const FILES = [
 const ROWS = 120;
 const ALL: ChunkRange = { firstRow: 0, rows: ROWS, offset: 0, length: 0 };
 
-/** All chunks of a dataset, each planned by a reader of its own. */
+/** All chunks of a dataset. A new reader plans each one. */
 async function chunksOf(open: () => Promise<DatasetReader>, sizes: readonly ChunkSize[]): Promise<ChunkRange[]> {
   const chunks: ChunkRange[] = [];
   let from = await open().then(({ start }) => start);
@@ -38,7 +38,7 @@ async function chunksOf(open: () => Promise<DatasetReader>, sizes: readonly Chun
   return chunks;
 }
 
-/** A source that tells what of it is read. */
+/** A source that records the ranges that are read. */
 function watched(source: OpenByteSource): OpenByteSource & { bytes: number; first: number } {
   return {
     size: source.size,
@@ -60,7 +60,7 @@ describe('openArrow', () => {
     expect(await readColumns(reader, { range: ALL })).toEqual(await expectedColumns(table));
   });
 
-  it.each(FILES)('plans and reads %s in chunks of any size, each by a reader of its own', async (file, table) => {
+  it.each(FILES)('plans and reads %s in chunks of any size, each with a new reader', async (file, table) => {
     const expected = await expectedColumns(table);
     const open = async (): Promise<DatasetReader> => openArrow(await fixture(file));
     const size = fc.record({
@@ -87,7 +87,7 @@ describe('openArrow', () => {
     );
   });
 
-  it('tells datatypes and lists, of what stands in dictionaries as well', async () => {
+  it('gives datatypes and lists of the columns, also for dictionaries', async () => {
     const types = async (file: string): Promise<Record<string, unknown>> => {
       await using reader = await openArrow(await fixture(file));
       return Object.fromEntries(reader.columns.map(({ name, datatype, list }) => [name, [datatype, list]]));
@@ -121,7 +121,7 @@ describe('openArrow', () => {
     });
   });
 
-  it('gives views of the file where nothing is null', async () => {
+  it('gives views of the file if nothing is null', async () => {
     const bytes = Uint8Array.from(await fixture('flat.arrow').then((source) => source.read(0, source.size)));
     await using reader = await openArrow(new MemoryByteSource(bytes));
     expect(reader.rows).toBe(ROWS);
@@ -134,7 +134,7 @@ describe('openArrow', () => {
     }
   });
 
-  it('reads of a file only the rows and columns asked for', async () => {
+  it('reads only the requested rows and columns of a file', async () => {
     const columns = EVERY_COLUMN.filter(({ name }) => name.endsWith(' value')).slice(0, 1);
     const wide = Array.from({ length: 20 }, (_, at) =>
       columns.map((column) => ({ ...column, name: `c${at}`, datatype: 'FP64' as const })),
@@ -171,10 +171,10 @@ describe('openArrow', () => {
   });
 
   it.each([
-    ['at a batch, where that is at least half of what is wanted', 60, 10, [50, 50, 20]],
-    ['anywhere, where the batch is no multiple', 60, 20, [60, 60]],
-    ['anywhere, where the batch is far away', 40, 10, [40, 40, 40]],
-    ['with the file', 500, 10, [120]],
+    ['at a batch that ends after at least half of the wanted rows', 60, 10, [50, 50, 20]],
+    ['anywhere if the batch does not end at a multiple', 60, 20, [60, 60]],
+    ['anywhere if the batch is much longer', 40, 10, [40, 40, 40]],
+    ['at the end of the file', 500, 10, [120]],
   ])('ends chunks %s', async (_, rows, multipleOf, expected) => {
     for (const file of ['flat.arrow', 'flat-stream.arrow']) {
       const open = async (): Promise<DatasetReader> => openArrow(await fixture(file));
@@ -183,7 +183,7 @@ describe('openArrow', () => {
     }
   });
 
-  it('reads a file of no rows', async () => {
+  it('reads a file without rows', async () => {
     await using reader = await openArrow(await fixture('empty.arrow'));
     expect(reader.rows).toBe(0);
     const planned = await reader.plan(reader.start, { rows: 10, multipleOf: 1, maxBytes: 100 });
@@ -194,16 +194,16 @@ describe('openArrow', () => {
     ['union', 'union'],
     ['interval', 'interval'],
     ['runs', 'run-end encoding'],
-  ])('refuses to read a column of %s, and reads those beside it', async (column, type) => {
+  ])('refuses to read a column of %s, and reads the other columns', async (column, type) => {
     await using reader = await openArrow(await fixture('unreadable.arrow'));
     await expect(readColumns(reader, { columns: [column] })).rejects.toThrow(
-      `Column "${column}" of the Arrow file is of type ${type}, which cannot be read: leave it out`,
+      `Column "${column}" of the Arrow file has the type ${type}, which is not supported: leave it out`,
     );
     const columns = ['before', 'after'];
     expect(await readColumns(reader, { columns })).toEqual({ before: [1, 2, 3], after: ['x', null, 'z'] });
   });
 
-  it('refuses two columns of one name', async () => {
+  it('refuses two columns with the same name', async () => {
     const [column] = EVERY_COLUMN;
     if (column === undefined) throw new Error('there are columns');
     const bytes = fileOf(arrowWriter([column, column]), []);

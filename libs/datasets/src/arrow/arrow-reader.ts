@@ -19,17 +19,17 @@ import { DictionaryValues, dictionaryFields } from './dictionaries.ts';
 import { MessageSource } from './message-source.ts';
 import { OpenBatch } from './open-batch.ts';
 
-/** Values of all columns that are held at a time. */
+/** Values of all columns that are in memory at a time. */
 const SPAN_BYTES = 16 * 1024 ** 2;
-/** Batches that are read at the same time. */
+/** Batches that are read concurrently. */
 const AT_ONCE = 4;
 
 /**
- * Opens an Arrow IPC file or stream (also Feather version 2). Of a file all batches are known at once; a stream tells its rows only as
- * it is planned: there a chunk has as `offset` the message in which it begins, and as `length` the rows of that which come before it.
- * Dates, structs and other values that no tensor can hold have no datatype.
+ * Opens an Arrow IPC file or stream (also Feather version 2). A file names all its batches. The batches of a stream are found while it is
+ * planned: there a chunk's `offset` is the message in which the chunk begins, and its `length` is the number of rows of that message before
+ * the chunk. Dates, structs and other values that no tensor can store have no datatype.
  *
- * @throws SconceError `invalid_dataset` for what is neither, is cut off or damaged, or has two columns of one name.
+ * @throws SconceError `invalid_dataset` if it is neither, is cut off or damaged, or has two columns with the same name.
  */
 export async function openArrow(source: OpenByteSource): Promise<DatasetReader> {
   const opened = await openArrowSource(source);
@@ -63,14 +63,14 @@ async function planStream(
   size: ChunkSize,
 ): Promise<PlannedChunk> {
   const { index } = walk;
-  // One row more tells whether the chunk is the last one.
+  // One row more shows whether the chunk is the last one.
   await walk.toRow(from.row + size.rows + 1);
   const rowBytes = (walk.next - start) / Math.max(1, index.rows);
   const rows = walk.ended ? index.rows : Infinity;
   const { chunk, next, last } = atBatchEnd(index, planRows(from, { size, rows, rowBytes }), size);
   if (chunk === undefined) return { next, last };
   const batch = index.find(chunk.firstRow);
-  if (batch === undefined) throw new SconceError('internal', `row ${chunk.firstRow} is in no batch`);
+  if (batch === undefined) throw new SconceError('internal', `there is no batch with row ${chunk.firstRow}`);
   return {
     chunk: { ...chunk, offset: batch.offset, length: chunk.firstRow - batch.firstRow },
     next: { row: next.row, offset: index.find(next.row)?.offset ?? walk.next },
@@ -78,7 +78,7 @@ async function planStream(
   };
 }
 
-/** Chunks end with a batch where that leaves them at least half as long: then fewer batches are read twice. */
+/** A chunk ends with a batch if it then has at least half of the wanted rows: fewer batches are read twice. */
 function atBatchEnd(index: BatchIndex, planned: PlannedChunk, { multipleOf }: ChunkSize): PlannedChunk {
   const { chunk, next, last } = planned;
   if (chunk === undefined || last) return planned;
@@ -101,7 +101,7 @@ async function* readRows(
   });
   const end = range.firstRow + range.rows;
   const index = await indexOf(source, opened, { range, fields: wanted.flatMap((at) => fields[at] ?? []) });
-  if (end > index.rows) throw datasetError(`The Arrow file has ${index.rows} rows; those up to ${end} are asked for.`);
+  if (end > index.rows) throw datasetError(`The Arrow file has ${index.rows} rows; rows up to ${end} were requested.`);
   const messages = new MessageSource(source);
   const batches = new LastBatch((batch) =>
     OpenBatch.open(
@@ -132,7 +132,7 @@ async function* readRows(
   }
 }
 
-/** The batches of a range: of a stream those from the range's own message on, unless dictionaries in front of it are needed. */
+/** The batches of a range. For a stream, the walk starts at the range's message, unless dictionaries before it are needed. */
 async function indexOf(
   source: OpenByteSource,
   opened: OpenedArrow,
@@ -150,7 +150,7 @@ async function indexOf(
 
 function batchAt(index: BatchIndex, row: number): Batch {
   const batch = index.find(row);
-  if (batch === undefined) throw new SconceError('internal', `row ${row} is in no batch`);
+  if (batch === undefined) throw new SconceError('internal', `there is no batch with row ${row}`);
   return batch;
 }
 
@@ -177,7 +177,7 @@ async function readSpan(
   return Array.from({ length: columns }, (_, column) => joinValues(parts.map((part) => part[column] ?? [])));
 }
 
-/** The batch opened last is kept: the next rows are mostly in it. */
+/** Keeps the last opened batch, because the next rows are mostly in it. */
 class LastBatch {
   readonly #open: (batch: Batch) => Promise<OpenBatch>;
   #last: { readonly offset: number; readonly batch: Promise<OpenBatch> } | undefined;

@@ -6,16 +6,16 @@ import type { FlatTable } from './flat-table.ts';
 
 const MAX_DEPTH = 64;
 
-/** Units of times, in order: each is a thousandth of the one before. */
+/** Units of times, in order. Each is a thousandth of the previous one. */
 export type TimeUnit = 0 | 1 | 2 | 3;
 
-/** What values are, and how they lie in memory. */
+/** The type of values and their layout in memory. */
 export type ArrowType =
   | { readonly kind: 'null' }
   | { readonly kind: 'int'; readonly bits: number; readonly signed: boolean }
   | { readonly kind: 'float'; readonly bits: number }
   | { readonly kind: 'bool' }
-  /** Text and bytes: offsets of 32 or 64 bits, or views. */
+  /** Text and bytes, with offsets of 32 or 64 bits, or with views. */
   | { readonly kind: 'bytes'; readonly text: boolean; readonly layout: 32 | 64 | 'view' }
   | { readonly kind: 'fixed_bytes'; readonly width: number }
   | { readonly kind: 'decimal'; readonly bits: number; readonly scale: number }
@@ -28,7 +28,7 @@ export type ArrowType =
   | { readonly kind: 'fixed_list'; readonly size: number }
   | { readonly kind: 'struct' }
   | { readonly kind: 'map' }
-  /** What values are not made of; `buffers` says how to pass over it. */
+  /** A type that is not supported. `buffers` is the number of buffers to skip. */
   | { readonly kind: 'other'; readonly name: string; readonly buffers: number };
 
 /** A column or a member of one. */
@@ -36,20 +36,20 @@ export interface ArrowField {
   readonly name: string;
   readonly type: ArrowType;
   readonly children: readonly ArrowField[];
-  /** Values stand in a dictionary, and integers of this type for them. */
+  /** The values are in a dictionary, and the column has integers of this type as their indexes. */
   readonly dictionary?: { readonly id: number; readonly index: ArrowType };
 }
 
 /** The columns of a file. */
 export interface ArrowSchema {
   readonly fields: readonly ArrowField[];
-  /** As a dataset has them, in the same order. */
+  /** The columns of the dataset, in the same order. */
   readonly columns: readonly DatasetColumn[];
 }
 
 /**
- * Reads a schema. @throws SconceError `invalid_dataset` for big-endian data, two columns of one name, or more than can be handled; RangeError
- * where it is damaged.
+ * Reads a schema. @throws SconceError `invalid_dataset` for big-endian data, two columns with the same name, or too many columns; RangeError
+ * if it is damaged.
  */
 export function readArrowSchema(schema: FlatTable, version: number): ArrowSchema {
   if (schema.integer(0, 16) !== 0) {
@@ -80,7 +80,7 @@ function readField(table: FlatTable, walk: Walk): ArrowField {
   if (depth > MAX_DEPTH) throw datasetError(`The Arrow file's columns are nested more than ${MAX_DEPTH} levels deep.`);
   const children = table.tables(5).map((child) => readField(child, { version, depth: depth + 1, budget }));
   const type = readType(table.integer(2, 8), table.table(3), version);
-  if (!hasMembers(type, children.length)) throw new RangeError('a list has not one member');
+  if (!hasMembers(type, children.length)) throw new RangeError('a list does not have exactly one member');
   const encoding = table.table(4);
   const field = { name: table.text(0), type, children };
   if (encoding === undefined) return field;
@@ -94,7 +94,7 @@ function hasMembers({ kind }: ArrowType, count: number): boolean {
   return kind === 'struct' || kind === 'other' || count === 0;
 }
 
-/** A type by its number in the format's union. */
+/** Reads a type by its number in the format's union. */
 function readType(union: number, type: FlatTable | undefined, version: number): ArrowType {
   const integer = (field: number, bits: 16 | 32, absent = 0): number => type?.integer(field, bits, absent) ?? absent;
   switch (union) {

@@ -15,14 +15,14 @@ function expectedOf(blocks: readonly KnownBlock[]): Record<string, unknown[]> {
   );
 }
 
-/** Vectors and what is in them, as JSON. */
+/** Vectors and their values, as JSON. */
 function theirs(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || !(Symbol.iterator in value)) return plain(value ?? null);
   return Array.from(value as Iterable<unknown>, theirs);
 }
 
 describe('arrowWriter', () => {
-  it('writes parts of any sizes to one file, which is read back as it was by our reader and by apache-arrow', async () => {
+  it('writes parts of any size into one file that our reader and apache-arrow read back unchanged', async () => {
     const parts = fc.array(fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 3 }), { maxLength: 4 });
     await fc.assert(
       fc.asyncProperty(parts, fc.integer(), async (sizes, seed) => {
@@ -43,7 +43,7 @@ describe('arrowWriter', () => {
     );
   });
 
-  it('says what its columns are: lists of a known width, where there is one', async () => {
+  it('describes its columns: lists have their width if it is known', async () => {
     await using reader = await openArrow(new MemoryByteSource(fileOf(arrowWriter(EVERY_COLUMN), [])));
     expect(reader.rows).toBe(0);
     expect(reader.columns).toEqual(

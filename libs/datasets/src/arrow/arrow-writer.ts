@@ -8,15 +8,15 @@ import { BatchMetadata, BufferRegion, FieldNode, FileBlock, Footer } from './ipc
 
 const MAGIC = Buffer.from('ARROW1');
 const ALIGNMENT = 8;
-/** A continuation marker and the length of the metadata stand in front of them. */
+/** Bytes before the metadata: a continuation marker and their length. */
 const PREFIX_BYTES = 8;
 /** Lengths of a batch's metadata and body, in a part's trailer. */
 const BLOCK_BYTES = 16;
 const END_OF_STREAM = Buffer.from([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 
 /**
- * Writes Arrow IPC files: each part is batches as they stand in the file, and its trailer says how long they are; the footer is made of
- * these. Shapes are lists of all their elements.
+ * Writes Arrow IPC files. Each part has whole batches, and its trailer has their lengths, from which the footer is made. A value with a shape
+ * is a flat list of its elements.
  */
 export function arrowWriter(columns: readonly OutputColumn[]): DatasetWriter {
   const stored = columns.map(batchColumn);
@@ -52,7 +52,7 @@ class ArrowPart implements PartWriter {
     return { body, trailer: Buffer.concat(this.#blocks) };
   }
 
-  /** A message of a batch: its metadata, then its buffers, each padded. */
+  /** The message of a batch: its metadata and its buffers, each padded. */
   #batch({ rows, columns }: HeldGroup): Uint8Array[] {
     const nodes: FieldNode[] = [];
     const regions: BufferRegion[] = [];
@@ -81,7 +81,7 @@ class ArrowPart implements PartWriter {
   }
 }
 
-/** Metadata behind their marker and length, padded so that what follows is aligned. */
+/** The marker, the length and the metadata, padded so that the next bytes are aligned. */
 function encapsulated(metadata: Uint8Array): [Uint8Array, Uint8Array, Uint8Array] {
   const padding = paddingOf(metadata.byteLength);
   const prefix = Buffer.alloc(PREFIX_BYTES, 0xff);
@@ -97,7 +97,7 @@ function paddingOf(length: number): number {
   return (ALIGNMENT - (length % ALIGNMENT)) % ALIGNMENT;
 }
 
-/** Where the batches of all parts stand in the file. */
+/** The positions of the batches of all parts in the file. */
 function placedBlocks(parts: readonly FinishedPart[], beginBytes: number): FileBlock[] {
   const blocks: FileBlock[] = [];
   let offset = beginBytes;

@@ -3,18 +3,18 @@ import type { ByteSource } from '@sconce/storage';
 import type { BatchLayout } from './arrow-messages.ts';
 import { lz4Frame } from './lz4-frame.ts';
 
-/** Bodies up to here are read at once, whatever is wanted of them. */
+/** Bodies up to this size are always read whole. */
 const SMALL_BODY_BYTES = 1024 ** 2;
-/** Bodies up to here are read at once where most of them is wanted. */
+/** Bodies up to this size are read whole if most of them is needed. */
 const WHOLE_BODY_BYTES = 8 * 1024 ** 2;
-/** Largest buffer that is decompressed; of one that is not compressed only the rows wanted are read. */
+/** Largest buffer that is decompressed. Of an uncompressed buffer only the requested rows are read. */
 const MAX_BUFFER_BYTES = 512 * 1024 ** 2;
-/** Decompressed buffers that are kept for the rows that come next. */
+/** Decompressed buffers that are kept for the next rows. */
 const MAX_KEPT_BYTES = 32 * 1024 ** 2;
 const LENGTH_BYTES = 8;
 const NOT_COMPRESSED = -1n;
 
-/** The buffers of one batch, of which parts are read. */
+/** The buffers of one batch. Ranges of them are read. */
 export class BatchBody {
   readonly layout: BatchLayout;
   readonly #source: ByteSource;
@@ -24,7 +24,7 @@ export class BatchBody {
   readonly #decompressed = new Map<number, Uint8Array>();
   #kept = 0;
 
-  /** @param body where the body lies in the source. */
+  /** @param body position of the body in the source. */
   constructor(source: ByteSource, layout: BatchLayout, body: { readonly offset: number; readonly end: number }) {
     this.#source = source;
     this.layout = layout;
@@ -32,13 +32,13 @@ export class BatchBody {
     this.#bytes = body.end - body.offset;
   }
 
-  /** Reads the body at once, where that is cheaper than what `wantedBytes` of it take in pieces. */
+  /** Reads the whole body if that is cheaper than reading `wantedBytes` of it in pieces. */
   prepare(wantedBytes: number): void {
     const whole =
       this.#bytes <= SMALL_BODY_BYTES || (this.#bytes <= WHOLE_BODY_BYTES && wantedBytes >= this.#bytes / 2);
     if (!whole || this.#whole !== undefined) return;
     this.#whole = this.#source.read(this.#offset, this.#bytes);
-    // Whoever needs it sees the error.
+    // A later read of the body gets the error.
     this.#whole.catch(() => undefined);
   }
 
@@ -47,7 +47,7 @@ export class BatchBody {
     return this.#region(buffer).length;
   }
 
-  /** Bytes `from` to `to` of a buffer, aligned to `alignment`. @throws RangeError where it has fewer, or cannot be decompressed. */
+  /** Bytes `from` to `to` of a buffer, aligned to `alignment`. @throws RangeError if it has fewer bytes or cannot be decompressed. */
   async slice(buffer: number, from: number, to: number, alignment = 1): Promise<Uint8Array> {
     if (to <= from) return new Uint8Array(0);
     const { offset, length } = this.#region(buffer);
@@ -86,7 +86,7 @@ export class BatchBody {
   #content(bytes: Uint8Array, length: number): Uint8Array {
     if (length < 0 || length > MAX_BUFFER_BYTES) {
       throw new RangeError(
-        `a buffer claims ${length} bytes; ${MAX_BUFFER_BYTES} can be decompressed, in smaller batches`,
+        `a buffer has ${length} bytes after decompression; at most ${MAX_BUFFER_BYTES} are supported, so write smaller batches`,
       );
     }
     if (length === 0) return bytes.subarray(0, 0);
@@ -95,9 +95,7 @@ export class BatchBody {
         ? lz4Frame(bytes, length)
         : zstdDecompressSync(bytes, { maxOutputLength: length });
     if (whole.byteLength === length) return whole;
-    throw new RangeError(
-      `a buffer has ${whole.byteLength} bytes after decompression, not the ${length} that it claims`,
-    );
+    throw new RangeError(`a buffer has ${whole.byteLength} bytes after decompression, and the file says ${length}`);
   }
 
   async #read(offset: number, length: number): Promise<Uint8Array> {
@@ -106,7 +104,7 @@ export class BatchBody {
   }
 }
 
-/** Typed arrays need their bytes to begin at a multiple of their elements' size. */
+/** Typed arrays need bytes that begin at a multiple of the element size. */
 function aligned(bytes: Uint8Array, alignment: number): Uint8Array {
   return bytes.byteOffset % alignment === 0 ? bytes : Uint8Array.from(bytes);
 }

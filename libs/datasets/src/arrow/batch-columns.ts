@@ -22,16 +22,16 @@ import type { OutputValues } from '../output/output-encoder.ts';
 import { widthOf, type ColumnDatatype, type OutputColumn } from '../output/output-mapping.ts';
 import { CONVERTERS, elementsOfList, isMissing } from '../parquet/plain-values.ts';
 
-/** A column of results as Arrow stores it. */
+/** A column of results in Arrow. */
 export interface BatchColumn {
   readonly field: Field;
   readonly datatype: ColumnDatatype;
   readonly nullable: boolean;
-  /** Elements of a list where all have as many; -1 where they differ; absent where values are no lists. */
+  /** Elements of each list; -1 if lists differ; absent if values are not lists. */
   readonly list?: number;
 }
 
-/** Values of a column, or of the elements of its lists: their number, and the buffers that hold them. */
+/** Values of a column, or of the elements of its lists: their number and their buffers. */
 export interface StoredNode {
   readonly length: number;
   readonly nulls: number;
@@ -56,7 +56,7 @@ const TYPES: Readonly<Record<ColumnDatatype, () => DataType>> = {
   JSON: () => new Utf8(),
 };
 
-/** How a column is stored: outputs are never null, what is passed through may be; shapes are lists of all their elements. */
+/** How a column is stored: outputs are never null, passed columns may be; a value with a shape is a flat list of its elements. */
 export function batchColumn(column: OutputColumn): BatchColumn {
   const { name, datatype, rowShape, source } = column;
   const nullable = source.kind === 'column';
@@ -64,13 +64,13 @@ export function batchColumn(column: OutputColumn): BatchColumn {
   if (rowShape.length === 0) return { field: new Field(name, type, nullable), datatype, nullable };
   const element = new Field('item', type, nullable);
   const width = widthOf(column);
-  // Readers differ in what a list of always nothing is.
+  // Readers disagree about lists that are always empty.
   const list = width > 0 ? width : -1;
   const listType = list > 0 ? new FixedSizeList(list, element) : new List(element);
   return { field: new Field(name, listType, nullable), datatype, nullable, list };
 }
 
-/** The nodes of a column, its elements' behind its own, out of the values of its blocks. */
+/** The nodes of a column, from the values of its blocks: first its own node, then the node of its elements. */
 export function storedNodes(column: BatchColumn, pieces: readonly OutputValues[], rows: number): StoredNode[] {
   const { datatype, list } = column;
   const typed = typedPieces(pieces);
@@ -85,7 +85,7 @@ export function storedNodes(column: BatchColumn, pieces: readonly OutputValues[]
   return [{ length: rows, nulls: 0, buffers: [NONE] }, typedNode(datatype, typed)];
 }
 
-/** The arrays of all pieces, where all have one. */
+/** The arrays of all pieces, if all pieces have one. */
 function typedPieces(pieces: readonly OutputValues[]): ElementArray[] | undefined {
   const typed = pieces.flatMap((piece) => (piece.kind === 'elements' ? [piece.elements] : []));
   return typed.length === pieces.length ? typed : undefined;
@@ -100,12 +100,12 @@ function listNodes({ datatype, list = -1 }: BatchColumn, pieces: readonly Output
     const own = isMissing(value) ? [] : elementsOfList(value);
     for (const [, element] of own.entries()) elements.push(element);
     if (!isMissing(value)) valid[row] = 1;
-    // A list of a known width has its room where it is null, too.
+    // A list of a known width needs its space even if it is null.
     else if (list > 0) for (let index = 0; index < list; index++) elements.push(null);
     row += 1;
     offsets[row] = elements.length;
     if (list > 0 && elements.length !== row * list) {
-      throw new SconceError('internal', `a list has ${own.length} elements where ${list} were promised`);
+      throw new SconceError('internal', `a list has ${own.length} elements; expected ${list}`);
     }
   }
   const validity = bitmapOf(valid);
@@ -131,7 +131,7 @@ function typedNode(datatype: ColumnDatatype, arrays: readonly ElementArray[]): S
   return { length, nulls: 0, buffers: [NONE, datatype === 'BOOL' ? bitmapOf(data, true).bits : data] };
 }
 
-/** Any values, nulls among them. */
+/** Any values, including nulls. */
 function valueNode(datatype: ColumnDatatype, values: readonly unknown[]): StoredNode {
   const { bits, nulls } = bitmapOf(Uint8Array.from(values, (value) => (isMissing(value) ? 0 : 1)));
   const convert = CONVERTERS[datatype];
@@ -159,7 +159,7 @@ function textBuffers(texts: readonly string[]): [Uint8Array, Uint8Array] {
   return [bytesOf(offsets), data];
 }
 
-/** One bit for each byte that is not 0; nothing where none is 0, unless the bits are `needed`. */
+/** A bitmap of the bytes that are not 0; empty if no byte is 0, unless the bits are `needed`. */
 function bitmapOf(bytes: Uint8Array, needed = false): { readonly bits: Uint8Array; readonly nulls: number } {
   const bits = new Uint8Array(Math.ceil(bytes.length / 8));
   let nulls = 0;

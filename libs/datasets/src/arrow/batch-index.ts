@@ -1,28 +1,28 @@
 import type { ByteSource } from '@sconce/storage';
 import { damagedAt, MessageSource } from './message-source.ts';
 
-/** Messages of a file that are looked at at the same time. */
+/** Messages of a file that are read concurrently. */
 const AT_ONCE = 16;
 
-/** Where a batch of rows lies. */
+/** The position of a batch of rows. */
 export interface Batch {
-  /** Where its message begins. */
+  /** Offset of its message. */
   readonly offset: number;
   readonly firstRow: number;
   readonly rows: number;
-  /** Dictionaries of the index that stand before it. */
+  /** Number of the index's dictionaries that are before it. */
   readonly dictionaries: number;
 }
 
-/** Where values of a dictionary lie. */
+/** The position of values of a dictionary. */
 export interface PlacedDictionary {
   readonly offset: number;
   readonly id: number;
-  /** They come behind those that there are, in place of taking their place. */
+  /** Whether they are added to the existing values instead of replacing them. */
   readonly isDelta: boolean;
 }
 
-/** Where the batches and dictionaries of a file lie; of a stream as far as it has been walked. A batch takes some 24 bytes. */
+/** Positions of the batches and dictionaries of a file, or of the walked part of a stream. A batch needs about 24 bytes of memory. */
 export class BatchIndex {
   readonly dictionaries: PlacedDictionary[] = [];
   readonly #offsets: number[] = [];
@@ -34,12 +34,12 @@ export class BatchIndex {
     this.#rows = firstRow;
   }
 
-  /** The number of the row behind the last batch. */
+  /** The number of the first row after the last batch. */
   get rows(): number {
     return this.#rows;
   }
 
-  /** Adds a batch behind the others. */
+  /** Adds a batch after the others. */
   add(offset: number, rows: number): void {
     if (rows === 0) return;
     this.#offsets.push(offset);
@@ -48,7 +48,7 @@ export class BatchIndex {
     this.#rows += rows;
   }
 
-  /** The batch in which a row is, of those that are known. */
+  /** The known batch that contains a row. */
   find(row: number): Batch | undefined {
     let low = 0;
     let high = this.#firstRows.length - 1;
@@ -66,7 +66,7 @@ export class BatchIndex {
   }
 }
 
-/** The index of a file, out of the places that its footer names. @throws SconceError `invalid_dataset`. */
+/** The index of a file, from the positions in its footer. @throws SconceError `invalid_dataset`. */
 export async function indexFile(
   source: ByteSource,
   offsets: { readonly batches: readonly number[]; readonly dictionaries: readonly number[] },
@@ -90,7 +90,7 @@ async function readDictionary(messages: MessageSource, offset: number): Promise<
   return { offset, id: placed.message.id, isDelta: placed.message.isDelta };
 }
 
-/** Several readers, each of a part of the file, in order: small messages then share what is read ahead. */
+/** Reads with several readers. Each reads consecutive messages, so that small messages share the bytes that are read ahead. */
 async function eachMessage<Result>(
   source: ByteSource,
   offsets: readonly number[],
@@ -106,16 +106,16 @@ async function eachMessage<Result>(
   return (await Promise.all(parts)).flat();
 }
 
-/** The index of a stream, walked from one message to the next as far as it is asked for. */
+/** The index of a stream. It walks from message to message, as far as requested. */
 export class StreamWalk {
   readonly index: BatchIndex;
-  /** Whether there is nothing more. */
+  /** Whether the stream has ended. */
   ended = false;
-  /** Where it has come to. */
+  /** Offset of the next message. */
   next: number;
   readonly #messages: MessageSource;
 
-  /** @param from a message, and the number of the next row there. */
+  /** @param from offset of a message, and the number of its first row. */
   constructor(source: ByteSource, from: { readonly offset: number; readonly row: number }) {
     this.index = new BatchIndex(from.row);
     this.next = from.offset;
@@ -139,7 +139,7 @@ export class StreamWalk {
       return;
     }
     const { message, offset, end } = placed;
-    if (message.kind === 'schema') throw damagedAt(offset, 'a second schema follows, as if files had been joined');
+    if (message.kind === 'schema') throw damagedAt(offset, 'a second schema follows; the file may be two joined files');
     if (message.kind === 'dictionary') {
       this.index.dictionaries.push({ offset, id: message.id, isDelta: message.isDelta });
     }

@@ -1,19 +1,19 @@
 import type { BatchLayout } from './arrow-messages.ts';
 import type { ArrowField, ArrowType } from './arrow-schema.ts';
 
-/** Where a column, or a member of one, lies in a batch. */
+/** The position of a column, or of a member of a column, in a batch. */
 export interface ColumnLayout {
   readonly field: ArrowField;
   readonly length: number;
   readonly nulls: number;
-  /** Number of its first buffer. */
+  /** Index of its first buffer. */
   readonly buffer: number;
-  /** Buffers that views point into. */
+  /** Number of data buffers of views. */
   readonly variadic: number;
   readonly children: readonly ColumnLayout[];
 }
 
-/** Lays the columns of a schema over the nodes and buffers of a batch. @throws RangeError where they do not fit. */
+/** Matches the columns of a schema with the nodes and buffers of a batch. @throws RangeError if they do not match. */
 export function layColumns(fields: readonly ArrowField[], layout: BatchLayout): readonly ColumnLayout[] {
   const at = { node: 0, buffer: 0, variadic: 0 };
   const columns = fields.map((field) => layColumn(field, layout, at));
@@ -26,7 +26,7 @@ export function layColumns(fields: readonly ArrowField[], layout: BatchLayout): 
   return columns;
 }
 
-/** All buffers of a column, its members' among them. */
+/** All buffers of a column, including those of its members. */
 export function buffersOf(column: ColumnLayout): number[] {
   const own = Array.from(
     { length: buffersOfType(typeOf(column.field)) + column.variadic },
@@ -35,7 +35,7 @@ export function buffersOf(column: ColumnLayout): number[] {
   return [...own, ...column.children.flatMap(buffersOf)];
 }
 
-/** What lies in the batch: for values in a dictionary the integers that stand for them. */
+/** The stored type: for a column with a dictionary, the type of the indexes. */
 export function typeOf({ type, dictionary }: ArrowField): ArrowType {
   return dictionary?.index ?? type;
 }
@@ -53,7 +53,7 @@ function layColumn(
   const { buffer } = at;
   const variadic = type.kind === 'bytes' && type.layout === 'view' ? (layout.variadic[at.variadic++] ?? 0) : 0;
   at.buffer += buffersOfType(type) + variadic;
-  // The members of a dictionary's values lie in the dictionary.
+  // The members of a dictionary's values are in the dictionary.
   const members = field.dictionary === undefined ? field.children : [];
   const children = members.map((child) => layColumn(child, layout, at));
   return { field, length: node.length, nulls: node.nulls, buffer, variadic, children };

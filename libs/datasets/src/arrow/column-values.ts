@@ -7,20 +7,20 @@ import { typeOf, type ColumnLayout } from './column-layout.ts';
 import { numbers, readOffsets, readValidity, withNulls } from './primitive-values.ts';
 import { readByteArrays } from './text-values.ts';
 
-/** Values of a dictionary by its id. */
+/** Gives the values of a dictionary by its id. */
 export type Dictionaries = (id: number) => Promise<ColumnValues>;
 
-/** What values are read from. */
+/** The source of values. */
 export interface ValueSource {
   readonly body: BatchBody;
   readonly dictionaries: Dictionaries;
 }
 
 /**
- * Rows `from` to `to` of a column: typed arrays where nothing is null, views of the batch where it is not compressed. Dates and
- * timestamps are Dates, decimals numbers, structs and maps objects.
+ * Rows `from` to `to` of a column: typed arrays if nothing is null, and views of the batch if it is not compressed. Dates and timestamps
+ * become Dates, decimals become numbers, structs and maps become objects.
  *
- * @throws SconceError `invalid_dataset` for types that cannot be read, RangeError where the batch is damaged.
+ * @throws SconceError `invalid_dataset` for types that are not supported, RangeError if the batch is damaged.
  */
 export async function readValues(
   column: ColumnLayout,
@@ -46,7 +46,7 @@ async function readPlain(column: ColumnLayout, source: ValueSource, from: number
   if (type.kind === 'null') return new Array<unknown>(to - from).fill(null);
   if (type.kind === 'other') {
     throw datasetError(
-      `Column ${shown(column.field.name)} of the Arrow file is of type ${type.name}, which cannot be read: leave it out, or write it as another type.`,
+      `Column ${shown(column.field.name)} of the Arrow file has the type ${type.name}, which is not supported: leave it out, or write it as another type.`,
     );
   }
   const valid = await readValidity(column, source.body, from, to);
@@ -54,7 +54,7 @@ async function readPlain(column: ColumnLayout, source: ValueSource, from: number
   return valid === undefined ? values : withNulls(values, valid);
 }
 
-/** Values, whatever stands where they are null. */
+/** The values, with arbitrary values at nulls. */
 async function presentValues(
   type: Exclude<ArrowType, { kind: 'null' | 'other' }>,
   column: ColumnLayout,
@@ -120,7 +120,7 @@ async function readStructs(
   );
 }
 
-/** Entries of a map: structs of a key and a value, in this order whatever their names. */
+/** Entries of a map: structs whose first member is the key and whose second is the value, with any names. */
 function mapOf(entries: ColumnValues): Record<string, unknown> {
   return Object.fromEntries(
     Array.from(entries, (entry) => {

@@ -9,7 +9,7 @@ import { layColumns } from './column-layout.ts';
 import { readValues, type Dictionaries } from './column-values.ts';
 import { MessageSource } from './message-source.ts';
 
-/** The values of dictionaries, read when they are needed. Those that were needed last are kept, one of each id. */
+/** Reads the values of dictionaries on demand. Keeps the last used values of each id. */
 export class DictionaryValues {
   readonly #source: ByteSource;
   readonly #fields: ReadonlyMap<number, ArrowField>;
@@ -21,16 +21,16 @@ export class DictionaryValues {
   }
 
   /**
-   * The values of dictionary `id` where `placed` stand in front. @throws RangeError where there are none.
+   * The values of dictionary `id` for a batch with the dictionaries `placed` before it. @throws RangeError if there are none.
    *
-   * @param within dictionaries whose values are being read.
+   * @param within ids of dictionaries whose values are being read.
    */
   valuesOf(
     id: number,
     placed: readonly PlacedDictionary[],
     within: ReadonlySet<number> = new Set(),
   ): Promise<ColumnValues> {
-    if (within.has(id)) return Promise.reject(new RangeError(`dictionary ${id} is made of itself`));
+    if (within.has(id)) return Promise.reject(new RangeError(`dictionary ${id} contains itself`));
     const parts: PlacedDictionary[] = [];
     for (const part of placed) {
       if (part.id !== id) continue;
@@ -52,7 +52,7 @@ export class DictionaryValues {
     const values: ColumnValues[] = [];
     for (const { offset } of parts) {
       const placed = await new MessageSource(this.#source).at(offset);
-      if (placed?.message.kind !== 'dictionary') throw new RangeError('a dictionary is not where it was');
+      if (placed?.message.kind !== 'dictionary') throw new RangeError('a dictionary is not at its offset');
       const { message, bodyOffset, end } = placed;
       const layout = readLayout(message.batch, end - bodyOffset);
       const body = new BatchBody(this.#source, layout, { offset: bodyOffset, end });
@@ -64,7 +64,7 @@ export class DictionaryValues {
   }
 }
 
-/** What the values of each dictionary are. */
+/** The fields of the values of each dictionary, with their ids. */
 export function* dictionaryFields(fields: readonly ArrowField[]): Generator<[number, ArrowField], void, undefined> {
   for (const { name, type, children, dictionary } of fields) {
     if (dictionary !== undefined) yield [dictionary.id, { name, type, children }];

@@ -1,6 +1,6 @@
 /**
- * A table of a FlatBuffer that may be damaged: every access is within the bytes (RangeError), and nothing is as long as it claims
- * unless there are as many bytes. FlatBuffers' own reader, and apache-arrow with it, reads zeros beyond the end, and loops on them.
+ * A table of a FlatBuffer that may be damaged. Each access outside the bytes throws RangeError, and a length is accepted only if there are
+ * that many bytes. The reader of FlatBuffers, which apache-arrow uses, reads zeros beyond the end and may loop on them.
  */
 export class FlatTable {
   readonly #view: DataView;
@@ -8,7 +8,7 @@ export class FlatTable {
   readonly #fields: number;
   readonly #fieldBytes: number;
 
-  /** @param at where the table begins. */
+  /** @param at offset of the table. */
   constructor(view: DataView, at: number) {
     this.#view = view;
     this.#at = at;
@@ -16,7 +16,7 @@ export class FlatTable {
     this.#fieldBytes = view.getUint16(this.#fields, true);
   }
 
-  /** The table that a buffer is of. */
+  /** The root table of a buffer. */
   static root(bytes: Uint8Array): FlatTable {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return new FlatTable(view, view.getUint32(0, true));
@@ -35,13 +35,13 @@ export class FlatTable {
     return this.integer(field, 8) !== 0;
   }
 
-  /** A table that this one refers to. */
+  /** A table to which this one refers. */
   table(field: number): FlatTable | undefined {
     const at = this.#find(field);
     return at === undefined ? undefined : new FlatTable(this.#view, this.#follow(at));
   }
 
-  /** Tables in a vector. */
+  /** The tables of a vector. */
   tables(field: number): FlatTable[] {
     const { start, length } = this.#vector(field, 4);
     return Array.from({ length }, (_, index) => new FlatTable(this.#view, this.#follow(start + index * 4)));
@@ -52,7 +52,7 @@ export class FlatTable {
     return Buffer.from(this.#view.buffer, this.#view.byteOffset + start, length).toString('utf8');
   }
 
-  /** Structs in a vector: `read` gets 64-bit integers of one at a byte of it. */
+  /** The structs of a vector. `read` gets a function that reads a 64-bit integer at a byte of the struct. */
   structs<Struct>(
     field: number,
     bytes: number,
@@ -85,14 +85,14 @@ export class FlatTable {
     const vector = this.#follow(at);
     const length = this.#view.getUint32(vector, true);
     const start = vector + 4;
-    if (length * bytes > this.#view.byteLength - start) throw new RangeError(`a vector claims ${length} elements`);
+    if (length * bytes > this.#view.byteLength - start) throw new RangeError(`a vector should have ${length} elements`);
     return { start, length };
   }
 }
 
-/** A 64-bit integer that counts something: beyond what a number holds exactly it counts nothing that is there. */
+/** A 64-bit count. A count that is not a safe integer cannot be right. */
 function wholeNumber(view: DataView, at: number): number {
   const value = Number(view.getBigInt64(at, true));
-  if (!Number.isSafeInteger(value)) throw new RangeError(`a number is ${value}`);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`a count is ${value}`);
   return value;
 }

@@ -3,15 +3,15 @@ const MIN_MATCH = 4;
 const UNCOMPRESSED = 0x8000_0000;
 
 /**
- * The content of an LZ4 frame, exactly `length` bytes. Blocks may refer to those before, as Arrow writes them. Checksums are not looked
- * at. @throws RangeError and Error for what is no such frame, never reading or writing beyond it.
+ * Decompresses an LZ4 frame into exactly `length` bytes. Blocks may refer to earlier blocks, as Arrow writes them. Checksums are not checked.
+ * It never reads or writes outside its buffers. @throws RangeError or Error if it is not such a frame.
  */
 export function lz4Frame(frame: Uint8Array, length: number): Uint8Array {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
-  if (view.getUint32(0, true) !== MAGIC) throw new Error('a buffer is no LZ4 frame');
+  if (view.getUint32(0, true) !== MAGIC) throw new Error('a buffer is not an LZ4 frame');
   const flags = view.getUint8(4);
   const blockChecksum = (flags & 0x10) === 0 ? 0 : 4;
-  // Magic, flags and block size; the content's size and a dictionary's id, where there are; a checksum.
+  // Magic, flags and block size; then the size of the content and the id of a dictionary, if present; then a checksum.
   let at = 6 + ((flags & 0x08) === 0 ? 0 : 8) + ((flags & 0x01) === 0 ? 0 : 4) + 1;
   const out = new Uint8Array(length);
   let to = 0;
@@ -30,11 +30,11 @@ export function lz4Frame(frame: Uint8Array, length: number): Uint8Array {
     }
     at += bytes + blockChecksum;
   }
-  if (to !== length) throw new Error(`an LZ4 frame holds ${to} bytes, not ${length}`);
+  if (to !== length) throw new Error(`an LZ4 frame has ${to} bytes; expected ${length}`);
   return out;
 }
 
-/** Decompresses a block to `out` from `start` on; returns where it ends. */
+/** Decompresses a block into `out` from `start` on. Returns the end of its output. */
 function lz4Block(block: Uint8Array, out: Uint8Array, start: number): number {
   let to = start;
   for (let at = 0; at < block.length;) {

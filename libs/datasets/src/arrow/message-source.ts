@@ -4,22 +4,22 @@ import { datasetError } from '../dataset-error.ts';
 import { MIN_VERSION, readMessage, type ArrowMessage } from './arrow-messages.ts';
 
 const CONTINUATION = 0xffff_ffff;
-/** Metadata of a batch take 16 bytes for each column and each of its buffers. */
+/** The metadata of a batch need 16 bytes for each column and each buffer. */
 const MAX_METADATA_BYTES = 64 * 1024 ** 2;
-/** Read at once where messages follow each other: small ones then come together. */
+/** Bytes to read at once, so that small consecutive messages need one read. */
 const WINDOW_BYTES = 64 * 1024;
 const FIRST_BYTES = 1024;
 
-/** A message and where it lies. */
+/** A message and its position. */
 export interface PlacedMessage {
   readonly message: ArrowMessage;
   readonly offset: number;
   readonly bodyOffset: number;
-  /** Where the next message begins. */
+  /** Offset of the next message. */
   readonly end: number;
 }
 
-/** Reads messages by where they begin. */
+/** Reads messages by their offset. */
 export class MessageSource {
   readonly #source: ByteSource;
   #window: { readonly start: number; readonly bytes: Uint8Array } | undefined;
@@ -30,8 +30,8 @@ export class MessageSource {
   }
 
   /**
-   * The message that begins at `offset`; undefined where the stream ends there. @throws SconceError `invalid_dataset` for what is none,
-   * or is cut off.
+   * The message at `offset`; undefined if the stream ends there. @throws SconceError `invalid_dataset` if there is no valid message, or it
+   * is cut off.
    */
   async at(offset: number): Promise<PlacedMessage | undefined> {
     const { size } = this.#source;
@@ -39,14 +39,14 @@ export class MessageSource {
     const head = await this.#read(offset, Math.min(8, size - offset));
     if (head.byteLength < 4) throw cutOff(offset, size);
     const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
-    // Writers before 0.15 left the continuation out.
+    // Writers before version 0.15 did not write the continuation marker.
     const hasContinuation = view.getUint32(0, true) === CONTINUATION;
     if (hasContinuation && head.byteLength < 8) throw cutOff(offset, size);
     const length = view.getInt32(hasContinuation ? 4 : 0, true);
     if (length === 0) return undefined;
     const start = offset + (hasContinuation ? 8 : 4);
     if (length < 0 || length > MAX_METADATA_BYTES) {
-      throw damagedAt(offset, `its metadata claim ${length} bytes; ${MAX_METADATA_BYTES} can be read`);
+      throw damagedAt(offset, `its metadata should have ${length} bytes; at most ${MAX_METADATA_BYTES} are supported`);
     }
     const bodyOffset = start + length;
     if (bodyOffset > size) throw cutOff(offset, size);
@@ -66,7 +66,7 @@ export class MessageSource {
       if (error instanceof SconceError) throw error;
       throw damagedAt(offset, error instanceof Error ? error.message : String(error), error);
     }
-    throw datasetError('The Arrow file is of a version before 0.8: write it with a newer library.');
+    throw datasetError('The Arrow file has a format version before 0.8: write it with a newer library.');
   }
 
   async #read(offset: number, length: number): Promise<Uint8Array> {
@@ -74,7 +74,7 @@ export class MessageSource {
     if (window !== undefined && offset >= window.start && offset + length <= window.start + window.bytes.byteLength) {
       return window.bytes.subarray(offset - window.start, offset - window.start + length);
     }
-    // Behind a large body one message is wanted; behind a small one those that follow as well.
+    // After a large body only one message is needed; after a small one the next messages too.
     const near = window !== undefined && offset <= window.start + window.bytes.byteLength + WINDOW_BYTES;
     const wanted = Math.max(length, near ? WINDOW_BYTES : this.#metadataBytes + 64);
     const bytes = await this.#source.read(offset, Math.min(wanted, this.#source.size - offset));
@@ -83,13 +83,13 @@ export class MessageSource {
   }
 }
 
-/** The error for a message that is no message. */
+/** The error for bytes that are not a valid message. */
 export function damagedAt(offset: number, why: string, cause?: unknown): SconceError {
   return datasetError(`The Arrow file is damaged at byte ${offset}: ${why}. Write it again.`, { cause });
 }
 
 function cutOff(offset: number, size: number): SconceError {
   return datasetError(
-    `The Arrow file is cut off: it has ${size} bytes, and the message at byte ${offset} goes on beyond that. Send the whole file.`,
+    `The Arrow file is cut off: it has ${size} bytes, and the message at byte ${offset} is longer. Send the whole file.`,
   );
 }

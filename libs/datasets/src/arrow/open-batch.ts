@@ -10,13 +10,13 @@ import { buffersOf, layColumns, typeOf, type ColumnLayout } from './column-layou
 import { readValues, type Dictionaries } from './column-values.ts';
 import { damagedAt, type MessageSource } from './message-source.ts';
 
-/** Columns that are read at the same time. */
+/** Columns that are read concurrently. */
 const AT_ONCE = 4;
-/** A value that is no number, beside its own bytes; a list. */
+/** Memory of a list, or of a value that is not a number in addition to its bytes. */
 const OBJECT_BYTES = 40;
 const LIST_BYTES = 120;
 
-/** A batch of which rows are read. */
+/** An open batch, whose rows are read. */
 export class OpenBatch {
   readonly batch: Batch;
   readonly #columns: readonly ColumnLayout[];
@@ -34,7 +34,7 @@ export class OpenBatch {
     this.#dictionaries = read.dictionaries;
   }
 
-  /** Reads where the batch's columns lie. @throws SconceError `invalid_dataset` where that is damaged. */
+  /** Reads the positions of the batch's columns. @throws SconceError `invalid_dataset` if they are damaged. */
   static async open(
     from: { readonly source: ByteSource; readonly messages: MessageSource; readonly dictionaries: Dictionaries },
     batch: Batch,
@@ -57,12 +57,12 @@ export class OpenBatch {
     }
   }
 
-  /** Memory that a row of the wanted columns takes, about. */
+  /** Approximate memory of a row of the requested columns. */
   get rowBytes(): number {
     return this.#columns.reduce((sum, column) => sum + this.#valueBytes(column), 0);
   }
 
-  /** Rows `from` to `to`, by their numbers in the file. @throws SconceError `invalid_dataset` where they are damaged. */
+  /** Rows `from` to `to`, by their numbers in the file. @throws SconceError `invalid_dataset` if they are damaged. */
   async read(from: number, to: number): Promise<ColumnValues[]> {
     const { firstRow, rows } = this.batch;
     const stored = this.#columns.flatMap(buffersOf).reduce((sum, buffer) => sum + this.#body.sizeOf(buffer), 0);

@@ -3,7 +3,7 @@ import type { ArrowType, TimeUnit } from './arrow-schema.ts';
 import type { BatchBody } from './batch-body.ts';
 import type { ColumnLayout } from './column-layout.ts';
 
-/** Rows of a column. */
+/** A range of rows of a column. */
 export interface Rows {
   readonly from: number;
   readonly to: number;
@@ -20,24 +20,24 @@ const FLOATS = { '16': Float16Array, '32': Float32Array, '64': Float64Array } as
 
 type Elements = new (buffer: ArrayBufferLike, offset: number, length: number) => ColumnValues;
 
-/** One bit per row that is not null; undefined where none is. */
+/** One bit per row, set if the row is not null; undefined if no row is null. */
 export async function readValidity(
   { nulls, buffer }: ColumnLayout,
   body: BatchBody,
   from: number,
   to: number,
 ): Promise<boolean[] | undefined> {
-  // A writer that does not count nulls says -1.
+  // A writer that does not count nulls writes -1.
   if (nulls === 0 || body.sizeOf(buffer) === 0) return undefined;
   return readBits(body, buffer, { from, to });
 }
 
-/** Null where a row is none. */
+/** The values with null at null rows. */
 export function withNulls(values: ColumnValues, valid: readonly boolean[]): unknown[] {
   return valid.map((isValid, row) => (isValid ? values[row] : null));
 }
 
-/** Offsets of rows `from` to `to`, and the one behind them: each not before the last. @throws RangeError where they are. */
+/** Offsets of rows `from` to `to` and the end of the last row, in ascending order. @throws RangeError if they are not ascending. */
 export async function readOffsets(
   body: BatchBody,
   buffer: number,
@@ -50,13 +50,13 @@ export async function readOffsets(
   );
   let last = 0;
   for (const offset of offsets) {
-    if (offset < last) throw new RangeError(`offset ${offset} comes behind ${last}`);
+    if (offset < last) throw new RangeError(`offset ${offset} is less than the previous offset ${last}`);
     last = offset;
   }
   return offsets;
 }
 
-/** Numbers and what is stored as numbers. */
+/** Numbers, and types that are stored as numbers. */
 export async function numbers(
   type: Exclude<ArrowType, { kind: 'null' | 'other' | 'bytes' | 'list' | 'fixed_list' | 'struct' | 'map' }>,
   column: ColumnLayout,
@@ -112,7 +112,7 @@ function decimal(bytes: Uint8Array, at: number, { width, scale }: { width: numbe
   return Number(BigInt.asIntN(width * 8, value)) / 10 ** scale;
 }
 
-/** Seconds, milli-, micro- or nanoseconds since 1970. */
+/** A date from seconds, milliseconds, microseconds or nanoseconds since 1970. */
 function dateOf(value: bigint, unit: TimeUnit): Date {
   if (unit === 0) return new Date(Number(value) * 1000);
   return new Date(Number(value / 1000n ** BigInt(unit - 1)));

@@ -4,10 +4,10 @@ import type { ColumnLayout } from './column-layout.ts';
 import { readOffsets, type Rows } from './primitive-values.ts';
 
 const VIEW_BYTES = 16;
-/** Views of values up to here hold them. */
+/** A view contains the value itself up to this size. */
 const INLINE_BYTES = 12;
 
-/** Text and bytes. @throws RangeError where offsets or views point beyond what there is. */
+/** Text and bytes. @throws RangeError if offsets or views point outside their buffers. */
 export async function readByteArrays(
   { text, layout }: Extract<ArrowType, { kind: 'bytes' }>,
   column: ColumnLayout,
@@ -25,7 +25,7 @@ export async function readByteArrays(
   );
 }
 
-/** Views: of each value its length and itself, or which buffer holds it and where. */
+/** Views: each has a value's length and the value itself, or its buffer and offset. */
 async function readViews(
   { buffer, variadic }: ColumnLayout,
   body: BatchBody,
@@ -34,14 +34,14 @@ async function readViews(
   const views = bufferOf(await body.slice(buffer + 1, from * VIEW_BYTES, to * VIEW_BYTES));
   const used = new Map<number, { from: number; to: number }>();
   for (let at = 0; at < views.length; at += VIEW_BYTES) {
-    // What stands where a row is null means nothing.
+    // The view of a null row has no meaning.
     if (valid?.[at / VIEW_BYTES] === false) continue;
     const size = views.readInt32LE(at);
     if (size < 0) throw new RangeError(`a value has ${size} bytes`);
     if (size <= INLINE_BYTES) continue;
     const data = views.readInt32LE(at + 8);
     const offset = views.readInt32LE(at + 12);
-    if (data < 0 || data >= variadic || offset < 0) throw new RangeError(`a value lies in buffer ${data} at ${offset}`);
+    if (data < 0 || data >= variadic || offset < 0) throw new RangeError(`a value is in buffer ${data} at ${offset}`);
     const range = used.get(data);
     if (range === undefined) used.set(data, { from: offset, to: offset + size });
     else Object.assign(range, { from: Math.min(range.from, offset), to: Math.max(range.to, offset + size) });
@@ -56,7 +56,7 @@ async function readViews(
     const size = views.readInt32LE(at);
     if (size <= INLINE_BYTES) return valueOf(views, at + 4, at + 4 + size, text);
     const part = parts.get(views.readInt32LE(at + 8));
-    if (part === undefined) throw new RangeError('a value lies nowhere');
+    if (part === undefined) throw new RangeError('a value has no buffer');
     const start = views.readInt32LE(at + 12) - part.from;
     return valueOf(part.bytes, start, start + size, text);
   });

@@ -2,19 +2,19 @@ import { isUtf8 } from 'node:buffer';
 import { unpackDelta } from './delta.ts';
 import { PageProblem } from './page-header.ts';
 
-/** Most bytes that the values of a page may come to where each repeats the beginning of the one before. */
+/** Most bytes of the values of a page if each value repeats the beginning of the previous one. */
 const MAX_REPEATED_BYTES = 256 * 1024 ** 2;
 
-/** What is left of a page, and how many values are in it. */
+/** The rest of a page, and the number of its values. */
 export interface ValueBytes {
   readonly bytes: Uint8Array;
   readonly count: number;
 }
 
-/** What is made of the bytes of a value. */
+/** The type that the bytes of a value become. */
 export type ByteArrayKind = 'text' | 'bytes' | 'unknown';
 
-/** Byte arrays behind each other, each behind its length. */
+/** Byte arrays in sequence, each after its length. */
 export function plainByteArrays({ bytes, count }: ValueBytes, kind: ByteArrayKind): unknown[] {
   if (count * 4 > bytes.byteLength) throw cutOff();
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -30,7 +30,7 @@ export function plainByteArrays({ bytes, count }: ValueBytes, kind: ByteArrayKin
   return values;
 }
 
-/** Byte arrays behind each other, behind the lengths of all of them (DELTA_LENGTH_BYTE_ARRAY). */
+/** The lengths of all byte arrays, then the byte arrays (DELTA_LENGTH_BYTE_ARRAY). */
 export function deltaLengthByteArrays({ bytes, count }: ValueBytes, kind: ByteArrayKind): unknown[] {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const { lengths, next } = readLengths(bytes, 0, count);
@@ -43,7 +43,7 @@ export function deltaLengthByteArrays({ bytes, count }: ValueBytes, kind: ByteAr
   });
 }
 
-/** Byte arrays that begin as the one before (DELTA_BYTE_ARRAY). */
+/** Byte arrays that repeat the beginning of the previous one (DELTA_BYTE_ARRAY). */
 export function deltaByteArrays({ bytes, count }: ValueBytes, kind: ByteArrayKind): unknown[] {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const prefixes = readLengths(bytes, 0, count);
@@ -57,7 +57,7 @@ export function deltaByteArrays({ bytes, count }: ValueBytes, kind: ByteArrayKin
     at += length;
     whole += prefix + length;
     if (length < 0 || prefix < 0 || prefix > before.length || at > buffer.length) throw cutOff();
-    if (whole > MAX_REPEATED_BYTES) throw new PageProblem(`the values of a page come to more than ${whole} bytes`);
+    if (whole > MAX_REPEATED_BYTES) throw new PageProblem(`the values of a page have more than ${whole} bytes`);
     before =
       prefix === 0
         ? buffer.subarray(start, at)
@@ -74,7 +74,7 @@ function readLengths(bytes: Uint8Array, offset: number, count: number): { length
 function valueOf(buffer: Buffer, start: number, end: number, kind: ByteArrayKind): unknown {
   if (kind === 'text') return buffer.toString('utf8', start, end);
   const bytes = buffer.subarray(start, end);
-  // Without an annotation bytes may be text: older writers left it out.
+  // Bytes without an annotation may be text: older writers did not write it.
   if (kind === 'unknown' && isUtf8(bytes)) return bytes.toString('utf8');
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,32 +1,32 @@
 import type { ByteSource } from '@sconce/storage';
 import { PageProblem, readPageHeader, type PageHeader } from './page-header.ts';
 
-/** Bytes in which a page's header is looked for: it is some 30 bytes, unless it holds statistics of long texts. */
+/** Bytes that are read to find a page's header. It has about 30 bytes, or more if it has statistics of long texts. */
 const HEADER_BYTES = [512, 16 * 1024, 1024 ** 2] as const;
 
-/** The bytes of a column chunk, read ahead in windows. */
+/** The bytes of a column chunk, which are read ahead in windows. */
 export class ChunkBytes {
   readonly #source: ByteSource;
   readonly #end: number;
   #window: { readonly start: number; readonly bytes: Uint8Array } | undefined;
 
-  /** @param end where the chunk ends: nothing is read beyond it. */
+  /** @param end the end of the chunk. Nothing is read beyond it. */
   constructor(source: ByteSource, end: number) {
     this.#source = source;
     this.#end = end;
   }
 
-  /** Bytes held. */
+  /** Bytes in memory. */
   get held(): number {
     return this.#window?.bytes.byteLength ?? 0;
   }
 
-  /** Forgets what has been read ahead. */
+  /** Drops the bytes that were read ahead. */
   release(): void {
     this.#window = undefined;
   }
 
-  /** The header at `offset`; where it has to be fetched, `ahead` bytes are. @throws PageProblem where there is none. */
+  /** The header at `offset`. If it is not in memory, `ahead` bytes are read. @throws PageProblem if there is no header. */
   async header(offset: number, ahead: number): Promise<PageHeader> {
     const most = this.#end - offset;
     for (const length of HEADER_BYTES) {
@@ -38,17 +38,19 @@ export class ChunkBytes {
         if (length >= most || length === HEADER_BYTES.at(-1)) break;
       }
     }
-    throw new PageProblem('there is no page where one should begin');
+    throw new PageProblem('a page is missing');
   }
 
-  /** The page behind its header. */
+  /** The page that follows its header. */
   page(offset: number, header: PageHeader, ahead: number): Promise<Uint8Array> {
     return this.#read(offset + header.headerBytes, header.compressedBytes, ahead);
   }
 
   #checked(header: PageHeader, most: number): PageHeader {
     if (header.headerBytes + header.compressedBytes <= most) return header;
-    throw new PageProblem(`a page claims ${header.compressedBytes} bytes, more than are left`);
+    throw new PageProblem(
+      `a page should have ${header.compressedBytes} bytes, which is more than the rest of the file`,
+    );
   }
 
   async #read(offset: number, length: number, ahead: number): Promise<Uint8Array> {

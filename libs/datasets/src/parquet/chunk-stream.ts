@@ -9,27 +9,27 @@ import type { ColumnShape, Leaf } from './parquet-schema.ts';
 import { rowAssembler, type RowAssembler } from './row-assembly.ts';
 import { piece } from './value-runs.ts';
 
-/** Read ahead while rows are passed over: pages are about as large, and one request is cheaper than one for each header. */
+/** Bytes to read ahead while rows are skipped. Pages have about this size, and one request is cheaper than one per header. */
 const SKIP_AHEAD_BYTES = 1024 ** 2;
 const MIN_AHEAD_BYTES = 32 * 1024;
 const MAX_AHEAD_BYTES = 4 * 1024 ** 2;
-/** A value that is no number, beside its own bytes. */
+/** Memory of a value that is not a number, in addition to its bytes. */
 const OBJECT_BYTES = 40;
 
-/** A page's place in its chunk. */
+/** The position of a page in its chunk. */
 interface Place {
   readonly offset: number;
-  /** Rows and values that begin before it. */
+  /** Numbers of the rows and values before it. */
   readonly row: number;
   readonly values: number;
 }
 
 /**
- * The rows of one column chunk, asked for in order, page by page: never more than a page is decoded beyond what is asked for. Pages
- * before the first row asked for are passed over, by their headers where these tell the rows.
+ * The rows of one column chunk, read in order, page by page. At most one page more than requested is decoded. Pages before the first
+ * requested row are skipped, without decoding if their headers have the number of rows.
  *
- * It holds the window of bytes read ahead, the dictionary, and the rows of the last page that are not wanted yet. `release` lets go of
- * that where it is much; what is needed again is then read again, from the page in which the next row begins.
+ * It keeps the bytes that were read ahead, the dictionary, and the rows of the last page that were not requested yet. `release` drops them
+ * if they are large. They are then read again, from the page in which the next row begins.
  */
 export class ChunkStream {
   readonly #source: ByteSource;
@@ -39,7 +39,7 @@ export class ChunkStream {
   readonly #bytes: ChunkBytes;
   readonly #assembler: RowAssembler;
   #next: Place;
-  /** Places to begin again from: the first is that in which the next row begins. */
+  /** Pages to start again from. The first is the page in which the next row begins. */
   #marks: Place[] = [];
   #wanted = 0;
   #ready: { readonly first: number; readonly values: ColumnValues; readonly bytes: number } | undefined;
@@ -59,7 +59,7 @@ export class ChunkStream {
     this.#next = { offset: column.chunk.start, row: 0, values: 0 };
   }
 
-  /** Rows `from` to `from + count` of the row group; `from` is never before the end of what was asked for before. */
+  /** Rows `from` to `from + count` of the row group. `from` must not be before the end of the previous request. */
   async rows(from: number, count: number): Promise<ColumnValues[]> {
     const pieces: ColumnValues[] = [];
     const end = from + count;
@@ -77,7 +77,7 @@ export class ChunkStream {
     }
   }
 
-  /** Lets go of what is held where it is more than `maxBytes`. */
+  /** Releases its memory if it is more than `maxBytes`. */
   release(maxBytes: number): void {
     const held = (this.#ready?.bytes ?? 0) + (this.#dictionary?.bytes ?? 0);
     if (held + this.#bytes.held > maxBytes) this.#bytes.release();
@@ -92,7 +92,7 @@ export class ChunkStream {
     this.#assembler.reset();
   }
 
-  /** Reads on by one page. */
+  /** Reads the next page. */
   async #advance(end: number): Promise<void> {
     const place = this.#next;
     const { offset, row, values } = place;
@@ -100,7 +100,7 @@ export class ChunkStream {
       this.#finish();
       return;
     }
-    if (offset >= this.#chunk.end) throw new PageProblem(`its pages end after ${values} of its values`);
+    if (offset >= this.#chunk.end) throw new PageProblem(`its pages end after value ${values}`);
     const ahead = this.#ahead(end - this.#wanted, this.#wanted - row);
     const header = await this.#bytes.header(offset, ahead);
     const behind = {
@@ -112,11 +112,12 @@ export class ChunkStream {
       this.#next = { ...behind, values };
       if (header.kind === 'index') return;
       this.#dictionaryAt = { offset, header };
-      // Where pages are passed over first, those read may not need it.
+      // If pages are skipped first, the pages that are read may not need it.
       if (this.#wanted === row) await this.#readDictionary(this.#bytes, ahead);
       return;
     }
-    if (behind.values > this.#chunk.values) throw new PageProblem('its pages hold more values than it claims');
+    if (behind.values > this.#chunk.values)
+      throw new PageProblem('its pages have more values than its description says');
     this.#marks.push(place);
     this.#prune();
     const told = this.#leaf.maxRepetition === 0 ? header.values : header.v2?.rows;
@@ -130,14 +131,14 @@ export class ChunkStream {
       bytes: await this.#bytes.page(offset, header, ahead),
     });
     if ((told !== undefined && told !== page.rows) || row + page.rows > this.#rows) {
-      throw new PageProblem('a page has other rows than it claims');
+      throw new PageProblem('a page has another number of rows than its header says');
     }
     this.#next = { ...behind, row: row + page.rows };
     if (row + page.rows <= this.#wanted) {
       this.#assembler.reset();
       return;
     }
-    // The window has gone on: the dictionary is fetched beside it.
+    // The window is behind the dictionary already, so the dictionary is read separately.
     const dictionary = header.encoding.endsWith('_DICTIONARY')
       ? await this.#readDictionary(new ChunkBytes(this.#source, this.#chunk.end), 0)
       : undefined;
@@ -154,12 +155,12 @@ export class ChunkStream {
     const first = row - (this.#assembler.open ? 1 : 0);
     const values = this.#assembler.finish();
     if (values.length === 0 || row !== this.#rows) {
-      throw new PageProblem(`its pages hold ${row} rows, and the row group has ${this.#rows}`);
+      throw new PageProblem(`its pages have ${row} rows, and the row group has ${this.#rows}`);
     }
     this.#keep(first, values, 0);
   }
 
-  /** The dictionary, read through `bytes` where it is not at hand. */
+  /** The dictionary. It is read through `bytes` if it is not in memory. */
   async #readDictionary(bytes: ChunkBytes, ahead: number): Promise<Values | undefined> {
     if (this.#dictionary !== undefined || this.#dictionaryAt === undefined) return this.#dictionary?.values;
     const { offset, header } = this.#dictionaryAt;
@@ -170,7 +171,7 @@ export class ChunkStream {
     return values;
   }
 
-  /** Keeps the places from that on in which the next row begins. */
+  /** Keeps the pages from the one in which the next row begins. */
   #prune(): void {
     let keep = 0;
     for (let index = 1; index < this.#marks.length; index++) {

@@ -14,7 +14,7 @@ const FILES = [
 ] as const;
 
 describe('ColumnStream', () => {
-  it.each(FILES)('reads on in %s after letting go of everything, and passes over rows', async (file, table) => {
+  it.each(FILES)('continues in %s after releasing everything, and skips rows', async (file, table) => {
     const source = await fixture(`${file}.parquet`);
     const footer = await readFooter(source);
     const expected = await expectedColumns(table);

@@ -9,7 +9,7 @@ import type { ParquetFooter, RowGroup } from './parquet-footer.ts';
 import type { Leaf, ParquetColumn } from './parquet-schema.ts';
 import { joinValues } from './value-runs.ts';
 
-/** The rows of one column, asked for in order, over the row groups of the file. */
+/** The rows of one column, read in order, over all row groups of the file. */
 export class ColumnStream {
   readonly #source: ByteSource;
   readonly #footer: ParquetFooter;
@@ -25,7 +25,7 @@ export class ColumnStream {
   }
 
   /**
-   * Rows `from` to `from + count` of the file, in memory of their own. @throws SconceError `invalid_dataset` where pages are damaged or
+   * Rows `from` to `from + count` of the file, copied into separate memory. @throws SconceError `invalid_dataset` if pages are damaged or
    * cannot be read.
    */
   async rows(from: number, count: number): Promise<ColumnValues> {
@@ -34,7 +34,7 @@ export class ColumnStream {
     while (at < from + count) {
       const index = this.#groupOf(at);
       const group = this.#footer.groups[index];
-      if (group === undefined) throw new SconceError('internal', `row ${at} is in no row group`);
+      if (group === undefined) throw new SconceError('internal', `there is no row group with row ${at}`);
       const rows = Math.min(from + count, group.firstRow + group.rows) - at;
       try {
         pieces.push(...(await this.#read(index, at - group.firstRow, rows)));
@@ -46,7 +46,7 @@ export class ColumnStream {
     return joinValues(pieces);
   }
 
-  /** Lets go of what is held beyond `maxBytes`. */
+  /** Releases its memory if it is more than `maxBytes`. */
   release(maxBytes: number): void {
     const chunks = this.#group?.chunks ?? [];
     for (const chunk of chunks) chunk.release(maxBytes / chunks.length);
@@ -74,13 +74,13 @@ export class ColumnStream {
     });
   }
 
-  /** Structs, maps and lists of lists, out of their leaves' rows. */
+  /** Structs, maps and lists of lists, from the rows of their leaves. */
   #assembled(leaves: readonly DecodedArray[]): ColumnValues {
     const { tree } = this.#column;
     const parts = new Map(this.#leaves.map((leaf, index) => [leaf.path.join('.'), leaves[index] ?? []]));
     assembleNested(parts, tree, DEFAULT_PARSERS);
     const rows = parts.get(tree.path.join('.'));
-    if (rows === undefined) throw new PageProblem('its parts do not fit together');
+    if (rows === undefined) throw new PageProblem('its parts do not match');
     return Array.from(rows as ArrayLike<unknown>, withNull);
   }
 
@@ -110,7 +110,7 @@ export class ColumnStream {
   }
 }
 
-/** hyparquet leaves undefined where lists and maps are null. */
+/** hyparquet gives undefined for lists and maps that are null. */
 function withNull(value: unknown): unknown {
   if (value === undefined) return null;
   return Array.isArray(value) ? value.map(withNull) : value;

@@ -1,4 +1,4 @@
-/** A value of a Thrift struct in the compact protocol: integers of 64 bits as number where they are safe. */
+/** A value of a Thrift struct in the compact protocol. Integers of 64 bits are numbers if they are safe integers. */
 export type ThriftValue = number | boolean | Uint8Array | readonly ThriftValue[] | ThriftStruct;
 
 /** Fields by their id. */
@@ -11,11 +11,11 @@ const TYPE = { stop: 0, true: 1, false: 2, byte: 3, i16: 4, i32: 5, i64: 6, doub
 const STRUCT = 12;
 
 /**
- * Reads Thrift's compact protocol out of bytes that may be damaged: nothing is allocated and no loop is run that the bytes themselves do
- * not pay for. Every method throws RangeError where the bytes end early and Error where they are no such thing.
+ * Reads Thrift's compact protocol from bytes that may be damaged. Allocations and loops are bounded by the number of bytes. Every method
+ * throws RangeError if the bytes end early, and Error if they are not valid.
  */
 export class ThriftReader {
-  /** Where the next byte is read. */
+  /** Offset of the next byte. */
   offset: number;
   readonly #bytes: Uint8Array;
 
@@ -24,14 +24,14 @@ export class ThriftReader {
     this.offset = offset;
   }
 
-  /** A struct, whole. */
+  /** Reads a whole struct. */
   struct(depth = 0): ThriftStruct {
     const fields = new Map<number, ThriftValue>();
     this.#fields(depth, (id, type) => fields.set(id, this.#value(type, depth)));
     return fields;
   }
 
-  /** Walks over a struct without keeping anything of it; returns the ids of those of its fields that are structs. */
+  /** Skips a struct. Returns the ids of its fields that are structs. */
   check(depth = 0): ReadonlySet<number> {
     const structs = new Set<number>();
     this.#fields(depth, (id, type) => {
@@ -92,8 +92,8 @@ export class ThriftReader {
     const head = this.#byte();
     const type = head & 15;
     const size = head >> 4 === 15 ? this.#varint() : head >> 4;
-    if (size > this.#bytes.length - this.offset) throw new RangeError(`a list claims ${size} elements`);
-    // In lists a boolean is a byte of its own.
+    if (size > this.#bytes.length - this.offset) throw new RangeError(`a list should have ${size} elements`);
+    // In lists each boolean is one byte.
     const own = type === TYPE.true || type === TYPE.false ? TYPE.byte : type;
     for (let index = 0; index < size; index++) each(own);
   }
@@ -106,7 +106,7 @@ export class ThriftReader {
   }
 
   #pass(length: number): Uint8Array {
-    if (length > this.#bytes.length - this.offset) throw new RangeError(`a field claims ${length} bytes`);
+    if (length > this.#bytes.length - this.offset) throw new RangeError(`a field should have ${length} bytes`);
     this.offset += length;
     return this.#bytes.subarray(this.offset - length, this.offset);
   }

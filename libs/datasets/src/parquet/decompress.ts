@@ -4,20 +4,20 @@ import { compressors } from 'hyparquet-compressors';
 import type { CompressionCodec } from './hyparquet-parts.ts';
 import { PageProblem } from './page-header.ts';
 
-/** Up to here snappy is decompressed in WebAssembly, whose memory never shrinks. */
+/** Pages up to this size are decompressed with snappy in WebAssembly, whose memory never shrinks. */
 const MAX_WASM_BYTES = 8 * 1024 ** 2;
 const HADOOP_FRAME_BYTES = 8;
 
 /**
- * The bytes of a page, exactly `length` of them. Node's own zlib does what it can: it is native, and held to `length` whatever the bytes
- * claim. @throws PageProblem for an unknown codec or another length, and what the codec throws for damaged bytes.
+ * Decompresses a page into exactly `length` bytes. Node's zlib is used for its codecs: it is native, and its output is limited to `length`.
+ * @throws PageProblem for an unknown codec or another length; the codec's error for damaged bytes.
  */
 export function decompress(bytes: Uint8Array, codec: CompressionCodec, length: number): Uint8Array {
-  // What stands for nothing differs from writer to writer.
+  // Writers differ in how they store an empty page.
   if (length === 0) return bytes.subarray(0, 0);
   const page = decompressed(bytes, codec, length);
   if (page.byteLength === length) return page;
-  throw new PageProblem(`a page has ${page.byteLength} bytes after decompression, not the ${length} that it claims`);
+  throw new PageProblem(`a page has ${page.byteLength} bytes after decompression, and its header says ${length}`);
 }
 
 function decompressed(bytes: Uint8Array, codec: CompressionCodec, length: number): Uint8Array {
@@ -39,15 +39,15 @@ function decompressed(bytes: Uint8Array, codec: CompressionCodec, length: number
       return hadoopLz4(bytes, length);
     default:
       throw new PageProblem(
-        `pages are compressed with ${codec ?? 'an unknown codec'}, which cannot be read`,
+        `pages are compressed with ${codec ?? 'an unknown codec'}, which is not supported`,
         'Write the file with zstd, snappy or no compression.',
       );
   }
 }
 
 function snappy(bytes: Uint8Array, length: number): Uint8Array {
-  // Neither decoder looks at the length in front: a wrong one would leave the end of the page as it was before.
-  if (varint(bytes) !== length) throw new PageProblem(`a page does not have the ${length} bytes that it claims`);
+  // Neither decoder checks the length at the start. With a wrong length the end of the page would keep old bytes.
+  if (varint(bytes) !== length) throw new PageProblem(`a page does not have ${length} bytes, as its header says`);
   const { SNAPPY } = compressors;
   if (SNAPPY !== undefined && length <= MAX_WASM_BYTES) return SNAPPY(bytes, length);
   const page = new Uint8Array(length);
@@ -71,7 +71,7 @@ function lz4(bytes: Uint8Array, length: number): Uint8Array {
   return LZ4_RAW(bytes, length);
 }
 
-/** LZ4 as Hadoop frames it: lengths before and after compression in front of each block. Some writers leave that out. */
+/** LZ4 in Hadoop's frames: each block follows its lengths before and after compression. Some writers leave the lengths out. */
 function hadoopLz4(bytes: Uint8Array, length: number): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const blocks: { at: number; bytes: number; length: number }[] = [];

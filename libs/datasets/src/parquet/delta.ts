@@ -4,11 +4,11 @@ import { PageProblem } from './page-header.ts';
 const MAX_BLOCK_VALUES = 2 ** 24;
 
 /**
- * Unpacks `out.length` integers (DELTA_BINARY_PACKED) from `offset` on; returns where they end. The block's sizes are looked at first:
- * with sizes that make no sense the unpacking would not end.
+ * Unpacks `out.length` integers (DELTA_BINARY_PACKED) from `offset` on and returns their end. The block's sizes are checked first, because
+ * unpacking with wrong sizes would not end.
  */
 export function unpackDelta(bytes: Uint8Array, offset: number, out: Int32Array | BigInt64Array): number {
-  if (out.length === 0) throw new PageProblem('a page of no values');
+  if (out.length === 0) throw new PageProblem('a page has no values');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const block = varint(view, offset);
   const miniblocks = varint(view, block.next);

@@ -4,13 +4,13 @@ import type { OutputBlock, OutputValues } from '../output/output-encoder.ts';
 const GROUP_ROWS = 64 * 1024;
 const GROUP_BYTES = 8 * 1024 ** 2;
 
-/** Rows that are stored together: of each column what each block gave. */
+/** Rows of one row group: for each column, the values of each block. */
 export interface HeldGroup {
   readonly rows: number;
   readonly columns: readonly (readonly OutputValues[])[];
 }
 
-/** Gathers the rows of blocks into groups of some 64k rows or 8 MiB. What it holds is memory of its own. */
+/** Collects the rows of blocks into groups of about 64k rows or 8 MiB. It copies the values. */
 export class HeldRows {
   readonly #columns: number;
   #held: OutputValues[][];
@@ -23,7 +23,7 @@ export class HeldRows {
     this.#held = Array.from({ length: columns }, () => []);
   }
 
-  /** Adds a block; yields the groups that are full. */
+  /** Adds a block and yields the groups that are full. */
   *add({ rows, columns }: OutputBlock): Generator<HeldGroup, void, undefined> {
     const bytes = columns.reduce((sum, values) => sum + bytesOf(values), 0);
     const step = Math.ceil(rows / Math.max(1, Math.ceil(bytes / GROUP_BYTES)));
@@ -41,7 +41,7 @@ export class HeldRows {
     }
   }
 
-  /** What is left, where anything is. */
+  /** Yields the last group, if it has rows. */
   *rest(): Generator<HeldGroup, void, undefined> {
     if (this.#rows === 0) return;
     const group = { rows: this.#rows, columns: this.#held };
@@ -58,7 +58,7 @@ function kept(values: OutputValues, from: number, to: number): OutputValues {
   return { kind: 'elements', elements: elements.slice(from * width, to * width), width };
 }
 
-/** About the memory that values take. */
+/** The approximate memory of values. */
 function bytesOf(values: OutputValues): number {
   if (values.kind === 'elements') return values.elements.byteLength;
   return values.values.reduce<number>((sum, value) => sum + sizeOf(value), 0);

@@ -1,6 +1,6 @@
-// hyparquet's own readers decode a column chunk whole: of lists that is every value of the row group as arrays of JavaScript numbers, and
-// damaged levels are followed wherever they lead. Sconce walks the pages itself, in bounded memory, and takes from hyparquet what the
-// format is made of. These modules are part of the package's `exports`; the version is pinned.
+// hyparquet's readers decode a whole column chunk. For lists, that makes arrays of JavaScript numbers for all values of the row group, and
+// damaged levels are not checked. Sconce walks the pages itself in bounded memory and uses hyparquet's definitions of the format and its
+// decoders. These modules are part of the package's `exports`; the version is pinned.
 export { assembleLists, assembleNested } from 'hyparquet/src/assemble.js';
 export { DEFAULT_PARSERS, convert } from 'hyparquet/src/convert.js';
 export { deltaBinaryUnpack } from 'hyparquet/src/delta.js';

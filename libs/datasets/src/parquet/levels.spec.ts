@@ -6,7 +6,7 @@ import { numbersOf } from '../../fixtures/output-blocks.ts';
 import { levelWidth, readHybrid, uniformValue } from './levels.ts';
 
 describe('readHybrid', () => {
-  it.each([1, 2, 3, 7, 8, 9, 15, 16, 17, 23])('reads what hyparquet writes, and as it does: %i bits', (width) => {
+  it.each([1, 2, 3, 7, 8, 9, 15, 16, 17, 23])('reads what hyparquet writes, with the same result: %i bits', (width) => {
     const next = numbersOf(width);
     const values: number[] = [];
     while (values.length < 500) {
@@ -32,8 +32,8 @@ describe('readHybrid', () => {
     expect(Array.from(readHybrid({ bytes, start: 0, end: bytes.length, width }, new Uint32Array(8)))).toEqual(values);
   });
 
-  it('follows no run further than there is room, and passes over empty ones', () => {
-    // A run of 2^28 ones, behind two of nothing.
+  it('stops a run at the end of the output and skips empty runs', () => {
+    // A run of 2^28 ones after two empty runs.
     const bytes = Uint8Array.from([1, 0, 7, 0x80, 0x80, 0x80, 0x80, 0x02, 1]);
     const span = { bytes, start: 0, end: bytes.length, width: 3 };
     expect(Array.from(readHybrid(span, new Uint8Array(4)))).toEqual([1, 1, 1, 1]);
@@ -50,7 +50,7 @@ describe('readHybrid', () => {
     expect(() => readHybrid(span, new Uint8Array(8))).toThrow(/ends before its values do|too long/);
   });
 
-  it('tells what all values are where one run says so', () => {
+  it('gives the single value of all values if one run has it', () => {
     const span = (content: number[], width = 1) => {
       const bytes = Uint8Array.from(content);
       return { bytes, start: 0, end: bytes.length, width };

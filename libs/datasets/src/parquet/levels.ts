@@ -1,6 +1,6 @@
 import { PageProblem } from './page-header.ts';
 
-/** A stretch of bytes in Parquet's mix of runs and bit-packed groups. */
+/** Bytes in Parquet's mix of runs and bit-packed groups. */
 export interface HybridSpan {
   readonly bytes: Uint8Array;
   readonly start: number;
@@ -9,12 +9,12 @@ export interface HybridSpan {
   readonly width: number;
 }
 
-/** Bits that the levels up to `max` take. */
+/** Bits per level for levels up to `max`. */
 export function levelWidth(max: number): number {
   return 32 - Math.clz32(max);
 }
 
-/** The one value that all of `count` values are, where a single run says so. */
+/** The value of all `count` values if a single run has it. */
 export function uniformValue(span: HybridSpan, count: number): number | undefined {
   if (span.width === 0) return 0;
   const reader = new HybridReader(span);
@@ -23,8 +23,7 @@ export function uniformValue(span: HybridSpan, count: number): number | undefine
 }
 
 /**
- * Fills `out` with the span's values. Runs are followed no further than `out` has room. @throws PageProblem where the span ends before
- * that.
+ * Fills `out` with the values of the bytes. A run stops at the end of `out`. @throws PageProblem if the bytes end before `out` is full.
  */
 export function readHybrid<Out extends Uint8Array | Uint16Array | Uint32Array>(span: HybridSpan, out: Out): Out {
   if (span.width === 0) return out;
@@ -91,7 +90,7 @@ class HybridReader {
       }
       return;
     }
-    // Beyond what fits in 32 bits together with a byte that is begun.
+    // The value and a partly read byte do not fit into 32 bits.
     const modulus = 2 ** width;
     let held = 0;
     let bits = 0;
@@ -107,9 +106,9 @@ class HybridReader {
     }
   }
 
-  /** Passes over `groups` groups of 8 values, of which `read` have been read. */
+  /** Skips `groups` groups of 8 values, of which `read` values were read. */
   align(groups: number, read: number): void {
-    // The last group may be cut short where nothing follows.
+    // The last group may be incomplete if nothing follows.
     this.#at = read < groups * 8 ? this.#span.end : this.#at + groups * this.#span.width;
   }
 

@@ -8,17 +8,17 @@ import type { Leaf } from './parquet-schema.ts';
 
 /** Levels and values of a data page. */
 export interface PageData {
-  /** Nulls and empty lists among them. */
+  /** Number of values, including nulls and empty lists. */
   readonly count: number;
-  /** 0 where a row begins; absent where every value is a row. */
+  /** 0 at the beginning of a row; absent if every value is a row. */
   readonly repetition?: Uint8Array;
-  /** Absent where nothing is null or empty. */
+  /** Absent if nothing is null or empty. */
   readonly definition?: Uint8Array;
-  /** Those that are neither null nor missing. */
+  /** Number of values that are neither null nor missing. */
   readonly values: Values;
 }
 
-/** A data page whose values may be left alone. */
+/** A data page whose values are decoded on demand. */
 export interface OpenedPage {
   /** Rows that begin in the page. */
   readonly rows: number;
@@ -37,7 +37,7 @@ export function readDictionary(
   return decodeValues(leaf, { bytes, count: header.values, encoding: 'PLAIN' });
 }
 
-/** Decompresses a data page and reads what tells its rows apart. @throws PageProblem */
+/** Decompresses a data page and reads its levels. @throws PageProblem */
 export function openPage(
   leaf: Leaf,
   codec: CompressionCodec,
@@ -63,7 +63,7 @@ export function openPage(
         { bytes: bytes.subarray(start), count: levels.present, encoding: header.encoding },
         dictionary,
       );
-      if (values.length !== levels.present) throw new PageProblem('a page has fewer values than it claims');
+      if (values.length !== levels.present) throw new PageProblem('a page has fewer values than its header says');
       return {
         count,
         values,
@@ -78,7 +78,7 @@ interface SplitPage {
   readonly bytes: Uint8Array;
   readonly repetition: HybridSpan;
   readonly definition: HybridSpan;
-  /** Where the values begin. */
+  /** Offset of the values. */
   readonly start: number;
 }
 
@@ -104,10 +104,7 @@ function split(
   }
   const { bitPacked } = header;
   if ((bitPacked.definition && maxDefinition > 0) || (bitPacked.repetition && maxRepetition > 0)) {
-    throw new PageProblem(
-      'its levels are in the BIT_PACKED encoding, given up long ago',
-      'Write the file with a newer writer.',
-    );
+    throw new PageProblem('its levels have the deprecated BIT_PACKED encoding', 'Write the file with a newer writer.');
   }
   const page = decompress(bytes, codec, header.uncompressedBytes);
   const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
@@ -120,7 +117,7 @@ function split(
     return { bytes: page, start: from, end: start, width };
   });
   const [repetition, definition] = spans;
-  if (repetition === undefined || definition === undefined) throw new PageProblem('a page without levels');
+  if (repetition === undefined || definition === undefined) throw new PageProblem('a page has no levels');
   return { bytes: page, repetition, definition, start };
 }
 
@@ -134,7 +131,7 @@ function definitionLevels(
   let present = 0;
   for (const level of definition) {
     if (level === maxDefinition) present += 1;
-    else if (level > maxDefinition) throw new PageProblem('a page has levels that its column does not have');
+    else if (level > maxDefinition) throw new PageProblem('a page has levels that its column cannot have');
   }
   return present === count ? { present } : { present, definition };
 }

@@ -1,9 +1,9 @@
 import { ThriftReader, type ThriftStruct, type ThriftValue } from './compact-thrift.ts';
 import type { Encoding } from './hyparquet-parts.ts';
 
-/** Largest page that is decoded, in bytes after decompression; writers make pages of about 1 MiB. */
+/** Largest page that is decoded, bytes after decompression. Writers make pages of about 1 MiB. */
 const MAX_PAGE_BYTES = 256 * 1024 ** 2;
-/** Most values of a page that is decoded: runs of one value take hardly any bytes. */
+/** Most values of a page that is decoded. Runs of one value need few bytes, so the bytes do not limit them. */
 const MAX_PAGE_VALUES = 2 ** 25;
 
 /** BIT_PACKED. */
@@ -25,20 +25,20 @@ const ENCODINGS: readonly Encoding[] = [
   'BYTE_STREAM_SPLIT',
 ];
 
-/** What stands in front of a page. */
+/** The header of a page. */
 export interface PageHeader {
   readonly kind: (typeof KINDS)[number];
   /** Bytes of the header itself. */
   readonly headerBytes: number;
-  /** Bytes of the page as it lies in the file. */
+  /** Bytes of the page in the file. */
   readonly compressedBytes: number;
   readonly uncompressedBytes: number;
-  /** Of the compressed bytes, where the writer wrote one. */
+  /** Checksum of the compressed bytes, if the writer wrote one. */
   readonly crc?: number;
   readonly encoding: Encoding;
-  /** Values, nulls and empty lists among them. */
+  /** Number of values, including nulls and empty lists. */
   readonly values: number;
-  /** Version 2 only: the page begins with a row, and the levels stand in front, uncompressed. */
+  /** Version 2 only: the page begins with a row, and its levels come first, uncompressed. */
   readonly v2?: {
     readonly rows: number;
     readonly nulls: number;
@@ -46,13 +46,13 @@ export interface PageHeader {
     readonly repetitionBytes: number;
     readonly compressed: boolean;
   };
-  /** Version 1 only: which levels, where there are any, are in the encoding given up long ago. */
+  /** Version 1 only: which levels have the deprecated BIT_PACKED encoding. */
   readonly bitPacked: { readonly definition: boolean; readonly repetition: boolean };
 }
 
-/** What makes a page unreadable, and what can be done about it. */
+/** Why a page cannot be read, and what the user can do. */
 export class PageProblem extends Error {
-  /** What to do; without it: the file is damaged. */
+  /** What to do. If absent, the file is damaged. */
   readonly advice: string | undefined;
 
   constructor(message: string, advice?: string) {
@@ -63,8 +63,8 @@ export class PageProblem extends Error {
 }
 
 /**
- * Reads the header at the beginning of `bytes`, which may go on beyond it. @throws RangeError where the header does not end in `bytes`,
- * PageProblem where it makes no sense or the page is too large.
+ * Reads the header at the beginning of `bytes`. More bytes may follow. @throws RangeError if the header does not end within `bytes`,
+ * PageProblem if it is not valid or the page is too large.
  */
 export function readPageHeader(bytes: Uint8Array): PageHeader {
   const reader = new ThriftReader(bytes);
@@ -73,7 +73,7 @@ export function readPageHeader(bytes: Uint8Array): PageHeader {
   const compressedBytes = count(header.get(3));
   const uncompressedBytes = count(header.get(2));
   const crc = header.get(4);
-  if (kind === undefined) throw new PageProblem('a page is of no known type');
+  if (kind === undefined) throw new PageProblem('a page has an unknown type');
   if (uncompressedBytes > MAX_PAGE_BYTES) throw tooLarge(`${uncompressedBytes} bytes`);
   const common = {
     kind,
@@ -89,7 +89,7 @@ export function readPageHeader(bytes: Uint8Array): PageHeader {
   const values = count(fields.get(1));
   if (values > MAX_PAGE_VALUES) throw tooLarge(`${values} values`);
   const encoding = ENCODINGS[count(fields.get(kind === 'data_v2' ? 4 : 2))];
-  if (encoding === undefined) throw new PageProblem('a page is in no known encoding');
+  if (encoding === undefined) throw new PageProblem('a page has an unknown encoding');
   if (kind !== 'data_v2') {
     const bitPacked = { definition: fields.get(3) === OLD_LEVELS, repetition: fields.get(4) === OLD_LEVELS };
     return { ...common, encoding, values, bitPacked };
@@ -115,7 +115,7 @@ function count(value: ThriftValue | undefined): number {
 
 function tooLarge(what: string): PageProblem {
   return new PageProblem(
-    `a page claims ${what}; ${MAX_PAGE_BYTES} bytes and ${MAX_PAGE_VALUES} values can be read`,
+    `a page has ${what}; at most ${MAX_PAGE_BYTES} bytes and ${MAX_PAGE_VALUES} values are supported`,
     'Write the file with smaller pages.',
   );
 }

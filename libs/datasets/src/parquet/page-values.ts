@@ -6,10 +6,10 @@ import { readHybrid } from './levels.ts';
 import { PageProblem } from './page-header.ts';
 import type { Leaf } from './parquet-schema.ts';
 
-/** Values of a page, nulls left out: a typed array where the file has one. */
+/** Values of a page without nulls: a typed array if the file has one. */
 export type Values = DecodedArray;
 
-/** Values as they lie in a page, after decompression. */
+/** The encoded values of a page, after decompression. */
 export interface EncodedValues {
   readonly bytes: Uint8Array;
   readonly count: number;
@@ -18,7 +18,7 @@ export interface EncodedValues {
 
 const FIXED_BYTES = { INT32: 4, INT64: 8, INT96: 12, FLOAT: 4, DOUBLE: 8 } as const;
 
-/** The `count` values that `bytes` hold. @throws PageProblem and RangeError for bytes that do not hold them. */
+/** Decodes `count` values. @throws PageProblem or RangeError if the bytes do not contain them. */
 export function decodeValues(leaf: Leaf, page: EncodedValues, dictionary?: Values): Values {
   if (page.encoding === 'RLE_DICTIONARY' || page.encoding === 'PLAIN_DICTIONARY') return lookUp(page, dictionary);
   if (leaf.type === 'BYTE_ARRAY') return byteArrays(leaf, page);
@@ -39,7 +39,7 @@ function physicalValues({ type, element }: Leaf, { bytes, count, encoding }: Enc
     return Array.from(readHybrid(span, new Uint8Array(count)), (bit) => bit === 1);
   }
   if (encoding !== 'PLAIN' && encoding !== 'BYTE_STREAM_SPLIT') throw unknownEncoding(encoding);
-  // Typed arrays are made of the buffer below the page: they must not reach beyond the page.
+  // Typed arrays are views of the page's buffer, so they must not exceed the page.
   const needed =
     type === 'BOOLEAN'
       ? Math.ceil(count / 8)
@@ -85,14 +85,14 @@ function rawByteArrays(page: EncodedValues, kind: ByteArrayKind): unknown[] {
 
 function lookUp({ bytes, count }: EncodedValues, dictionary: Values | undefined): Values {
   if (count === 0) return [];
-  if (dictionary === undefined) throw new PageProblem('a page needs a dictionary, and there is none');
+  if (dictionary === undefined) throw new PageProblem('a page needs a dictionary, which is missing');
   const width = bytes[0] ?? 255;
-  if (width > 32) throw new PageProblem('a page is in no known encoding');
+  if (width > 32) throw new PageProblem('a page has an unknown encoding');
   const span = { bytes, start: 1, end: bytes.byteLength, width };
   const places = readHybrid(span, width <= 8 ? new Uint8Array(count) : new Uint32Array(count));
   const size = dictionary.length;
   for (const place of places) {
-    if (place >= size) throw new PageProblem(`a page points at value ${place} of a dictionary of ${size}`);
+    if (place >= size) throw new PageProblem(`a page refers to value ${place} of a dictionary with ${size} values`);
   }
   if (Array.isArray(dictionary)) {
     const values = new Array<unknown>(count);
@@ -114,7 +114,7 @@ function pick(dictionary: Exclude<Values, unknown[]>, places: Uint8Array | Uint3
 
 function unknownEncoding(encoding: Encoding): PageProblem {
   return new PageProblem(
-    `pages are encoded as ${encoding}, which cannot be read`,
+    `pages have the encoding ${encoding}, which is not supported`,
     'Write the file with plain or dictionary encoding.',
   );
 }

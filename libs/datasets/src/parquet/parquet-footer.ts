@@ -8,45 +8,45 @@ import { readSchema, type Leaf, type ParquetColumn } from './parquet-schema.ts';
 
 const MAGIC = 'PAR1';
 const ENCRYPTED_MAGIC = 'PARE';
-/** Length of the footer and the magic behind it. */
+/** Bytes of the footer's length and of the magic after it. */
 const TAIL_BYTES = 8;
 const FIRST_READ_BYTES = 64 * 1024;
-/** A footer this long describes some 300 000 column chunks. */
+/** A footer of this size describes about 300 000 column chunks. */
 const MAX_FOOTER_BYTES = 64 * 1024 ** 2;
 /** FileMetaData.encryption_algorithm. */
 const ENCRYPTION_FIELD = 8;
 
-/** Where the values of one column of one row group lie. */
+/** The position of the values of one column in one row group. */
 export interface ColumnChunk {
   readonly start: number;
   readonly end: number;
   readonly values: number;
   readonly uncompressedBytes: number;
   readonly codec: CompressionCodec;
-  /** Null or missing values are known to be none. */
+  /** Whether the file says that no value is null or missing. */
   readonly noNulls: boolean;
 }
 
-/** Rows that are stored together. */
+/** A row group of the file: rows that are stored together. */
 export interface RowGroup {
   readonly firstRow: number;
   readonly rows: number;
-  /** In the order of the file's leaves. */
+  /** In the order of the leaf columns. */
   readonly chunks: readonly ColumnChunk[];
 }
 
-/** What the footer of a Parquet file says, checked against the file. */
+/** The checked footer of a Parquet file. */
 export interface ParquetFooter {
   readonly rows: number;
   readonly columns: readonly ParquetColumn[];
   readonly leaves: readonly Leaf[];
-  /** Those that have rows. */
+  /** The row groups that have rows. */
   readonly groups: readonly RowGroup[];
-  /** Bytes of a row, of all columns, before compression. */
+  /** Bytes of a row in all columns, before compression. */
   readonly rowBytes: number;
 }
 
-/** Reads and checks the footer. @throws SconceError `invalid_dataset` for what is no Parquet file, is cut off, damaged or encrypted. */
+/** Reads and checks the footer. @throws SconceError `invalid_dataset` if the file is not a Parquet file, is cut off, damaged or encrypted. */
 export async function readFooter(source: ByteSource): Promise<ParquetFooter> {
   const bytes = await footerBytes(source);
   try {
@@ -66,8 +66,8 @@ function checkFooter(metadata: FileMetaData, dataEnd: number): ParquetFooter {
   let bytes = 0;
   for (const [index, group] of metadata.row_groups.entries()) {
     const rows = Number(group.num_rows);
-    if (!isCount(rows)) throw damaged(`row group ${index} claims ${rows} rows`);
-    // What writers say of the columns of no rows differs.
+    if (!isCount(rows)) throw damaged(`row group ${index} should have ${rows} rows`);
+    // Writers describe the columns of an empty row group differently.
     if (rows === 0) continue;
     if (group.columns.length !== leaves.length) {
       throw damaged(`row group ${index} has ${group.columns.length} columns, the schema ${leaves.length}`);
@@ -78,16 +78,16 @@ function checkFooter(metadata: FileMetaData, dataEnd: number): ParquetFooter {
     firstRow += rows;
   }
   const rows = Number(metadata.num_rows);
-  if (rows !== firstRow) throw damaged(`it claims ${rows} rows, and its row groups hold ${firstRow}`);
+  if (rows !== firstRow) throw damaged(`its footer says ${rows} rows, and its row groups have ${firstRow}`);
   return { rows, columns, leaves, groups, rowBytes: rows === 0 ? 0 : bytes / rows };
 }
 
-/** The footer, its length and the magic behind it. */
+/** Reads the bytes of the footer. */
 async function footerBytes(source: ByteSource): Promise<Uint8Array> {
   const { size } = source;
   const head = text(await source.read(0, Math.min(4, size)));
   if (head !== MAGIC && head !== ENCRYPTED_MAGIC) {
-    throw datasetError(`The file is no Parquet file: it begins with ${shown(head)}, not ${shown(MAGIC)}.`);
+    throw datasetError(`The file is not a Parquet file: it begins with ${shown(head)}, not ${shown(MAGIC)}.`);
   }
   if (size < 4 + TAIL_BYTES) throw cutOff(size);
   const length = Math.min(size - 4, FIRST_READ_BYTES);
@@ -98,11 +98,11 @@ async function footerBytes(source: ByteSource): Promise<Uint8Array> {
   if (magic !== MAGIC) throw cutOff(size);
   const footer = tail.readUInt32LE(0);
   if (footer > size - 4 - TAIL_BYTES) {
-    throw damaged(`it claims a footer of ${footer} bytes, and the file has ${size} in all`);
+    throw damaged(`its footer should have ${footer} bytes, and the file has ${size}`);
   }
   if (footer > MAX_FOOTER_BYTES) {
     throw datasetError(
-      `The Parquet file's footer has ${footer} bytes; ${MAX_FOOTER_BYTES} can be read. Write the file with larger row groups or fewer columns, or several files.`,
+      `The Parquet file's footer has ${footer} bytes; at most ${MAX_FOOTER_BYTES} are supported. Write the file with larger row groups or fewer columns, or several files.`,
     );
   }
   if (footer + TAIL_BYTES <= length) return end.subarray(length - footer - TAIL_BYTES);
@@ -117,7 +117,9 @@ function readChunk(
   const meta = chunk?.meta_data;
   if (chunk === undefined || meta === undefined) throw damaged(`${where} is not described`);
   if (chunk.file_path !== undefined && chunk.file_path !== '') {
-    throw datasetError(`The Parquet file keeps ${where} in another file (${shown(chunk.file_path)}): send that one.`);
+    throw datasetError(
+      `The Parquet file stores ${where} in another file (${shown(chunk.file_path)}): write all columns into one file.`,
+    );
   }
   if (meta.type !== leaf.type || meta.path_in_schema.join('\0') !== leaf.path.join('\0')) {
     throw damaged(`${where} is described as ${shown(meta.path_in_schema.join('.'))} of type ${String(meta.type)}`);
@@ -129,10 +131,10 @@ function readChunk(
   const values = Number(meta.num_values);
   const uncompressedBytes = Number(meta.total_uncompressed_size);
   if (!(isCount(start) && isCount(end) && start >= MAGIC.length && end >= start && end <= dataEnd)) {
-    throw damaged(`${where} claims bytes ${start} to ${end}, and data end at ${dataEnd}`);
+    throw damaged(`${where} should be at bytes ${start} to ${end}, and the data end at ${dataEnd}`);
   }
   if (!isCount(values) || !isCount(uncompressedBytes) || (leaf.maxRepetition === 0 ? values !== rows : values < rows)) {
-    throw damaged(`${where} claims ${values} values for ${rows} rows`);
+    throw damaged(`${where} should have ${values} values for ${rows} rows`);
   }
   const noNulls = leaf.maxDefinition === 0 || Number(meta.statistics?.null_count ?? -1) === 0;
   return { start, end, values, uncompressedBytes, codec: meta.codec, noNulls };

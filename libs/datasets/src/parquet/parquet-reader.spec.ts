@@ -27,7 +27,7 @@ function rowsOf(firstRow: number, rows: number): ChunkRange {
   return { firstRow, rows, offset: 0, length: 0 };
 }
 
-/** A source that tells how much of it is read. */
+/** A source that counts the bytes that are read. */
 function counted(source: OpenByteSource): OpenByteSource & { bytes: number } {
   return {
     size: source.size,
@@ -69,7 +69,7 @@ describe('openParquet', () => {
     );
   });
 
-  it('tells datatypes and lists', async () => {
+  it('gives datatypes and lists of the columns', async () => {
     await using flat = await openParquet(await fixture('flat-v1-gzip.parquet'));
     expect(Object.fromEntries(flat.columns.map(({ name, datatype }) => [name, datatype]))).toEqual({
       int8: 'INT8',
@@ -107,7 +107,7 @@ describe('openParquet', () => {
     expect(others.columns.map(({ datatype, list }) => datatype ?? list)).toEqual(Array(7).fill(undefined));
   });
 
-  it('gives typed arrays where nothing is null, and columns in the order asked for', async () => {
+  it('gives typed arrays if nothing is null, and columns in the requested order', async () => {
     await using reader = await openParquet(await fixture('flat-v2-zstd-plain.parquet'));
     const options = { range: rowsOf(40, 30), columns: ['float64', 'text', 'float32', 'int64'], blockRows: 20 };
     for await (const { cells } of reader.read(options)) {
@@ -128,7 +128,7 @@ describe('openParquet', () => {
     }
   });
 
-  it('reads a file of no rows', async () => {
+  it('reads a file without rows', async () => {
     await using reader = await openParquet(await fixture('empty.parquet'));
     expect(reader.rows).toBe(0);
     expect(await reader.plan(reader.start, { rows: 10, multipleOf: 1, maxBytes: 100 })).toEqual({
@@ -138,11 +138,11 @@ describe('openParquet', () => {
   });
 
   it.each([
-    ['at a row group, where that is at least half of what is wanted', 60, 10, 2 ** 20, [50, 50, 20]],
-    ['anywhere, where the row group is no multiple', 60, 20, 2 ** 20, [60, 60]],
-    ['anywhere, where the row group is far away', 40, 10, 2 ** 20, [40, 40, 40]],
-    ['with the file', 500, 10, 2 ** 20, [120]],
-    ['after the bytes that are allowed, but after a multiple', 100, 10, 1, Array<number>(12).fill(10)],
+    ['at a row group that ends after at least half of the wanted rows', 60, 10, 2 ** 20, [50, 50, 20]],
+    ['anywhere if the row group does not end at a multiple', 60, 20, 2 ** 20, [60, 60]],
+    ['anywhere if the row group is much longer', 40, 10, 2 ** 20, [40, 40, 40]],
+    ['at the end of the file', 500, 10, 2 ** 20, [120]],
+    ['at a multiple after the allowed bytes', 100, 10, 1, Array<number>(12).fill(10)],
   ])('ends chunks %s', async (_, rows, multipleOf, maxBytes, expected) => {
     await using reader = await openParquet(await fixture('flat-v1-none-plain.parquet'));
     const sizes: number[] = [];
@@ -156,7 +156,7 @@ describe('openParquet', () => {
     expect(sizes).toEqual(expected);
   });
 
-  it('reads no pages but those of the rows and columns asked for', async () => {
+  it('reads only pages of the requested rows and columns', async () => {
     const columns = EVERY_COLUMN.filter(({ name }) => name.startsWith('FP64'));
     const rows = 200_000;
     const elements = Float64Array.from({ length: rows }, (_, row) => row + Math.sqrt(row));
@@ -170,7 +170,7 @@ describe('openParquet', () => {
     expect(source.bytes).toBeLessThan(rows * 8);
   });
 
-  it('refuses two columns of one name', async () => {
+  it('refuses two columns with the same name', async () => {
     const [column] = EVERY_COLUMN;
     if (column === undefined) throw new Error('there are columns');
     const bytes = fileOf(parquetWriter([column, column]), []);

@@ -9,21 +9,22 @@ import { readFooter, type ParquetFooter } from './parquet-footer.ts';
 import type { ParquetColumn } from './parquet-schema.ts';
 import { piece } from './value-runs.ts';
 
-/** Values of all columns that are held at a time, decoded. */
+/** Decoded values of all columns that are in memory at a time. */
 const SPAN_BYTES = 4 * 1024 ** 2;
-/** What columns may hold between spans: bytes read ahead, dictionaries, rows that are not wanted yet. */
+/** Memory that columns may keep between spans: bytes that were read ahead, dictionaries, rows that were not requested yet. */
 const HELD_BYTES = 4 * 1024 ** 2;
-/** Columns that are read at the same time. */
+/** Columns that are read concurrently. */
 const AT_ONCE = 4;
-/** A value that is no number, beside its own bytes; a list. */
+/** Memory of a list, or of a value that is not a number in addition to its bytes. */
 const OBJECT_BYTES = 40;
 const LIST_BYTES = 120;
 
 /**
- * Opens a Parquet file. Columns that no tensor can hold (dates, decimals, structs, …) have no datatype; their values are what hyparquet
- * makes of them. Byte arrays without an annotation are text where they are valid UTF-8, else bytes.
+ * Opens a Parquet file. Columns that no tensor can store (dates, decimals, structs, …) have no datatype; hyparquet converts their values.
+ * Byte arrays without an annotation are text if they are valid UTF-8, else bytes.
  *
- * @throws SconceError `invalid_dataset` for what is no Parquet file, is cut off, damaged or encrypted, or has two columns of one name.
+ * @throws SconceError `invalid_dataset` if the file is not a Parquet file, is cut off, damaged or encrypted, or has two columns with the
+ * same name.
  */
 export async function openParquet(source: OpenByteSource): Promise<DatasetReader> {
   const footer = await readFooter(source);
@@ -42,7 +43,7 @@ export async function openParquet(source: OpenByteSource): Promise<DatasetReader
   };
 }
 
-/** Chunks end with a row group where that leaves them at least half as long: then fewer column chunks are read twice. */
+/** A chunk ends with a row group if it then has at least half of the wanted rows: fewer column chunks are read twice. */
 function planParquet(footer: ParquetFooter, from: DatasetPosition, size: ChunkSize): PlannedChunk {
   const planned = planRows(from, { size, rows: footer.rows, rowBytes: footer.rowBytes });
   const { chunk, last } = planned;
@@ -65,7 +66,8 @@ async function* readRows(
     return column;
   });
   const end = range.firstRow + range.rows;
-  if (end > footer.rows) throw new SconceError('internal', `rows to ${end} asked for of ${footer.rows}`);
+  if (end > footer.rows)
+    throw new SconceError('internal', `rows up to ${end} were requested, and the file has ${footer.rows}`);
   const streams = wanted.map((column) => new ColumnStream(source, footer, column));
   const spanRows = rowsOfSpan(footer, wanted, blockRows);
   for (let first = range.firstRow; first < end; first += spanRows) {
@@ -96,13 +98,13 @@ async function readSpan(streams: readonly ColumnStream[], first: number, rows: n
   return values;
 }
 
-/** Rows whose values take about SPAN_BYTES: whole blocks. */
+/** Rows whose values need about SPAN_BYTES, in whole blocks. */
 function rowsOfSpan(footer: ParquetFooter, columns: readonly ParquetColumn[], blockRows: number): number {
   const bytes = columns.reduce((sum, column) => sum + decodedBytes(footer, column), 0);
   return Math.max(1, Math.floor(SPAN_BYTES / Math.max(1, bytes) / blockRows)) * blockRows;
 }
 
-/** Memory that a row of a column takes, on the average of the row group where it takes most. */
+/** Average memory of a row of a column, in the row group where it is largest. */
 function decodedBytes({ groups }: ParquetFooter, { datatype, shape, leaves }: ParquetColumn): number {
   let most = 1;
   for (const { rows, chunks } of groups) {

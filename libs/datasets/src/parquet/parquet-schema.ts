@@ -13,9 +13,9 @@ import {
 
 const MAX_DEPTH = 64;
 
-/** A column as it lies in the file: of one physical type, with levels that tell nulls and lists. */
+/** A stored column of the file. It has one physical type, and levels for nulls and lists. */
 export interface Leaf {
-  /** Its name and those of the groups it is in. */
+  /** Its name after the names of its groups. */
   readonly path: readonly string[];
   readonly element: SchemaElement;
   readonly type: ParquetType;
@@ -23,30 +23,30 @@ export interface Leaf {
   readonly schemaPath: readonly SchemaTree[];
   readonly maxDefinition: number;
   readonly maxRepetition: number;
-  /** Definition level from which a list has an element; 0 where there is no list. */
+  /** Definition level from which a list has an element; 0 if there is no list. */
   readonly elementDefinition: number;
-  /** Values are text. */
+  /** Whether values are text. */
   readonly isText: boolean;
 }
 
-/** How the rows of a column are put together of its leaves. */
+/** How the rows of a column are assembled from its leaves. */
 export type ColumnShape = 'flat' | 'list' | 'nested';
 
-/** A column as the dataset has it. */
+/** A column of the dataset. */
 export interface ParquetColumn extends DatasetColumn {
   readonly shape: ColumnShape;
   readonly tree: SchemaTree;
-  /** Places of its leaves among those of the file. */
+  /** Indexes of its leaves among the leaves of the file. */
   readonly leaves: readonly number[];
 }
 
-/** The columns of a file and what they are stored as. */
+/** The columns of a file and their stored columns. */
 export interface ParquetColumns {
   readonly columns: readonly ParquetColumn[];
   readonly leaves: readonly Leaf[];
 }
 
-/** Makes columns of a schema. @throws SconceError `invalid_dataset` for two columns of one name, or more than can be handled. */
+/** Makes the columns of a schema. @throws SconceError `invalid_dataset` for two columns with the same name, or for too many columns. */
 export function readSchema(metadata: FileMetaData): ParquetColumns {
   checkTree(metadata.schema);
   const elements = metadata.schema.map(withConvertedType);
@@ -78,12 +78,10 @@ export function readSchema(metadata: FileMetaData): ParquetColumns {
   return { columns, leaves };
 }
 
-/** The tree is built by recursion: what is nested too deeply, or claims members it has not, must not get there. */
+/** Checks depth and member counts before the tree is built, because building it is recursive. */
 function checkTree(elements: readonly SchemaElement[]): void {
   if (elements.length > MAX_COLUMNS) {
-    throw datasetError(
-      `The Parquet file has ${elements.length} columns; ${MAX_COLUMNS} are the most that can be read.`,
-    );
+    throw datasetError(`The Parquet file has ${elements.length} columns; at most ${MAX_COLUMNS} are supported.`);
   }
   const open: number[] = [];
   for (const [index, { name, num_children: members = 0, type }] of elements.entries()) {
@@ -105,10 +103,10 @@ function checkTree(elements: readonly SchemaElement[]): void {
 }
 
 function damaged(): Error {
-  return datasetError('The Parquet file is damaged: its schema does not hold together. Write it again.');
+  return datasetError('The Parquet file is damaged: its schema is not consistent. Write it again.');
 }
 
-/** Lists and maps that only the newer annotation marks, as hyparquet knows them. */
+/** Adds the older annotation, which hyparquet needs, to lists and maps that have only the newer one. */
 function withConvertedType(element: SchemaElement): SchemaElement {
   const { converted_type: converted, logical_type: logical } = element;
   if (converted !== undefined || (logical?.type !== 'LIST' && logical?.type !== 'MAP')) return element;
@@ -138,14 +136,14 @@ function addLeaves(leaves: Leaf[], path: readonly SchemaTree[]): void {
   });
 }
 
-/** Whether a column is a value or lists of values, and no struct or map on the way. */
+/** Whether a column is a value or a list of values, without a struct or map around it. */
 function isValues(tree: SchemaTree): boolean {
   if (tree.children.length === 0) return true;
   const [first] = tree.children;
   if (!isListLike(tree) || first === undefined) return false;
   if (first.children.length === 0) return true;
   const [member] = first.children;
-  // Lists of lists: the inner one is a group of its own within the repeated one.
+  // Lists of lists: the inner list is a separate group within the repeated group.
   return member !== undefined && isValues(member);
 }
 

@@ -17,7 +17,7 @@ function expectedOf(blocks: readonly KnownBlock[]): Record<string, unknown[]> {
 }
 
 describe('parquetWriter', () => {
-  it('writes parts of any sizes to one file, which is read back as it was by our reader and by hyparquet', async () => {
+  it('writes parts of any size into one file that our reader and hyparquet read back unchanged', async () => {
     const parts = fc.array(fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 3 }), { maxLength: 4 });
     await fc.assert(
       fc.asyncProperty(parts, fc.integer(), async (sizes, seed) => {
@@ -39,7 +39,7 @@ describe('parquetWriter', () => {
     );
   });
 
-  it('says what its columns are: lists of any length, numbers of the model’s datatypes', async () => {
+  it('describes its columns: lists of any length, numbers with the model’s datatypes', async () => {
     await using reader = await openParquet(new MemoryByteSource(fileOf(parquetWriter(EVERY_COLUMN), [])));
     expect(reader.rows).toBe(0);
     expect(reader.columns).toEqual(
@@ -51,7 +51,7 @@ describe('parquetWriter', () => {
     );
   });
 
-  it('makes row groups of at most 64k rows and some 8 MiB, whatever the blocks are', async () => {
+  it('makes row groups of at most 64k rows and about 8 MiB for any blocks', async () => {
     const wide = EVERY_COLUMN.filter((column) => column.name === 'FP64 list' && widthOf(column) === 3);
     const rows = 150_000;
     const { block } = blockOf(wide, rows, 5);
@@ -63,7 +63,7 @@ describe('parquetWriter', () => {
     expect(groups.length).toBeLessThan(10);
   });
 
-  it('writes dates, bytes and other values that are no text as text', async () => {
+  it('writes dates, bytes and other values that are not text as text', async () => {
     const columns = [
       {
         ...(EVERY_COLUMN[0] ?? { rowShape: [] }),

@@ -18,8 +18,8 @@ const CREATED_BY = 'sconce';
 type RowGroup = FileMetaData['row_groups'][number];
 
 /**
- * Writes Parquet: each part is whole row groups, as they stand in the file, and its trailer the footer that the part would have as a
- * file of its own. The footer of the file is made of these, their offsets moved to where the part stands.
+ * Writes Parquet. Each part has whole row groups, and its trailer is the footer that the part would have as a separate file. The footer of
+ * the file is made from these footers, with their offsets moved to the position of the part.
  */
 export function parquetWriter(columns: readonly OutputColumn[]): DatasetWriter {
   const stored = columns.map(storedColumn);
@@ -33,7 +33,7 @@ export function parquetWriter(columns: readonly OutputColumn[]): DatasetWriter {
       const writer = newWriter(bytes, schema);
       writer.row_groups = movedGroups(parts, beginBytes);
       writer.num_rows = BigInt(rows);
-      // Nothing in it waits: the bytes are in memory.
+      // It never waits, because the bytes are in memory.
       void writer.finish();
       return bytes.getBytes().slice(MAGIC.length);
     },
@@ -45,17 +45,17 @@ class ParquetPart implements PartWriter {
   readonly #root: SchemaElement;
   readonly #bytes = new ByteWriter();
   readonly #writer: ParquetWriter;
-  /** The rows of the row group to come. */
+  /** The rows of the next row group. */
   readonly #held: HeldRows;
 
   constructor(columns: readonly StoredColumn[], schema: readonly SchemaElement[]) {
     const [root] = schema;
-    if (root === undefined) throw new SconceError('internal', 'a schema has a root');
+    if (root === undefined) throw new SconceError('internal', 'a schema has no root');
     this.#columns = columns;
     this.#root = root;
     this.#writer = newWriter(this.#bytes, schema);
     this.#held = new HeldRows(columns.length);
-    // The magic that the writer begins with stands in the file once, in front of all parts; offsets count it.
+    // The writer begins with the magic. The file has it once, before all parts, and offsets include it.
     this.#take();
   }
 
@@ -100,7 +100,7 @@ class ParquetPart implements PartWriter {
         offsetIndex: false,
         ...(encoding === undefined ? {} : { encoding }),
       },
-      // It counts and slices levels, typed or not.
+      // The writer only counts and slices levels, so typed arrays work.
       pageData: storedValues(column, pieces) as Parameters<typeof writeColumn>[0]['pageData'],
     });
     return chunk;
@@ -113,7 +113,7 @@ class ParquetPart implements PartWriter {
   }
 }
 
-/** No statistics: of results they are hardly asked for, and they would be most of a footer. */
+/** Without statistics: they are rarely used for results, and they would be most of the footer. */
 function newWriter(writer: ByteWriter, schema: readonly SchemaElement[]): ParquetWriter {
   return new ParquetWriter({ writer, schema: [...schema], codec: CODEC, statistics: false, createdBy: CREATED_BY });
 }

@@ -1,10 +1,10 @@
 import { jsonText } from '../output/json-text.ts';
 import type { ColumnDatatype } from '../output/output-mapping.ts';
 
-/** Elements of a list. */
+/** The elements of a list. */
 export type ElementList = ArrayLike<unknown> & { entries(): Iterable<[number, unknown]> };
 
-/** All elements of a list, nested or not. */
+/** All elements of a list, which may be nested. */
 export function elementsOfList(row: unknown): ElementList {
   if (isTyped(row)) return row;
   return Array.isArray(row) ? row.flatMap((value: unknown) => [...nestedElements(value)]) : [row];
@@ -19,7 +19,7 @@ function isTyped(value: unknown): value is Float32Array {
   return ArrayBuffer.isView(value) && !(value instanceof DataView);
 }
 
-/** Null, or not there. */
+/** Whether a value is null or missing. */
 export function isMissing(value: unknown): boolean {
   return value === null || value === undefined;
 }
@@ -27,7 +27,7 @@ export function isMissing(value: unknown): boolean {
 const toNumber = (value: unknown): unknown => (typeof value === 'number' ? value : Number(value));
 const toBigInt = (value: unknown): unknown => (typeof value === 'bigint' ? value : BigInt(value as number));
 
-/** Values that are there, as the writer takes them. */
+/** The values that are not null, in the writer's form. */
 export const CONVERTERS: Readonly<Record<ColumnDatatype, (value: unknown) => unknown>> = {
   BOOL: (value) => value === true || Number(value) === 1,
   INT8: toNumber,

@@ -7,17 +7,17 @@ import type { ColumnShape, Leaf } from './parquet-schema.ts';
 import { joinValues, piece } from './value-runs.ts';
 
 /**
- * Puts the pages of a column chunk together to rows, in order. A row of a list may go on in the next page: it is held back until it is
- * known to be whole. What continues a row whose beginning was not seen is dropped.
+ * Assembles rows from the pages of a column chunk, in order. A row of a list may continue in the next page, so the last row is held back
+ * until it is complete. The rest of a row whose beginning was not read is dropped.
  */
 export interface RowAssembler {
   /** Whether a row is held back. */
   readonly open: boolean;
-  /** Rows that are whole now, with the one held back as the first of them; all of the page's, where it is known to end with a row. */
+  /** The complete rows: first the row that was held back, then the rows of the page. All rows of the page if it ends with a row. */
   add(page: PageData, endsWithRow: boolean): ColumnValues;
-  /** The row held back. */
+  /** The row that is held back. */
   finish(): ColumnValues;
-  /** Forgets the row held back. */
+  /** Drops the row that is held back. */
   reset(): void;
 }
 
@@ -44,11 +44,11 @@ class FlatRows implements RowAssembler {
   }
 
   reset(): void {
-    // Nothing is held back.
+    // No row is held back.
   }
 }
 
-/** Lists of values: each row a piece of the page's array, where nothing in it is null. */
+/** Lists of values. Each row is a view of the page's array if nothing in the page is null. */
 class ListRows implements RowAssembler {
   readonly #maxDefinition: number;
   readonly #elementDefinition: number;
@@ -114,7 +114,7 @@ class ListRows implements RowAssembler {
   }
 }
 
-/** Anything else: nested arrays, as the levels say. */
+/** All other columns: nested arrays, according to the levels. */
 class NestedRows implements RowAssembler {
   readonly #leaf: Leaf;
   #held: { readonly row: unknown } | undefined;
@@ -147,7 +147,7 @@ class NestedRows implements RowAssembler {
       value === 0 ? page.values : page.values.slice(value),
       [...schemaPath],
     );
-    // Without lists every value is a row, and whole.
+    // Without lists every value is a complete row.
     this.#held = endsWithRow || page.repetition === undefined ? undefined : { row: rows.pop() };
     return rows;
   }
@@ -173,6 +173,6 @@ function joined(pieces: readonly (ColumnValues | null)[]): ColumnValues | null {
   const [only] = pieces;
   if (pieces.length === 1 && only !== undefined) return only;
   const lists = pieces.filter((own) => own !== null);
-  if (lists.length < pieces.length) throw new PageProblem('a list that is null goes on in the next page');
+  if (lists.length < pieces.length) throw new PageProblem('a list that is null continues in the next page');
   return joinValues(lists);
 }

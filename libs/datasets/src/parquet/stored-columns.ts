@@ -1,16 +1,16 @@
 import type { Encoding, SchemaElement } from './hyparquet-parts.ts';
 import type { ColumnDatatype, OutputColumn } from '../output/output-mapping.ts';
 
-/** A column of results as Parquet stores it. */
+/** A column of results in Parquet. */
 export interface StoredColumn {
   readonly name: string;
   readonly datatype: ColumnDatatype;
-  /** Values, lists and elements of lists may be null. */
+  /** Whether values, lists and elements of lists may be null. */
   readonly optional: boolean;
   readonly isList: boolean;
-  /** The column, and what is below it: the last one holds the values. */
+  /** The column and its members. The last one has the values. */
   readonly elements: readonly SchemaElement[];
-  /** Where it is not left to the writer. */
+  /** The encoding, if the writer does not choose it. */
   readonly encoding?: Encoding;
 }
 
@@ -30,7 +30,7 @@ const TYPES: Readonly<Record<ColumnDatatype, Partial<SchemaElement>>> = {
   JSON: { type: 'BYTE_ARRAY', converted_type: 'UTF8', logical_type: { type: 'STRING' } },
 };
 
-/** How a column is stored: outputs required, what is passed through optional; shapes as lists of all their elements. */
+/** How a column is stored: outputs are required, passed columns are optional; a value with a shape is a flat list of its elements. */
 export function storedColumn({ name, datatype, rowShape, source }: OutputColumn): StoredColumn {
   const optional = source.kind === 'column';
   const repetition_type = optional ? 'OPTIONAL' : 'REQUIRED';
@@ -43,12 +43,12 @@ export function storedColumn({ name, datatype, rowShape, source }: OutputColumn)
         { ...type, name: 'element', repetition_type },
       ]
     : [{ ...type, name, repetition_type }];
-  // A dictionary takes 0 and -0 for one, and of floats hardly any come twice.
+  // A dictionary does not distinguish 0 and -0, and floats rarely repeat.
   const plain = datatype === 'FP32' || datatype === 'FP64';
   return { name, datatype, optional, isList, elements, ...(plain ? { encoding: 'PLAIN' } : {}) };
 }
 
-/** By the older annotation alone: hyparquet-writer writes the width of the newer one as another type than the format has. */
+/** Only the older annotation: hyparquet-writer writes the width of the newer one with a wrong type. */
 function integer(bitWidth: 8 | 16 | 32 | 64, isSigned: boolean): Partial<SchemaElement> {
   return {
     type: bitWidth === 64 ? 'INT64' : 'INT32',

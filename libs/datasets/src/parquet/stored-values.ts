@@ -6,7 +6,7 @@ import { CONVERTERS, elementsOfList, isMissing } from './plain-values.ts';
 import type { StoredColumn } from './stored-columns.ts';
 import { joinValues } from './value-runs.ts';
 
-/** The values of a column chunk, with levels that tell nulls and lists: one of each per value, null or empty list. */
+/** The values of a column chunk, and levels for nulls and lists: one of each per value, null or empty list. */
 export interface StoredValues {
   readonly values: DecodedArray;
   readonly definitionLevels: ArrayLike<number>;
@@ -14,7 +14,7 @@ export interface StoredValues {
   readonly maxDefinitionLevel: number;
 }
 
-/** The values of a row group, out of those of its blocks. Values that are no text become JSON in a column of text. */
+/** The values of a row group, from the values of its blocks. In a column of text, values that are not text become JSON. */
 export function storedValues(column: StoredColumn, pieces: readonly OutputValues[]): StoredValues {
   if (column.isList) return (column.optional ? undefined : evenLists(column, pieces)) ?? anyLists(column, pieces);
   const values = joined(pieces.map((piece) => flatValues(column, piece)));
@@ -23,7 +23,7 @@ export function storedValues(column: StoredColumn, pieces: readonly OutputValues
   return { values, definitionLevels, repetitionLevels: [], maxDefinitionLevel: 1 };
 }
 
-/** Lists of one width, typed: nothing of them is looked at. */
+/** Typed lists of one width. Their values are not inspected. */
 function evenLists({ datatype }: StoredColumn, pieces: readonly OutputValues[]): StoredValues | undefined {
   const typed: ColumnValues[] = [];
   let width = 0;
@@ -82,10 +82,10 @@ function flatValues({ datatype }: StoredColumn, piece: OutputValues): ColumnValu
   return piece.values.map((value) => (isMissing(value) ? null : convert(value)));
 }
 
-/** Elements as the writer takes them. */
+/** Elements in the writer's form. */
 function typedValues(datatype: ColumnDatatype, elements: ColumnValues): ColumnValues {
   if (datatype === 'BOOL') return Array.from(elements, CONVERTERS.BOOL);
-  // The writer takes the bits of a Uint32Array for numbers that are too large.
+  // The writer refuses large values of a Uint32Array as too large.
   return elements instanceof Uint32Array ? Array.from(elements) : elements;
 }
 

@@ -1,12 +1,12 @@
 import type { ColumnValues } from '../row-block.ts';
 
-/** A stretch of values; of a typed array without copying. */
+/** A range of values; of a typed array without a copy. */
 export function piece(values: ColumnValues, start: number, end: number): ColumnValues {
   if (start === 0 && end === values.length) return values;
   return Array.isArray(values) ? values.slice(start, end) : (values as Uint8Array).subarray(start, end);
 }
 
-/** Values behind each other, copied: typed where all of them are. */
+/** Joins values into a copy, which is typed if all parts are. */
 export function joinValues(pieces: readonly ColumnValues[]): ColumnValues {
   const length = pieces.reduce((sum, own) => sum + own.length, 0);
   const some = pieces.filter((own) => own.length > 0);
