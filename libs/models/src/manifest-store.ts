@@ -99,6 +99,6 @@ function corrupt(id: ModelId, why: string, cause?: unknown): SconceError {
     'internal',
     `the manifest of version ${id.version} of model ${id.name} is damaged: ${why}. ` +
       `Restore ${manifestKey(id.name, id.version)}, or remove the version and push it again`,
-    { details: { name: id.name, version: id.version }, ...(cause !== undefined ? { cause } : {}) },
+    { details: { name: id.name, version: id.version }, cause },
   );
 }

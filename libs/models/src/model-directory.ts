@@ -1,6 +1,6 @@
 import { SconceError } from '@sconce/errors';
+import { LRUCache } from 'lru-cache';
 import * as z from 'zod';
-import { LruMap } from './lru-map.ts';
 import { requireReady, type ModelManifest, type ReadyManifest } from './model-manifest.ts';
 import { parseModelName, parseModelVersion } from './model-name.ts';
 import type { ModelRepository } from './model-repository.ts';
@@ -75,9 +75,9 @@ export class ModelDirectory {
   readonly #missTtlMs: number;
   readonly #now: () => number;
   readonly #onRefreshError: (error: unknown, name: string) => void;
-  readonly #hits: LruMap<Hit>;
+  readonly #hits: LRUCache<string, Hit>;
   // Apart from the hits, so that a flood of wrong names cannot push out the models in use.
-  readonly #misses: LruMap<Miss>;
+  readonly #misses: LRUCache<string, Miss>;
   readonly #loads = new Map<string, Promise<ResolvedModel>>();
 
   constructor(options: ModelDirectoryOptions) {
@@ -88,8 +88,8 @@ export class ModelDirectory {
     this.#missTtlMs = config.missTtlMs;
     this.#now = options.now ?? (() => performance.now());
     this.#onRefreshError = options.onRefreshError ?? (() => undefined);
-    this.#hits = new LruMap(config.maxEntries);
-    this.#misses = new LruMap(config.maxEntries);
+    this.#hits = new LRUCache({ max: config.maxEntries });
+    this.#misses = new LRUCache({ max: config.maxEntries });
   }
 
   /** As `ModelRepository.get`, with its errors, and what holds for all versions of the model. */
@@ -113,8 +113,8 @@ export class ModelDirectory {
 
   /** Forgets a model, and what loads under way will say of it. */
   invalidate(name: string): void {
-    for (const keys of [this.#hits.keys(), this.#misses.keys(), [...this.#loads.keys()]]) {
-      for (const key of keys) {
+    for (const map of [this.#hits, this.#misses, this.#loads]) {
+      for (const key of [...map.keys()]) {
         if (!key.startsWith(keyOf(name, undefined))) continue;
         this.#hits.delete(key);
         this.#misses.delete(key);
@@ -175,8 +175,7 @@ export class ModelDirectory {
       this.#repository.get(name, version),
       this.#repository.state(name),
     ]);
-    const why = quarantined?.[manifest.version];
-    return { manifest, loaded, keepLoaded, ...(why === undefined ? {} : { quarantined: why }) };
+    return { manifest, loaded, keepLoaded, quarantined: quarantined?.[manifest.version] };
   }
 }
 

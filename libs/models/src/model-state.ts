@@ -61,6 +61,7 @@ export class ModelStates {
       const { loaded, default_version, keep_loaded, quarantined } = modelStateSchema.parse(
         JSON.parse(new TextDecoder().decode(bytes)),
       );
+      // Absent, not undefined, if there is none.
       return { loaded, default_version, keep_loaded, ...(quarantined === undefined ? {} : { quarantined }) };
     } catch (error) {
       if (error instanceof SconceError) throw error;

@@ -147,10 +147,9 @@ export class ModelUploads {
       const folder = uploadPrefix(reserved.name, reserved.version, reserved.upload_id);
       const { format } = reserved.artifact;
       const store = async (suffix: string, content: BlobBody, maxBytes: number): Promise<StoredFile> => {
-        const signal = options.signal === undefined ? {} : { signal: options.signal };
         const { key, sha256, sizeBytes } = await this.#store.putContent(folder, suffix, content, {
           maxBytes,
-          ...signal,
+          signal: options.signal,
         });
         return { key, sha256, size_bytes: sizeBytes };
       };
@@ -165,7 +164,7 @@ export class ModelUploads {
         ...reserved,
         status: 'compiling',
         artifact: { ...artifact, format },
-        ...(storedCases === undefined ? {} : { cases: storedCases }),
+        cases: storedCases,
         updated_at: new Date(this.#now()).toISOString(),
       };
       await this.#manifests.write(manifest);

@@ -9,8 +9,7 @@ export async function enqueued<T>(
 ): Promise<T> {
   const span = tracer.startSpan('sconce.enqueue', { kind: SpanKind.PRODUCER }, parent);
   const { traceparent, tracestate } = injectContext(contextWithSpan(parent, span.spanContext()));
-  const trace =
-    traceparent === undefined ? undefined : { traceparent, ...(tracestate === undefined ? {} : { tracestate }) };
+  const trace = traceparent === undefined ? undefined : { traceparent, tracestate };
   try {
     return await work(span.isRecording() ? trace : undefined);
   } finally {

@@ -90,8 +90,7 @@ function headersOf(headers: readonly string[]): Omit<FormPart, 'body'> {
   for (const header of headers) {
     const [, parameters] = /^content-disposition\s*:\s*form-data\s*(;.*)$/i.exec(header) ?? [];
     if (parameters !== undefined) {
-      const filename = parameterOf(parameters, 'filename');
-      part = { ...part, name: parameterOf(parameters, 'name') ?? '', ...(filename === undefined ? {} : { filename }) };
+      part = { ...part, name: parameterOf(parameters, 'name') ?? '', filename: parameterOf(parameters, 'filename') };
     }
     const [, contentType] = /^content-type\s*:\s*(\S.*)$/i.exec(header) ?? [];
     if (contentType !== undefined) part = { ...part, contentType: contentType.trim() };

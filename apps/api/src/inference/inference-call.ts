@@ -11,7 +11,7 @@ export interface InferenceCall {
   /** `Inference-Header-Content-Length`: length of the JSON in front of the tensors; 0 for a raw binary request. */
   readonly headerLength?: number;
   readonly idempotencyKey?: string;
-  /** Whose jobs it counts among, where the caller's key limits them. */
+  /** Whose unfinished jobs it counts with, if the key of the caller limits them. */
   readonly submitter?: Submitter;
 }
 
@@ -19,20 +19,17 @@ const MAX_IDEMPOTENCY_KEY_LENGTH = 255;
 
 /** Reads what an infer or job request says in its headers. Throws `invalid_request` naming the header. */
 export function readInferenceCall(request: FastifyRequest): InferenceCall {
-  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-  const headerLength = readHeaderLength(request.headers['inference-header-content-length']);
-  const submitter = submitterOf(request);
-  const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
+  const { body, headers, url } = request;
   return {
-    path: (request.url.split('?')[0] ?? '').replace(/\/+$/, ''),
-    body,
-    ...(headerLength === undefined ? {} : { headerLength }),
-    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-    ...(submitter === undefined ? {} : { submitter }),
+    path: (url.split('?')[0] ?? '').replace(/\/+$/, ''),
+    body: Buffer.isBuffer(body) ? body : Buffer.alloc(0),
+    headerLength: readHeaderLength(headers['inference-header-content-length']),
+    idempotencyKey: readIdempotencyKey(headers['idempotency-key']),
+    submitter: submitterOf(request),
   };
 }
 
-/** Whether the caller would rather have a job than wait (RFC 7240). */
+/** Whether the caller prefers a job to waiting (RFC 7240). */
 export function prefersAsync(request: FastifyRequest): boolean {
   const prefer = [request.headers['prefer'] ?? []].flat().join(',');
   return prefer.split(/[,;]/).some((preference) => preference.trim().toLowerCase() === 'respond-async');

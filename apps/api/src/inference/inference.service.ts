@@ -99,24 +99,16 @@ export class InferenceService {
     options: { context: Context; lane: Lane; scope: string },
   ): Promise<JobRecord> {
     const { request } = prepared;
-    const attachment: JobAttachment = {
-      requested: request.outputs,
-      ...(request.id === undefined ? {} : { id: request.id }),
-    };
+    const attachment: JobAttachment = { requested: request.outputs, id: request.id };
     const { id } = await enqueued(this.telemetry.tracer, options.context, (trace) =>
       this.producer.submit(queueRequest(prepared, trace), {
         lane: options.lane,
         attachment,
-        ...(call.submitter === undefined ? {} : { submitter: call.submitter }),
-        ...(call.idempotencyKey === undefined
-          ? {}
-          : {
-              idempotency: {
-                key: call.idempotencyKey,
-                scope: options.scope,
-                fingerprint: fingerprint(call),
-              },
-            }),
+        submitter: call.submitter,
+        idempotency:
+          call.idempotencyKey === undefined
+            ? undefined
+            : { key: call.idempotencyKey, scope: options.scope, fingerprint: fingerprint(call) },
       }),
     );
     return this.producer.job(id);
@@ -138,7 +130,7 @@ export class InferenceService {
       modelVersion: job.version,
       outputs,
       requested,
-      ...(id === undefined ? {} : { id }),
+      id,
     });
     return { response, timing: job.timing ?? { queueMs: 0, batchMs: 0, runMs: 0, batchRows: 0 } };
   }
@@ -169,7 +161,7 @@ function queueRequest({ manifest, request }: PreparedInference, trace: Inference
     inputs: request.inputs,
     outputs: request.outputs.map((output) => output.name),
     ...priorityOf(request.parameters['priority']),
-    ...(trace === undefined ? {} : { trace }),
+    trace,
   };
 }
 
@@ -179,7 +171,7 @@ function encode(manifest: ReadyManifest, request: InferRequest, outputs: readonl
     modelVersion: manifest.version,
     outputs,
     requested: request.outputs,
-    ...(request.id === undefined ? {} : { id: request.id }),
+    id: request.id,
   });
 }
 

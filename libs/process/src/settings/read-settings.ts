@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { distance as editDistance } from 'fastest-levenshtein';
 import { SconceError } from '@sconce/errors';
 import type { z } from 'zod';
 import type { Program, Setting } from './setting.ts';
@@ -83,18 +84,4 @@ function read(
 
 function entries(): [SettingName, Setting][] {
   return Object.entries(SETTINGS) as [SettingName, Setting][];
-}
-
-/** The Levenshtein distance of two texts. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1] ? 0 : 1;
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + same));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
