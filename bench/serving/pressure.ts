@@ -40,23 +40,24 @@ interface Lag {
   readonly worst: number;
 }
 
-interface Look {
+/** One reading of a process's metrics. */
+interface Sample {
   readonly rss: number;
   readonly heap: number;
   readonly lagMs: number;
 }
 
 const OVERLOAD = 10;
-const LOOK_MS = 2_000;
+const SAMPLE_MS = 2_000;
 
 /** Sends ten times as many requests as the system can answer, then as many as before. */
 export async function measureOverload(
   stack: BenchStack,
   plan: Omit<LoadPlan, 'inFlight' | 'rate' | 'seconds'>,
-  options: { readonly seconds: number; readonly calmSeconds: number },
+  options: { readonly seconds: number; readonly normalSeconds: number },
 ): Promise<OverloadFigures> {
-  const calm = { ...plan, inFlight: 64, seconds: options.calmSeconds };
-  const before = await load(calm);
+  const normalLoad = { ...plan, inFlight: 64, seconds: options.normalSeconds };
+  const before = await load(normalLoad);
   const memory = { api: 0, worker: 0 };
   const timer = setInterval(() => {
     memory.api = Math.max(memory.api, residentMiB(stack.pids.api));
@@ -71,7 +72,7 @@ export async function measureOverload(
     seconds: options.seconds,
   });
   clearInterval(timer);
-  const after = await load(calm);
+  const after = await load(normalLoad);
   const refused = during.byStatus['429'] ?? 0;
   return {
     before: before.perSecond,
@@ -92,28 +93,28 @@ export async function soak(
   options: { readonly minutes: number },
 ): Promise<SoakFigures> {
   const { minutes } = options;
-  const looks: Record<'api' | 'worker', Look[]> = { api: [], worker: [] };
-  let over = false;
-  const watch = (async () => {
-    while (!over) {
-      await sleep(LOOK_MS);
-      for (const [who, url] of [
+  const samples: Record<'api' | 'worker', Sample[]> = { api: [], worker: [] };
+  let ended = false;
+  const sampling = (async () => {
+    while (!ended) {
+      await sleep(SAMPLE_MS);
+      for (const [process, url] of [
         ['api', stack.metricsUrl],
         ['worker', stack.workerMetricsUrls[0] ?? ''],
       ] as const) {
-        looks[who].push(await look(url));
+        samples[process].push(await readSample(url));
       }
     }
   })();
   const report: LoadReport = await load({ ...plan, inFlight: 64, seconds: minutes * 60 });
-  over = true;
-  await watch;
-  const memory = (who: 'api' | 'worker'): Memory => ({
-    rss: ends(looks[who].map(({ rss }) => rss)),
-    heap: ends(looks[who].map(({ heap }) => heap)),
+  ended = true;
+  await sampling;
+  const memory = (process: 'api' | 'worker'): Memory => ({
+    rss: earlyAndLate(samples[process].map(({ rss }) => rss)),
+    heap: earlyAndLate(samples[process].map(({ heap }) => heap)),
   });
-  const lag = (who: 'api' | 'worker'): Lag => {
-    const values = looks[who].map(({ lagMs }) => lagMs);
+  const lag = (process: 'api' | 'worker'): Lag => {
+    const values = samples[process].map(({ lagMs }) => lagMs);
     return { p99: median(values), worst: Math.max(...values) };
   };
   return {
@@ -128,7 +129,7 @@ export async function soak(
 }
 
 /** Medians of the tenth after the first fifth, and of the last tenth. */
-function ends(values: readonly number[]): readonly [number, number] {
+function earlyAndLate(values: readonly number[]): readonly [number, number] {
   const tenth = Math.max(1, Math.floor(values.length / 10));
   return [median(values.slice(2 * tenth, 3 * tenth)), median(values.slice(-tenth))];
 }
@@ -137,7 +138,7 @@ function sum(matches: Iterable<RegExpExecArray>): number {
   return [...matches].reduce((total, match) => total + Number(match[1]), 0);
 }
 
-async function look(metricsUrl: string): Promise<Look> {
+async function readSample(metricsUrl: string): Promise<Sample> {
   const text = await (await fetch(`${metricsUrl}/metrics`)).text();
   const of = (pattern: RegExp): number => Number(pattern.exec(text)?.[1] ?? NaN);
   return {

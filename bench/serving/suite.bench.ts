@@ -84,7 +84,7 @@ try {
       ? await measureOverload(
           stack,
           { ...sconceRequest(stack.url, heavy), warmupSeconds: 2 },
-          { seconds: OVERLOAD_SECONDS, calmSeconds: seconds },
+          { seconds: OVERLOAD_SECONDS, normalSeconds: seconds },
         )
       : undefined;
   progress('soak');
