@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { LANES, type Lane } from '@sconce/contracts';
+import { LANES, type Lane, type Notice } from '@sconce/contracts';
 import {
   BatchWork,
   ChunkConsumer,
@@ -13,7 +13,6 @@ import {
   WorkerConnections,
   WorkerReporter,
   laneQueueName,
-  type Notice,
 } from '@sconce/queue';
 import { InferencePool, MicroBatcher, type HungRun } from '@sconce/runtime';
 import type { Logger } from '@sconce/telemetry';

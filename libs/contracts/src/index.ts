@@ -79,7 +79,17 @@ export {
   type RepositoryIndex,
   type TritonConfig,
 } from './models/protocol-model.ts';
+export { chunkJobSchema, chunkRangeSchema, plannerJobSchema } from './queue/batch-jobs.ts';
+export type { ChunkJob, ChunkRange, PlannerJob } from './queue/batch-jobs.ts';
+export { batchSpecSchema, chunkPartSchema, datasetLocationSchema } from './queue/batch-spec.ts';
+export type { BatchSpec, ChunkPart, DatasetLocation } from './queue/batch-spec.ts';
+export { inferJobSchema, queuedRequestSchema, type InferJob, type QueuedRequest } from './queue/infer-job.ts';
+export { JOB_VERSION } from './queue/job-version.ts';
 export { LANES, laneSchema, type Lane } from './queue/lane.ts';
+export { noticeSchema, type Notice } from './queue/notice.ts';
+export { registrationJobSchema, type RegistrationJob } from './queue/registration-job.ts';
+export { replyMetaSchema, type Outcome, type Reply, type ReplyMeta } from './queue/reply.ts';
+export { WEBHOOK_EVENT_TYPES, webhookJobSchema, type WebhookEventType, type WebhookJob } from './queue/webhook-job.ts';
 export { webhookSecretSchema } from './queue/webhook-secret.ts';
 export {
   poolBacklogSchema,
@@ -89,4 +99,5 @@ export {
   type ServerReady,
 } from './server/server.ts';
 export type { Trace } from './traces/trace.ts';
+export { workerReportSchema, type WorkerReport } from './queue/worker-report.ts';
 export { traceContextSchema, type TraceContext } from './tracing/trace-context.ts';

@@ -34,10 +34,10 @@ export { QueueConsumer } from './consumers/queue-consumer.ts';
 export type { JobEvent, QueueConsumerOptions } from './consumers/queue-consumer.ts';
 export { RegistrationConsumer, type RegistrationConsumerOptions } from './consumers/registration-consumer.ts';
 export { RequestConsumer, type DeliveredRequest, type RequestHandler } from './consumers/request-consumer.ts';
-export { WebhookConsumer, type WebhookConsumerOptions } from './consumers/webhook-consumer.ts';
+export { WebhookConsumer, type WebhookConsumerOptions, type WebhookOutcome } from './consumers/webhook-consumer.ts';
 export { BatchWork } from './batches/batch-work.ts';
 export { WorkerReporter } from './load/worker-reporter.ts';
-export { NoticeListener, type Notice } from './messages/notices.ts';
+export { NoticeListener } from './messages/notices.ts';
 export { ModelStatisticsWriter } from './records/model-statistics.ts';
 export { WorkerConnections } from './redis/worker-connections.ts';
 
@@ -47,28 +47,14 @@ export { PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from 
 export { MAX_DELIVERIES } from './queue-options.ts';
 export type { QueueSnapshot } from './load/queue-snapshot.ts';
 
-// Records and contracts.
-export type {
-  BatchSpec,
-  ChunkJob,
-  ChunkPart,
-  ChunkRange,
-  DatasetLocation,
-  PlannerJob,
-} from './batches/batch-contracts.ts';
+// Records.
 export { batchErrorOf, type BatchCursor, type BatchRecord } from './batches/batch-record.ts';
 export { BatchRecords } from './batches/batch-records.ts';
 export type { FileContent, FileRecord, Removal } from './files/file-records.ts';
-export type { RegistrationJob } from './job-contracts.ts';
 export type { IdempotencyClaim, JobRecord } from './records/job-records.ts';
 export type { CountAndTime, ModelStatistics } from './records/model-statistics.ts';
 export type { Submitter } from './records/submitter.ts';
 export type { VersionUsage } from './records/version-usage.ts';
-export {
-  webhookBody,
-  type WebhookEventType,
-  type WebhookJob,
-  type WebhookOutcome,
-} from './webhooks/webhook-contracts.ts';
+export { webhookBody } from './webhooks/webhook-body.ts';
 export { WebhookQueue } from './webhooks/webhook-queue.ts';
 export { addressOfHost, checkWebhookUrl, specialPurposeOf, type WebhookUrlPolicy } from './webhooks/webhook-url.ts';

@@ -2,19 +2,25 @@ import { readFileSync } from 'node:fs';
 import { Queue, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
+import {
+  chunkJobSchema,
+  inferJobSchema,
+  plannerJobSchema,
+  registrationJobSchema,
+  webhookJobSchema,
+  type Notice,
+  type Reply,
+} from '@sconce/contracts';
 import { eventually, failOnLeaks, testRedis } from '@sconce/testing';
-import { chunkJobSchema, plannerJobSchema } from './batches/batch-contracts.ts';
 import { PlannerConsumer } from './consumers/planner-consumer.ts';
-import { inferJobSchema, registrationJobSchema } from './job-contracts.ts';
 import { Keys } from './redis/keys.ts';
 import type { DeliveredRequest } from './consumers/request-consumer.ts';
 import { openConsumer, openRequestConsumer, type OpenConsumer } from './testing/open-consumer.ts';
-import { NoticeListener, type Notice } from './messages/notices.ts';
+import { NoticeListener } from './messages/notices.ts';
 import { queueConfigSchema, type QueueConfig } from './queue-config.ts';
 import { PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from './queue-names.ts';
 import { RegistrationConsumer } from './consumers/registration-consumer.ts';
-import { ReplyReader, type Reply } from './messages/reply-channel.ts';
-import { webhookJobSchema } from './webhooks/webhook-contracts.ts';
+import { ReplyReader } from './messages/reply-channel.ts';
 import { WebhookConsumer } from './consumers/webhook-consumer.ts';
 
 // While a release is rolled out, processes of two of them share one Redis.

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { ChunkPart } from '@sconce/contracts';
 import {
   MEDIA_TYPES,
   assembleFile,
@@ -8,7 +9,7 @@ import {
   type OutputColumn,
 } from '@sconce/datasets';
 import { SconceError } from '@sconce/errors';
-import { BatchProducer, type BatchRecord, type ChunkPart } from '@sconce/queue';
+import { BatchProducer, type BatchRecord } from '@sconce/queue';
 import type { BlobStore } from '@sconce/storage';
 import { FileContents, type Content } from '../files/file-contents.ts';
 import { BLOB_STORE } from '../tokens.ts';

@@ -1,14 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { BatchError } from '@sconce/contracts';
+import type { BatchError, ChunkJob, PlannerJob, WebhookEventType } from '@sconce/contracts';
 import { SconceError, toSconceError } from '@sconce/errors';
-import {
-  BatchWork,
-  batchErrorOf,
-  type BatchRecord,
-  type ChunkJob,
-  type PlannerJob,
-  type WebhookEventType,
-} from '@sconce/queue';
+import { BatchWork, batchErrorOf, type BatchRecord } from '@sconce/queue';
 import type { BatchableModel } from '@sconce/runtime';
 import { traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
 import { ServedModels, type ModelFinder } from '../inference/served-models.ts';

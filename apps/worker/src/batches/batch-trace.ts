@@ -1,5 +1,6 @@
+import type { ChunkPart } from '@sconce/contracts';
 import type { SconceError } from '@sconce/errors';
-import { traceIdOf, type BatchRecord, type ChunkPart, type DeliveredChunk } from '@sconce/queue';
+import { traceIdOf, type BatchRecord, type DeliveredChunk } from '@sconce/queue';
 import type { RunRecord } from '@sconce/runtime';
 import {
   ROOT_CONTEXT,

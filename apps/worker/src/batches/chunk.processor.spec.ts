@@ -1,8 +1,9 @@
 import 'reflect-metadata';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { ChunkJob, ChunkPart } from '@sconce/contracts';
 import { SconceError, type ErrorCode } from '@sconce/errors';
-import { queueConfigSchema, type BatchRecord, type ChunkJob, type ChunkPart } from '@sconce/queue';
+import { queueConfigSchema, type BatchRecord } from '@sconce/queue';
 import { storageConfigSchema } from '@sconce/storage';
 import { startTelemetry, telemetryConfigFromEnv } from '@sconce/telemetry';
 import { eventually, failOnLeaks, temporaryFolder, testRedis } from '@sconce/testing';

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { ChunkJob, ChunkPart } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError, toSconceError, type SerializedError } from '@sconce/errors';
-import { BatchWork, type BatchRecord, type ChunkJob, type ChunkPart, type DeliveredChunk } from '@sconce/queue';
+import { BatchWork, type BatchRecord, type DeliveredChunk } from '@sconce/queue';
 import { MicroBatcher } from '@sconce/runtime';
 import { spanOf, traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
 import { ServedModels, type ModelFinder } from '../inference/served-models.ts';

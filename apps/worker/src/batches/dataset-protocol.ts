@@ -1,7 +1,6 @@
-import type { BatchError } from '@sconce/contracts';
+import type { BatchError, BatchSpec, ChunkPart, ChunkRange } from '@sconce/contracts';
 import type { ChunkSize, DatasetPosition } from '@sconce/datasets';
 import type { SerializedError } from '@sconce/errors';
-import type { BatchSpec, ChunkPart, ChunkRange } from '@sconce/queue';
 import type { Tensor } from '@sconce/tensor';
 import type { ScoredModel, ScoringPlan, ValidatedDataset } from './scoring-plan.ts';
 

@@ -1,9 +1,9 @@
 import { realpath, stat } from 'node:fs/promises';
 import { sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { DatasetLocation } from '@sconce/contracts';
 import { datasetError } from '@sconce/datasets';
 import { S3Objects, openFile, type BlobStore, type OpenByteSource, type S3Settings } from '@sconce/storage';
-import type { DatasetLocation } from '@sconce/queue';
 import type { PinnedDataset } from './scoring-plan.ts';
 
 /** Opens datasets: those that were uploaded, and those that lie where the operator allows to read. */

@@ -1,5 +1,5 @@
+import type { BatchSpec, DatasetLocation } from '@sconce/contracts';
 import type { CsvOptions, DatasetFormat, DatasetPosition, MappedInput, OutputColumn } from '@sconce/datasets';
-import type { BatchSpec, DatasetLocation } from '@sconce/queue';
 import type { S3Settings, StorageConfig } from '@sconce/storage';
 import type { ModelSignature } from '@sconce/tensor';
 

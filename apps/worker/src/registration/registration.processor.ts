@@ -3,10 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Inject, Injectable } from '@nestjs/common';
-import type { ModelBatch } from '@sconce/contracts';
+import type { ModelBatch, RegistrationJob } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import { ModelFiles, ModelRepository, type ManifestPatch, type ModelManifest, type StoredFile } from '@sconce/models';
-import type { RegistrationJob } from '@sconce/queue';
 import {
   SpanKind,
   contextWithSpan,

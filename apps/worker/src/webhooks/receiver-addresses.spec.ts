@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { Socket, createServer as createTcpServer, type AddressInfo, type LookupFunction, type Server } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { WebhookJob } from '@sconce/queue';
+import type { WebhookJob } from '@sconce/contracts';
 import { failOnLeaks } from '@sconce/testing';
 import { deliverWebhook } from './webhook-delivery.ts';
 

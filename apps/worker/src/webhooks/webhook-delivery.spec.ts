@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { OpenAI } from 'openai';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { WebhookJob } from '@sconce/queue';
+import type { WebhookJob } from '@sconce/contracts';
 import { failOnLeaks } from '@sconce/testing';
 import { deliverWebhook, type WebhookDeliveryOptions } from './webhook-delivery.ts';
 

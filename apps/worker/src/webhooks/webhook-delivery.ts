@@ -1,8 +1,9 @@
 import { Agent as HttpAgent, request as requestHttp, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { Webhook } from 'standardwebhooks';
+import type { WebhookJob } from '@sconce/contracts';
 import { toSconceError } from '@sconce/errors';
-import { checkWebhookUrl, webhookBody, type WebhookJob, type WebhookOutcome } from '@sconce/queue';
+import { checkWebhookUrl, webhookBody, type WebhookOutcome } from '@sconce/queue';
 import { pinnedTo, receiverAddresses, type ResolveHost } from './receiver-addresses.ts';
 
 /** How long an attempt may take: resolving, connecting, sending and the answer. */

@@ -4,14 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { Redis } from 'ioredis';
 import { OpenAI } from 'openai';
 import { afterEach, expect, it } from 'vitest';
-import {
-  QueueConsumer,
-  WebhookConsumer,
-  WebhookQueue,
-  WorkerConnections,
-  queueConfigSchema,
-  type WebhookJob,
-} from '@sconce/queue';
+import type { WebhookJob } from '@sconce/contracts';
+import { QueueConsumer, WebhookConsumer, WebhookQueue, WorkerConnections, queueConfigSchema } from '@sconce/queue';
 import { createLogger, startTelemetry, type Telemetry } from '@sconce/telemetry';
 import { startOtlpCollector } from '@sconce/trace-view';
 import { eventually, failOnLeaks, testRedis } from '@sconce/testing';

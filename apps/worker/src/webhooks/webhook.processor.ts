@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { WebhookJob, WebhookOutcome } from '@sconce/queue';
+import type { WebhookJob } from '@sconce/contracts';
+import type { WebhookOutcome } from '@sconce/queue';
 import { SpanKind, extractContext, spanAt, traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
 import { CONFIG, LOGGER, TELEMETRY } from '../tokens.ts';
 import { deliverWebhook } from './webhook-delivery.ts';

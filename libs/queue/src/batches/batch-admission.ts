@@ -4,11 +4,11 @@ import {
   tableSchema,
   type BatchRequest,
   type BatchRequestInput,
+  type BatchSpec,
   type TableOptions,
 } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { z } from 'zod';
-import type { BatchSpec } from './batch-contracts.ts';
 
 const ENDPOINT = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?\/infer$/;
 const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;

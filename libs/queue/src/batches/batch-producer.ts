@@ -1,7 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import type { Redis } from 'ioredis';
-import { FINAL_STATUSES, type BatchRequestInput, type FilePurpose, type TraceContext } from '@sconce/contracts';
+import {
+  FINAL_STATUSES,
+  type BatchRequestInput,
+  type BatchSpec,
+  type ChunkPart,
+  type DatasetLocation,
+  type FilePurpose,
+  type TraceContext,
+} from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { BlobBody, BlobStore } from '@sconce/storage';
 import { FileRecords, fileNotFound, type FileRecord } from '../files/file-records.ts';
@@ -13,7 +21,6 @@ import type { QueueConfig } from '../queue-config.ts';
 import { closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts';
 import type { Submitter } from '../records/submitter.ts';
 import { formatOf, readBatchRequest, windowMs } from './batch-admission.ts';
-import type { BatchSpec, ChunkPart, DatasetLocation } from './batch-contracts.ts';
 import { BatchQueues } from './batch-queues.ts';
 import type { BatchRecord } from './batch-record.ts';
 import { BatchRecords, batchNotFound, unfinishedBatches } from './batch-records.ts';

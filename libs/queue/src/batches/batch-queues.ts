@@ -1,9 +1,9 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import type { ChunkJob } from '@sconce/contracts';
 import type { Keys } from '../redis/keys.ts';
 import { PLANNER_QUEUE, laneQueueName } from '../queue-names.ts';
 import { jobOptionsOf } from '../queue-options.ts';
-import type { ChunkJob } from './batch-contracts.ts';
 
 /** The producing side of batches: planner jobs, and the chunks that planners add. Adding what is there already changes nothing. */
 export class BatchQueues {

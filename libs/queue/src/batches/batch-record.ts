@@ -1,6 +1,5 @@
-import type { BatchError, BatchStatus } from '@sconce/contracts';
+import type { BatchError, BatchSpec, BatchStatus } from '@sconce/contracts';
 import type { SerializedError } from '@sconce/errors';
-import type { BatchSpec } from './batch-contracts.ts';
 
 /** How the batch is read, run and written: found when it was validated, and the same for all its chunks. JSON of the worker's own. */
 export type BatchPlan = Readonly<Record<string, unknown>>;

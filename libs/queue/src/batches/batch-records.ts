@@ -1,9 +1,8 @@
 import type { Redis } from 'ioredis';
-import { FINAL_STATUSES, type BatchStatus } from '@sconce/contracts';
+import { FINAL_STATUSES, type BatchSpec, type BatchStatus, type ChunkPart, type ChunkRange } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { Removal } from '../files/file-records.ts';
 import type { Keys } from '../redis/keys.ts';
-import type { BatchSpec, ChunkPart, ChunkRange } from './batch-contracts.ts';
 import { tooManyUnfinished, type Submitter } from '../records/submitter.ts';
 import { readBatchRecord, type BatchCursor, type BatchRecord } from './batch-record.ts';
 import { BEGIN_CHUNK, COMMIT_CHUNK, CREATE, DROP, ENTER, FINISH, PLAN, RETRY, TAKE_OVER } from './batch-scripts.ts';

@@ -1,4 +1,4 @@
-import { chunkJobSchema, type ChunkJob } from '../batches/batch-contracts.ts';
+import { chunkJobSchema, type ChunkJob } from '@sconce/contracts';
 import type { Delivery, JobConsumer } from './job-consumer.ts';
 
 /** A chunk as a worker gets it. */

@@ -1,12 +1,10 @@
 import type { Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { JOB_VERSION } from '@sconce/contracts';
 import { uncountDelivery } from '../library-internals/index.ts';
 
 /** How long a job of a newer release waits until a worker takes it again. Short, because that worker may be of either release. */
 const NEWER_RELEASE_DELAY_MS = 200;
-
-/** Newest version (`v`) of the job contracts that this release reads. It also reads the version before, and writes that version. */
-const CONTRACT_VERSION = 1;
 
 /** The worker that holds a job, and its connection. */
 export interface JobHolder {
@@ -29,5 +27,5 @@ export async function leaveToNewerRelease(job: Job, { redis, worker }: JobHolder
 /** Whether a newer release wrote this job. During a rolling update, workers of that release are or will soon be there. */
 export function isOfNewerRelease(job: Job): boolean {
   const { v } = (job.data ?? {}) as { readonly v?: unknown };
-  return typeof v === 'number' && v > CONTRACT_VERSION;
+  return typeof v === 'number' && v > JOB_VERSION;
 }

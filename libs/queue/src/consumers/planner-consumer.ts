@@ -1,5 +1,5 @@
+import { plannerJobSchema, type PlannerJob } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import { plannerJobSchema, type PlannerJob } from '../batches/batch-contracts.ts';
 import type { JobConsumer } from './job-consumer.ts';
 
 /** Consumes batches to plan. When the worker closes, its batches are handed back at once. */

@@ -1,5 +1,5 @@
+import { registrationJobSchema, type RegistrationJob } from '@sconce/contracts';
 import type { SconceError } from '@sconce/errors';
-import { registrationJobSchema, type RegistrationJob } from '../job-contracts.ts';
 import type { JobConsumer } from './job-consumer.ts';
 
 export interface RegistrationConsumerOptions {

@@ -1,8 +1,14 @@
 import type { Redis } from 'ioredis';
-import type { Lane, RequestTiming } from '@sconce/contracts';
+import {
+  inferJobSchema,
+  type InferJob,
+  type Lane,
+  type Outcome,
+  type QueuedRequest,
+  type RequestTiming,
+} from '@sconce/contracts';
 import { SconceError, toSconceError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
-import { inferJobSchema, type InferJob, type Outcome, type QueuedRequest } from '../job-contracts.ts';
 import { dropPayload, readPayload } from '../messages/payload-store.ts';
 import { ReplyWriter } from '../messages/reply-channel.ts';
 import { JobRecords } from '../records/job-records.ts';

@@ -3,13 +3,13 @@ import type { AddressInfo } from 'node:net';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { WebhookJob } from '@sconce/contracts';
 import { eventually, failOnLeaks, startProcess, testRedis } from '@sconce/testing';
 import { queueConfigSchema, type QueueConfig } from '../queue-config.ts';
 import { WEBHOOK_QUEUE } from '../queue-names.ts';
 import { QUEUE_OPTIONS, WEBHOOK_RETRY_DELAYS_MS } from '../queue-options.ts';
 import { openConsumer, type OpenConsumer } from '../testing/open-consumer.ts';
-import { WebhookConsumer, type WebhookConsumerOptions } from './webhook-consumer.ts';
-import type { WebhookJob, WebhookOutcome } from '../webhooks/webhook-contracts.ts';
+import { WebhookConsumer, type WebhookConsumerOptions, type WebhookOutcome } from './webhook-consumer.ts';
 import { WebhookQueue } from '../webhooks/webhook-queue.ts';
 
 // Webhooks over a real Redis. A handler of the spec stands for the HTTP delivery.

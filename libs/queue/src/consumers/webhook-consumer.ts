@@ -1,10 +1,23 @@
+import { webhookJobSchema, type WebhookJob } from '@sconce/contracts';
 import { SconceError, toSconceError } from '@sconce/errors';
 import { WEBHOOK_RETRY_DELAYS_MS } from '../queue-options.ts';
-import { webhookJobSchema, type WebhookJob, type WebhookOutcome } from '../webhooks/webhook-contracts.ts';
 import { FinalJobError, type Delivery, type JobConsumer } from './job-consumer.ts';
 
 /** Largest share of a delay that chance adds, so that webhooks that failed together are not retried together. */
 const MAX_JITTER = 0.2;
+
+/** The result of one attempt. */
+export type WebhookOutcome =
+  | { readonly delivered: true; readonly status: number }
+  | {
+      readonly delivered: false;
+      /** HTTP status of the answer, if there was one. */
+      readonly status?: number;
+      /** For people. Of the URL it contains the host at most, because a path or a query can be a secret. */
+      readonly reason: string;
+      /** True when no later attempt can succeed, or none is wanted. */
+      readonly permanent: boolean;
+    };
 
 export interface WebhookConsumerOptions {
   /** Makes one attempt; the first is 1. An error that it throws counts as a failure that is worth another attempt. */

@@ -1,12 +1,12 @@
 import type { Redis } from 'ioredis';
 import type { BatchRecord } from '../batches/batch-record.ts';
 import { REPLIES_PER_COUNT, addCount, readCount } from '../library-internals/index.ts';
-import { LANES, type PoolBacklog } from '@sconce/contracts';
+import { LANES, type PoolBacklog, type WorkerReport } from '@sconce/contracts';
 import { laneQueueName } from '../queue-names.ts';
 import type { Keys } from '../redis/keys.ts';
 import { onRedis } from '../redis/redis-connection.ts';
 import { msLeft } from './remaining-work.ts';
-import { REPORT_FRESH_MS, type WorkerReport } from './worker-report.ts';
+import { REPORT_FRESH_MS } from './report-lifetimes.ts';
 
 /** Slots of a worker, while none has reported. */
 const DEFAULT_SLOTS = 2;

@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis';
-import { LANES, type Lane } from '@sconce/contracts';
+import { LANES, type Lane, type WorkerReport } from '@sconce/contracts';
 import type { Keys } from '../redis/keys.ts';
 import { bestEffort } from '../redis/redis-connection.ts';
 import type { WorkerConnections } from '../redis/worker-connections.ts';
-import { LAST_REPORT_ID, REPORTS_TTL_SECONDS, type LaneRates, type WorkerReport } from './worker-report.ts';
+import { LAST_REPORT_ID, REPORTS_TTL_SECONDS } from './report-lifetimes.ts';
 
 const REPORT_EVERY_MS = 5_000;
 /** Weight of the rate known before, whenever a lane that was busy is reported. */
@@ -88,7 +88,7 @@ export class WorkerReporter {
   }
 
   #report(): WorkerReport {
-    const rates: LaneRates = {};
+    const rates: Partial<Record<Lane, number>> = {};
     for (const lane of LANES) {
       const rate = this.#lanes[lane].perSecond();
       if (rate !== undefined) rates[lane] = rate;

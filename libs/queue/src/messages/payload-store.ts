@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
+import type { InferJob } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { decodeFrame, framePieces, type Tensor } from '@sconce/tensor';
-import type { InferJob } from '../job-contracts.ts';
 import type { Keys } from '../redis/keys.ts';
 
 /** Base64 in the job costs a third more bytes and saves a round trip; past this size the bytes beside it win (measured). */

@@ -1,37 +1,23 @@
 import type { Redis } from 'ioredis';
-import type { RequestTiming } from '@sconce/contracts';
-import { deserializeError, type SerializedError } from '@sconce/errors';
+import type { Reply, ReplyMeta } from '@sconce/contracts';
+import { deserializeError } from '@sconce/errors';
 import { decodeFrame, encodeFrame, type Tensor } from '@sconce/tensor';
-import type { Outcome } from '../job-contracts.ts';
 
-/** A reply stream outlives its reader by this much, seconds: then what nobody reads is gone. */
+/** Time after its last use, seconds, at which a reply stream expires. */
 const STREAM_TTL_SECONDS = 120;
-/** How often a stream in use has its expiry set anew. */
+/** How often the expiry of a stream in use is renewed. */
 const RENEW_MS = 30_000;
-/** Entries that have been handed on and still lie in the stream, and for how long: trimming each by itself costs a command. */
+/** Delivered entries, and the longest time, after which a stream is trimmed: to trim each entry by itself costs a command. */
 const TRIM_ENTRIES = 64;
 const TRIM_INTERVAL_MS = 1_000;
 const READ_BLOCK_MS = 5_000;
 const READ_COUNT = 256;
 const RETRY_MS = 100;
 
-interface ReplyMeta {
-  readonly id: string;
-  readonly outputs: number;
-  readonly timing?: RequestTiming;
-  readonly error?: SerializedError;
-}
-
-/** One answer on its way back. */
-export interface Reply {
-  readonly id: string;
-  readonly outcome: Outcome;
-}
-
 /**
- * The worker's end of the reply channel: answers that are ready together travel as one stream entry.
+ * The worker's end of the reply channel. Answers of one turn of the event loop travel as one stream entry.
  *
- * A stream and not pub/sub, because a producer that loses its connection for a moment reads on where it was.
+ * A stream and not pub/sub, because a producer that loses its connection for a moment reads on from its last entry.
  */
 export class ReplyWriter {
   readonly #redis: Redis;
@@ -65,12 +51,12 @@ export class ReplyWriter {
     const frame = encodeReplies(replies);
     const now = performance.now();
     const renewedAtMs = this.#renewed.get(stream) ?? -Infinity;
-    // A stream that is there is not made anew, so it has its expiry: one command less for nearly every reply.
+    // A stream that exists already has an expiry. So nearly every entry costs one command instead of two.
     if (now - renewedAtMs < RENEW_MS && (await this.#redis.xadd(stream, 'NOMKSTREAM', '*', 'f', frame)) !== null)
       return;
     await Promise.all([
       this.#redis.xadd(stream, '*', 'f', frame),
-      // Down the same connection: it comes after.
+      // Sent on the same connection, so Redis runs it after XADD.
       this.#redis.expire(stream, STREAM_TTL_SECONDS),
     ]);
     this.#renewed.set(stream, now);
@@ -79,8 +65,8 @@ export class ReplyWriter {
 }
 
 /**
- * The producer's end. States: *reading* (`start`) → *stopped* (`stop`). While Redis is away it keeps trying; entries
- * are trimmed, some at a time, once their replies have been handed on, so an entry is delivered at least once.
+ * The producer's end. States: *reading* (`start`) → *stopped* (`stop`). While Redis is away it keeps trying. Entries are
+ * trimmed after their replies were delivered, some at a time, so an entry is delivered at least once.
  */
 export class ReplyReader {
   readonly #redis: Redis;
@@ -92,7 +78,7 @@ export class ReplyReader {
   #stopped = false;
   #loop: Promise<void> | undefined;
 
-  /** `redis` must be this reader's own: it blocks. */
+  /** @param options.redis a connection that only this reader uses, because it blocks. */
   constructor(options: { redis: Redis; stream: string; onReply: (reply: Reply) => void }) {
     this.#redis = options.redis;
     this.#stream = options.stream;
@@ -123,7 +109,7 @@ export class ReplyReader {
         );
         for (const [, entries] of found ?? []) this.#deliver(entries);
       } catch {
-        // The connection reports its own errors; here it only matters to go on.
+        // The connection reports its own errors. Here only the next attempt matters.
         if (!this.#stopped) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
@@ -140,7 +126,7 @@ export class ReplyReader {
     if (this.#untrimmed < TRIM_ENTRIES && now - this.#trimmedAtMs < TRIM_INTERVAL_MS) return;
     this.#untrimmed = 0;
     this.#trimmedAtMs = now;
-    // Everything up to lastId has been handed on. Not awaited: the next read goes down the same connection.
+    // All replies up to lastId were delivered. Not awaited: the next read waits on the same connection.
     this.#redis.xtrim(this.#stream, 'MINID', nextId(this.#lastId)).catch(() => undefined);
   }
 }

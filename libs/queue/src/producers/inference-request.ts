@@ -1,6 +1,5 @@
-import type { RequestTiming, TraceContext } from '@sconce/contracts';
+import type { QueuedRequest, RequestTiming, TraceContext } from '@sconce/contracts';
 import type { Tensor } from '@sconce/tensor';
-import type { QueuedRequest } from '../job-contracts.ts';
 
 /** The id of the trace that is recorded; undefined where none is. */
 export function traceIdOf(trace: TraceContext | undefined): string | undefined {

@@ -1,9 +1,8 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { Lane } from '@sconce/contracts';
+import type { InferJob, Lane, RegistrationJob } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { BacklogGauge } from './backlog-gauge.ts';
-import type { InferJob, RegistrationJob } from '../job-contracts.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { StoredPayload } from '../messages/payload-store.ts';
 import { setPieces } from '../library-internals/index.ts';

@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import type { InferJob, Outcome, Reply } from '@sconce/contracts';
 import { SconceError, deserializeError, toSconceError, type ErrorCode } from '@sconce/errors';
 import { AnswerRate } from './answer-rate.ts';
 import { toQueuedRequest, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
-import type { InferJob, Outcome } from '../job-contracts.ts';
 import type { Keys } from '../redis/keys.ts';
 import { queueFull, type LaneQueues } from './lane-queues.ts';
 import { packPayload } from '../messages/payload-store.ts';
 import { onRedis } from '../redis/redis-connection.ts';
-import type { Reply } from '../messages/reply-channel.ts';
 import { RequestCoalescer } from './request-coalescer.ts';
 
 /** Tensors outlive their deadline by this much in Redis: clocks differ a little, and a late worker must see why. */

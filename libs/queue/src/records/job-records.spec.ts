@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { Outcome } from '@sconce/contracts';
 import { testRedis } from '@sconce/testing';
-import type { Outcome } from '../job-contracts.ts';
 import { JobRecords } from './job-records.ts';
 import { Keys } from '../redis/keys.ts';
 

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import type { JobStatus, RequestTiming } from '@sconce/contracts';
+import type { JobStatus, Outcome, RequestTiming } from '@sconce/contracts';
 import { SconceError, deserializeError, type SerializedError } from '@sconce/errors';
 import { decodeFrame, encodeFrame, type Tensor } from '@sconce/tensor';
-import type { Outcome } from '../job-contracts.ts';
 import type { Keys } from '../redis/keys.ts';
 import { LEAVE_SUBMITTER, joinSubmitter, tooManyUnfinished, type Submitter } from './submitter.ts';
 

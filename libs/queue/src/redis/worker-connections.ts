@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
-import { publishNotice, type Notice } from '../messages/notices.ts';
+import type { Notice } from '@sconce/contracts';
+import { publishNotice } from '../messages/notices.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { Keys } from './keys.ts';
 import { closeRedis, connectRedis } from './redis-connection.ts';

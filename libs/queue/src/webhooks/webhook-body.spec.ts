@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { webhookSecretSchema } from '@sconce/contracts';
-import { webhookBody, webhookJobSchema, type WebhookJob } from './webhook-contracts.ts';
+import { webhookJobSchema, webhookSecretSchema, type WebhookJob } from '@sconce/contracts';
+import { webhookBody } from './webhook-body.ts';
 
 const JOB: WebhookJob = {
   v: 1,

@@ -1,10 +1,10 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import type { WebhookJob } from '@sconce/contracts';
 import { WEBHOOK_QUEUE } from '../queue-names.ts';
 import { jobOptionsOf } from '../queue-options.ts';
 import { Keys } from '../redis/keys.ts';
 import { onRedis } from '../redis/redis-connection.ts';
-import type { WebhookJob } from './webhook-contracts.ts';
 
 /** Adds webhooks to their queue, over a connection that it shares and does not close. */
 export class WebhookQueue {

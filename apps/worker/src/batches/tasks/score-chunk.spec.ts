@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { ChunkPart } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import type { ChunkPart } from '@sconce/queue';
 import { MicroBatcher } from '@sconce/runtime';
 import { openBlobStore, storageConfigSchema, type BlobStore } from '@sconce/storage';
 import { eventually, temporaryFolder } from '@sconce/testing';

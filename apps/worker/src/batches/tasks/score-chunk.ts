@@ -1,8 +1,8 @@
 import { PassThrough } from 'node:stream';
 import { once } from 'node:events';
+import type { ChunkPart } from '@sconce/contracts';
 import { openDataset, type RowBlock } from '@sconce/datasets';
 import type { BlobBody } from '@sconce/storage';
-import type { ChunkPart } from '@sconce/queue';
 import type { ChunkTimes, DatasetTasks, ScoreTask } from '../dataset-protocol.ts';
 import { requestScoring } from './request-scoring.ts';
 import { tableScoring } from './table-scoring.ts';

@@ -1,6 +1,6 @@
 import { createGunzip } from 'node:zlib';
 import { pipeline } from 'node:stream';
-import type { BatchError } from '@sconce/contracts';
+import type { BatchError, BatchSpec } from '@sconce/contracts';
 import {
   REQUEST_COLUMNS,
   createWriter,
@@ -14,7 +14,6 @@ import {
 import { SconceError, toSconceError } from '@sconce/errors';
 import { DATATYPE_BYTES } from '@sconce/tensor';
 // Types alone: the queue's libraries would take some 15 MB in every dataset thread.
-import type { BatchSpec } from '@sconce/queue';
 import type { DatasetTasks } from '../dataset-protocol.ts';
 import type { PinnedDataset, ScoredModel, ScoringPlan } from '../scoring-plan.ts';
 import { IdSet } from './id-set.ts';

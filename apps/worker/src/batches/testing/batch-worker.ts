@@ -1,11 +1,5 @@
-import {
-  BatchWork,
-  WorkerConnections,
-  type BatchSpec,
-  type ChunkJob,
-  type DeliveredChunk,
-  type QueueConfig,
-} from '@sconce/queue';
+import type { BatchSpec, ChunkJob } from '@sconce/contracts';
+import { BatchWork, WorkerConnections, type DeliveredChunk, type QueueConfig } from '@sconce/queue';
 import { MicroBatcher } from '@sconce/runtime';
 import { openBlobStore, type BlobStore, type StorageConfig } from '@sconce/storage';
 import { createLogger, type Telemetry } from '@sconce/telemetry';

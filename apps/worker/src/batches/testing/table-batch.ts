@@ -1,4 +1,4 @@
-import type { BatchSpec } from '@sconce/queue';
+import type { BatchSpec } from '@sconce/contracts';
 import type { BlobStore } from '@sconce/storage';
 import type { ScoringPlan } from '../scoring-plan.ts';
 import { PLUS_ONE } from './plus-one-runner.ts';
