@@ -11,7 +11,7 @@ import torch
 # Namespaces that saved models use.
 NAMESPACES = {"aten", "prim", "quantized", "_quantized", "sparse", "mkldnn", "mkldnn_prepacked", "torchvision"}
 
-# torchvision's operators, for where its library is not at hand.
+# torchvision's operators, for machines without its library.
 TORCHVISION = [
     "torchvision::deform_conv2d(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, SymInt stride_h, "
     "SymInt stride_w, SymInt pad_h, SymInt pad_w, SymInt dilation_h, SymInt dilation_w, SymInt groups, "

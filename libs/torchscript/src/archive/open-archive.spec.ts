@@ -167,7 +167,7 @@ describe('an archive', () => {
     ['with the smallest content', minimal(), { version: 3 }],
     ['with any root folder', minimal({}, 'ünï 1.0'), { version: 3 }],
     ['with folders as entries', [{ name: 'm/', data: text('') }, ...minimal()], { version: 3 }],
-    ['with files beside the folder', [...minimal(), { name: '__MACOSX/x', data: text('') }], { version: 3 }],
+    ['with files outside of the root folder', [...minimal(), { name: '__MACOSX/x', data: text('') }], { version: 3 }],
     ['with the version elsewhere', minimal({ version: undefined, '.data/version': text('6\n') }), { version: 6 }],
     ['with little byte order', minimal({ byteorder: text('little') }), { version: 3 }],
     ['with strange example inputs', minimal({ 'traced_inputs.pkl': pickle(P.none) }), { tracedInputs: new Map() }],

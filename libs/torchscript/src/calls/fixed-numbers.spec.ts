@@ -26,9 +26,9 @@ describe('withoutFixed', () => {
   });
 
   it.each([
-    ['a call that leaves it out already', { tensors: [x], byName: false }, params],
+    ['a call without that argument', { tensors: [x], byName: false }, params],
     ['a call by name', { ...call, byName: true }, params],
-    ['a call whose lists are spread', call, [param('x', type('List', type('Tensor'))), param('sr', type('int'))]],
+    ['a call with lists of tensors', call, [param('x', type('List', type('Tensor'))), param('sr', type('int'))]],
   ])('leaves %s alone', (_, one, of) => {
     expect(withoutFixed(one, of, new Map([['sr', 16000n]]))).toBe(one);
   });

@@ -33,7 +33,7 @@ export type ArgumentPlan =
   | { readonly kind: 'list' | 'tuple'; readonly name: string; readonly items: readonly ArgumentPlan[] }
   | { readonly kind: 'dict'; readonly name: string; readonly entries: readonly (readonly [string, ArgumentPlan])[] };
 
-/** What the caller specifies about the arguments. */
+/** The caller's description of the arguments. */
 export interface InputOptions {
   /** Tensors by argument name. Parts of lists, tuples and dicts have names such as `name.0` and `name.key`. */
   readonly inputs?: ReadonlyMap<string, TensorInput>;

@@ -60,7 +60,7 @@ export function nextSerial(): number {
   return serials++;
 }
 
-/** Where a tensor's elements are. */
+/** The place of a tensor's elements. */
 export type TensorData =
   /** A value of the graph at this depth. */
   | { readonly kind: 'graph'; readonly name: string; readonly depth: number }
