@@ -58,7 +58,8 @@ function runStack(
       'pass an input of shape [T, B, I], or [B, T, I] with batch_first',
     );
   }
-  if (unbatched && context.inferring) context.unsupported('a recurrent layer without a batch axis');
+  if (unbatched && context.inferring)
+    context.unsupported('a recurrent layer without a batch axis', 'give the ranks of the inputs with --input');
   const addBatch = (tensor: TensorValue, axis: number): TensorValue =>
     unbatched ? context.reshape(tensor, [...tensor.shape.slice(0, axis), 1, ...tensor.shape.slice(axis)]) : tensor;
   if (stack.input.dtype === 'float64') return inFloat32(context, stack);
@@ -77,7 +78,8 @@ function runStack(
   }
   const final = finals.map((parts) => {
     const [first] = parts;
-    if (first === undefined) return context.unsupported('a recurrent layer with num_layers=0');
+    if (first === undefined)
+      return context.unsupported('a recurrent layer with num_layers=0', 'use at least one layer');
     const joined =
       parts.length === 1
         ? first
@@ -176,7 +178,8 @@ function reorderGates(context: LowerContext, kind: CellKind, weight: TensorValue
   const order = GATES[kind];
   if (order.every((gate, i) => gate === i)) return weight;
   const rows = weight.shape[0];
-  if (typeof rows !== 'number') return context.unsupported('recurrent weights of unknown size');
+  if (typeof rows !== 'number')
+    return context.unsupported('recurrent weights of unknown size', 'make them parameters of the model');
   const size = rows / order.length;
   const parts = order.map((gate) => context.slice(weight, 0, gate * size, (gate + 1) * size, 1, size));
   return context.node('Concat', parts, { shape: weight.shape, attributes: { axis: int(0) } });

@@ -139,7 +139,7 @@ defineScalarOp('aten::isfinite.float(float a) -> bool', (context, { a }) =>
 );
 defineScalarOp('aten::gcd.int(int a, int b) -> int', (context, { a, b }) => {
   if (typeof a !== 'bigint' || typeof b !== 'bigint')
-    return context.unsupported('gcd of numbers known only at run time');
+    return context.unsupported('gcd of numbers known only at run time', NO_FUNCTION);
   let [x, y] = [a < 0n ? -a : a, b < 0n ? -b : b];
   while (y !== 0n) [x, y] = [y, x % y];
   return x;
@@ -154,7 +154,7 @@ defineScalarOp('aten::__rshift__.int(int a, int b) -> int', (context, { a, b }) 
 
 function shiftFactor(context: LowerContext, by: Scalar): bigint {
   if (typeof by === 'bigint' && by >= 0n && by < 63n) return 2n ** by;
-  return context.unsupported('a shift by a number known only at run time or out of range');
+  return context.unsupported('a shift by a number known only at run time or out of range', NO_FUNCTION);
 }
 
 for (const [name, opType, compute] of [
@@ -174,7 +174,11 @@ for (const [name, opType, compute] of [
 // `range(start, end, step)` becomes these two: the number of iterations, and the index in one of them.
 defineScalarOp('aten::__range_length(int lo, int hi, int step) -> int', (context, { lo, hi, step }) => {
   const by = asDim(context, step as bigint);
-  if (by instanceof SymInt || by === 0) return context.unsupported('a range whose step is 0 or known only at run time');
+  if (by instanceof SymInt || by === 0)
+    return context.unsupported(
+      'a range whose step is 0 or known only at run time',
+      'use a constant step that is not 0',
+    );
   const span = subDims(asDim(context, hi as bigint), asDim(context, lo as bigint));
   return fromDim(maxDims(by > 0 ? ceilDivDims(span, by) : floorDivDims(addDims(span, by + 1), by), 0));
 });
