@@ -118,7 +118,7 @@ describe('a dataset that cannot be scored', () => {
       { model: 'affine', inputs: { x: '*' } },
       'a,b\n1,2\n',
       'rows.csv',
-      /4 values a row; 2 columns/,
+      /4 values a row; the file has 2 columns/,
       'inputs.x',
     ],
     [
@@ -152,7 +152,7 @@ describe('a dataset that cannot be scored', () => {
       { ...AFFINE_TABLE, outputs: [{ from: 'z' }] },
       'id,a,b,c,d\n1,1,2,3,4\n',
       'rows.csv',
-      /"z"; the model's outputs are "y"/,
+      /"z", which the model lacks; its outputs are "y"/,
       'outputs[0]',
     ],
   ])('%s', async (_, request, text, filename, message, param) => {
