@@ -6,7 +6,7 @@ import { UsageError, failure } from '../output/failure.ts';
 import { collect, integerOption, numberOption } from '../output/options.ts';
 import { Terminal } from '../output/terminal.ts';
 import { connect } from './connect.ts';
-import { modelMetadata } from './model-metadata.ts';
+import { infer, modelMetadata } from './inference-calls.ts';
 
 interface BenchOptions {
   readonly version?: string;
@@ -82,7 +82,7 @@ async function bench(config: CliConfig, model: string, options: BenchOptions): P
   const version = options.version === undefined ? '' : `/versions/${encodeURIComponent(options.version)}`;
   const url = new URL(`${client.url}/v2/models/${encodeURIComponent(model)}${version}/infer`);
   // If the server refuses the request, its error message is shown here, once.
-  await client.infer(model, requests.first, { version: options.version });
+  await infer(client, model, { request: requests.first, version: options.version });
   const plans =
     options.rate?.map((rate) => ({ rate, inFlight: OPEN_IN_FLIGHT })) ??
     options.concurrency.map((inFlight) => ({ inFlight }));

@@ -6,7 +6,7 @@ import type { CliConfig } from '../config.ts';
 import { UsageError } from '../output/failure.ts';
 import { Terminal } from '../output/terminal.ts';
 import { connect } from './connect.ts';
-import { modelMetadata } from './model-metadata.ts';
+import { infer, modelMetadata } from './inference-calls.ts';
 
 interface InferOptions {
   readonly version?: string;
@@ -36,17 +36,20 @@ export function inferCommand(config: CliConfig): Command {
       "\nExamples:\n  sconce infer affine --input 'x=[[1, 2, 3, 4]]'\n  sconce infer affine --in request.json --json",
     )
     .action(async (model: string, options: InferOptions) => {
-      await infer(config, model, options);
+      await runInfer(config, model, options);
     });
 }
 
-async function infer(config: CliConfig, model: string, options: InferOptions): Promise<void> {
+async function runInfer(config: CliConfig, model: string, options: InferOptions): Promise<void> {
   const terminal = new Terminal({ json: options.json === true });
   const values = readValues(options);
   const client = connect(config);
   const metadata = await modelMetadata(client, model, options.version);
   const inputs = Object.entries(values).map(([name, value]) => toTensor(name, value, metadata.inputs));
-  const result = await client.infer(model, { inputs, binary: options.binary === true }, { version: options.version });
+  const result = await infer(client, model, {
+    request: { inputs, binary: options.binary === true },
+    version: options.version,
+  });
   const outputs = result.outputs.map((output) => ({
     name: output.name,
     datatype: output.datatype,
