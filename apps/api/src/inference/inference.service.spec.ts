@@ -1,0 +1,256 @@
+import { Writable } from 'node:stream';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { SconceError } from '@sconce/errors';
+import { ModelDirectory, type ModelManifest, type ModelState } from '@sconce/models';
+import {
+  InferenceProducer,
+  QueueConsumer,
+  RequestConsumer,
+  WorkerConnections,
+  type DeliveredRequest,
+} from '@sconce/queue';
+import { createLogger, extractContext, startTelemetry } from '@sconce/telemetry';
+import { decodeInferRequest, type Tensor } from '@sconce/tensor';
+import { atEndOfFile, testRedis } from '@sconce/testing';
+import { readConfig } from '../config.ts';
+import type { InferenceCall } from './inference-call.ts';
+import { InferenceService, type InferenceResult, type PreparedInference } from './inference.service.ts';
+
+// The service with a real Redis, and a consumer that doubles the rows instead of a worker.
+
+const MODEL: ModelManifest = {
+  schema: 1,
+  name: 'double',
+  version: '1',
+  status: 'ready',
+  platform: 'onnx_onnxv1',
+  pool: 'default',
+  artifact: { key: 'k', format: 'onnx', size_bytes: 1, sha256: 'a'.repeat(64) },
+  upload_id: 'u',
+  signature: {
+    inputs: [
+      { name: 'x', datatype: 'FP32', shape: [-1, 2] },
+      { name: 'y', datatype: 'FP32', shape: [-1, 2] },
+    ],
+    outputs: [{ name: 'z', datatype: 'FP32', shape: [-1, 2] }],
+  },
+  batch: { axis: 'dynamic', evidence: 'test' },
+  config: {},
+  created_at: '2026-01-02T03:04:05.678Z',
+  updated_at: '2026-01-02T03:04:05.678Z',
+};
+const SERVED: ModelState = { loaded: true, default_version: 'latest', keep_loaded: false };
+const TIMING = { queueMs: 1, batchMs: 2, runMs: 3, batchRows: 4 };
+const context = extractContext({});
+
+let manifest = MODEL;
+let state = SERVED;
+let service: InferenceService;
+let producer: InferenceProducer;
+/** What the worker does with a request. */
+let work: (delivered: DeliveredRequest) => Promise<readonly Tensor[]>;
+const delivered: DeliveredRequest[] = [];
+
+const double = ({ inputs: [x] }: DeliveredRequest): Promise<readonly Tensor[]> => {
+  const { shape = [], data = new Uint8Array() } = x ?? {};
+  const values = new Float32Array(new Uint8Array(data).buffer).map((value) => 2 * value);
+  return Promise.resolve([{ name: 'z', datatype: 'FP32', shape, data: new Uint8Array(values.buffer) }]);
+};
+
+beforeAll(async () => {
+  const { url, prefix } = testRedis();
+  const config = readConfig({ SCONCE_REDIS_URL: url, SCONCE_KEY_PREFIX: prefix, SCONCE_REQUEST_TIMEOUT_MS: '5000' });
+  const logger = createLogger({ service: 'api', level: 'fatal', destination: new Writable() });
+  const { traces } = config.telemetry;
+  const telemetry = await startTelemetry({ service: 'api', version: '0', instanceId: 'inference', traces, logger });
+  const onError = (): void => undefined;
+  producer = new InferenceProducer(config.queue, { onError });
+  const connections = new WorkerConnections(config.queue, onError);
+  const consumers = (['online', 'batch'] as const).map((lane) => {
+    const handle = async (
+      request: DeliveredRequest,
+    ): Promise<{ outputs: readonly Tensor[]; timing: typeof TIMING }> => {
+      delivered.push(request);
+      return { outputs: await work(request), timing: TIMING };
+    };
+    const requests = new RequestConsumer(connections, { lane, handle });
+    return new QueueConsumer(connections, { queue: { pool: 'default', lane }, consumers: [requests] });
+  });
+  await Promise.all(consumers.map((consumer) => consumer.ready()));
+  const directory = new ModelDirectory({
+    repository: { get: () => Promise.resolve(manifest), state: () => Promise.resolve(state) },
+    config: { ttlMs: 0, maxStaleMs: 0 },
+  });
+  service = new InferenceService(config, directory, producer, telemetry);
+  atEndOfFile(async () => {
+    await producer.close();
+    await Promise.all(consumers.map((consumer) => consumer.close(1_000)));
+    await connections.close();
+    await telemetry.shutdown();
+  });
+});
+
+afterEach(() => {
+  [manifest, state, work] = [MODEL, SERVED, double];
+  delivered.length = 0;
+});
+work = double;
+
+const tensor = (name: string, rows: readonly number[][]): object => ({
+  name,
+  datatype: 'FP32',
+  shape: [rows.length, 2],
+  data: rows.flat(),
+});
+const ROWS = [
+  [1, 2],
+  [3, 4],
+];
+
+function callOf(body: object, more: Partial<InferenceCall> = {}): InferenceCall {
+  return { path: '/v2/models/double/infer', body: Buffer.from(JSON.stringify(body)), ...more };
+}
+
+const request = (more: object = {}): object => ({ inputs: [tensor('x', ROWS), tensor('y', ROWS)], ...more });
+
+function prepare(call: InferenceCall): Promise<PreparedInference> {
+  return service.prepare('double', undefined, (signature) => decodeInferRequest({ body: call.body, signature }));
+}
+
+async function infer(call: InferenceCall, signal = new AbortController().signal): Promise<InferenceResult> {
+  return service.infer(await prepare(call), call, { context, signal });
+}
+
+const bodyOf = ({ response }: InferenceResult): unknown => JSON.parse(Buffer.from(response.body).toString());
+
+describe('prepare', () => {
+  it.each<[string, () => void, RegExp]>([
+    ['is not ready', () => (manifest = { ...MODEL, status: 'compiling' }), /double is not ready/],
+    ['is unloaded', () => (state = { ...SERVED, loaded: false }), /double" .*unloaded/],
+    ['is in quarantine', () => (state = { ...SERVED, quarantined: { '1': 'hung' } }), /quarantine: hung/],
+  ])('refuses a model that %s', async (_, arrange, message) => {
+    arrange();
+    const refused = prepare(callOf(request()));
+    await expect(refused).rejects.toMatchObject({ code: 'model_not_ready', message: expect.stringMatching(message) });
+  });
+
+  it('refuses inputs with different numbers of rows', async () => {
+    const body = { inputs: [tensor('x', ROWS), tensor('y', [[1, 2]])] };
+    await expect(prepare(callOf(body))).rejects.toMatchObject({ code: 'invalid_tensor', details: { param: 'y' } });
+  });
+
+  it('queues nothing when a request is refused', async () => {
+    await expect(prepare(callOf({ inputs: [] }))).rejects.toBeInstanceOf(SconceError);
+    expect(delivered).toEqual([]);
+  });
+});
+
+describe('infer', () => {
+  it('returns the outputs with the id of the request and the timing of the worker', async () => {
+    const result = await infer(callOf(request({ id: 'r', parameters: { priority: 7 } })));
+    expect(bodyOf(result)).toEqual({
+      model_name: 'double',
+      model_version: '1',
+      id: 'r',
+      outputs: [{ name: 'z', datatype: 'FP32', shape: [2, 2], data: [2, 4, 6, 8] }],
+    });
+    expect(result.timing).toEqual(TIMING);
+    expect(delivered).toMatchObject([{ lane: 'online', request: { priority: 7, durable: false } }]);
+  });
+
+  it.each([-1, 1.5, '5'])('refuses the timeout %s', async (timeout) => {
+    const refused = infer(callOf(request({ parameters: { timeout } })));
+    await expect(refused).rejects.toMatchObject({ code: 'invalid_request', details: { param: 'timeout' } });
+  });
+
+  it('ends after the timeout of the request', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    work = async (given) => {
+      await promise;
+      return double(given);
+    };
+    // The protocol counts microseconds.
+    await expect(infer(callOf(request({ parameters: { timeout: 200_000 } })))).rejects.toMatchObject({
+      code: 'deadline_exceeded',
+    });
+    resolve();
+  });
+
+  it('throws the error of the worker', async () => {
+    work = () => Promise.reject(new SconceError('inference_failed', 'the run failed'));
+    await expect(infer(callOf(request()))).rejects.toMatchObject({
+      code: 'inference_failed',
+      message: 'the run failed',
+    });
+  });
+});
+
+describe('infer with an idempotency key', () => {
+  it('runs a repeated request once, and gives both callers its answer', async () => {
+    const call = callOf(request({ id: 'r' }), { idempotencyKey: 'once' });
+    const [first, second] = await Promise.all([infer(call), infer(call)]);
+    expect(bodyOf(first)).toEqual(bodyOf(second));
+    expect(bodyOf(first)).toMatchObject({ id: 'r', outputs: [{ data: [2, 4, 6, 8] }] });
+    expect(bodyOf(await infer(call))).toEqual(bodyOf(first));
+    expect(delivered).toMatchObject([{ lane: 'online', request: { durable: true } }]);
+  });
+
+  it('refuses another request with the same key', async () => {
+    const keyed = { idempotencyKey: 'taken' };
+    await infer(callOf(request(), keyed));
+    for (const other of [callOf(request({ id: 'other' }), keyed), { ...callOf(request(), keyed), path: '/other' }]) {
+      await expect(infer(other)).rejects.toMatchObject({ code: 'idempotency_conflict' });
+    }
+  });
+
+  it('gives every caller the error of the worker', async () => {
+    work = () => Promise.reject(new SconceError('inference_failed', 'the run failed'));
+    const call = callOf(request(), { idempotencyKey: 'fails' });
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      await expect(infer(call)).rejects.toMatchObject({ code: 'inference_failed', message: 'the run failed' });
+    }
+    expect(delivered).toHaveLength(1);
+  });
+
+  it('stops waiting when the caller is gone or the timeout has passed, and the job goes on', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    work = async (given) => {
+      await promise;
+      return double(given);
+    };
+    const call = callOf(request({ parameters: { timeout: 100_000 } }), { idempotencyKey: 'slow' });
+    await expect(infer(call)).rejects.toMatchObject({ code: 'deadline_exceeded' });
+    await expect(infer(call, AbortSignal.abort())).rejects.toMatchObject({ code: 'job_cancelled' });
+    resolve();
+    await expect.poll(async () => infer(call).then(bodyOf, () => undefined)).toMatchObject({ outputs: [{}] });
+    expect(delivered).toHaveLength(1);
+  });
+});
+
+describe('submit and result', () => {
+  it('leaves a job whose result is encoded as the request asked', async () => {
+    const call = callOf(request({ id: 'r', outputs: [{ name: 'z', parameters: { binary_data: true } }] }));
+    const job = await service.submit(await prepare(call), call, { context, lane: 'batch', scope: 'job' });
+    expect(['queued', 'running', 'succeeded']).toContain(job.status);
+    await expect.poll(async () => (await producer.job(job.id)).status).toBe('succeeded');
+    const { response, timing } = await service.result(await producer.job(job.id));
+    expect(timing).toEqual(TIMING);
+    const head = Buffer.from(response.body.subarray(0, response.headerLength)).toString();
+    expect(JSON.parse(head)).toMatchObject({ id: 'r', outputs: [{ name: 'z', parameters: { binary_data_size: 16 } }] });
+    expect(delivered).toMatchObject([{ lane: 'batch' }]);
+  });
+
+  it('has no result for a job that has not finished or was cancelled', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    work = async (given) => {
+      await promise;
+      return double(given);
+    };
+    const call = callOf(request());
+    const { id } = await service.submit(await prepare(call), call, { context, lane: 'batch', scope: 'job' });
+    await expect(service.result(await producer.job(id))).rejects.toMatchObject({ code: 'job_not_finished' });
+    await producer.cancel(id);
+    await expect(service.result(await producer.job(id))).rejects.toMatchObject({ code: 'job_cancelled' });
+    resolve();
+  });
+});
