@@ -29,7 +29,7 @@ import { RepositoryController } from './repository/repository.controller.ts';
 import { BLOB_STORE, CONFIG, LOGGER, TELEMETRY } from './tokens.ts';
 import { TracesController } from './traces/traces.controller.ts';
 
-/** Composes the libs into the API. Tokens are explicit: nothing rests on emitted type metadata. */
+/** Composes the libraries into the API. Injection tokens are explicit, so no type metadata needs to be emitted. */
 @Module({})
 export class ApiModule {
   static register(given: { config: ApiConfig; logger: Logger; telemetry: Telemetry }): DynamicModule {
@@ -61,7 +61,7 @@ export class ApiModule {
           useFactory: (store: BlobStore) => {
             const repository = new ModelRepository({
               store,
-              onCorrupt: (error, id) => logger.error({ err: error, ...id }, 'damaged model passed over'),
+              onCorrupt: (error, id) => logger.error({ err: error, ...id }, 'a damaged model is left out'),
             });
             observeModels(telemetry.metrics, repository, (error) => {
               logger.warn({ err: error }, 'the states of the models could not be read for the metrics');
@@ -79,7 +79,7 @@ export class ApiModule {
           provide: InferenceProducer,
           useFactory: () => {
             const producer = new InferenceProducer(config.queue, {
-              onError: (error) => logger.warn({ err: error }, 'queue connection'),
+              onError: (error) => logger.warn({ err: error }, 'the queue connection failed'),
               onLateReply: () => telemetry.metrics.replyMisses.add(1, {}),
             });
             observeQueues(telemetry.metrics, producer);
@@ -96,7 +96,7 @@ export class ApiModule {
               checkWebhookUrl: (url) => checkWebhookUrl(url, { allowPrivate: config.webhookAllowPrivate }),
               checkInputUrl: (url) => checkDatasetUrl(url, config.datasetRoots),
               maxFileBytes: config.maxFileBytes,
-              onError: (error) => logger.warn({ err: error }, 'batch connection'),
+              onError: (error) => logger.warn({ err: error }, 'the batch connection failed'),
             }),
           inject: [BLOB_STORE, InferenceService],
         },

@@ -9,26 +9,26 @@ export interface ApiConfig {
   readonly host: string;
   readonly port: number;
   readonly metricsPort: number;
-  /** The file of API keys; undefined where callers need none. */
+  /** The file of API keys; undefined if callers need no key. */
   readonly keysFile: string | undefined;
   readonly maxBodyBytes: number;
   readonly maxArtifactBytes: number;
   readonly maxFileBytes: number;
   readonly webhookAllowPrivate: boolean;
-  /** Places from which datasets may be read where they are. */
+  /** Folders and buckets from which datasets may be read without an upload. */
   readonly datasetRoots: readonly string[];
   readonly requestTimeoutMs: number;
   readonly shutdownGraceMs: number;
-  /** Between saying that it is not ready and refusing connections. */
+  /** Time between reporting not ready and refusing connections. */
   readonly drainDelayMs: number;
   readonly storage: StorageConfig;
   readonly queue: QueueConfig;
   readonly telemetry: TelemetryConfig;
-  /** Where traces can be looked up, without a slash at the end; told to callers with their jobs. */
+  /** Address of the trace backend, without a slash at the end. */
   readonly traceUrl: string | undefined;
 }
 
-/** Reads and checks the environment. @throws SconceError `invalid_request` with every variable that is wrong, and why. */
+/** Reads and checks the environment. @throws SconceError `invalid_request` that names every variable that is not valid, and why. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
   const vars = readSettings('api', env);
   return Object.freeze({
@@ -62,7 +62,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;
 
-/** Whoever can reach the port can use it: beyond this machine that wants a decision. */
+/** Everyone who can reach the port can use the API. If other machines can reach it, the operator must decide about keys. */
 function keysFileOf({ SCONCE_AUTH, SCONCE_KEYS_FILE, SCONCE_HOST }: Settings<'api'>): string | undefined {
   const refuse = (param: string, message: string): SconceError =>
     new SconceError('invalid_request', message, { details: { param } });
@@ -71,12 +71,12 @@ function keysFileOf({ SCONCE_AUTH, SCONCE_KEYS_FILE, SCONCE_HOST }: Settings<'ap
   if (SCONCE_AUTH === 'keys') {
     throw refuse(
       'SCONCE_KEYS_FILE',
-      'SCONCE_KEYS_FILE: SCONCE_AUTH=keys wants it; `sconce keys create` makes keys for it.',
+      'SCONCE_KEYS_FILE: SCONCE_AUTH=keys requires it. Create keys with `sconce keys create`.',
     );
   }
   if (LOOPBACK.test(SCONCE_HOST)) return undefined;
   throw refuse(
     'SCONCE_HOST',
-    `SCONCE_HOST: ${SCONCE_HOST} is no loopback address, and callers need no key. Set SCONCE_KEYS_FILE, or SCONCE_AUTH=off where something in front of the API sees to that.`,
+    `SCONCE_HOST: ${SCONCE_HOST} is no loopback address, and callers need no key. Set SCONCE_KEYS_FILE, or SCONCE_AUTH=off if a proxy in front of the API checks callers.`,
   );
 }

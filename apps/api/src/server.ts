@@ -11,12 +11,12 @@ import { installDocuments } from './documents/install-documents.ts';
 import { installBodyParser } from './http/body-parser.ts';
 import { installRequestTrace } from './http/request-trace.ts';
 
-/** Smaller answers cost more to compress than to send. */
+/** Compressing a smaller answer costs more than sending it. */
 const COMPRESS_THRESHOLD_BYTES = 2_048;
 const MAX_PARAM_LENGTH = 300;
 const KEEP_ALIVE_MS = 75_000;
 
-/** Builds the API, ready to listen. From when `isDraining` says so, connections are closed with their next answer. */
+/** Builds the API, ready to listen. While `isDraining` returns true, each answer closes its connection. */
 export async function createApi(given: {
   config: ApiConfig;
   logger: Logger;
@@ -25,12 +25,12 @@ export async function createApi(given: {
 }): Promise<NestFastifyApplication> {
   const { config, logger, telemetry } = given;
   const adapter = new FastifyAdapter({
-    // Our body parser bounds requests; uploads are bounded where they are stored.
+    // The body parser bounds requests, and the blob store bounds uploads.
     bodyLimit: Number.MAX_SAFE_INTEGER,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    // Requests under way finish; idle connections do not hold a shutdown up.
+    // Requests in flight finish. Idle connections do not delay a shutdown.
     forceCloseConnections: 'idle',
-    // What came over a connection that was just about to be closed is answered like any other.
+    // A request on a connection that was about to be closed is answered like any other.
     return503OnClosing: false,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
   });
@@ -39,7 +39,7 @@ export async function createApi(given: {
   const ring = config.keysFile === undefined ? undefined : await KeyRing.open(config.keysFile, logger);
   installAccess(fastify, { ring, logger });
   const { isDraining = () => false } = given;
-  // A connection that answers while the server drains is closed with it, not kept for another request.
+  // While the server drains, a connection is closed after its answer and not kept for another request.
   fastify.addHook('onSend', (_request, reply, _payload, done) => {
     if (isDraining()) reply.header('connection', 'close');
     done();
@@ -48,7 +48,7 @@ export async function createApi(given: {
     bodyParser: false,
     logger: ['error', 'fatal'],
   });
-  // Requests come compressed as clients like (deflate is zlib's framing); answers only as the protocol's clients ask.
+  // Encodings of requests and of answers. `deflate` means zlib's framing.
   await app.register(fastifyCompress, {
     encodings: ['gzip', 'deflate'],
     requestEncodings: ['gzip', 'deflate', 'identity'],

@@ -1,4 +1,4 @@
-/** Injection tokens of what is not a class of ours. */
+/** Injection tokens of values that are not our own classes. */
 export const CONFIG = Symbol('ApiConfig');
 export const LOGGER = Symbol('Logger');
 export const BLOB_STORE = Symbol('BlobStore');

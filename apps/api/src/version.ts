@@ -1,2 +1,2 @@
-/** The product's version, as every surface reports it. */
+/** The version of the product. */
 export const VERSION = '0.1.0';

@@ -3,7 +3,7 @@ import type { Scope } from '@sconce/keys';
 /** What a request needs: nothing, any key, or a key with a scope. */
 export type Need = 'nothing' | 'key' | Scope;
 
-/** The first that fits holds. Routes as they are declared, without what stands for a model or an id. */
+/** The first rule that matches applies. Routes are written as they are declared: `/v1/jobs/:id`. */
 const RULES: readonly (readonly [method: RegExp, route: RegExp, need: Need])[] = [
   [/./, /^\/v2\/health\//, 'nothing'],
   [/./, /^\/docs/, 'nothing'],
@@ -16,7 +16,7 @@ const RULES: readonly (readonly [method: RegExp, route: RegExp, need: Need])[] =
   [/^(POST|PUT|PATCH|DELETE)$/, /^\/v1\/models/, 'models'],
 ];
 
-/** What a request for a route (`/v2/models/:model/infer`) needs. What no rule names is only read, or not there: any key will do. */
+/** What a request to a route (`/v2/models/:model/infer`) needs. A route without a rule only reads, or does not exist: any key is enough. */
 export function needOf(method: string, route: string): Need {
   return RULES.find(([methods, routes]) => methods.test(method) && routes.test(route))?.[2] ?? 'key';
 }

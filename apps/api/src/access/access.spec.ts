@@ -58,11 +58,11 @@ describe('limits of a key', () => {
     expect(came()).toBe(3);
   });
 
-  it('count what is under way', () => {
+  it('count requests in flight', () => {
     const limits = new KeyLimits();
     const own = { ...key, max_outstanding: 2 };
     expect([limits.begin(own), limits.begin(own)]).toEqual([undefined, undefined]);
-    expect(limits.begin(own)).toMatchObject({ refused: expect.stringContaining('2 requests under way') as string });
+    expect(limits.begin(own)).toMatchObject({ refused: expect.stringContaining('2 requests in flight') as string });
     limits.end(own);
     expect(limits.begin(own)).toBeUndefined();
   });

@@ -11,12 +11,12 @@ import type { KeyRing } from './key-ring.ts';
 
 const KEY = 'sconceKey';
 
-/** `counted`: the key's limits count this request. */
+/** `counted`: this request counts towards the limits of the key. */
 type KeyedRequest = FastifyRequest & { [KEY]?: { readonly key: ApiKey; readonly counted: boolean } | undefined };
 
 /**
- * Lets in who has a key that may do what the request asks (`Authorization: Bearer …` or `X-API-Key`), within the key's limits; everybody,
- * without a ring. Every act that changes models leaves an audit line in the log, also one that was refused.
+ * Accepts a request if its key (`Authorization: Bearer …` or `X-API-Key`) has the scope and is within its limits. Without a key ring,
+ * accepts every request. A request that changes models writes an audit line to the log, also when it is refused.
  */
 export function installAccess(
   fastify: FastifyInstance,
@@ -50,7 +50,7 @@ export function installAccess(
   });
 }
 
-/** Whose jobs and batches a request adds to, where its key limits them. */
+/** Whose unfinished jobs and batches this request counts with, if its key limits them. */
 export function submitterOf(request: FastifyRequest): Submitter | undefined {
   const key = (request as KeyedRequest)[KEY]?.key;
   return key?.max_backlog === undefined ? undefined : { id: key.id, maxUnfinished: key.max_backlog };
@@ -64,8 +64,8 @@ function admit(request: FastifyRequest, ring: KeyRing, limits: KeyLimits): Sconc
   if (key === undefined) {
     const message =
       secret === undefined
-        ? 'This server wants an API key: send it as "Authorization: Bearer KEY".'
-        : 'The API key is not known here, or has expired.';
+        ? 'This server requires an API key: send it as "Authorization: Bearer KEY".'
+        : 'The API key is unknown or has expired: ask the operator for another one.';
     return new SconceError('unauthenticated', message);
   }
   if (!meets(key.scopes, need)) {
@@ -91,7 +91,7 @@ function refuse(request: FastifyRequest, reply: FastifyReply, error: SconceError
     .send(errorBody(request.url, error, http));
 }
 
-/** Ends what the key's limits count, once. */
+/** Ends a request for the limits of its key, once. */
 function release(request: FastifyRequest, limits: KeyLimits): void {
   const keyed = request as KeyedRequest;
   if (keyed[KEY]?.counted === true) limits.end(keyed[KEY].key);
@@ -102,7 +102,7 @@ function isAct(request: FastifyRequest): boolean {
   return needOf(request.method, routeOf(request)) === 'models';
 }
 
-/** Of what is not there, the path: it is asked for a key before it is said not to be there. */
+/** The declared route, or the path if there is no such route: a key is required before the answer 404. */
 function routeOf(request: FastifyRequest): string {
   return request.routeOptions.url ?? request.url.split('?')[0] ?? '';
 }

@@ -1,32 +1,32 @@
 import type { ApiKey } from '@sconce/keys';
 
-/** Default burst: the requests of so many seconds. */
+/** Default burst: the requests of this many seconds. */
 const BURST_SECONDS = 2;
 
 interface Use {
-  /** Requests that may come now. */
+  /** Requests that are accepted now. */
   tokens: number;
   atMs: number;
   outstanding: number;
 }
 
-/** What keeps a key within its limits at this process: a token bucket, and a count of what is under way. One entry per limited key. */
+/** The limits of keys in this process: a token bucket and a count of requests in flight, for each key that has limits. */
 export class KeyLimits {
   readonly #uses = new Map<string, Use>();
   readonly #now: () => number;
 
-  /** @param now milliseconds of a clock that only goes on. */
+  /** @param now milliseconds of a monotonic clock. */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
-  /** Begins a request, to be ended with `end`; or answers why not, and after how many seconds it is worth trying again. */
+  /** Begins a request; `end` ends it. If the key is over a limit, returns the reason and the seconds to wait instead. */
   begin(key: ApiKey): { readonly refused: string; readonly retryAfterSeconds: number } | undefined {
     const { requests_per_second: rate, max_outstanding: most } = key;
     if (rate === undefined && most === undefined) return undefined;
     const use = this.#useOf(key);
     if (most !== undefined && use.outstanding >= most) {
-      return { refused: `key ${key.id} has ${most} requests under way, as many as it may`, retryAfterSeconds: 1 };
+      return { refused: `key ${key.id} has ${most} requests in flight and may have no more`, retryAfterSeconds: 1 };
     }
     if (rate !== undefined) {
       this.#refill(use, rate, burstOf(key, rate));
@@ -40,7 +40,7 @@ export class KeyLimits {
     return undefined;
   }
 
-  /** Ends a request that was begun. */
+  /** Ends a request that `begin` accepted. */
   end({ id }: ApiKey): void {
     const use = this.#uses.get(id);
     if (use !== undefined) use.outstanding = Math.max(0, use.outstanding - 1);

@@ -2,13 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { hashSecret, parseKeyFile, type ApiKey } from '@sconce/keys';
 import type { Logger } from '@sconce/telemetry';
 
-/** How often the file is looked at: mounted secrets are replaced by renaming links, which no watcher of a file sees. */
+/** How often the file is read. A file watcher does not see that a mounted secret was replaced, because links are renamed. */
 const LOOK_MS = 2_000;
 
 /**
- * The keys in force: those of a file, read again whenever its text changes. A text that is wrong changes nothing.
+ * The valid keys: the keys of a file, which is read again when its text changes. A text that is not valid changes nothing.
  *
- * States: *open* (looks at the file) → *closed*.
+ * States: *open* (reads the file from time to time) → *closed*.
  */
 export class KeyRing {
   readonly #path: string;
@@ -25,7 +25,7 @@ export class KeyRing {
     this.#timer = setInterval(() => void this.#look(), LOOK_MS).unref();
   }
 
-  /** @throws SconceError `invalid_request` where the file is wrong; the system's error where it cannot be read. */
+  /** @throws SconceError `invalid_request` if the file is not valid; the system's error if it cannot be read. */
   static async open(path: string, logger: Logger): Promise<KeyRing> {
     return new KeyRing(path, await readFile(path, 'utf8'), logger);
   }

@@ -1,17 +1,18 @@
 import type { ServerResponse } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { SconceError } from '@sconce/errors';
 import { BatchProducer, type BatchRecord } from '@sconce/queue';
 import { hasEnded, toBatchResource } from './batch-resource.ts';
 
-/** A batch is looked at again after these times: soon at first, as small ones end soon. */
-const FIRST_LOOK_MS = 25;
-const MAX_LOOK_MS = 500;
-/** Proxies close connections on which nothing comes. */
+/** Times between two reads of a batch. They are short at first, because small batches end soon. */
+const FIRST_READ_MS = 25;
+const MAX_READ_MS = 500;
+/** Proxies close connections that are silent for long. */
 const COMMENT_MS = 15_000;
 const MAX_WATCHERS = 1_000;
 
-/** Tells how batches go on, as server-sent events: `batch` with the resource whenever it has changed; the stream ends with the batch. */
+/** Reports the progress of batches as server-sent events: `batch` with the batch whenever it has changed, until the batch has ended. */
 @Injectable()
 export class BatchEvents {
   #watchers = 0;
@@ -19,19 +20,19 @@ export class BatchEvents {
 
   constructor(@Inject(BatchProducer) private readonly producer: BatchProducer) {}
 
-  /** @throws SconceError `queue_full` where as many callers watch as may. */
+  /** @throws SconceError `queue_full` if the most callers that are allowed are watching. */
   checkRoom(): void {
     if (this.#watchers < MAX_WATCHERS) return;
     throw new SconceError(
       'queue_full',
-      `${MAX_WATCHERS} callers watch batches already; ask for the batch from time to time.`,
+      `${MAX_WATCHERS} callers watch batches already: get the batch from time to time instead.`,
       {
         details: { retryAfterSeconds: 30 },
       },
     );
   }
 
-  /** Writes events until the batch has ended or the caller has gone. */
+  /** Writes events until the batch has ended or the caller has disconnected. */
   async stream(batch: BatchRecord, response: ServerResponse): Promise<void> {
     this.#watchers += 1;
     const gone = new AbortController();
@@ -44,7 +45,7 @@ export class BatchEvents {
     try {
       let before = '';
       let wroteAtMs = 0;
-      let lookMs = FIRST_LOOK_MS;
+      let readMs = FIRST_READ_MS;
       for (let current = batch; ; current = await this.producer.batch(batch.id)) {
         const data = JSON.stringify(toBatchResource(current));
         if (data !== before) {
@@ -52,12 +53,12 @@ export class BatchEvents {
           before = data;
           wroteAtMs = Date.now();
         } else if (Date.now() - wroteAtMs > COMMENT_MS) {
-          response.write(': still here\n\n');
+          response.write(': still running\n\n');
           wroteAtMs = Date.now();
         }
         if (hasEnded(current) || gone.signal.aborted || this.#closing) break;
-        await pause(lookMs, gone.signal);
-        lookMs = Math.min(MAX_LOOK_MS, lookMs * 1.25);
+        await delay(readMs, undefined, { signal: gone.signal }).catch(() => undefined);
+        readMs = Math.min(MAX_READ_MS, readMs * 1.25);
       }
     } finally {
       this.#watchers -= 1;
@@ -65,16 +66,8 @@ export class BatchEvents {
     }
   }
 
-  /** Ends every stream: the server shuts down, and clients come again elsewhere. */
+  /** Ends every stream, because the server shuts down. Clients connect again to another server. */
   beforeApplicationShutdown(): void {
     this.#closing = true;
   }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener('abort', () => resolve(), { once: true });
-  await promise;
-  clearTimeout(timer);
 }

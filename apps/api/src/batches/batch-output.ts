@@ -14,7 +14,7 @@ import type { BlobStore } from '@sconce/storage';
 import { FileContents, type Content } from '../files/file-contents.ts';
 import { BLOB_STORE } from '../tokens.ts';
 
-/** What the worker notes of how a batch is written. */
+/** How a batch is written, as the worker recorded it. */
 interface WrittenPlan {
   readonly kind: 'table' | 'requests';
   readonly outputFormat: DatasetFormat;
@@ -22,14 +22,14 @@ interface WrittenPlan {
   readonly csv: CsvOptions;
 }
 
-/** Results as a file, before the batch has ended or after. */
+/** Results as a file, before or after the batch has ended. */
 export interface PartialFile {
   readonly content: Content;
   readonly filename: string;
   readonly mediaType: string;
 }
 
-/** The results of a batch so far: of the rows from the first one to the first that has not been scored. */
+/** The results of a batch so far: from the first row to the first row that is not scored. */
 @Injectable()
 export class BatchOutput {
   constructor(
@@ -38,7 +38,7 @@ export class BatchOutput {
     @Inject(BLOB_STORE) private readonly store: BlobStore,
   ) {}
 
-  /** @throws SconceError `batch_not_finished` where nothing has been read yet, `file_not_found` where results were removed. */
+  /** @throws SconceError `batch_not_finished` if the dataset has not been read yet, `file_not_found` if results were removed. */
   async open(batch: BatchRecord, which: 'output' | 'errors'): Promise<PartialFile> {
     const fileId = which === 'output' ? batch.outputFileId : batch.errorFileId;
     if (fileId !== undefined && batch.status !== 'in_progress') {

@@ -1,5 +1,6 @@
 import { FINAL_STATUSES, type Batch } from '@sconce/contracts';
 import { traceIdOf, type BatchRecord } from '@sconce/queue';
+import { epochSeconds } from '../http/epoch-seconds.ts';
 
 /** A batch as the API shows it. */
 export function toBatchResource(batch: BatchRecord): Batch {
@@ -15,9 +16,9 @@ export function toBatchResource(batch: BatchRecord): Batch {
     status: batch.status,
     output_file_id: batch.outputFileId ?? null,
     error_file_id: batch.errorFileId ?? null,
-    created_at: seconds(batch.createdAtMs),
+    created_at: epochSeconds(batch.createdAtMs),
     in_progress_at: orNull(at.in_progress),
-    expires_at: seconds(batch.expiresAtMs),
+    expires_at: epochSeconds(batch.expiresAtMs),
     finalizing_at: orNull(at.finalizing),
     completed_at: orNull(at.completed),
     failed_at: orNull(at.failed),
@@ -56,7 +57,7 @@ export function progressOf(batch: BatchRecord): number {
   return batch.rowsPlanned === 0 ? 0 : (batch.inputShare ?? 0) * (scored / batch.rowsPlanned);
 }
 
-/** Seconds that a batch will take yet; null where nothing is known of it. */
+/** Seconds until all rows of a batch are scored; null if that cannot be estimated. */
 export function etaOf({ rate, rowsDone, rowsFailed }: BatchRecord, progress: number): number | null {
   if (rate === undefined || rate <= 0 || progress <= 0) return null;
   const scored = rowsDone + rowsFailed;
@@ -64,9 +65,5 @@ export function etaOf({ rate, rowsDone, rowsFailed }: BatchRecord, progress: num
 }
 
 function orNull(ms: number | undefined): number | null {
-  return ms === undefined ? null : seconds(ms);
-}
-
-function seconds(ms: number): number {
-  return Math.floor(ms / 1_000);
+  return ms === undefined ? null : epochSeconds(ms);
 }

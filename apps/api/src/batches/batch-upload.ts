@@ -4,10 +4,12 @@ import type { BatchRequestInput } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { BatchProducer, FileRecord } from '@sconce/queue';
 import { fileName } from '../files/file-upload.ts';
+import { collectBytes } from '../http/collect-bytes.ts';
+import { invalidRequest } from '../http/invalid-request.ts';
 import { discard, isMultipart, readParts, type FormPart } from '../http/multipart-parts.ts';
 
 const MAX_REQUEST_BYTES = 8 * 1024 ** 2;
-/** Query parameters that are JSON; all others are text or numbers. */
+/** Query parameters whose values are JSON. */
 const JSON_PARAMETERS = new Set(['inputs', 'outputs', 'csv', 'metadata', 'webhook', 'output_expires_after']);
 const LIST_PARAMETERS = new Set(['pass_through']);
 const NUMBER_PARAMETERS = new Set(['max_error_rate', 'priority']);
@@ -23,26 +25,26 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
   'application/x-npy': 'npy',
 };
 
-/** A request for a batch as it came: its JSON, and the bytes that an idempotency key stands for. */
+/** A request for a batch: its JSON, and the text that must be the same when an idempotency key is used again. */
 export interface ReceivedRequest {
   readonly request: unknown;
   readonly fingerprint: string;
 }
 
 /**
- * Reads a request for a batch: JSON that names its dataset; or the dataset itself as the body, with the request in the query; or a form
- * of "request" (JSON) and "file". A dataset that comes along is stored as a file first, which the request then names.
- * @throws SconceError `invalid_request`, `payload_too_large`; before the dataset is read where the request is wrong.
+ * Reads a request for a batch: JSON that names its dataset, or the dataset as the body with the request in the query, or a form of
+ * "request" (JSON) and "file". A dataset in the body or form is stored as a file first, and the request then names that file.
+ * @throws SconceError `invalid_request`, `payload_too_large`. A wrong request is refused before the dataset is read.
  */
 export async function receiveBatch(request: FastifyRequest, producer: BatchProducer): Promise<ReceivedRequest> {
   const payload = request.body as Readable | undefined;
   if (payload === undefined || payload === null)
-    throw invalid('body', 'The body is empty; expected a request for a batch.');
+    throw invalidRequest('body', 'The body is empty: send a request for a batch.');
   const contentType = request.headers['content-type'] ?? '';
   const mediaType = contentType.split(';')[0]?.trim().toLowerCase() ?? '';
   try {
     if (mediaType === 'application/json') {
-      const text = await collect(payload);
+      const text = await readText(payload);
       return { request: parse(text, 'body'), fingerprint: text };
     }
     if (isMultipart(contentType)) return await receiveForm(payload, contentType, producer);
@@ -57,7 +59,7 @@ export async function receiveBatch(request: FastifyRequest, producer: BatchProdu
     });
     return { request: { ...asked, input_file_id: file.id }, fingerprint: JSON.stringify(asked) };
   } finally {
-    // Not awaited: the answer need not wait for it.
+    // Not awaited: the answer does not depend on it.
     void discard(payload);
   }
 }
@@ -66,12 +68,12 @@ async function receiveForm(payload: Readable, contentType: string, producer: Bat
   const parts = readParts(payload, contentType);
   try {
     const first = (await parts.next()).value as FormPart | undefined;
-    if (first?.name !== 'request') throw invalid('request', 'The form takes "request" (JSON) and then "file".');
-    const text = await collect(first.body);
+    if (first?.name !== 'request') throw invalidRequest('request', 'The form takes "request" (JSON) and then "file".');
+    const text = await readText(first.body);
     const asked = parse(text, 'request') as BatchRequestInput;
     await producer.check(asked);
     const second = (await parts.next()).value as FormPart | undefined;
-    if (second?.name !== 'file') throw invalid('file', 'The form takes "request" (JSON) and then "file".');
+    if (second?.name !== 'file') throw invalidRequest('file', 'The form takes "request" (JSON) and then "file".');
     const file = await store(second.body, {
       producer,
       filename: fileName(second.filename),
@@ -90,7 +92,7 @@ function store(
   return producer.createFile(body, () => ({ filename, purpose: 'batch', mediaType: contentType.slice(0, 255) }));
 }
 
-/** The request out of the query string. */
+/** The request in the query string. */
 function readParameters(query: unknown): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(query as Record<string, string | string[]>).map(([name, value]) => {
@@ -110,30 +112,16 @@ function readName(disposition: string | undefined): string | undefined {
   return name === undefined ? undefined : fileName(name);
 }
 
-async function collect(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_REQUEST_BYTES) {
-      throw new SconceError(
-        'payload_too_large',
-        `The request is larger than ${MAX_REQUEST_BYTES} bytes; upload a dataset as a file.`,
-      );
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const message = `The request is larger than ${MAX_REQUEST_BYTES} bytes: upload the dataset as a file.`;
+  const tooLarge = (): SconceError => new SconceError('payload_too_large', message);
+  return (await collectBytes(body, { maxBytes: MAX_REQUEST_BYTES, tooLarge })).toString('utf8');
 }
 
 function parse(text: string, param: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    throw invalid(param, `${param} is not JSON: ${(error as Error).message}.`);
+    throw invalidRequest(param, `${param} is not JSON: ${(error as Error).message}.`);
   }
-}
-
-function invalid(param: string, message: string): SconceError {
-  return new SconceError('invalid_request', message, { details: { param } });
 }

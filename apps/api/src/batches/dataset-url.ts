@@ -1,7 +1,7 @@
 import { SconceError } from '@sconce/errors';
 
 /**
- * A first look at the address of a dataset: may such a place be read at all? Whoever reads it looks again, at the file itself.
+ * Checks whether the address of a dataset is below an allowed place. The reader of the dataset checks the file itself again.
  * @throws SconceError `invalid_request`.
  */
 export function checkDatasetUrl(url: string, roots: readonly string[]): void {

@@ -8,18 +8,18 @@ import { BLOB_STORE } from '../tokens.ts';
 
 const MAX_LIST_BYTES = 256 * 1024 ** 2;
 
-/** Bytes to be sent, and how many. */
+/** Bytes to send, and their number. */
 export interface Content {
   readonly bytes: number;
   readonly stream: Readable;
 }
 
-/** Reads the bytes of files, which lie in one blob or in the parts that a batch's chunks left. */
+/** Reads the bytes of files. They are in one blob, or in the parts of a batch's chunks. */
 @Injectable()
 export class FileContents {
   constructor(@Inject(BLOB_STORE) private readonly store: BlobStore) {}
 
-  /** @throws SconceError `file_not_found` where the bytes are gone. */
+  /** @throws SconceError `file_not_found` if the bytes are not in the store any more. */
   async open({ id, content, bytes }: FileRecord): Promise<Content> {
     if (content.kind === 'blob') {
       const stream = await this.store.stream(content.key);

@@ -1,5 +1,6 @@
 import type { File } from '@sconce/contracts';
 import type { FileRecord } from '@sconce/queue';
+import { epochSeconds } from '../http/epoch-seconds.ts';
 
 /** A file as the API shows it. */
 export function toFileResource({ id, bytes, createdAtMs, expiresAtMs, filename, purpose }: FileRecord): File {
@@ -7,8 +8,8 @@ export function toFileResource({ id, bytes, createdAtMs, expiresAtMs, filename, 
     id,
     object: 'file',
     bytes,
-    created_at: Math.floor(createdAtMs / 1_000),
-    expires_at: expiresAtMs === undefined ? undefined : Math.floor(expiresAtMs / 1_000),
+    created_at: epochSeconds(createdAtMs),
+    expires_at: expiresAtMs === undefined ? undefined : epochSeconds(expiresAtMs),
     filename,
     purpose,
     status: 'processed',

@@ -10,7 +10,7 @@ import { FileContents } from './file-contents.ts';
 import { toFileResource } from './file-resource.ts';
 import { receiveFile } from './file-upload.ts';
 
-/** Files as OpenAI's clients handle them: what batches read, and what they leave. */
+/** Files as OpenAI's clients handle them: datasets and results of batches. */
 @Controller('v1/files')
 export class FilesController {
   constructor(

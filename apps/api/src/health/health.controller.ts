@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify';
 import type { Live, ServerReady } from '@sconce/contracts';
 import { InferenceProducer } from '@sconce/queue';
 
-/** Bodies satisfy the specification's text and the clients that read `live` or `ready`; others only look at the status. */
+/** Health of the server. The bodies have the fields of the specification and of clients that read `live` or `ready`. */
 @Controller('v2/health')
 export class HealthController {
   constructor(@Inject(InferenceProducer) private readonly producer: InferenceProducer) {}
@@ -13,7 +13,7 @@ export class HealthController {
     return { live: true };
   }
 
-  /** Ready means: a request sent now can be accepted. */
+  /** Ready means that a request that is sent now can be accepted. */
   @Get('ready')
   async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<ServerReady> {
     const ready = await this.producer.ping();

@@ -7,8 +7,8 @@ import { SconceError } from '@sconce/errors';
 export const STREAM_BODY = { sconceStreamBody: true } as const;
 
 /**
- * Hands every body on as bytes (a Buffer), whatever its content type, or as the stream itself on STREAM_BODY routes.
- * The bound counts what comes out of decompression, so a small bomb stays small.
+ * Gives handlers every body as bytes (a Buffer), whatever its content type, or as the stream itself on STREAM_BODY routes.
+ * The bound counts decompressed bytes, so that a compressed body cannot exceed it.
  */
 export function installBodyParser(fastify: FastifyInstance, options: { maxBytes: number }): void {
   fastify.removeAllContentTypeParsers();
@@ -19,12 +19,12 @@ export function installBodyParser(fastify: FastifyInstance, options: { maxBytes:
   });
 }
 
-/** From here on a body whose length is known is read into memory of that size at once, instead of being joined at its end. */
+/** A body of this declared length or more is read into one buffer of that length. Shorter bodies are joined at their end. */
 const LARGE_BYTES = 64 * 1024;
 
 /**
- * What is too large is read on and thrown away, so that a client that sends all before it listens gets its answer; but a bomb is
- * not inflated to its end.
+ * Reads a whole body. The rest of a body that is too large is read and dropped, so that a client that reads only after it has sent
+ * everything gets its answer. A compressed body that is far too large is not decompressed to its end.
  */
 function collect(
   payload: Readable,
@@ -37,7 +37,7 @@ function collect(
     expectedBytes >= LARGE_BYTES && expectedBytes <= maxBytes ? Buffer.allocUnsafeSlow(expectedBytes) : undefined;
   const chunks: Buffer[] = [];
   let bytes = 0;
-  // Listeners, not an async iterator: that costs several times as much as the rest of reading a small body (measured).
+  // Listeners, because an async iterator costs several times as much as the rest of reading a small body (measured).
   payload.on('data', (chunk: Buffer) => {
     const start = bytes;
     bytes += chunk.byteLength;
@@ -61,14 +61,14 @@ function collect(
   payload.once('error', reject);
   payload.once('close', () => {
     if (payload.readableEnded) return;
-    reject(new SconceError('invalid_request', 'The connection closed before the whole body had come.'));
+    reject(new SconceError('invalid_request', 'The connection closed before the whole body had arrived.'));
   });
-  // Decompression comes paused.
+  // The decompression stream is paused at first.
   payload.resume();
   return promise;
 }
 
-/** `Content-Length`: node's parser sees to it that exactly as many bytes come. 0 where it is not said. */
+/** `Content-Length`; 0 if it is absent. Node's parser makes sure that exactly this many bytes arrive. */
 function declaredBytes(payload: Readable): number {
   return payload instanceof IncomingMessage ? Number(payload.headers['content-length'] ?? 0) : 0;
 }

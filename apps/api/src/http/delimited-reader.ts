@@ -1,19 +1,19 @@
 import type { Readable } from 'node:stream';
 
-/** Reads a stream piece by piece up to delimiters; holds a chunk of it at a time, whatever lies between them. */
+/** Reads a stream up to delimiters. It holds one chunk at a time, however much lies between two delimiters. */
 export class DelimitedReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
   readonly #cutOff: () => Error;
   #buffer: Buffer;
 
-  /** `start` is read before the stream; `cutOff` makes the error for a stream that ends too early. */
+  /** `start` is read before the stream. `cutOff` makes the error for a stream that ends too early. */
   constructor(payload: Readable, options: { readonly start: string; readonly cutOff: () => Error }) {
     this.#chunks = payload.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array>;
     this.#buffer = Buffer.from(options.start);
     this.#cutOff = options.cutOff;
   }
 
-  /** What comes before the delimiter, which is passed over. A caller that leaves early reads on with another call. */
+  /** The bytes before the delimiter, which is skipped. A caller that stops early continues with another call. */
   async *until(delimiter: Buffer): AsyncGenerator<Buffer, void, undefined> {
     for (;;) {
       const at = this.#buffer.indexOf(delimiter);
@@ -22,22 +22,22 @@ export class DelimitedReader {
         this.#take(delimiter.byteLength);
         return;
       }
-      // The rest may be the delimiter's beginning.
+      // The rest may be the beginning of the delimiter.
       const certain = this.#buffer.byteLength - delimiter.byteLength + 1;
       if (certain > 0) yield this.#take(certain);
       await this.#fill();
     }
   }
 
-  /** The next bytes, still to be read. */
+  /** The next bytes, which stay unread. */
   async peek(bytes: number): Promise<Buffer> {
     while (this.#buffer.byteLength < bytes) await this.#fill();
     return this.#buffer.subarray(0, bytes);
   }
 
-  /** Lets go of the stream, which is neither destroyed nor read on. */
+  /** Ends reading. The stream is not destroyed, and not read further. */
   close(): void {
-    // Not awaited: after an error of the stream it has nothing to say, and it never hangs in a read of ours.
+    // Not awaited: it reports nothing after an error of the stream, and no read is pending here.
     void this.#chunks.return?.().catch(() => undefined);
   }
 

@@ -1,7 +1,7 @@
 import type { TraceContext } from '@sconce/contracts';
 import { SpanKind, contextWithSpan, injectContext, type Context, type Telemetry } from '@sconce/telemetry';
 
-/** Runs `work` under the span of its enqueueing; the trace it is given goes on in the worker from there. */
+/** Runs `work` within the span `sconce.enqueue`. `work` gets the trace context that the worker continues. */
 export async function enqueued<T>(
   tracer: Telemetry['tracer'],
   parent: Context,

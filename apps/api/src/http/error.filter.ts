@@ -4,7 +4,7 @@ import { ERROR_POLICY, SconceError, toSconceError, type ErrorCode } from '@sconc
 import type { Logger } from '@sconce/telemetry';
 import { requestTraceFields } from './request-trace.ts';
 
-/** Fastify's and Nest's own refusals by HTTP status. */
+/** Codes for errors of Fastify and Nest, by HTTP status. */
 const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   400: 'invalid_request',
   404: 'not_found',
@@ -14,8 +14,8 @@ const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
 };
 
 /**
- * Turns whatever was thrown into the protocol's error body: `/v2` as the Open Inference Protocol says
- * (`{"error": "…"}`), everything else as OpenAI's clients parse it (`{"error": {message, type, code, param}}`).
+ * Turns every thrown value into an error body: for `/v2` in the form of the Open Inference Protocol
+ * (`{"error": "…"}`), for all other routes as OpenAI's clients parse it (`{"error": {message, type, code, param}}`).
  */
 @Catch()
 export class ErrorFilter implements ExceptionFilter {
@@ -46,7 +46,7 @@ export class ErrorFilter implements ExceptionFilter {
   }
 }
 
-/** OpenAI's names of kinds of errors. */
+/** OpenAI's names for kinds of errors. */
 const TYPE_BY_STATUS: Readonly<Record<number, string>> = {
   401: 'authentication_error',
   403: 'permission_error',
@@ -55,7 +55,7 @@ const TYPE_BY_STATUS: Readonly<Record<number, string>> = {
 
 /** The body for a failed request to `url`. */
 export function errorBody(url: string, error: SconceError, status: number): string {
-  // A 5xx of ours may quote internals; the log has it all.
+  // An internal error may quote internals. The log has the whole message.
   const message = error.code === 'internal' ? 'Internal error; the log has the details.' : error.message;
   if (/^\/v2(\/|\?|$)/.test(url)) return JSON.stringify({ error: message });
   const type = TYPE_BY_STATUS[status] ?? (status < 500 ? 'invalid_request_error' : 'server_error');

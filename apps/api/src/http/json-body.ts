@@ -1,7 +1,7 @@
 import { SconceError } from '@sconce/errors';
 import type { z } from 'zod';
 
-/** An optional JSON body; an empty one is `{}`. Throws `invalid_request` naming the field. */
+/** Reads an optional JSON body; an empty body counts as `{}`. @throws SconceError `invalid_request` that names the field. */
 export function parseJsonBody<S extends z.ZodType>(body: unknown, schema: S): z.output<S> {
   const text = Buffer.isBuffer(body) ? body.toString('utf8').trim() : '';
   let value: unknown;

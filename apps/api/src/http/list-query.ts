@@ -2,7 +2,7 @@ import type { List } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { type z } from 'zod';
 
-/** Reads a query string. @throws SconceError `invalid_request` naming the parameter. */
+/** Reads a query string. @throws SconceError `invalid_request` that names the parameter. */
 export function readQuery<S extends z.ZodType>(query: unknown, schema: S): z.output<S> {
   const parsed = schema.safeParse(query);
   if (parsed.success) return parsed.data;

@@ -4,12 +4,12 @@ import { DelimitedReader } from './delimited-reader.ts';
 
 /** One part of a form. */
 export interface FormPart {
-  /** Empty where its headers give none. */
+  /** Empty if its headers give none. */
   readonly name: string;
-  /** Where the part is a file: as its sender calls it, and of which type. */
+  /** Name and media type that the sender gives a file. */
   readonly filename?: string;
   readonly contentType?: string;
-  /** To be read before the next part; what is left then is passed over. */
+  /** Must be read before the next part. The bytes that are then unread are skipped. */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
@@ -24,15 +24,15 @@ export function isMultipart(contentType: string | undefined): contentType is str
 }
 
 /**
- * The parts of a `multipart/form-data` body (RFC 7578), one after another. The body is read as fast as the parts are, so a
- * chunk or two of it are in memory at a time. Leaving early neither destroys `payload` nor reads on: see `discard`.
+ * The parts of a `multipart/form-data` body (RFC 7578), one after another. The body is read as fast as the parts are, so that
+ * one or two chunks of it are in memory at a time. A caller that stops early leaves `payload` open and unread: see `discard`.
  *
- * @throws SconceError `invalid_request` where the form is malformed or cut off; what `payload` throws, as it is.
+ * @throws SconceError `invalid_request` if the form is malformed or cut off. Errors of `payload` are passed on.
  */
 export async function* readParts(payload: Readable, contentType: string): AsyncGenerator<FormPart, void, undefined> {
   const delimiter = Buffer.from(`\r\n--${boundaryOf(contentType)}`);
   const reader = new DelimitedReader(payload, {
-    // The first delimiter may stand at the very beginning, without a line before it.
+    // The first delimiter may be at the very beginning, without a line before it.
     start: '\r\n',
     cutOff: () => malformed('it ends before its last line, the boundary followed by "--"'),
   });
@@ -53,12 +53,12 @@ export async function* readParts(payload: Readable, contentType: string): AsyncG
   }
 }
 
-/** Reads what is left of a body, so that a client that sends all before it listens gets its answer. Never throws. */
+/** Reads and drops the rest of a body, so that a client that reads only after it has sent everything gets its answer. Never throws. */
 export async function discard(payload: Readable): Promise<void> {
   try {
     await skip(payload as AsyncIterable<Uint8Array>);
   } catch {
-    // The answer is on its way: what fails from here on concerns nobody.
+    // The answer has been sent, so a failure has no effect any more.
   }
 }
 
@@ -73,7 +73,7 @@ function boundaryOf(contentType: string): string {
   return boundary;
 }
 
-/** The lines between a delimiter and a body; what may stand behind a delimiter is white space alone. */
+/** The lines between a delimiter and a body. Only white space may follow a delimiter. */
 async function readHeaders(reader: DelimitedReader): Promise<readonly string[]> {
   let text = '';
   for await (const piece of reader.until(HEADERS_END)) {
@@ -81,7 +81,7 @@ async function readHeaders(reader: DelimitedReader): Promise<readonly string[]> 
     if (text.length > MAX_HEADER_BYTES) throw malformed(`the headers of a part have over ${MAX_HEADER_BYTES} bytes`);
   }
   const [padding = '', ...lines] = Buffer.from(text, 'latin1').toString('utf8').split('\r\n');
-  if (padding.trim() !== '') throw malformed('something stands behind a boundary');
+  if (padding.trim() !== '') throw malformed('text follows a boundary');
   return lines;
 }
 
@@ -107,7 +107,7 @@ function parameterOf(text: string, name: string): string | undefined {
 }
 
 function malformed(reason: string): SconceError {
-  return new SconceError('invalid_request', `The multipart form can’t be read: ${reason}.`, {
+  return new SconceError('invalid_request', `The multipart form cannot be read: ${reason}.`, {
     details: { param: 'content-type' },
   });
 }

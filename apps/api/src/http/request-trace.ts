@@ -15,30 +15,30 @@ interface RequestTrace {
   readonly span: Span;
   readonly context: Context;
   readonly startedAtMs: number;
-  /** Set by the handler: what the metrics call the model. */
+  /** Name of the model in metrics. The handler sets it. */
   model: string;
-  /** A caller that has gone may be answered all the same: a request counts once. */
+  /** Whether the request is counted already: an answer may be written although the caller has disconnected. */
   measured: boolean;
 }
 
-/** A property of the request and no WeakMap: that made the garbage collector keep what every request left behind (measured). */
+/** A property of the request, because a WeakMap made the garbage collector keep the objects of every request (measured). */
 const TRACE = 'sconceTrace';
 
 type TracedRequest = FastifyRequest & { [TRACE]?: RequestTrace | undefined };
 
 const traceOf = (request: FastifyRequest): RequestTrace | undefined => (request as TracedRequest)[TRACE];
 
-/** The context of the request's server span: what the work it causes takes as parent. */
+/** The context of the request's server span: the parent of all work for the request. */
 export function requestContext(request: FastifyRequest): Context {
   return traceOf(request)?.context ?? extractContext(request.headers);
 }
 
-/** What log lines about the request say of its trace. */
+/** The trace fields of log lines about the request. */
 export function requestTraceFields(request: FastifyRequest): LoggedTrace {
   return traceFields(requestContext(request));
 }
 
-/** Names the model the request is about, for its span and the metrics. Only names of models that exist: labels are bounded. */
+/** Sets the model of the request in its span and metrics. Only for models that exist, because metric labels must be bounded. */
 export function nameModel(request: FastifyRequest, model: string): void {
   const trace = traceOf(request);
   if (trace === undefined) return;
@@ -46,11 +46,11 @@ export function nameModel(request: FastifyRequest, model: string): void {
   trace.span.setAttribute('sconce.model', model);
 }
 
-/** Requests that only watch the process make no spans. */
+/** Requests for health, metrics and documents make no spans. */
 const UNTRACED = /^\/(v2\/health|metrics|docs)/;
 
 /**
- * One server span and one measurement per request, continuing the caller's trace (W3C) and answering with
+ * Makes one server span and one measurement per request. The span continues the caller's trace (W3C), and the answer has
  * `traceparent`. Span names and labels use the route, never the raw URL.
  */
 export function installRequestTrace(fastify: FastifyInstance, telemetry: Telemetry): void {
@@ -93,7 +93,7 @@ export function installRequestTrace(fastify: FastifyInstance, telemetry: Telemet
     }
     done();
   });
-  // A caller that hangs up never sees a response: its span ends all the same.
+  // A caller that disconnects gets no response. The span ends nevertheless.
   fastify.addHook('onRequestAbort', (request, done) => {
     const trace = traceOf(request);
     if (trace?.span.isRecording() === true) trace.span.setAttribute('sconce.caller_gone', true).end();

@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify';
 import type { Content } from '../files/file-contents.ts';
 
-/** Sends bytes as a file to be saved. */
+/** Sends bytes as a file for download. */
 export function sendContent(
   reply: FastifyReply,
   { bytes, stream }: Content,

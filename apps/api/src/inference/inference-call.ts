@@ -3,9 +3,9 @@ import { SconceError } from '@sconce/errors';
 import type { Submitter } from '@sconce/queue';
 import { submitterOf } from '../access/install-access.ts';
 
-/** An infer or job request as it came in. */
+/** An infer or job request before its body is decoded. */
 export interface InferenceCall {
-  /** Path it was sent to, without query or trailing slash: model and version as the caller named them. */
+  /** Path of the request, without query or trailing slash. */
   readonly path: string;
   readonly body: Uint8Array;
   /** `Inference-Header-Content-Length`: length of the JSON in front of the tensors; 0 for a raw binary request. */
@@ -17,7 +17,7 @@ export interface InferenceCall {
 
 const MAX_IDEMPOTENCY_KEY_LENGTH = 255;
 
-/** Reads what an infer or job request says in its headers. Throws `invalid_request` naming the header. */
+/** Reads the headers of an infer or job request. @throws SconceError `invalid_request` that names the header. */
 export function readInferenceCall(request: FastifyRequest): InferenceCall {
   const { body, headers, url } = request;
   return {

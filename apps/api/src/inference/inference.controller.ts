@@ -7,7 +7,7 @@ import { prefersAsync, readInferenceCall } from './inference-call.ts';
 import { InferenceService } from './inference.service.ts';
 import { sendResult } from './send-response.ts';
 
-/** Inference as the Open Inference Protocol has it. */
+/** Inference as the Open Inference Protocol defines it. */
 @Controller('v2/models/:model')
 export class InferenceController {
   constructor(@Inject(InferenceService) private readonly inference: InferenceService) {}
@@ -50,7 +50,7 @@ export class InferenceController {
       return;
     }
     const gone = new AbortController();
-    // 'close' before the answer is written: the caller has hung up, and its work need not be done.
+    // 'close' before the answer is written means that the caller has disconnected: its request need not be run.
     reply.raw.once('close', () => {
       if (!reply.raw.writableFinished) gone.abort();
     });

@@ -19,7 +19,7 @@ import { CONFIG, TELEMETRY } from '../tokens.ts';
 import { jobNotFinished } from '../jobs/job-resource.ts';
 import type { InferenceCall } from './inference-call.ts';
 
-/** What a job keeps of its request: how to shape the answer. */
+/** The part of a request that its job keeps, to encode the answer. */
 interface JobAttachment {
   readonly id?: string;
   readonly requested: readonly RequestedOutput[];
@@ -39,7 +39,7 @@ export interface InferenceResult {
 const POLL_FIRST_MS = 5;
 const POLL_MAX_MS = 100;
 
-/** From a request's bytes to its answer, by way of the queue. Everything is checked before anything is queued. */
+/** Checks requests, queues them, and encodes the answers. A request is checked completely before it is queued. */
 @Injectable()
 export class InferenceService {
   constructor(
@@ -49,7 +49,7 @@ export class InferenceService {
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
   ) {}
 
-  /** Finds the model and has the request read against its signature. */
+  /** Finds the model, and decodes the request with `read` against the signature of the model. */
   async prepare(
     model: string,
     version: string | undefined,
@@ -92,7 +92,7 @@ export class InferenceService {
     return { response: encode(manifest, request, outputs), timing };
   }
 
-  /** Leaves a prepared request behind as a job. */
+  /** Submits a prepared request as a job. */
   async submit(
     prepared: PreparedInference,
     call: InferenceCall,
@@ -114,7 +114,7 @@ export class InferenceService {
     return this.producer.job(id);
   }
 
-  /** A finished job's answer; a failed one's error is thrown. Throws `job_not_finished`, `job_cancelled`. */
+  /** The answer of a finished job. Throws the error of a failed job, `job_not_finished` or `job_cancelled`. */
   async result(job: JobRecord): Promise<InferenceResult> {
     if (job.status === 'failed' || job.status === 'succeeded') return this.#answerOf(job);
     throw jobNotFinished(job);
@@ -135,7 +135,7 @@ export class InferenceService {
     return { response, timing: job.timing ?? { queueMs: 0, batchMs: 0, runMs: 0, batchRows: 0 } };
   }
 
-  /** Waits for a job that may be another API process's. */
+  /** Waits until a job has ended. Another API process may have submitted it. */
   async #finished(id: string, deadlineMs: number, signal: AbortSignal): Promise<JobRecord> {
     for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(POLL_MAX_MS, waitMs * 1.5)) {
       const job = await this.producer.job(id);
@@ -175,7 +175,7 @@ function encode(manifest: ReadyManifest, request: InferRequest, outputs: readonl
   });
 }
 
-/** The `timeout` request parameter (microseconds, as Triton's schedule policy says), else the default. */
+/** The request parameter `timeout` (microseconds, as in Triton's schedule policy) in ms, at most `defaultMs`. */
 function timeoutMs(parameters: InferRequest['parameters'], defaultMs: number): number {
   const timeout = parameters['timeout'];
   if (timeout === undefined || timeout === 0) return defaultMs;
@@ -187,7 +187,7 @@ function timeoutMs(parameters: InferRequest['parameters'], defaultMs: number): n
   return Math.min(timeout / 1_000, defaultMs);
 }
 
-/** Two requests with one fingerprint are the same request: sent to the same path, with the same bytes. */
+/** Requests have equal fingerprints if they have the same path and the same bytes. */
 function fingerprint({ path, headerLength, body }: InferenceCall): string {
   return createHash('sha256')
     .update(`${path}\0${headerLength ?? ''}\0`)

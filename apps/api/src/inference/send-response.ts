@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify';
 import type { OipBody } from '@sconce/tensor';
 import type { InferenceResult } from './inference.service.ts';
 
-/** Sends an infer answer: the protocol's body, and where its time went as `Server-Timing`. */
+/** Sends an infer answer: the body of the protocol, and the header `Server-Timing`. */
 export function sendResult(reply: FastifyReply, { response, timing }: InferenceResult): void {
   const { queueMs, batchMs, runMs, batchRows } = timing;
   reply.header(

@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify';
 import type { Job } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { JobRecord } from '@sconce/queue';
+import { epochSeconds } from '../http/epoch-seconds.ts';
 
 /** A job as the API shows it. */
 export function toJobResource(job: JobRecord): Job {
@@ -12,9 +13,9 @@ export function toJobResource(job: JobRecord): Job {
     model: job.model,
     version: job.version,
     status: job.status,
-    created_at: seconds(createdAtMs),
-    started_at: startedAtMs === undefined ? undefined : seconds(startedAtMs),
-    finished_at: finishedAtMs === undefined ? undefined : seconds(finishedAtMs),
+    created_at: epochSeconds(createdAtMs),
+    started_at: startedAtMs === undefined ? undefined : epochSeconds(startedAtMs),
+    finished_at: finishedAtMs === undefined ? undefined : epochSeconds(finishedAtMs),
     error: error && { code: error.code, message: error.message },
     timing: timing && {
       queue_ms: timing.queueMs,
@@ -27,7 +28,7 @@ export function toJobResource(job: JobRecord): Job {
   };
 }
 
-/** 202 with the job and where to find it. */
+/** Sends 202 with the job and its location. */
 export function sendJob(reply: FastifyReply, job: Job): void {
   void reply.status(202).header('location', `/v1/jobs/${job.id}`).header('retry-after', '1').send(job);
 }
@@ -39,8 +40,4 @@ export function jobNotFinished(job: JobRecord): SconceError {
     : new SconceError('job_not_finished', `Job "${job.id}" is ${job.status}; ask again shortly.`, {
         details: { retryAfterSeconds: 1 },
       });
-}
-
-function seconds(ms: number): number {
-  return Math.floor(ms / 1_000);
 }

@@ -47,7 +47,7 @@ export class JobsController {
   }
 }
 
-/** `model` and `version` of a job's body. */
+/** `model` and `version` in the body of a job. */
 function readTarget(extra: Readonly<Record<string, unknown>>): { model: string; version: string | undefined } {
   const { model, version } = extra;
   if (typeof model !== 'string' || model === '') {

@@ -2,12 +2,12 @@ import type { TritonConfig } from '@sconce/contracts';
 import { configDataTypeOf, type ReadyManifest } from '@sconce/models';
 import type { TensorSpec } from '@sconce/tensor';
 
-/** Rows per request where the model does not say: clients read this as "batches are welcome", not as a limit. */
+/** The reported limit of rows if the config of the model has none. Clients read it as "batches are supported", not as a limit. */
 const DEFAULT_MAX_BATCH_SIZE = 64;
 
 /**
- * The model in Triton's ModelConfig form (JSON), as the model configuration extension answers it. Where rows may share
- * a run, `max_batch_size` is positive and `dims` leave the batch axis out, as Triton has it.
+ * The model in Triton's ModelConfig form (JSON), for the model configuration extension. If rows may share a run,
+ * `max_batch_size` is positive and `dims` leave the batch axis out, as in Triton.
  */
 export function toModelConfig({ name, signature, batch, config }: ReadyManifest): TritonConfig {
   const isBatched = batch !== undefined && batch.axis !== 'none';

@@ -8,7 +8,7 @@ export async function listModel(repository: ModelRepository, name: string): Prom
     repository.state(name),
     repository.diskUsage(name),
   ]);
-  // A model none of whose manifests can be read: the repository knows why.
+  // No manifest can be read: `get` throws the reason.
   if (manifests.length === 0) await repository.get(name);
   const serving = servingVersion(state, manifests);
   const { bytes = 0, versions } = usage.get(name) ?? {};
@@ -40,7 +40,7 @@ export async function listVersions(repository: ModelRepository): Promise<readonl
   return (await Promise.all(models)).flat();
 }
 
-/** The rule of `ModelRepository.get`, for manifests that have been read: lowest first. */
+/** The version that `ModelRepository.get` would return, found in manifests that are sorted by version, lowest first. */
 function servingVersion(state: ModelState, manifests: readonly ModelManifest[]): string | undefined {
   if (!state.loaded) return undefined;
   const { default_version: wanted } = state;

@@ -6,7 +6,7 @@ import { InferenceProducer } from '@sconce/queue';
 import { parseJsonBody } from '../http/json-body.ts';
 import { listModel } from './model-listing.ts';
 
-/** What holds for all versions of a model. */
+/** Settings that hold for all versions of a model. */
 @Controller('v1/models')
 export class ModelStateController {
   constructor(
@@ -20,9 +20,9 @@ export class ModelStateController {
     const patch = parseJsonBody(request.body, modelSettingsPatchSchema);
     await this.repository.setState(model, patch);
     this.directory.invalidate(model);
-    // Threads that keep a model learn of a change with its next request, and there may be none: they load it anew.
-    const letGo = patch.loaded === false || patch.keep_loaded === false;
-    if (letGo) await this.producer.notify({ kind: 'unload', model });
+    // A thread learns of a change only with the next request for the model. With this notice it drops the model now.
+    const mustUnload = patch.loaded === false || patch.keep_loaded === false;
+    if (mustUnload) await this.producer.notify({ kind: 'unload', model });
     return listModel(this.repository, model);
   }
 }

@@ -3,7 +3,7 @@ import type { CountAndTime, ModelStatistics } from '@sconce/queue';
 
 const NONE: CountAndTime = { count: 0, ns: 0 };
 
-/** One version's entry in the answer of the statistics extension. */
+/** The statistics of one version, as the statistics extension defines them. */
 export function toModelStats(name: string, version: string, statistics: ModelStatistics): ModelStats {
   const { success, fail, queue, batchWait, run } = statistics;
   return {
@@ -15,7 +15,7 @@ export function toModelStats(name: string, version: string, statistics: ModelSta
     inference_stats: {
       success,
       fail,
-      // Before a run a request waits twice: in the queue, and in a worker for a thread.
+      // A request waits twice before its run: in the queue, and in a worker for a thread.
       queue: { count: queue.count, ns: queue.ns + batchWait.ns },
       compute_input: { count: run.count, ns: 0 },
       compute_infer: run,

@@ -110,7 +110,7 @@ export class ModelsController {
         }),
       );
     } catch (error) {
-      // Nobody would ever examine it: better that the caller's retry finds the place free.
+      // Without the queue job, no worker would register the version. It is removed, so that the caller can push it again.
       await this.repository.remove(manifest.name, manifest.version);
       throw error;
     }

@@ -1,10 +1,10 @@
 import type { ModelRepository } from '@sconce/models';
 import type { Telemetry } from '@sconce/telemetry';
 
-/** States of models are files of the store: they are read again no more often than this. */
+/** Least time between two reads of the states of models, which are files in the store. */
 const QUARANTINE_TTL_MS = 60_000;
 
-/** Feeds the metrics of models in the store. `onError` hears what keeps their states from being read. */
+/** Feeds the metrics of models in the store. `onError` is called when their states cannot be read. */
 export function observeModels(
   metrics: Telemetry['metrics'],
   repository: Pick<ModelRepository, 'diskUsage' | 'state'>,
@@ -13,7 +13,7 @@ export function observeModels(
   let names: readonly string[] = [];
   let quarantined: readonly { readonly model: string; readonly versions: number }[] = [];
   let readAtMs = -Infinity;
-  /** One after the other, and beside the scrape: a store far away may take long over thousands of models. */
+  /** Reads the states one after the other. The scrape does not wait for this: a remote store may take long for thousands of models. */
   const refresh = async (): Promise<void> => {
     readAtMs = performance.now();
     const found: { model: string; versions: number }[] = [];

@@ -5,9 +5,9 @@ import { discard, isMultipart } from '../http/multipart-parts.ts';
 import { readPushForm, type PushBody } from './push-form.ts';
 
 /**
- * Reads a push of the model `name` up to the artifact, which is left a stream: the body itself, or the last part of a form.
+ * Reads a push of the model `name` up to the artifact, which stays a stream: it is the body itself, or the last part of a form.
  *
- * @throws SconceError as `readPushForm` does; `invalid_request` where there is no body.
+ * @throws SconceError as `readPushForm` does; `invalid_request` if there is no body.
  */
 export async function readPushBody(request: FastifyRequest, name: string): Promise<PushBody> {
   if (request.body === undefined || request.body === null) {
@@ -20,7 +20,7 @@ export async function readPushBody(request: FastifyRequest, name: string): Promi
   return {
     model: payload.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>,
     close: () => {
-      // Not awaited: the answer need not wait for it.
+      // Not awaited: the answer does not depend on it.
       void discard(payload);
       return Promise.resolve();
     },

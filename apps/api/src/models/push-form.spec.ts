@@ -184,7 +184,7 @@ describe('a form with', () => {
 
   it.each([
     ['endless headers', `X: ${'x'.repeat(9_000)}\r\n\r\n`, /headers of a part/],
-    ['a boundary that goes on', 'more\r\n\r\n', /behind a boundary/],
+    ['a boundary that goes on', 'more\r\n\r\n', /text follows a boundary/],
   ])('%s is refused', async (_, head, message) => {
     const bytes = Buffer.from(`--${BOUNDARY}${head.startsWith('X') ? '\r\n' : ''}${head}`);
     await expect(readAll(payloadOf(bytes, 50).payload)).rejects.toThrow(message);

@@ -5,13 +5,13 @@ import { InferenceProducer } from '@sconce/queue';
 import type { Logger } from '@sconce/telemetry';
 import { LOGGER } from '../tokens.ts';
 
-/** Stored, and neither ready nor failed: somebody has to examine it. */
+/** Statuses of versions whose registration has not ended. */
 const UNFINISHED: ReadonlySet<ModelStatus> = new Set(['compiling', 'proving', 'optimising']);
 
 /**
- * Queues the registration of every version that was stored and not finished, when the API starts: an API that died
- * between storing an artifact and queueing its registration, or a Redis that lost it, would leave the version as it is for
- * good. What is queued already is not queued twice.
+ * Queues the registration of every unfinished version when the API starts. Without this, a version would stay unfinished for ever
+ * if the API died between storing the artifact and queueing the registration, or if Redis lost the queue job. A registration
+ * that is queued already is not queued twice.
  */
 @Injectable()
 export class RegistrationRecovery implements OnApplicationBootstrap {
@@ -21,7 +21,7 @@ export class RegistrationRecovery implements OnApplicationBootstrap {
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
-  /** Does not hold the start up: Redis may come later than the API. */
+  /** The start of the API does not wait for this, because Redis may start later. */
   onApplicationBootstrap(): void {
     this.#recover().catch((error: unknown) => {
       this.logger.error({ err: error }, 'unfinished registrations could not be queued again');

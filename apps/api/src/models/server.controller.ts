@@ -2,7 +2,7 @@ import { Controller, Get } from '@nestjs/common';
 import type { ServerMetadata } from '@sconce/contracts';
 import { VERSION } from '../version.ts';
 
-/** What this server speaks beyond the protocol's core. */
+/** The protocol extensions of this server. */
 const EXTENSIONS = [
   'binary_tensor_data',
   'classification',

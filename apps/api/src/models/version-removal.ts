@@ -3,10 +3,10 @@ import { SconceError } from '@sconce/errors';
 import { ModelDirectory, ModelRepository, parseModelName, parseModelVersion } from '@sconce/models';
 import { InferenceProducer } from '@sconce/queue';
 
-/** A version that had a request this recently is in use: callers that name it are likely to come again. */
+/** A version is in use for this long after a request, because its callers will probably send more. */
 const IDLE_MS = 60_000;
 
-/** Removes versions, but none that somebody uses, unless told to. */
+/** Removes versions. A version that is in use is removed only with `force`. */
 @Injectable()
 export class VersionRemoval {
   constructor(
@@ -17,14 +17,14 @@ export class VersionRemoval {
 
   /**
    * Removes a version from the store and from every worker. Throws `model_not_found`; without `force`, `version_in_use`
-   * saying by whom.
+   * with the uses.
    */
   async remove(name: string, version: string, options: { readonly force: boolean }): Promise<void> {
     parseModelName(name);
     parseModelVersion(version);
     if (!options.force) await this.#refuseWhileUsed(name, version);
-    // Workers find what to let go of by the manifest, so they hear of it before it is gone; and once more after, because
-    // one that was asked for the version in between remembers it.
+    // Workers need the manifest to find the files to drop, so they get a notice before the removal. They get another one after it,
+    // because a worker may have loaded the version again in between.
     await this.producer.notify({ kind: 'unload', model: name, version });
     await this.repository.remove(name, version, options);
     this.directory.invalidate(name);
@@ -43,7 +43,7 @@ export class VersionRemoval {
     if (unfinishedJobs > 0)
       uses.push(`${unfinishedJobs} of its jobs ${unfinishedJobs === 1 ? 'waits or runs' : 'wait or run'}`);
     const idleMs = Date.now() - lastRequestAtMs;
-    // Requests from before it was pushed were of another version of that number.
+    // Requests from before the push were for an earlier version with the same number.
     if (idleMs < IDLE_MS && lastRequestAtMs >= Date.parse(manifest.created_at)) {
       uses.push(
         `it had a request ${Math.max(0, Math.round(idleMs / 1_000))} s ago (it counts as used for ${IDLE_MS / 1_000} s)`,

@@ -6,7 +6,7 @@ import { ModelDirectory, ModelRepository, type ModelManifest, type ModelState } 
 import { InferenceProducer } from '@sconce/queue';
 import { parseJsonBody } from '../http/json-body.ts';
 
-/** The model repository extension. Models come in by `PUT /v1/models/…`; here they are listed, and switched on and off. */
+/** The model repository extension: lists, loads and unloads models. `PUT /v1/models/…` pushes them. */
 @Controller('v2/repository')
 export class RepositoryController {
   constructor(

@@ -6,7 +6,7 @@ import { CONFIG } from '../tokens.ts';
 
 const TRACE_ID = /^[0-9a-f]{32}$/;
 
-/** Where traces can be looked up. They are kept by whatever the processes send their spans to, never here. */
+/** Addresses of traces. The trace backend keeps the traces; the API only knows its address. */
 @Controller('v1/traces')
 export class TracesController {
   constructor(@Inject(CONFIG) private readonly config: ApiConfig) {}
