@@ -16,9 +16,10 @@ import { ServedModels } from './inference/served-models.ts';
 import { RegistrationProcessor } from './registration/registration.processor.ts';
 import { BLOB_STORE, CONFIG, LOGGER, TELEMETRY } from './tokens.ts';
 import { WebhookProcessor } from './webhooks/webhook.processor.ts';
+import { WorkerConsumers } from './worker-consumers.ts';
 import { WorkerService } from './worker.service.ts';
 
-/** Composes the libs into a worker. Tokens are explicit: nothing rests on emitted type metadata. */
+/** Composes the libraries into a worker. Injection tokens are explicit, so no emitted type metadata is needed. */
 @Module({})
 export class WorkerModule {
   static register(given: { config: WorkerConfig; logger: Logger; telemetry: Telemetry }): DynamicModule {
@@ -35,7 +36,7 @@ export class WorkerModule {
           useFactory: (store: BlobStore) =>
             new ModelRepository({
               store,
-              onCorrupt: (error, id) => logger.error({ err: error, ...id }, 'damaged model passed over'),
+              onCorrupt: (error, id) => logger.error({ err: error, ...id }, 'a damaged model is skipped'),
             }),
           inject: [BLOB_STORE],
         },
@@ -85,6 +86,7 @@ export class WorkerModule {
         BatchPlanner,
         BatchMaintenance,
         WebhookProcessor,
+        WorkerConsumers,
         WorkerService,
       ],
     };

@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { LANES, type Lane } from '@sconce/contracts';
+import {
+  ChunkConsumer,
+  PlannerConsumer,
+  QueueConsumer,
+  RegistrationConsumer,
+  RequestConsumer,
+  WebhookConsumer,
+  WorkerConnections,
+  WorkerReporter,
+  laneQueueName,
+} from '@sconce/queue';
+import { MicroBatcher } from '@sconce/runtime';
+import { BatchPlanner } from './batches/batch-planner.ts';
+import { ChunkProcessor } from './batches/chunk.processor.ts';
+import type { WorkerConfig } from './config.ts';
+import { InferenceProcessor } from './inference/inference.processor.ts';
+import { RunStatistics } from './inference/run-statistics.ts';
+import { RegistrationProcessor } from './registration/registration.processor.ts';
+import { CONFIG } from './tokens.ts';
+import { WebhookProcessor } from './webhooks/webhook.processor.ts';
+
+/** Work that keeps the threads busy until more jobs have been fetched. Runs of many rows are included. */
+const ENOUGH_WORK_MS = 50;
+
+/**
+ * Connects each queue to the processor of its jobs.
+ *
+ * States: *stopped* → `start` → *consuming* → `close` (takes no more jobs, waits for the active ones) → *closed*.
+ */
+@Injectable()
+export class WorkerConsumers {
+  /** The consumers of the online and the batch lane. */
+  #lanes: readonly QueueConsumer[] = [];
+  #requests: readonly RequestConsumer[] = [];
+  #others: readonly QueueConsumer[] = [];
+  #reporter: WorkerReporter | undefined;
+  #laneJobs = 0;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Pick<WorkerConfig, 'pool' | 'concurrency'>,
+    @Inject(WorkerConnections) private readonly connections: WorkerConnections,
+    @Inject(MicroBatcher) private readonly batcher: MicroBatcher,
+    @Inject(RunStatistics) private readonly statistics: RunStatistics,
+    @Inject(InferenceProcessor) private readonly inference: InferenceProcessor,
+    @Inject(ChunkProcessor) private readonly chunks: ChunkProcessor,
+    @Inject(RegistrationProcessor) private readonly registration: RegistrationProcessor,
+    @Inject(BatchPlanner) private readonly planner: BatchPlanner,
+    @Inject(WebhookProcessor) private readonly webhooks: WebhookProcessor,
+  ) {}
+
+  /** Queue jobs of both lanes in flight: jobs with requests, and chunks. */
+  get laneJobs(): number {
+    return this.#laneJobs;
+  }
+
+  /** Starts to take jobs. Resolves when all consumers are connected. */
+  async start(): Promise<void> {
+    const { connections } = this;
+    const { pool } = this.config;
+    this.#reporter = new WorkerReporter(connections, { pool, id: randomUUID(), slots: this.chunks.slots });
+    const requests = LANES.map((lane) => {
+      const consumer = new RequestConsumer(connections, { lane, handle: (request) => this.inference.handle(request) });
+      return { lane, consumer };
+    });
+    const chunks = new ChunkConsumer({ handle: (chunk) => this.chunks.handle(chunk) });
+    const registrations = new RegistrationConsumer({
+      handle: (job) => this.registration.handle(job),
+      onFailed: (job, error) => this.registration.fail(job, error),
+    });
+    const planners = new PlannerConsumer({ handle: (job, signal) => this.planner.handle(job, signal) });
+    const webhooks = new WebhookConsumer({
+      handle: (job, attempt) => this.webhooks.handle(job, attempt),
+      onGivenUp: (job, reason, attempts) => this.webhooks.giveUp(job, reason, attempts),
+    });
+    this.#requests = requests.map(({ consumer }) => consumer);
+    this.#lanes = requests.map(({ lane, consumer }) => this.#consumeLane(lane, consumer, chunks));
+    this.#others = [
+      new QueueConsumer(connections, { queue: 'registration', consumers: [registrations] }),
+      new QueueConsumer(connections, { queue: 'planner', consumers: [planners] }),
+      new QueueConsumer(connections, { queue: 'webhooks', consumers: [webhooks] }),
+    ];
+    await Promise.all(this.#all.map((consumer) => consumer.ready()));
+  }
+
+  #consumeLane(lane: Lane, requests: RequestConsumer, chunks: ChunkConsumer): QueueConsumer {
+    const { pool, concurrency } = this.config;
+    return new QueueConsumer(this.connections, {
+      queue: { pool, lane },
+      consumers: lane === 'batch' ? [requests, chunks] : [requests],
+      concurrency: concurrency[lane],
+      hasRoom: () => this.#hasRoom(lane),
+      handsBackLateJobs: true,
+      onJob: (event, jobName) => {
+        this.statistics.recordJob(laneQueueName(pool, lane), event);
+        if (jobName === requests.jobName) this.#reporter?.record(lane, event === 'taken' ? 'taken' : 'ended');
+        this.#laneJobs += event === 'taken' ? 1 : -1;
+      },
+    });
+  }
+
+  /** Aborts a request that is being handled. */
+  cancel(requestId: string): void {
+    for (const requests of this.#requests) requests.cancel(requestId);
+  }
+
+  /** Drops requests whose callers have gone. */
+  giveUp(requestIds: readonly string[]): void {
+    for (const requests of this.#requests) requests.giveUp(requestIds);
+  }
+
+  /** The largest delivery number among the active jobs of a model version; 0 if there is none. */
+  deliveriesOf(of: { readonly model: string; readonly version: string }): number {
+    return Math.max(0, ...this.#lanes.map((lane) => lane.deliveriesOf(of)));
+  }
+
+  /** Returns the active jobs of both lanes to their queues, because this process ends abnormally. */
+  async requeueAll(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.requeueAll()));
+  }
+
+  /** Takes no more jobs and waits for the active ones, at most `graceMs`. Returns whether all of them ended. */
+  async close(graceMs: number): Promise<boolean> {
+    const ended = await Promise.all(this.#all.map((consumer) => consumer.close(graceMs)));
+    return !ended.includes(false);
+  }
+
+  /** Deletes this worker's report. To be called after `close`. */
+  async closeReporter(): Promise<void> {
+    await this.#reporter?.close();
+  }
+
+  get #all(): readonly QueueConsumer[] {
+    return [...this.#lanes, ...this.#others];
+  }
+
+  /** Whether another job should be taken: while the threads could run out of work, and at most as many chunks as there are slots. */
+  #hasRoom(lane: Lane): boolean {
+    if (lane === 'batch' && this.chunks.active >= this.chunks.slots) return false;
+    return this.batcher.backlogMs < ENOUGH_WORK_MS;
+  }
+}
