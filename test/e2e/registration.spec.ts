@@ -151,9 +151,9 @@ describe('a TorchScript archive', () => {
     [
       'an input that is not there',
       { input: [{ name: 'z', data_type: 'TYPE_FP32', dims: [-1, 3] }] },
-      /"z".*has not.*takes/,
+      /"z".*does not have.*takes/,
     ],
-    ['an argument that is not there', { arguments: { depth: 3 } }, /"depth".*has not/],
+    ['an argument that is not there', { arguments: { depth: 3 } }, /"depth".*does not have/],
     ['a batch size for rows that mix', { max_batch_size: 8 }, /rows influence each other|data of all rows/],
   ])('is refused with a config that says %s', async (_, config, message) => {
     const archive = archivePath('signature', 'rows_mixed');

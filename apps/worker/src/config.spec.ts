@@ -26,7 +26,7 @@ describe('memoryShares', () => {
       },
     ],
     [
-      'what was said',
+      'a given share of models',
       [{ threads: 2, memoryBytes: 2 * GIB }, { modelBytesPerThread: 700 * MIB }],
       { registration: 768, model: 700 },
     ],
@@ -38,7 +38,7 @@ describe('memoryShares', () => {
   });
 });
 
-it('follows the machine and what is said', () => {
+it('uses the machine and the settings', () => {
   expect(readConfig({ SCONCE_THREADS: '3' })).toMatchObject({
     runtime: { threads: 3 },
     concurrency: { online: 12, batch: 12 },

@@ -8,10 +8,10 @@ import type { WebhookConfig } from './webhooks/webhook.processor.ts';
 
 /** Memory of a worker without models and registrations, under a batch (measured: 410 MiB). */
 const OWN_BYTES = 512 * 1024 ** 2;
-/** A thread's share where memory is plenty. */
+/** A thread's share if there is enough memory. */
 const MAX_MODEL_BYTES = 2 * 1024 ** 3;
 
-/** Queue jobs under way per thread: enough that none waits for the queue, and few enough that other workers get theirs. */
+/** Queue jobs in flight per thread: enough that no thread waits for the queue, and few enough that other workers get jobs. */
 const JOBS_PER_THREAD = 4;
 
 /** The worker's settings, read from the environment once. */
@@ -19,18 +19,18 @@ export interface WorkerConfig {
   readonly host: string;
   readonly metricsPort: number;
   readonly pool: string;
-  /** This pod, where there is one whose deletion cost is to be kept current. */
+  /** This pod, if its deletion cost is to be kept current. */
   readonly pod: { readonly name: string; readonly namespace: string } | undefined;
-  /** Queue jobs under way at once, per lane. */
+  /** Most queue jobs in flight, per lane. */
   readonly concurrency: Readonly<Record<Lane, number>>;
   readonly shutdownGraceMs: number;
-  /** What the process of a registration may take. */
+  /** The limits of a registration process. */
   readonly registration: { readonly memoryBytes: number; readonly timeoutMs: number };
   readonly webhooks: WebhookConfig;
   readonly storage: StorageConfig;
-  /** How buckets of datasets are reached. */
+  /** Settings for buckets of datasets. */
   readonly s3: S3Settings;
-  /** Places from which datasets may be read where they are. */
+  /** Folders and buckets from which datasets may be read in place. */
   readonly datasetRoots: readonly string[];
   readonly runtime: RuntimeConfig;
   readonly queue: QueueConfig;
@@ -86,7 +86,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
   });
 }
 
-/** What of the machine's or container's memory is for what; together never more than there is. */
+/** Divides the memory of the machine or container between the worker, registrations and models. */
 export function memoryShares(
   { threads, memoryBytes }: { readonly threads: number; readonly memoryBytes: number },
   given: { readonly registrationBytes?: number | undefined; readonly modelBytesPerThread?: number | undefined } = {},

@@ -10,10 +10,10 @@ import { VERSION } from './version.ts';
 import { WorkerModule } from './worker.module.ts';
 import { WorkerService } from './worker.service.ts';
 
-// V8 counts the bytes of requests as growth of its heap, and by itself collects all of that for every 8 MB more of them: with inputs of
-// 600 KB half of this process's time (measured). Now it waits until the heap has doubled.
+// V8 counts the bytes of requests as growth of its heap. By default it collects garbage after every 8 MB of them: with inputs of 600 KB
+// that took half of this process's time (measured). With this flag it waits until the heap has doubled.
 setFlagsFromString('--heap-growing-percent=100');
-// This thread's young generation has its size by now. As long as the flag holds, threads get the same, whatever their own limits say.
+// This thread's young generation has its size by now. While the flag has a value, threads get the same size, whatever their own limits are.
 setFlagsFromString('--max-semi-space-size=0');
 exposeCollector();
 
@@ -41,7 +41,7 @@ async function stop(reason: string): Promise<void> {
   await app.close();
   logger.info({ drained }, 'stopped');
   logger.flush();
-  leave(drained);
+  endProcess(drained);
 }
 
 function isStopping(): boolean {
@@ -49,12 +49,12 @@ function isStopping(): boolean {
 }
 
 /**
- * Ends the process. Nothing is left to do; a handle that some library forgot must not keep it.
+ * Ends the process, also if a library has left a handle open.
  *
- * While a thread is inside a native run, `process.exit` would wait for that run and then abort (measured). Becoming
- * another program ends all threads at once; the work they had is delivered to another worker.
+ * While a thread is inside a native run, `process.exit` would wait for that run and then abort (measured). `execve` replaces the process
+ * by another program, which ends all threads at once. Their work is delivered to another worker.
  */
-function leave(drained: boolean, exitCode = 0): never {
+function endProcess(drained: boolean, exitCode = 0): never {
   if (!drained && process.execve !== undefined) {
     process.execve(process.execPath, [process.execPath, '--eval', `process.exit(${exitCode})`]);
   }
@@ -62,18 +62,18 @@ function leave(drained: boolean, exitCode = 0): never {
 }
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => (stopping ??= stop(signal)));
-// Started over an IPC channel, a worker goes with its parent.
-process.on('disconnect', () => (stopping ??= stop('parent is gone')));
+// A worker that was started over an IPC channel ends with its parent.
+process.on('disconnect', () => (stopping ??= stop('the parent process has ended')));
 
 const metricsUrl = await health.listen(config.host, config.metricsPort);
 await worker.start().catch((error: unknown) => {
-  // A worker that is told to stop while it waits for Redis gives up its connections: that is no failure to start.
+  // A worker that is stopped while it waits for Redis closes its connections. That is not a failed start.
   if (!isStopping()) throw error;
 });
 void worker.hung().then(() => {
   logger.flush();
-  // Told to stop, it ends as told: what it had is back in the queue.
-  leave(false, isStopping() ? 0 : 1);
+  // If it was told to stop, it exits with 0: its jobs are back in the queue.
+  endProcess(false, isStopping() ? 0 : 1);
 });
 releaseStartupMemory();
 releaseWhenIdle();

@@ -1,4 +1,4 @@
-/** Injection tokens of what is not a class of ours. */
+/** Injection tokens for values that are not classes of this workspace. */
 export const CONFIG = Symbol('WorkerConfig');
 export const LOGGER = Symbol('Logger');
 export const TELEMETRY = Symbol('Telemetry');

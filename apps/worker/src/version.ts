@@ -1,2 +1,2 @@
-/** The release that this worker is of. */
+/** The release of this worker. */
 export const VERSION = '0.1.0';

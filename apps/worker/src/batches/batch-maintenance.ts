@@ -8,13 +8,13 @@ import { BLOB_STORE, CONFIG, LOGGER } from '../tokens.ts';
 import { ChunkProcessor } from './chunk.processor.ts';
 import type { FileParts } from '@sconce/datasets';
 
-const ANNOUNCE_MS = 5_000;
-const SWEEP_MS = 10_000;
-const REMOVE_MS = 60_000;
+const ANNOUNCE_SLOTS_MS = 5_000;
+const ADD_PLANNERS_MS = 10_000;
+const REMOVE_CONTENT_MS = 60_000;
 const REMOVALS_AT_ONCE = 100;
 const MAX_LIST_BYTES = 256 * 1024 ** 2;
 
-/** What has to be done from time to time for batches, by whichever worker: doing it twice does no harm. */
+/** Regular work for batches. Every worker does it; doing it twice does no harm. */
 @Injectable()
 export class BatchMaintenance {
   readonly #id = randomUUID();
@@ -30,12 +30,12 @@ export class BatchMaintenance {
 
   start(): void {
     const slots = { id: this.#id, slots: this.chunks.slots };
-    this.#every(ANNOUNCE_MS, () => this.work.announceSlots(this.config.pool, slots));
-    this.#every(SWEEP_MS, () => this.#sweep());
-    this.#every(REMOVE_MS, () => this.#remove());
+    this.#every(ANNOUNCE_SLOTS_MS, () => this.work.announceSlots(this.config.pool, slots));
+    this.#every(ADD_PLANNERS_MS, () => this.#addMissingPlanners());
+    this.#every(REMOVE_CONTENT_MS, () => this.#removeDueContent());
   }
 
-  /** Does not wait for what is under way: while Redis is away that takes as long as it is. */
+  /** Does not wait for work in progress: while Redis is away, that work does not end. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.work.withdrawSlots(this.config.pool, { id: this.#id, slots: this.chunks.slots });
@@ -47,7 +47,7 @@ export class BatchMaintenance {
       if (busy) return;
       busy = true;
       void work()
-        .catch((error: unknown) => this.logger.warn({ err: error }, 'batch maintenance'))
+        .catch((error: unknown) => this.logger.warn({ err: error }, 'batch maintenance failed, and is tried again'))
         .finally(() => {
           busy = false;
         });
@@ -56,8 +56,8 @@ export class BatchMaintenance {
     this.#timers.push(setInterval(once, ms).unref());
   }
 
-  /** A batch whose planner job is gone (its producer died before it was added, or Redis forgot it) gets another. */
-  async #sweep(): Promise<void> {
+  /** Adds a planner job for each batch that has none: its producer died before it added the job, or Redis lost it. */
+  async #addMissingPlanners(): Promise<void> {
     for (const id of await this.work.records.unfinished()) {
       const record = await this.work.records.get(id);
       if (record === undefined) await this.work.records.dropUnfinished(id);
@@ -65,8 +65,8 @@ export class BatchMaintenance {
     }
   }
 
-  /** Removes from the store what was deleted or has expired. */
-  async #remove(): Promise<void> {
+  /** Removes deleted and expired content from the store. */
+  async #removeDueContent(): Promise<void> {
     for (const content of await this.work.files.dueRemovals(REMOVALS_AT_ONCE)) {
       await this.#removeContent(content);
       await this.work.files.removed(content);

@@ -14,26 +14,28 @@ import { chunkPriority, chunkSize, chunkWindow } from './chunk-size.ts';
 import { DatasetThreads } from './dataset-threads.ts';
 import type { ScoredModel, ScoringPlan } from './scoring-plan.ts';
 
-/** How often a batch is looked at where no notice comes. */
-const LOOK_MS = 1_000;
-/** Rows before a share of bad ones means anything. */
+/** How often the planner reads a batch's record if no notice comes. */
+const READ_RECORD_MS = 1_000;
+/** Rows that must have been scored before the share of bad rows counts. */
 const MIN_ROWS_FOR_RATE = 100;
+/** Chunks that are planned and queued in one step. */
 const CHUNKS_AT_ONCE = 16;
-/** Planners of a batch after which a crash of the thread that reads its dataset fails it. */
+/** From this epoch on, a crash of the thread that reads the dataset fails the batch. */
 const MAX_CRASHES = 8;
 
-/** One planner's hold on a batch. */
-interface Hold {
+/** A batch that this planner has taken over. */
+interface Planning {
   readonly id: string;
   readonly epoch: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * Sees a batch through: validates its dataset, keeps a bounded window of its chunks in the queue, puts the results together.
+ * Leads a batch from validation to its results: validates the dataset, keeps a bounded window of chunks in the queue, and assembles the
+ * results.
  *
- * Everything it knows is in the batch's record, and every step is one script that a planner which has been replaced cannot make any
- * more. So it can be killed at any point: the next one goes on from there.
+ * All its state is in the batch's record. Every step is one Redis script, which refuses planners of an older epoch. So a planner can be
+ * killed at any point, and the next one continues there.
  */
 @Injectable()
 export class BatchPlanner {
@@ -49,46 +51,46 @@ export class BatchPlanner {
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
   ) {}
 
-  /** Resolves when the batch has ended, or has gone to another planner. */
+  /** Resolves when the batch has ended, when another planner has taken it over, or when the signal is aborted. */
   async handle({ batchId: id, run }: PlannerJob, signal: AbortSignal): Promise<void> {
     const epoch = await this.work.records.takeOver(id, run);
     if (epoch === undefined) return;
-    const hold: Hold = { id, epoch, signal };
+    const planning: Planning = { id, epoch, signal };
     let seen: BatchRecord | undefined;
     try {
-      await this.#addAgain(hold);
+      await this.#queueOpenChunks(planning);
       for (;;) {
         if (signal.aborted) return;
         const record = await this.work.records.get(id);
         seen = record;
-        if (record === undefined || record.run !== run || !(await this.#step(record, hold))) return;
+        if (record === undefined || record.run !== run || !(await this.#step(record, planning))) return;
       }
     } catch (error) {
       const about = { batch: id, epoch, ...traceFields(seen?.spec.trace) };
-      if (!signal.aborted) this.logger.warn({ err: error, ...about }, 'batch not planned, for now');
+      if (!signal.aborted) this.logger.warn({ err: error, ...about }, 'planning a batch failed, and is tried again');
       throw error;
     }
   }
 
-  /** One step. False where nothing is left to do. */
-  async #step(record: BatchRecord, hold: Hold): Promise<boolean> {
+  /** Makes one step. Returns false if nothing is left to do. */
+  async #step(record: BatchRecord, planning: Planning): Promise<boolean> {
     switch (record.status) {
       case 'validating':
-        return this.#validate(record, hold);
+        return this.#validate(record, planning);
       case 'in_progress':
-        return this.#plan(record, hold);
+        return this.#plan(record, planning);
       case 'finalizing':
-        return this.#finish(record, { ...hold, to: record.endsAs, from: 'finalizing' });
+        return this.#finish(record, { ...planning, to: record.endsAs, from: 'finalizing' });
       case 'cancelling':
         this.chunks.cancel(record.id);
-        return this.#finish(record, { ...hold, to: 'cancelled', from: 'cancelling' });
+        return this.#finish(record, { ...planning, to: 'cancelled', from: 'cancelling' });
       default:
         await this.#announce(record);
         return false;
     }
   }
 
-  /** Tells whoever is to hear of the batch's end; then nothing is left to do for it. */
+  /** Queues the webhook for the batch's end. After that, nothing is left to do for the batch. */
   async #announce({ id, run, spec, status, at }: BatchRecord): Promise<void> {
     this.telemetry.metrics.batches.add(1, { outcome: status });
     if (spec.webhook !== undefined) {
@@ -99,13 +101,13 @@ export class BatchPlanner {
         createdAt: Math.floor((at[status] ?? Date.now()) / 1_000),
         data: { id },
         ...spec.webhook,
-        ...(spec.trace === undefined ? {} : { trace: spec.trace }),
+        trace: spec.trace,
       });
     }
     await this.work.records.dropUnfinished(id);
   }
 
-  /** Ends a batch, and says in its trace how. */
+  /** Ends a batch, and records the end in its trace. */
   async #finish(record: BatchRecord, end: BatchEnd): Promise<boolean> {
     const startMs = Date.now();
     const more = await this.results.finish(record, end);
@@ -119,84 +121,89 @@ export class BatchPlanner {
         'sconce.batch.rows': record.rowsDone,
         'sconce.batch.failed_rows': record.rowsFailed,
       },
-      ...(end.to === 'failed' ? { error: { message: (end.errors ?? record.errors)[0]?.message ?? 'failed' } } : {}),
+      error: end.to === 'failed' ? { message: (end.errors ?? record.errors)[0]?.message ?? 'failed' } : undefined,
     });
     return more;
   }
 
-  async #validate(record: BatchRecord, hold: Hold): Promise<boolean> {
+  async #validate(record: BatchRecord, planning: Planning): Promise<boolean> {
     const { spec, id } = record;
     const startMs = Date.now();
     let reply;
     try {
       const model = await this.models.find(spec.model, spec.version);
       const task = { batchId: id, spec, model: scoredModel(model, spec.endpoint), runRows: runRowsOf(model) };
-      reply = await this.threads.do('validate', task, { signal: hold.signal });
+      reply = await this.threads.do('validate', task, { signal: planning.signal });
     } catch (thrown) {
       const error = toSconceError(thrown);
-      if (hold.signal.aborted || !(FATAL.has(error.code) || isGivenUp(error, hold))) throw error;
+      if (planning.signal.aborted || !(FATAL.has(error.code) || crashesThreads(error, planning))) throw error;
       reply = { errors: [batchErrorOf(error.toJSON())] };
     }
     const refusal = 'errors' in reply ? reply.errors[0] : undefined;
     traceStep(this.telemetry.tracer, { batch: record, name: 'sconce.validate', startMs, error: refusal });
     if ('errors' in reply) {
       const about = { batch: id, errors: reply.errors.slice(0, 3), ...traceFields(spec.trace) };
-      this.logger.info(about, 'batch refused');
-      return this.#finish(record, { ...hold, to: 'failed', from: 'validating', errors: reply.errors });
+      this.logger.info(about, 'the dataset of a batch was refused');
+      return this.#finish(record, { ...planning, to: 'failed', from: 'validating', errors: reply.errors });
     }
     const { plan, start, rows } = reply.dataset;
     const fields = { plan: JSON.stringify(plan), cursor: JSON.stringify(start), rows_total: rows };
-    await this.work.records.enter(id, 'in_progress', { from: ['validating'], epoch: hold.epoch, fields });
+    await this.work.records.enter(id, 'in_progress', { from: ['validating'], epoch: planning.epoch, fields });
     return true;
   }
 
-  async #plan(record: BatchRecord, hold: Hold): Promise<boolean> {
+  async #plan(record: BatchRecord, planning: Planning): Promise<boolean> {
     const { id, spec } = record;
     const plan = record.plan as ScoringPlan | undefined;
     if (plan === undefined) throw new SconceError('internal', `Batch ${id} is in progress without a plan`);
-    if (Date.now() > record.expiresAtMs) return this.#finalize(record, hold, { endsAs: 'expired' });
+    if (Date.now() > record.expiresAtMs) return this.#finalize(record, planning, { endsAs: 'expired' });
     const tooMany = errorRate(record);
-    if (tooMany !== undefined) return this.#finalize(record, hold, { endsAs: 'failed', errors: [tooMany] });
+    if (tooMany !== undefined) return this.#finalize(record, planning, { endsAs: 'failed', errors: [tooMany] });
     const open = record.chunksPlanned - record.chunksDone;
-    if (record.inputEnded && open === 0) return this.#finalize(record, hold, { endsAs: 'completed' });
+    if (record.inputEnded && open === 0) return this.#finalize(record, planning, { endsAs: 'completed' });
     const slots = await this.work.slots(spec.pool);
     const free = chunkWindow(record, slots) - open;
     if (!record.inputEnded && free > 0) {
-      const unreadable = await this.#addChunks(record, plan, { hold, count: Math.min(free, CHUNKS_AT_ONCE), slots });
+      const unreadable = await this.#addChunks(record, plan, {
+        planning,
+        count: Math.min(free, CHUNKS_AT_ONCE),
+        slots,
+      });
       if (unreadable === undefined) return true;
-      return this.#finalize(record, hold, { endsAs: 'failed', errors: [unreadable] });
+      return this.#finalize(record, planning, { endsAs: 'failed', errors: [unreadable] });
     }
     const untilExpiryMs = Math.max(0, record.expiresAtMs - Date.now());
-    await this.notices.wait(id, Math.min(LOOK_MS, untilExpiryMs + 1), hold.signal);
+    await this.notices.wait(id, Math.min(READ_RECORD_MS, untilExpiryMs + 1), planning.signal);
     return true;
   }
 
-  /** Plans and queues the next chunks. Answers why the dataset cannot be read any further, where that is so. */
+  /** Plans and queues the next chunks. If the rest of the dataset cannot be read, returns the reason. */
   async #addChunks(
     record: BatchRecord,
     plan: ScoringPlan,
-    { hold, count, slots }: { hold: Hold; count: number; slots: number },
+    { planning, count, slots }: { planning: Planning; count: number; slots: number },
   ): Promise<BatchError | undefined> {
     const { id, spec } = record;
     const model = await this.models.find(spec.model, spec.version).catch(() => undefined);
     const pace = model === undefined ? undefined : measuredPace(model, plan.runRows);
-    const size = chunkSize(record, plan, { slots, ...(pace === undefined ? {} : { measuredPace: pace }) });
+    const size = chunkSize(record, plan, { slots, measuredPace: pace });
     const from = record.cursor ?? { row: 0, offset: 0 };
     let planned;
     try {
-      planned = await this.threads.do('plan', { plan, from, size, count }, { signal: hold.signal });
+      planned = await this.threads.do('plan', { plan, from, size, count }, { signal: planning.signal });
     } catch (thrown) {
       const error = toSconceError(thrown);
-      if (hold.signal.aborted || !(error.code === 'invalid_dataset' || isGivenUp(error, hold))) throw error;
+      if (planning.signal.aborted || !(error.code === 'invalid_dataset' || crashesThreads(error, planning)))
+        throw error;
       return batchErrorOf(error.toJSON(), from.row + 1);
     }
     const chunks = planned.chunks.map((range, index) => ({ index: record.chunksPlanned + index, range }));
     const isText = plan.format === 'csv' || plan.format === 'jsonl';
-    const outcome = await this.work.records.plan(id, hold.epoch, {
+    const outcome = await this.work.records.plan(id, planning.epoch, {
       chunks,
       cursor: planned.next,
       ended: planned.last,
-      ...(isText && plan.dataset.sizeBytes > 0 ? { share: planned.next.offset / plan.dataset.sizeBytes } : {}),
+      share: isText && plan.dataset.sizeBytes > 0 ? planned.next.offset / plan.dataset.sizeBytes : undefined,
     });
     if (outcome === 'ok') {
       await this.work.queues.addChunks(
@@ -210,8 +217,8 @@ export class BatchPlanner {
     return undefined;
   }
 
-  /** A planner that died may have noted chunks and not queued them; Redis may have forgotten some. What is there stays as it is. */
-  async #addAgain({ id }: Hold): Promise<void> {
+  /** Queues chunks that a planner recorded before it died and did not queue, or that Redis lost. Chunks in the queue do not change. */
+  async #queueOpenChunks({ id }: Planning): Promise<void> {
     const record = await this.work.records.get(id);
     if (record?.status !== 'in_progress') return;
     const [open, slots] = await Promise.all([this.work.records.openChunks(id), this.work.slots(record.spec.pool)]);
@@ -224,10 +231,10 @@ export class BatchPlanner {
     );
   }
 
-  /** No chunk is counted from here on; what is under way for the batch is ended. */
+  /** Enters `finalizing`: no chunk is counted any more, and chunks in flight are told to stop. */
   async #finalize(
     { id }: BatchRecord,
-    { epoch }: Hold,
+    { epoch }: Planning,
     end: { readonly endsAs: BatchRecord['endsAs']; readonly errors?: readonly BatchError[] },
   ): Promise<boolean> {
     const { endsAs, errors } = end;
@@ -238,7 +245,7 @@ export class BatchPlanner {
   }
 }
 
-/** Errors of the model or the request that no repetition mends. */
+/** Errors of the model or the request that a retry does not change. */
 const FATAL: ReadonlySet<SconceError['code']> = new Set([
   'invalid_request',
   'invalid_dataset',
@@ -247,8 +254,8 @@ const FATAL: ReadonlySet<SconceError['code']> = new Set([
   'model_invalid',
 ]);
 
-/** Whether a dataset has ended the threads that read it so often that it will again. */
-function isGivenUp({ code }: SconceError, { epoch }: Hold): boolean {
+/** Whether the dataset has crashed its threads so often that the batch fails. */
+function crashesThreads({ code }: SconceError, { epoch }: Planning): boolean {
   return code === 'thread_crashed' && epoch >= MAX_CRASHES;
 }
 
@@ -266,7 +273,7 @@ function errorRate({ spec, rowsDone, rowsFailed, inputEnded }: BatchRecord): Bat
   const share = ((100 * rowsFailed) / rows).toFixed(1);
   return {
     code: 'too_many_errors',
-    message: `${rowsFailed} of the first ${rows} rows failed (${share} %), more than max_error_rate ${spec.maxErrorRate} allows; the error file says why.`,
+    message: `${rowsFailed} of the first ${rows} rows failed (${share} %), which is more than max_error_rate ${spec.maxErrorRate} allows. The error file has the reasons.`,
     param: 'max_error_rate',
     line: null,
   };
@@ -277,7 +284,7 @@ function scoredModel({ name, version, signature, rowInputs }: BatchableModel, en
   return { name, version, endpoint, signature: { inputs, outputs }, rowInputs: [...rowInputs] };
 }
 
-/** Rows of a run: those that give the best throughput, the very number of a `locked` model, one row where rows cannot share a run. */
+/** Rows of a run: the number with the best throughput, the exact number of a `locked` model, or 1 if rows cannot share a run. */
 function runRowsOf({ axis, maxBatchRows, bulkRows = maxBatchRows }: BatchableModel): number {
   return axis === 'none' ? 1 : bulkRows;
 }

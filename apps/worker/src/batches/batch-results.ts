@@ -9,17 +9,17 @@ import type { AssembledFile } from './dataset-protocol.ts';
 import { DatasetThreads } from './dataset-threads.ts';
 import type { ScoringPlan } from './scoring-plan.ts';
 
-/** How a batch is to end. */
+/** How a batch ends. */
 export interface BatchEnd {
   readonly epoch: number;
   readonly signal: AbortSignal;
   readonly to: 'completed' | 'failed' | 'expired' | 'cancelled';
-  /** The state it ends from: one in which no chunk is counted any more. */
+  /** The present state. In it no chunk is counted any more. */
   readonly from: 'validating' | 'finalizing' | 'cancelling';
   readonly errors?: readonly BatchError[];
 }
 
-/** Ends batches: makes the files of their results, and clears away what attempts that did not count have left. */
+/** Ends batches: makes the files of their results, and removes the blobs of deliveries that did not count. */
 @Injectable()
 export class BatchResults {
   constructor(
@@ -29,7 +29,7 @@ export class BatchResults {
     @Inject(CONFIG) private readonly config: Pick<WorkerConfig, 'queue'>,
   ) {}
 
-  /** Ends a batch with the results there are. False where another planner has it now. */
+  /** Ends a batch with the results that were counted. Returns false if another planner has taken the batch over. */
   async finish(record: BatchRecord, end: BatchEnd): Promise<boolean> {
     const { id } = record;
     const plan = record.plan as ScoringPlan | undefined;
@@ -38,7 +38,7 @@ export class BatchResults {
       plan === undefined
         ? {}
         : await this.threads.do('assemble', { plan, batchId: id, run: record.run, parts }, { signal: end.signal });
-    // Ids are drawn before the state changes, records are written before it too: whoever sees the state finds the files.
+    // The files are recorded before the state changes: a client that sees the state finds the files.
     const output = made.output && (await this.#file(record, made.output, 'output'));
     const errors = made.errors && (await this.#file(record, made.errors, 'error'));
     const status = await this.work.records.finish(id, end.to, {
@@ -47,7 +47,7 @@ export class BatchResults {
       fields: {
         output_file_id: output ?? '',
         error_file_id: errors ?? '',
-        ...(end.errors === undefined ? {} : { errors: JSON.stringify(end.errors) }),
+        errors: end.errors === undefined ? undefined : JSON.stringify(end.errors),
       },
     });
     if (status !== end.to) {
@@ -78,7 +78,7 @@ export class BatchResults {
     return fileId;
   }
 
-  /** Removes blobs of deliveries that were not counted. One that is still writing leaves its blob until the batch is forgotten. */
+  /** Removes the blobs of deliveries that were not counted. The blob of a delivery that is still writing stays until the batch is removed. */
   async #clear({ id }: BatchRecord, counted: ReadonlySet<string>): Promise<void> {
     for await (const { key } of this.store.list(`batches/${id}/parts/`)) {
       if (!counted.has(key)) await this.store.delete(key);

@@ -39,7 +39,7 @@ function trace({ tracer }: Telemetry, index: number, traceparent?: string): void
   });
 }
 
-it('keeps a batch’s trace readable: later chunks are traces of their own, with a link to it', async () => {
+it('puts the first chunks into the batch’s trace, and gives later chunks traces of their own with a link', async () => {
   const { collector, telemetry } = await start(1);
   const traceparent = `00-${TRACE}-${ORIGIN}-01`;
   for (let index = 0; index < MAX_TRACED_CHUNKS + 50; index++) trace(telemetry, index, traceparent);
@@ -55,7 +55,7 @@ it('keeps a batch’s trace readable: later chunks are traces of their own, with
   }
 });
 
-it('records nothing of a batch that is not traced, and of later chunks as many as are sampled', async () => {
+it('records no span for a batch without a trace, and later chunks as they are sampled', async () => {
   const { collector, telemetry } = await start(0);
   trace(telemetry, 0);
   trace(telemetry, 0, `00-${TRACE}-${ORIGIN}-00`);

@@ -13,10 +13,10 @@ import {
 } from '@sconce/telemetry';
 import type { ChunkTimes } from './dataset-protocol.ts';
 
-/** Chunks whose spans are in their batch's trace: what a person can look over. */
+/** Chunks whose spans are in their batch's trace. More would be too many to read. */
 export const MAX_TRACED_CHUNKS = 100;
 
-/** The runs that a chunk took, added up: a span for each would bury the chunk. */
+/** The sums over a chunk's runs. One span for each run would be too many to read. */
 export class RunTally {
   #runs = 0;
   #ms = 0;
@@ -52,8 +52,8 @@ export interface ChunkTrace {
 }
 
 /**
- * One span for a chunk, whatever is in it. Those of a batch's first 100 chunks are in its trace; a later one is a trace of its own, sampled
- * as any, with a link to the batch's. Of a batch that is not traced there are none.
+ * Records one span for a chunk. The spans of a batch's first 100 chunks are in the batch's trace. Each later chunk is a trace of its own,
+ * sampled like any trace, with a link to the batch's trace. A batch without a trace gets no spans.
  */
 export function traceChunk(tracer: Tracer, { batch, delivered, endMs, outcome, runs, ...of }: ChunkTrace): void {
   const { trace } = batch.spec;
@@ -67,7 +67,7 @@ export function traceChunk(tracer: Tracer, { batch, delivered, endMs, outcome, r
     name: 'sconce.chunk',
     kind: SpanKind.CONSUMER,
     parent: isOwn ? ROOT_CONTEXT : extractContext(trace),
-    ...(isOwn ? { links: [{ context: origin }] } : {}),
+    links: isOwn ? [{ context: origin }] : undefined,
     startMs: takenAtMs,
     endMs,
     attributes: {
@@ -88,11 +88,11 @@ export function traceChunk(tracer: Tracer, { batch, delivered, endMs, outcome, r
       'sconce.chunk.first_row': job.range.firstRow,
       'sconce.delivery': delivery,
     },
-    ...(failure === undefined ? {} : { error: failure }),
+    error: failure,
   });
 }
 
-/** A step of a batch's planner, in the batch's trace; none where the batch is not traced. */
+/** Records a step of a batch's planner in the batch's trace, if it has one. */
 export function traceStep(
   tracer: Tracer,
   step: {
@@ -113,7 +113,7 @@ export function traceStep(
     startMs,
     endMs: Date.now(),
     attributes: { ...attributes, ...identityOf(batch) },
-    ...(error === undefined ? {} : { error }),
+    error,
   });
 }
 

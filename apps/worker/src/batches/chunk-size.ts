@@ -2,24 +2,24 @@ import type { ChunkSize } from '@sconce/datasets';
 import type { BatchRecord } from '@sconce/queue';
 import type { ScoringPlan } from './scoring-plan.ts';
 
-/** How long a chunk should take: long against what a chunk costs beside its rows, short against the wait for others. */
+/** How long a chunk should take, ms: long compared with the fixed cost of a chunk, and short for chunks of other batches that wait. */
 const TARGET_MS = 3_000;
-/** Of the first chunks, whose pace is a guess: what a run takes may depend on what is in it. */
+/** The same for the first chunks. Their pace is a guess, since the time of a run may depend on its rows. */
 const FIRST_MS = 1_000;
 const FIRST_BLOCKS = 1;
 const MAX_BYTES = 64 * 1024 ** 2;
 const MIN_BYTES = 64 * 1024;
-/** Chunks of a batch: each leaves some hundred bytes in Redis until the batch is forgotten. */
+/** Most chunks of a batch. Each takes a few hundred bytes in Redis until the batch is removed. */
 const MAX_CHUNKS = 40_000;
 
 const MIN_WINDOW = 2;
-/** Chunks that wait for workers who are not there yet, however few are: enough for four of two threads, which may be added at a time. */
+/** Fewest chunks that wait: enough for four new workers with two threads, which may be started at the same time. */
 const LEAST_AHEAD = 8;
 
 /**
- * Chunks of a batch that may be in the queue at once: those that the pool scores, and twice as many that wait. They are what says that
- * there is work for more workers, and what those find when they come; whatever scales the pool sees no further than the queue. Until a
- * chunk has been timed only one waits: of chunks of a guessed size nobody knows how much work they are.
+ * Most chunks of a batch in the queue at one time: the chunks that the pool scores, and twice as many that wait. The waiting chunks show
+ * that there is work for more workers, and new workers find them. The autoscaler sees only the queue. Until the first chunk has been
+ * timed only one chunk waits, because the work in a chunk of a guessed size is not known.
  */
 export function chunkWindow({ pace }: Pick<BatchRecord, 'pace'>, slots: number): number {
   const ahead = pace === undefined ? 1 : Math.max(LEAST_AHEAD, 2 * slots);
@@ -27,11 +27,11 @@ export function chunkWindow({ pace }: Pick<BatchRecord, 'pace'>, slots: number):
 }
 
 /**
- * A chunk's place among all of the pool: by its batch's priority; within that, as many of each batch as the pool scores at once, and one more,
- * go before what only waits to be seen. So a batch that comes does not wait for the whole window of one that is there, and from then on
- * they take turns.
+ * The priority of a chunk among all chunks of the pool. The batch's priority decides first. Within it, each batch's first chunks (as many
+ * as the pool scores at once, and one more) come before all others. So a new batch does not wait for the whole window of an older batch,
+ * and the two take turns from then on.
  *
- * @param at.ahead chunks of the batch that are in the queue before it.
+ * @param at.ahead chunks of the same batch that are in the queue before this one.
  */
 export function chunkPriority(
   { spec }: { readonly spec: Pick<BatchRecord['spec'], 'priority'> },
@@ -40,17 +40,17 @@ export function chunkPriority(
   return 2 * spec.priority + (ahead <= slots ? 0 : 1);
 }
 
-/** What is known beside the record. */
+/** Facts for the chunk size that are not in the batch's record. */
 export interface PaceKnowledge {
   /** Rows per ms that one thread ran when the model was registered. */
-  readonly measuredPace?: number;
+  readonly measuredPace?: number | undefined;
   /** Chunks that the pool scores at once. */
   readonly slots: number;
 }
 
 /**
- * How large the next chunk should be: as many rows as take some seconds at the pace of the last ones, fewer where that would leave
- * workers idle at the end, more where there would be too many chunks.
+ * The size of the next chunk: the rows that take some seconds at the pace of the last chunks. It is smaller if workers would be idle at the
+ * end of the batch, and larger if the batch would have too many chunks.
  */
 export function chunkSize(record: BatchRecord, plan: ScoringPlan, known: PaceKnowledge): ChunkSize {
   const { blockRows } = plan;
@@ -61,7 +61,7 @@ export function chunkSize(record: BatchRecord, plan: ScoringPlan, known: PaceKno
   const done = record.cursor?.offset ?? 0;
   const isText = plan.format === 'csv' || plan.format === 'jsonl';
   const leftBytes = isText ? Math.max(0, sizeBytes - done) : sizeBytes;
-  // Two rounds at least over all workers, so that none is left with a large one at the end.
+  // At least two chunks for each slot, so that no worker has a large chunk alone at the end.
   const shareBytes = Math.max(MIN_BYTES, Math.ceil(leftBytes / (2 * slots)));
   const leastBytes = Math.ceil(sizeBytes / MAX_CHUNKS);
   const leftRows = record.rowsTotal === undefined ? undefined : record.rowsTotal - record.rowsPlanned;

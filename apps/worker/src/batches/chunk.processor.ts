@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ChunkJob, ChunkPart } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError, toSconceError, type SerializedError } from '@sconce/errors';
+import { epochMs } from '@sconce/process/time';
 import { BatchWork, type BatchRecord, type DeliveredChunk } from '@sconce/queue';
 import { MicroBatcher } from '@sconce/runtime';
 import { spanOf, traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
@@ -13,14 +14,12 @@ import { DatasetThreads } from './dataset-threads.ts';
 import { runRows } from './row-runs.ts';
 import type { ScoringPlan } from './scoring-plan.ts';
 
-/** Deliveries of a chunk: more than of a request, as one is long and many workers may come and go meanwhile. */
+/** Most deliveries of a chunk. More than for a request: a chunk takes longer, and many workers may start and stop meanwhile. */
 export const MAX_CHUNK_DELIVERIES = 12;
-/** Batches whose plans are kept at hand. */
+/** Batches whose plans are cached. */
 const MAX_PLANS = 64;
 
-const epochMs = (): number => performance.timeOrigin + performance.now();
-
-/** Chunks that a worker of so many inference threads scores at once: enough that one is read or written while another runs. */
+/** The slots of a worker with this number of inference threads: enough to read or write one chunk while another one runs. */
 export function chunkSlots(threads: number): number {
   return Math.max(2, threads);
 }
@@ -30,19 +29,19 @@ interface KnownBatch {
   readonly plan: ScoringPlan;
 }
 
-/** What became of one delivery of a chunk; a name of `sconce_chunks_total`. */
+/** How one delivery of a chunk ended; a label of `sconce_chunks_total`. */
 type ChunkOutcome = 'committed' | 'given_up' | 'overtaken' | 'retried' | 'handed_back' | 'cancelled';
 
 interface ScoredChunk {
   readonly part: ChunkPart;
   readonly times: ChunkTimes;
-  /** Every row of it went to the error file. */
+  /** Whether every row went to the error file without a run. */
   readonly givenUp: boolean;
 }
 
 /**
- * Scores chunks: a dataset thread reads and writes, the batcher runs the rows, and the batch's record decides whose results count. A
- * delivery that was overtaken writes blobs that nobody reads.
+ * Scores chunks: a dataset thread reads and writes, the batcher runs the rows, and the batch's record decides which delivery's results
+ * count. The blobs of all other deliveries are not used.
  */
 @Injectable()
 export class ChunkProcessor {
@@ -63,12 +62,12 @@ export class ChunkProcessor {
     this.slots = chunkSlots(config.runtime.threads);
   }
 
-  /** Chunks under way. */
+  /** Chunks in flight. */
   get active(): number {
     return this.#active.size;
   }
 
-  /** Scores a chunk and has it counted. What it throws has the chunk delivered again. */
+  /** Scores a chunk and commits its results. When it throws, the chunk is delivered again. */
   async handle(delivered: DeliveredChunk): Promise<void> {
     const { job, delivery, takenAtMs } = delivered;
     const token = await this.work.records.beginChunk(job.batchId, job.run, job.index);
@@ -95,12 +94,15 @@ export class ChunkProcessor {
         this.#countRows(job, scored.part);
       } else {
         outcome = 'overtaken';
-        this.logger.info({ ...aboutChunk(job, batch), committed }, 'results of a chunk were not wanted any more');
+        this.logger.info(
+          { ...logFieldsOf(job, batch), committed },
+          'the results of a chunk came too late and were dropped',
+        );
       }
     } catch (thrown) {
       failure = toSconceError(thrown);
       if (abort.signal.aborted && !this.#stopping) {
-        // Nobody wants it: the batch was cancelled, or has ended.
+        // The batch was cancelled, or has ended.
         outcome = 'cancelled';
         return;
       }
@@ -108,7 +110,7 @@ export class ChunkProcessor {
         outcome = 'handed_back';
         failure = shuttingDown();
       }
-      this.logger.info({ err: failure, ...aboutChunk(job, batch), delivery }, 'a chunk goes back to the queue');
+      this.logger.info({ err: failure, ...logFieldsOf(job, batch), delivery }, 'a chunk goes back to the queue');
       throw failure;
     } finally {
       this.#active.delete(abort);
@@ -119,13 +121,13 @@ export class ChunkProcessor {
     }
   }
 
-  /** The batch takes no more results: what is under way for it ends at the next block. */
+  /** The batch takes no more results: its chunks stop at the next block. */
   cancel(batchId: string): void {
     this.#batches.delete(batchId);
     for (const [abort, own] of this.#active) if (own === batchId) abort.abort();
   }
 
-  /** This worker is about to end: every chunk under way stops behind its present runs and goes to another worker. */
+  /** This worker is about to end: every chunk stops after its present runs and goes to another worker. */
   handBack(): void {
     this.#stopping = true;
     for (const abort of this.#active.keys()) abort.abort();
@@ -139,7 +141,7 @@ export class ChunkProcessor {
     if (delivery > MAX_CHUNK_DELIVERIES) {
       const error = new SconceError(
         'worker_lost',
-        `${MAX_CHUNK_DELIVERIES} workers ended while they scored this row's chunk.`,
+        `${MAX_CHUNK_DELIVERIES} workers ended while they scored the chunk of this row. It is not scored again.`,
       );
       return this.#giveUp(job, { ...given, error: error.toJSON() });
     }
@@ -161,7 +163,7 @@ export class ChunkProcessor {
               onRuns: (own) => {
                 runs.add(own);
               },
-              ...(label === undefined ? {} : { label }),
+              label,
             }),
         },
       );
@@ -170,12 +172,12 @@ export class ChunkProcessor {
       const error = toSconceError(thrown);
       const again = ERROR_POLICY[error.code].retry === 'backoff' || error.code === 'queue_full';
       if (signal.aborted || (again && delivery < MAX_CHUNK_DELIVERIES)) throw error;
-      this.logger.warn({ err: error, ...aboutChunk(job, batch) }, 'a chunk was given up');
+      this.logger.warn({ err: error, ...logFieldsOf(job, batch) }, 'a chunk was given up');
       return this.#giveUp(job, { ...given, error: error.toJSON() });
     }
   }
 
-  /** Every row of the chunk goes to the error file. Where not even its rows can be read, that is the batch's error. */
+  /** Writes every row of the chunk to the error file. If the rows cannot be read either, it throws. */
   async #giveUp(
     job: ChunkJob,
     { batch, token, signal, error }: { batch: KnownBatch; token: number; signal: AbortSignal; error: SerializedError },
@@ -198,7 +200,7 @@ export class ChunkProcessor {
     const span = spanOf(batch.record.spec.trace);
     metrics.chunks.add(1, { model, outcome });
     metrics.chunkDuration.record((endMs - takenAtMs) / 1_000, { model }, span);
-    // A later delivery has waited for the one before to fail.
+    // A later delivery also waited for the one before it to fail.
     if (delivery > 1) return;
     metrics.queueWait.record(Math.max(0, takenAtMs - addedAtMs) / 1_000, { lane: 'batch', model }, span);
   }
@@ -209,7 +211,7 @@ export class ChunkProcessor {
     if (failed > 0) metrics.rows.add(failed, { lane: 'batch', model, outcome: 'invalid_row' });
   }
 
-  /** A batch and its plan, which never change. undefined where it is gone, or was never validated. */
+  /** A batch and its plan, which never change. undefined if the batch is gone or was not validated. */
   async #batch({ batchId }: ChunkJob): Promise<KnownBatch | undefined> {
     let known = this.#batches.get(batchId);
     if (known === undefined) {
@@ -226,8 +228,8 @@ export class ChunkProcessor {
   }
 }
 
-/** What log lines say of a chunk. */
-function aboutChunk({ batchId, index }: ChunkJob, { record }: KnownBatch): object {
+/** The fields of a log line about a chunk. */
+function logFieldsOf({ batchId, index }: ChunkJob, { record }: KnownBatch): object {
   return { batch: batchId, chunk: index, ...traceFields(record.spec.trace) };
 }
 

@@ -4,9 +4,9 @@ import type { SerializedError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
 import type { ScoredModel, ScoringPlan, ValidatedDataset } from './scoring-plan.ts';
 
-/** What a dataset thread can be asked to do. */
+/** The tasks of a dataset thread, with their replies. */
 export interface DatasetTasks {
-  /** Looks at a batch's dataset: can it be read, and does it fit the model? */
+  /** Checks whether a batch's dataset can be read and fits the model. */
   readonly validate: {
     readonly task: {
       readonly batchId: string;
@@ -16,7 +16,7 @@ export interface DatasetTasks {
     };
     readonly reply: { readonly dataset: ValidatedDataset } | { readonly errors: readonly BatchError[] };
   };
-  /** The next chunks, at most `count`. */
+  /** Plans the next chunks, at most `count`. */
   readonly plan: {
     readonly task: {
       readonly plan: ScoringPlan;
@@ -26,12 +26,12 @@ export interface DatasetTasks {
     };
     readonly reply: { readonly chunks: readonly ChunkRange[]; readonly next: DatasetPosition; readonly last: boolean };
   };
-  /** Scores a chunk: asks for runs meanwhile. */
+  /** Scores a chunk. The thread asks for runs meanwhile. */
   readonly score: {
     readonly task: ScoreTask;
     readonly reply: { readonly part: ChunkPart; readonly times: ChunkTimes };
   };
-  /** Puts the results of a batch together. */
+  /** Assembles the files of a batch's results. */
   readonly assemble: {
     readonly task: {
       readonly plan: ScoringPlan;
@@ -39,7 +39,7 @@ export interface DatasetTasks {
       readonly run: number;
       readonly parts: readonly ChunkPart[];
     };
-    readonly reply: { readonly output?: AssembledFile; readonly errors?: AssembledFile };
+    readonly reply: { readonly output?: AssembledFile | undefined; readonly errors?: AssembledFile | undefined };
   };
 }
 
@@ -51,15 +51,15 @@ export interface ScoreTask {
   readonly plan: ScoringPlan;
   readonly index: number;
   readonly range: ChunkRange;
-  /** What tells this delivery's blobs from those of others. */
+  /** Distinguishes the blobs of this delivery from the blobs of other deliveries. */
   readonly attempt: string;
-  /** Where the chunk is given up: every row gets this error, and none is run. */
+  /** Set if the chunk is given up: every row gets this error, and no row is run. */
   readonly giveUp?: SerializedError;
 }
 
-/** Where a chunk's time went in its thread, ms; runs go on beside all of it. */
+/** How a chunk's time in its thread was spent, ms. Runs continue during all of it. */
 export interface ChunkTimes {
-  /** Reading rows and making tensors of them. */
+  /** Reading rows and encoding them as tensors. */
   readonly readMs: number;
   /** Waiting for runs. */
   readonly waitMs: number;
@@ -67,7 +67,7 @@ export interface ChunkTimes {
   readonly writeMs: number;
 }
 
-/** A file of results: the blob that lists its parts, and how long it is. */
+/** A file of results: the blob that lists its parts, and the file's length. */
 export interface AssembledFile {
   readonly key: string;
   readonly bytes: number;
@@ -75,20 +75,20 @@ export interface AssembledFile {
   readonly extension: string;
 }
 
-/** Rows to run, as a thread asks for it. */
+/** A dataset thread's request for a run. */
 export interface RunRequest {
   readonly inputs: readonly Tensor[];
-  /** Rows of the inputs that have rows; 1 where they have none. */
+  /** Rows of the inputs that have rows; 1 if no input has rows. */
   readonly rows: number;
   readonly outputs: readonly string[];
 }
 
-/** What became of rows that follow each other. */
+/** The result of consecutive rows: outputs, or one error for all of them. */
 export type RunPiece =
   | { readonly rows: number; readonly outputs: readonly Tensor[] }
   | { readonly rows: number; readonly error: SerializedError };
 
-/** To a thread. */
+/** A message to a dataset thread. */
 export type ToThread =
   | {
       readonly [K in DatasetTaskKind]: {
@@ -98,11 +98,11 @@ export type ToThread =
       };
     }[DatasetTaskKind]
   | { readonly kind: 'ran'; readonly run: number; readonly pieces: readonly RunPiece[] }
-  /** The runs that are asked for cannot be had: the task fails with this. */
+  /** A run failed for a reason that is not in its rows: the task fails with this error. */
   | { readonly kind: 'failed'; readonly run: number; readonly error: SerializedError }
   | { readonly kind: 'abort'; readonly id: number };
 
-/** From a thread. */
+/** A message from a dataset thread. */
 export type FromThread =
   | { readonly kind: 'run'; readonly id: number; readonly run: number; readonly request: RunRequest }
   | { readonly kind: 'reply'; readonly id: number; readonly reply: unknown }

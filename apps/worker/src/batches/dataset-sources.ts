@@ -6,7 +6,7 @@ import { datasetError } from '@sconce/datasets';
 import { S3Objects, openFile, type BlobStore, type OpenByteSource, type S3Settings } from '@sconce/storage';
 import type { PinnedDataset } from './scoring-plan.ts';
 
-/** Opens datasets: those that were uploaded, and those that lie where the operator allows to read. */
+/** Opens datasets that were uploaded, and datasets in folders and buckets from which the operator allows reading. */
 export class DatasetSources {
   readonly #store: BlobStore;
   readonly #roots: readonly string[];
@@ -19,7 +19,7 @@ export class DatasetSources {
     this.#s3 = places.s3;
   }
 
-  /** A dataset as it is now. @throws SconceError `invalid_dataset` where it is not there or not allowed, `storage_unavailable`. */
+  /** Pins a dataset as it is now. @throws SconceError `invalid_dataset` if it does not exist or is not allowed; `storage_unavailable`. */
   async pin(location: DatasetLocation): Promise<PinnedDataset> {
     if (location.kind === 'url' && location.url.startsWith('file:')) {
       const path = await this.#allowedPath(location.url);
@@ -32,12 +32,14 @@ export class DatasetSources {
     return { location, sizeBytes: found.sizeBytes, modifiedAtMs: found.modifiedAtMs };
   }
 
-  /** Opens a dataset that was pinned. @throws SconceError `invalid_dataset` where it has changed since or is gone. */
+  /** Opens a pinned dataset. @throws SconceError `invalid_dataset` if it has changed since it was pinned, or is gone. */
   async open(pinned: PinnedDataset): Promise<OpenByteSource> {
     const { location } = pinned;
     const now = await this.pin(location);
     if (now.sizeBytes !== pinned.sizeBytes || now.modifiedAtMs !== pinned.modifiedAtMs) {
-      throw datasetError(`${nameOf(location)} has changed since the batch began: submit it anew.`, { param: 'input' });
+      throw datasetError(`${nameOf(location)} has changed since the batch was validated: submit a new batch.`, {
+        param: 'input',
+      });
     }
     if (location.kind === 'url' && location.url.startsWith('file:'))
       return openFile(await this.#allowedPath(location.url));
@@ -62,7 +64,7 @@ export class DatasetSources {
     return { store: await bucket, key: decodeURIComponent(url.slice(root.length).replace(/^\//, '')) };
   }
 
-  /** The real path of a file, which has to lie beneath a root: links that lead out of it are not followed. */
+  /** The real path of a file. It must be below a root: links that lead out of the root are refused. */
   async #allowedPath(url: string): Promise<string> {
     const path = await realpath(fileURLToPath(url)).catch(() => undefined);
     if (path === undefined) throw gone({ kind: 'url', url });
@@ -80,12 +82,12 @@ function nameOf(location: DatasetLocation): string {
 }
 
 function gone(location: DatasetLocation): Error {
-  return datasetError(`${nameOf(location)} is not there (any more).`, { param: 'input' });
+  return datasetError(`${nameOf(location)} does not exist, or not any more.`, { param: 'input' });
 }
 
 function notAllowed(url: string): Error {
   return datasetError(
-    `${url} is not beneath a folder or bucket from which datasets may be read (SCONCE_DATASET_ROOTS).`,
+    `${url} is not below a folder or bucket from which datasets may be read: move it there, or add its folder to SCONCE_DATASET_ROOTS.`,
     {
       param: 'input_url',
     },

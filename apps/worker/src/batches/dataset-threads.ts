@@ -4,16 +4,16 @@ import type { DatasetTaskKind, DatasetTasks, FromThread, RunPiece, RunRequest, T
 import type { DatasetThreadOptions } from './scoring-plan.ts';
 import { freeTensors, transferList } from './transfer-list.ts';
 
-/** A thread that has had nothing to do for so long ends: an idle worker is small. */
+/** A thread ends after so long without a task, so that an idle worker needs little memory. */
 const IDLE_MS = 30_000;
-/** What parsing leaves behind lives for one block: more room makes nothing faster. */
+/** V8's young generation in each thread. Objects from parsing live for one block: a larger one is not faster. */
 const YOUNG_GENERATION_MB = 9;
 
-/** How a task is to be done. */
+/** Options of a task. */
 export interface TaskOptions {
   /** Runs rows for the task. */
   readonly run?: (request: RunRequest) => Promise<readonly RunPiece[]>;
-  /** Ends the task, which then fails with the signal's reason. */
+  /** Ends the task. It then fails. */
   readonly signal?: AbortSignal;
 }
 
@@ -25,7 +25,7 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
-/** What a thread does at the same time: it scores a chunk, and does one thing beside, mostly waiting for files. */
+/** The two places of a thread: it scores one chunk, and does one other task at the same time. That task mostly waits for files. */
 type Role = 'score' | 'other';
 
 interface Thread {
@@ -35,10 +35,11 @@ interface Thread {
 }
 
 /**
- * The threads that read, parse and write datasets, so that the event loop does none of it. Each scores a chunk at a time, and plans,
- * validates or assembles beside it (a thread of its own for that would cost 30 MB). They are started when there is something to do.
+ * The threads that read, parse and write datasets, so that the event loop does not. Each thread scores one chunk at a time, and plans,
+ * validates or assembles at the same time (a separate thread for that would take 30 MB). Threads are started when there is a task. ADR 22
+ * says why they are not a piscina pool.
  *
- * States: *open* → *closing* (`close`: takes nothing new, ends the threads whatever they do) → *closed*.
+ * States: *open* → *closing* (`close`: refuses new tasks, ends the threads at once) → *closed*.
  */
 export class DatasetThreads {
   readonly #options: DatasetThreadOptions;
@@ -48,13 +49,13 @@ export class DatasetThreads {
   #nextId = 1;
   #closed = false;
 
-  /** @param size threads at most. */
+  /** @param size most threads. */
   constructor(options: DatasetThreadOptions, size: number) {
     this.#options = options;
     this.#size = size;
   }
 
-  /** Does a task. Throws what it failed with; `shutting_down` once closed. */
+  /** Has a thread do a task. Throws the task's error, or `shutting_down` after `close`. */
   async do<K extends DatasetTaskKind>(
     kind: K,
     task: DatasetTasks[K]['task'],
@@ -76,7 +77,7 @@ export class DatasetThreads {
     }
   }
 
-  /** Ends the threads; what they were doing fails with `shutting_down`. */
+  /** Ends the threads. Their tasks and waiting tasks fail with `shutting_down`. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const { pending } of this.#waiting.splice(0)) pending.reject(shuttingDown());
@@ -104,7 +105,7 @@ export class DatasetThreads {
     }
   }
 
-  /** The one that does least of those that can do it; a new one rather than one that is busy. */
+  /** A thread whose place for this role is free: an idle one, else a new one, else a busy one. */
   #threadFor(role: Role): Thread | undefined {
     const able = [...this.#threads].filter(({ tasks }) => !tasks.has(role));
     return able.find(({ tasks }) => tasks.size === 0) ?? this.#start() ?? able[0];
@@ -112,12 +113,12 @@ export class DatasetThreads {
 
   #start(): Thread | undefined {
     if (this.#threads.size >= this.#size) return undefined;
-    // From source (tests) the thread is TypeScript too, and finds the libraries' sources by the same condition.
+    // From source (tests) the thread is TypeScript too, and this condition finds the sources of the libraries.
     const fromSource = import.meta.url.endsWith('.ts');
     const worker = new Worker(new URL(`./dataset.thread.${fromSource ? 'ts' : 'js'}`, import.meta.url), {
       workerData: this.#options,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
-      ...(fromSource ? { execArgv: ['--conditions=@sconce/source', '--no-warnings'] } : {}),
+      execArgv: fromSource ? ['--conditions=@sconce/source', '--no-warnings'] : undefined,
     });
     const thread: Thread = { worker, tasks: new Map(), idleTimer: undefined };
     worker.on('message', (message: FromThread) => {
@@ -129,7 +130,7 @@ export class DatasetThreads {
     worker.on('exit', () => {
       this.#threads.delete(thread);
       clearTimeout(thread.idleTimer);
-      failAll(thread, new SconceError('thread_crashed', 'A dataset thread ended while it had something to do.'));
+      failAll(thread, new SconceError('thread_crashed', 'A dataset thread ended before its task.'));
       if (!this.#closed) this.#dispatch();
     });
     this.#threads.add(thread);
@@ -137,7 +138,7 @@ export class DatasetThreads {
   }
 
   #onMessage(thread: Thread, message: FromThread): void {
-    // What comes of a task that has ended already (its signal was aborted) is nobody's.
+    // A message of a task that has already ended is dropped.
     const task = [...thread.tasks.values()].find(({ id }) => id === message.id);
     if (message.kind === 'run') {
       void this.#run(thread, message, task);
@@ -169,7 +170,7 @@ export class DatasetThreads {
     thread.worker.postMessage(answer, transferList(outputs));
   }
 
-  /** A waiting task is dropped; one that runs is told, and answers with an error as soon as it can. */
+  /** Drops a waiting task. A task that runs is told, and answers with an error as soon as it can. */
   #abort(pending: Pending): void {
     const waiting = this.#waiting.findIndex((entry) => entry.pending === pending);
     if (waiting >= 0) {
@@ -193,5 +194,5 @@ function reasonOf({ options }: Pending): Error {
 }
 
 function shuttingDown(): SconceError {
-  return new SconceError('shutting_down', 'This worker is shutting down; the work goes to another one.');
+  return new SconceError('shutting_down', 'This worker is shutting down; another worker does the work.');
 }

@@ -12,16 +12,16 @@ import { scoreChunk } from './tasks/score-chunk.ts';
 import type { TaskContext } from './tasks/task-context.ts';
 import { validateDataset } from './tasks/validate-dataset.ts';
 
-/** Niceness: behind the event loop and the inference threads, which answer online requests. */
+/** Lower priority than the event loop and the inference threads, which answer online requests. */
 const NICENESS = 5;
 
 const port = parentPort;
-if (port === null) throw new Error('This is a thread.');
+if (port === null) throw new Error('dataset.thread must be started as a worker thread');
 try {
-  // Of this thread alone: Linux gives each its own.
+  // On Linux this is the priority of this thread only.
   setPriority(0, NICENESS);
 } catch {
-  // Not allowed here: then it is as fast as the others.
+  // Not allowed here: the thread keeps the priority of the others.
 }
 
 const options = workerData as DatasetThreadOptions;
@@ -39,7 +39,7 @@ function run(id: number, request: RunRequest): Promise<readonly RunPiece[]> {
   const number = nextRun++;
   const { promise, resolve, reject } = Promise.withResolvers<readonly RunPiece[]>();
   runs.set(number, { resolve, reject });
-  // Where another block failed first nobody waits for this one.
+  // If another block failed first, nothing waits for this promise.
   promise.catch(() => undefined);
   send({ kind: 'run', id, run: number, request }, transferList(request.inputs));
   return promise;

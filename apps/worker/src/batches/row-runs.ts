@@ -3,22 +3,22 @@ import type { BatchableModel, MicroBatcher, RunRecord } from '@sconce/runtime';
 import { sliceRows, type Tensor } from '@sconce/tensor';
 import type { RunPiece, RunRequest } from './dataset-protocol.ts';
 
-/** How the rows of a batch run. */
+/** How the rows of a chunk run. */
 export interface RowRunOptions {
   readonly model: BatchableModel;
   /** Rows of a session call. */
   readonly runRows: number;
   readonly priority: number;
   readonly signal: AbortSignal;
-  /** The batch's trace, to which runs that others shared link. */
-  readonly label?: string;
-  /** Told of the runs that the rows took. */
+  /** The batch's traceparent, for links from shared runs. */
+  readonly label?: string | undefined;
+  /** Called with the runs of the rows. */
   readonly onRuns?: (runs: readonly RunRecord[]) => void;
 }
 
 /**
- * Runs rows in groups of `runRows`. Where a run fails for what is in it, its rows are halved until those that are at fault stand alone:
- * they get the error, the others their outputs. What is no fault of the rows (a thread that ended, a shutdown) is thrown.
+ * Runs rows in groups of `runRows`. If a run fails because of its rows, the rows are halved until each bad row is alone: it gets the error,
+ * and the other rows get their outputs. Other errors (a thread that ended, a shutdown) are thrown.
  */
 export async function runRows(
   batcher: MicroBatcher,
@@ -30,7 +30,7 @@ export async function runRows(
     return [{ rows, outputs: await submit(batcher, request, options) }];
   } catch (thrown) {
     const error = toSconceError(thrown);
-    if (!ROWS_FAULT.has(error.code)) throw error;
+    if (!ROW_ERRORS.has(error.code)) throw error;
     if (rows === 1) return [{ rows, error: error.toJSON() }];
     const half = halfOf(rows, options.runRows);
     const [first, second] = await Promise.all([
@@ -41,8 +41,8 @@ export async function runRows(
   }
 }
 
-/** What a run fails with for what is in its rows. */
-const ROWS_FAULT: ReadonlySet<SconceError['code']> = new Set(['inference_failed', 'invalid_tensor']);
+/** Errors of a run that are caused by its rows. */
+const ROW_ERRORS: ReadonlySet<SconceError['code']> = new Set(['inference_failed', 'invalid_tensor']);
 
 async function submit(batcher: MicroBatcher, request: RunRequest, options: RowRunOptions): Promise<readonly Tensor[]> {
   const { model, priority, signal, label } = options;
@@ -59,13 +59,13 @@ async function submit(batcher: MicroBatcher, request: RunRequest, options: RowRu
     priority,
     signal,
     runRows: options.runRows,
-    ...(label === undefined ? {} : { label }),
+    label,
   });
   options.onRuns?.(reply.runs);
   return reply.outputs;
 }
 
-/** Where rows are cut in two: between runs, as long as there are several. */
+/** The row at which rows are cut in two: between two runs, if there are several. */
 function halfOf(rows: number, size: number): number {
   return rows > size ? Math.ceil(rows / size / 2) * size : Math.ceil(rows / 2);
 }

@@ -1,8 +1,8 @@
 import { SconceError } from '@sconce/errors';
 import type { RunPiece } from './dataset-protocol.ts';
 
-/** Throws `internal` unless pieces cover exactly `rows` rows. */
+/** Throws if the pieces do not cover exactly `rows` rows. */
 export function checkPieces(pieces: readonly RunPiece[], rows: number): void {
   const covered = pieces.reduce((sum, piece) => sum + piece.rows, 0);
-  if (covered !== rows) throw new SconceError('internal', `${covered} rows were answered of ${rows}`);
+  if (covered !== rows) throw new SconceError('internal', `A run of ${rows} rows was answered with ${covered} rows`);
 }

@@ -3,7 +3,7 @@ import type { CsvOptions, DatasetFormat, DatasetPosition, MappedInput, OutputCol
 import type { S3Settings, StorageConfig } from '@sconce/storage';
 import type { ModelSignature } from '@sconce/tensor';
 
-/** The dataset as it was when the batch was validated: one that has changed since is not read any further. */
+/** The dataset as it was when the batch was validated. If it changes afterwards, it is not read any further. */
 export interface PinnedDataset {
   readonly location: DatasetLocation;
   readonly sizeBytes: number;
@@ -11,19 +11,19 @@ export interface PinnedDataset {
   readonly modifiedAtMs: number;
 }
 
-/** What of the model the scoring of a batch needs; a version never changes. */
+/** The facts about a model version that scoring needs. A version never changes. */
 export interface ScoredModel {
   readonly name: string;
   readonly version: string;
   readonly endpoint: string;
   readonly signature: ModelSignature;
-  /** Inputs whose axis 0 is rows; none where each row runs alone. */
+  /** Inputs whose axis 0 is rows; empty if each row runs alone. */
   readonly rowInputs: readonly string[];
 }
 
 /**
- * How a batch is read, run and written: found once, when it is validated, and kept in its record. Whoever scores a chunk, and however
- * often, then gets the same bytes: rows run in groups that are counted from the dataset's beginning.
+ * How a batch is read, run and written. It is made once, by validation, and kept in the batch's record. So every delivery of a chunk gives
+ * the same bytes, on any worker: row groups are counted from the first row of the dataset.
  */
 export interface ScoringPlan {
   readonly kind: BatchSpec['kind'];
@@ -34,27 +34,27 @@ export interface ScoringPlan {
   readonly model: ScoredModel;
   /** Rows of a run. */
   readonly runRows: number;
-  /** Rows that are read, run and written together: a multiple of `runRows`. Chunks hold a multiple of it. */
+  /** Rows that are read, run and written together: a multiple of `runRows`. The rows of a chunk are a multiple of it. */
   readonly blockRows: number;
-  /** Of a table. */
+  /** For a table; empty for request lines. */
   readonly inputs: readonly MappedInput[];
   readonly columns: readonly OutputColumn[];
   readonly allowNonFinite: boolean;
 }
 
-/** What a validated dataset is like. */
+/** The result of a successful validation. */
 export interface ValidatedDataset {
   readonly plan: ScoringPlan;
   readonly start: DatasetPosition;
-  /** Where the format says, or all lines have been looked at. */
-  readonly rows?: number;
+  /** Known if the format stores it, or if validation has read all lines. */
+  readonly rows?: number | undefined;
 }
 
-/** What dataset threads are started with. */
+/** Options of dataset threads (their `workerData`). */
 export interface DatasetThreadOptions {
   readonly storage: StorageConfig;
-  /** How the buckets among the roots are reached. */
+  /** Settings for the buckets among the roots. */
   readonly s3: S3Settings;
-  /** Folders (and `s3://bucket/prefix`) from which datasets may be read where they are. */
+  /** Folders and `s3://bucket/prefix` from which datasets may be read in place. */
   readonly datasetRoots: readonly string[];
 }

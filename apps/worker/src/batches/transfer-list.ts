@@ -1,8 +1,8 @@
 import type { Tensor } from '@sconce/tensor';
 
 /**
- * Memory of tensors that can be handed over to another thread instead of being copied: what a tensor has to itself. Who hands it over
- * must not look at it any more.
+ * The buffers that can be transferred to another thread instead of copied: each belongs to one tensor alone. After the transfer, this
+ * thread must not use the tensors any more.
  */
 export function transferList(tensors: readonly Tensor[]): ArrayBuffer[] {
   const buffers = new Set<ArrayBuffer>();
@@ -14,7 +14,7 @@ export function transferList(tensors: readonly Tensor[]): ArrayBuffer[] {
 }
 
 /**
- * Gives the memory of tensors back at once. V8 would wait for a collection, and lets each thread gather some 64 MiB of dead buffers until
+ * Frees the memory of tensors at once. V8 would wait for a garbage collection, and each thread would hold about 64 MiB of dead buffers until
  * then (measured: 400 MiB in a worker that scores text).
  */
 export function freeTensors(tensors: readonly Tensor[]): void {

@@ -3,7 +3,7 @@ import type { Telemetry } from '@sconce/telemetry';
 
 type HeldModels = NonNullable<RunResult['timing']['held']>;
 
-/** What the threads of this process hold, as each told with its last run: feeds the gauges and the count of evictions. */
+/** Metrics of the models that threads hold, from each thread's last report. */
 export class HeldModelsMetrics {
   readonly #metrics: Pick<Telemetry['metrics'], 'modelsHeld' | 'modelMemory' | 'modelEvictions'>;
   readonly #threads = new Map<number, HeldModels>();
@@ -16,7 +16,7 @@ export class HeldModelsMetrics {
     metrics.modelMemory.observe(() => [{ value: sum('bytes'), labels: {} }]);
   }
 
-  /** A thread has answered. */
+  /** Records a thread's report. */
   record({ threadId, held }: RunResult['timing']): void {
     if (held === undefined) return;
     const before = this.#threads.get(threadId)?.evictions ?? 0;
@@ -24,10 +24,10 @@ export class HeldModelsMetrics {
     this.#threads.set(threadId, held);
   }
 
-  /** A thread is gone, and nobody knows which: those that live tell again with their next run. */
+  /** A thread is gone, and it is not known which. The others report again with their next run. */
   forgetThreads(): void {
     for (const [threadId, { evictions }] of this.#threads) {
-      // What was counted stays counted.
+      // Evictions that were counted are not counted again.
       this.#threads.set(threadId, { models: 0, bytes: 0, evictions });
     }
   }

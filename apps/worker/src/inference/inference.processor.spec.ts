@@ -7,7 +7,7 @@ import { InferenceProcessor } from './inference.processor.ts';
 let telemetry: Telemetry;
 afterEach(() => telemetry.shutdown());
 
-it('logs a request that failed with its trace, as loud as its error is', async () => {
+it('logs a failed request with its trace, at the level of its error', async () => {
   const traces = { exporter: 'none', endpoint: '', protocol: 'http/json', headers: {}, sampleRatio: 1 } as const;
   telemetry = await startTelemetry({ service: 'worker', version: '0', instanceId: 'i', traces });
   const lines: Record<string, unknown>[] = [];

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { RequestTiming } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
+import { epochMs } from '@sconce/process/time';
 import type { DeliveredRequest } from '@sconce/queue';
 import { MicroBatcher, type RunRecord } from '@sconce/runtime';
 import {
@@ -19,9 +20,7 @@ import { LOGGER, TELEMETRY } from '../tokens.ts';
 import { RunStatistics } from './run-statistics.ts';
 import { ServedModels } from './served-models.ts';
 
-const epochMs = (): number => performance.timeOrigin + performance.now();
-
-/** Runs one request: finds its model, hands its rows to the batcher, tells its trace and metrics where the time went. */
+/** Runs one request: finds its model, submits its rows to the batcher, and records its times in its trace and in metrics. */
 @Injectable()
 export class InferenceProcessor {
   constructor(
@@ -50,9 +49,9 @@ export class InferenceProcessor {
         outputs,
         lane,
         signal: delivered.signal,
-        ...(request.trace === undefined ? {} : { label: request.trace.traceparent }),
-        ...(request.deadlineMs === undefined ? {} : { deadlineMs: request.deadlineMs }),
-        ...(request.priority === undefined ? {} : { priority: request.priority }),
+        label: request.trace?.traceparent,
+        deadlineMs: request.deadlineMs,
+        priority: request.priority,
       });
       runs = reply.runs;
       return { outputs: reply.outputs, timing: timingOf(delivered, runs) };
@@ -83,7 +82,7 @@ export class InferenceProcessor {
     if (request.trace !== undefined) this.#trace(delivered, runs, failure);
   }
 
-  /** queue wait, then one batch with its run for every run the request took part in: all in the request's own trace. */
+  /** Records the queue wait, and a batch with its run for each of the request's runs, in the request's trace. */
   #trace(delivered: DeliveredRequest, runs: readonly RunRecord[], failure: SconceError | undefined): void {
     const { tracer } = this.telemetry;
     const { request, lane, model, version } = delivered;
@@ -115,7 +114,7 @@ export class InferenceProcessor {
       });
     }
     for (const run of runs) {
-      // The requests that shared the run: each has this batch in its own trace, and finds the others by these links.
+      // Each request of the run has this batch in its own trace. The links lead to the other requests.
       const links = run.labels.filter((label) => label !== request.trace?.traceparent).flatMap(linkTo);
       const batch = spanAt({
         tracer,

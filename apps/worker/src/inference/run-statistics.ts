@@ -6,7 +6,7 @@ import { spanOf, type Telemetry } from '@sconce/telemetry';
 import { TELEMETRY } from '../tokens.ts';
 import { HeldModelsMetrics } from './held-models.ts';
 
-/** Counts runs and requests: into this process's metrics, and into the totals that the statistics extension reports. */
+/** Counts runs and requests, in this process's metrics and in the totals of the statistics extension. */
 @Injectable()
 export class RunStatistics {
   readonly #writer: ModelStatisticsWriter;
@@ -20,7 +20,7 @@ export class RunStatistics {
     this.#writer = new ModelStatisticsWriter(connections);
   }
 
-  /** Feeds the gauges of the threads; to be called once. */
+  /** Observes the gauges of the threads. To be called once. */
   watch(batcher: Pick<MicroBatcher, 'running' | 'waiting'>, threads: number): void {
     const { metrics } = this.telemetry;
     metrics.threads.observe(() => {
@@ -66,10 +66,10 @@ export class RunStatistics {
     if (event !== 'taken') metrics.jobs.add(1, { queue, outcome: event });
   }
 
-  /** One request has ended; `timing` is absent where it failed. */
+  /** One request has ended. `timing` is undefined if it failed. */
   recordRequest(delivered: DeliveredRequest, timing: RequestTiming | undefined, totalMs: number): void {
     const { model, version } = delivered;
-    this.#writer.recordRequest({ model, version, totalMs, ...(timing === undefined ? {} : { timing }) });
+    this.#writer.recordRequest({ model, version, totalMs, timing });
   }
 
   async close(): Promise<void> {

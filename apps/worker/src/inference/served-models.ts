@@ -17,17 +17,17 @@ import type { WorkerConfig } from '../config.ts';
 /** Finds what the batcher and the threads need of a model version. */
 export type ModelFinder = Pick<ServedModels, 'find'>;
 
-/** From a model's name to what the batcher and the threads need of it. */
+/** Finds model versions, chooses the files that threads load, and unloads them. */
 @Injectable()
 export class ServedModels {
   readonly #target = targetOf(formTarget());
-  /** Of the container. */
+  /** Cores of the container. */
   readonly #cores = threadsFor(machineLimits());
-  /** What was made of an answer of the directory, which gives the same object while it is fresh. */
+  /** Models by the directory's answer: the directory returns the same object while it is fresh. */
   readonly #served = new WeakMap<ResolvedModel, Promise<BatchableModel>>();
   /** Keys of the files that threads may hold, by `name/version`. */
   readonly #fileKeys = new Map<string, Set<string>>();
-  /** Versions whose saved form for this kind of machine is being made here, or could not be. */
+  /** Uploads whose saved form this process has begun to make. */
   readonly #forms = new Set<string>();
 
   constructor(
@@ -52,7 +52,7 @@ export class ServedModels {
     return served;
   }
 
-  /** Has a version run no more: `why` is what callers are told. */
+  /** Puts a version in quarantine. Callers get `why` as the reason. */
   async quarantine(name: string, version: string, why: string): Promise<void> {
     await this.repository.quarantine(name, version, why);
     this.directory.invalidate(name);
@@ -76,7 +76,7 @@ export class ServedModels {
     const rowInputs = axis === 'none' ? [] : (batch?.inputs ?? signature.inputs.map((input) => input.name));
     const measured = config.max_batch_size ?? performance?.best_rows ?? this.config.runtime.maxBatchRows;
     const delay = config.dynamic_batching?.max_queue_delay_microseconds;
-    // Runs that are spread over threads take so many of the cores.
+    // Runs that are spread over ONNX Runtime's threads take several cores.
     const intraOp = this.#intraOpThreads(manifest);
     const { threads } = this.config.runtime;
     const instances =
@@ -89,14 +89,14 @@ export class ServedModels {
       axis,
       rowInputs: new Set(rowInputs),
       maxBatchRows: axis === 'locked' ? (batch?.size ?? 1) : Math.max(1, measured),
-      ...(axis === 'dynamic' && config.max_batch_size === undefined ? { bulkRows: bulkRows(performance) } : {}),
+      bulkRows: axis === 'dynamic' && config.max_batch_size === undefined ? bulkRows(performance) : undefined,
       measured: performance?.batch_sizes.map(({ rows, latency_ms: latencyMs }) => ({ rows, latencyMs })) ?? [],
-      ...(instances === undefined ? {} : { maxConcurrentRuns: instances }),
-      ...(delay === undefined ? {} : { maxQueueDelayMs: delay / 1_000 }),
+      maxConcurrentRuns: instances,
+      maxQueueDelayMs: delay === undefined ? undefined : delay / 1_000,
     };
   }
 
-  /** What its owner says, else what was measured (both at most the cores here); between them this worker's own setting. */
+  /** ONNX Runtime's threads: from the model's config, else from this worker's setting, else as measured. At most the cores, if not from the setting. */
   #intraOpThreads({ config, performance }: ResolvedModel['manifest']): number {
     const said = config.parameters?.intra_op_thread_count?.string_value;
     const { spread } = performance ?? {};
@@ -105,7 +105,7 @@ export class ServedModels {
     return this.config.runtime.intraOpThreads ?? (spread?.chosen === true ? Math.min(spread.threads, cores) : 1);
   }
 
-  /** The saved form for this kind of machine; until there is one, the model as it was compiled. */
+  /** The saved form for this kind of machine, or the compiled model until there is one. */
   async #file(resolved: ResolvedModel, rowInputs: readonly string[]): Promise<ModelFile> {
     const { manifest } = resolved;
     const { name, version, artifact, compiled, check, config, performance } = manifest;
@@ -120,7 +120,7 @@ export class ServedModels {
     const key = modelFileKey({ model: name, version, contentId: form?.id ?? artifact.sha256 });
     this.#remember(`${name}/${version}`, key);
     const sizeBytes = parts.reduce((sum, part) => sum + part.size_bytes, 0);
-    // Threads share one mapping of a saved form's weights: each counts its part of it.
+    // Threads share one mapping of a saved form's weights: each thread counts its part.
     const shared = form === undefined ? sizeBytes : Math.ceil(sizeBytes / this.config.runtime.threads);
     const warmup = config.model_warmup?.map(({ batch_size: rows, count = 1 }) => ({ rows, count }));
     return {
@@ -133,12 +133,12 @@ export class ServedModels {
       keepLoaded: resolved.keepLoaded,
       intraOpThreads: this.#intraOpThreads(manifest),
       memoryBytes: shared + (performance?.memory_bytes ?? 0),
-      ...(check === undefined ? {} : { check: await this.files.path(manifest, check) }),
-      ...(warmup === undefined ? {} : { warmup: { rowInputs, runs: warmup } }),
+      check: check && (await this.files.path(manifest, check)),
+      warmup: warmup && { rowInputs, runs: warmup },
     };
   }
 
-  /** In the background: requests are served meanwhile. One that fails is not tried again by this process. */
+  /** Makes the saved form in the background. If that fails, this process does not try again. */
   #makeForm(resolved: ResolvedModel): void {
     const { manifest } = resolved;
     if (this.#forms.has(manifest.upload_id)) return;
@@ -147,9 +147,16 @@ export class ServedModels {
       () => {
         this.#served.delete(resolved);
         this.directory.invalidate(manifest.name);
-        this.logger.info({ model: manifest.name, version: manifest.version, target: this.#target }, 'saved form made');
+        this.logger.info(
+          { model: manifest.name, version: manifest.version, target: this.#target },
+          'a saved form was made for this kind of machine',
+        );
       },
-      (error: unknown) => this.logger.warn({ err: error, model: manifest.name }, 'no saved form could be made'),
+      (error: unknown) =>
+        this.logger.warn(
+          { err: error, model: manifest.name },
+          'the saved form for this kind of machine could not be made',
+        ),
     );
   }
 
@@ -159,11 +166,11 @@ export class ServedModels {
   }
 }
 
-/** Long against what a run costs beside its rows (some 0.2 ms over all threads), short against what an online request may wait. */
+/** Long compared with the fixed cost of a run (about 0.2 ms over all threads), short compared with the wait of an online request. */
 const BULK_RUN_MS = 4;
 const MAX_BULK_ROWS = 1_024;
 
-/** Rows that run in some milliseconds at the best pace measured, a power of two; never less than the best number itself. */
+/** Rows that run in BULK_RUN_MS at the best measured pace: a power of two, and at least the best number of rows. */
 function bulkRows(performance: ResolvedModel['manifest']['performance']): number {
   const best = performance?.best_rows ?? 1;
   const measured = performance?.batch_sizes.find(({ rows }) => rows === best);

@@ -8,17 +8,17 @@ const pod = { name: 'sconce-worker-1', namespace: 'ml' };
 const annotation = (cost: number): string =>
   JSON.stringify({ metadata: { annotations: { 'controller.kubernetes.io/pod-deletion-cost': String(cost) } } });
 
-it('says what the pod is doing, and only when that has changed', async () => {
+it('patches the pod’s deletion cost only when its load has changed', async () => {
   const sent: [string, string][] = [];
   let load: PodLoad = { requests: 3, chunks: 2 };
   const cost = new PodDeletionCost({
     pod,
     logger,
     load: () => load,
-    lookMs: 5,
+    checkMs: 5,
     send: (path, body) => {
       sent.push([path, body]);
-      // The first one is lost.
+      // The first patch is lost.
       return Promise.resolve(sent.length === 1 ? 500 : 200);
     },
   });
@@ -35,13 +35,13 @@ it('says what the pod is doing, and only when that has changed', async () => {
   ]);
 });
 
-it('does not go on asking where it may not', async () => {
+it('stops after the first refused patch', async () => {
   let asked = 0;
   const cost = new PodDeletionCost({
     pod,
     logger,
     load: () => ({ requests: asked, chunks: 0 }),
-    lookMs: 5,
+    checkMs: 5,
     send: () => {
       asked += 1;
       return Promise.resolve(403);

@@ -6,25 +6,25 @@ import type { Logger } from '@sconce/telemetry';
 /** Where Kubernetes mounts the token and the certificate authority of a pod's service account. */
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 const SERVER = 'https://kubernetes.default.svc';
-const LOOK_MS = 10_000;
+const CHECK_MS = 10_000;
 const TIMEOUT_MS = 5_000;
-/** How much dearer a pod is by a chunk than by a request: it takes seconds to do again. */
+/** How much a chunk adds to the cost, compared with a request: it takes seconds to score it again. */
 const CHUNK_COST = 10;
 
-/** What this pod is doing now. */
+/** The work in flight in this pod. */
 export interface PodLoad {
   readonly requests: number;
   readonly chunks: number;
 }
 
-/** Sends a JSON merge patch; answers the status. */
+/** Sends a JSON merge patch; returns the HTTP status. */
 export type SendPatch = (path: string, body: string) => Promise<number>;
 
 /**
- * Keeps `controller.kubernetes.io/pod-deletion-cost` of this pod current, so that a scale-in takes away idle pods first. A cluster that does
- * not allow it is asked once and then left alone.
+ * Keeps the annotation `controller.kubernetes.io/pod-deletion-cost` of this pod current, so that a scale-in removes idle pods first. If
+ * the cluster refuses the first patch, no other is sent.
  *
- * States: *open* (says so whenever the load has changed) → *closed*.
+ * States: *open* (patches the pod when its load has changed) → *closed*.
  */
 export class PodDeletionCost {
   readonly #path: string;
@@ -32,49 +32,53 @@ export class PodDeletionCost {
   readonly #send: SendPatch;
   readonly #logger: Logger;
   readonly #timer: NodeJS.Timeout;
-  #said: number | undefined;
+  #patched: number | undefined;
 
   constructor(options: {
     readonly pod: { readonly name: string; readonly namespace: string };
     readonly load: () => PodLoad;
     readonly logger: Logger;
     readonly send?: SendPatch;
-    readonly lookMs?: number;
+    readonly checkMs?: number;
   }) {
-    const { pod, load, logger, send = patchAsPod, lookMs = LOOK_MS } = options;
+    const { pod, load, logger, send = patchAsPod, checkMs = CHECK_MS } = options;
     this.#path = `/api/v1/namespaces/${encodeURIComponent(pod.namespace)}/pods/${encodeURIComponent(pod.name)}`;
     this.#load = load;
     this.#send = send;
     this.#logger = logger;
-    this.#timer = setInterval(() => void this.#say(), lookMs).unref();
+    this.#timer = setInterval(() => void this.#update(), checkMs).unref();
   }
 
   close(): void {
     clearInterval(this.#timer);
   }
 
-  async #say(): Promise<void> {
+  async #update(): Promise<void> {
     const { requests, chunks } = this.#load();
     const cost = requests + CHUNK_COST * chunks;
-    if (cost === this.#said) return;
+    if (cost === this.#patched) return;
     const annotations = { 'controller.kubernetes.io/pod-deletion-cost': String(cost) };
     try {
       const status = await this.#send(this.#path, JSON.stringify({ metadata: { annotations } }));
       if (status < 300) {
-        this.#said = cost;
+        this.#patched = cost;
         return;
       }
       if (status !== 401 && status !== 403 && status !== 404) return;
       this.close();
-      this.#logger.warn({ status }, 'this pod may not say what its end would cost: scale-in does not prefer idle pods');
+      this.#logger.warn(
+        { status },
+        'the pod may not patch its own deletion cost, so a scale-in may remove busy pods: grant its service account `patch` on ' +
+          '`pods`, or unset SCONCE_POD_NAME',
+      );
     } catch (error) {
-      this.#logger.debug({ err: error }, 'pod deletion cost');
+      this.#logger.debug({ err: error }, 'the pod deletion cost was not updated, and is tried again');
     }
   }
 }
 
 async function patchAsPod(path: string, body: string): Promise<number> {
-  // Tokens are replaced every hour: read each time.
+  // The token is replaced every hour, so it is read each time.
   const [token, ca] = await Promise.all([
     readFile(join(ACCOUNT, 'token'), 'utf8'),
     readFile(join(ACCOUNT, 'ca.crt'), 'utf8'),

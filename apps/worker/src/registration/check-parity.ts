@@ -10,10 +10,10 @@ import {
 } from '@sconce/tensor';
 import type { LoadedArtifact } from './load-artifact.ts';
 
-/** How far outputs may be from the cases' where the config does not say. */
+/** The tolerance of outputs if the config does not set one. */
 export const DEFAULT_TOLERANCE: Tolerance = { rtol: 1e-4, atol: 1e-5 };
 
-/** Runs every call of the cases in order, as calls of one module that keeps its state, and compares the outputs. */
+/** Runs the calls of all cases in order, as calls of one module that keeps its state, and compares the outputs. */
 export async function checkParity(
   model: LoadedArtifact,
   cases: readonly CallCase[],
@@ -77,11 +77,11 @@ function summary(name: string, reports: readonly OutputReport[]): ParityOutput {
     max_abs: most('maxAbs'),
     max_rel: most('maxRel'),
     spread_rel: most('spreadRel'),
-    ...(reason === undefined ? {} : { reason }),
+    reason,
   };
 }
 
-/** The error for a model whose outputs are not those of its cases. */
+/** The error for a model whose outputs differ from the outputs of its cases. */
 export function parityError({ outputs, rtol, atol, calls }: ModelParity): SconceError {
   const off = outputs.filter(({ ok }) => !ok);
   const described = off
@@ -95,6 +95,6 @@ export function parityError({ outputs, rtol, atol, calls }: ModelParity): Sconce
   return new SconceError(
     'parity_failed',
     `the model does not give the outputs of its cases (${calls} calls, rtol ${rtol}, atol ${atol}): ${described.join('; ')}. ` +
-      `If that is rounding, push it with a wider --tolerance; if not, check that the cases were made with model.eval() and are this model's`,
+      `If the differences are rounding, push the model with a larger --tolerance. If not, check that the cases were made with this model and with model.eval()`,
   );
 }

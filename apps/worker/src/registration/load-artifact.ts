@@ -22,33 +22,33 @@ import {
   type TorchScriptArchive,
 } from '@sconce/torchscript';
 
-/** A model opened for proof. */
+/** A model that is opened for the proof. */
 export interface LoadedArtifact {
   readonly source: ModelSource;
   readonly session: OnnxSession;
   readonly warnings: readonly string[];
   readonly hints: BatchHints;
-  /** A TorchScript artifact's graph in ONNX. */
+  /** The ONNX graph of a TorchScript artifact. */
   readonly graph?: Uint8Array;
-  /** Makes a call's tensors what the session takes; state comes from `state`. */
+  /** Makes the session's inputs from a call's tensors and from `state`. */
   bind(call: ModelCall, state: ReadonlyMap<string, Tensor>): readonly Tensor[];
   /** The state before the first call, by input. */
   readonly state: ReadonlyMap<string, Tensor>;
-  /** State outputs, and the inputs that take them in the next call. */
+  /** State outputs, each with the input that takes it in the next call. */
   readonly stateInputs: ReadonlyMap<string, string>;
 }
 
 const THREADS = { intraOpThreads: 1 };
 
-/** The artifact as it is pushed. */
+/** A pushed artifact. */
 export interface Artifact {
   readonly path: string;
   readonly format: 'onnx' | 'torchscript';
 }
 
 /**
- * Opens an artifact and checks it against its config: a TorchScript archive is compiled, for the form of the cases' first call
- * where there are any.
+ * Opens an artifact and checks it against its config. A TorchScript archive is compiled; if there are cases, for the types and ranks of
+ * their first call.
  * @throws SconceError `model_invalid`, `invalid_request` (config or cases that do not fit the model).
  */
 export async function loadArtifact(
@@ -71,7 +71,11 @@ export async function loadArtifact(
 
 async function loadOnnx(path: string, config: ModelConfig): Promise<LoadedArtifact> {
   const unused = (['method', 'arguments'] as const).find((field) => config[field] !== undefined);
-  if (unused !== undefined) throw configError(unused, 'is for TorchScript files; an ONNX file says it all');
+  if (unused !== undefined)
+    throw configError(
+      unused,
+      'is for TorchScript files: remove it, because an ONNX file has no methods and arguments to choose',
+    );
   const session = await OnnxSession.open(path, THREADS);
   const { inputs } = session.signature;
   return {
@@ -85,7 +89,7 @@ async function loadOnnx(path: string, config: ModelConfig): Promise<LoadedArtifa
   };
 }
 
-/** The graph as far as it can be read: what it uses beyond ONNX's own operators is the runtime's business. */
+/** The graph, or undefined if it cannot be decoded. Only the runtime decides whether it can run the graph. */
 async function readGraph(path: string): Promise<OnnxModel | undefined> {
   try {
     return decodeModel(await readFile(path));
@@ -119,7 +123,7 @@ async function loadTorchScript(path: string, config: ModelConfig, cases: readonl
     warnings:
       fixed.length === 0
         ? compiled.warnings
-        : [...compiled.warnings, `${fixed.join(', ')}: the model compiles only with such numbers fixed ("arguments")`],
+        : [...compiled.warnings, `${fixed.join(', ')}: the model compiles only with these numbers fixed ("arguments")`],
     hints: {
       ...hintsOf(compiled.model, compiled),
       examples: { shapes: exampleShapes(archive, config, open) },
@@ -128,7 +132,7 @@ async function loadTorchScript(path: string, config: ModelConfig, cases: readonl
       const bound = new Map(
         [...bindCall(reduce(call), open), ...state.values()].map((tensor) => [tensor.name, tensor]),
       );
-      // Inputs that no node reads are no inputs of the session.
+      // The session has no inputs that no node reads.
       return taken.flatMap((name) => bound.get(name) ?? []);
     },
     state: await initialState(archive, compiled),
@@ -142,7 +146,7 @@ function compileOptions(archive: TorchScriptArchive, config: ModelConfig): Compi
   const inputs = new Map<string, TensorInput>();
   for (const { name, datatype, shape } of configSignature(config).inputs ?? []) {
     if (!params.some((param) => name === param.name || name.startsWith(`${param.name}.`))) {
-      throw configError('input', `names "${name}", which the model has not: it takes ${namesOf(params)}`);
+      throw configError('input', `names "${name}", which the model does not have: it takes ${namesOf(params)}`);
     }
     inputs.set(name, { dtype: scalarTypeOf(datatype), shape: shape.map((size) => (size === -1 ? null : size)) });
   }
@@ -150,7 +154,7 @@ function compileOptions(archive: TorchScriptArchive, config: ModelConfig): Compi
   for (const [name, value] of Object.entries(config.arguments ?? {})) {
     const param = params.find((one) => one.name === name);
     if (param === undefined)
-      throw configError('arguments', `names "${name}", which the model has not: it takes ${namesOf(params)}`);
+      throw configError('arguments', `names "${name}", which the model does not have: it takes ${namesOf(params)}`);
     const isOptional = param.type?.name === 'Optional';
     const type = isOptional ? param.type.args[0]?.name : param.type?.name;
     if (!isOfType(value, type ?? 'Tensor') && !(value === null && isOptional)) {
@@ -159,18 +163,18 @@ function compileOptions(archive: TorchScriptArchive, config: ModelConfig): Compi
     }
     args.set(name, typeof value === 'number' && type === 'int' ? BigInt(value) : value);
   }
-  return { inputs, args, ...(method === undefined ? {} : { method }) };
+  return { inputs, args, method };
 }
 
 type ArgumentValue = NonNullable<ModelConfig['arguments']>[string];
 
-/** Types of parameters that are refused other values here; the compiler has a word in the others. */
+/** Names of the parameter types that are checked here. The compiler checks the others. */
 const TYPE_TEXT: Readonly<Record<string, string>> = {
-  int: 'a whole number',
+  int: 'an integer',
   float: 'a number',
   bool: 'true or false',
   str: 'a text',
-  Tensor: 'a tensor: that is sent with each request, and described in "input"',
+  Tensor: 'a tensor: it is sent with each request and described in "input"',
 };
 
 function isOfType(value: ArgumentValue, type: string): boolean {
@@ -191,7 +195,7 @@ function isOfType(value: ArgumentValue, type: string): boolean {
 const namesOf = (params: readonly { readonly name: string }[]): string =>
   params.length === 0 ? 'nothing' : params.map(({ name }) => name).join(', ');
 
-/** Sizes of the inputs a trace recorded. */
+/** Sizes of the inputs that a trace recorded. */
 function exampleShapes(
   archive: TorchScriptArchive,
   config: ModelConfig,
@@ -234,24 +238,24 @@ function hintsOf(graph: OnnxModel | undefined, compiled?: CompiledModel): BatchH
   };
 }
 
-/** Where no axis 0 is free, rows may be baked in: any input but a number may carry them. */
+/** Inputs that may carry rows if no axis 0 is free, because the number of rows is fixed: all inputs except numbers. */
 function inputsWithAxes({ graph }: OnnxModel): string[] {
   const weights = new Set(graph.initializers.map(({ name }) => name));
   return graph.inputs.flatMap(({ name, shape }) => (weights.has(name) || shape?.length === 0 ? [] : [name]));
 }
 
-/** The config's inputs and outputs against what the session takes and gives. */
+/** Compares the config's inputs and outputs with the session's. */
 function checkSignature({ signature }: OnnxSession, config: ModelConfig): void {
-  const said = configSignature(config);
+  const given = configSignature(config);
   for (const [side, specs, own] of [
-    ['input', said.inputs, signature.inputs],
-    ['output', said.outputs, signature.outputs],
+    ['input', given.inputs, signature.inputs],
+    ['output', given.outputs, signature.outputs],
   ] as const) {
     for (const spec of specs ?? []) {
       const found = own.find(({ name }) => name === spec.name);
       const names = own.map(({ name }) => `"${name}"`).join(', ');
       if (found === undefined)
-        throw configError(side, `names "${spec.name}", which the model has not: its ${side}s are ${names}`);
+        throw configError(side, `names "${spec.name}", which the model does not have: its ${side}s are ${names}`);
       if (!fits(found, spec)) {
         throw configError(side, `says "${spec.name}" is ${text(spec)}, and in the model it is ${text(found)}`);
       }
@@ -259,10 +263,10 @@ function checkSignature({ signature }: OnnxSession, config: ModelConfig): void {
   }
 }
 
-const fits = (found: TensorSpec, said: TensorSpec): boolean =>
-  found.datatype === said.datatype &&
-  found.shape.length === said.shape.length &&
-  found.shape.every((size, axis) => size === -1 || said.shape[axis] === -1 || said.shape[axis] === size);
+const fits = (found: TensorSpec, given: TensorSpec): boolean =>
+  found.datatype === given.datatype &&
+  found.shape.length === given.shape.length &&
+  found.shape.every((size, axis) => size === -1 || given.shape[axis] === -1 || given.shape[axis] === size);
 const text = ({ datatype, shape }: TensorSpec): string => `${datatype}[${shape.join(',')}]`;
 
 function configError(field: string, why: string): SconceError {

@@ -6,22 +6,22 @@ import { concatRows, rowCount, sliceRows, type Tensor } from '@sconce/tensor';
 import { runAll } from './prove-model.ts';
 
 const ROW_COUNTS = [1, 2, 4, 8, 16, 32, 64, 128];
-/** Per number of rows: as many runs as fit, at least three. */
+/** Time for the runs of one number of rows, with at least MIN_RUNS runs. */
 const RUNS_MS = 150;
 const MIN_RUNS = 3;
 const MAX_RUNS = 200;
-/** For all of them. */
+/** Time for all numbers of rows. */
 const BUDGET_MS = 15_000;
-/** Fewer rows that are as fast but for this are better: they wait for fewer others. */
+/** The fewest rows that reach this share of the best speed are chosen: they wait for fewer other rows. */
 const GOOD_ENOUGH = 0.95;
-/** Runs that are shorter lose more to waking threads than they gain, ms. */
+/** Shorter runs are not spread: waking threads takes longer than it saves, ms. */
 const SPREAD_FROM_MS = 1;
-/** Spread runs keep other models and the process itself from the cores: they must give so much more than runs side by side. */
+/** Spread runs take the cores from other models and from the process. They are chosen only if they are faster by this factor than runs side by side. */
 const SPREAD_GAIN = 1.1;
 
 /**
- * Measures loading, memory and speed with one thread: what one of a worker's threads will do. Calls of any number of rows are
- * made by repeating those of `call`.
+ * Measures loading, memory and speed with one thread, as in one of a worker's threads. Calls of other numbers of rows repeat the rows
+ * of `call`.
  */
 export async function measureModel(
   path: string,
@@ -32,7 +32,7 @@ export async function measureModel(
   await runAll({ session: before }, call);
   const anonymous = anonymousBytes();
   const startMs = performance.now();
-  // A second session beside the first: what it takes is its own, the rest they share.
+  // The second session shows the memory of one more session. Both share the rest.
   const session = await OnnxSession.open(path, { intraOpThreads: 1 });
   const loadMs = performance.now() - startMs;
   try {
@@ -51,7 +51,7 @@ export async function measureModel(
         rows_per_s: round((Math.max(1, count) * 1000) / latency),
       });
       const best = Math.max(...measured.map(({ rows_per_s: speed }) => speed));
-      // Past its best: more rows only take longer.
+      // The best number of rows is passed: more rows only take longer.
       if (measured.slice(-2).every(({ rows_per_s: speed }) => speed < 0.8 * best)) break;
     }
     const best = Math.max(...measured.map(({ rows_per_s: speed }) => speed));
@@ -63,7 +63,7 @@ export async function measureModel(
       memory_bytes: memory,
       batch_sizes: measured,
       best_rows: good?.rows ?? 1,
-      ...(spread === undefined ? {} : { spread }),
+      spread,
     };
   } finally {
     await session.release();
@@ -71,7 +71,7 @@ export async function measureModel(
   }
 }
 
-/** One run on all cores, of as many rows as is best on one. */
+/** Measures a run on all cores, with the number of rows that is best on one core. */
 async function measureSpread(
   path: string,
   given: {
@@ -101,7 +101,7 @@ async function measureSpread(
   }
 }
 
-/** The call with so many rows: its own, again and again. */
+/** A call of `count` rows: the rows of `call`, repeated. */
 function withRows(call: readonly Tensor[], { inputs = [] }: ModelBatch, count: number): readonly Tensor[] {
   return call.map((input) => {
     if (!inputs.includes(input.name)) return input;
@@ -122,7 +122,7 @@ async function medianMs(session: OnnxSession, inputs: readonly Tensor[], endMs: 
   return times.sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0;
 }
 
-/** Memory of this process that is no file's. Where the system does not tell, all of it. */
+/** Memory of this process that is not mapped from files. All of its memory if the system does not report it. */
 function anonymousBytes(): number {
   try {
     const kib = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];

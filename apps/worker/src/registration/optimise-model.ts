@@ -9,8 +9,8 @@ import type { MadeFile, Optimised, RegistrationTask } from './registration-task.
 type OptimiseTask = RegistrationTask & { readonly kind: 'optimise' };
 
 /**
- * Saves the model as ONNX Runtime has optimised it for this machine, repeats the check call with what was saved, and measures it.
- * What crashes or fails here is not to be served.
+ * Saves the model as ONNX Runtime has optimised it for this machine, repeats the check call with the saved form, and measures it.
+ * A model that crashes or fails here must not be served.
  *
  * @throws SconceError `model_invalid`, `model_corrupt`, `inference_failed`.
  */
@@ -28,8 +28,8 @@ export async function optimiseModel(task: OptimiseTask): Promise<Omit<Optimised,
   const files: MadeFile[] = [];
   for (const name of names) files.push({ name, sha256: await digestOf(join(folder, name)) });
   return {
-    ...(files.length === 0 ? {} : { form: { ...formTarget(), files } }),
-    ...(performance === undefined ? {} : { performance }),
+    form: files.length === 0 ? undefined : { ...formTarget(), files },
+    performance,
   };
 }
 

@@ -5,16 +5,16 @@ import { proveBatchAxis, tensorDeviation, type BatchFinding } from '@sconce/runt
 import { encodeSafetensors, type CallCase, type ModelSignature, type Tensor, type TensorSpec } from '@sconce/tensor';
 import type { LoadedArtifact } from './load-artifact.ts';
 
-/** What is known of a model once it has been run. */
+/** The result of the proof. */
 export interface ProvedModel {
-  /** As it is served: the batch axis is free where any number of rows may come. */
+  /** The signature for requests: the batch axis is free if any number of rows may come. */
   readonly signature: ModelSignature;
   readonly batch: ModelBatch;
   /** Inputs on which it runs. */
   readonly call: readonly Tensor[];
 }
 
-/** Runs a model to prove its batch axis. @throws SconceError `model_invalid` where it does not run, or not as its config says. */
+/** Runs a model to prove its batch axis. @throws SconceError `model_invalid` if it does not run, or contradicts its config. */
 export async function proveModel(
   model: LoadedArtifact,
   config: ModelConfig,
@@ -39,7 +39,7 @@ export async function proveModel(
   };
 }
 
-/** One session call; the outputs are the caller's own. */
+/** One session call. The outputs are copies. */
 export async function runAll(
   { session }: Pick<LoadedArtifact, 'session'>,
   inputs: readonly Tensor[],
@@ -48,15 +48,15 @@ export async function runAll(
   return (await session.run(inputs, names, new Map())).map((output) => ({ ...output, data: output.data.slice() }));
 }
 
-/** The session's signature with the sizes that the config gives to free axes. */
+/** The session's signature, with the config's sizes for free axes. */
 function narrow({ inputs, outputs }: ModelSignature, config: ModelConfig): ModelSignature {
-  const said = configSignature(config);
+  const given = configSignature(config);
   const narrowed = (own: readonly TensorSpec[], specs: readonly TensorSpec[] | undefined): TensorSpec[] =>
     own.map((spec) => {
       const sizes = specs?.find(({ name }) => name === spec.name)?.shape;
       return { ...spec, shape: spec.shape.map((size, axis) => (size === -1 ? (sizes?.[axis] ?? -1) : size)) };
     });
-  return { inputs: narrowed(inputs, said.inputs), outputs: narrowed(outputs, said.outputs) };
+  return { inputs: narrowed(inputs, given.inputs), outputs: narrowed(outputs, given.outputs) };
 }
 
 function batchOf(found: BatchFinding, config: ModelConfig): ModelBatch {
@@ -67,7 +67,7 @@ function batchOf(found: BatchFinding, config: ModelConfig): ModelBatch {
     throw new SconceError(
       'model_invalid',
       `the config says max_batch_size ${most}, but requests of this model may not share a run: ${found.evidence}. ` +
-        `Leave max_batch_size out, or say 0, to serve each request alone`,
+        `Remove max_batch_size, or set it to 0, to run each request alone`,
       { details: { param: 'config.max_batch_size' } },
     );
   }
@@ -79,17 +79,17 @@ function batchOf(found: BatchFinding, config: ModelConfig): ModelBatch {
     inputs,
     sizes,
     max_deviation: maxDeviation,
-    ...(size === undefined ? {} : { size }),
-    ...(source === undefined ? {} : { source }),
+    size,
+    source,
   };
 }
 
-/** Larger calls are not kept. */
+/** Larger check calls are not kept. */
 const MAX_CHECK_BYTES = 32 * 1024 ** 2;
-/** A model whose outputs differ by more from one run to the next is random: there is nothing to compare with. */
+/** A model is random if its outputs differ by more from one run to the next. It gets no check call. */
 const MOST_DEVIATION = 1e-3;
 
-/** A call with its outputs as a safetensors file; undefined where the model is random or takes what such a file cannot hold. */
+/** The check call as a safetensors file. undefined if the model is random or its tensors do not fit into such a file. */
 export async function makeCheck(model: LoadedArtifact, call: readonly Tensor[]): Promise<Uint8Array | undefined> {
   const [outputs, again] = [await runAll(model, call), await runAll(model, call)];
   const tensors = [

@@ -2,7 +2,7 @@ import type { ModelBatch, ModelConfig, ModelParity, ModelPerformance } from '@sc
 import type { SerializedError } from '@sconce/errors';
 import type { ModelSignature } from '@sconce/tensor';
 
-/** What a registration process is asked to do. Paths are of this machine. */
+/** A task of a registration process. Paths are on this machine. */
 export type RegistrationTask =
   | {
       readonly kind: 'register';
@@ -10,7 +10,7 @@ export type RegistrationTask =
       readonly config: ModelConfig;
       /** Calls with the outputs they must have. */
       readonly casesPath?: string | undefined;
-      /** An empty folder for what it makes. */
+      /** An empty folder for the files that the task makes. */
       readonly folder: string;
     }
   | {
@@ -18,11 +18,11 @@ export type RegistrationTask =
       /** The compiled model, as sessions load it. */
       readonly modelPath: string;
       readonly checkPath?: string | undefined;
-      /** What is saved: with the weights laid out for this processor, as they are, or nothing. */
+      /** What is saved: the weights in this processor's layout, the weights as they are, or nothing. */
       readonly save: 'prepacked' | 'plain' | 'nothing';
-      /** What to measure with; nothing is measured without. */
+      /** The call for measurements. Without it nothing is measured. */
       readonly measure?: { readonly call: Uint8Array; readonly batch: ModelBatch } | undefined;
-      /** An empty folder for what it makes. */
+      /** An empty folder for the files that the task makes. */
       readonly folder: string;
     };
 
@@ -32,36 +32,37 @@ export interface MadeFile {
   readonly sha256: string;
 }
 
-/** The model in ONNX, and what goes in and comes out. */
+/** The model was compiled. */
 export interface Compiled {
   readonly kind: 'compiled';
   readonly signature: ModelSignature;
   readonly warnings: readonly string[];
-  /** A TorchScript artifact's graph; it refers to the artifact by its file name. */
-  readonly graph?: MadeFile;
+  /** The graph of a TorchScript artifact. It refers to the artifact by its file name. */
+  readonly graph?: MadeFile | undefined;
 }
 
-/** What proof by running found. */
+/** The model was proved. */
 export interface Proved {
   readonly kind: 'proved';
-  /** With the batch axis free where any number of rows is served. */
+  /** With a free batch axis if any number of rows is served. */
   readonly signature: ModelSignature;
   readonly batch: ModelBatch;
-  readonly parity?: ModelParity;
-  readonly check?: MadeFile;
+  readonly parity?: ModelParity | undefined;
+  readonly check?: MadeFile | undefined;
   /** Inputs on which the model runs, as a tensor frame. */
   readonly call: Uint8Array;
   readonly warnings: readonly string[];
 }
 
-/** The saved form and what was measured with it. */
+/** The model was saved and measured. */
 export interface Optimised {
   readonly kind: 'optimised';
-  /** For which kind of machine, and its files. */
-  readonly form?: { readonly cpuClass: string; readonly runtime: string; readonly files: readonly MadeFile[] };
-  readonly performance?: ModelPerformance;
+  /** The kind of machine, and the files. */
+  readonly form?:
+    { readonly cpuClass: string; readonly runtime: string; readonly files: readonly MadeFile[] } | undefined;
+  readonly performance?: ModelPerformance | undefined;
 }
 
-/** What a registration process says; `failed`, `proved` and `optimised` are its last words. */
+/** A message of a registration process. `failed`, `proved` and `optimised` are last messages. */
 export type RegistrationMessage =
   Compiled | Proved | Optimised | { readonly kind: 'failed'; readonly error: SerializedError };

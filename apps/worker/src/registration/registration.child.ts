@@ -9,20 +9,23 @@ import { digestOf, optimiseModel } from './optimise-model.ts';
 import { makeCheck, proveModel } from './prove-model.ts';
 import type { MadeFile, RegistrationMessage, RegistrationTask } from './registration-task.ts';
 
-// A process of its own for one registration: a model that crashes, hangs or devours memory takes nothing else with it.
+// The process of one registration task. A model that crashes, hangs or takes too much memory harms no other process.
 
 type RegisterTask = RegistrationTask & { kind: 'register' };
 
 async function register(task: RegisterTask): Promise<void> {
   const { artifact, config, folder } = task;
   if ((await digestOf(artifact.path)) !== artifact.sha256) {
-    throw new SconceError('model_corrupt', 'the artifact in the store is not what was uploaded: push it again');
+    throw new SconceError(
+      'model_corrupt',
+      'the artifact in the store has another digest than the uploaded file: push it again',
+    );
   }
   const cases = task.casesPath === undefined ? [] : casesOf(decodeSafetensors(await readFile(task.casesPath)));
   const model = await loadArtifact(artifact, config, cases);
   const { inputs, outputs } = model.session.signature;
-  const graph = model.graph === undefined ? {} : { graph: await made(folder, 'graph.onnx', model.graph) };
-  await say({ kind: 'compiled', signature: { inputs, outputs }, warnings: model.warnings, ...graph });
+  const graph = model.graph && (await writeMadeFile(folder, 'graph.onnx', model.graph));
+  await send({ kind: 'compiled', signature: { inputs, outputs }, warnings: model.warnings, graph });
   await prove(task, model, cases);
 }
 
@@ -33,37 +36,39 @@ async function prove(task: RegisterTask, model: LoadedArtifact, cases: readonly 
     cases.length === 0 ? undefined : await checkParity(model, cases, config.tolerance ?? DEFAULT_TOLERANCE);
   const check = await makeCheck(model, proved.call);
   const { signature, batch, call } = proved;
-  await say({
+  await send({
     kind: 'proved',
     signature,
     batch,
     call: encodeFrame({ meta: null, tensors: call }),
     warnings:
-      check === undefined ? ['the model is random or its calls are too large to keep: workers do not repeat one'] : [],
-    ...(parity === undefined ? {} : { parity }),
-    ...(check === undefined ? {} : { check: await made(folder, 'check.safetensors', check) }),
+      check === undefined
+        ? ['the model is random, or its calls are too large to keep: workers do not check it after loading']
+        : [],
+    parity,
+    check: check && (await writeMadeFile(folder, 'check.safetensors', check)),
   });
   if (parity?.ok === false) throw parityError(parity);
 }
 
 async function optimise(task: RegistrationTask & { kind: 'optimise' }): Promise<void> {
-  await say({ kind: 'optimised', ...(await optimiseModel(task)) });
+  await send({ kind: 'optimised', ...(await optimiseModel(task)) });
 }
 
-async function made(folder: string, name: string, bytes: Uint8Array): Promise<MadeFile> {
+async function writeMadeFile(folder: string, name: string, bytes: Uint8Array): Promise<MadeFile> {
   const path = join(folder, name);
   await writeFile(path, bytes);
   return { name, sha256: await digestOf(path) };
 }
 
-/** Resolves once the message is on its way, so that none is lost when the process ends. */
-async function say(message: RegistrationMessage): Promise<void> {
+/** Resolves when the message was sent, so that no message is lost when the process ends. */
+async function send(message: RegistrationMessage): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     process.send?.(message, (error: Error | null) => (error === null ? resolve() : reject(error)));
   });
 }
 
-/** Ends this process when its parent is gone, even from within native code that never returns. */
+/** Ends this process when its parent is gone, even while it is in native code that never returns. */
 function endWithParent(): void {
   const watch = `
     const parent = ${process.ppid};
@@ -74,6 +79,6 @@ function endWithParent(): void {
 process.once('message', (task: RegistrationTask) => {
   endWithParent();
   (task.kind === 'register' ? register(task) : optimise(task))
-    .catch((error: unknown) => say({ kind: 'failed', error: toSconceError(error).toJSON() }))
+    .catch((error: unknown) => send({ kind: 'failed', error: toSconceError(error).toJSON() }))
     .finally(() => process.exit(0));
 });

@@ -23,7 +23,7 @@ import type { MadeFile, Optimised, RegistrationMessage, RegistrationTask } from 
 
 const MAX_FILE_BYTES = 4 * 1024 ** 3;
 
-/** A stage that has ended. */
+/** A stage that has ended, with its times. */
 interface StageTime {
   readonly name: string;
   readonly startMs: number;
@@ -31,8 +31,8 @@ interface StageTime {
 }
 
 /**
- * Makes a stored artifact a served version, in a process of its own: `compiling → proving → optimising → ready | failed`.
- * Each step is written to the manifest as it is reached, so that whoever looks sees it.
+ * Registers a stored artifact in a process of its own: `compiling → proving → optimising → ready | failed`. Each stage is written to the
+ * manifest when it begins, so that clients see it.
  */
 @Injectable()
 export class RegistrationProcessor {
@@ -75,17 +75,17 @@ export class RegistrationProcessor {
         error: { code: error.code, message: error.message },
       });
     } catch (cause) {
-      // The version may have been deleted meanwhile: then there is nobody to tell.
-      this.logger.error({ err: cause, ...about }, 'could not record the failure');
+      // The version may have been deleted meanwhile.
+      this.logger.error({ err: cause, ...about }, 'the failure of a registration could not be written to its manifest');
     }
   }
 
-  /** Makes and stores the saved form for this kind of machine, of a model that another kind has proved. */
+  /** Makes and stores the saved form for this kind of machine, of a model that was proved on another kind. */
   async optimise(manifest: ModelManifest): Promise<void> {
     await this.#optimise(manifest);
   }
 
-  /** Ends what runs: its job goes to another worker. */
+  /** Ends running registrations. Their jobs go to other workers. */
   stop(): void {
     this.#abort.abort();
   }
@@ -96,7 +96,7 @@ export class RegistrationProcessor {
     const casesPath = manifest.cases && (await this.files.path(manifest, manifest.cases));
     let current = manifest;
     let call: Uint8Array = new Uint8Array();
-    // A worker that died may have got further: the stages are gone through again from the start.
+    // A worker that died may have reached a later stage. All stages are done again from the start.
     if (current.status !== 'compiling') current = await this.#update(current, { status: 'compiling' });
     let sinceMs = Date.now();
     const reached = (name: string): void => {
@@ -129,7 +129,7 @@ export class RegistrationProcessor {
           call = message.call;
           const check = message.check && (await this.#store(current, folder, message.check, '.safetensors'));
           current = await this.#update(current, {
-            // What fails its parity goes no further; the report is kept to be read.
+            // A model that fails its parity is not optimised. The report stays in the manifest.
             status: parity?.ok === false ? 'proving' : 'optimising',
             signature,
             batch,
@@ -158,13 +158,13 @@ export class RegistrationProcessor {
   }
 
   /**
-   * Saves the model for this kind of machine in the best way that its runtime survives. Where it survives none, the model as it
-   * is has to pass, or this throws.
+   * Saves the model for this kind of machine, in the best way that works. If no way works, the model without a saved form must pass, or
+   * this throws.
    */
   async #optimise(
     manifest: ModelManifest,
     measure?: { readonly call: Uint8Array; readonly batch: ModelBatch },
-  ): Promise<Pick<ModelManifest, 'optimised' | 'performance'> & { readonly warning?: string }> {
+  ): Promise<Pick<ModelManifest, 'optimised' | 'performance'> & { readonly warning?: string | undefined }> {
     const modelPath = await this.files.path(manifest, manifest.compiled ?? manifest.artifact);
     const checkPath = manifest.check && (await this.files.path(manifest, manifest.check));
     let warning: string | undefined;
@@ -177,14 +177,14 @@ export class RegistrationProcessor {
             const optimised = await this.#storeForm(manifest, folder, message);
             result = { optimised, performance: message.performance };
           });
-          return { ...result, ...(save === 'nothing' && warning !== undefined ? { warning } : {}) };
+          return { ...result, warning: save === 'nothing' ? warning : undefined };
         });
       } catch (thrown) {
         const error = toSconceError(thrown);
         if (save === 'nothing' || ERROR_POLICY[error.code].retry === 'backoff') throw error;
         const { name, version } = manifest;
-        this.logger.warn({ err: error, model: name, version, save }, 'the model cannot be saved so');
-        warning = `served without a saved form, which costs memory: ${error.message}`;
+        this.logger.warn({ err: error, model: name, version, save }, 'the model cannot be saved in this way');
+        warning = `served without a saved form, which takes more memory: ${error.message}`;
       }
     }
     throw new SconceError('internal', 'no way to serve the model was tried');
@@ -225,7 +225,6 @@ export class RegistrationProcessor {
     if (job.trace === undefined) return;
     const attributes = { 'sconce.model': job.model, 'sconce.version': job.version };
     const parent = extractContext(job.trace);
-    const error = failure === undefined ? {} : { error: failure };
     const kind = SpanKind.CONSUMER;
     const span = spanAt({
       tracer,
@@ -235,14 +234,14 @@ export class RegistrationProcessor {
       startMs,
       endMs: Date.now(),
       attributes,
-      ...error,
+      error: failure,
     });
     const within = contextWithSpan(parent, span);
     for (const stage of stages) spanAt({ tracer, ...stage, parent: within, attributes });
   }
 }
 
-/** The store's name of a kind of machine. */
+/** The name of a kind of machine in the store. */
 export function targetOf({ cpuClass, runtime }: { readonly cpuClass: string; readonly runtime: string }): string {
   return `${cpuClass}-ort${runtime}`;
 }

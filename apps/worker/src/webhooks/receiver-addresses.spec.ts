@@ -84,13 +84,13 @@ describe('nothing is connected to', () => {
       ...OUTSIDE,
       resolve: async () => addresses,
     });
-    // Names change: it is tried again later.
+    // Names may change: the delivery is tried again later.
     const reason = `hooks.test: it resolves to an address that is not on the public internet (${range})`;
     expect(outcome).toEqual({ delivered: false, permanent: false, reason });
     expect(made).toEqual([]);
   });
 
-  it('for a secret that is none', async () => {
+  it('for a secret that is not valid', async () => {
     const made = interceptConnections();
     const outcome = await deliverWebhook({ ...eventTo('https://hooks.test/'), secret: 'whsec_*' }, OUTSIDE);
     expect(outcome).toMatchObject({ delivered: false, permanent: true });
@@ -99,7 +99,7 @@ describe('nothing is connected to', () => {
 });
 
 describe('a name is resolved once', () => {
-  it('and the connection goes to what was checked, though it resolves to a private address a moment later', async () => {
+  it('and the connection goes to the checked address, though the name resolves to a private address a moment later', async () => {
     const made = interceptConnections();
     const resolve = vi.fn(async () =>
       resolve.mock.calls.length === 1 ? [PUBLIC, '2606:4700:4700::1111'] : ['127.0.0.1'],
@@ -155,7 +155,7 @@ describe('a name is resolved once', () => {
     expect(resolve).toHaveBeenCalledOnce();
   });
 
-  it('by the system where nothing else is said', async () => {
+  it('by the system if no resolver is given', async () => {
     const port = await listen(
       createServer((_request, response) => response.end()),
       'localhost',

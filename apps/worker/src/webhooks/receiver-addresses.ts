@@ -6,8 +6,8 @@ import { addressOfHost, specialPurposeOf } from '@sconce/queue';
 export type ResolveHost = (hostname: string) => Promise<readonly string[]>;
 
 /**
- * The addresses of a URL's host, resolved once. Throws where there is none and, unless private ones are allowed, where any of them is not
- * of the public internet: a name that mixes the two is no honest receiver's.
+ * The addresses of a URL's host, resolved once. Throws if there is none. Unless private addresses are allowed, it also throws if any of
+ * them is not on the public internet: an honest receiver does not mix the two.
  */
 export async function receiverAddresses(
   url: URL,
@@ -25,7 +25,7 @@ export async function receiverAddresses(
   return addresses;
 }
 
-/** A `lookup` for a connection that may go to these addresses only. An address in the URL itself is never looked up. */
+/** A `lookup` for a connection that may go only to these addresses. An address in the URL itself is never looked up. */
 export function pinnedTo(addresses: readonly string[]): LookupFunction {
   const known = addresses.map((address) => ({ address, family: isIP(address) }));
   return (_hostname, { all }, callback) => {

@@ -160,7 +160,7 @@ describe('an answer', () => {
     expect(target.received).toEqual([]);
   });
 
-  it('that never ends is read for 16 KiB, and counts', async () => {
+  it('that never ends is read for 16 KiB, and is a success', async () => {
     let written = 0;
     const { url } = await startReceiver((response) => {
       const timer = setInterval(() => {
@@ -173,7 +173,7 @@ describe('an answer', () => {
     expect(written).toBeLessThan(200_000);
   });
 
-  it('whose body stalls counts, when the time is over', async () => {
+  it('whose body stalls is a success when the time is over', async () => {
     const { url } = await startReceiver((response) => void response.writeHead(200).write('x'));
     expect(await deliverWebhook(eventTo(url), { ...HERE, timeoutMs: 200 })).toEqual({ delivered: true, status: 200 });
   });
@@ -191,7 +191,7 @@ describe('no answer', () => {
     expect(await deliverWebhook(eventTo(url), { ...HERE, timeoutMs: 200 })).toEqual(failed('no answer within 0.2 s'));
   });
 
-  it('within the time is a failure, though headers trickle', async () => {
+  it('within the time is a failure, though headers arrive slowly', async () => {
     const { url } = await startReceiver(({ socket }) => {
       const timer = setInterval(() => socket?.write('HTTP/1.1 100 Continue\r\n\r\n'), 20);
       socket?.once('close', () => clearInterval(timer));
@@ -219,7 +219,7 @@ describe('no answer', () => {
     expect(await deliverWebhook(eventTo(url), HERE)).toEqual(failed(reason));
   });
 
-  it('because nobody listens, or there is no such name, is a failure', async () => {
+  it('because there is no listener or no such name is a failure', async () => {
     const { url, server } = await startReceiver();
     await new Promise((resolve) => server.close(resolve));
     expect(await deliverWebhook(eventTo(url), HERE)).toEqual(failed('ECONNREFUSED'));

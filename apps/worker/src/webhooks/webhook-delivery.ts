@@ -8,15 +8,15 @@ import { pinnedTo, receiverAddresses, type ResolveHost } from './receiver-addres
 
 /** How long an attempt may take: resolving, connecting, sending and the answer. */
 const TIMEOUT_MS = 10_000;
-/** Bytes of an answer's body that are read; nobody looks at them. */
+/** Most bytes of an answer's body that are read. They are not used. */
 const MAX_ANSWER_BYTES = 16_384;
-/** How long one of several addresses may take to connect before the next is tried. */
+/** How long one address may take to connect before the next one is tried. */
 const NEXT_ADDRESS_AFTER_MS = 2_000;
 
 export interface WebhookDeliveryOptions {
   /** Whether receivers may be in a private network, and be reached without TLS. */
   readonly allowPrivate: boolean;
-  /** Of this product, for the `user-agent`. */
+  /** This product's version, for the `user-agent`. */
   readonly version: string;
   /** For tests; default 10 s. */
   readonly timeoutMs?: number;
@@ -25,18 +25,18 @@ export interface WebhookDeliveryOptions {
 }
 
 /**
- * Makes one attempt to deliver an event: a signed POST, as Standard Webhooks and OpenAI have it. A 2xx answer is success whatever comes of
- * its body; a redirect is not followed. Never throws.
+ * Makes one attempt to deliver an event: a signed POST, as in Standard Webhooks and at OpenAI. A 2xx answer is a success, whatever happens
+ * to its body. Redirects are not followed. Never throws.
  *
- * The receiver's host is chosen by whoever submitted the batch, so it is resolved once, every address is checked, and the connection goes
- * to what was checked: a name that resolves differently a moment later changes nothing.
+ * The caller who submitted the batch chooses the receiver's host. So the host is resolved once, every address is checked, and the
+ * connection goes to a checked address, even if the name resolves to another address a moment later.
  */
 export async function deliverWebhook(event: WebhookJob, options: WebhookDeliveryOptions): Promise<WebhookOutcome> {
   let request: SignedRequest;
   try {
     request = signedRequest(event, options);
   } catch (thrown) {
-    // What is wrong with the URL or the secret stays wrong.
+    // A wrong URL or secret stays wrong: no retry helps.
     return { delivered: false, permanent: true, reason: toSconceError(thrown).message };
   }
   const { url } = request;
@@ -60,7 +60,7 @@ interface SignedRequest {
   readonly body: string;
 }
 
-/** Throws where the URL or the secret can't be used. */
+/** Throws if the URL or the secret can't be used. */
 function signedRequest(event: WebhookJob, { allowPrivate, version }: WebhookDeliveryOptions): SignedRequest {
   const url = checkWebhookUrl(event.url, { allowPrivate });
   const body = webhookBody(event);
@@ -76,7 +76,7 @@ function signedRequest(event: WebhookJob, { allowPrivate, version }: WebhookDeli
   return { url, headers, body };
 }
 
-/** Answers the HTTP status. */
+/** Sends the request and returns the HTTP status. */
 function post(
   { url, headers, body }: SignedRequest,
   addresses: readonly string[],
@@ -89,7 +89,7 @@ function post(
     headers,
     signal,
     lookup: pinnedTo(addresses),
-    // A connection of its own: one that is kept, or a proxy's that the environment names, would lead elsewhere than was checked.
+    // A new connection: a kept connection, or a proxy from the environment, could lead to an address that was not checked.
     agent: new Agent({ keepAlive: false, autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_AFTER_MS }),
   });
   let answered = false;
@@ -102,13 +102,13 @@ function post(
   });
   // Not `once`: a connection may fail more than once, and after the answer too.
   request.on('error', fail);
-  // An answer of 101 ends so, without an error.
+  // After an answer of 101 there is only this event, without an error.
   request.once('close', () => fail(new Error('the connection was closed without an answer')));
   request.end(body);
   return promise;
 }
 
-/** Reads a little, so that a receiver which is still writing is not cut off, and closes the connection. Never throws. */
+/** Reads a part of the body, so that a receiver that is still writing is not interrupted. Then closes the connection. Never throws. */
 async function dropBody(response: IncomingMessage): Promise<void> {
   let bytes = 0;
   try {
@@ -117,7 +117,7 @@ async function dropBody(response: IncomingMessage): Promise<void> {
       if (bytes >= MAX_ANSWER_BYTES) break;
     }
   } catch {
-    // The status is there: the answer is complete for us.
+    // The status was received. The body is not needed.
   }
   response.destroy();
 }
@@ -127,17 +127,17 @@ function outcomeOf({ host }: URL, status: number): WebhookOutcome {
   const failure = { delivered: false, status, permanent: status === 410 } as const;
   if (status === 410) return { ...failure, reason: `${host} answered 410: it wants no more of these` };
   const isRedirect = status >= 300 && status < 400;
-  const hint = isRedirect ? '; redirects are not followed: give the URL that the receiver itself is at' : '';
+  const hint = isRedirect ? '; redirects are not followed: submit the final URL of the receiver' : '';
   return { ...failure, reason: `${host} answered ${status}${hint}` };
 }
 
-/** Some of Node's errors (several addresses, none of which connects) have a code and no message. */
+/** Some of Node's errors have a code and no message, for instance if none of several addresses connects. */
 function reasonOf(thrown: unknown): string {
   const { message, code } = thrown as { readonly message?: string; readonly code?: string };
   return message || code || 'the request failed';
 }
 
-/** The system's resolver can't be told to stop: this stops waiting for it. */
+/** Stops waiting when the signal is aborted. The system's resolver itself can't be stopped. */
 async function beforeAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = (): void => reject(signal.reason);

@@ -130,7 +130,7 @@ async function startTracing(endpoint?: string): Promise<Telemetry> {
   return telemetry;
 }
 
-it('delivers an event that was added twice once, signed', async () => {
+it('delivers an event once, signed, though it was added twice', async () => {
   const { add, startWorker } = newSystem();
   const { url, host, received } = await startReceiver(answer(204));
   await Promise.all([add(webhook(url)), add(webhook(url))]);
@@ -198,7 +198,7 @@ it('sends nothing into a private network unless that is allowed', async () => {
   expect(received).toEqual([]);
 });
 
-it('delivers again what another worker did not live to see answered', { timeout: 40_000 }, async () => {
+it('delivers an event again if a worker ended before the answer', { timeout: 40_000 }, async () => {
   const { add, startWorker } = newSystem();
   // The first request is never answered.
   const { url, received } = await startReceiver(() => undefined, answer(200));

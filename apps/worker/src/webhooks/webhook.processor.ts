@@ -6,13 +6,13 @@ import { CONFIG, LOGGER, TELEMETRY } from '../tokens.ts';
 import { deliverWebhook } from './webhook-delivery.ts';
 import { VERSION } from '../version.ts';
 
-/** What the worker's settings say of webhooks. */
+/** The worker's settings for webhooks. */
 export interface WebhookConfig {
   /** Whether receivers may be in a private network, and be reached without TLS. */
   readonly allowPrivate: boolean;
 }
 
-/** Delivers the events that the queue of webhooks holds, and says in the log and the trace what came of them. */
+/** Delivers webhook events, and records each attempt in the log and in the trace. */
 @Injectable()
 export class WebhookProcessor {
   constructor(
@@ -21,13 +21,13 @@ export class WebhookProcessor {
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
   ) {}
 
-  /** Makes one attempt; the queue makes another where it fails. */
+  /** Makes one attempt. If it fails, the queue delivers the event again. */
   async handle(job: WebhookJob, attempt: number): Promise<WebhookOutcome> {
     const startMs = Date.now();
     const { allowPrivate } = this.config.webhooks;
     const outcome = await deliverWebhook(job, { allowPrivate, version: VERSION });
     const endMs = Date.now();
-    const about = { ...namesOf(job), attempt, ms: endMs - startMs };
+    const about = { ...logFieldsOf(job), attempt, ms: endMs - startMs };
     if (outcome.delivered) this.logger.info({ ...about, status: outcome.status }, 'webhook delivered');
     else this.logger.info({ ...about, reason: outcome.reason }, 'webhook not delivered');
     this.telemetry.metrics.webhooks.add(1, { outcome: outcome.delivered ? 'delivered' : 'failed' });
@@ -35,10 +35,10 @@ export class WebhookProcessor {
     return outcome;
   }
 
-  /** The last attempt has failed: whoever waits for the event has to ask. */
+  /** The last attempt has failed: the receiver does not get the event. */
   giveUp(job: WebhookJob, reason: string, attempts: number): void {
     this.telemetry.metrics.webhooks.add(1, { outcome: 'given_up' });
-    this.logger.warn({ ...namesOf(job), attempts, reason }, 'webhook given up');
+    this.logger.warn({ ...logFieldsOf(job), attempts, reason }, 'webhook given up');
   }
 
   #trace(
@@ -66,12 +66,12 @@ export class WebhookProcessor {
         'sconce.webhook.attempt': attempt,
         ...(status === undefined ? {} : { 'http.response.status_code': status }),
       },
-      ...(outcome.delivered ? {} : { error: { message: outcome.reason } }),
+      error: outcome.delivered ? undefined : { message: outcome.reason },
     });
   }
 }
 
-/** Of the URL nothing but the host: a path or a query can be a secret. */
-function namesOf({ eventId, type, url, trace }: WebhookJob): Readonly<Record<string, string | undefined>> {
+/** The log fields of an event. Of the URL only the host, since a path or a query can be a secret. */
+function logFieldsOf({ eventId, type, url, trace }: WebhookJob): Readonly<Record<string, string | undefined>> {
   return { eventId, type, host: URL.parse(url)?.host, ...traceFields(trace) };
 }

@@ -11,10 +11,10 @@ import type { ScoringPlan } from '../scoring-plan.ts';
 import type { TaskContext } from './task-context.ts';
 
 const MAX_LIST_BYTES = 256 * 1024 ** 2;
-const NOTHING = { v: 1, begin: '', end: '' } as const;
+const NO_FRAME = { v: 1, begin: '', end: '' } as const;
 
 /**
- * Makes the files of a batch's results: a list of the chunks' blobs, in the input's order, with what stands in front of them and behind.
+ * Makes the files of a batch's results. Each is a list of the chunks' blobs, in the input's order, with the bytes before and after them.
  */
 export async function assembleResults(
   task: DatasetTasks['assemble']['task'],
@@ -30,12 +30,12 @@ export async function assembleResults(
   };
   const output = await outputFile(plan, outputs, store);
   return {
-    ...(output === undefined ? {} : { output: await keep('output', output, plan.outputFormat) }),
-    ...(failures.length === 0 ? {} : { errors: await keep('error', { ...NOTHING, parts: failures }, 'jsonl') }),
+    output: output === undefined ? undefined : await keep('output', output, plan.outputFormat),
+    errors: failures.length === 0 ? undefined : await keep('error', { ...NO_FRAME, parts: failures }, 'jsonl'),
   };
 }
 
-/** A table has one, though it be without rows; of requests there is none where none was answered. */
+/** A table always has an output file, also without rows. A batch of request lines has none if no line was answered. */
 async function outputFile(
   plan: ScoringPlan,
   outputs: readonly StoredPart[],
@@ -44,5 +44,5 @@ async function outputFile(
   if (plan.kind === 'table') {
     return assembleFile(await createWriter(plan.columns, plan.outputFormat, { csv: plan.csv }), outputs, store);
   }
-  return outputs.length === 0 ? undefined : { ...NOTHING, parts: outputs };
+  return outputs.length === 0 ? undefined : { ...NO_FRAME, parts: outputs };
 }

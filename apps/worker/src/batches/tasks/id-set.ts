@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 
 /**
- * Strings that have been seen, by 64 bits of a hash: 16 bytes each and not the string. Two of two million differ in all bits but once in
- * ten million such sets.
+ * A set of strings that keeps 64 bits of a hash for each, in 16 bytes, and not the string. Two of two million strings have the same bits
+ * in about one of ten million sets.
  */
 export class IdSet {
   #slots = new BigUint64Array(1024);
   #size = 0;
 
-  /** False where the string was there. */
+  /** Returns false if the string was in the set already. */
   add(id: string): boolean {
     if (this.#size * 2 >= this.#slots.length) this.#grow();
     // 0 marks a free slot.

@@ -2,7 +2,7 @@ import { openDataset, type ChunkRange } from '@sconce/datasets';
 import type { DatasetTasks } from '../dataset-protocol.ts';
 import type { TaskContext } from './task-context.ts';
 
-/** The next chunks of a dataset. */
+/** Plans the next chunks of a dataset. */
 export async function planChunks(
   task: DatasetTasks['plan']['task'],
   context: TaskContext,

@@ -6,7 +6,7 @@ import { checkPieces } from '../run-pieces.ts';
 import type { ScoredBlock, Scoring } from './score-chunk.ts';
 import type { TaskContext } from './task-context.ts';
 
-/** Scores lines that are requests of the protocol. */
+/** Scores request lines. */
 export function requestScoring({ plan, batchId, giveUp }: ScoreTask): Scoring {
   const { signature, endpoint, name, version } = plan.model;
   const rowInputs = new Set(plan.model.rowInputs);
@@ -72,7 +72,7 @@ export function requestScoring({ plan, batchId, giveUp }: ScoreTask): Scoring {
   };
 }
 
-/** A request's rows among the pieces: its outputs and where it stands in them, or the error of the first piece that failed. */
+/** Finds a request's rows in the pieces: its outputs with its first row in them, or the error of the first piece that failed. */
 function answerOf(
   pieces: readonly RunPiece[],
   at: { readonly start: number; readonly rows: number; readonly whole: boolean },
@@ -93,7 +93,7 @@ function answerOf(
     first = end;
   }
   const [only] = own;
-  if (only === undefined) return new SconceError('internal', 'A request came back without an answer');
+  if (only === undefined) return new SconceError('internal', 'A run did not answer the rows of a request');
   if (whole || own.length === 1) return { outputs: only.outputs, start: only.from, rows };
   const outputs = only.outputs.map((output, index) =>
     concatRows(own.map(({ outputs: part, from, to }) => sliceRows(part[index] ?? output, from, to))),

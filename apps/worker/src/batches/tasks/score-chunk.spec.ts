@@ -177,7 +177,7 @@ describe('scoreChunk', () => {
   it('refuses a run that answers another number of rows than it was given', async () => {
     const task = await chunkOf(numbers(4));
     const run = (): Promise<readonly RunPiece[]> => Promise.resolve([{ rows: 3, outputs: [] }]);
-    await expect(scoreChunk(task, { ...context, run })).rejects.toThrow('3 rows were answered of 4');
+    await expect(scoreChunk(task, { ...context, run })).rejects.toThrow('A run of 4 rows was answered with 3 rows');
   });
 
   it('refuses a dataset that has changed since it was validated', async () => {

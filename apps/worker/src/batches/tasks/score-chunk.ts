@@ -8,23 +8,23 @@ import { requestScoring } from './request-scoring.ts';
 import { tableScoring } from './table-scoring.ts';
 import type { TaskContext } from './task-context.ts';
 
-/** Bytes of inputs that are read ahead of the results. */
+/** Bytes of inputs that are read before the results of earlier blocks are written. */
 const AHEAD_BYTES = 8 * 1024 ** 2;
 const MAX_BLOCKS_AHEAD = 6;
 const MIN_BLOCKS_AHEAD = 2;
 const MAX_PART_BYTES = 2 ** 40;
 
-/** One way to score rows: a table's, or request lines'. */
+/** One way to score rows: for a table, or for request lines. */
 export interface Scoring {
   /** Columns to read. */
   readonly columns: readonly string[];
-  /** Those of them that are best read as numbers. */
+  /** The columns that are best read as numbers. */
   readonly numbers?: readonly string[] | undefined;
-  /** Has a block's rows run. */
+  /** Runs the rows of a block. */
   begin(block: RowBlock, context: TaskContext): Promise<ScoredBlock>;
-  /** What comes behind the last block in the body, and the trailer. */
+  /** The bytes after the last block, and the trailer. */
   end(): { readonly body: readonly Uint8Array[]; readonly trailer: Uint8Array };
-  /** Lines of the error file for rows that are given up unrun. */
+  /** The lines of the error file for the rows of a chunk that is given up. */
   giveUp(block: RowBlock): readonly string[];
 }
 
@@ -34,15 +34,15 @@ export interface ScoredBlock {
   readonly failed: number;
   /** Bytes of its inputs. */
   readonly inputBytes: number;
-  /** Encodes the results; to be called in the blocks' order. */
+  /** Encodes the results. To be called in the order of the blocks. */
   write(): { readonly body: readonly Uint8Array[]; readonly errors: readonly string[] };
-  /** To be called when what `write` gave has been written: it may be the results' own memory. */
+  /** To be called after the bytes of `write` were written: they may share the memory of the results. */
   free(): void;
 }
 
 /**
- * Scores a chunk: reads it block by block, has the blocks run (a few at a time), writes results and errors in the rows' order into blobs
- * of this delivery's own. They become the chunk's results when the batch's record says so.
+ * Scores a chunk: reads it block by block, runs a few blocks at a time, and writes results and errors in the order of the rows, to blobs
+ * of this delivery. They become the chunk's results when the batch's record counts them.
  */
 export async function scoreChunk(task: ScoreTask, context: TaskContext): Promise<DatasetTasks['score']['reply']> {
   const { plan, index, range, batchId, attempt } = task;
@@ -64,7 +64,7 @@ export async function scoreChunk(task: ScoreTask, context: TaskContext): Promise
   });
 
   async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
-    for await (const block of inOrder(blocks, (own) => scoring.begin(own, context), { signal, clock })) {
+    for await (const block of runInOrder(blocks, (own) => scoring.begin(own, context), { signal, clock })) {
       clock.enter('writeMs');
       const { body: pieces, errors: lines } = block.write();
       rows += block.rows;
@@ -95,13 +95,13 @@ export async function scoreChunk(task: ScoreTask, context: TaskContext): Promise
       }
     }
     const errorBytes = await errors.end();
-    if (rows + failed !== range.rows) throw new Error(`${rows + failed} rows came of a chunk of ${range.rows}`);
+    if (rows + failed !== range.rows) throw new Error(`A chunk of ${range.rows} rows gave ${rows + failed} results`);
     const part: ChunkPart = {
       index,
       rows,
       failed,
-      ...(rows > 0 ? { output: { key: `${name}.out`, bytes, trailer } } : {}),
-      ...(errorBytes > 0 ? { errors: { key: `${name}.err`, bytes: errorBytes } } : {}),
+      output: rows > 0 ? { key: `${name}.out`, bytes, trailer } : undefined,
+      errors: errorBytes > 0 ? { key: `${name}.err`, bytes: errorBytes } : undefined,
     };
     if (rows === 0 && task.giveUp === undefined) await store.delete(`${name}.out`);
     return { part, times: clock.times() };
@@ -111,8 +111,8 @@ export async function scoreChunk(task: ScoreTask, context: TaskContext): Promise
   }
 }
 
-/** Begins blocks ahead of the one whose turn it is, within bounds; what a block throws comes in its turn. */
-async function* inOrder(
+/** Runs several blocks at a time, within bounds, and yields them in order. An error of a block is thrown in its turn. */
+async function* runInOrder(
   blocks: AsyncIterable<RowBlock>,
   begin: (block: RowBlock) => Promise<ScoredBlock>,
   { signal, clock }: { readonly signal: AbortSignal; readonly clock: ChunkClock },
@@ -132,7 +132,7 @@ async function* inOrder(
           break;
         }
         const block = begin(step.value);
-        // Looked at in its turn; until then its failure is no unhandled one.
+        // Its error is thrown in its turn. Until then it must not count as unhandled.
         block.catch(() => undefined);
         begun.push(block);
       }
@@ -149,7 +149,7 @@ async function* inOrder(
   }
 }
 
-/** Adds up the time from one stage to the next. */
+/** Measures the time in each stage. */
 class ChunkClock {
   readonly #times = { readMs: 0, waitMs: 0, writeMs: 0 };
   #stage: keyof ChunkTimes = 'readMs';
@@ -168,7 +168,7 @@ class ChunkClock {
   }
 }
 
-/** The chunk's part of the error file: a blob that exists only where there are errors. */
+/** The chunk's part of the error file. Without errors there is no blob. */
 class ErrorLines {
   readonly #put: (body: BlobBody) => Promise<unknown>;
   #stream: PassThrough | undefined;

@@ -23,7 +23,7 @@ export async function tableScoring({ plan, giveUp }: ScoreTask): Promise<Scoring
   const passedAt = outputs.passThrough.map((name) => columns.indexOf(name));
   const writer = (await createWriter(plan.columns, plan.outputFormat, { csv: plan.csv })).part();
 
-  // Not async itself: a block is thousands of values, which should not live until its rows have run.
+  // Not async: a block holds thousands of values, and they should not stay in memory until its rows have run.
   function begin(block: RowBlock, context: TaskContext): Promise<ScoredBlock> {
     const { firstRow, rows } = block;
     return run(
@@ -79,7 +79,7 @@ export async function tableScoring({ plan, giveUp }: ScoreTask): Promise<Scoring
 
   return {
     columns,
-    // A column that is passed through has to come as text too.
+    // A column that is passed through is needed as text as well.
     numbers: inputs.numbers?.some((name) => outputs.passThrough.includes(name)) === true ? undefined : inputs.numbers,
     begin,
     end: () => writer.end(),
@@ -90,7 +90,7 @@ export async function tableScoring({ plan, giveUp }: ScoreTask): Promise<Scoring
   };
 }
 
-/** A line of the error file: which row (from 1), and why. */
+/** A line of the error file: the row (from 1) and the reason. */
 function errorLine(row: number, problem: RowProblem & { readonly code?: string }): string {
   const { code = 'invalid_row', message, column } = problem;
   return `${JSON.stringify({ row: row + 1, error: { code, message, param: column ?? null } })}\n`;

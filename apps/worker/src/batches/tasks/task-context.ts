@@ -2,12 +2,12 @@ import type { BlobStore } from '@sconce/storage';
 import type { RunPiece, RunRequest } from '../dataset-protocol.ts';
 import type { DatasetSources } from '../dataset-sources.ts';
 
-/** What a task of a dataset thread may use. */
+/** The resources of a task in a dataset thread. */
 export interface TaskContext {
   readonly store: BlobStore;
   readonly sources: DatasetSources;
-  /** Aborted when nobody wants the task's answer any more. */
+  /** Aborted when the task's answer is not wanted any more. */
   readonly signal: AbortSignal;
-  /** Has rows run by the threads that hold the model. Throws what is no fault of the rows. */
+  /** Runs rows in the threads that hold the model. Throws errors that are not caused by the rows. */
   readonly run: (request: RunRequest) => Promise<readonly RunPiece[]>;
 }

@@ -13,27 +13,26 @@ import {
 } from '@sconce/datasets';
 import { SconceError, toSconceError } from '@sconce/errors';
 import { DATATYPE_BYTES } from '@sconce/tensor';
-// Types alone: the queue's libraries would take some 15 MB in every dataset thread.
 import type { DatasetTasks } from '../dataset-protocol.ts';
 import type { PinnedDataset, ScoredModel, ScoringPlan } from '../scoring-plan.ts';
 import { IdSet } from './id-set.ts';
 import type { TaskContext } from './task-context.ts';
 
-/** Bytes of inputs that a block should hold. */
+/** Target size of a block's inputs, bytes. */
 const BLOCK_BYTES = 512 * 1024;
-/** Runs of a block: a chunk cannot be less than one, and a run may take seconds. */
+/** Most runs of a block. A chunk has at least one block, and a run may take seconds. */
 const MAX_BLOCK_RUNS = 4;
 /** Largest dataset after decompression. */
 const MAX_UNPACKED_BYTES = 2 ** 40;
-/** Errors that a batch tells of. */
+/** Most errors that a batch reports. */
 const MAX_ERRORS = 100;
-/** Lines of one batch of requests: their ids are held in memory while they are compared. */
+/** Most request lines of a batch: validation holds all their ids in memory. */
 const MAX_REQUESTS = 2_000_000;
 const TEXT_FORMATS: readonly string[] = ['csv', 'jsonl'];
 
 type Reply = DatasetTasks['validate']['reply'];
 
-/** Looks at a batch's dataset before anything of it is run. What is wrong with it is answered, not thrown. */
+/** Checks a batch's dataset before any row runs. Errors of the dataset are returned, not thrown. */
 export async function validateDataset(task: DatasetTasks['validate']['task'], context: TaskContext): Promise<Reply> {
   try {
     return await validate(task, context);
@@ -59,8 +58,8 @@ async function validate(task: DatasetTasks['validate']['task'], context: TaskCon
     allowNonFinite: spec.table.allow_non_finite ?? false,
   };
   if (spec.kind === 'requests') {
-    const looked = await lookAtRequests(reader, context.signal);
-    if (looked.errors.length > 0) return { errors: looked.errors };
+    const checked = await checkRequestLines(reader, context.signal);
+    if (checked.errors.length > 0) return { errors: checked.errors };
     const plan: ScoringPlan = {
       ...common,
       outputFormat: 'jsonl',
@@ -69,7 +68,7 @@ async function validate(task: DatasetTasks['validate']['task'], context: TaskCon
       inputs: [],
       columns: [],
     };
-    return { dataset: { plan, start: reader.start, rows: looked.rows } };
+    return { dataset: { plan, start: reader.start, rows: checked.rows } };
   }
   const rowInputs = new Set(model.rowInputs);
   const inputs = mapInputs(reader, { inputs: model.signature.inputs, rowInputs }, spec.table.inputs);
@@ -83,10 +82,10 @@ async function validate(task: DatasetTasks['validate']['task'], context: TaskCon
   const outputFormat = spec.table.output_format ?? spec.format;
   await createWriter(columns, outputFormat, { csv });
   const plan = { ...common, outputFormat, runRows, blockRows: blockRows(model, runRows), inputs, columns };
-  return { dataset: { plan, start: reader.start, ...(reader.rows === undefined ? {} : { rows: reader.rows }) } };
+  return { dataset: { plan, start: reader.start, rows: reader.rows } };
 }
 
-/** A compressed text file is unpacked into the store first: its rows cannot be reached otherwise. */
+/** Unpacks a compressed text file into the store, because its rows cannot be read at random otherwise. */
 async function unpack(
   pinned: PinnedDataset,
   { batchId, spec }: { readonly batchId: string; readonly spec: BatchSpec },
@@ -107,14 +106,14 @@ async function unpack(
     await store.put(location.key, gunzip, { maxBytes: MAX_UNPACKED_BYTES, signal });
   } catch (error) {
     if (error instanceof SconceError && error.code !== 'internal') throw error;
-    const why = (error as NodeJS.ErrnoException).code === 'Z_BUF_ERROR' ? 'it is cut off' : (error as Error).message;
+    const why = (error as NodeJS.ErrnoException).code === 'Z_BUF_ERROR' ? 'it is truncated' : (error as Error).message;
     throw datasetError(`The gzip file cannot be unpacked: ${why}.`, { param: 'input', cause: error });
   }
   return sources.pin(location);
 }
 
-/** Every line once: ids that are missing or come twice make the whole batch fail, as its answers could not be told apart. */
-async function lookAtRequests(
+/** Reads every line. A missing or repeated custom_id fails the whole batch, because its answers could not be assigned. */
+async function checkRequestLines(
   reader: DatasetReader,
   signal: AbortSignal,
 ): Promise<{ readonly rows: number; readonly errors: readonly BatchError[] }> {
@@ -139,7 +138,7 @@ async function lookAtRequests(
           errors: [
             {
               code: 'too_many_requests',
-              message: `The file has more than ${MAX_REQUESTS} request lines: send a table of rows instead ("model" and "format"), which has no bound, or several batches.`,
+              message: `The file has more than ${MAX_REQUESTS} request lines: send several batches, or a table of rows ("model" and "format"), which has no limit.`,
             },
           ],
         };
@@ -159,7 +158,7 @@ async function lookAtRequests(
         else if (!ids.add(id.customId)) {
           errors.push({
             code: 'duplicate_custom_id',
-            message: `Line ${line}: custom_id ${JSON.stringify(id.customId)} was used on a line before.`,
+            message: `Line ${line}: custom_id ${JSON.stringify(id.customId)} was used on an earlier line.`,
             line,
             param: 'custom_id',
           });
@@ -172,11 +171,11 @@ async function lookAtRequests(
   return { rows, errors };
 }
 
-/** Rows of a block: as many runs as make up half a megabyte of inputs, one at least. */
+/** Rows of a block: the runs that have about half a megabyte of inputs, at least one run. */
 function blockRows({ signature, rowInputs }: ScoredModel, runRows: number): number {
   const rowBytes = signature.inputs.reduce((sum, { name, datatype, shape }) => {
     const own = rowInputs.includes(name) ? shape.slice(1) : shape;
-    // A free axis is taken for a middling one.
+    // A free axis counts as a medium size.
     return sum + own.reduce((product, size) => product * (size < 0 ? 128 : size), DATATYPE_BYTES[datatype] ?? 32);
   }, 0);
   const runs = Math.floor(BLOCK_BYTES / Math.max(1, rowBytes) / runRows);
@@ -186,5 +185,5 @@ function blockRows({ signature, rowInputs }: ScoredModel, runRows: number): numb
 function csvOf({ table, inputName }: BatchSpec): ScoringPlan['csv'] {
   const { delimiter, header } = table.csv ?? {};
   const tab = delimiter === undefined && /\.tsv(\.gz)?$/i.test(inputName) ? '\t' : delimiter;
-  return { ...(tab === undefined ? {} : { delimiter: tab }), ...(header === undefined ? {} : { header }) };
+  return { delimiter: tab, header };
 }
