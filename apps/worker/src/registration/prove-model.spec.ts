@@ -107,7 +107,7 @@ describe('proveModel', () => {
     const error = {
       code: 'model_invalid',
       message: expect.stringMatching(
-        /^the config says max_batch_size 8, but .*Leave max_batch_size out, or say 0/,
+        /^the config says max_batch_size 8, but .*Remove max_batch_size, or set it to 0/,
       ) as string,
       details: { param: 'config.max_batch_size' },
     };
