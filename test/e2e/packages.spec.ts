@@ -114,9 +114,14 @@ function writeProject(folder: string, packed: ReadonlyMap<string, Tarball>): voi
   const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, { dev?: boolean; link?: boolean }>;
   };
-  const others = Object.entries(lock.packages).filter(
-    ([path, { dev, link }]) => path.startsWith('node_modules/') && dev !== true && link !== true,
-  );
+  const others = Object.entries(lock.packages)
+    .filter(([, { dev, link }]) => dev !== true && link !== true)
+    // A version that only one library has lies in the library's own folder.
+    .map(
+      ([path, entry]) =>
+        [path.replace(/^libs\/([^/]+)\/node_modules\//, 'node_modules/@sconce/$1/node_modules/'), entry] as const,
+    )
+    .filter(([path]) => path.startsWith('node_modules/'));
   const dependencies = Object.fromEntries([...packed.values()].map(({ name, filename }) => [name, `file:${filename}`]));
   const own = LIBRARIES.map((library) => {
     const { name, version, dependencies: needed } = manifestOf(library);
