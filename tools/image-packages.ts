@@ -2,6 +2,7 @@
  * Prepares the image of an app: `node tools/image-packages.ts worker FOLDER` writes a `node_modules` folder into FOLDER. It has the packages
  * that the app's bundle does not contain, and their dependencies, copied from this installation.
  */
+import { existsSync } from 'node:fs';
 import { cp, readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +17,7 @@ const INSTALL_ONLY = new Set(['adm-zip', 'global-agent', '@scarf/scarf']);
 export async function writeImagePackages(app: AppName, folder: string): Promise<string[]> {
   const wanted: string[] = [...APPS[app].packages];
   for (const name of wanted) {
-    const from = join(ROOT, 'node_modules', name);
+    const from = installedFolder(app, name);
     const { dependencies = {} } = JSON.parse(await readFile(join(from, 'package.json'), 'utf8')) as {
       dependencies?: Record<string, string>;
     };
@@ -26,6 +27,14 @@ export async function writeImagePackages(app: AppName, folder: string): Promise<
     if (name === 'onnxruntime-node') await keepOwnLibraries(join(to, 'bin/napi-v6'));
   }
   return wanted;
+}
+
+/** The folder of a package that an app imports. npm installs it beside the app when another project needs another version. */
+function installedFolder(app: AppName, name: string): string {
+  const folders = [join(ROOT, 'apps', app, 'node_modules', name), join(ROOT, 'node_modules', name)];
+  const found = folders.find((folder) => existsSync(folder));
+  if (found === undefined) throw new Error(`${name} is not installed: looked in ${folders.join(' and ')}. Run npm ci.`);
+  return found;
 }
 
 /** Removes the libraries for other systems: ONNX Runtime's package has those of all systems. */
