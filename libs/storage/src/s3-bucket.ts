@@ -151,7 +151,7 @@ export class S3Bucket {
         .listObjectsV2({
           Bucket: this.place.bucket,
           Prefix: this.place.prefix + prefix,
-          ...(token === undefined ? {} : { ContinuationToken: token }),
+          ContinuationToken: token,
         })
         .catch((error: unknown) => {
           throw s3Error(error, `listing ${prefix || 'the bucket'} failed`);

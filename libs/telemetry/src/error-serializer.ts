@@ -30,8 +30,8 @@ function serialize(thrown: unknown, depth: number): LoggedError {
     message: thrown.message,
     ...(typeof code === 'string' ? { code } : {}),
     ...(thrown instanceof SconceError && Object.keys(thrown.details).length > 0 ? { details: thrown.details } : {}),
-    ...(thrown.stack !== undefined ? { stack: thrown.stack } : {}),
-    ...(inner && thrown.cause !== undefined ? { cause: serialize(thrown.cause, depth - 1) } : {}),
+    stack: thrown.stack,
+    cause: inner && thrown.cause !== undefined ? serialize(thrown.cause, depth - 1) : undefined,
     ...(inner && thrown instanceof AggregateError
       ? { errors: thrown.errors.slice(0, MAX_AGGREGATED).map((error: unknown) => serialize(error, depth - 1)) }
       : {}),

@@ -9,7 +9,7 @@ const span = (
 ): SpanRecord => ({
   traceId: 't1',
   spanId,
-  ...(parentSpanId === undefined ? {} : { parentSpanId }),
+  parentSpanId,
   name: spanId,
   kind: 'internal',
   startMs,

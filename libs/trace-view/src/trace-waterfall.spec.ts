@@ -4,7 +4,7 @@ import { renderWaterfall, type SpanRecord } from './index.ts';
 const span = (spanId: string, parentSpanId: string | undefined, [startMs, endMs]: [number, number]): SpanRecord => ({
   traceId: 't1',
   spanId,
-  ...(parentSpanId === undefined ? {} : { parentSpanId }),
+  parentSpanId,
   name: spanId,
   kind: 'internal',
   startMs,

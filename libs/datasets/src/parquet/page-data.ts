@@ -67,8 +67,8 @@ export function openPage(
       return {
         count,
         values,
-        ...(repetition === undefined ? {} : { repetition }),
-        ...(levels.definition === undefined ? {} : { definition: levels.definition }),
+        repetition,
+        definition: levels.definition,
       };
     },
   };

@@ -29,11 +29,7 @@ const LIST_BYTES = 120;
 export async function openParquet(source: OpenByteSource): Promise<DatasetReader> {
   const footer = await readFooter(source);
   return {
-    columns: footer.columns.map(({ name, datatype, list }) => ({
-      name,
-      ...(datatype === undefined ? {} : { datatype }),
-      ...(list === undefined ? {} : { list }),
-    })),
+    columns: footer.columns.map(({ name, datatype, list }) => ({ name, datatype, list })),
     closed: true,
     rows: footer.rows,
     start: { row: 0, offset: 0 },

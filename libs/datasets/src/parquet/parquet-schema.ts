@@ -68,8 +68,8 @@ export function readSchema(metadata: FileMetaData): ParquetColumns {
     const datatype = datatypeOf(leaf);
     return {
       name,
-      ...(datatype === undefined ? {} : { datatype }),
-      ...(leaf.maxRepetition === 0 ? {} : { list: -1 }),
+      datatype,
+      list: leaf.maxRepetition === 0 ? undefined : -1,
       shape: leaf.maxRepetition === 0 ? 'flat' : leaf.maxRepetition === 1 ? 'list' : 'nested',
       tree,
       leaves: places,
