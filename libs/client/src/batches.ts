@@ -14,15 +14,15 @@ interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What may be said about a submission. */
+/** Options of a submission. */
 export interface SubmitBatchOptions extends CallOptions {
   /** The same key and request give the same batch. */
   readonly idempotencyKey?: string;
 }
 
-/** A dataset that comes along with its request. */
+/** Options of a dataset that is sent with its request. */
 export interface ScoreOptions extends SubmitBatchOptions {
-  /** The format may be told by it: `rows.csv`. */
+  /** The format is found by it unless the request gives one: `rows.csv`. */
   readonly filename: string;
   readonly onProgress?: (bytes: number) => void;
 }
@@ -35,12 +35,12 @@ export class BatchesClient {
     this.#http = http;
   }
 
-  /** Submits a batch over a dataset that is there. Throws `invalid_request`, `model_not_found`, `file_not_found`, `queue_full`. */
+  /** Submits a batch for a dataset that the server has or can read. Throws `invalid_request`, `model_not_found`, `file_not_found`, `queue_full`. */
   async create(request: BatchRequest, options: SubmitBatchOptions = {}): Promise<Batch> {
     return this.#post({ body: JSON.stringify(request), headers: { 'content-type': 'application/json' } }, options);
   }
 
-  /** Uploads a dataset and scores it: one request. A stream or a Blob is never held in memory. */
+  /** Uploads a dataset and submits its batch in one request. A stream or a Blob is never held in memory. */
   async score(request: TableRequest, dataset: FileBody, options: ScoreOptions): Promise<Batch> {
     const { filename, onProgress } = options;
     const form = formBody(dataset, { fields: { request: JSON.stringify(request) }, filename, onProgress });
@@ -52,22 +52,22 @@ export class BatchesClient {
     return this.#http.json<Batch>(pathOf(id), options);
   }
 
-  /** All batches, newest first, page by page as they are asked for. */
+  /** All batches, newest first. Pages are fetched when they are needed. */
   list(): AsyncGenerator<Batch> {
     return pages((after) => this.#http.json<Page<Batch>>(`/v1/batches?limit=100${after}`));
   }
 
-  /** What has been scored can be fetched; a batch that has ended stays as it is. */
+  /** Stops a batch. Rows that are scored can be fetched. A batch that has ended stays as it is. */
   async cancel(id: string): Promise<Batch> {
     return this.#http.json<Batch>(`${pathOf(id)}/cancel`, { method: 'POST' });
   }
 
-  /** Of a batch that has ended: runs again what failed, was cancelled or not reached. */
+  /** Runs rows again that failed, were cancelled or not reached. Only for a batch that has ended. */
   async retry(id: string): Promise<Batch> {
     return this.#http.json<Batch>(`${pathOf(id)}/retry`, { method: 'POST' });
   }
 
-  /** The batch whenever it has changed, until it has ended: also over lost connections. */
+  /** Yields the batch whenever it has changed, until it has ended. Connects again when the connection is lost. */
   async *progress(id: string, options: CallOptions = {}): AsyncGenerator<Batch> {
     for (let failures = 0; ; failures += 1) {
       try {
@@ -85,7 +85,7 @@ export class BatchesClient {
     }
   }
 
-  /** Waits until a batch has ended, however it did. */
+  /** Waits until a batch has ended, in any final state. */
   async wait(id: string, options: CallOptions & { readonly onProgress?: (batch: Batch) => void } = {}): Promise<Batch> {
     let last: Batch | undefined;
     for await (const batch of this.progress(id, options)) {
@@ -95,12 +95,12 @@ export class BatchesClient {
     return last ?? this.get(id, options);
   }
 
-  /** The results so far, as a file of the batch's output format. Throws `batch_not_finished` where nothing has been read yet. */
+  /** The results so far, as a file of the batch's output format. Throws `batch_not_finished` if the dataset has not been read yet. */
   async output(id: string, options: CallOptions = {}): Promise<ReadableStream<Uint8Array>> {
     return this.#http.stream(`${pathOf(id)}/output`, options);
   }
 
-  /** The rows of results in JSONL, one after the other. */
+  /** The rows of results in JSONL. */
   async *rows<T = unknown>(id: string, options: CallOptions = {}): AsyncGenerator<T> {
     for await (const line of linesOf(await this.output(id, options))) yield JSON.parse(line) as T;
   }
@@ -117,7 +117,7 @@ export class BatchesClient {
 
   async *#events(id: string, options: CallOptions): AsyncGenerator<Batch> {
     const stream = await this.#http.stream(`${pathOf(id)}/events`, options);
-    // Each event of ours is one line of data.
+    // The server writes one line of data per event.
     for await (const line of linesOf(stream)) {
       if (line.startsWith('data: ')) yield JSON.parse(line.slice(6)) as Batch;
     }

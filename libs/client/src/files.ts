@@ -3,9 +3,9 @@ import { formBody, type FileBody } from './form-body.ts';
 import type { Http } from './http.ts';
 import { pages, type Page } from './pages.ts';
 
-/** What may be said about an upload. */
+/** Options of an upload. */
 export interface UploadOptions {
-  /** The format of a dataset may be told by it: `rows.csv`. */
+  /** The format of a dataset is found by it: `rows.csv`. */
   readonly filename: string;
   /** Seconds after which the file is removed. */
   readonly expiresAfterSeconds?: number;
@@ -13,7 +13,7 @@ export interface UploadOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Files: datasets for batches, and what batches leave. */
+/** Files: datasets for batches, and results of batches. */
 export class FilesClient {
   readonly #http: Http;
 
@@ -37,13 +37,13 @@ export class FilesClient {
     return this.#http.json<File>(pathOf(id));
   }
 
-  /** All files, newest first, page by page as they are asked for. */
+  /** All files, newest first. Pages are fetched when they are needed. */
   list(options: { readonly purpose?: FilePurpose } = {}): AsyncGenerator<File> {
     const purpose = options.purpose === undefined ? '' : `&purpose=${options.purpose}`;
     return pages((after) => this.#http.json<Page<File>>(`/v1/files?limit=100${purpose}${after}`));
   }
 
-  /** A file's bytes as they come. Throws `file_not_found`. */
+  /** The bytes of a file, as a stream. Throws `file_not_found`. */
   async content(id: string, options: { readonly signal?: AbortSignal } = {}): Promise<ReadableStream<Uint8Array>> {
     return this.#http.stream(`${pathOf(id)}/content`, options);
   }

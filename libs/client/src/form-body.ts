@@ -1,19 +1,19 @@
-/** Bytes of a file: in memory, on disk (a browser's `File` is a Blob), or as they come. */
+/** Bytes of a file: in memory, on disk (a browser's `File` is a Blob), or a stream. */
 export type FileBody = Uint8Array<ArrayBuffer> | Blob | ReadableStream<Uint8Array>;
 
-/** What a form holds beside its file. */
+/** Fields of a form, and the name of its file. */
 export interface FormFile {
   readonly fields: Readonly<Record<string, string>>;
   readonly filename: string;
-  /** Told how many bytes of the file have been handed to the connection so far. */
+  /** Called with the number of bytes of the file that the connection has taken so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * A form with fields and a file behind them. Where the file is a Blob and nobody wants to know of its progress, the platform's own form is
- * used, which browsers can send without holding the file in memory; else the form is a stream.
+ * A form with fields and then a file. If the file is a Blob and `onProgress` is not given, this is the FormData of the platform, which
+ * browsers can send without holding the file in memory. Otherwise the form is a stream.
  */
 export function formBody(
   file: FileBody,
@@ -58,7 +58,7 @@ async function* chunksOf(file: FileBody): AsyncGenerator<Uint8Array> {
   }
 }
 
-// Not `ReadableStream.from`: browsers do not all have it.
+// Not `ReadableStream.from`, because some browsers lack it.
 function streamOf(pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -72,7 +72,7 @@ function streamOf(pieces: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array
   });
 }
 
-/** A name as it may stand in quotes. */
+/** A name, escaped for use in quotes. */
 function escape(name: string): string {
   return name.replaceAll('"', '%22').replace(/[\r\n]/g, ' ');
 }

@@ -3,22 +3,22 @@ import { ERROR_POLICY, SconceError, type ErrorCode } from '@sconce/errors';
 export interface HttpOptions {
   /** The API's address, e.g. `http://127.0.0.1:8000`. */
   readonly url: string;
-  /** Sent with every request, where the server wants one. */
+  /** Sent with every request. Needed if the server requires keys. */
   readonly apiKey?: string | undefined;
   /** Replaces the global fetch. */
   readonly fetch?: typeof fetch;
 }
 
-/** What a call may add to a request. */
+/** Options of a request. */
 export type RequestOptions = RequestInit;
 
 /**
- * What fetch needs to send a body that is a stream. It could not be sent again after a redirect; and unless both of the others are said,
- * Node's fetch keeps all that was sent in memory for that.
+ * Options that fetch needs to send a stream. A stream cannot be sent again after a redirect. Without `redirect` and `window`, Node's
+ * fetch keeps all sent bytes in memory for a redirect.
  */
 const STREAM = { duplex: 'half', redirect: 'error', window: null } as const;
 
-/** One HTTP call to the API: its failures come out as SconceError. */
+/** HTTP calls to the API. Every failure is thrown as a SconceError. */
 export class Http {
   readonly url: string;
   readonly #fetch: typeof fetch;
@@ -30,7 +30,7 @@ export class Http {
     this.#apiKey = options.apiKey;
   }
 
-  /** Answers a successful response; throws the error the server reported, or `server_unreachable`. */
+  /** Returns a successful response. Throws the error that the server reported, or `server_unreachable`. */
   async request(path: string, init: RequestOptions = {}): Promise<Response> {
     let response: Response;
     try {
@@ -52,12 +52,12 @@ export class Http {
     return { ...own, headers };
   }
 
-  /** One call whose answer is JSON. Throws as `request` and `read` do. */
+  /** One call whose answer is JSON. Throws as `request` and `read`. */
   async json<T>(path: string, init: RequestOptions = {}): Promise<T> {
     return this.read<T>(await this.request(path, init), init);
   }
 
-  /** One call whose answer is read as it comes. Throws as `request`; the stream, `server_unreachable` when the connection ends within it. */
+  /** One call whose answer is a stream. Throws as `request`. The stream throws `server_unreachable` if the connection ends before the answer. */
   async stream(path: string, init: RequestOptions = {}): Promise<ReadableStream<Uint8Array>> {
     const response = await this.request(path, init);
     const reader = (response.body ?? new Response(new Uint8Array(0)).body)?.getReader();
@@ -77,7 +77,7 @@ export class Http {
     });
   }
 
-  /** A response's body as JSON. Throws `server_unreachable` where what answered is no Sconce server. */
+  /** The body of a response as JSON. Throws `server_unreachable` if a server that is not Sconce answered. */
   async read<T>(response: Response, init: RequestOptions = {}): Promise<T> {
     const text = await this.text(response, init);
     const value = parse(text);
@@ -86,12 +86,12 @@ export class Http {
     throw new SconceError('server_unreachable', message, { details: { url: this.url } });
   }
 
-  /** A response's body as text. Throws as `bytes` does. */
+  /** The body of a response as text. Throws as `bytes`. */
   async text(response: Response, init: RequestOptions = {}): Promise<string> {
     return new TextDecoder().decode(await this.bytes(response, init));
   }
 
-  /** A response's whole body. Throws `server_unreachable` when the connection ends within it. */
+  /** The whole body of a response. Throws `server_unreachable` if the connection ends before it. */
   async bytes(response: Response, init: RequestOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
     try {
       return new Uint8Array(await response.arrayBuffer());
@@ -103,7 +103,7 @@ export class Http {
   }
 }
 
-/** Node's own word for why a fetch failed, such as ` (ECONNREFUSED)`. */
+/** The error code of Node for a failed fetch, such as ` (ECONNREFUSED)`. */
 function reasonOf(thrown: unknown): string {
   const inner = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
   const code: unknown = inner instanceof Error && 'code' in inner ? inner.code : undefined;
@@ -124,7 +124,7 @@ const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   504: 'deadline_exceeded',
 };
 
-/** The error in a refused response: `/v1` has its code in the body, `/v2` only text, so the status stands for it. */
+/** The error in a failed response. The body of `/v1` has the code; for `/v2` the code is found by the status. */
 function errorOf(response: Response, text: string): SconceError {
   const retryAfter = Number(response.headers.get('retry-after') ?? NaN);
   const details = {

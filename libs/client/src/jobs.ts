@@ -6,10 +6,10 @@ import { postInference, readInference, type InferResult } from './inference.ts';
 import { pause } from './pause.ts';
 
 export interface SubmitOptions {
-  /** Default: the newest that is ready. */
+  /** Default: the default version of the model. */
   readonly version?: string;
   readonly idempotencyKey?: string;
-  /** Whether to wait and try again while the queue is full. */
+  /** Whether to retry while the queue is full. */
   readonly retry?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -30,8 +30,8 @@ export class JobsClient {
   }
 
   /**
-   * Submits a job. With `idempotencyKey` a repeated submission gets the first one's job. Throws `queue_full`: at once,
-   * or with `retry` after ten attempts, each as much later as the server asks.
+   * Submits a job. With `idempotencyKey`, a repeated submission gets the job of the first one. Throws `queue_full`: at once,
+   * or with `retry` after ten attempts. The server says how long to wait between attempts.
    */
   async submit(model: string, call: Omit<InferCall, 'extra'>, options: SubmitOptions = {}): Promise<Job> {
     const { version, signal } = options;
@@ -49,7 +49,7 @@ export class JobsClient {
     return this.#http.json<Job>(`/v1/jobs/${encodeURIComponent(id)}`, options);
   }
 
-  /** A succeeded job's outputs. Throws `job_not_finished`, `job_cancelled`, or what the job failed with. */
+  /** The outputs of a succeeded job. Throws `job_not_finished`, `job_cancelled`, or the error of the job. */
   async result(id: string): Promise<InferResult> {
     return readInference(this.#http, await this.#http.request(`/v1/jobs/${encodeURIComponent(id)}/result`));
   }
@@ -58,7 +58,7 @@ export class JobsClient {
     return this.#http.json<Job>(`/v1/jobs/${encodeURIComponent(id)}`, { method: 'DELETE' });
   }
 
-  /** Waits until a job has succeeded. Throws what it failed with, or `job_cancelled`. */
+  /** Waits until a job has succeeded. Throws the error of the job, or `job_cancelled`. */
   async wait(id: string, options: { signal?: AbortSignal } = {}): Promise<Job> {
     for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(POLL_MAX_MS, waitMs * 1.3)) {
       const job = await retryWhileFull(() => this.get(id, options), POLL_ATTEMPTS, options.signal);
@@ -70,7 +70,7 @@ export class JobsClient {
   }
 }
 
-/** Calls again what the server refused with 429, after the time it asked for (500 ms where it names none, 30 s at most). */
+/** Repeats a call that the server refused with 429, after the time that the server names (default 500 ms, at most 30 s). */
 async function retryWhileFull<T>(
   call: () => Promise<T>,
   attempts: number,

@@ -1,4 +1,4 @@
-/** The lines of a text, as its bytes come; blank ones are left out. */
+/** The lines of a text, while its bytes arrive. Blank lines are left out. */
 export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   const reader = stream.getReader();
@@ -14,7 +14,7 @@ export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerat
     }
     if (rest.trim() !== '') yield rest;
   } finally {
-    // Where the caller leaves early nobody wants the rest.
+    // If the caller stops early, the rest is not needed.
     if (!ended) await reader.cancel();
   }
 }

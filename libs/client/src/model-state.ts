@@ -1,7 +1,7 @@
 import type { ListedVersion, Model, ModelList, ModelSettings } from '@sconce/contracts';
 import type { Http } from './http.ts';
 
-/** Which version of a model serves, and whether it is served at all. */
+/** Settings of models: which version serves, and whether the model is served. */
 export class ModelStatesClient {
   readonly #http: Http;
 
@@ -19,7 +19,7 @@ export class ModelStatesClient {
     return this.#http.json<Model>(pathOf(name));
   }
 
-  /** Changes all that is given in one step. Throws `model_not_found`, `model_not_ready` for a default that is not ready. */
+  /** Changes all given settings in one step. Throws `model_not_found`, `model_not_ready` for a default that is not ready. */
   async set(name: string, settings: Partial<ModelSettings>): Promise<Model> {
     return this.#http.json<Model>(pathOf(name), {
       method: 'PATCH',

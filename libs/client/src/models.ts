@@ -4,7 +4,7 @@ import type { Http, RequestOptions } from './http.ts';
 import { pause } from './pause.ts';
 import { pushBody, type ArtifactBody, type PushParts } from './push-body.ts';
 
-/** What may be said about a push. */
+/** Options of a push. */
 export interface PushOptions extends PushParts {
   /** Default: the next free number. */
   readonly version?: string;
@@ -16,7 +16,7 @@ export interface PushOptions extends PushParts {
 const POLL_FIRST_MS = 25;
 const POLL_MAX_MS = 250;
 
-/** Models: push, look at, remove. */
+/** Models: push, get, list, remove. */
 export class ModelsClient {
   readonly #http: Http;
 
@@ -39,7 +39,7 @@ export class ModelsClient {
     return this.#http.json<ModelVersion>(pathOf(name, version), options);
   }
 
-  /** Uploads an artifact (a stream is never held in memory); without `version` as the next number. */
+  /** Uploads an artifact. Without `version` it gets the next number. A stream is never held in memory. */
   async push(name: string, artifact: ArtifactBody, options: PushOptions = {}): Promise<ModelVersion> {
     const path =
       options.version === undefined ? `/v1/models/${encodeURIComponent(name)}/versions` : pathOf(name, options.version);
@@ -55,8 +55,8 @@ export class ModelsClient {
   }
 
   /**
-   * Waits until a version is ready. Throws `model_invalid` where registration failed: `details.reason` has the code, and
-   * `details.model` the version as it is.
+   * Waits until a version is ready. Throws `model_invalid` if registration failed: `details.reason` has the code, and
+   * `details.model` the version.
    */
   async waitUntilReady(
     name: string,
@@ -78,7 +78,7 @@ export class ModelsClient {
     }
   }
 
-  /** Removes a version. Throws `model_not_found`; without `force`, `version_in_use` where somebody uses it. */
+  /** Removes a version. Throws `model_not_found`; without `force`, `version_in_use` if it is in use. */
   async remove(name: string, version: string, options: { force?: boolean } = {}): Promise<void> {
     const query = options.force === true ? '?force=true' : '';
     await this.#http.request(`${pathOf(name, version)}${query}`, { method: 'DELETE' });

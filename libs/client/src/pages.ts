@@ -4,7 +4,7 @@ export interface Page<T> {
   readonly has_more: boolean;
 }
 
-/** Every entry of a list that comes in pages: `fetch` gets the query that leads to the next one (`&after=…`, or nothing). */
+/** Every entry of a list that has pages. `fetch` gets the end of the query for the next page: `&after=…`, or an empty text. */
 export async function* pages<T extends { readonly id: string }>(
   fetch: (after: string) => Promise<Page<T>>,
 ): AsyncGenerator<T> {

@@ -1,4 +1,4 @@
-/** Waits. Throws the signal's reason when it is aborted. */
+/** Waits for `ms` milliseconds. Throws the reason of the signal when it is aborted. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<void>();

@@ -1,19 +1,19 @@
 /** An artifact: bytes, or a stream of them. */
 export type ArtifactBody = Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
 
-/** What goes with an artifact. */
+/** Parts of a push besides the artifact. */
 export interface PushParts {
   /** The model's config, as `config.json` has it. */
   readonly config?: object | undefined;
   /** A safetensors file of calls with the outputs they must have. */
   readonly cases?: Uint8Array | Blob | undefined;
-  /** Told how many bytes of the artifact have been handed to the connection so far. */
+  /** Called with the number of bytes of the artifact that the connection has taken so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** The body of a push and its type: the artifact itself, or a form where there is more to send. Streams stay streams. */
+/** The body of a push and its media type: the artifact itself, or a form if there are other parts. Streams stay streams. */
 export function pushBody(
   artifact: ArtifactBody,
   { config, cases, onProgress }: PushParts,

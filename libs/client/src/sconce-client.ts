@@ -17,7 +17,7 @@ export interface InferOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A client of the Sconce API. Every failure is a SconceError: the server's own, or `server_unreachable`. */
+/** A client of the Sconce API. Every failure is a SconceError: the error of the server, or `server_unreachable`. */
 export class SconceClient {
   readonly url: string;
   readonly models: ModelsClient;
@@ -38,24 +38,24 @@ export class SconceClient {
   }
 
   /**
-   * Runs one request and waits for its answer: at most `timeoutMs`, which the server keeps (`deadline_exceeded`) and
-   * which it bounds by its own limit.
+   * Runs one request and waits for its answer. The server ends it after `timeoutMs` (`deadline_exceeded`), or after its own
+   * limit if that is shorter.
    */
   async infer(model: string, call: InferCall, options: InferOptions = {}): Promise<InferResult> {
     const { timeoutMs, signal } = options;
-    // The protocol counts it in microseconds.
+    // The protocol counts microseconds.
     const timeout = Math.max(1, Math.round((timeoutMs ?? 0) * 1_000));
     const timed = timeoutMs === undefined ? call : { ...call, parameters: { ...call.parameters, timeout } };
     const response = await postInference(this.#http, `${protocolPath(model, options.version)}/infer`, timed, options);
     return readInference(this.#http, response, signal);
   }
 
-  /** Where a trace can be looked up: at the query API of the server's trace backend. Throws `not_found` where it names none. */
+  /** The address of a trace in the trace backend of the server. Throws `not_found` if the server has no trace backend. */
   async traceUrl(id: string): Promise<string> {
     return (await this.#http.json<Trace>(`/v1/traces/${encodeURIComponent(id)}`)).url;
   }
 
-  /** Whether the server takes requests now. Throws `server_unreachable` where there is none. */
+  /** Whether the server takes requests now. Throws `server_unreachable` if no server answers. */
   async ready(options: { signal?: AbortSignal } = {}): Promise<boolean> {
     try {
       await this.#http.json<ServerReady>('/v2/health/ready', options);

@@ -10,7 +10,7 @@ it('secrets are long, and no two the same', () => {
 });
 
 it.each<[string, RegExp]>([
-  ['{', /it is no JSON/],
+  ['{', /it is not JSON/],
   ['{"keys": [{"id": "a"}]}', /keys\.0\.sha256/],
   [JSON.stringify({ keys: [key('a', { scopes: ['root'] })] }), /keys\.0\.scopes\.0/],
   [JSON.stringify({ keys: [key('a', { scopes: [] })] }), /keys\.0\.scopes/],
