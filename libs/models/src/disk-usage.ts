@@ -5,11 +5,11 @@ import { MODELS_PREFIX, modelPrefix } from './model-layout.ts';
 export interface DiskUsage {
   /** Of all its versions. */
   readonly bytes: number;
-  /** By version: artifact, cases, compiled graph, saved forms, manifest; uploads under way, too. */
+  /** By version: artifact, cases, compiled graph, saved forms, manifest and unfinished uploads. */
   readonly versions: ReadonlyMap<string, number>;
 }
 
-/** Adds up the files of every version, of one model or of all, from one listing. */
+/** Adds up the files of every version, of one model or of all models, with one listing of the store. */
 export async function readDiskUsage(store: BlobStore, name?: string): Promise<ReadonlyMap<string, DiskUsage>> {
   const models = new Map<string, { bytes: number; versions: Map<string, number> }>();
   for await (const { key, sizeBytes } of store.list(name === undefined ? MODELS_PREFIX : modelPrefix(name))) {

@@ -1,4 +1,4 @@
-/** Runs tasks of one key one after the other, in this process; keys nobody uses cost nothing. */
+/** Runs the tasks of one key one after the other, in this process. A key without tasks takes no memory. */
 export class KeyedLock {
   readonly #tails = new Map<string, Promise<void>>();
 

@@ -4,7 +4,7 @@ import { MODELS_PREFIX, compareIds, manifestKey, modelPrefix, parseManifestKey }
 import { modelManifestSchema, type ModelManifest } from './model-manifest.ts';
 import { stored } from './stored-schema.ts';
 
-/** A manifest is text of a few kilobytes; its diagnostics are cut to `MAX_FAILURE_LENGTH`. */
+/** Enough for a manifest, which has a few kilobytes. Its error message is cut to `MAX_FAILURE_LENGTH`. */
 const MAX_MANIFEST_BYTES = 1024 * 1024;
 const MAX_FAILURE_LENGTH = 16 * 1024;
 
@@ -16,7 +16,7 @@ export interface ModelId {
   readonly version: string;
 }
 
-/** Reads and writes `manifest.json` files; knows their layout and their schema, and no rule beyond. */
+/** Reads and writes `manifest.json` files. It knows their keys and their schema, but no rules of the repository. */
 export class ManifestStore {
   readonly #store: BlobStore;
 
@@ -24,7 +24,7 @@ export class ManifestStore {
     this.#store = store;
   }
 
-  /** @throws SconceError `internal` where the file is not a manifest of that version. */
+  /** @throws SconceError `internal` if the file is not a manifest of that version. */
   async read(id: ModelId): Promise<ModelManifest | undefined> {
     const key = manifestKey(id.name, id.version);
     const bytes = await this.#store.get(key, { maxBytes: MAX_MANIFEST_BYTES }).catch((error: unknown) => {
@@ -46,18 +46,18 @@ export class ManifestStore {
     }
     const { name, version } = parsed.data;
     if (name !== id.name || version !== id.version)
-      throw corrupt(id, `it is that of version ${version} of model ${name}`);
+      throw corrupt(id, `it belongs to version ${version} of model ${name}`);
     return parsed.data;
   }
 
-  /** Writes whole or not at all. @throws SconceError `internal` where the manifest breaks its schema. */
+  /** Writes a manifest, atomically. @throws SconceError `internal` if the manifest does not fit its schema. */
   async write(manifest: ModelManifest): Promise<void> {
     await this.#store.put(manifestKey(manifest.name, manifest.version), encode(manifest), {
       maxBytes: MAX_MANIFEST_BYTES,
     });
   }
 
-  /** False where the version has a manifest already; atomic. */
+  /** Writes the first manifest of a version, atomically. Returns false if the version already has one. */
   async writeNew(manifest: ModelManifest): Promise<boolean> {
     const result = await this.#store.put(manifestKey(manifest.name, manifest.version), encode(manifest), {
       maxBytes: MAX_MANIFEST_BYTES,

@@ -5,33 +5,33 @@ import { requireReady, type ModelManifest, type ReadyManifest } from './model-ma
 import { parseModelName, parseModelVersion } from './model-name.ts';
 import type { ModelRepository } from './model-repository.ts';
 
-/** How long answers are remembered. */
+/** How long answers are kept. */
 export const modelDirectoryConfigSchema = z.strictObject({
-  /** Age from which a hit is refreshed in the background. */
+  /** Age after which a hit is refreshed in the background. */
   ttlMs: z.int().nonnegative().default(1000),
-  /** Age past its TTL from which a hit is no longer answered without asking (while the store answers). */
+  /** Time after `ttlMs` for which a hit is still used without a new load. */
   maxStaleMs: z.int().nonnegative().default(5000),
   /** How long an unknown model stays unknown. */
   missTtlMs: z.int().nonnegative().max(250).default(250),
-  /** Models and versions remembered, and as many misses. */
+  /** Most hits that are kept, and most misses. */
   maxEntries: z.int().positive().default(1024),
 });
 
-/** As a person writes it. */
+/** The configuration before defaults are added. */
 export type ModelDirectoryConfigInput = z.input<typeof modelDirectoryConfigSchema>;
 
-/** What a request needs to know of a model. */
+/** A model as requests need it. */
 export interface ResolvedModel {
   readonly manifest: ModelManifest;
-  /** Whether it is to be served. */
+  /** Whether it is served. */
   readonly loaded: boolean;
-  /** Whether threads keep it when others need room. */
+  /** Whether threads keep it when other models need room. */
   readonly keepLoaded: boolean;
-  /** Why this version is not run any more. */
+  /** Why this version is in quarantine. */
   readonly quarantined?: string;
 }
 
-/** The version where it may be run. Throws `model_not_ready`. */
+/** The manifest, if the version may run. Throws `model_not_ready`. */
 export function requireRunnable({ manifest, quarantined }: ResolvedModel): ReadyManifest {
   const { name, version } = manifest;
   if (quarantined === undefined) return requireReady(manifest);
@@ -39,13 +39,13 @@ export function requireRunnable({ manifest, quarantined }: ResolvedModel): Ready
   throw new SconceError('model_not_ready', message, { details: { name, version } });
 }
 
-/** What a directory needs. */
+/** Dependencies and options of a directory. */
 export interface ModelDirectoryOptions {
   readonly repository: Pick<ModelRepository, 'get' | 'state'>;
   readonly config?: ModelDirectoryConfigInput;
-  /** Milliseconds from anywhere, never backwards. Default `performance.now`. */
+  /** Milliseconds of a monotonic clock. Default `performance.now`. */
   readonly now?: () => number;
-  /** Told of refreshes that failed; the remembered answer stays in use. */
+  /** Called when a refresh failed. The kept answer stays in use. */
   readonly onRefreshError?: (error: unknown, name: string) => void;
 }
 
@@ -60,13 +60,13 @@ interface Miss {
 }
 
 /**
- * A read cache over the repository for hot paths. An entry is
- * - fresh for `ttlMs` after it was loaded: answered from memory;
- * - stale for `maxStaleMs` after that: answered from memory still, while one load in the background refreshes it;
- * - old after that: whoever asks waits for the load. Where a refresh fails the entry stays, and is tried again after
- *   another `ttlMs`; where the model is gone (or its default is) the entry goes;
- * - a miss for `missTtlMs` where the repository says `model_not_found`, or that the default version is not ready.
- * Other failures of a first load are thrown and not remembered. Loads of one entry at the same time are one load.
+ * A read cache of the repository, for every request. States of an entry:
+ * - *fresh* for `ttlMs` after its load: the answer comes from memory;
+ * - *stale* for `maxStaleMs` after that: the answer still comes from memory, and one load in the background refreshes it;
+ * - *old* after that: callers wait for the load. If a refresh fails, the entry stays and is refreshed again after another
+ *   `ttlMs`. If the model or its default version does not exist any more, the entry is dropped;
+ * - *miss* for `missTtlMs` after the repository said `model_not_found`, or that the default version is not ready.
+ * Other failures of a first load are thrown and not kept. Concurrent loads of one entry are one load.
  */
 export class ModelDirectory {
   readonly #repository: ModelDirectoryOptions['repository'];
@@ -76,7 +76,7 @@ export class ModelDirectory {
   readonly #now: () => number;
   readonly #onRefreshError: (error: unknown, name: string) => void;
   readonly #hits: LRUCache<string, Hit>;
-  // Apart from the hits, so that a flood of wrong names cannot push out the models in use.
+  // A map of its own, so that many wrong names cannot evict the models in use.
   readonly #misses: LRUCache<string, Miss>;
   readonly #loads = new Map<string, Promise<ResolvedModel>>();
 
@@ -92,7 +92,7 @@ export class ModelDirectory {
     this.#misses = new LRUCache({ max: config.maxEntries });
   }
 
-  /** As `ModelRepository.get`, with its errors, and what holds for all versions of the model. */
+  /** A version and the settings of its model. Throws as `ModelRepository.get`. */
   async resolve(name: string, version?: string): Promise<ResolvedModel> {
     parseModelName(name);
     if (version !== undefined) parseModelVersion(version);
@@ -103,7 +103,7 @@ export class ModelDirectory {
       if (staleMs < 0) return hit.value;
       const refreshed = this.#refresh(key, hit, { name, version });
       if (staleMs > this.#maxStaleMs) return refreshed;
-      refreshed.catch(() => undefined); // The load has forgotten the entry.
+      refreshed.catch(() => undefined); // The load has dropped the entry.
       return hit.value;
     }
     const miss = this.#misses.get(key);
@@ -111,7 +111,7 @@ export class ModelDirectory {
     return this.#loads.get(key) ?? this.#load(key, name, version);
   }
 
-  /** Forgets a model, and what loads under way will say of it. */
+  /** Drops the entries of a model. Loads in flight will not write theirs. */
   invalidate(name: string): void {
     for (const map of [this.#hits, this.#misses, this.#loads]) {
       for (const key of [...map.keys()]) {
@@ -123,18 +123,18 @@ export class ModelDirectory {
     }
   }
 
-  /** The new value; the old one where the store fails. Throws `model_not_found`, `model_not_ready`. */
+  /** The new value, or the old one if the store fails. Throws `model_not_found`, `model_not_ready`. */
   async #refresh(
     key: string,
     hit: Hit,
     id: { readonly name: string; readonly version: string | undefined },
   ): Promise<ResolvedModel> {
-    const underWay = this.#loads.get(key);
+    const inFlight = this.#loads.get(key);
     try {
-      return await (underWay ?? this.#load(key, id.name, id.version));
+      return await (inFlight ?? this.#load(key, id.name, id.version));
     } catch (error) {
       if (isGone(error)) throw error;
-      if (underWay === undefined) {
+      if (inFlight === undefined) {
         hit.freshUntilMs = this.#now() + this.#ttlMs;
         this.#onRefreshError(error, id.name);
       }
@@ -143,11 +143,11 @@ export class ModelDirectory {
   }
 
   #load(key: string, name: string, version: string | undefined): Promise<ResolvedModel> {
-    // A load that `invalidate` has struck off still answers those who wait for it, and leaves no trace.
-    const settle = (remember: () => void): void => {
+    // A load that `invalidate` has removed still answers its callers, but does not write an entry.
+    const settle = (write: () => void): void => {
       if (this.#loads.get(key) !== load) return;
       this.#loads.delete(key);
-      remember();
+      write();
     };
     const load: Promise<ResolvedModel> = this.#read(name, version).then(
       (value) => {
@@ -179,12 +179,12 @@ export class ModelDirectory {
   }
 }
 
-/** `/` is in no name, so `name/` begins the keys of that name only. */
+/** No name contains `/`, so only the keys of this name begin with `name/`. */
 function keyOf(name: string, version: string | undefined): string {
   return `${name}/${version ?? ''}`;
 }
 
-/** The repository knows that there is nothing to serve; every other failure is its own. */
+/** Whether the repository says that there is nothing to serve. Other errors are failures of the store. */
 function isGone(error: unknown): error is SconceError {
   return error instanceof SconceError && (error.code === 'model_not_found' || error.code === 'model_not_ready');
 }

@@ -7,7 +7,7 @@ import type { ModelManifest, StoredFile } from './model-manifest.ts';
 import { stored } from './stored-schema.ts';
 
 const MAX_RECORD_BYTES = 64 * 1024;
-/** A saved form may be several times its artifact: prepacked weights lie beside the plain ones. */
+/** A saved form may be several times as large as its artifact: it has prepacked weights besides the plain ones. */
 const MAX_FORM_BYTES = 64 * 1024 ** 3;
 
 const fileSchema = z.strictObject({
@@ -19,30 +19,30 @@ const fileSchema = z.strictObject({
 const recordSchema = stored(
   z.strictObject({
     schema: z.literal(1),
-    /** Digest of the files' digests: the name of their folder. */
+    /** Digest of the digests of the files. It names their folder. */
     folder: z.string().regex(/^[0-9a-f]{64}$/),
     files: z.array(fileSchema).min(1),
   }),
 );
 
-/** A file that is to become part of a saved form. */
+/** A file for a saved form. */
 export interface FormFile {
-  /** Its name within the form: files name each other. */
+  /** Its name within the form. Files refer to each other by name. */
   readonly name: string;
   readonly sha256: string;
   readonly body: () => BlobBody;
 }
 
-/** A saved form as it lies in the store: files that name each other, in one folder. */
+/** A saved form in the store: files in one folder that refer to each other by name. */
 export interface SavedForm {
-  /** Tells its content from every other's. */
+  /** Differs for every other content. */
   readonly id: string;
   readonly files: readonly (StoredFile & { readonly name: string })[];
 }
 
 /**
- * The files of a version in the store beside its manifest: what was made of the artifact, and its saved forms. All lie in the
- * folder of their upload and are named after their content; none is ever changed.
+ * The files of a version besides its manifest: the results of compilation, and the saved forms. They are in the folder of
+ * their upload. Their names contain the digest of their content, and they never change.
  */
 export class ModelFiles {
   readonly #store: BlobStore;
@@ -62,7 +62,7 @@ export class ModelFiles {
     return { key, sha256, size_bytes: sizeBytes };
   }
 
-  /** A file as a native runtime can map it. @throws SconceError `model_not_found` where it is gone. */
+  /** A file that a native runtime can map. @throws SconceError `model_not_found` if it does not exist any more. */
   async path(manifest: ModelManifest, file: StoredFile): Promise<string> {
     const path = file.sha256 === '' ? undefined : await this.#store.localPath(file.key);
     if (path !== undefined) return path;
@@ -74,7 +74,7 @@ export class ModelFiles {
     );
   }
 
-  /** The saved form for a kind of machine (`target`), if some worker has made it. A damaged record counts as none. */
+  /** The saved form for one kind of machine (`target`), if a worker has made it. A damaged record counts as missing. */
   async form(manifest: ModelManifest, target: string): Promise<SavedForm | undefined> {
     const bytes = await this.#store.get(recordKey(manifest, target), { maxBytes: MAX_RECORD_BYTES });
     if (bytes === undefined) return undefined;
@@ -82,7 +82,7 @@ export class ModelFiles {
     return parsed.success ? toForm(manifest, target, parsed.data) : undefined;
   }
 
-  /** Stores a saved form; where another worker was faster, its form is the one that counts. */
+  /** Stores a saved form. If another worker was faster, returns the form of that worker. */
   async addForm(manifest: ModelManifest, target: string, files: readonly FormFile[]): Promise<SavedForm> {
     const folder = createHash('sha256')
       .update(files.map(({ name, sha256 }) => `${name} ${sha256}\n`).join(''))

@@ -1,14 +1,14 @@
 import { compareVersions, parseModelName, parseModelVersion } from './model-name.ts';
 
-/** Everything of every model. */
+/** Prefix of all keys of models. */
 export const MODELS_PREFIX = 'models/';
 
-/** Everything of one model. */
+/** Prefix of all keys of one model. */
 export function modelPrefix(name: string): string {
   return `${MODELS_PREFIX}${name}/`;
 }
 
-/** Everything of one version. */
+/** Prefix of all keys of one version. */
 export function versionPrefix(name: string, version: string): string {
   return `${modelPrefix(name)}${version}/`;
 }
@@ -17,12 +17,12 @@ export function manifestKey(name: string, version: string): string {
   return `${versionPrefix(name, version)}manifest.json`;
 }
 
-/** All files of one upload of a version: its artifact, what was made of it, its saved forms. */
+/** Prefix of the files of one upload: its artifact, the compiled graph, its saved forms. */
 export function uploadPrefix(name: string, version: string, uploadId: string): string {
   return `${versionPrefix(name, version)}${uploadId}/`;
 }
 
-/** Taken by the one upload that may replace what upload `uploadId` left. */
+/** Key of the claim to replace the upload `uploadId`. Only one upload can write it. */
 export function takeoverKey(name: string, version: string, uploadId: string): string {
   return `${versionPrefix(name, version)}takeover-${uploadId}.json`;
 }
@@ -39,7 +39,7 @@ export function parseManifestKey(key: string): { readonly name: string; readonly
   try {
     return { name: parseModelName(name), version: parseModelVersion(version) };
   } catch {
-    return undefined; // A folder somebody made by hand.
+    return undefined; // A folder that was made by hand.
   }
 }
 

@@ -45,31 +45,31 @@ export interface ModelArtifact {
   readonly sha256: string;
 }
 
-/** All that is known of one version, as kept in its `manifest.json`. */
+/** The stored description of one version: the content of its `manifest.json`. */
 export interface ModelManifest {
   readonly schema: 1;
   readonly name: string;
   readonly version: string;
   readonly status: ModelStatus;
-  /** Given exactly where `status` is `failed`. */
+  /** Present exactly when `status` is `failed`. */
   readonly error?: ModelFailure | undefined;
   readonly platform: ModelPlatform;
   /** The workers that serve the model. */
   readonly pool: string;
   readonly artifact: ModelArtifact;
-  /** Tells two uploads of one version apart: caches of compiled models belong under it, not under the version alone. */
+  /** Differs for every upload of a version. Caches of compiled models must use it in their keys, not the version alone. */
   readonly upload_id: string;
-  /** Always there once `ready`. */
+  /** Always present when `ready`. */
   readonly signature?: ModelSignature | undefined;
   readonly batch?: ModelBatch | undefined;
   readonly config: ModelConfig;
-  /** Calls with PyTorch's own outputs, as they were pushed. */
+  /** The pushed cases: calls with PyTorch's own outputs. */
   readonly cases?: StoredFile | undefined;
-  /** A TorchScript artifact's graph in ONNX; its weights are ranges of the artifact, which lies beside it. */
+  /** The ONNX graph of a TorchScript artifact. Its weights are ranges of the artifact, which is in the same folder. */
   readonly compiled?: StoredFile | undefined;
-  /** One call with its outputs, which a worker repeats after loading. */
+  /** The check call: workers repeat it after they load the model. */
   readonly check?: StoredFile | undefined;
-  /** The compiler's remarks: what may differ from PyTorch. */
+  /** Warnings of the compiler: what may differ from PyTorch. */
   readonly warnings?: readonly string[] | undefined;
   readonly parity?: ModelParity | undefined;
   readonly optimised?: OptimisedForm | undefined;
@@ -86,7 +86,7 @@ const storedFileSchema = z.strictObject({
   size_bytes: z.int().nonnegative(),
 });
 
-/** Of `manifest.json`, as it is written; whoever reads one leaves out what it does not know (`stored`). */
+/** Schema of `manifest.json` when it is written. Readers ignore unknown fields (`stored`). */
 export const modelManifestSchema: z.ZodType<ModelManifest> = z
   .strictObject({
     schema: z.literal(1),
@@ -155,7 +155,7 @@ export function toModelVersion(manifest: ModelManifest): ModelVersion {
 /** A manifest that can serve requests. */
 export type ReadyManifest = ModelManifest & { readonly status: 'ready'; readonly signature: ModelSignature };
 
-/** Returns the manifest if it is ready. @throws SconceError `model_not_ready`, with the reason where it failed. */
+/** Returns the manifest if it is ready. @throws SconceError `model_not_ready`, with the reason if registration failed. */
 export function requireReady(manifest: ModelManifest): ReadyManifest {
   const { name, version, status, signature, error } = manifest;
   if (status === 'ready' && signature !== undefined) return { ...manifest, status, signature };

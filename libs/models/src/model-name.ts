@@ -3,7 +3,7 @@ import { SconceError } from '@sconce/errors';
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const VERSION = /^[1-9][0-9]{0,9}$/;
 
-/** The highest version there can be. */
+/** The highest possible version. */
 export const MAX_MODEL_VERSION = 9_999_999_999;
 
 /**

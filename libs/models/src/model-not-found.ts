@@ -3,7 +3,7 @@ import { nearNames } from './near-names.ts';
 
 const MAX_LISTED = 10;
 
-/** `model_not_found` for a name nobody registered, with the names that were perhaps meant. */
+/** `model_not_found` for an unknown name, with similar names. */
 export function modelNotFound(name: string, known: readonly string[]): SconceError {
   const near = nearNames(name, known);
   const suggestions = near.length > 0 ? near : known.slice(0, MAX_LISTED);
@@ -13,7 +13,7 @@ export function modelNotFound(name: string, known: readonly string[]): SconceErr
   return new SconceError('model_not_found', `there is no model ${name}: ${hint}`, { details: { name, suggestions } });
 }
 
-/** `model_not_found` for a version the model does not have, with those it has, highest first. `known` is lowest first. */
+/** `model_not_found` for an unknown version, with the versions of the model, highest first. `known` is lowest first. */
 export function versionNotFound(name: string, version: string, known: readonly string[]): SconceError {
   const highestFirst = known.toReversed();
   return new SconceError(

@@ -132,7 +132,7 @@ describe('ModelRepository', () => {
       await writeFile(path('models/copy/1/manifest.json'), await readFile(path('models/m/1/manifest.json')));
       await mkdir(path('models/m/v2'));
       await writeFile(path('models/m/v2/manifest.json'), '{}');
-      await expect(repository.get('copy', '1')).rejects.toThrow('it is that of version 1 of model m');
+      await expect(repository.get('copy', '1')).rejects.toThrow('it belongs to version 1 of model m');
       expect(await repository.list()).toHaveLength(1);
     });
 

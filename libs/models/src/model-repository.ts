@@ -11,23 +11,23 @@ import { LATEST, ModelStates, type ModelState } from './model-state.ts';
 import { checkTransition } from './model-status.ts';
 import { ModelUploads, type ReceiveOptions } from './model-uploads.ts';
 
-/** Versions of one model in quarantine that are remembered: its state is bounded. */
+/** Most versions of one model whose quarantine is kept, so that its state stays small. */
 const MAX_QUARANTINED = 16;
 const MANIFESTS_AT_ONCE = 16;
 const SUGGESTIONS_TTL_MS = 5_000;
 
-/** What a repository needs. */
+/** Dependencies and options of a repository. */
 export interface ModelRepositoryOptions {
   readonly store: BlobStore;
-  /** Told of every damaged file that was passed over. */
+  /** Called for every damaged file that is left out. */
   readonly onCorrupt?: (error: SconceError, id: { readonly name: string; readonly version?: string }) => void;
   /** Milliseconds since the epoch. Default `Date.now`. */
   readonly now?: () => number;
-  /** An unfinished upload this old may be replaced: its process is gone. Default one hour. */
+  /** Age of an unfinished upload after which its process counts as dead and another upload may replace it. Default one hour. */
   readonly abandonedAfterMs?: number;
 }
 
-/** What `update` may change. */
+/** Fields that `update` may change. */
 export type ManifestPatch = Partial<
   Pick<
     ModelManifest,
@@ -48,9 +48,9 @@ export type ManifestPatch = Partial<
 
 /**
  * The models of an installation, in a blob store: `models/<name>/<version>/{artifact.onnx | artifact.pt, manifest.json}` and
- * `models/<name>/state.json`. Holds no state of its own beyond locks, so any number of processes may share a store.
+ * `models/<name>/state.json`. It holds no state besides locks, so any number of processes may share a store.
  *
- * Updates of one model are serialised within this process; across processes the registration queue sees to it that one
+ * Updates of one model are serialised within this process. Across processes, the registration queue makes sure that one
  * worker at a time works on a version. Every method checks names and versions (`invalid_request`) and may throw
  * `storage_unavailable`.
  */
@@ -76,7 +76,7 @@ export class ModelRepository {
 
   /**
    * Stores an artifact as a new version; without `version`, as the next free number. Its status is then `compiling`.
-   * An upload that fails or is aborted leaves nothing. What `body` throws is thrown on as it is.
+   * An upload that fails or is aborted leaves nothing. Errors of `body` are passed on.
    * @throws SconceError `version_exists` (a `failed` version may be replaced), `model_invalid` (not a model file),
    * `payload_too_large`.
    */
@@ -92,10 +92,10 @@ export class ModelRepository {
   }
 
   /**
-   * One version; without `version`, the model's default version where one is set, else the highest that is ready, else the
-   * highest there is.
-   * @throws SconceError `model_not_found`; `model_not_ready` where the default version that is set is not ready; `internal`
-   * where the manifest is damaged.
+   * One version. Without `version`: the default version of the model if one is set, else the highest that is ready, else the
+   * highest.
+   * @throws SconceError `model_not_found`; `model_not_ready` if the default version that is set is not ready; `internal`
+   * if the manifest is damaged.
    */
   async get(name: string, version?: string): Promise<ModelManifest> {
     parseModelName(name);
@@ -104,12 +104,12 @@ export class ModelRepository {
     return (await this.#manifests.read({ name, version })) ?? (await this.#fail({ name, version }));
   }
 
-  /** Every version of every model, by name and number. Damaged manifests are passed over (`onCorrupt`). */
+  /** Every version of every model, by name and number. Damaged manifests are left out (`onCorrupt`). */
   async list(): Promise<readonly ModelManifest[]> {
     return this.#readAll(await this.#manifests.ids());
   }
 
-  /** Every version of one model, lowest first; none where there is no such model. Damaged manifests are passed over. */
+  /** Every version of one model, lowest first; none if there is no such model. Damaged manifests are left out. */
   async versions(name: string): Promise<readonly ModelManifest[]> {
     return this.#readAll(await this.#manifests.ids(parseModelName(name)));
   }
@@ -130,8 +130,8 @@ export class ModelRepository {
   }
 
   /**
-   * Removes a version, damaged or not; with the last one the model is gone. `force` removes the version that is set as the
-   * model's default, too, which then is the latest again.
+   * Removes a version, also a damaged one. With its last version the model is removed. With `force`, also the version that is set
+   * as default is removed; the default is then the latest version again.
    * @throws SconceError `model_not_found`; `version_in_use` for the version that is set as default.
    */
   async remove(name: string, version: string, options: { readonly force?: boolean } = {}): Promise<void> {
@@ -144,27 +144,26 @@ export class ModelRepository {
       const state = await this.#states.get(name);
       if (state.default_version === version) {
         if (options.force !== true) throw isDefaultVersion(name, version);
-        // Before the version goes: whatever dies in between, requests without a version find one.
+        // Before the version is removed, so that requests without a version find one even if this process dies in between.
         await this.#states.set(name, { ...state, default_version: LATEST });
       }
       await this.#store.deletePrefix(prefix);
       if (state.quarantined?.[version] !== undefined) {
         await this.#states.set(name, withoutQuarantine(await this.#states.get(name), version));
       }
-      // Not the model's whole prefix: another process may be uploading a new version beneath it.
+      // Not the whole prefix of the model, because another process may be uploading a new version below it.
       if ((await this.#manifests.ids(name)).length === 0) await this.#states.delete(name);
     });
   }
 
-  /** What holds for all versions of a model; of one that is not there, what a new one begins with. */
+  /** The settings of a model; for an unknown model, the settings of a new one. */
   async state(name: string): Promise<ModelState> {
     return this.#states.get(parseModelName(name));
   }
 
   /**
-   * Changes what holds for all versions of a model, in one step: whoever reads it sees it before or after. Loading a model ends
-   * the quarantine of its versions.
-   * @throws SconceError `model_not_found`; `invalid_request`, `model_not_ready` for a default version that can't be one.
+   * Changes the settings of a model atomically. Loading a model ends the quarantine of its versions.
+   * @throws SconceError `model_not_found`; `invalid_request`, `model_not_ready` for a version that cannot be the default.
    */
   async setState(name: string, patch: Partial<ModelState>): Promise<ModelState> {
     parseModelName(name);
@@ -183,7 +182,7 @@ export class ModelRepository {
     });
   }
 
-  /** Has a version run no more, until its model is loaded again: `why` is what callers are told. @throws SconceError `model_not_found`. */
+  /** Puts a version into quarantine until its model is loaded again. Callers get `why`. @throws SconceError `model_not_found`. */
   async quarantine(name: string, version: string, why: string): Promise<void> {
     await this.#locks.run(name, async () => {
       await this.get(name, version);
@@ -193,7 +192,7 @@ export class ModelRepository {
     });
   }
 
-  /** Bytes in the store by model, of one or of all; an upload under way counts as far as it is stored. */
+  /** Bytes in the store by model, for one model or all. The stored part of an unfinished upload counts. */
   async diskUsage(name?: string): Promise<ReadonlyMap<string, DiskUsage>> {
     return readDiskUsage(this.#store, name === undefined ? undefined : parseModelName(name));
   }
@@ -247,7 +246,7 @@ export class ModelRepository {
     return manifests;
   }
 
-  /** Reports a damaged manifest; a store that is down is no damage and is thrown. */
+  /** Reports a damaged manifest. Errors of the store are thrown. */
   #passOver(thrown: unknown, id: ModelId): SconceError {
     const error = toSconceError(thrown);
     if (error.code !== 'internal') throw error;
@@ -261,7 +260,7 @@ export class ModelRepository {
     throw modelNotFound(name, await this.#allNames());
   }
 
-  /** For suggestions only, so a few seconds old is fine, and a flood of wrong names costs one listing. */
+  /** Names for suggestions. They may be some seconds old, so that many wrong names cost one listing of the store. */
   async #allNames(): Promise<readonly string[]> {
     if (this.#suggestions === undefined || this.#now() >= this.#suggestions.untilMs) {
       const names = this.#manifests.ids().then((ids) => [...new Set(ids.map((id) => id.name))]);
@@ -272,7 +271,7 @@ export class ModelRepository {
   }
 }
 
-/** The state with one version, or all, out of quarantine. */
+/** The state without the quarantine of one version, or of all. */
 function withoutQuarantine({ quarantined, ...state }: ModelState, version?: string): ModelState {
   const left = Object.entries(quarantined ?? {}).filter(([other]) => version !== undefined && other !== version);
   return left.length === 0 ? state : { ...state, quarantined: Object.fromEntries(left) };

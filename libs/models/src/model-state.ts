@@ -7,29 +7,29 @@ import { stored } from './stored-schema.ts';
 
 const MAX_STATE_BYTES = 4096;
 
-/** The default version that moves by itself: the highest that is ready. */
+/** The default version that follows pushes: the highest version that is ready. */
 export const LATEST = 'latest';
 
-/** What holds for all versions of a model. */
+/** The settings of a model, for all its versions. */
 export interface ModelState {
-  /** Whether the model is to be served. */
+  /** Whether the model is served. */
   readonly loaded: boolean;
   /** The version that requests without a version get: `latest`, or the number of one. */
   readonly default_version: string;
-  /** Whether threads that hold the model keep it when others need room. */
+  /** Whether threads that hold the model keep it when other models need room. */
   readonly keep_loaded: boolean;
-  /** Versions that are not run any more, and why: they made workers hang. Loading the model lets them run again. */
+  /** Versions in quarantine, and why. Loading the model ends their quarantine. */
   readonly quarantined?: Readonly<Record<string, string>>;
 }
 
-/** A model nobody has said anything about. */
+/** The state of a new model. */
 const INITIAL: ModelState = { loaded: true, default_version: LATEST, keep_loaded: false };
 
 const modelStateSchema = stored(
   z.strictObject({
     schema: z.literal(1),
     loaded: z.boolean(),
-    // Written since there is more than `loaded`.
+    // Older files have only `loaded`.
     default_version: z
       .string()
       .refine((text) => text === LATEST || (/^[1-9][0-9]*$/.test(text) && Number(text) <= MAX_MODEL_VERSION))
@@ -40,7 +40,7 @@ const modelStateSchema = stored(
 );
 
 /**
- * `models/<name>/state.json`, replaced whole. No file, or a damaged one, means a model that is loaded, serves its latest
+ * Reads and writes `models/<name>/state.json`. A model without this file, or with a damaged one, is loaded, serves its latest
  * version and is not kept.
  */
 export class ModelStates {
@@ -56,7 +56,7 @@ export class ModelStates {
     const source = await this.#store.open(stateKey(name));
     if (source === undefined) return INITIAL;
     try {
-      // One byte too many is enough to make it no JSON of ours.
+      // A longer file is cut off, and is then not valid JSON.
       const bytes = await source.read(0, Math.min(source.size, MAX_STATE_BYTES));
       const { loaded, default_version, keep_loaded, quarantined } = modelStateSchema.parse(
         JSON.parse(new TextDecoder().decode(bytes)),

@@ -3,8 +3,8 @@ import { SconceError } from '@sconce/errors';
 import type { ModelManifest } from './model-manifest.ts';
 
 /**
- * Where each status may go. Steps may be skipped (a model without anything to optimise), and a registration whose worker
- * died starts over at `compiling`. `ready` and `failed` are final: another upload of a failed version is a new life.
+ * The next statuses of each status. Steps may be skipped, such as for a model with nothing to optimise. A registration whose worker
+ * died starts again at `compiling`. `ready` and `failed` are final: another upload of a failed version starts from the beginning.
  */
 const NEXT: Readonly<Record<ModelStatus, readonly ModelStatus[]>> = {
   receiving: ['compiling', 'failed'],
@@ -15,12 +15,12 @@ const NEXT: Readonly<Record<ModelStatus, readonly ModelStatus[]>> = {
   failed: [],
 };
 
-/** Whether an update may turn one status into another; staying is always allowed. */
+/** Whether an update may change one status into another. An unchanged status is always allowed. */
 export function isLegalTransition(from: ModelStatus, to: ModelStatus): boolean {
   return from === to || NEXT[from].includes(to);
 }
 
-/** @throws SconceError `internal` where the step from `before` to `after` is not allowed: a bug or a job that ran twice. */
+/** @throws SconceError `internal` if the step from `before` to `after` is not allowed: a bug, or a job that ran twice. */
 export function checkTransition(before: ModelManifest, after: ModelManifest): void {
   const what = `version ${before.version} of model ${before.name}`;
   if (!isLegalTransition(before.status, after.status)) {

@@ -14,7 +14,7 @@ export interface ReceiveOptions {
   readonly maxBytes: number;
   /** The workers that will serve the model. Default `default`. */
   readonly pool?: string | undefined;
-  /** What its owner says about the model. */
+  /** The config that was pushed with the model. */
   readonly config?: ModelConfig | undefined;
   /** A safetensors file of calls with the outputs they must have. */
   readonly cases?: Uint8Array | undefined;
@@ -22,7 +22,7 @@ export interface ReceiveOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What uploads need. */
+/** Dependencies and options of uploads. */
 export interface ModelUploadsOptions {
   readonly store: BlobStore;
   readonly manifests: ManifestStore;
@@ -32,15 +32,16 @@ export interface ModelUploadsOptions {
 }
 
 /**
- * Receives artifacts, so that of all uploads of one version, in whatever processes, one at most wins:
+ * Receives artifacts. Of all uploads of one version, in all processes, at most one succeeds:
  *
- * 1. a manifest with status `receiving` is put where there is none (atomic): the loser fails before it sends its file;
- * 2. a `failed` version, or a `receiving` one whose process is gone, is taken over by whoever puts the takeover key of that
- *    upload (atomic) and then still finds that upload's manifest;
- * 3. each upload has a folder of its own, so a displaced one that wakes up again cannot mix its bytes in;
- * 4. whoever no longer finds its own `upload_id` in the manifest gives up.
+ * 1. An upload first writes a manifest with status `receiving`, if there is none (atomic). Other uploads then fail before they
+ *    send their files.
+ * 2. An upload may replace a `failed` version, or a `receiving` one whose process is dead. It must write the takeover key of the old
+ *    upload (atomic) and then still find the manifest of that upload.
+ * 3. Each upload has a folder of its own, so that a replaced upload that continues cannot mix its bytes in.
+ * 4. An upload that does not find its own `upload_id` in the manifest any more fails.
  *
- * A failed upload removes all it made; one whose process died is taken over once it is `abandonedAfterMs` old.
+ * A failed upload removes all its files. An upload whose process died can be replaced after `abandonedAfterMs`.
  */
 export class ModelUploads {
   readonly #store: BlobStore;
@@ -109,10 +110,10 @@ export class ModelUploads {
   async #reserve(manifest: ModelManifest): Promise<ModelManifest> {
     if (await this.#manifests.writeNew(manifest)) return manifest;
     const existing = await this.#manifests.read(manifest);
-    // Gone meanwhile: the other upload failed. One more try decides.
+    // The manifest is removed meanwhile, because the other upload failed. One more attempt decides.
     if (existing === undefined) {
       if (await this.#manifests.writeNew(manifest)) return manifest;
-      throw versionExists(manifest, 'another upload of it is under way');
+      throw versionExists(manifest, 'another upload of it is in progress');
     }
     if (!this.#isReplaceable(existing)) throw versionExists(existing, describeExisting(existing));
     const takeover = takeoverKey(manifest.name, manifest.version, existing.upload_id);
@@ -122,13 +123,13 @@ export class ModelUploads {
     try {
       const again = await this.#manifests.read(manifest);
       if (again?.upload_id !== existing.upload_id || !this.#isReplaceable(again)) {
-        throw versionExists(manifest, 'another upload of it is under way');
+        throw versionExists(manifest, 'another upload of it is in progress');
       }
       await this.#store.deletePrefix(uploadPrefix(manifest.name, manifest.version, existing.upload_id));
       await this.#manifests.write(manifest);
       return manifest;
     } finally {
-      // From here on the manifest has another upload_id (or this try failed): the key guards nothing any more.
+      // The manifest now has another upload_id, or this attempt failed: the key is not needed any more.
       await this.#store.delete(takeover).catch(() => undefined);
     }
   }
@@ -158,7 +159,7 @@ export class ModelUploads {
       const artifact = await store(format === 'onnx' ? '.onnx' : '.pt', body, options.maxBytes);
       if (!(await this.#isMine(reserved))) {
         await this.#store.deletePrefix(folder);
-        throw versionExists(reserved, 'it was removed or taken over while this upload was under way; push it again');
+        throw versionExists(reserved, 'it was removed or replaced during this upload: push it again');
       }
       const manifest: ModelManifest = {
         ...reserved,
@@ -170,7 +171,7 @@ export class ModelUploads {
       await this.#manifests.write(manifest);
       return manifest;
     } catch (error) {
-      // Where this fails too, the reservation is taken over later; the first error is the one to tell.
+      // If this fails too, a later upload replaces the manifest. The first error is thrown.
       await this.#forget(reserved).catch(() => undefined);
       throw error;
     }
@@ -185,7 +186,7 @@ export class ModelUploads {
   }
 }
 
-/** Reads until there is enough to sniff; `rest` is the whole body again. */
+/** Reads enough bytes to find the format. `rest` is the whole body again. */
 async function peek(
   chunks: AsyncGenerator<Uint8Array>,
 ): Promise<{ head: Uint8Array; rest: AsyncIterable<Uint8Array> }> {
@@ -207,7 +208,7 @@ async function peek(
 }
 
 function describeExisting(existing: ModelManifest): string {
-  if (existing.status === 'receiving') return `another upload of it is under way since ${existing.created_at}`;
+  if (existing.status === 'receiving') return `another upload of it began at ${existing.created_at}`;
   return `it is ${existing.status}; versions never change: push another version, or remove this one first`;
 }
 

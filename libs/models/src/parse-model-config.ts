@@ -2,7 +2,7 @@ import { modelConfigSchema, type ModelConfig } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { z } from 'zod';
 
-/** Fields of Triton's that Sconce does not honour, and what to do instead; by their path without indices. */
+/** Fields of Triton that Sconce does not support, and what to do instead, by path without indices. */
 const REFUSED: Readonly<Record<string, string>> = {
   version_policy: 'pin a version with `sconce models use`',
   sequence_batching: 'each request stands alone; keep state in inputs and outputs of the model',
@@ -32,10 +32,10 @@ interface Problem {
 }
 
 /**
- * Checks what came as a model's config.
+ * Checks the config of a model.
  *
- * @throws SconceError `invalid_request` that says for each of at most five faults where it is, what came and what is allowed;
- * `details.param` is where the first is, as `config.input[0].dims`; `details.issues` has all that are said.
+ * @throws SconceError `invalid_request` that names at most five faults: the path, the value and what is allowed.
+ * `details.param` is the path of the first, such as `config.input[0].dims`. `details.issues` has all of them.
  */
 export function parseModelConfig(json: unknown, options: { readonly name: string }): ModelConfig {
   const parsed = modelConfigSchema.safeParse(json);
@@ -74,7 +74,7 @@ function unknownField(path: readonly PropertyKey[], key: string): string {
   return `is no field of a config${fields.length === 0 ? '' : `: allowed here are ${fields.join(', ')}`}`;
 }
 
-/** The names of the fields that the schema has where `path` leads. */
+/** The names of the fields that the schema has at `path`. */
 function fieldsAt(path: readonly PropertyKey[]): string[] {
   let schema: unknown = modelConfigSchema;
   for (const part of path) {

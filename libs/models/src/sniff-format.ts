@@ -2,12 +2,12 @@ import { SconceError } from '@sconce/errors';
 import type { ArtifactFormat } from './model-manifest.ts';
 import { looksLikeOnnx } from './sniff-onnx.ts';
 
-/** As many bytes as `sniffFormat` looks at. */
+/** Number of bytes that `sniffFormat` reads. */
 export const SNIFF_HEAD_BYTES = 1024;
 
 /**
- * Tells from a file's first bytes (`SNIFF_HEAD_BYTES`, fewer only where the file is shorter) what it is. A guess that
- * spares people long uploads of the wrong file: that the file is sound is for the compiler to find out.
+ * Finds the format of a file by its first bytes (`SNIFF_HEAD_BYTES`; fewer only if the file is shorter). This is a guess that
+ * refuses a wrong file before a long upload. The compiler checks whether the file is valid.
  * @throws SconceError `model_invalid`, which says what the file looks like and what to upload.
  */
 export function sniffFormat(head: Uint8Array): ArtifactFormat {
@@ -100,7 +100,7 @@ function describeText(head: Uint8Array): Likeness | undefined {
   } catch {
     return undefined;
   }
-  // Control characters other than tab, line feed, form feed and carriage return are no text.
+  // Text has no control characters besides tab, line feed, form feed and carriage return.
   if (/[\0-\x08\x0b\x0e-\x1f]/.test(text)) return undefined;
   if (/^<(!doctype html|html|head|body)/i.test(text)) {
     return {

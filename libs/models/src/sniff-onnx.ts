@@ -38,7 +38,7 @@ export function looksLikeOnnx(head: Uint8Array): boolean {
   return true;
 }
 
-/** A varint of at most 10 bytes; undefined where the head ends within it or it is longer. */
+/** A varint of at most 10 bytes; undefined if the head ends within it or it is longer. */
 function readVarint(head: Uint8Array, start: number): { readonly value: number; readonly end: number } | undefined {
   let value = 0;
   for (let index = 0; index < 10; index++) {

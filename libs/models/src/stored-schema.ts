@@ -1,8 +1,8 @@
 import * as z from 'zod';
 
 /**
- * `schema` for what lies in the store: fields that it does not know are left out, since a newer release may have written them while
- * releases are being exchanged. What the fields mean that it knows must not change: for that there is the number in `schema`.
+ * `schema` for reading stored files: unknown fields are ignored, because a newer release may have written them during an upgrade.
+ * The meaning of known fields must not change. For such a change there is the number in the field `schema`.
  */
 export function stored<T>(schema: z.ZodType<T>): z.ZodType<T> {
   return z.unknown().transform((value, context) => {
