@@ -4,17 +4,17 @@ import { SconceError } from '@sconce/errors';
 import { decodeFrame, framePieces, type Tensor } from '@sconce/tensor';
 import type { Keys } from '../redis/keys.ts';
 
-/** Base64 in the job costs a third more bytes and saves a round trip; past this size the bytes beside it win (measured). */
+/** Base64 in the job costs a third more bytes and saves a round trip. Above this size a key of its own is faster (measured). */
 const MAX_INLINE_BYTES = 16 * 1024;
 
-/** A queue job's tensors as they are stored: what goes into the job, and what (if anything) beside it. */
+/** The tensors of a queue job as they are stored: in the job, or under a key of their own. */
 export interface StoredPayload {
   readonly reference: InferJob['payload'];
-  /** To be SET under `key` before the job is added. */
+  /** To be stored under `key` before the job is added. */
   readonly beside?: { readonly key: string; readonly pieces: readonly Uint8Array[] };
 }
 
-/** Packs the tensors of a job's requests, in order. What lies beside the job is the tensors' own memory: it must stay as it is. */
+/** Packs the tensors of a job's requests, in order. `beside` is the memory of the tensors themselves: it must not change. */
 export function packPayload(keys: Keys, queueJobId: string, tensors: readonly Tensor[]): StoredPayload {
   const { pieces, byteLength } = framePieces({ meta: null, tensors });
   if (byteLength <= MAX_INLINE_BYTES) return { reference: { inline: Buffer.concat(pieces).toString('base64') } };
@@ -22,7 +22,7 @@ export function packPayload(keys: Keys, queueJobId: string, tensors: readonly Te
   return { reference: { key }, beside: { key, pieces } };
 }
 
-/** Reads a job's tensors back. `deadline_exceeded` where they have outlived their time in Redis. */
+/** Reads the tensors of a job. Throws `deadline_exceeded` when they have expired. */
 export async function readPayload(redis: Redis, reference: InferJob['payload']): Promise<readonly Tensor[]> {
   if ('inline' in reference) return decodeFrame(Buffer.from(reference.inline, 'base64')).tensors;
   const bytes = await redis.getBuffer(reference.key);
@@ -32,7 +32,7 @@ export async function readPayload(redis: Redis, reference: InferJob['payload']):
   return decodeFrame(bytes).tensors;
 }
 
-/** Drops what lies beside a finished job. */
+/** Removes the key with the tensors of a finished job, if there is one. */
 export async function dropPayload(redis: Redis, reference: InferJob['payload']): Promise<void> {
   if ('key' in reference) await redis.unlink(reference.key);
 }

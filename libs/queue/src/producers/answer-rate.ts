@@ -1,24 +1,24 @@
-/** Busy time after which what was counted weighs half. */
+/** Busy time after which earlier counts weigh half. */
 const HALF_LIFE_MS = 2_000;
-/** Fewer in waiting say little of the rate: what waits together is run together. */
+/** With fewer requests waiting, the rate says little: requests that wait together are run together. */
 const LEAST_OUTSTANDING = 64;
-/** Less than that is no measurement. */
+/** A shorter busy time is no measurement. */
 const LEAST_BUSY_MS = 100;
 
 /**
- * How fast the answers of one line (a model version) come back to this process while any are awaited, counted from one answer to the
- * next: a line with little to do is not a slow one, nor is one whose model is still being loaded. With several API processes it is
- * this one's share of the workers.
+ * How fast answers of one request line come back to this process while requests wait. The time counts from one answer to the next, so
+ * a line with little to do does not look slow, and neither does one whose model is still loading. With several API processes, this is
+ * the rate at which workers answer this process.
  */
 export class AnswerRate {
   #outstanding = 0;
   #answers = 0;
   #busyMs = 0;
   #sinceMs = 0;
-  /** Whether an answer has come since all had been answered. */
+  /** Whether an answer has come since requests began to wait. */
   #flows = false;
 
-  /** Requests whose answers are awaited. */
+  /** Requests that wait for an answer. */
   get outstanding(): number {
     return this.#outstanding;
   }
@@ -29,7 +29,7 @@ export class AnswerRate {
     this.#outstanding += 1;
   }
 
-  /** It has ended: `answered` by a worker, whatever with, or given up. */
+  /** A request has ended: `answered` by a worker, with outputs or an error, or given up. */
   end(nowMs: number, answered: boolean): void {
     this.#advance(nowMs);
     this.#outstanding -= 1;
@@ -40,7 +40,7 @@ export class AnswerRate {
     this.#answers /= 2;
   }
 
-  /** How long one more request would wait for its answer, ms; undefined where too little is known, or too little waits. */
+  /** How long one more request would wait for its answer, ms; undefined when too little is known, or too few requests wait. */
   expectedWaitMs(): number | undefined {
     if (this.#outstanding < LEAST_OUTSTANDING || this.#busyMs < LEAST_BUSY_MS || this.#answers === 0) return undefined;
     return ((this.#outstanding + 1) * this.#busyMs) / this.#answers;

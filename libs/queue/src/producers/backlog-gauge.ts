@@ -2,8 +2,8 @@ const STALE_MS = 250;
 const MAX_RETRY_AFTER_SECONDS = 60;
 
 /**
- * How many jobs wait in one queue, known well enough for admission without a Redis round trip per request: a sample at
- * most 250 ms old plus what this process has added since, and how fast the queue drains.
+ * How many jobs wait in one queue, exact enough for admission and without a Redis round trip per request: a sample that is
+ * at most 250 ms old, plus the jobs that this process has added since, and how fast the queue drains.
  */
 export class BacklogGauge {
   readonly #count: () => Promise<number>;
@@ -17,7 +17,7 @@ export class BacklogGauge {
     this.#count = count;
   }
 
-  /** Jobs waiting, as far as known. Waits for Redis only when nothing is known yet or what is known is old. */
+  /** Jobs waiting, as far as known. Waits for Redis only when the sample is too old, or there is none. */
   async waiting(): Promise<number> {
     if (performance.now() - this.#sampledAtMs > STALE_MS) {
       this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined));
@@ -26,17 +26,17 @@ export class BacklogGauge {
     return this.#sample + this.#added;
   }
 
-  /** To be called for each job this process adds. */
+  /** To be called for each job that this process adds. */
   noteAdded(): void {
     this.#added += 1;
   }
 
-  /** To be called for each waiting job this process takes out again. */
+  /** To be called for each waiting job that this process removes. */
   noteRemoved(): void {
     this.#added -= 1;
   }
 
-  /** When it makes sense to come back, from the measured drain rate; 1 … 60 s. */
+  /** When a refused caller should try again, from the measured drain rate; 1 to 60 s. */
   retryAfterSeconds(limit: number): number {
     const excess = this.#sample + this.#added - limit + 1;
     if (this.#drainPerSecond <= 0) return 5;

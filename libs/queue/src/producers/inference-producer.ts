@@ -25,33 +25,32 @@ import { UsageNotes, readVersionUsage, type VersionUsage } from '../records/vers
 /** Longest time that a scrape of metrics waits for Redis. */
 const SNAPSHOT_TIMEOUT_MS = 2_000;
 
-/** How an asynchronous job is to be kept. */
+/** How an asynchronous job is queued and kept. */
 export interface SubmitOptions {
   readonly lane: Lane;
-  /** JSON kept with the job and given back with it. */
+  /** JSON that is kept with the job and returned with it. */
   readonly attachment?: unknown;
   readonly idempotency?: IdempotencyClaim;
-  /** Whose jobs are counted, where that is limited. */
+  /** Who submits the job, when unfinished jobs per submitter are limited. */
   readonly submitter?: Submitter;
 }
 
 export interface ProducerOptions {
-  /** Hears of connection trouble. */
+  /** Called with connection errors. */
   readonly onError?: (error: Error) => void;
-  /** Told of an answer that came when nobody waited for it any more (too late, or the second one). */
+  /** Called for an answer that no request waits for any more: a late or a second answer. */
   readonly onLateReply?: () => void;
 }
 
 /**
- * Submits inference work; what the API uses, and any other service of the house can.
+ * Submits requests and jobs. The API uses it, and other services can.
  *
- * `infer` waits for the answer: requests of one model that wait together become one queue job, answers come back over
- * this producer's reply stream. `submit` leaves a durable job behind and returns its id at once.
+ * `infer` waits for the answer. Requests of one model that wait together become one queue job, and answers come back over
+ * this producer's reply stream. `submit` adds a durable job and returns its id at once.
  *
- * States: *open* (constructor; it does not wait for Redis to be there) → *closed* (`close`; what still waits for an
- * answer is refused with `shutting_down`). While Redis is away requests fail with `redis_unavailable` after some seconds;
- * those already accepted are added again once it is back (a job that is still there is not added twice, and a second
- * answer is ignored).
+ * States: *open* (constructor; it does not wait for Redis) → *closed* (`close`; requests that still wait fail with
+ * `shutting_down`). While Redis is away, new requests fail with `redis_unavailable` after some seconds. Accepted requests
+ * are added again when Redis is back: a job that is still there is not added twice, and a second answer is ignored.
  */
 export class InferenceProducer {
   readonly #config: QueueConfig;
@@ -110,7 +109,7 @@ export class InferenceProducer {
   }
 
   /**
-   * Runs a request and waits for its answer. Rejects with what the worker reported, `queue_full`, `deadline_exceeded`,
+   * Runs a request and waits for its answer. Rejects with the error of the worker, `queue_full`, `deadline_exceeded`,
    * `redis_unavailable`, or `job_cancelled` once `signal` is aborted (the caller has gone).
    */
   async infer(
@@ -127,7 +126,7 @@ export class InferenceProducer {
   }
 
   /**
-   * Queues a durable job and returns its id; `replayed` where the idempotency key was seen before.
+   * Queues a durable job and returns its id; `replayed` is true when the idempotency key was used before.
    * Throws `queue_full`, `rate_limited`, `idempotency_conflict`, `redis_unavailable`.
    */
   async submit(request: InferenceRequest, options: SubmitOptions): Promise<{ id: string; replayed: boolean }> {
@@ -139,12 +138,12 @@ export class InferenceProducer {
       const fresh = randomUUID();
       const id = known ?? (claim ? await this.#records.claim(claim, fresh, this.#config.jobTtlSeconds) : fresh);
       const record = id === fresh ? undefined : await this.#records.get(id);
-      // One that is still queued may be a submission that died halfway: writing it again completes it, or changes nothing.
+      // The submission of a job that is still queued may have died halfway. Writing it again completes it, or changes nothing.
       if (record === undefined || record.status === 'queued') {
         try {
           await this.#enqueue(id, request, options);
         } catch (error) {
-          // Without a key nobody can ask for this id; with one, the caller's repetition finds it and goes on from there.
+          // Without a key, no caller knows this id. With a key, the caller's repetition finds the job and completes it.
           if (claim === undefined) await this.#records.forget(id).catch(this.#onError);
           throw error;
         }
@@ -160,14 +159,14 @@ export class InferenceProducer {
     return record;
   }
 
-  /** A succeeded job's outputs. Throws `job_not_found` where they have expired. */
+  /** The outputs of a succeeded job. Throws `job_not_found` when they have expired. */
   async result(id: string): Promise<readonly Tensor[]> {
     const outputs = await onRedis('fetch the result', () => this.#records.result(id));
     if (outputs === undefined) throw jobNotFound(id);
     return outputs;
   }
 
-  /** Cancels a job: unrun if it waits, its answer dropped if it runs. Answers the status it then has. */
+  /** Cancels a job: a waiting job is not run, the answer of a running job is dropped. Returns the status that it then has. */
   async cancel(id: string): Promise<JobStatus> {
     return onRedis('cancel the job', async () => {
       const status = await this.#records.cancel(id);
@@ -180,35 +179,37 @@ export class InferenceProducer {
     });
   }
 
-  /** Queues the proof of a model version that has been stored. Its totals begin anew: another may have had its number. */
+  /** Queues the registration of a stored model version, and resets its totals: an earlier version may have had its number. */
   async register(job: RegistrationJob): Promise<void> {
     await this.forgetVersion(job.model, job.version);
     await onRedis('queue the registration', () => this.#queues.addRegistration(job));
   }
 
-  /** Tells every worker. */
+  /** Sends a notice to all workers. */
   async notify(notice: Notice): Promise<void> {
-    await onRedis('tell the workers', () => publishNotice(this.#redis, this.#keys, notice));
+    await onRedis('notify the workers', () => publishNotice(this.#redis, this.#keys, notice));
   }
 
-  /** A version's totals over all workers. */
+  /** The totals of a version over all workers. */
   async statistics(model: string, version: string): Promise<ModelStatistics> {
     return onRedis('read the statistics', () => readModelStatistics(this.#redis, this.#keys, model, version));
   }
 
-  /** Who uses a version now, over all producers and workers. */
+  /** How a version is used now, over all producers and workers. */
   async usage(model: string, version: string): Promise<VersionUsage> {
-    return onRedis('look up who uses the version', () => readVersionUsage(this.#redis, this.#keys, { model, version }));
+    return onRedis('read the usage of the version', () =>
+      readVersionUsage(this.#redis, this.#keys, { model, version }),
+    );
   }
 
-  /** Forgets the totals and the last request of a version that has been removed; its jobs' records stay. */
+  /** Removes the totals and the last request of a removed version. The records of its jobs stay. */
   async forgetVersion(model: string, version: string): Promise<void> {
     await onRedis('forget the version', () =>
       this.#redis.unlink(this.#keys.lastRequest(model, version), this.#keys.statistics(model, version)),
     );
   }
 
-  /** All queues, pools and Redis's memory as they are now; undefined while Redis does not answer. */
+  /** All queues and pools, and Redis's memory, at this moment; undefined while Redis does not answer. */
   async queueSnapshot(): Promise<QueueSnapshot | undefined> {
     if (this.#redis.status !== 'ready') return undefined;
     const snapshot = takeQueueSnapshot(this.#redis, this.#keys).catch(() => undefined);
@@ -229,7 +230,7 @@ export class InferenceProducer {
     );
   }
 
-  /** Refuses what still waits, closes the connections. Idempotent. */
+  /** Refuses the requests that still wait, and closes the connections. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -241,7 +242,7 @@ export class InferenceProducer {
     await closeRedis(this.#redis);
   }
 
-  /** Writes a job's record and adds its queue job; what is there already stays as it is. */
+  /** Writes a job's record and adds its queue job. A record or queue job that exists stays unchanged. */
   async #enqueue(id: string, request: InferenceRequest, options: SubmitOptions): Promise<void> {
     const { lane, attachment, submitter } = options;
     const { model, version, pool } = request;

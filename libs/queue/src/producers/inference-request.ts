@@ -1,21 +1,21 @@
 import type { QueuedRequest, RequestTiming, TraceContext } from '@sconce/contracts';
 import type { Tensor } from '@sconce/tensor';
 
-/** The id of the trace that is recorded; undefined where none is. */
+/** The id of the trace; undefined when there is none, or it is not recorded. */
 export function traceIdOf(trace: TraceContext | undefined): string | undefined {
   return /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f][13579bdf]/.exec(trace?.traceparent ?? '')?.[1];
 }
 
-/** One request: checked against the model's signature by the caller. */
+/** One request. The caller has checked it against the model's signature. */
 export interface InferenceRequest {
   readonly model: string;
   readonly version: string;
   readonly pool: string;
-  /** In the signature's order. Their memory is written to Redis as it is, again after a lost connection: it must stay so until the answer. */
+  /** In the order of the signature. Redis gets them straight from this memory, also after a reconnect: it must not change until the answer. */
   readonly inputs: readonly Tensor[];
-  /** Names of the outputs wanted, in order. */
+  /** Names of the outputs to return, in order. */
   readonly outputs: readonly string[];
-  /** 1 (first) to 255 among those that wait in a worker. */
+  /** 1 (first) to 255 among the requests that wait in a worker. */
   readonly priority?: number;
   readonly trace?: TraceContext;
 }
@@ -25,7 +25,7 @@ export interface InferenceAnswer {
   readonly timing: RequestTiming;
 }
 
-/** The request as it rides in a queue job; its tensors go into the payload. */
+/** The request as a queue job holds it. Its tensors go into the payload. */
 export function toQueuedRequest(
   id: string,
   request: InferenceRequest,
@@ -37,7 +37,7 @@ export function toQueuedRequest(
     inputs: inputs.length,
     outputs: [...outputs],
     ...own,
-    ...(priority === undefined ? {} : { priority }),
-    ...(trace ? { trace } : {}),
+    priority,
+    trace,
   };
 }

@@ -11,17 +11,30 @@ import { REGISTRATION_QUEUE, laneQueueName } from '../queue-names.ts';
 import { jobOptionsOf } from '../queue-options.ts';
 import { onRedis } from '../redis/redis-connection.ts';
 
-/** A queue job ready to be added. */
+/** A queue job that is ready to be added. */
 export interface PackedJob {
   readonly id: string;
   readonly data: InferJob;
   readonly payload: StoredPayload;
-  /** How long tensors beside the job are kept. */
+  /** How long tensors under a key of their own are kept. */
   readonly ttlSeconds: number;
 }
 
-/** The producing side of the BullMQ queues: one Queue object per name, made when first used, all on one connection. */
-export class LaneQueues {
+/**
+ * Adds jobs to queues: the port between producers and a queue. Its counterpart for workers is `JobConsumer`. Another kind of
+ * queue for a lane implements both.
+ */
+export interface LaneProducer {
+  /** Throws `queue_full` when the lane has as many waiting jobs as it may have. */
+  admit(pool: string, lane: Lane): Promise<void>;
+  /** Adds a job with its tensors. A job whose id is in the queue already is not added twice. */
+  add(pool: string, lane: Lane, job: PackedJob): Promise<void>;
+  /** Removes a job, with its tensors, that no worker has taken yet. A job that runs or has ended stays. */
+  remove(queueName: string, jobId: string): Promise<void>;
+}
+
+/** Adds jobs to BullMQ queues: one Queue object per name, made at its first use, all on one connection. */
+export class LaneQueues implements LaneProducer {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #maxBacklog: number;
@@ -37,7 +50,6 @@ export class LaneQueues {
     this.#onError = options.onError;
   }
 
-  /** Throws `queue_full` while as many jobs wait in the lane as may. */
   async admit(pool: string, lane: Lane): Promise<void> {
     if (!this.#pools.has(pool)) this.#rememberPool(pool);
     const { backlog } = this.#get(laneQueueName(pool, lane));
@@ -48,17 +60,15 @@ export class LaneQueues {
     );
   }
 
-  /** Adds a job with its tensors; one whose id is there already is not added twice. */
   async add(pool: string, lane: Lane, job: PackedJob): Promise<void> {
     const { queue, backlog } = this.#get(laneQueueName(pool, lane));
     const { beside } = job.payload;
-    // One connection keeps the order: the tensors are there before the job is.
+    // Commands of one connection run in order: the tensors are in Redis before the job is.
     const stored = beside && setPieces(this.#redis, { ...beside, ttlSeconds: job.ttlSeconds });
     await Promise.all([stored, queue.add('infer', job.data, { ...jobOptionsOf(lane), jobId: job.id })]);
     backlog.noteAdded();
   }
 
-  /** Takes a job out that no worker has yet, with its tensors; one that runs or has ended stays as it is. */
   async remove(queueName: string, jobId: string): Promise<void> {
     const { queue, backlog } = this.#get(queueName);
     if ((await queue.remove(jobId)) === 0) return;
@@ -66,7 +76,7 @@ export class LaneQueues {
     await this.#redis.unlink(this.#keys.payload(jobId));
   }
 
-  /** Adds a registration; one of the same version that waits or runs is not added twice. */
+  /** Adds a registration. A registration of the same version that waits or runs is not added twice. */
   async addRegistration(job: RegistrationJob): Promise<void> {
     const jobId = `${job.model}/${job.version}`;
     await this.#get(REGISTRATION_QUEUE).queue.add('register', job, { ...jobOptionsOf('registration'), jobId });
@@ -91,7 +101,7 @@ export class LaneQueues {
       const queue = new Queue(name, {
         connection: this.#redis,
         prefix: this.#keys.bullmq,
-        // While Redis is away commands must fail in time, not wait for it.
+        // A command that is sent while Redis is away must fail in time.
         skipWaitingForReady: true,
       });
       queue.on('error', this.#onError);
@@ -106,7 +116,7 @@ export class LaneQueues {
   }
 }
 
-/** Refusal of what may not wait as well. */
+/** The error for work that may not wait in addition. */
 export function queueFull(why: string, retryAfterSeconds: number): SconceError {
   return new SconceError('queue_full', `Too much is waiting: ${why}. Try again in ${retryAfterSeconds} s.`, {
     details: { retryAfterSeconds },

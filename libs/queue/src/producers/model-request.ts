@@ -5,14 +5,14 @@ import type { InferenceRequest } from './inference-request.ts';
 
 const MAX_PRIORITY = 255;
 
-/** What of a model's batch axis a request is checked by. */
+/** The part of a model's batch axis that requests are checked against. */
 export interface RequestBatch {
   readonly axis: BatchAxis;
-  /** Inputs whose axis 0 is the rows; all of them where it is not said. */
+  /** Inputs whose axis 0 is the rows. Default: all. */
   readonly inputs?: readonly string[] | undefined;
 }
 
-/** A served model, as requests for it are checked. What the model repository's manifests hold. */
+/** A served model, as far as requests are checked against it. Manifests of the model repository have these fields. */
 export interface RequestableModel {
   readonly name: string;
   readonly version: string;
@@ -25,15 +25,15 @@ export interface RequestableModel {
 export interface ModelRequest {
   /** By name, in any order. */
   readonly inputs: readonly Tensor[];
-  /** Names of the outputs wanted, in order; default all. */
+  /** Names of the outputs to return, in order. Default: all. */
   readonly outputs?: readonly string[];
-  /** 1 (first) to 255; default in between. */
+  /** 1 (first) to 255. Requests without one are in between. */
   readonly priority?: number;
   readonly trace?: TraceContext;
 }
 
 /**
- * A request checked against the model's signature, as the API checks those that come over HTTP: what `InferenceProducer` takes.
+ * Checks a request against the model's signature, as the API checks requests over HTTP, for `InferenceProducer`.
  * @throws SconceError `invalid_tensor`, `invalid_request`, with the input or field as `details.param`.
  */
 export function requestFor(model: RequestableModel, request: ModelRequest): InferenceRequest {
@@ -56,11 +56,11 @@ export function requestFor(model: RequestableModel, request: ModelRequest): Infe
     inputs: signature.inputs.flatMap((input) => byName.get(input.name) ?? []),
     outputs,
     ...priorityOf(request.priority),
-    ...(request.trace === undefined ? {} : { trace: request.trace }),
+    trace: request.trace,
   };
 }
 
-/** Rows of all inputs that carry some belong together: their axis 0 must be the same. @throws SconceError `invalid_tensor`. */
+/** Checks that all inputs with rows have the same number of rows (axis 0). @throws SconceError `invalid_tensor`. */
 export function checkRowsAgree(inputs: readonly Tensor[], batch: RequestBatch | undefined): void {
   if (batch === undefined || batch.axis === 'none') return;
   const [first, ...rest] = inputs.filter(({ name }) => batch.inputs?.includes(name) ?? true);
@@ -75,7 +75,7 @@ export function checkRowsAgree(inputs: readonly Tensor[], batch: RequestBatch | 
   }
 }
 
-/** The `priority` request parameter: 1 comes first; 0 is the same as none. @throws SconceError `invalid_request`. */
+/** Reads the `priority` parameter of a request: 1 is first, 0 means none. @throws SconceError `invalid_request`. */
 export function priorityOf(priority: unknown): { readonly priority?: number } {
   if (priority === undefined || priority === 0) return {};
   if (typeof priority !== 'number' || !Number.isInteger(priority) || priority < 0 || priority > MAX_PRIORITY) {

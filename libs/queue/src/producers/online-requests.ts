@@ -4,24 +4,24 @@ import { SconceError, deserializeError, toSconceError, type ErrorCode } from '@s
 import { AnswerRate } from './answer-rate.ts';
 import { toQueuedRequest, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
 import type { Keys } from '../redis/keys.ts';
-import { queueFull, type LaneQueues } from './lane-queues.ts';
+import { queueFull, type LaneProducer } from './lane-queues.ts';
 import { packPayload } from '../messages/payload-store.ts';
 import { onRedis } from '../redis/redis-connection.ts';
 import { RequestCoalescer } from './request-coalescer.ts';
 
-/** Tensors outlive their deadline by this much in Redis: clocks differ a little, and a late worker must see why. */
+/** Tensors stay in Redis this much longer than their deadline, because clocks differ a little. */
 const PAYLOAD_GRACE_SECONDS = 60;
-/** While one is on its way the next one gathers. More make jobs smaller, and a job costs what twenty requests do (measured). */
+/** While jobs are on their way, the next one gathers requests. More make jobs smaller, and a job costs as much as twenty requests (measured). */
 const MAX_FRESH_JOBS = 2;
-/** A few times what a job of a fast model takes: a slow one's threads must not wait for requests that wait for each other. */
+/** A few times the duration of a fast model's job. Threads of a slow model must not idle while requests gather. */
 const FRESH_MS = 10;
 const MAX_JOBS_IN_FLIGHT = 64;
 const MAX_REQUESTS_PER_JOB = 64;
 const MAX_BYTES_PER_JOB = 1024 ** 2;
 const MAX_RETRY_AFTER_SECONDS = 60;
-/** Lines whose pace is remembered. */
+/** Request lines whose answer rate is remembered. */
 const MAX_RATES = 1_024;
-/** Ends that say nothing of the workers' pace. */
+/** Errors that say nothing about how fast workers answer. */
 const GIVEN_UP: ReadonlySet<ErrorCode> = new Set([
   'job_cancelled',
   'deadline_exceeded',
@@ -31,7 +31,7 @@ const GIVEN_UP: ReadonlySet<ErrorCode> = new Set([
 
 interface Outstanding {
   readonly id: string;
-  /** The coalescer's line it waits or has waited in. */
+  /** The request line that it waits or has waited in. */
   readonly line: string;
   readonly request: InferenceRequest;
   readonly acceptedAtMs: number;
@@ -40,7 +40,7 @@ interface Outstanding {
   readonly settle: (outcome: Outcome) => void;
 }
 
-/** A queue job whose answers have not all come: what is needed to add it again after Redis lost it. */
+/** A queue job with open answers, and how to add it again after Redis lost it. */
 interface InFlightJob {
   readonly add: () => Promise<void>;
   readonly open: Set<string>;
@@ -48,31 +48,31 @@ interface InFlightJob {
 }
 
 export interface OnlineRequestsOptions {
-  readonly queues: LaneQueues;
+  readonly queues: LaneProducer;
   readonly keys: Keys;
-  /** Stream the answers come back on. */
+  /** Stream for the answers. */
   readonly replyStream: string;
   readonly maxOutstanding: number;
   readonly maxOutstandingBytes: number;
   readonly onLateReply: () => void;
-  /** Told of requests on their way whose answers nobody waits for any more. */
+  /** Called with requests in flight whose callers have gone. */
   readonly onGivenUp: (requestIds: readonly string[]) => void;
 }
 
 /**
  * Requests whose callers wait. Each is *waiting* (in the coalescer), *in flight* (in a queue job) or *settled*: answered,
- * past its deadline, given up by its caller, or refused at `close`. It settles once; what comes later is a late reply.
+ * past its deadline, given up by its caller, or refused at `close`. It settles once. A later answer is a late reply.
  */
 export class OnlineRequests {
   readonly #options: OnlineRequestsOptions;
   readonly #coalescer: RequestCoalescer<Outstanding>;
   readonly #outstanding = new Map<string, Outstanding>();
   readonly #inFlight = new Map<string, InFlightJob>();
-  /** Request id → the queue job it went into. */
+  /** Request id → id of its queue job. */
   readonly #jobOf = new Map<string, string>();
-  /** Those given up in this turn of the event loop. */
+  /** Requests given up in this turn of the event loop. */
   #givenUp: string[] = [];
-  /** By line. */
+  /** By request line. */
   readonly #rates = new Map<string, AnswerRate>();
   #bytes = 0;
 
@@ -152,19 +152,19 @@ export class OnlineRequests {
       return;
     }
     const { outcome } = reply;
-    // By this process's own clock: the worker's may differ.
+    // By the clock of this process: the worker's may differ.
     if (outcome.ok) {
       this.#coalescer.noteWait(outstanding.line, Date.now() - outstanding.acceptedAtMs - outcome.timing.runMs);
     }
     outstanding.settle(outcome);
   }
 
-  /** Adds every unanswered job again: after a reconnect nobody knows what Redis still has. */
+  /** Adds every unanswered job again: after a reconnect, Redis may have lost some. */
   async addAgain(): Promise<void> {
     await Promise.all([...this.#inFlight.values()].map((job) => job.add()));
   }
 
-  /** Refuses whatever still waits. */
+  /** Refuses all requests that still wait. */
   refuseAll(error: SconceError): void {
     for (const outstanding of [...this.#outstanding.values()]) outstanding.settle({ ok: false, error: error.toJSON() });
   }
@@ -194,7 +194,7 @@ export class OnlineRequests {
     return rate;
   }
 
-  /** Throws `queue_full` for what may not wait, or would wait past its deadline. */
+  /** Throws `queue_full` for a request that may not wait, or would wait past its deadline. */
   async #admit(
     pool: string,
     { bytes, rate, deadlineMs }: { bytes: number; rate: AnswerRate; deadlineMs: number },
@@ -214,7 +214,7 @@ export class OnlineRequests {
     await queues.admit(pool, 'online');
   }
 
-  /** Sends one merged job; settles when every request of it has been answered or given up. */
+  /** Sends one merged job. Resolves when each of its requests has been answered or given up. */
   #sendJob(items: readonly Outstanding[]): Promise<void> {
     const first = items[0];
     if (first === undefined) return Promise.resolve();
@@ -255,7 +255,7 @@ export class OnlineRequests {
     return promise;
   }
 
-  /** A request has settled; the last one frees its queue job's slot. */
+  /** A request has settled. The last request of a queue job lets the next job go. */
   #leaveJob(requestId: string): void {
     const jobId = this.#jobOf.get(requestId);
     if (jobId === undefined) return;

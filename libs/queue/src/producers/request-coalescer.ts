@@ -1,22 +1,22 @@
-/** What waits to be merged: `bytes` counts against the job's bound. */
+/** An item to merge. `bytes` counts against the bound of a job. */
 export interface Coalescable {
   readonly bytes: number;
 }
 
 export interface CoalescerOptions<T> {
-  /** Jobs of one key that may be on their way before the rest waits (and merges). */
+  /** Jobs of one line that may be on their way before other items wait and merge. */
   readonly maxFreshJobs: number;
-  /** How long a job counts as on its way, ms: one that takes longer is being worked on, and waiting for it merges nothing more. */
+  /** How long a job counts as on its way, ms. A job that takes longer is being run, and waiting for it merges nothing more. */
   readonly freshMs: number;
-  /** Jobs of one key under way in all; up to that full ones need not wait either. */
+  /** Jobs of one line in flight in all. Up to this number, full jobs do not wait. */
   readonly maxJobsInFlight: number;
   readonly maxRequestsPerJob: number;
   readonly maxBytesPerJob: number;
-  /** Sends one job's requests off; settles when the job's slot is free again. Never rejects. */
+  /** Sends the items of one job. Resolves when the job has been answered. Never rejects. */
   readonly send: (key: string, items: readonly T[]) => Promise<void>;
 }
 
-/** Requests of a line whose answers wait long for a thread are held back for this part of it: bounded, ms. */
+/** When answers of a line wait long for a thread, its requests are held back for this share of that wait, within bounds in ms. */
 const HOLD_SHARE = 1 / 8;
 const LEAST_HOLD_MS = 5;
 const MOST_HOLD_MS = 50;
@@ -24,24 +24,24 @@ const MOST_HOLD_MS = 50;
 interface Line<T> {
   waiting: T[];
   inFlight: number;
-  /** Those of them that count as on their way. */
+  /** Jobs in flight that count as on their way. */
   fresh: number;
-  /** The flush that will come, and whether it is only held back for company. */
+  /** The next flush, and whether it is held back so that more requests can join. */
   flush: { readonly isHeld: boolean; readonly cancel: () => void } | undefined;
-  /** What answers have lately waited in the queue and for a thread, ms. */
+  /** How long the last answers waited in the queue and for a thread, ms. */
   waitMs: number;
 }
 
 /**
  * Merges requests that wait together into one queue job.
  *
- * A line (one per model version) is *idle*, *scheduled* (a flush comes at the end of this turn of the event loop), *held* (it comes a
- * little later) or *blocked* (as many jobs on their way as allowed; whatever arrives waits and merges, and goes when one of them has
- * been answered or is being worked on, or when it fills a job by itself).
+ * A request line (one per model version) is *idle*, *scheduled* (a flush comes at the end of this turn of the event loop), *held* (the
+ * flush comes a little later) or *blocked* (as many jobs are on their way as may be). Requests of a blocked line wait and merge. They go
+ * when one of those jobs has been answered or is being run, or when they fill a job by themselves.
  *
- * There is no time window while threads are free: waiting for company only costs latency, and under load the company comes by
- * itself (measured). Where answers wait for a thread anyway, requests are held back for a small part of that wait, since a job costs
- * the machine more than a request does.
+ * While threads are free there is no time window: waiting for more requests only costs latency, and under load requests meet by
+ * themselves (measured). When answers wait for a thread anyway, requests are held back for a small part of that wait, because a job
+ * costs the machine more than a request does.
  */
 export class RequestCoalescer<T extends Coalescable> {
   readonly #options: CoalescerOptions<T>;
@@ -61,7 +61,7 @@ export class RequestCoalescer<T extends Coalescable> {
     this.#schedule(key, line);
   }
 
-  /** Takes back what has not been sent. False where it is on its way already. */
+  /** Removes an item that has not been sent. Returns false when it has been sent already. */
   remove(key: string, item: T): boolean {
     const line = this.#lines.get(key);
     const index = line?.waiting.indexOf(item) ?? -1;
@@ -70,7 +70,7 @@ export class RequestCoalescer<T extends Coalescable> {
     return true;
   }
 
-  /** An answer has come that waited so long, ms, before it was run. */
+  /** An answer has come. @param waitMs how long its request waited before it was run. */
   noteWait(key: string, waitMs: number): void {
     const line = this.#lines.get(key);
     if (line !== undefined) line.waitMs = (line.waitMs + waitMs) / 2;
@@ -94,7 +94,7 @@ export class RequestCoalescer<T extends Coalescable> {
     }
   }
 
-  /** How long the next flush may be held back: not at all with nothing under way or a job full. */
+  /** How long the next flush may be held back: not at all when no job is in flight, or a job is full. */
   #holdMs({ waiting, inFlight, waitMs }: Line<T>): number {
     const holdMs = waitMs * HOLD_SHARE;
     if (inFlight === 0 || holdMs < LEAST_HOLD_MS || countOf(waiting, this.#options) < waiting.length) return 0;
@@ -145,7 +145,7 @@ function take<T extends Coalescable>(waiting: T[], bounds: JobBounds): T[] {
   return waiting.splice(0, countOf(waiting, bounds));
 }
 
-/** How many of those that wait go into the next job. */
+/** How many of the waiting items go into the next job. */
 function countOf(waiting: readonly Coalescable[], { maxRequestsPerJob, maxBytesPerJob }: JobBounds): number {
   let bytes = 0;
   let count = 0;

@@ -12,7 +12,7 @@ export interface JobRecord {
   readonly status: JobStatus;
   readonly model: string;
   readonly version: string;
-  /** The queue it was put into. */
+  /** The queue that it was added to. */
   readonly queue: string;
   /** Epoch ms. */
   readonly createdAtMs: number;
@@ -20,9 +20,9 @@ export interface JobRecord {
   readonly finishedAtMs?: number;
   readonly error?: SerializedError;
   readonly timing?: RequestTiming;
-  /** The trace of its submission and its run, where one is recorded. */
+  /** The trace of its submission and its run, when one is recorded. */
   readonly traceId?: string;
-  /** What the submitter wanted kept with the job (how to answer, the request's id, …); JSON. */
+  /** JSON that the submitter keeps with the job: how to answer, the request's id, …. */
   readonly attachment: unknown;
 }
 
@@ -31,9 +31,9 @@ export type NewJobRecord = Pick<
   'id' | 'model' | 'version' | 'queue' | 'createdAtMs' | 'attachment' | 'traceId'
 >;
 
-// Transitions are scripts, so that of two workers that ran one job (or a worker and a cancel) exactly one wins. With the
-// same step a job joins its version's set of unfinished jobs and leaves it: the record names the set. One whose record
-// expires stays in the set until it is counted next; the set itself goes with its last record.
+// Each transition is one script. When two workers ran one job, or a worker and a cancel meet, exactly one of them wins. The
+// same scripts add a job to its version's set of unfinished jobs, which the record names, and remove it. A job whose record
+// expires stays in the set until the set is counted next. The set expires with its last record.
 const LEAVE = `
 local unfinished = redis.call('HGET', KEYS[1], 'unfinished')
 if unfinished then redis.call('ZREM', unfinished, ARGV[1]) end${LEAVE_SUBMITTER}`;
@@ -78,7 +78,7 @@ export class JobRecords {
     this.#resultTtlSeconds = options.resultTtlSeconds;
   }
 
-  /** Writes a queued job; one that already exists is left as it is. Throws `rate_limited` where its submitter has too many. */
+  /** Writes a queued job. A job that exists stays unchanged. Throws `rate_limited` when its submitter has too many. */
   async create(record: NewJobRecord, ttlSeconds: number, submitter?: Submitter): Promise<void> {
     const { id, model, version, queue, createdAtMs, traceId = '' } = record;
     const attachment = JSON.stringify(record.attachment ?? null);
@@ -92,7 +92,7 @@ export class JobRecords {
     if (submitter !== undefined && created === -1) throw tooManyUnfinished(submitter);
   }
 
-  /** Forgets a job that was never queued. */
+  /** Removes the record of a job that was never queued. */
   async forget(id: string): Promise<void> {
     await this.#redis.eval(FORGET, 1, this.#keys.job(id), id);
   }
@@ -108,27 +108,27 @@ export class JobRecords {
       version: fields['version'] ?? '',
       queue: fields['queue'] ?? '',
       createdAtMs: Number(fields['created_at']),
-      ...(startedAt ? { startedAtMs: Number(startedAt) } : {}),
-      ...(finishedAt ? { finishedAtMs: Number(finishedAt) } : {}),
-      ...(error ? { error: deserializeError(JSON.parse(error)).toJSON() } : {}),
-      ...(timing ? { timing: JSON.parse(timing) as RequestTiming } : {}),
-      ...(traceId ? { traceId } : {}),
+      startedAtMs: startedAt ? Number(startedAt) : undefined,
+      finishedAtMs: finishedAt ? Number(finishedAt) : undefined,
+      error: error ? deserializeError(JSON.parse(error)).toJSON() : undefined,
+      timing: timing ? (JSON.parse(timing) as RequestTiming) : undefined,
+      traceId: traceId || undefined,
       attachment: JSON.parse(fields['attachment'] ?? 'null'),
     };
   }
 
-  /** A succeeded job's outputs; undefined where they have expired. */
+  /** The outputs of a succeeded job; undefined when they have expired. */
   async result(id: string): Promise<readonly Tensor[] | undefined> {
     const bytes = await this.#redis.getBuffer(this.#keys.result(id));
     return bytes === null ? undefined : decodeFrame(bytes).tensors;
   }
 
-  /** Marks a job as running. False where it has ended (was cancelled, or another worker answered): do not run it. */
+  /** Marks a job as running. Returns false when it has ended, cancelled or answered by another worker: then do not run it. */
   async start(id: string): Promise<boolean> {
     return (await this.#redis.eval(START, 1, this.#keys.job(id), Date.now())) === 1;
   }
 
-  /** Stores the outcome with the final state, both or neither. False where the job had already ended. */
+  /** Stores the outcome and the final state in one step. Returns false when the job had already ended. */
   async finish(id: string, outcome: Outcome): Promise<boolean> {
     const [status, error, timing, result] = outcome.ok
       ? ['succeeded', '', JSON.stringify(outcome.timing), encodeFrame({ meta: null, tensors: outcome.outputs })]
@@ -138,14 +138,14 @@ export class JobRecords {
     return (await this.#redis.eval(FINISH, 2, ...keys, id, status, Date.now(), error, timing, result, ttl)) === 1;
   }
 
-  /** Cancels a job that has not ended. Answers the status it then has. Throws `job_not_found`. */
+  /** Cancels a job that has not ended. Returns the status that it then has. Throws `job_not_found`. */
   async cancel(id: string): Promise<JobStatus> {
     const status = await this.#redis.eval(CANCEL, 1, this.#keys.job(id), id, Date.now(), this.#resultTtlSeconds);
     if (typeof status !== 'string') throw jobNotFound(id);
     return status as JobStatus;
   }
 
-  /** The job an idempotency key stands for, if any. Throws `idempotency_conflict` where it came with another request. */
+  /** The job of an idempotency key, if any. Throws `idempotency_conflict` when the key came with another request before. */
   async claimed(claim: IdempotencyClaim): Promise<string | undefined> {
     const held = await this.#redis.get(this.#claimKey(claim));
     if (held === null) return undefined;
@@ -158,7 +158,7 @@ export class JobRecords {
     );
   }
 
-  /** Ties an idempotency key to a job id. The first caller's id stands; whoever comes later gets it back. */
+  /** Binds an idempotency key to a job id. The first id stands; later callers get it back. */
   async claim(claim: IdempotencyClaim, id: string, ttlSeconds: number): Promise<string> {
     const value = `${id} ${claim.fingerprint}`;
     if ((await this.#redis.set(this.#claimKey(claim), value, 'EX', ttlSeconds, 'NX')) === 'OK') return id;
@@ -173,9 +173,9 @@ export class JobRecords {
 /** A caller's promise that requests with this key are one request. */
 export interface IdempotencyClaim {
   readonly key: string;
-  /** What the key is unique within: the operation it was sent to. */
+  /** The operation that the key was sent to. Keys are unique within it. */
   readonly scope: string;
-  /** Digest of the request: the same key with another one is refused. */
+  /** Digest of the request. The same key with another digest is refused. */
   readonly fingerprint: string;
 }
 

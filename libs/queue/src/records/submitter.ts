@@ -1,14 +1,14 @@
 import { SconceError } from '@sconce/errors';
 
-/** Who submits jobs and batches, and how many of them may be unfinished at once, both together and over all processes. */
+/** Who submits jobs and batches, and how many of both together, over all processes, may be unfinished at once. */
 export interface Submitter {
   readonly id: string;
   readonly maxUnfinished: number;
 }
 
 /**
- * Part of a script that creates a record: it joins its submitter's set (`set`), scored with the second by which it is gone at the latest; where
- * that has `most` members, the script answers -1. LEAVE_SUBMITTER ends it. Lua expressions.
+ * Part of a script that creates a record: adds the record to its submitter's set (`set`), scored with the second at which it has expired.
+ * When the set has `most` members, the script returns -1. LEAVE_SUBMITTER removes it again. The arguments are Lua expressions.
  */
 export function joinSubmitter({ set, most, id, ttl }: Record<'set' | 'most' | 'id' | 'ttl', string>): string {
   return `
@@ -29,11 +29,11 @@ if submitters then redis.call('ZREM', submitters, ARGV[1]) end`;
 
 const RETRY_AFTER_SECONDS = 5;
 
-/** What a submitter hears whose set is full. */
+/** The error for a submitter whose set is full. */
 export function tooManyUnfinished({ id, maxUnfinished }: Submitter): SconceError {
   return new SconceError(
     'rate_limited',
-    `Key ${id} has ${maxUnfinished} jobs and batches that have not ended, as many as it may. Wait for some, or cancel them.`,
+    `Key ${id} has ${maxUnfinished} jobs and batches that have not ended; it may not have more. Wait for some to end, or cancel them.`,
     { details: { retryAfterSeconds: RETRY_AFTER_SECONDS } },
   );
 }

@@ -1,30 +1,30 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../redis/keys.ts';
 
-/** Who uses a model version. */
+/** How a model version is used. */
 export interface VersionUsage {
-  /** Epoch ms at which a request of it was last taken, waited for, or answered; absent where none is remembered. */
+  /** Epoch ms at which a request of it was last accepted, waiting or answered; absent when none is remembered. */
   readonly lastRequestAtMs?: number;
-  /** Durable jobs of it that wait or run. */
+  /** Asynchronous jobs of it that wait or run. */
   readonly unfinishedJobs: number;
 }
 
 const NOTE_INTERVAL_MS = 1_000;
-/** Who asks wants to know about the last minute. */
+/** Readers ask about the last minute; an hour is more than enough. */
 const NOTE_TTL_SECONDS = 3_600;
 
 interface Entry {
-  /** Requests taken and not answered yet. */
+  /** Requests that are accepted and not answered. */
   open: number;
-  /** When one was last taken or answered, epoch ms, and whether since the last note. */
+  /** Epoch ms at which a request was last accepted or answered, and whether that was after the last write. */
   touchedAtMs: number;
   touched: boolean;
 }
 
 /**
- * Notes in Redis which versions this process takes requests for: at once for the first request, then once a second for
- * as long as requests come or wait. A request costs no round trip, and a second costs one command per version in use.
- * Best effort: while Redis is away nothing is noted (and no request is taken either).
+ * Writes to Redis which versions this process accepts requests for: at once for the first request, then once a second
+ * while requests come or wait. A request costs no round trip; a second costs one command per version in use. Best effort:
+ * while Redis is away, nothing is written, and no request is accepted either.
  */
 export class UsageNotes {
   readonly #redis: Redis;
@@ -40,7 +40,7 @@ export class UsageNotes {
     this.#onError = options.onError;
   }
 
-  /** A request has been taken; call what this returns when it has been answered. */
+  /** A request was accepted. Call the returned function when it has been answered. */
   begin(model: string, version: string): () => void {
     const key = this.#keys.lastRequest(model, version);
     let entry = this.#entries.get(key);
@@ -84,7 +84,7 @@ export class UsageNotes {
   }
 
   async #note(used: readonly (readonly [key: string, atMs: number])[]): Promise<void> {
-    // Else the notes would pile up and be of yesterday when Redis is back.
+    // Otherwise writes would pile up while Redis is away, and be out of date when it is back.
     if (this.#redis.status !== 'ready') return;
     const pipeline = this.#redis.pipeline();
     for (const [key, atMs] of used) pipeline.set(key, atMs, 'EX', NOTE_TTL_SECONDS);
@@ -97,12 +97,12 @@ function touch(entry: Entry): void {
   entry.touchedAtMs = Date.now();
 }
 
-/** Ids of unfinished jobs are scored with the second by which their record has expired: what has expired is not unfinished. */
+/** Unfinished jobs are scored with the second at which their record has expired. An expired job does not count. */
 const COUNT_UNFINISHED = `
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', redis.call('TIME')[1])
 return redis.call('ZCARD', KEYS[1])`;
 
-/** Who uses a version, over all processes. */
+/** How a version is used, over all processes. */
 export async function readVersionUsage(
   redis: Redis,
   keys: Keys,
@@ -115,5 +115,5 @@ export async function readVersionUsage(
     redis.eval(COUNT_UNFINISHED, 1, keys.unfinishedJobs(model, version)),
   ]);
   const lastRequestAtMs = Math.max(Number(taken ?? 0), Number(answered ?? 0));
-  return { ...(lastRequestAtMs > 0 ? { lastRequestAtMs } : {}), unfinishedJobs: Number(unfinishedJobs) };
+  return { lastRequestAtMs: lastRequestAtMs > 0 ? lastRequestAtMs : undefined, unfinishedJobs: Number(unfinishedJobs) };
 }

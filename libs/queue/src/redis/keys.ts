@@ -1,4 +1,4 @@
-/** Every Redis key of ours, and the prefix of BullMQ's. */
+/** All Redis keys of Sconce, and the prefix of BullMQ's keys. */
 export class Keys {
   /** BullMQ's `prefix` option. */
   readonly bullmq: string;
@@ -15,7 +15,7 @@ export class Keys {
     return `${this.#base}:replies:${instanceId}`;
   }
 
-  /** Tensors of a queue job that are too large to ride in it. */
+  /** Tensors of a queue job that are too large for the job itself. */
   payload(queueJobId: string): string {
     return `${this.#base}:payload:${queueJobId}`;
   }
@@ -30,7 +30,7 @@ export class Keys {
     return `${this.#base}:job:${jobId}:result`;
   }
 
-  /** What an idempotency key stands for. */
+  /** The job or batch of an idempotency key. */
   idempotency(digest: string): string {
     return `${this.#base}:idempotency:${digest}`;
   }
@@ -45,27 +45,27 @@ export class Keys {
     return `${this.#base}:last-request:${model}:${version}`;
   }
 
-  /** Sorted set: asynchronous jobs of a version that have not ended, by the second at which their record expires. */
+  /** Sorted set: unfinished asynchronous jobs of a version, by the second at which their record expires. */
   unfinishedJobs(model: string, version: string): string {
     return `${this.#base}:unfinished:${model}:${version}`;
   }
 
-  /** Sorted set: jobs and batches of a submitter that have not ended, by the second at which they have expired. */
+  /** Sorted set: unfinished jobs and batches of a submitter, by the second at which they have expired. */
   unfinishedOf(submitterId: string): string {
     return `${this.#base}:unfinished-of:${submitterId}`;
   }
 
-  /** Hash: a batch of rows; what `of` names belongs to it. */
+  /** Hash: the record of a batch, or one of the hashes that belong to it. */
   batch(batchId: string, of?: 'chunks' | 'parts' | 'tokens'): string {
     return `${this.#base}:batch:${batchId}${of === undefined ? '' : `:${of}`}`;
   }
 
-  /** Sorted set: batches by the ms at which they were created, all of them or those that have not ended. */
+  /** Sorted set: batches by the ms at which they were created: all, or the unfinished ones. */
   batches(which: 'all' | 'unfinished'): string {
     return `${this.#base}:batches:${which}`;
   }
 
-  /** Hash: a file. */
+  /** JSON: the record of a file. */
   file(fileId: string): string {
     return `${this.#base}:file:${fileId}`;
   }
@@ -75,22 +75,22 @@ export class Keys {
     return `${this.#base}:files`;
   }
 
-  /** Sorted set: what is to be removed from the store, by the ms from which on. */
+  /** Sorted set: content to remove from the blob store, by the ms at which it may be removed. */
   removals(): string {
     return `${this.#base}:removals`;
   }
 
-  /** Sorted set: pools by the ms at which they were last heard of. */
+  /** Sorted set: pools by the ms at which a worker reported or a job was added. */
   pools(): string {
     return `${this.#base}:pools`;
   }
 
-  /** Hash: what each worker of a pool last said of how fast it is. */
+  /** Hash: the last report of each worker of a pool. */
   poolRates(pool: string): string {
     return `${this.#base}:rates:${pool}`;
   }
 
-  /** Sorted set: workers of a pool by the ms at which they last said how many chunks they run at once, which is in the member. */
+  /** Sorted set: workers of a pool with their slots, by the ms at which they last announced them. */
   slots(pool: string): string {
     return `${this.#base}:slots:${pool}`;
   }
