@@ -11,7 +11,7 @@ import {
 import { openBlobStore, type BlobBody, type BlobStore } from '@sconce/storage';
 import type { Tensor } from '@sconce/tensor';
 
-/** Where the service finds what the API and the workers share. */
+/** Where Redis and the blob store are, which API and workers share. */
 export interface ScoringServiceOptions {
   readonly redisUrl: string;
   /** Folder of the blob store, or `s3://bucket/prefix`. */
@@ -20,8 +20,8 @@ export interface ScoringServiceOptions {
 }
 
 /**
- * A service of the house that submits work without HTTP: it talks to Redis and the blob store as the API does. What it submits is
- * checked as the API checks it, goes through the same queues, and is part of the same trace. No API process has to run.
+ * A service that submits work without HTTP: it uses Redis and the blob store as the API does. Its requests are checked as the API checks
+ * them, go through the same queues, and are part of the same trace. No API process has to run.
  */
 export class ScoringService {
   readonly #models: ModelDirectory;
@@ -45,16 +45,16 @@ export class ScoringService {
     return new ScoringService(await openBlobStore({ root: options.data }), options);
   }
 
-  /** Leaves some rows behind as a durable job. @throws SconceError `invalid_tensor`, `model_not_found`, `queue_full`, …. */
+  /** Submits some rows as an asynchronous job. @throws SconceError `invalid_tensor`, `model_not_found`, `queue_full`, …. */
   async submitJob(model: string, inputs: readonly Tensor[], trace?: TraceContext): Promise<string> {
     const request = requestFor(await this.#model(model, undefined), {
       inputs,
-      ...(trace === undefined ? {} : { trace }),
+      trace,
     });
     return (await this.#jobs.submit(request, { lane: 'batch' })).id;
   }
 
-  /** A job's outputs; undefined while it has not ended. @throws what the job failed with. */
+  /** The outputs of a job; undefined while it has not ended. @throws the error of a failed job. */
   async resultOf(jobId: string): Promise<readonly Tensor[] | undefined> {
     const job = await this.#jobs.job(jobId);
     if (job.error !== undefined) throw new Error(job.error.message);
@@ -70,7 +70,7 @@ export class ScoringService {
     const { filename, trace } = options;
     await this.#batches.check(request);
     const file = await this.#batches.createFile(dataset, () => ({ filename, purpose: 'batch' }));
-    return this.#batches.submit({ ...request, input_file_id: file.id }, trace === undefined ? {} : { trace });
+    return this.#batches.submit({ ...request, input_file_id: file.id }, { trace });
   }
 
   /** A batch as it is now. @throws SconceError `batch_not_found`. */

@@ -14,7 +14,7 @@ const ENDPOINT = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?\/infer$/;
 const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const TABLE_FIELDS = Object.keys(tableSchema.shape) as (keyof TableOptions)[];
 
-/** A request for a batch, read: which model, which dataset and how. */
+/** A checked request for a batch: its model, its dataset, and how to read it. */
 export interface ReadBatchRequest {
   readonly request: BatchRequest;
   readonly kind: BatchSpec['kind'];
@@ -32,7 +32,8 @@ export function readBatchRequest(input: unknown): ReadBatchRequest {
   const { endpoint, model, version } = request;
   const table = tableOf(request);
   if (model !== undefined) {
-    if (endpoint !== undefined) throw invalid('endpoint', 'is given beside "model": a table needs only the model');
+    if (endpoint !== undefined)
+      throw invalid('endpoint', 'must not be given together with "model": a table needs only the model');
     const path = `/v2/models/${encodeURIComponent(model)}${version === undefined ? '' : `/versions/${encodeURIComponent(version)}`}/infer`;
     return { request, kind: 'table', model, version, endpoint: path, table };
   }
@@ -64,12 +65,12 @@ export function readBatchRequest(input: unknown): ReadBatchRequest {
   };
 }
 
-/** `24h` and the like, in ms. */
+/** A completion window such as `24h`, in ms. */
 export function windowMs(completionWindow: string): number {
   return Number(completionWindow.slice(0, -1)) * UNIT_MS[completionWindow.slice(-1) as keyof typeof UNIT_MS];
 }
 
-/** The format that is said, or that the name of the dataset tells. @throws SconceError `invalid_request`. */
+/** The format in the request, or by the extension of the dataset's name. @throws SconceError `invalid_request`. */
 export function formatOf(request: BatchRequest, name: string): BatchSpec['format'] {
   if (request.format !== undefined) return request.format;
   const extension = /\.([A-Za-z0-9]+)(?:\.gz)?$/.exec(name)?.[1]?.toLowerCase() ?? '';
@@ -77,7 +78,7 @@ export function formatOf(request: BatchRequest, name: string): BatchSpec['format
   if (known !== undefined) return known;
   throw invalid(
     'format',
-    `is missing, and the name ${JSON.stringify(name)} tells none: give one of ${BATCH_FORMATS.join(', ')}`,
+    `is missing, and the name ${JSON.stringify(name)} has no known extension: give one of ${BATCH_FORMATS.join(', ')}`,
   );
 }
 

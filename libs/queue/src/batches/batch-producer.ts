@@ -30,7 +30,7 @@ export interface BatchProducerOptions {
   readonly config: QueueConfig;
   readonly store: BlobStore;
   readonly models: ModelLookup;
-  /** Checks a webhook's address and a dataset's, as the operator allows them; throws `invalid_request`. */
+  /** Check the URLs of a webhook and of a dataset against what the operator allows; throw `invalid_request`. */
   readonly checkWebhookUrl?: (url: string) => void;
   readonly checkInputUrl?: (url: string) => void;
   /** Largest file that may be uploaded, bytes. */
@@ -38,16 +38,16 @@ export interface BatchProducerOptions {
   readonly onError?: (error: Error) => void;
 }
 
-/** How a batch is to be accepted. */
+/** How a batch is accepted. */
 export interface SubmitBatchOptions {
   readonly trace?: TraceContext;
-  /** The same key and request give the same batch. */
+  /** The same key with the same request gives the same batch. */
   readonly idempotency?: IdempotencyClaim;
-  /** Whose batches are counted, where that is limited. */
+  /** Who submits the batch, when unfinished batches per submitter are limited. */
   readonly submitter?: Submitter;
 }
 
-/** A file to be kept. */
+/** A file to store. */
 export interface NewFile {
   readonly filename: string;
   readonly purpose: FilePurpose;
@@ -56,12 +56,12 @@ export interface NewFile {
   readonly expiresAfterSeconds?: number;
 }
 
-/** Requests waiting to be seen through, beyond which more are refused. */
+/** When a refused caller should try again. */
 const RETRY_AFTER_SECONDS = 30;
 
 /**
- * Files and batches, without HTTP: what the API is made of, and any other service of the house can use. A batch that was accepted is in
- * Redis, and is seen through by the workers whatever becomes of this process.
+ * Stores files and submits batches, without HTTP. The API uses it, and other services can. An accepted batch is in Redis, and workers
+ * score it even if this process dies.
  *
  * Errors of every method: `redis_unavailable`, `storage_unavailable`.
  */
@@ -88,9 +88,9 @@ export class BatchProducer {
   }
 
   /**
-   * Streams a file into the store; its record is written when it is complete. `describe` is asked then: of a form, the fields may come
-   * behind the file.
-   * @throws SconceError `payload_too_large`; what `body` and `describe` throw is thrown on as it is, and nothing is kept.
+   * Streams a file into the store, and writes its record when the file is complete. `describe` is called then, because the fields of a
+   * form may follow its file.
+   * @throws SconceError `payload_too_large`; errors of `body` and `describe` are thrown on. In each case nothing is kept.
    */
   async createFile(
     body: BlobBody,
@@ -110,7 +110,7 @@ export class BatchProducer {
         purpose,
         bytes: sizeBytes,
         createdAtMs,
-        ...(expiresAfterSeconds === undefined ? {} : { expiresAtMs: createdAtMs + expiresAfterSeconds * 1_000 }),
+        expiresAtMs: expiresAfterSeconds === undefined ? undefined : createdAtMs + expiresAfterSeconds * 1_000,
         mediaType,
         content: { kind: 'blob', key },
       };
@@ -134,13 +134,13 @@ export class BatchProducer {
     return onRedis('list the files', () => this.#files.list(options));
   }
 
-  /** Forgets a file. Batches that read it fail. @throws SconceError `file_not_found`. */
+  /** Removes a file. Batches that read it fail. @throws SconceError `file_not_found`. */
   async deleteFile(id: string): Promise<void> {
     if (!(await onRedis('remove the file', () => this.#files.delete(id)))) throw fileNotFound(id);
   }
 
   /**
-   * Accepts a batch. Its dataset is looked at by a worker: what is wrong with it makes the batch fail, and is told there.
+   * Accepts a batch. A worker validates its dataset later: an invalid dataset makes the batch fail with errors in its record.
    * @throws SconceError `invalid_request`, `model_not_found`, `model_not_ready`, `file_not_found`, `queue_full`, `rate_limited`, `idempotency_conflict`.
    */
   async submit(input: unknown, options: SubmitBatchOptions = {}): Promise<BatchRecord> {
@@ -165,7 +165,7 @@ export class BatchProducer {
   }
 
   /**
-   * Whether a request that is still without its dataset would be accepted: to be asked before the dataset is uploaded.
+   * Checks whether a batch would be accepted, before its dataset is uploaded.
    * @throws SconceError as `submit`.
    */
   async check(input: BatchRequestInput): Promise<void> {
@@ -188,17 +188,17 @@ export class BatchProducer {
     return onRedis('list the batches', () => this.#batches.list(options));
   }
 
-  /** Those that have not ended: as many as may be at once, at most. */
+  /** Batches that have not ended. There are never more than the limit of unfinished batches. */
   async unfinished(): Promise<BatchRecord[]> {
     return onRedis('list the batches', () => unfinishedBatches(this.#redis, this.#keys));
   }
 
-  /** Results there are so far, in order. */
+  /** The results that exist so far, in order. */
   async parts(id: string): Promise<ChunkPart[]> {
     return onRedis('look the results up', () => this.#batches.parts(id));
   }
 
-  /** Has no more chunks of a batch run; what has been scored can be fetched. One that has ended stays as it is. */
+  /** Stops a batch: no more chunks run, and results so far can be fetched. A batch that has ended stays unchanged. */
   async cancel(id: string): Promise<BatchRecord> {
     return onRedis('cancel the batch', async () => {
       const from = ['validating', 'in_progress', 'finalizing'] as const;
@@ -212,8 +212,8 @@ export class BatchProducer {
   }
 
   /**
-   * Runs again what failed, was cancelled or not reached: chunks without results, and those with bad rows.
-   * @throws SconceError `batch_not_finished` while it runs, `invalid_request` where nothing failed or nothing was ever planned.
+   * Starts a new run, which scores the chunks without results and the chunks with failed rows.
+   * @throws SconceError `batch_not_finished` while it runs, `invalid_request` when nothing failed, or nothing was planned.
    */
   async retry(id: string): Promise<BatchRecord> {
     return onRedis('retry the batch', async () => {
@@ -267,7 +267,7 @@ export class BatchProducer {
       pool: found.pool,
       kind,
       endpoint,
-      ...(inputFileId === undefined ? {} : { inputFileId }),
+      inputFileId,
       input: location,
       inputName: name,
       format: kind === 'requests' ? 'jsonl' : formatOf(request, name),
@@ -275,10 +275,10 @@ export class BatchProducer {
       maxErrorRate: request.max_error_rate ?? 1,
       priority: request.priority ?? 128,
       completionWindow: request.completion_window,
-      ...(request.metadata ? { metadata: request.metadata } : {}),
-      ...(expires === undefined ? {} : { outputTtlSeconds: expires.seconds }),
-      ...(request.webhook === undefined ? {} : { webhook: request.webhook }),
-      ...(trace === undefined ? {} : { trace }),
+      metadata: request.metadata ?? undefined,
+      outputTtlSeconds: expires?.seconds,
+      webhook: request.webhook,
+      trace,
     };
   }
 
@@ -319,7 +319,7 @@ function isFinal({ status }: BatchRecord): boolean {
   return (FINAL_STATUSES as readonly string[]).includes(status);
 }
 
-/** What an idempotency key stands for: the request's bytes. */
+/** The digest of a request, for an idempotency key. */
 export function fingerprintOf(body: Uint8Array | string): string {
   return createHash('sha256').update(body).digest('base64url');
 }

@@ -5,7 +5,7 @@ import type { Keys } from '../redis/keys.ts';
 import { PLANNER_QUEUE, laneQueueName } from '../queue-names.ts';
 import { jobOptionsOf } from '../queue-options.ts';
 
-/** The producing side of batches: planner jobs, and the chunks that planners add. Adding what is there already changes nothing. */
+/** Adds planner jobs, and the chunks of batches. Adding a job that is in its queue already changes nothing. */
 export class BatchQueues {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -18,18 +18,18 @@ export class BatchQueues {
     this.#onError = options.onError;
   }
 
-  /** Has a run of a batch seen through. */
+  /** Has a run of a batch planned. */
   async addPlanner(batchId: string, run: number): Promise<void> {
     const data = { v: 1, batchId, run };
     await this.#get(PLANNER_QUEUE).add('plan', data, { ...jobOptionsOf('planner'), jobId: `${batchId}-${run}` });
   }
 
-  /** Whether a run of a batch waits for a planner, or has one. */
+  /** Whether a run of a batch has a planner job. */
   async hasPlanner(batchId: string, run: number): Promise<boolean> {
     return (await this.#get(PLANNER_QUEUE).getJob(`${batchId}-${run}`)) !== undefined;
   }
 
-  /** Adds chunks of one batch, first to last; `priority` is each one's place among all that wait, the least first. */
+  /** Adds chunks of one batch, in order. `priority` is the place of a chunk among all waiting jobs: lower comes first. */
   async addChunks(
     pool: string,
     chunks: readonly { readonly data: ChunkJob; readonly priority: number }[],

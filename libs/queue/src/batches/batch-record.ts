@@ -1,10 +1,10 @@
 import type { BatchError, BatchSpec, BatchStatus } from '@sconce/contracts';
 import type { SerializedError } from '@sconce/errors';
 
-/** How the batch is read, run and written: found when it was validated, and the same for all its chunks. JSON of the worker's own. */
+/** How the batch is read, run and written. Validation finds it, and it is the same for all chunks. Only workers read this JSON. */
 export type BatchPlan = Readonly<Record<string, unknown>>;
 
-/** Where the planning of a batch has come to. */
+/** How far a batch has been planned. */
 export interface BatchCursor {
   readonly row: number;
   readonly offset: number;
@@ -19,33 +19,33 @@ export interface BatchRecord {
   readonly at: Readonly<Partial<Record<BatchStatus, number>>>;
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
-  /** 1, and one more with every retry. */
+  /** 1, and one more with each retry. */
   readonly run: number;
   readonly plan?: BatchPlan;
   readonly cursor?: BatchCursor;
-  /** Whether `cursor` is the end of the input: then `rowsPlanned` is all. */
+  /** Whether `cursor` is the end of the dataset. Then `rowsPlanned` is the number of all rows. */
   readonly inputEnded: boolean;
-  /** Rows of the input, where they are known before they have been planned. */
+  /** Rows of the dataset, when their number is known before they are planned. */
   readonly rowsTotal?: number;
   readonly rowsPlanned: number;
   readonly rowsDone: number;
   readonly rowsFailed: number;
   readonly chunksPlanned: number;
   readonly chunksDone: number;
-  /** Share of the input that has been planned, by bytes, where the rows are not known; 0 to 1. */
+  /** Share of the dataset that has been planned, by bytes, when the number of rows is unknown; 0 to 1. */
   readonly inputShare?: number;
-  /** Rows per ms of one chunk, of late. */
+  /** Rows per ms of one chunk: an average in which the last chunks count most. */
   readonly pace?: number;
-  /** Rows per second over all workers, of the last seconds. */
+  /** Rows per second over all workers, in the last seconds. */
   readonly rate?: number;
   readonly errors: readonly BatchError[];
-  /** While `finalizing`: the state that comes next. */
+  /** The state that follows `finalizing`. */
   readonly endsAs: 'completed' | 'failed' | 'expired';
   readonly outputFileId?: string;
   readonly errorFileId?: string;
 }
 
-/** Reads what `HGETALL` answers. */
+/** Reads the reply of `HGETALL`; undefined when there is no such record. */
 export function readBatchRecord(id: string, fields: Readonly<Record<string, string>>): BatchRecord | undefined {
   const { status, spec } = fields;
   if (status === undefined || spec === undefined) return undefined;
@@ -73,26 +73,26 @@ export function readBatchRecord(id: string, fields: Readonly<Record<string, stri
     createdAtMs: number('created_at'),
     expiresAtMs: number('expires_at'),
     run: number('run'),
-    ...(plan === undefined ? {} : { plan }),
-    ...(cursor === undefined ? {} : { cursor }),
+    plan,
+    cursor,
     inputEnded: fields['input_ended'] === '1',
-    ...(rowsTotal === undefined ? {} : { rowsTotal: Number(rowsTotal) }),
+    rowsTotal: rowsTotal === undefined ? undefined : Number(rowsTotal),
     rowsPlanned: number('rows_planned'),
     rowsDone: number('rows_done'),
     rowsFailed: number('rows_failed'),
     chunksPlanned: number('chunks_planned'),
     chunksDone: number('chunks_done'),
-    ...(fields['input_share'] === undefined ? {} : { inputShare: number('input_share') }),
-    ...(fields['pace'] === undefined ? {} : { pace: number('pace') }),
-    ...(rate === undefined ? {} : { rate }),
+    inputShare: fields['input_share'] === undefined ? undefined : number('input_share'),
+    pace: fields['pace'] === undefined ? undefined : number('pace'),
+    rate,
     errors: json<BatchError[]>('errors') ?? [],
     endsAs: (fields['ends_as'] ?? 'completed') as BatchRecord['endsAs'],
-    ...(fields['output_file_id'] ? { outputFileId: fields['output_file_id'] } : {}),
-    ...(fields['error_file_id'] ? { errorFileId: fields['error_file_id'] } : {}),
+    outputFileId: fields['output_file_id'] || undefined,
+    errorFileId: fields['error_file_id'] || undefined,
   };
 }
 
-/** Rows per second over this window and the one before it: some ten to twenty seconds. */
+/** Rows per second over this window and the window before it: some ten to twenty seconds. */
 function rateOf(fields: Readonly<Record<string, string>>): number | undefined {
   const { window_at: at, in_progress_at: begun } = fields;
   if (at === undefined || begun === undefined || fields['status'] !== 'in_progress') return undefined;

@@ -7,11 +7,11 @@ import { tooManyUnfinished, type Submitter } from '../records/submitter.ts';
 import { readBatchRecord, type BatchCursor, type BatchRecord } from './batch-record.ts';
 import { BEGIN_CHUNK, COMMIT_CHUNK, CREATE, DROP, ENTER, FINISH, PLAN, RETRY, TAKE_OVER } from './batch-scripts.ts';
 
-/** Fields that a state is entered with; undefined ones are left as they are. */
+/** Fields to set with a new state. Undefined fields stay unchanged. */
 export type BatchFields = Readonly<Record<string, string | number | undefined>>;
 
-/** What became of an attempt to change a batch: done, or why not. */
-export type Outcome = 'ok' | 'stale' | 'gone' | 'done';
+/** The result of a change to a batch: made, or why not. */
+export type ChangeResult = 'ok' | 'stale' | 'gone' | 'done';
 
 /** A chunk that has been planned. */
 export interface PlannedChunkRecord {
@@ -19,29 +19,30 @@ export interface PlannedChunkRecord {
   readonly range: ChunkRange;
 }
 
-const ENDED = 60;
+/** How much longer than its record the other hashes of a batch are kept, seconds: readers of the record still find them. */
+const PARTS_EXTRA_SECONDS = 60;
 
-/** Batches that have not ended, oldest first: as many as may be at once, at most. */
+/** Batches that have not ended, oldest first. There are never more than the limit of unfinished batches. */
 export async function unfinishedBatches(redis: Redis, keys: Keys): Promise<BatchRecord[]> {
   const ids = await redis.zrange(keys.batches('unfinished'), '0', '-1');
   const records = await Promise.all(ids.map(async (id) => readBatchRecord(id, await redis.hgetall(keys.batch(id)))));
   return records.filter((record) => record !== undefined);
 }
 
-/** The durable state of batches. See `batch-scripts.ts` for what each change guarantees. */
+/** The durable state of batches. `batch-scripts.ts` says what each change guarantees. */
 export class BatchRecords {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #ttlSeconds: number;
 
-  /** @param options.ttlSeconds how long a batch is remembered after its last change. */
+  /** @param options.ttlSeconds how long a batch is kept after its last change. */
   constructor(options: { redis: Redis; keys: Keys; ttlSeconds: number }) {
     this.#redis = options.redis;
     this.#keys = options.keys;
     this.#ttlSeconds = options.ttlSeconds;
   }
 
-  /** Writes a new batch; one that is there stays as it is. Throws `rate_limited` where its submitter has too many. */
+  /** Writes a new batch. A batch that exists stays unchanged. Throws `rate_limited` when its submitter has too many. */
   async create(
     id: string,
     spec: BatchSpec,
@@ -61,7 +62,7 @@ export class BatchRecords {
     return readBatchRecord(id, await this.#redis.hgetall(this.#keys.batch(id)));
   }
 
-  /** Batches, newest first, after the one named. */
+  /** Batches after the batch `after`, newest first. */
   async list(options: { after?: string; limit: number }): Promise<{ batches: BatchRecord[]; more: boolean }> {
     const all = this.#keys.batches('all');
     const rank = options.after === undefined ? -1 : Number((await this.#redis.zrevrank(all, options.after)) ?? NaN);
@@ -74,7 +75,7 @@ export class BatchRecords {
     return { batches: batches.slice(0, options.limit), more: ids.length > options.limit };
   }
 
-  /** Batches that have not ended, oldest first. */
+  /** Ids of batches that have not ended, oldest first. */
   async unfinished(): Promise<string[]> {
     return this.#redis.zrange(this.#keys.batches('unfinished'), '0', '-1');
   }
@@ -83,18 +84,18 @@ export class BatchRecords {
     return this.#redis.zcard(this.#keys.batches('unfinished'));
   }
 
-  /** Nothing is to be done for a batch any more: it has ended and that was told, or nothing is left of it. */
+  /** Removes a batch from the unfinished ones: it has ended and its webhook is queued, or its record is gone. */
   async dropUnfinished(id: string): Promise<void> {
     await this.#redis.eval(DROP, 2, this.#keys.batch(id), this.#keys.batches('unfinished'), id);
   }
 
-  /** Takes the planning over from whoever had it. undefined where the batch is gone, or in another run. */
+  /** Takes over the planning of a batch. Returns the new epoch; undefined when the batch is gone, or in another run. */
   async takeOver(id: string, run: number): Promise<number | undefined> {
     const epoch = await this.#redis.eval(TAKE_OVER, 1, this.#keys.batch(id), run);
     return typeof epoch === 'number' ? epoch : undefined;
   }
 
-  /** Enters a state from one of `from`. Answers the state the batch then has; undefined where there is none or the epoch is not current. */
+  /** Enters a state from one of `from`. Returns the state that the batch then has; undefined when it is gone or the epoch is not current. */
   async enter(
     id: string,
     to: BatchStatus,
@@ -106,7 +107,7 @@ export class BatchRecords {
     return typeof status === 'string' && status !== 'stale' ? (status as BatchStatus) : undefined;
   }
 
-  /** Enters a final state; nothing more is then done for the batch, but for a retry. */
+  /** Enters a final state. Only a retry leaves it. */
   async finish(
     id: string,
     to: BatchStatus,
@@ -117,23 +118,22 @@ export class BatchRecords {
     const status = await this.#redis.eval(FINISH, 1, this.#keys.batch(id), ...own);
     if (typeof status !== 'string' || status === 'stale') return undefined;
     const expiring = this.#redis.pipeline();
-    // What it has in the store goes when it is forgotten.
+    // Its blobs are removed when its record expires.
     const removal = JSON.stringify({ kind: 'batch', batchId: id } satisfies Removal);
     expiring.zadd(this.#keys.removals(), Date.now() + this.#ttlSeconds * 1_000, removal);
     for (const part of ['chunks', 'parts', 'tokens'] as const) {
-      // A little longer than the batch: whoever reads it finds them.
-      expiring.expire(this.#keys.batch(id, part), this.#ttlSeconds + ENDED);
+      expiring.expire(this.#keys.batch(id, part), this.#ttlSeconds + PARTS_EXTRA_SECONDS);
     }
     await expiring.exec();
     return status as BatchStatus;
   }
 
-  /** Notes the next chunks and where planning goes on. */
+  /** Records the next chunks, and where planning continues. */
   async plan(
     id: string,
     epoch: number,
     planned: { chunks: readonly PlannedChunkRecord[]; cursor: BatchCursor; ended: boolean; share?: number },
-  ): Promise<Outcome> {
+  ): Promise<ChangeResult> {
     const { chunks, cursor, ended, share } = planned;
     const rows = chunks.reduce((sum, { range }) => sum + range.rows, 0);
     const pairs = chunks.flatMap(({ index, range }) => [String(index), JSON.stringify(range)]);
@@ -152,7 +152,7 @@ export class BatchRecords {
     return answer === 'ok' || answer === 'stale' ? answer : 'gone';
   }
 
-  /** Chunks whose results are not there. */
+  /** Planned chunks without results. */
   async openChunks(id: string): Promise<PlannedChunkRecord[]> {
     const [chunks, done] = await Promise.all([
       this.#redis.hgetall(this.#keys.batch(id, 'chunks')),
@@ -165,13 +165,13 @@ export class BatchRecords {
       .sort((a, b) => a.index - b.index);
   }
 
-  /** Results there are, in the input's order. */
+  /** Committed results, in the order of the dataset. */
   async parts(id: string): Promise<ChunkPart[]> {
     const parts = await this.#redis.hvals(this.#keys.batch(id, 'parts'));
     return parts.map((part) => JSON.parse(part) as ChunkPart).sort((a, b) => a.index - b.index);
   }
 
-  /** A delivery of a chunk begins: its token, or why it need not run. */
+  /** Begins a delivery of a chunk. Returns its token, or why the chunk need not run. */
   async beginChunk(id: string, run: number, index: number): Promise<number | 'gone' | 'done'> {
     const keys = [this.#keys.batch(id), this.#keys.batch(id, 'parts'), this.#keys.batch(id, 'tokens')] as const;
     const [what, token] = (await this.#redis.eval(BEGIN_CHUNK, 3, ...keys, run, index)) as [
@@ -181,11 +181,11 @@ export class BatchRecords {
     return what === 'run' ? Number(token) : what;
   }
 
-  /** A chunk's results count from here on, if they are the ones to count. */
+  /** Commits the results of a chunk, if this delivery is the newest and no other has committed. */
   async commitChunk(
     id: string,
     chunk: { run: number; token: number; part: ChunkPart; tookMs: number },
-  ): Promise<Outcome> {
+  ): Promise<ChangeResult> {
     const { run, token, part, tookMs } = chunk;
     const keys = [this.#keys.batch(id), this.#keys.batch(id, 'parts'), this.#keys.batch(id, 'tokens')] as const;
     const notice = JSON.stringify({ kind: 'batch', batchId: id });
@@ -203,10 +203,10 @@ export class BatchRecords {
       Date.now(),
       this.#keys.notices(),
       notice,
-    )) as Outcome;
+    )) as ChangeResult;
   }
 
-  /** Begins a new run, for which these chunks' results are given up. The run's number; the state where there is nothing to retry from. */
+  /** Begins a new run, and discards the results of the chunks `again`. Returns the number of the run, or the state of a batch that has not ended. */
   async retry(id: string, again: readonly number[], expiresAtMs: number): Promise<number | BatchStatus> {
     const keys = [this.#keys.batch(id), this.#keys.batch(id, 'parts'), this.#keys.batches('unfinished')] as const;
     const ttl = Math.ceil((expiresAtMs - Date.now()) / 1_000) + this.#ttlSeconds;
@@ -225,7 +225,7 @@ export class BatchRecords {
     if (typeof answer === 'number') {
       await Promise.all(
         (['chunks', 'parts', 'tokens'] as const).map((part) =>
-          this.#redis.expire(this.#keys.batch(id, part), ttl + ENDED),
+          this.#redis.expire(this.#keys.batch(id, part), ttl + PARTS_EXTRA_SECONDS),
         ),
       );
     }

@@ -1,11 +1,11 @@
 import { LEAVE_SUBMITTER, joinSubmitter } from '../records/submitter.ts';
 
-// Every change of a batch is one script: of two processes that would make it, exactly one does, and whoever reads sees it before or
-// after. KEYS[1] is the batch's hash. Times are epoch ms.
+// Every change of a batch is one script. When two processes try the same change, exactly one makes it, and readers see the batch
+// before or after it. KEYS[1] is the batch's hash. Times are epoch ms.
 
 /**
- * KEYS: batch, index of all, unfinished, those of its submitter where they are limited. ARGV: id, now, ttl s, how many its submitter may have,
- * field, value, …. 0 where it exists, -1 where its submitter has too many.
+ * KEYS: batch, index of all, unfinished, and the set of its submitter when that is limited. ARGV: id, now, ttl s, limit of its submitter,
+ * field, value, …. Returns 0 when the batch exists, -1 when its submitter has too many.
  */
 export const CREATE = `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitter({ set: 'KEYS[4]', most: 'ARGV[4]', id: 'ARGV[1]', ttl: 'ARGV[3]' })}
@@ -15,11 +15,11 @@ redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
 return 1`;
 
-/** KEYS: batch, unfinished. ARGV: id. Nothing is left to do for the batch. */
+/** KEYS: batch, unfinished. ARGV: id. Removes the batch from the unfinished ones. */
 export const DROP = `
 redis.call('ZREM', KEYS[2], ARGV[1])${LEAVE_SUBMITTER}`;
 
-/** ARGV: epoch, now, states it may be in (space-separated), new state, field, value, …. The state it then has; nil where there is none. */
+/** ARGV: epoch, now, states it may be in (space-separated), new state, field, value, …. Returns the state that it then has; nil when it is gone. */
 export const ENTER = `
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status then return nil end
@@ -29,8 +29,8 @@ redis.call('HSET', KEYS[1], 'status', ARGV[4], ARGV[4] .. '_at', ARGV[2], unpack
 return ARGV[4]`;
 
 /**
- * A planner takes the batch over: whoever planned it before can do nothing to it any more.
- * The epoch; nil where there is no such batch, or it has gone on to another run.
+ * A planner takes over the batch: steps of the planner before it are refused from now on. Returns the new epoch; nil when the batch is
+ * gone, or in another run.
  */
 export const TAKE_OVER = `
 if redis.call('HGET', KEYS[1], 'run') ~= ARGV[1] then return nil end
@@ -38,7 +38,7 @@ return redis.call('HINCRBY', KEYS[1], 'epoch', 1)`;
 
 /**
  * KEYS: batch, chunks. ARGV: epoch, cursor, whether the input has ended, rows planned, index, chunk, index, chunk, ….
- * Chunks are known before their jobs are: a planner that dies in between leaves them to be queued by the next.
+ * Chunks are recorded before their jobs are added. When the planner dies in between, the next planner adds the jobs.
  */
 export const PLAN = `
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'stale' end
@@ -53,8 +53,8 @@ end
 return 'ok'`;
 
 /**
- * KEYS: batch, parts, tokens. ARGV: run, index. A delivery of the chunk begins; the number it gets fences off all deliveries before it.
- * {'run', token}, or {why it need not be run}.
+ * KEYS: batch, parts, tokens. ARGV: run, index. A delivery of the chunk begins. Its token fences off all deliveries before it.
+ * Returns {'run', token}, or {why the chunk need not run}.
  */
 export const BEGIN_CHUNK = `
 if redis.call('HGET', KEYS[1], 'status') ~= 'in_progress' then return {'gone'} end
@@ -64,8 +64,8 @@ return {'run', redis.call('HINCRBY', KEYS[3], ARGV[2], 1)}`;
 
 /**
  * KEYS: batch, parts, tokens. ARGV: run, index, token, part, rows, failed, ms it took, now, notices' channel, notice.
- * The chunk's results count from here on, once: 'ok'; 'stale' where a later delivery has begun, 'done' where one has been counted, 'gone'
- * where the batch takes no results any more.
+ * Counts the results of the chunk, once. Returns 'ok'; 'stale' when a later delivery has begun; 'done' when another delivery was counted;
+ * 'gone' when the batch takes no more results.
  */
 export const COMMIT_CHUNK = `
 if redis.call('HGET', KEYS[1], 'status') ~= 'in_progress' then return 'gone' end
@@ -92,8 +92,8 @@ redis.call('PUBLISH', ARGV[9], ARGV[10])
 return 'ok'`;
 
 /**
- * ARGV: epoch, now, states it may be in, new state, ttl s, field, value, …. A final state. The batch stays among the unfinished until
- * whoever is to hear of its end has been seen to.
+ * ARGV: epoch, now, states it may be in, new state, ttl s, field, value, …. Enters a final state. The batch stays among the unfinished
+ * ones until its webhook is queued.
  */
 export const FINISH = `
 local status = redis.call('HGET', KEYS[1], 'status')
@@ -105,8 +105,8 @@ redis.call('EXPIRE', KEYS[1], ARGV[5])
 return ARGV[4]`;
 
 /**
- * KEYS: batch, parts, unfinished. ARGV: id, now, final states, expires_at, ttl s, index, index, … of chunks whose results are given up.
- * The new run's number; the state where it is none to retry from.
+ * KEYS: batch, parts, unfinished. ARGV: id, now, final states, expires_at, ttl s, index, index, … of chunks whose results are discarded.
+ * Returns the number of the new run, or the state of a batch that has not ended.
  */
 export const RETRY = `
 local status = redis.call('HGET', KEYS[1], 'status')

@@ -1,14 +1,14 @@
-/** What submitting needs to know of a model. */
+/** A model, as far as a submission needs it. */
 export interface SubmittableModel {
   readonly name: string;
-  /** The version that is served where none was asked for. */
+  /** The requested version, or the served one. */
   readonly version: string;
   /** The workers that run it. */
   readonly pool: string;
 }
 
 /**
- * Finds the model that a request names. Throws `model_not_found`, `model_not_ready`. The model repository is another library's: whoever
- * makes a producer hands in a way to ask it.
+ * Finds the model of a request. Throws `model_not_found`, `model_not_ready`. The model repository belongs to another library, so the
+ * creator of a producer passes this function in.
  */
 export type ModelLookup = (model: string, version: string | undefined) => Promise<SubmittableModel>;

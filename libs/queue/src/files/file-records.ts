@@ -10,10 +10,10 @@ export type FileContent =
   /** The results of a batch's chunks: a blob of JSON lists the blobs that follow each other. */
   | { readonly kind: 'parts'; readonly key: string; readonly batchId: string };
 
-/** What is to be removed from the store: a file's bytes, or all that a batch has there. */
+/** Content to remove from the blob store: the bytes of a file, or all blobs of a batch. */
 export type Removal = FileContent | { readonly kind: 'batch'; readonly batchId: string };
 
-/** A file as it is remembered. */
+/** The record of a file. */
 export interface FileRecord {
   readonly id: string;
   readonly filename: string;
@@ -25,7 +25,7 @@ export interface FileRecord {
   readonly content: FileContent;
 }
 
-/** The durable list of files; their bytes are in the blob store. */
+/** The records of files. Their bytes are in the blob store. */
 export class FileRecords {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -35,7 +35,7 @@ export class FileRecords {
     this.#keys = options.keys;
   }
 
-  /** Writes a file's record; its bytes have to be there. */
+  /** Writes the record of a file whose bytes are stored already. */
   async create(file: FileRecord): Promise<void> {
     const key = this.#keys.file(file.id);
     const writing = this.#redis
@@ -53,7 +53,7 @@ export class FileRecords {
     return text === null ? undefined : (JSON.parse(text) as FileRecord);
   }
 
-  /** Files in the order of their creation, after the one named. */
+  /** Files after the file `after`, by the time of their creation. */
   async list(options: {
     after?: string;
     limit: number;
@@ -83,7 +83,7 @@ export class FileRecords {
     return { files: found.slice(0, limit), more: found.length > limit };
   }
 
-  /** Forgets a file; its bytes are removed from the store soon after. False where there is none. */
+  /** Removes a record; the bytes are removed from the store soon after. Returns false when there is no such file. */
   async delete(id: string): Promise<boolean> {
     const file = await this.get(id);
     if (file === undefined) return false;
@@ -96,18 +96,18 @@ export class FileRecords {
     return true;
   }
 
-  /** Forgets a file whose bytes are somebody else's. */
+  /** Removes the record of a file whose bytes belong to a batch. */
   async forget(id: string): Promise<void> {
     await this.#redis.multi().unlink(this.#keys.file(id)).zrem(this.#keys.files(), id).exec();
   }
 
-  /** What is due to be removed from the store. Removing twice does no harm. */
+  /** Content that is due to be removed from the store. Removing it twice does no harm. */
   async dueRemovals(limit: number): Promise<Removal[]> {
     const due = await this.#redis.zrangebyscore(this.#keys.removals(), '-inf', Date.now(), 'LIMIT', 0, limit);
     return due.map((member) => JSON.parse(member) as Removal);
   }
 
-  /** Done with: it has been removed. */
+  /** The content has been removed. */
   async removed(content: Removal): Promise<void> {
     await this.#redis.zrem(this.#keys.removals(), JSON.stringify(content));
   }

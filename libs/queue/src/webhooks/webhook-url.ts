@@ -5,20 +5,20 @@ import { SconceError } from '@sconce/errors';
 /** Longest URL of a receiver, characters. */
 const MAX_URL_CHARS = 2_048;
 
-/** Addresses of the public internet are all in 2000::/3; the rest of IPv6 is special, or has not been given out yet. */
+/** All public IPv6 addresses are in 2000::/3. The rest is special, or not assigned yet. */
 const GLOBAL_UNICAST_V6: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse('2000::'), 3];
-/** NAT64's well-known prefix (RFC 6052): the last 32 bits are the IPv4 address that the packet ends up at. */
+/** The well-known prefix of NAT64 (RFC 6052): the last 32 bits are the IPv4 address of the target. */
 const NAT64: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse('64:ff9b::'), 96];
 
-/** Whether receivers may be in a private network, and be reached without TLS. */
+/** Whether receivers may be in a private network and use HTTP without TLS. */
 export interface WebhookUrlPolicy {
   readonly allowPrivate: boolean;
 }
 
 /**
- * What makes an address none of the public internet: the name of its special-purpose range (`loopback`, `private`, `linkLocal`,
- * `carrierGradeNat`, `6to4`, …), or undefined where it is an ordinary one. IPv4 within IPv6 (mapped, NAT64) is judged as IPv4; tunnels
- * (6to4, Teredo) are refused whatever is in them. What is no address at all is `invalid`.
+ * The name of an address's special-purpose range (`loopback`, `private`, `linkLocal`, `carrierGradeNat`, `6to4`, …), or undefined for a
+ * public address. IPv4 within IPv6 (mapped, NAT64) counts as IPv4. Tunnels (6to4, Teredo) are always special. A text that is no address
+ * is `invalid`.
  */
 export function specialPurposeOf(address: string): string | undefined {
   const family = isIP(address);
@@ -29,7 +29,7 @@ export function specialPurposeOf(address: string): string | undefined {
   return ordinary(parsed.range()) ?? (parsed.match(GLOBAL_UNICAST_V6) ? undefined : 'reserved');
 }
 
-/** IPv6 in its canonical form, without a zone: ipaddr.js takes `::1.2.3.4` for a mapped address, which it is not. */
+/** IPv6 in its canonical form, without a zone. ipaddr.js would take `::1.2.3.4` for a mapped address. */
 function inHexadecimal(address: string): string {
   const [withoutZone = ''] = address.split('%');
   return new URL(`http://[${withoutZone}]`).hostname.slice(1, -1);
@@ -40,8 +40,8 @@ function ordinary(range: string): string | undefined {
 }
 
 /**
- * Checks what can be told of a receiver's URL without asking anyone: scheme, credentials, length, and a host that is an address (in
- * whatever notation) or `localhost`. A name may still lead to a private address: the delivery checks what it resolves to.
+ * Checks a receiver's URL without a DNS query: scheme, credentials, length, and a host that is an address in any notation, or
+ * `localhost`. A name may still resolve to a private address: the delivery checks that.
  * Throws `invalid_request` with `webhook.url` as param.
  */
 export function checkWebhookUrl(text: string, { allowPrivate }: WebhookUrlPolicy): URL {
@@ -67,14 +67,14 @@ export function checkWebhookUrl(text: string, { allowPrivate }: WebhookUrlPolicy
   return url;
 }
 
-/** As `specialPurposeOf`, for a URL's host; a name that has to be resolved first is undefined. */
+/** As `specialPurposeOf`, for the host of a URL; undefined for a name, which has to be resolved first. */
 function specialPurposeOfHost(hostname: string): string | undefined {
   if (/(?:^|\.)localhost\.?$/.test(hostname)) return 'loopback';
   const address = addressOfHost(hostname);
   return address === undefined ? undefined : specialPurposeOf(address);
 }
 
-/** The address that a URL's host is, without an IPv6 address's brackets; undefined where it is a name. */
+/** The address in the host of a URL, without the brackets of IPv6; undefined when the host is a name. */
 export function addressOfHost(hostname: string): string | undefined {
   // The URL parser has turned decimal, octal and hexadecimal notations of IPv4 into the usual one.
   const address = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
