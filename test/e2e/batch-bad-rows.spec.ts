@@ -144,7 +144,7 @@ describe('a dataset that cannot be scored', () => {
       AFFINE_TABLE,
       new Uint8Array(gzipSync(digitRows(1_000)).subarray(0, 3_000)),
       'rows.csv.gz',
-      /gzip.*cut off/,
+      /gzip.*truncated/,
       'input',
     ],
     [
