@@ -67,7 +67,7 @@ describe('errors', () => {
     await expect(client.models.list()).rejects.toMatchObject({ code, message, details: { status } });
   });
 
-  it('names the address where nobody listens, and why', async () => {
+  it('names the address that does not answer, and the reason', async () => {
     const { url } = await closed();
     await expect(new SconceClient({ url }).models.list()).rejects.toMatchObject({
       code: 'server_unreachable',
@@ -76,7 +76,7 @@ describe('errors', () => {
     });
   });
 
-  it('says so when something else listens there', async () => {
+  it('reports a server that is not Sconce', async () => {
     const { client, url } = await serve((response) => response.end('<html>'));
     await expect(client.models.list()).rejects.toMatchObject({
       code: 'server_unreachable',
@@ -84,7 +84,7 @@ describe('errors', () => {
     });
   });
 
-  it('says so when the connection ends within an answer', async () => {
+  it('reports a connection that ends within an answer', async () => {
     const { client } = await serve((response) => {
       response.writeHead(200, { 'content-length': '100' }).write('{"data":', () => response.destroy());
     });
@@ -94,7 +94,7 @@ describe('errors', () => {
     });
   });
 
-  it('leaves the caller’s own abort as it is', async () => {
+  it('passes on an abort of the caller', async () => {
     const { client } = await serve(() => undefined);
     await expect(client.ready({ signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough');
   });
@@ -109,7 +109,7 @@ async function closed(): Promise<{ url: string }> {
 }
 
 describe('infer', () => {
-  it('asks the server to keep the time limit, in the protocol’s microseconds', async () => {
+  it('sends the time limit to the server in microseconds', async () => {
     const { client, seen } = await serve(json(504, { error: 'late' }));
     const call = { inputs: [x], binary: false, parameters: { priority: 1 } };
     await expect(client.infer('a/b', call, { timeoutMs: 250 })).rejects.toMatchObject({ code: 'deadline_exceeded' });
@@ -127,7 +127,7 @@ describe('infer', () => {
 });
 
 describe('jobs', () => {
-  it('tries again while the queue is full, if asked', async () => {
+  it('retries while the queue is full if `retry` is set', async () => {
     const { client, seen } = await serve(full, full, json(202, job('queued')));
     await expect(client.jobs.submit('m', { inputs: [x], binary: true }, { retry: true })).resolves.toMatchObject({
       id: 'j/1',
@@ -135,7 +135,7 @@ describe('jobs', () => {
     expect(seen.map((request) => request.body.equals(seen[0]!.body))).toEqual([true, true, true]);
   });
 
-  it('does not try again unasked, and not for ever', async () => {
+  it('does not retry without `retry`, and not for ever', async () => {
     const { client, seen } = await serve(full);
     const submit = (retry: boolean): Promise<unknown> =>
       client.jobs.submit('m', { inputs: [x], binary: true }, { retry });
@@ -145,7 +145,7 @@ describe('jobs', () => {
     expect(seen.length).toBe(11);
   });
 
-  it('stops waiting for a place when aborted', async () => {
+  it('stops retrying when it is aborted', async () => {
     const { client } = await serve(json(429, { error: 'full' }, { 'retry-after': '30' }));
     const signal = AbortSignal.timeout(50);
     await expect(client.jobs.submit('m', { inputs: [x], binary: true }, { retry: true, signal })).rejects.toThrow(
@@ -153,7 +153,7 @@ describe('jobs', () => {
     );
   });
 
-  it('waits until a job is done, through a full server', async () => {
+  it('waits until a job has ended, also while the server refuses with 429', async () => {
     const { client, seen } = await serve(
       json(200, job('queued')),
       full,
@@ -202,7 +202,7 @@ describe('models', () => {
     expect(progress).toEqual([1, 600_000]);
   });
 
-  it('pushes a form as the connection takes it, never the whole model at once', async () => {
+  it('sends a form at the pace of the connection, never the whole model at once', async () => {
     let made = 0;
     const model = ReadableStream.from(
       (function* () {
@@ -231,7 +231,7 @@ describe('models', () => {
     expect(seen[0]).toMatchObject({ method: 'DELETE', url });
   });
 
-  it('throws the model’s reason when it failed', async () => {
+  it('throws the reason if registration failed', async () => {
     const { client } = await serve(json(200, { status: 'failed', error: { code: 'unsupported', message: 'no op' } }));
     await expect(client.models.waitUntilReady('m', '1')).rejects.toMatchObject({
       code: 'model_invalid',

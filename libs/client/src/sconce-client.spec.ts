@@ -53,7 +53,7 @@ describe('errors', () => {
     await expect(client.metadata('m')).rejects.toMatchObject({ code, message, details: { status } });
   });
 
-  it('carry when to come back', async () => {
+  it('have the time after which to retry', async () => {
     answers.push(json(429, { error: { message: 'full', code: 'queue_full' } }, { 'retry-after': '7' }));
     await expect(client.jobs.submit('m', { inputs: [X], binary: true })).rejects.toMatchObject({
       code: 'queue_full',
@@ -142,7 +142,7 @@ describe('jobs', () => {
     expect(head.extra).toEqual({ model: 'm', version: '2' });
   });
 
-  it('are waited for until they end', async () => {
+  it('are polled until they end', async () => {
     answers.push(json(200, job('queued')), json(200, job('running')), json(200, job('succeeded')));
     expect(await client.jobs.wait('j')).toMatchObject({ status: 'succeeded' });
     answers.push(json(200, job('failed', { code: 'inference_failed', message: 'bad row' })));
@@ -153,7 +153,7 @@ describe('jobs', () => {
 });
 
 describe('models', () => {
-  it('are uploaded as they stream, and waited for stage by stage', async () => {
+  it('are uploaded as a stream, and polled through each status', async () => {
     const model = (status: string, error?: object): object => ({ name: 'a b', version: '1', status, error });
     answers.push(json(202, model('compiling')));
     const body = new Blob(['model ', 'bytes']).stream();

@@ -6,7 +6,7 @@ import { SconceClient } from './index.ts';
 
 const MIB = 1024 ** 2;
 
-it('lets go of a file as it is sent', async () => {
+it('frees the memory of a file while it is sent', async () => {
   let received = 0;
   const server = createServer((request, response) => {
     request.on('data', (part: Buffer) => (received += part.byteLength));

@@ -3,7 +3,7 @@ import { hashSecret, newSecret, parseKeyFile } from './key-file.ts';
 
 const key = (id: string, more: object = {}): object => ({ id, sha256: hashSecret(id), scopes: ['infer'], ...more });
 
-it('secrets are long, and no two the same', () => {
+it('secrets are long and unique', () => {
   const [one, two] = [newSecret(), newSecret()];
   expect(one).toMatch(/^sconce-[A-Za-z0-9_-]{43}$/);
   expect(one).not.toBe(two);
@@ -21,7 +21,7 @@ it.each<[string, RegExp]>([
   expect(() => parseKeyFile(text)).toThrow(message);
 });
 
-it('takes what is right', () => {
+it('accepts a valid file', () => {
   expect(parseKeyFile(JSON.stringify({ keys: [key('a', { requests_per_second: 0.5 })] }))).toMatchObject([
     { id: 'a', requests_per_second: 0.5 },
   ]);

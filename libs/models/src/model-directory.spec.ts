@@ -67,7 +67,7 @@ describe('ModelDirectory', () => {
     });
   });
 
-  it('answers from memory while fresh, each version apart', async () => {
+  it('answers from memory while an entry is fresh, for each version separately', async () => {
     await first('1');
     await first('2', 'm', '2');
     nowMs = 999;
@@ -76,14 +76,14 @@ describe('ModelDirectory', () => {
     expect(repository.calls).toEqual(['m/', 'm/2']);
   });
 
-  it('loads once for all who ask at the same time', async () => {
+  it('loads once for concurrent callers', async () => {
     const asking = [version(), version(), version()];
     await repository.answer('1');
     expect(await Promise.all(asking)).toEqual(['1', '1', '1']);
     expect(repository.calls).toHaveLength(1);
   });
 
-  it('answers stale from memory and refreshes once behind it', async () => {
+  it('answers from memory while an entry is stale, and refreshes it once in the background', async () => {
     await first('1');
     nowMs = 1000;
     expect(await Promise.all([version(), version()])).toEqual(['1', '1']);
@@ -96,7 +96,7 @@ describe('ModelDirectory', () => {
     expect(repository.calls).toHaveLength(2);
   });
 
-  it('asks before it answers with what is old, and makes do with that while the store is down', async () => {
+  it('loads before it answers with an old entry, and uses the old entry while the store is down', async () => {
     await first('1');
     nowMs = 6_001;
     const asked = [version(), version()];
@@ -113,7 +113,7 @@ describe('ModelDirectory', () => {
     await gone;
   });
 
-  it('keeps the stale answer while the store is down, and asks again after the TTL only', async () => {
+  it('keeps a stale answer while the store is down, and loads again only after the TTL', async () => {
     await first('1');
     nowMs = 1000;
     expect(await version()).toBe('1');
@@ -130,7 +130,7 @@ describe('ModelDirectory', () => {
     expect(await version()).toBe('2');
   });
 
-  it.each(['model_not_found', 'model_not_ready'] as const)('forgets a model whose refresh says %s', async (code) => {
+  it.each(['model_not_found', 'model_not_ready'] as const)('drops a model whose refresh throws %s', async (code) => {
     await first('1');
     nowMs = 1000;
     expect(await version()).toBe('1');
@@ -139,7 +139,7 @@ describe('ModelDirectory', () => {
     expect(refreshErrors).toEqual([]);
   });
 
-  it('remembers a miss for 250 ms and no longer', async () => {
+  it('keeps a miss for 250 ms', async () => {
     const missing = version();
     const seen = expect(missing).rejects.toMatchObject({ code: 'model_not_found' });
     await repository.answer(notFound());
@@ -152,14 +152,14 @@ describe('ModelDirectory', () => {
     expect(modelDirectoryConfigSchema.safeParse({ missTtlMs: 251 }).success).toBe(false);
   });
 
-  it('does not remember other failures of a first load', async () => {
+  it('does not keep other failures of a first load', async () => {
     const seen = expect(version()).rejects.toMatchObject({ code: 'storage_unavailable' });
     await repository.answer(down());
     await seen;
     await first('1');
   });
 
-  it('forgets on invalidate, all versions of that name and no other', async () => {
+  it('drops all versions of a name, and no other name, when it is invalidated', async () => {
     await first('1');
     await first('2', 'm', '2');
     await first('1', 'mm');
@@ -170,7 +170,7 @@ describe('ModelDirectory', () => {
     expect(repository.calls).toHaveLength(5);
   });
 
-  it('does not remember what was loading when it was invalidated', async () => {
+  it('does not keep a load that was in flight when the name was invalidated', async () => {
     const early = version();
     directory.invalidate('m');
     const late = version();
@@ -182,7 +182,7 @@ describe('ModelDirectory', () => {
     expect(repository.calls).toHaveLength(2);
   });
 
-  it('forgets what was used longest ago, and misses push out no hits', async () => {
+  it('evicts the least recently used entry, and misses evict no hits', async () => {
     for (const name of ['a', 'b', 'c']) await first('1', name);
     await version('a');
     await first('1', 'd');
@@ -197,7 +197,7 @@ describe('ModelDirectory', () => {
     await first('1', 'b');
   });
 
-  it('refuses bad names and versions without asking', async () => {
+  it('refuses invalid names and versions without a load', async () => {
     await expect(directory.resolve('a/b')).rejects.toMatchObject({ code: 'invalid_request' });
     await expect(directory.resolve('a', 'latest')).rejects.toMatchObject({ code: 'invalid_request' });
     expect(repository.calls).toEqual([]);

@@ -30,7 +30,7 @@ describe('ModelFiles', () => {
     manifest = await repository.receive('m', '1', Buffer.from('PK\x03\x04'), { maxBytes: 100 });
   });
 
-  it('keeps files beside the artifact, named after their content', async () => {
+  it('keeps files in the folder of the artifact, named by their content', async () => {
     const stored = await files.add(manifest, '.onnx', Buffer.from('graph'), { maxBytes: 100 });
     expect(stored.key.slice(0, stored.key.lastIndexOf('/'))).toBe(
       manifest.artifact.key.slice(0, manifest.artifact.key.lastIndexOf('/')),
@@ -41,7 +41,7 @@ describe('ModelFiles', () => {
     await expect(files.path(manifest, stored)).rejects.toMatchObject({ code: 'model_not_found' });
   });
 
-  it('has one saved form per kind of machine, the first that was stored', async () => {
+  it('keeps one saved form per kind of machine: the first one stored', async () => {
     expect(await files.form(manifest, 'x64')).toBeUndefined();
     const form = await files.addForm(manifest, 'x64', [fileOf('weights.bin', 'w'), fileOf('model.onnx', 'm')]);
     expect(form.files.map(({ name, size_bytes: size }) => [name, size])).toEqual([
@@ -57,7 +57,7 @@ describe('ModelFiles', () => {
     expect(await files.form(manifest, 'arm64')).toBeUndefined();
   });
 
-  it('refuses a file that changed meanwhile, and counts a damaged record as none', async () => {
+  it('refuses a file that changed meanwhile, and treats a damaged record as missing', async () => {
     const changed = { ...fileOf('model.onnx', 'm'), body: () => Buffer.from('n') };
     await expect(files.addForm(manifest, 'x64', [changed])).rejects.toMatchObject({ code: 'internal' });
     expect(await files.form(manifest, 'x64')).toBeUndefined();

@@ -26,7 +26,7 @@ const ready: ModelManifest = {
 const failed: ModelManifest = { ...ready, status: 'failed', error: { code: 'model_invalid', message: 'no such op' } };
 
 describe('modelManifestSchema', () => {
-  it('takes a whole manifest, also through JSON', () => {
+  it('accepts a complete manifest, also through JSON', () => {
     for (const manifest of [ready, failed]) {
       expect(modelManifestSchema.parse(JSON.parse(JSON.stringify(manifest)))).toEqual(manifest);
     }
@@ -54,7 +54,7 @@ describe('modelManifestSchema', () => {
 });
 
 describe('toModelVersion', () => {
-  it('shows what clients may see and no more', () => {
+  it('shows only the fields for clients', () => {
     expect(toModelVersion(ready)).toEqual({
       name: 'm',
       version: '1',
@@ -72,7 +72,7 @@ describe('toModelVersion', () => {
 });
 
 describe('requireReady', () => {
-  it('returns what is ready and refuses the rest with the reason', () => {
+  it('returns a ready manifest and refuses others with the reason', () => {
     expect(requireReady(ready)).toEqual(ready);
     const refused =
       (manifest: ModelManifest): (() => unknown) =>

@@ -60,7 +60,7 @@ describe('ModelRepository', () => {
       return isReady ? repository.update(name, version, ready) : manifest;
     };
 
-    it('answers the highest ready version, else the highest, by number', async () => {
+    it('returns the highest ready version, else the highest, by number', async () => {
       await push('m', '2', false);
       await push('m', '10', false);
       expect(await repository.get('m')).toMatchObject({ version: '10' });
@@ -72,7 +72,7 @@ describe('ModelRepository', () => {
       expect((await repository.versions('m')).map(({ version }) => version)).toEqual(['2', '9', '10', '11']);
     });
 
-    it('lists all by name and number, more than are read at once', async () => {
+    it('lists all by name and number, also more than are read at once', async () => {
       for (let version = 1; version <= 20; version++) await push('b', String(version), false);
       await push('a', '5', true);
       await repository.setState('a', { loaded: false });
@@ -81,7 +81,7 @@ describe('ModelRepository', () => {
       expect(await repository.versions('c')).toEqual([]);
     });
 
-    it('names what was perhaps meant', async () => {
+    it('suggests similar names', async () => {
       await expect(repository.get('m')).rejects.toMatchObject({
         code: 'model_not_found',
         message: expect.stringContaining('no models') as string,
@@ -126,7 +126,7 @@ describe('ModelRepository', () => {
       await expect(repository.get('m')).rejects.toMatchObject({ code: 'model_not_found' });
     });
 
-    it('refuses a manifest that lies in the wrong place, and ignores folders that are no models', async () => {
+    it('refuses a manifest under the wrong key, and ignores folders that are not models', async () => {
       await push('m', '1', true);
       await mkdir(path('models/copy/1'), { recursive: true });
       await writeFile(path('models/copy/1/manifest.json'), await readFile(path('models/m/1/manifest.json')));
@@ -136,7 +136,7 @@ describe('ModelRepository', () => {
       expect(await repository.list()).toHaveLength(1);
     });
 
-    it('says that the store is down rather than that nothing is there', async () => {
+    it('reports that the store is down, and not that there is no model', async () => {
       await push('m', '1', true);
       const failure = new SconceError('storage_unavailable', 'down');
       const down = new ModelRepository({ store: intercept(store, { get: () => Promise.reject(failure) }) });
@@ -169,7 +169,7 @@ describe('ModelRepository', () => {
       });
     });
 
-    it('loses nothing of parallel updates', async () => {
+    it('loses no parallel update', async () => {
       await Promise.all([
         repository.update('m', '1', { signature }),
         repository.update('m', '1', { pool: 'gpu' }),
@@ -184,7 +184,7 @@ describe('ModelRepository', () => {
       });
     });
 
-    it('refuses what must not be, and changes nothing', async () => {
+    it('refuses changes that are not allowed, and changes nothing', async () => {
       const refused = (patch: Parameters<ModelRepository['update']>[2]): Promise<void> =>
         expect(repository.update('m', '1', patch)).rejects.toMatchObject({ code: 'internal' });
       await refused({ status: 'receiving' });
@@ -198,7 +198,7 @@ describe('ModelRepository', () => {
       await expect(repository.update('m', '2', ready)).rejects.toMatchObject({ code: 'model_not_found' });
     });
 
-    it('cuts endless diagnostics', async () => {
+    it('cuts a very long error message', async () => {
       await repository.update('m', '1', { status: 'failed', error: { code: 'c', message: 'x'.repeat(3_000_000) } });
       expect((await repository.get('m', '1')).error?.message).toHaveLength(16_384);
     });

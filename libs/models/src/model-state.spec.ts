@@ -42,7 +42,7 @@ describe('state of a model', () => {
     expect(await repository.state('unheard-of')).toEqual(initial);
   });
 
-  it('remembers each setting apart from the others, for other processes too', async () => {
+  it('keeps each setting separately, also for other processes', async () => {
     await push('1');
     await repository.setState('m', { loaded: false });
     await repository.setState('m', { keep_loaded: true });
@@ -73,7 +73,7 @@ describe('state of a model', () => {
     await expect(repository.quarantine('m', '3', '')).rejects.toMatchObject({ code: 'model_not_found' });
   });
 
-  it('forgets the quarantine of a version that is removed, and of the first of very many', async () => {
+  it('drops the quarantine of a removed version, and of the first of very many versions', async () => {
     const versions = Array.from({ length: 17 }, (_, index) => String(index + 1));
     for (const version of versions) {
       await push(version);
@@ -87,7 +87,7 @@ describe('state of a model', () => {
     expect(await repository.state('m')).not.toHaveProperty('quarantined');
   });
 
-  it('loses nothing of parallel changes', async () => {
+  it('loses no parallel change', async () => {
     await push('1');
     await Promise.all([
       repository.setState('m', { loaded: false }),
@@ -97,7 +97,7 @@ describe('state of a model', () => {
     expect(await repository.state('m')).toEqual({ loaded: false, default_version: '1', keep_loaded: true });
   });
 
-  it('reads a file from before there was more than loaded', async () => {
+  it('reads an older file that has only `loaded`', async () => {
     await push('1');
     await writeFile(stateFile(), '{"schema":1,"loaded":false}\n');
     expect(await repository.state('m')).toEqual({ loaded: false, default_version: 'latest', keep_loaded: false });
@@ -111,7 +111,7 @@ describe('state of a model', () => {
     });
   });
 
-  it('reads a file of a newer release, and leaves out what it does not know', async () => {
+  it('reads a file of a newer release, and ignores unknown fields', async () => {
     await push('1');
     await writeFile(stateFile(), '{"schema":1,"loaded":false,"later":{"x":1}}\n');
     expect(await repository.state('m')).toEqual({ loaded: false, default_version: 'latest', keep_loaded: false });

@@ -113,7 +113,7 @@ describe('ModelRepository.receive', () => {
     expect(await files()).toEqual([]);
   });
 
-  it('knows TorchScript', async () => {
+  it('recognises TorchScript', async () => {
     const manifest = await repository.receive('m', '1', Buffer.from('PK\x03\x04'), MAX);
     expect(manifest).toMatchObject({
       platform: 'pytorch_torchscript',
@@ -122,7 +122,7 @@ describe('ModelRepository.receive', () => {
     });
   });
 
-  it('numbers versions where none is given, also in parallel', async () => {
+  it('numbers versions if none is given, also in parallel', async () => {
     await repository.receive('m', '9', onnx(), MAX);
     const made = await Promise.all(Array.from({ length: 5 }, () => repository.receive('m', undefined, onnx(), MAX)));
     expect(made.map(({ version }) => Number(version)).sort((a, b) => a - b)).toEqual([10, 11, 12, 13, 14]);
@@ -131,7 +131,7 @@ describe('ModelRepository.receive', () => {
     await expect(repository.receive('m', undefined, onnx(), MAX)).rejects.toMatchObject({ code: 'invalid_request' });
   });
 
-  it('lets one of 10 parallel uploads of a version win, across repositories', async () => {
+  it('accepts one of 10 parallel uploads of a version, across repositories', async () => {
     const bodies = Array.from({ length: 10 }, (_, index) => onnx(`body ${index}`));
     const results = await Promise.allSettled(
       bodies.map((body) => new ModelRepository({ store }).receive('m', '1', Readable.from([body]), MAX)),
@@ -145,7 +145,7 @@ describe('ModelRepository.receive', () => {
     await only('m', '1');
   });
 
-  it('refuses the second upload while the first is under way, without reading its file', async () => {
+  it('refuses a second upload during the first, without reading its file', async () => {
     const first = gatedBody();
     const upload = repository.receive('m', '1', first.body, MAX);
     await first.begun;
@@ -162,7 +162,7 @@ describe('ModelRepository.receive', () => {
     expect(await upload).toMatchObject({ status: 'compiling' });
   });
 
-  it('leaves nothing of an upload that breaks off, is aborted, too large, or no model', async () => {
+  it('leaves nothing of an upload that fails, is aborted, is too large, or is not a model', async () => {
     const broken = gatedBody();
     const upload = repository.receive('m', '1', broken.body, MAX);
     await broken.begun;
@@ -199,7 +199,7 @@ describe('ModelRepository.receive', () => {
     expect(await artifactOf('m', '1')).toEqual(onnx('old'));
   });
 
-  it('replaces a failed version, by one of many', async () => {
+  it('replaces a failed version by one of many parallel uploads', async () => {
     await repository.receive('m', '1', Buffer.from('PK\x03\x04'), MAX);
     await repository.update('m', '1', { status: 'failed', error: { code: 'c', message: 'm' } });
     const results = await Promise.allSettled(
@@ -211,7 +211,7 @@ describe('ModelRepository.receive', () => {
     await only('m', '1');
   });
 
-  it('gives way to a replacement that began and ended between its look at the failed version and its claim', async () => {
+  it('fails if another replacement began and ended between its read of the failed version and its claim', async () => {
     await repository.receive('m', '1', onnx('failed'), MAX);
     await repository.update('m', '1', { status: 'failed', error: { code: 'c', message: 'm' } });
     let isFirst = true;
@@ -229,7 +229,7 @@ describe('ModelRepository.receive', () => {
     await only('m', '1');
   });
 
-  it('takes over from an upload whose process is gone, and a displaced one that wakes up gives way', async () => {
+  it('replaces an upload whose process is dead, and a replaced upload that continues fails', async () => {
     const slow = gatedBody();
     const displaced = repository.receive('m', '1', slow.body, MAX);
     await slow.begun;
@@ -243,7 +243,7 @@ describe('ModelRepository.receive', () => {
     expect(await artifactOf('m', '1')).toEqual(onnx('new'));
   });
 
-  it('leaves nothing where the version is removed while it is received', async () => {
+  it('leaves nothing if the version is removed during the upload', async () => {
     const slow = gatedBody();
     const upload = repository.receive('m', '1', slow.body, MAX);
     await slow.begun;

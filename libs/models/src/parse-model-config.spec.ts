@@ -80,7 +80,7 @@ const REFUSED: [unknown, string, RegExp][] = [
 ];
 
 describe('a config', () => {
-  it('keeps all that is said', () => {
+  it('keeps every given field', () => {
     expect(parseModelConfig(FULL, { name: 'm' })).toEqual(FULL);
     expect(parseModelConfig({}, { name: 'm' })).toEqual({});
   });
@@ -97,7 +97,7 @@ describe('a config', () => {
     );
   });
 
-  it('names five faults at most, and how many more there are', () => {
+  it('names at most five faults, and the number of the others', () => {
     const input = Array.from({ length: 7 }, (_, i) => tensor({ name: `x${i}`, dims: 'all' }));
     expect(() => parseModelConfig({ input }, { name: 'm' })).toThrow(
       expect.objectContaining({
@@ -110,7 +110,7 @@ describe('a config', () => {
     );
   });
 
-  it('keeps messages short, whatever came', () => {
+  it('keeps messages short for any value', () => {
     expect(() => parseModelConfig({ method: [], ['k'.repeat(1e5)]: 1, name: 'v'.repeat(1e5) }, { name: 'm' })).toThrow(
       expect.objectContaining({ message: expect.toSatisfy((message: string) => message.length < 1_000) }),
     );
@@ -139,7 +139,7 @@ describe('the signature of a config', () => {
   });
 });
 
-it('the JSON Schema has every field, with what it is for, and allows no others', () => {
+it('the JSON Schema has every field with a description, and allows no others', () => {
   const { $schema, properties, additionalProperties } = modelConfigJsonSchema();
   expect($schema).toMatch(/2020-12/);
   expect(additionalProperties).toBe(false);

@@ -49,7 +49,7 @@ describe('sniffFormat', () => {
     expect(() => sniffFormat(head)).toThrow(/upload|download/);
   });
 
-  it('answers or refuses whatever the bytes', () => {
+  it('returns a format or refuses, for any bytes', () => {
     const heads = fc.oneof(
       fc.uint8Array({ maxLength: 64 }),
       fc.uint8Array({ maxLength: 64 }).map((tail) => Buffer.concat([latin('\x08\x07'), tail])),

@@ -9,7 +9,7 @@ const strict = z.strictObject({
 });
 const schema = stored(strict);
 
-describe('what lies in the store', () => {
+describe('a stored file', () => {
   it('may have fields of a newer release, anywhere', () => {
     const value = {
       schema: 1,

@@ -34,7 +34,7 @@ describe('what a request needs', () => {
     expect(needOf(method, route)).toBe(need);
   });
 
-  it('admin may do everything, others what their scopes say', () => {
+  it('the scope admin allows everything, another scope only its routes', () => {
     expect(meets(['admin'], 'models')).toBe(true);
     expect(meets(['infer'], 'key')).toBe(true);
     expect(meets(['infer', 'batch'], 'models')).toBe(false);
@@ -45,7 +45,7 @@ describe('what a request needs', () => {
 describe('limits of a key', () => {
   const key = { id: 'k', sha256: '', scopes: ['infer' as const] };
 
-  it('let a burst through, then the rate', () => {
+  it('accept a burst, then the rate', () => {
     let nowMs = 0;
     const limits = new KeyLimits(() => nowMs);
     const own = { ...key, requests_per_second: 10, burst: 3 };
@@ -137,7 +137,7 @@ describe('an API with keys', () => {
     lines.length = 0;
   });
 
-  it('answers probes without a key, and nothing else', async () => {
+  it('answers only health routes without a key', async () => {
     expect((await ask('/v2/health/live')).status).toBe(200);
     const refused = await ask('/v1/models');
     expect(refused.status).toBe(401);
@@ -150,7 +150,7 @@ describe('an API with keys', () => {
     expect((await ask('/v1/models', 'nobody')).status).toBe(401);
   });
 
-  it('takes the key of either header, and holds it to its scopes', async () => {
+  it('accepts a key in either header, and checks its scopes', async () => {
     expect((await ask('/v1/models', 'reader')).status).toBe(200);
     expect((await fetch(`${url}/v1/models`, { headers: { 'x-api-key': 'secret-of-reader' } })).status).toBe(200);
     const refused = await ask('/v1/models/m', 'reader', { method: 'DELETE' });
@@ -163,7 +163,7 @@ describe('an API with keys', () => {
     expect((await ask('/metrics', 'pusher')).status).toBe(403);
   });
 
-  it('leaves an audit line for every act', () => {
+  it('writes an audit line for every change of models', () => {
     const audits = lines
       .map((line) => JSON.parse(line) as Record<string, unknown>)
       .filter(({ audit }) => audit === true);
@@ -174,7 +174,7 @@ describe('an API with keys', () => {
     expect(lines.join('\n')).not.toContain('secret-of');
   });
 
-  it('takes new keys without a restart, and keeps the old ones while the file is wrong', async () => {
+  it('reads new keys without a restart, and keeps the old keys while the file is not valid', async () => {
     writeFileSync(file, '{"keys": [{"id": "x"}]}');
     await eventually(
       () => {

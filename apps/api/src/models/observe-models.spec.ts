@@ -6,7 +6,7 @@ import { observeModels } from './observe-models.ts';
 let telemetry: Telemetry;
 afterEach(() => telemetry.shutdown());
 
-it('tells of disk and quarantine, reads the states of models rarely, and does without those it cannot read', async () => {
+it('reports disk usage and quarantine, reads the states of models rarely, and tolerates unreadable states', async () => {
   const traces = { exporter: 'none', endpoint: '', protocol: 'http/json', headers: {}, sampleRatio: 1 } as const;
   telemetry = await startTelemetry({ service: 'api', version: '0', instanceId: 'i', traces });
   const asked: string[] = [];

@@ -190,7 +190,7 @@ describe('a form with', () => {
     await expect(readAll(payloadOf(bytes, 50).payload)).rejects.toThrow(message);
   });
 
-  it('names and boundaries as clients write them is read', async () => {
+  it('names and boundaries as clients write them is accepted', async () => {
     const bytes = Buffer.from(
       '--"b" \t\r\ncontent-type: a/b\r\nCONTENT-DISPOSITION: form-data; filename="; name=x"; Name=model\r\n\r\nhi\r\n--"b"--',
     );
@@ -198,7 +198,7 @@ describe('a form with', () => {
     expect(read.model.toString()).toBe('hi');
   });
 
-  it('no boundary in its type is refused', async () => {
+  it('no boundary in its media type is refused', async () => {
     await expect(readAll(payloadOf(form([model])).payload, 'multipart/form-data')).rejects.toMatchObject({
       code: 'invalid_request',
       message: expect.stringMatching(/names no boundary/),

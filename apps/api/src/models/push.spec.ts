@@ -125,7 +125,7 @@ describe('a push as a form', () => {
     await expect(repository.get('m', '1')).rejects.toMatchObject({ code: 'model_not_found' });
   });
 
-  it('that is cut off leaves nothing', async () => {
+  it('leaves nothing when it is cut off', async () => {
     const whole = new Response(formOf([configPart, modelPart]));
     const headers = { 'content-type': whole.headers.get('content-type') ?? '' };
     const bytes = Buffer.from(await whole.bytes());
@@ -135,7 +135,7 @@ describe('a push as a form', () => {
     await expect(repository.get('m', '1')).rejects.toMatchObject({ code: 'model_not_found' });
   });
 
-  it('whose client goes away leaves nothing', async () => {
+  it('leaves nothing when the client disconnects', async () => {
     const gone = request(`${url}/v1/models/m/versions/1`, {
       method: 'PUT',
       headers: { 'content-type': 'multipart/form-data; boundary=b' },
@@ -192,7 +192,7 @@ it('the JSON Schema of config.json is published', async () => {
   expect(await response.json()).toEqual(JSON.parse(readFileSync(published, 'utf8')));
 });
 
-it('OpenAPI describes both forms of a push, and all that a version tells', async () => {
+it('OpenAPI describes both forms of a push, and the fields of a version', async () => {
   const { paths, components } = (await (await fetch(`${url}/docs-json`)).json()) as {
     paths: Record<string, Record<string, object>>;
     components: { schemas: Record<string, object> };
