@@ -28,7 +28,7 @@ import { WebhookConsumer } from './consumers/webhook-consumer.ts';
 failOnLeaks({ settleMs: 3_000 });
 const { url, prefix } = testRedis();
 
-/** What release 0.1.0 put into Redis, as it lay there. */
+/** Data that release 0.1.0 wrote to Redis. */
 const WRITTEN = JSON.parse(
   readFileSync(new URL('../fixtures/release-0.1.0.json', import.meta.url), 'utf8'),
 ) as Readonly<Record<'infer' | 'registration' | 'planner' | 'chunk' | 'webhook', Record<string, unknown>>> & {
@@ -68,7 +68,7 @@ async function startLane(config: QueueConfig, handled: DeliveredRequest[]): Prom
   await consumer.ready();
 }
 
-describe('what the release before wrote', () => {
+describe('data of the release before', () => {
   const contracts = {
     infer: inferJobSchema,
     registration: registrationJobSchema,
@@ -77,15 +77,18 @@ describe('what the release before wrote', () => {
     webhook: webhookJobSchema,
   };
 
-  it.each(Object.keys(contracts) as (keyof typeof contracts)[])('is a %s job', (kind) => {
+  it.each(Object.keys(contracts) as (keyof typeof contracts)[])('holds a valid %s job', (kind) => {
     expect(contracts[kind].parse(WRITTEN[kind])).toEqual(WRITTEN[kind]);
   });
 
-  it.each(Object.keys(contracts) as (keyof typeof contracts)[])('may be a %s job with fields of later', (kind) => {
-    expect(contracts[kind].parse({ ...WRITTEN[kind], later: { x: 1 } })).toEqual(WRITTEN[kind]);
-  });
+  it.each(Object.keys(contracts) as (keyof typeof contracts)[])(
+    'may hold a %s job with fields of a later release',
+    (kind) => {
+      expect(contracts[kind].parse({ ...WRITTEN[kind], later: { x: 1 } })).toEqual(WRITTEN[kind]);
+    },
+  );
 
-  it('is run and answered', async () => {
+  it('holds requests that are run and answered', async () => {
     const config = newConfig();
     const stream = new Keys(config.keyPrefix).replies('golden');
     const handled: DeliveredRequest[] = [];
@@ -104,7 +107,7 @@ describe('what the release before wrote', () => {
     expect(handled.map(({ request }) => request.priority)).toEqual([7, undefined]);
   });
 
-  it('is news that is heard; news of later is passed over', async () => {
+  it('holds notices that are received; later kinds of notices are ignored', async () => {
     const config = newConfig();
     const heard: Notice[] = [];
     const listener = new NoticeListener(config, { onNotice: (notice) => heard.push(notice), onError });
@@ -122,7 +125,7 @@ describe('what the release before wrote', () => {
   });
 });
 
-describe('a job whose contract is of the next release', () => {
+describe('a job with the contract of the next release', () => {
   const later = (job: Record<string, unknown>): Record<string, unknown> => ({ ...job, v: 2, requests: 'otherwise' });
   const handled: string[] = [];
   const note = (what: string) => async (): Promise<void> => {
@@ -173,7 +176,7 @@ describe('a job whose contract is of the next release', () => {
     const consumer = open(config);
     closers.push(() => consumer.close(5_000));
     const added = await queue.add('later', later(job), { attempts: 1 });
-    // Looked at, and put aside, some times.
+    // It is taken and put aside some times.
     await eventually(async () => {
       expect(await queue.getDelayedCount()).toBe(1);
     });

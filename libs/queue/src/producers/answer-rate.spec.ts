@@ -6,7 +6,7 @@ function waiting(rate: AnswerRate, count: number, nowMs: number): void {
 }
 
 describe('AnswerRate', () => {
-  it('says how long the next one waits: as many as wait, at the rate they are answered', () => {
+  it('expects the next request to wait for all others, at the rate of their answers', () => {
     const rate = new AnswerRate();
     waiting(rate, 200, 0);
     for (let n = 1; n <= 100; n++) rate.end(n * 10, true);
@@ -14,7 +14,7 @@ describe('AnswerRate', () => {
     expect(rate.expectedWaitMs()).toBeCloseTo(1_010);
   });
 
-  it('does not take a line with little to do for a slow one, nor one whose first answer takes long', () => {
+  it('does not count a line as slow that has little to do, or whose first answer takes long', () => {
     const rate = new AnswerRate();
     for (let second = 0; second < 60; second++) {
       rate.begin(second * 1_000);
@@ -26,7 +26,7 @@ describe('AnswerRate', () => {
     expect(rate.expectedWaitMs()).toBeCloseTo(505);
   });
 
-  it('knows nothing before answers have come, nor while few wait', () => {
+  it('knows nothing before answers have come, or while few requests wait', () => {
     const rate = new AnswerRate();
     waiting(rate, 70, 0);
     rate.end(500, false);
@@ -39,7 +39,7 @@ describe('AnswerRate', () => {
     expect(rate.expectedWaitMs()).toBeUndefined();
   });
 
-  it('follows a change of pace within seconds, and waits out a standstill', () => {
+  it('follows a change of the rate within seconds, also after no answer came for a time', () => {
     const rate = new AnswerRate();
     waiting(rate, 10_000, 0);
     let now = 0;

@@ -25,7 +25,7 @@ function setUp(bounds: Partial<Omit<CoalescerOptions<Item>, 'send'>> = {}) {
 }
 
 describe('RequestCoalescer', () => {
-  it('merges what arrives in one turn of the event loop, and what waits for a slot', async () => {
+  it('merges requests of one turn of the event loop, and requests that wait for a job to end', async () => {
     const { coalescer, jobs } = setUp();
     for (const id of [1, 2, 3]) coalescer.add('a', { id, bytes: 1 });
     await turn();
@@ -41,7 +41,7 @@ describe('RequestCoalescer', () => {
     ]);
   });
 
-  it('keeps models apart: one that is blocked holds no other up', async () => {
+  it('keeps models apart: a blocked model does not delay another', async () => {
     const { coalescer, jobs } = setUp();
     coalescer.add('a', { id: 1, bytes: 1 });
     await turn();
@@ -54,7 +54,7 @@ describe('RequestCoalescer', () => {
     ]);
   });
 
-  it('does not have full jobs wait for those before them, up to a bound', async () => {
+  it('sends full jobs without waiting for earlier ones, up to a bound', async () => {
     const { coalescer, jobs } = setUp({ maxRequestsPerJob: 2, maxJobsInFlight: 3 });
     for (const id of [1, 2, 3, 4, 5]) coalescer.add('a', { id, bytes: 1 });
     await turn();
@@ -68,7 +68,7 @@ describe('RequestCoalescer', () => {
     expect(jobs.map((job) => job.ids).slice(2)).toEqual([[5, 6]]);
   });
 
-  it('does not have requests wait for a job that takes long', async () => {
+  it('does not make requests wait for a job that takes long', async () => {
     const { coalescer, jobs } = setUp({ freshMs: 5 });
     coalescer.add('a', { id: 1, bytes: 1 });
     await turn();
@@ -78,7 +78,7 @@ describe('RequestCoalescer', () => {
     await expect.poll(() => jobs.map((job) => job.ids)).toEqual([[1], [2]]);
   });
 
-  it('holds requests back a little where answers wait for a thread, but no full job and not with nothing under way', async () => {
+  it('holds requests back a little while answers wait for a thread, but no full job, and not when no job is in flight', async () => {
     const { coalescer, jobs } = setUp({ maxFreshJobs: 10, maxRequestsPerJob: 3 });
     const add = (...ids: number[]): void => {
       for (const id of ids) coalescer.add('a', { id, bytes: 1 });
@@ -108,7 +108,7 @@ describe('RequestCoalescer', () => {
     expect(jobs.map((job) => job.ids).slice(5)).toEqual([[9]]);
   });
 
-  it('takes back only what has not been sent', async () => {
+  it('removes only items that have not been sent', async () => {
     const { coalescer, jobs } = setUp();
     const [sent, waiting] = [
       { id: 1, bytes: 1 },

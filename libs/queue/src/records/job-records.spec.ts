@@ -60,7 +60,7 @@ describe('JobRecords', () => {
     expect((await records.get(id))?.status).toBe(status);
   });
 
-  it('lets a cancel win over a worker that finishes later', async () => {
+  it('keeps a job cancelled when a worker finishes it later', async () => {
     const id = await newJob();
     await records.start(id);
     expect(await records.cancel(id)).toBe('cancelled');
@@ -74,7 +74,7 @@ describe('JobRecords', () => {
     expect(wins.filter(Boolean)).toHaveLength(1);
   });
 
-  it('does not know jobs that were never made', async () => {
+  it('does not know jobs that were never created', async () => {
     expect(await records.get('none')).toBeUndefined();
     expect(await records.start('none')).toBe(false);
     await expect(records.cancel('none')).rejects.toMatchObject({ code: 'job_not_found' });
@@ -87,7 +87,7 @@ describe('JobRecords', () => {
     expect(await records.get(id)).toMatchObject({ status: 'running', model: 'm' });
   });
 
-  it('gives an idempotency key to the first of many claimants, and refuses another request under it', async () => {
+  it('binds an idempotency key to the first of many claims, and refuses another request under it', async () => {
     const claim = { key: 'k', scope: 's', fingerprint: 'f' };
     const ids = await Promise.all(Array.from({ length: 20 }, (_, n) => records.claim(claim, `id-${n}`, 60)));
     expect(new Set(ids).size).toBe(1);

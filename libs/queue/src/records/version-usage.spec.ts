@@ -65,7 +65,7 @@ describe('unfinished jobs', () => {
     await records.create({ id, model: 'm', version, queue: 'q', createdAtMs: 1, attachment: null }, ttlSeconds);
   };
 
-  it('count each version’s own, however often a job is created', async () => {
+  it('are counted for each version, once per job, however often it is created', async () => {
     const { producer, records } = newSystem();
     await Promise.all([
       newJob(records, 'a'),
@@ -84,7 +84,7 @@ describe('unfinished jobs', () => {
     ['fail', (records, id) => records.finish(id, FAILED)],
     ['are cancelled', (records, id) => records.cancel(id)],
     ['are forgotten', (records, id) => records.forget(id)],
-  ])('leave the count once when they %s', async (_, end) => {
+  ])('are counted no more when they %s', async (_, end) => {
     const { producer, records, keys } = newSystem();
     await newJob(records, 'a');
     await newJob(records, 'b');
@@ -98,7 +98,7 @@ describe('unfinished jobs', () => {
     expect(await redis.exists(keys.unfinishedJobs('m', '1'))).toBe(0);
   });
 
-  it('leave it when their record expires, and nothing stays behind', async () => {
+  it('are counted no more when their record expires, and no key stays', async () => {
     const { producer, records, keys } = newSystem();
     await newJob(records, 'long', 60);
     await newJob(records, 'short', 1);
@@ -133,7 +133,7 @@ describe('unfinished jobs', () => {
 });
 
 describe('the last request', () => {
-  it('is noted for each version, by whichever producer took it, and by submissions', async () => {
+  it('is remembered for each version, from any producer, and from submissions', async () => {
     const { config, producer } = newSystem();
     const other = new InferenceProducer(config);
     closers.push(() => other.close());
@@ -155,7 +155,7 @@ describe('the last request', () => {
     expect(await other.usage('m', '1')).toEqual(noJobs);
   });
 
-  it('is now for as long as somebody waits for an answer', async () => {
+  it('is now as long as a caller waits for an answer', async () => {
     const { producer } = newSystem();
     const caller = new AbortController();
     const waiting = producer.infer(request(), { deadlineMs: Date.now() + 60_000, signal: caller.signal });
@@ -171,7 +171,7 @@ describe('the last request', () => {
     await refused;
   });
 
-  it('is a worker’s answer, too', async () => {
+  it('is also updated by the answer of a worker', async () => {
     const { config, producer } = newSystem();
     const connections = new WorkerConnections(config, () => undefined);
     const writer = new ModelStatisticsWriter(connections);
@@ -189,7 +189,7 @@ describe('the last request', () => {
     expect(await producer.usage('m', '1')).toEqual(noJobs);
   });
 
-  it('costs a command a second, not one per request, and ends when nobody asks', async () => {
+  it('costs a command a second, not one per request, and none when no request comes', async () => {
     const { keys } = newSystem();
     const own = new Redis(url);
     closers.push(async () => own.disconnect());

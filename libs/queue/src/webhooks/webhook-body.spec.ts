@@ -12,7 +12,7 @@ const JOB: WebhookJob = {
   secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
 };
 
-it('becomes a body in OpenAI’s form', () => {
+it('a webhook job becomes a body in OpenAI’s form', () => {
   expect(webhookJobSchema.parse(JOB)).toEqual(JOB);
   expect(webhookBody(JOB)).toBe(
     '{"id":"evt_1","object":"event","created_at":1700000000,"type":"batch.completed","data":{"id":"batch_1"}}',
@@ -27,7 +27,7 @@ it.each([
   ['a time in fractions', { createdAt: 1.5 }],
   ['data that is no JSON', { data: { id: 1n } }],
   ['more data than an event needs', { data: { id: 'x'.repeat(20_000) } }],
-])('is refused with %s', (_what, over) => {
+])('a webhook job is refused with %s', (_what, over) => {
   expect(webhookJobSchema.safeParse({ ...JOB, ...over }).success).toBe(false);
 });
 
@@ -45,7 +45,7 @@ describe('a secret', () => {
     ['is base64url', `whsec_${'-'.repeat(32)}`],
     ['is of no possible length', `whsec_${'A'.repeat(33)}`],
     ['is empty', 'whsec_'],
-  ])('is refused where it %s', (_what, secret) => {
+  ])('is refused when it %s', (_what, secret) => {
     expect(webhookSecretSchema.safeParse(secret).success).toBe(false);
   });
 });

@@ -3,7 +3,7 @@ import { checkWebhookUrl, specialPurposeOf } from './webhook-url.ts';
 
 describe('an address', () => {
   it.each(['1.1.1.1', '93.184.215.14', '172.15.255.255', '172.32.0.0', '2606:4700:4700::1111', '2a00:1450:4001::1'])(
-    '%s is an ordinary one',
+    '%s is public',
     (address) => {
       expect(specialPurposeOf(address)).toBeUndefined();
     },
@@ -65,7 +65,7 @@ describe('an address', () => {
     expect(specialPurposeOf(address)).toBe(range);
   });
 
-  it.each(['::ffff:1.1.1.1', '64:ff9b::1.1.1.1'])('%s is as ordinary as the IPv4 address in it', (address) => {
+  it.each(['::ffff:1.1.1.1', '64:ff9b::1.1.1.1'])('%s is public, like the IPv4 address in it', (address) => {
     expect(specialPurposeOf(address)).toBeUndefined();
   });
 });
@@ -116,7 +116,7 @@ describe('a URL', () => {
     expect(checkWebhookUrl(url, { allowPrivate: false }).href).toBe(url);
   });
 
-  it.each(isPrivate)('%s passes where private ones are allowed only', (url) => {
+  it.each(isPrivate)('%s passes only when private receivers are allowed', (url) => {
     expect(() => checkWebhookUrl(url, { allowPrivate: false })).toThrow(expect.objectContaining(refused));
     expect(checkWebhookUrl(url, { allowPrivate: true }).href).toBe(new URL(url).href);
   });
