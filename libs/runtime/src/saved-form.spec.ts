@@ -20,7 +20,7 @@ const emptyFolder = (): string => {
 
 const sizesOf = ({ shape }: TensorSpec): readonly number[] => shape.map((size) => (size === -1 ? 3 : size));
 
-/** What a model gives on the same seeded inputs each time. */
+/** A model's outputs on seeded inputs, which are always the same. */
 async function outputsOf(model: ModelSource): Promise<readonly Tensor[]> {
   const session = await OnnxSession.open(model, { intraOpThreads: 1 });
   const { inputs, outputs } = session.signature;

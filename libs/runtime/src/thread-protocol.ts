@@ -6,7 +6,7 @@ export interface ModelFile {
   /** The model and the version that the file belongs to. */
   readonly model: string;
   readonly version: string;
-  /** Made by `modelFileKey`: two files with one key hold the same bytes. Nobody reads anything out of it. */
+  /** Made by `modelFileKey`: two files with one key hold the same bytes. It is not parsed. */
   readonly key: string;
   readonly path: string;
   /** Counts against the thread's cache budget if `memoryBytes` is not known. */

@@ -51,7 +51,7 @@ async function startWorker(over: Partial<BatchWorkerOptions> = {}): Promise<Batc
   return worker;
 }
 
-/** A batch that nobody plans yet. */
+/** Writes a batch's record and its dataset. No planner has it yet. */
 async function submit(
   worker: BatchWorker,
   values: readonly (number | string)[],
@@ -144,7 +144,7 @@ describe('BatchPlanner', () => {
     const stop = new AbortController();
     const handled = worker.planner.handle(JOB, stop.signal);
     await reach(worker, ({ chunksPlanned }) => chunksPlanned === 2);
-    // Nothing is planned beside them: the planner waits for a notice now.
+    // No more chunks are planned: the planner waits for a notice now.
     await eventually(() => getEventListeners(stop.signal, 'abort').length === 1);
     const [record, queued] = [await recordOf(worker), await queuedChunks()];
     expect([record.inputEnded, record.chunksPlanned, queued]).toEqual([false, 2, [0, 1]]);

@@ -87,7 +87,7 @@ describe('DatasetThreads', () => {
     runner.hold();
     const replies = ['1-1', '1-2', '1-3'].map((attempt) => score(threads, chunkOf(dataset, attempt)));
     await isRunning();
-    // Planning goes beside the chunks of both threads.
+    // A thread validates while it scores a chunk.
     expect(await validate(threads)).toMatchObject({ plan: { format: 'csv' } });
     expect(live.started).toBe(2);
     runner.release();

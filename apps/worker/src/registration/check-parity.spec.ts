@@ -51,14 +51,14 @@ describe('checkParity', () => {
     ],
     ['off by less than the tolerance', 'affine', calls([[X], [floats(1.000_1, 3, 5, 7)]]), 4],
     [
-      'NaN and infinities where they are expected',
+      'expected NaN and infinities',
       'affine',
       calls([[floats(NaN, Infinity, -Infinity, 0)], [floats(NaN, Infinity, -Infinity, 1)]]),
       4,
     ],
     ['no elements', 'affine', calls([[floats()], [floats()]]), 0],
-    ['whole numbers', 'nonzero', calls([[tensor('FP32', [3], Float32Array.of(0, 1, 1))], [longs([1, 2], 1n, 2n)]]), 2],
-  ])('is content with outputs that are %s', async (_, model, cases, elements) => {
+    ['integers', 'nonzero', calls([[tensor('FP32', [3], Float32Array.of(0, 1, 1))], [longs([1, 2], 1n, 2n)]]), 2],
+  ])('accepts outputs that are %s', async (_, model, cases, elements) => {
     const parity = await checkParity(await fixture(model), cases, DEFAULT_TOLERANCE);
     expect(parity).toMatchObject({
       ok: true,
@@ -84,12 +84,12 @@ describe('checkParity', () => {
       { name: 'y', elements: 8, off: 2, max_abs: 2, max_rel: 0.5 },
     ],
     [
-      'is NaN where a number is expected',
+      'is NaN instead of a number',
       'affine',
       calls([[floats(NaN, 1, 2, 3)], [Y]]),
       { off: 1, max_abs: null, max_rel: null, spread_rel: null },
     ],
-    ['is a number where NaN is expected', 'affine', calls([[X], [floats(NaN, 3, 5, 7)]]), { off: 1, max_abs: null }],
+    ['is a number instead of NaN', 'affine', calls([[X], [floats(NaN, 3, 5, 7)]]), { off: 1, max_abs: null }],
     ['is infinite', 'affine', calls([[floats(3e38, 1, 2, 3)], [floats(3e38, 3, 5, 7)]]), { off: 1, max_abs: null }],
     [
       'is the other infinity',
@@ -110,7 +110,7 @@ describe('checkParity', () => {
       { off: 0, reason: 'is FP32[1,4], expected FP64[1,4]' },
     ],
     [
-      'is a whole number off by one, however large',
+      'is an integer off by one, also if it is large',
       'nonzero',
       calls([[tensor('FP32', [3], Float32Array.of(0, 0, 1))], [longs([1, 1], 3n)]]),
       { off: 1, max_abs: 1 },
@@ -119,7 +119,7 @@ describe('checkParity', () => {
     const parity = await checkParity(await fixture(model), cases, DEFAULT_TOLERANCE);
     expect(parity.outputs).toHaveLength(1);
     expect(parity).toMatchObject({ ok: false, calls: cases.length, outputs: [{ ok: false, ...output }] });
-    // It is stored and sent as JSON.
+    // The report is stored and sent as JSON.
     expect(JSON.parse(JSON.stringify(parity))).toEqual(parity);
   });
 
@@ -129,13 +129,13 @@ describe('checkParity', () => {
     [{ rtol: 0, atol: 0.021 }, true],
     [{ rtol: 0.021, atol: 0 }, true],
     [{ rtol: 0.001, atol: 0.02 }, true],
-  ])('goes by the tolerance %j', async (tolerance, ok) => {
+  ])('uses the tolerance %j', async (tolerance, ok) => {
     const cases = calls([[X], [floats(1.02, 3, 5, 7)]]);
     const parity = await checkParity(await fixture('affine'), cases, tolerance);
     expect(parity).toMatchObject({ ok, ...tolerance });
   });
 
-  it('takes whole numbers to be exact, whatever the tolerance', async () => {
+  it('compares integers exactly, whatever the tolerance is', async () => {
     const inputs = [ints(2 ** 30), ints(1)];
     const model = await fixture('simple');
     const wide = { rtol: 1, atol: 1e9 };
@@ -179,7 +179,7 @@ describe('checkParity', () => {
       [ints(5), tensor('INT32', [2, 8], new Int32Array(16))],
       /^call 1: The model failed on this input.*INPUT1/,
     ],
-  ])('finds a call with %s, and checks the others', async (_, model, inputs, reason) => {
+  ])('reports a call with %s, and checks the other calls', async (_, model, inputs, reason) => {
     const good = [
       [ints(5), ints(1)],
       [ints(6), ints(4)],
@@ -194,7 +194,7 @@ describe('checkParity', () => {
     ]);
   });
 
-  it('finds an index that the model refuses', async () => {
+  it('reports an index that the model refuses', async () => {
     const cases = calls([[longs([1, 1], 99n)], [tensor('FP32', [1, 1, 2], new Float32Array(2))]]);
     const parity = await checkParity(await fixture('lookup'), cases, DEFAULT_TOLERANCE);
     expect(parity).toMatchObject({
@@ -203,7 +203,7 @@ describe('checkParity', () => {
     });
   });
 
-  it('passes on what is no fault of a call', async () => {
+  it('throws errors that are not caused by a call', async () => {
     const model = await fixture('affine');
     const broken: LoadedArtifact = {
       ...model,
@@ -214,16 +214,16 @@ describe('checkParity', () => {
     await expect(checkParity(broken, calls([[X], [Y]]), DEFAULT_TOLERANCE)).rejects.toThrow('a bug');
   });
 
-  it('keeps a model’s state from call to call, and begins anew each time', async () => {
+  it('keeps a model’s state from call to call, and starts with the first state each time', async () => {
     const archive = fileURLToPath(new URL('../../../../test/conformance/cases/state/stateful_sum.pt', import.meta.url));
     const cases = casesOf(decodeSafetensors(readFileSync(archive.replace(/pt$/, 'safetensors'))));
     const model = await open({ path: archive, format: 'torchscript' }, cases);
     for (let time = 0; time < 2; time++) {
       const parity = await checkParity(model, cases, DEFAULT_TOLERANCE);
-      // What is state is no output of the cases.
+      // State is not among the outputs of the cases.
       expect(parity).toMatchObject({ ok: true, calls: 3, outputs: [{ name: 'output_0' }, { name: 'output_1' }] });
     }
-    // Without the first call the second does not give what it should.
+    // Without the first call the second call gives other outputs.
     const late = await checkParity(model, cases.slice(1), DEFAULT_TOLERANCE);
     expect(late.outputs.map(({ ok, off }) => [ok, off])).toEqual([
       [false, 6],
@@ -241,13 +241,13 @@ describe('parityError', () => {
 
   it.each<[what: string, cases: readonly CallCase[], message: RegExp]>([
     [
-      'how far it is off, and by what',
+      'how far it is off, and in how many elements',
       calls([[X], [Y]], [[X], [floats(1, 3, 5, 8)]]),
       /\(2 calls, rtol 0\.0001, atol 0\.00001\): "y" is off in 1 of 8 elements, by up to 1\.0e\+0 \(1\.4e-1 of the output's spread\)\. .*--tolerance/,
     ],
     ['NaN', calls([[floats(NaN, 1, 2, 3)], [Y]]), /is off in 1 of 4 elements, by up to infinity or NaN\. /],
     [
-      'no spread where the output has none',
+      'no spread if the output has none',
       calls([[X], [floats(9, 9, 9, 9)]]),
       /in 4 of 4 elements, by up to 8\.0e\+0\. /,
     ],
@@ -257,7 +257,7 @@ describe('parityError', () => {
     expect(await messageOf(cases)).toMatch(message);
   });
 
-  it('names those outputs that are off, three of them at most', () => {
+  it('names the outputs that are off, at most three', () => {
     const output = (name: string, ok: boolean): ModelParity['outputs'][number] => ({
       ...{ name, ok, elements: 4, off: ok ? 0 : 1, max_abs: 1, max_rel: 1, spread_rel: 1 },
     });

@@ -34,7 +34,7 @@ describe('a registration process that fails', () => {
     ],
     ['an end without a message', `process.exit(0);`, /proving it \(exit code 0\): it cannot/],
     ['an exit code', `process.exit(7);`, /\(exit code 7\)/],
-    ['an error that nobody catches', `throw new Error('odd');`, /\(exit code 1\): /],
+    ['an error that is not caught', `throw new Error('odd');`, /\(exit code 1\): /],
     ['a disconnect', `process.disconnect();`, /\(exit code 0\)/],
   ])('does not end the worker: %s', async (_, code, message) => {
     const { error, messages } = await processes.run(await affine(), { childModule: processes.childModule(code) });

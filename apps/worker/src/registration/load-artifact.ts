@@ -227,14 +227,14 @@ function hintsOf(graph: OnnxModel | undefined, compiled?: CompiledModel): BatchH
   if (graph === undefined) return {};
   const { inputs, sizes } = rowHints(graph);
   const [control] = findDataDependentNodes(graph, new Set(inputs[0] ?? inputsWithAxes(graph)));
-  const where = compiled?.runtimeControl[0];
+  const source = compiled?.runtimeControl[0];
   return {
     rowInputs: inputs,
     fixedRows: [...(compiled?.fixedRows ?? []), ...sizes.map((size) => ({ size }))],
     mixing:
       control === undefined
         ? undefined
-        : `${control.opType} "${control.name}" ${control.does} the data of all rows${where === undefined ? '' : ` (${where})`}, so one row may change what happens to others`,
+        : `${control.opType} "${control.name}" ${control.does} the data of all rows${source === undefined ? '' : ` (${source})`}, so one row may change what happens to others`,
   };
 }
 

@@ -91,7 +91,7 @@ describe('proveModel', () => {
     else expect(batch.inputs).toBeUndefined();
   });
 
-  it('says what was found where the config overrules it', async () => {
+  it('reports the finding if the config overrules it', async () => {
     const config = { max_batch_size: 0 };
     const { batch } = await proveModel(await fixture('affine'), config, []);
     expect(batch).toEqual({
@@ -116,14 +116,14 @@ describe('proveModel', () => {
     await expect(proving).rejects.toThrow(why);
   });
 
-  it('a branch on data is never shared, also where the rows are fixed', async () => {
+  it('rows of a model that branches on data never share a run, also if their number is fixed', async () => {
     const config = { input: [said('x', [4, 6])] };
     const { batch, signature } = await proveModel(await torchScript('control/early_return', config, []), config, []);
     expect(batch).toMatchObject({ axis: 'none', evidence: expect.stringMatching(/branches on the data/) as string });
     expect(texts(signature.inputs)).toEqual(['x[4,6]']);
   });
 
-  it('sizes that nobody knows are taken from the config', async () => {
+  it('unknown sizes are taken from the config', async () => {
     const name = 'signature/batch_flat_script';
     const config = { max_batch_size: 16, input: [said('x', [1, 6, 6])] };
     const proved = await proveModel(await torchScript(name, config, []), config, []);
@@ -132,7 +132,7 @@ describe('proveModel', () => {
   });
 
   it('a model runs in the form of its first case', async () => {
-    // Nothing but the case tells that this takes indices below ten: other inputs make it fail.
+    // Only the case shows that the model takes indices below ten: it fails on other inputs.
     const index: Tensor = {
       name: '0.in.0',
       datatype: 'INT64',
@@ -157,12 +157,12 @@ describe('proveModel', () => {
     });
   });
 
-  it('a first case of another shape is none to go by: the parity report is to say so', async () => {
+  it('a first case of another shape is not used, and the parity report shows its error', async () => {
     const cases: CallCase[] = [{ call: 0, inputs: [floats([2, 2], 1, 2, 3, 4)], outputs: [] }];
     expect((await proveModel(await fixture('affine'), {}, cases)).batch.axis).toBe('dynamic');
   });
 
-  it('a model that never runs is refused, with the inputs whose sizes are to be said', async () => {
+  it('a model that runs on no probe is refused, with the inputs whose sizes the config must give', async () => {
     const config = { input: [said('x', [-1, 3, 6, 6])] };
     const model = await torchScript('signature/batch_flat_script', config, []);
     await expect(proveModel(model, config, [])).rejects.toMatchObject({
@@ -182,7 +182,7 @@ describe('proveModel', () => {
 });
 
 describe('makeCheck', () => {
-  it('keeps a call and what the model gives, as cases', async () => {
+  it('keeps a call and the model’s outputs, as a case', async () => {
     const model = await fixture('affine');
     const bytes = await makeCheck(model, [{ ...floats([1, 4], 0, 1, 2, 3), name: 'x' }]);
     const [one, ...more] = casesOf(decodeSafetensors(bytes ?? new Uint8Array()));
@@ -192,7 +192,7 @@ describe('makeCheck', () => {
     expect([values(one?.inputs), values(one?.outputs)]).toEqual([[[0, 1, 2, 3]], [[1, 3, 5, 7]]]);
   });
 
-  it('is of every model that can be run again', async () => {
+  it('is made for every model that gives the same outputs again', async () => {
     for (const name of ['affine', 'simple', 'row-mixing', 'lookup', 'nonzero'] as const) {
       const model = await fixture(name);
       const { call } = await proveModel(model, {}, []);
@@ -226,13 +226,13 @@ describe('makeCheck', () => {
     ['rounded in another way each time', scaled(1 + 1e-5), true],
     ['random', scaled(1.1), false],
     ['of another size each time', (output, run) => ({ ...output, shape: [run, 4 / run] }), false],
-  ])('is made of outputs that are %s only where they tell something', async (_, change, isKept) => {
+  ])('for outputs that are %s is made only if they can be compared', async (_, change, isKept) => {
     const model = changed(await fixture('affine'), change);
     const check = await makeCheck(model, [{ ...floats([1, 4], 0, 1, 2, 3), name: 'x' }]);
     expect(check !== undefined).toBe(isKept);
   });
 
-  it('is not made of what its file cannot hold, or is too large to keep', async () => {
+  it('is not made of tensors that its file cannot hold, or of too many bytes', async () => {
     const every = await fixture('every-type');
     const { call } = await proveModel(every, {}, []);
     expect(call.some(({ datatype }) => datatype === 'BYTES')).toBe(true);
@@ -248,7 +248,7 @@ describe('makeCheck', () => {
     expect((await makeCheck(affine, zeros(rows - 1)))?.byteLength).toBeGreaterThan(32 * 1024 ** 2);
   });
 
-  it('fails where the call does not run', async () => {
+  it('fails if the call does not run', async () => {
     const wrong = [{ ...floats([2, 2], 0, 1, 2, 3), name: 'x' }];
     await expect(makeCheck(await fixture('affine'), wrong)).rejects.toMatchObject({ code: 'inference_failed' });
   });

@@ -65,7 +65,7 @@ export class RegistrationProcessor {
     }
   }
 
-  /** Writes the reason where `GET /v1/models/…` shows it. */
+  /** Writes the reason to the manifest, so that `GET /v1/models/…` shows it. */
   async fail({ model, version, trace }: RegistrationJob, error: SconceError): Promise<void> {
     const about = { model, version, ...traceFields(trace) };
     this.logger.warn({ err: error, ...about }, 'registration failed');

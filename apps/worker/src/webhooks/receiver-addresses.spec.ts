@@ -6,7 +6,7 @@ import type { WebhookJob } from '@sconce/contracts';
 import { failOnLeaks } from '@sconce/testing';
 import { deliverWebhook } from './webhook-delivery.ts';
 
-// Where an attempt may connect to, and that it connects nowhere else.
+// An attempt connects only to the addresses that it may connect to.
 
 failOnLeaks();
 const closers: (() => Promise<unknown>)[] = [];

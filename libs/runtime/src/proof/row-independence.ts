@@ -26,7 +26,7 @@ const NOISE_FACTOR = 8;
 /** A deviation above this share of the output's magnitude is never rounding. */
 const MAX_NOISE = 0.02;
 
-/** What the proof is made with. */
+/** The model and the inputs of a proof. */
 export interface IndependenceProbe {
   readonly signature: ModelSignature;
   readonly runs: ProbeRuns;

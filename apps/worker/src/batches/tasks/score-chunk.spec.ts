@@ -165,7 +165,7 @@ describe('scoreChunk', () => {
   it.each<[what: string, failure: SconceError]>([
     ['a thread that ended', new SconceError('thread_crashed', 'an inference thread ended')],
     ['a worker that shuts down', new SconceError('shutting_down', 'this worker is shutting down')],
-  ])('fails as a whole, and leaves no results, for a failure that is not the rows’: %s', async (_, failure) => {
+  ])('fails as a whole and leaves no results if the error is not caused by its rows: %s', async (_, failure) => {
     const task = await chunkOf([...numbers(20), 'bad']);
     let runs = 0;
     const run = (request: RunRequest): Promise<readonly RunPiece[]> =>

@@ -47,7 +47,7 @@ export class BatchWorker {
     return new BatchWorker(options, await openBlobStore(options.storage));
   }
 
-  /** Writes a batch's record. Nobody plans it yet. */
+  /** Writes a batch's record. No planner has it yet. */
   async submit(id: string, spec: BatchSpec, expiresInMs = 3_600_000): Promise<void> {
     const nowMs = Date.now();
     await this.work.records.create(id, spec, { nowMs, expiresAtMs: nowMs + expiresInMs });

@@ -27,7 +27,7 @@ export function tableSpec(key: string, over: Partial<BatchSpec> = {}): BatchSpec
   };
 }
 
-/** What the planner has dataset threads validate. */
+/** The task with which a planner has a batch's dataset validated. */
 export function validateTask(
   batchId: string,
   spec: BatchSpec,
