@@ -39,7 +39,7 @@ it('workers are added for pushes, batches and bursts, no work is lost, and they 
 
   // A batch: only its planner job waits. Then the chunks that the first worker's planner queues ask for more workers.
   const [beforeBatch, url] = [rounds.length, installation.url];
-  const scored = await playTrace([{ kind: 'batch', atMs: 0, rows: 600, steps: STEPS }], { url });
+  const scored = await playTrace([{ kind: 'batch', atMs: 0, rows: 1_800, steps: STEPS }], { url });
   expect(mostSince(beforeBatch)).toBe(MOST);
   expect(scored.batches).toMatchObject([{ status: 'completed', lost: 0, doubled: 0, inOrder: true }]);
   await allRemoved();
