@@ -1,0 +1,70 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { RespError, RespParser, type RespReply } from './resp-parser.ts';
+
+function parse(chunks: readonly Buffer[]): RespReply[] {
+  const replies: RespReply[] = [];
+  const parser = new RespParser((reply) => replies.push(reply));
+  for (const chunk of chunks) parser.push(chunk);
+  return replies;
+}
+
+/** The bytes in which Redis sends a reply. */
+function encode(reply: RespReply): Buffer {
+  if (reply === null) return Buffer.from('$-1\r\n');
+  if (typeof reply === 'number') return Buffer.from(`:${reply}\r\n`);
+  if (typeof reply === 'string') return Buffer.from(`+${reply}\r\n`);
+  if (reply instanceof RespError) return Buffer.from(`-${reply.message}\r\n`);
+  if (Buffer.isBuffer(reply)) return Buffer.concat([Buffer.from(`$${reply.length}\r\n`), reply, Buffer.from('\r\n')]);
+  return Buffer.concat([Buffer.from(`*${reply.length}\r\n`), ...reply.map(encode)]);
+}
+
+const text = fc.string({ unit: 'grapheme-ascii' }).map((value) => value.replace(/[\r\n]/g, ''));
+const { reply } = fc.letrec<{ reply: RespReply }>((tie) => ({
+  reply: fc.oneof(
+    { maxDepth: 3 },
+    fc.constant(null),
+    fc.integer(),
+    text,
+    text.map((message) => new RespError(`ERR ${message}`)),
+    fc.uint8Array({ maxLength: 50 }).map((bytes) => Buffer.from(bytes)),
+    fc.array(tie('reply'), { maxLength: 5 }),
+  ),
+}));
+
+describe('RespParser', () => {
+  it('reads every kind of reply, however the bytes are cut into chunks', () => {
+    fc.assert(
+      fc.property(fc.array(reply, { maxLength: 6 }), fc.array(fc.nat(40)), (replies, cuts) => {
+        const bytes = Buffer.concat(replies.map(encode));
+        const chunks: Buffer[] = [];
+        let at = 0;
+        for (const cut of cuts) {
+          chunks.push(bytes.subarray(at, at + cut));
+          at += cut;
+        }
+        chunks.push(bytes.subarray(at));
+        expect(parse(chunks.filter(({ length }) => length > 0))).toEqual(replies);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('returns bulk strings as views of a chunk that holds the whole reply', () => {
+    const chunk = encode([Buffer.from('abc'), Buffer.from('defg')]);
+    const [values] = parse([chunk]) as [Buffer[]];
+    expect(values.map(({ buffer }) => buffer === chunk.buffer)).toEqual([true, true]);
+  });
+
+  it('joins a large bulk string from many chunks once', () => {
+    const large = Buffer.alloc(3_000_000, 7);
+    const bytes = encode(large);
+    const chunks = Array.from({ length: 50 }, (_, n) => bytes.subarray(n * 64_000, (n + 1) * 64_000));
+    const [value] = parse(chunks.filter(({ length }) => length > 0)) as [Buffer];
+    expect(value.equals(large)).toBe(true);
+  });
+
+  it('refuses bytes that begin no reply', () => {
+    expect(() => parse([Buffer.from('?what\r\n')])).toThrow('unknown type 0x3f');
+  });
+});
