@@ -17,6 +17,8 @@ export interface InferenceRequest {
   readonly outputs: readonly string[];
   /** 1 (first) to 255 among the requests that wait in a worker. */
   readonly priority?: number;
+  /** Owner of the caller's key. Requests of one owner do not delay the requests of another. */
+  readonly owner?: string;
   readonly trace?: TraceContext;
 }
 

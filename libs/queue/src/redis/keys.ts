@@ -15,6 +15,11 @@ export class Keys {
     return `${this.#base}:replies:${instanceId}`;
   }
 
+  /** Stream: online requests of a pool whose callers wait. */
+  onlineStream(pool: string): string {
+    return `${this.#base}:online:${pool}`;
+  }
+
   /** Tensors of a queue job that are too large for the job itself. */
   payload(queueJobId: string): string {
     return `${this.#base}:payload:${queueJobId}`;

@@ -1,0 +1,114 @@
+import { encodeReplyEntry, type NumberedReply } from './reply-entry.ts';
+import type { RespClient, RespCommand, RespPieces } from './resp-client.ts';
+
+/** A reply stream outlives its producer by this much, seconds: then Redis removes answers that nobody reads. */
+const STREAM_TTL_SECONDS = 120;
+/** How often the expiry of a stream in use is set again, ms. */
+const RENEW_MS = 30_000;
+
+/** An entry of a pool's stream whose requests have all been answered. */
+export interface FinishedEntry {
+  readonly stream: string;
+  readonly id: string;
+}
+
+/**
+ * Writes answers: those of one turn of the event loop that go to one producer are one entry of its reply stream. An entry of requests is
+ * acknowledged and deleted behind its answers in the same write, so a worker that dies in between leads to a second answer, never to none.
+ */
+export class ReplyBatcher {
+  readonly #redis: RespClient;
+  readonly #group: string;
+  readonly #onError: (error: Error) => void;
+  #replies = new Map<string, NumberedReply[]>();
+  #finished: FinishedEntry[] = [];
+  #written: Promise<void> | undefined;
+  /** Reply stream → when its expiry was last set. */
+  readonly #renewedAtMs = new Map<string, number>();
+
+  constructor(options: { redis: RespClient; group: string; onError: (error: Error) => void }) {
+    this.#redis = options.redis;
+    this.#group = options.group;
+    this.#onError = options.onError;
+  }
+
+  /** Adds an answer to the next write. */
+  reply(replyStream: string, reply: NumberedReply): void {
+    const waiting = this.#replies.get(replyStream);
+    if (waiting === undefined) this.#replies.set(replyStream, [reply]);
+    else waiting.push(reply);
+    this.#schedule();
+  }
+
+  /** Acknowledges and deletes an entry with the next write. */
+  finish(entry: FinishedEntry): void {
+    this.#finished.push(entry);
+    this.#schedule();
+  }
+
+  /** Resolves when everything that was added has been written, or could not be written. */
+  async idle(): Promise<void> {
+    while (this.#written !== undefined) await this.#written;
+  }
+
+  #schedule(): void {
+    if (this.#written !== undefined) return;
+    const written = new Promise<void>((resolve) => {
+      setImmediate(() => {
+        this.#written = undefined;
+        this.#write().then(resolve, resolve);
+      });
+    });
+    this.#written = written;
+  }
+
+  async #write(): Promise<void> {
+    const replies = [...this.#replies].map(([stream, own]) => ({ stream, frame: encodeReplyEntry(own) }));
+    const finished = byStream(this.#finished);
+    this.#replies = new Map();
+    this.#finished = [];
+    const nowMs = performance.now();
+    const commands: RespCommand[] = [];
+    /** Position of a write that does nothing when its stream does not exist → that write. */
+    const conditional = new Map<number, (typeof replies)[number]>();
+    for (const reply of replies) {
+      const { stream, frame } = reply;
+      if (nowMs - (this.#renewedAtMs.get(stream) ?? -Infinity) < RENEW_MS) {
+        conditional.set(commands.length, reply);
+        commands.push(['XADD', stream, 'NOMKSTREAM', '*', 'f', frame]);
+      } else commands.push(...this.#createAndWrite(stream, frame, nowMs));
+    }
+    for (const [stream, ids] of finished) {
+      commands.push(['XACK', stream, this.#group, ...ids], ['XDEL', stream, ...ids]);
+    }
+    try {
+      const answers = await this.#redis.pipeline(commands);
+      const lost = [...conditional].filter(([at]) => answers[at] === null);
+      const again = lost.flatMap(([, { stream, frame }]) => this.#createAndWrite(stream, frame, nowMs));
+      if (again.length > 0) await this.#redis.pipeline(again);
+    } catch (error) {
+      // The entries are still pending: a worker claims them and answers again.
+      this.#onError(error as Error);
+    }
+  }
+
+  /** Writes to a stream that may not exist, and sets its expiry. */
+  #createAndWrite(stream: string, frame: RespPieces, nowMs: number): RespCommand[] {
+    this.#renewedAtMs.set(stream, nowMs);
+    for (const [other, atMs] of this.#renewedAtMs) if (nowMs - atMs > 2 * RENEW_MS) this.#renewedAtMs.delete(other);
+    return [
+      ['XADD', stream, '*', 'f', frame],
+      ['EXPIRE', stream, STREAM_TTL_SECONDS],
+    ];
+  }
+}
+
+function byStream(entries: readonly FinishedEntry[]): Map<string, string[]> {
+  const ids = new Map<string, string[]>();
+  for (const { stream, id } of entries) {
+    const own = ids.get(stream);
+    if (own === undefined) ids.set(stream, [id]);
+    else own.push(id);
+  }
+  return ids;
+}

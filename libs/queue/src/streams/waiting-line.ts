@@ -1,0 +1,88 @@
+import type { Outstanding } from './stream-requests.ts';
+
+/** Entries of a fast model that may be unanswered: while they are, the next one gathers requests. */
+const FAST_ENTRIES = 2;
+/** A model whose request takes longer needs an entry for each thread of the pool. */
+const SLOW_MS = 5;
+/** An entry holds work of at most so long, as far as is known. */
+const ENTRY_WORK_MS = 50;
+const MAX_REQUESTS_PER_ENTRY = 64;
+const MAX_BYTES_PER_ENTRY = 1024 ** 2;
+
+/**
+ * Requests of one model version, one priority and one owner that wait in this producer.
+ *
+ * Only a few entries of a line may be unanswered. So no line fills the pool's stream, and a request of another line has only few
+ * requests in front of it, however many wait here.
+ */
+export class WaitingLine {
+  readonly key: string;
+  readonly pool: string;
+  /** Entries in the stream or with a worker. */
+  entriesInFlight = 0;
+  /** Whether a flush comes at the end of this turn of the event loop. */
+  isScheduled = false;
+  #waiting: Outstanding[] = [];
+  #first = 0;
+  /** Time in the native run per request, smoothed, ms; undefined before the first answer. */
+  #runMs: number | undefined;
+
+  constructor(key: string, pool: string) {
+    this.key = key;
+    this.pool = pool;
+  }
+
+  get length(): number {
+    return this.#waiting.length - this.#first;
+  }
+
+  get isIdle(): boolean {
+    return this.length === 0 && this.entriesInFlight === 0 && !this.isScheduled;
+  }
+
+  add(request: Outstanding): void {
+    this.#waiting.push(request);
+  }
+
+  /** Takes a waiting request out. False when it is in an entry already. */
+  remove(request: Outstanding): boolean {
+    const index = this.#waiting.indexOf(request, this.#first);
+    if (index < 0) return false;
+    this.#waiting.splice(index, 1);
+    return true;
+  }
+
+  /** An answer came whose run took so long for so many rows together. */
+  noteRun(runMs: number, rowsInRun: number, ownRows: number): void {
+    const ms = (runMs / Math.max(1, rowsInRun)) * Math.max(1, ownRows);
+    this.#runMs = this.#runMs === undefined ? ms : 0.8 * this.#runMs + 0.2 * ms;
+  }
+
+  /** Whether another entry may go; `threads` are those of the pool's workers. */
+  mayFlush(threads: number): boolean {
+    const limit = (this.#runMs ?? 0) > SLOW_MS ? FAST_ENTRIES + threads : FAST_ENTRIES;
+    return this.length > 0 && this.entriesInFlight < limit;
+  }
+
+  /** The requests of the next entry. */
+  take(): Outstanding[] {
+    const most = Math.max(1, Math.min(MAX_REQUESTS_PER_ENTRY, Math.floor(ENTRY_WORK_MS / (this.#runMs ?? 0.001))));
+    const taken: Outstanding[] = [];
+    let bytes = 0;
+    while (taken.length < most && this.#first < this.#waiting.length) {
+      const next = this.#waiting[this.#first] as Outstanding;
+      bytes += next.bytes;
+      if (taken.length > 0 && bytes > MAX_BYTES_PER_ENTRY) break;
+      taken.push(next);
+      this.#first += 1;
+    }
+    if (this.#first === this.#waiting.length) {
+      this.#waiting = [];
+      this.#first = 0;
+    } else if (this.#first > 1_024) {
+      this.#waiting = this.#waiting.slice(this.#first);
+      this.#first = 0;
+    }
+    return taken;
+  }
+}

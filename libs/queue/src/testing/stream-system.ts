@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto';
+import { SconceError } from '@sconce/errors';
+import type { Tensor } from '@sconce/tensor';
+import type { InferenceRequest } from '../producers/inference-request.ts';
+import { Keys } from '../redis/keys.ts';
+import { ReplyStreamReader } from '../streams/reply-stream-reader.ts';
+import { RespClient } from '../streams/resp-client.ts';
+import { StreamConsumer, type StreamConsumerOptions } from '../streams/stream-consumer.ts';
+import { StreamRequests } from '../streams/stream-requests.ts';
+import { increment, request as requestOf, tensor } from './queue-system.ts';
+
+// For specs: producers and consumers of a pool's stream over a real Redis.
+
+/** The keys and the Redis of one installation. */
+export interface Installation {
+  readonly keys: Keys;
+  readonly redisUrl: string;
+}
+
+/** A request of one byte for model `m`. */
+export function request(value: number, over: Partial<InferenceRequest> = {}): InferenceRequest {
+  return { ...requestOf([tensor([value])]), ...over };
+}
+
+/** The only byte of an answer. */
+export const valueOf = ({ outputs }: { readonly outputs: readonly Tensor[] }): number | undefined =>
+  outputs[0]?.data[0];
+
+/** Starts producers, consumers and connections, and closes all of them. */
+export class StreamSystem {
+  readonly #redis: { readonly url: string; readonly prefix: string };
+  readonly #closers: (() => unknown)[] = [];
+
+  constructor(redis: { readonly url: string; readonly prefix: string }) {
+    this.#redis = redis;
+  }
+
+  /** An installation with keys of its own. */
+  installation(redisUrl = this.#redis.url): Installation {
+    return { keys: new Keys(`${this.#redis.prefix}-${randomUUID()}`), redisUrl };
+  }
+
+  /** @param threads that the producer believes the pool to have. */
+  producer({ keys, redisUrl }: Installation, threads = 2): StreamRequests {
+    const replyStream = keys.replies(randomUUID());
+    const ignore = (): void => undefined;
+    const redis = new RespClient({
+      url: redisUrl,
+      name: 'producer',
+      onError: ignore,
+      onReady: (again) => {
+        if (again) producer.addAgain().catch(ignore);
+      },
+    });
+    const producer: StreamRequests = new StreamRequests({
+      redis,
+      keys,
+      replyStream,
+      maxOutstanding: 1_000,
+      maxOutstandingBytes: 1e8,
+      threadsOf: () => threads,
+      admit: ignore,
+      onLateReply: ignore,
+      onGivenUp: ignore,
+    });
+    const onReply = (reply: Parameters<StreamRequests['onReply']>[0]): void => producer.onReply(reply);
+    const reader = new ReplyStreamReader({ redisUrl, stream: replyStream, onReply, onError: ignore });
+    reader.start();
+    this.onClose(async () => {
+      producer.refuseAll(new SconceError('shutting_down', 'closed'));
+      await reader.stop();
+      redis.close();
+    });
+    return producer;
+  }
+
+  async consumer(
+    { keys, redisUrl }: Installation,
+    options: Partial<StreamConsumerOptions> = {},
+  ): Promise<StreamConsumer> {
+    const consumer = new StreamConsumer({
+      redisUrl,
+      keys,
+      pool: 'default',
+      handle: increment,
+      hasRoom: () => true,
+      onError: () => undefined,
+      ...options,
+    });
+    this.onClose(() => consumer.close(2_000));
+    await consumer.start();
+    return consumer;
+  }
+
+  /** A connection of the spec's own. */
+  redis({ redisUrl }: Installation): RespClient {
+    const client = new RespClient({ url: redisUrl, name: 'spec', onError: () => undefined });
+    this.onClose(() => client.close());
+    return client;
+  }
+
+  onClose(close: () => unknown): void {
+    this.#closers.push(close);
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers.splice(0).reverse()) await close();
+  }
+}
