@@ -8,6 +8,7 @@ import type { Tensor } from '@sconce/tensor';
 import { toQueuedRequest, traceIdOf, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
 import { JobRecords, jobNotFound, type IdempotencyClaim, type JobRecord } from '../records/job-records.ts';
 import { Keys } from '../redis/keys.ts';
+import type { InferencePort, PendingAnswer } from './inference-port.ts';
 import { LaneQueues } from './lane-queues.ts';
 import { readModelStatistics, type ModelStatistics } from '../records/model-statistics.ts';
 import { publishNotice } from '../messages/notices.ts';
@@ -52,7 +53,7 @@ export interface ProducerOptions {
  * `shutting_down`). While Redis is away, new requests fail with `redis_unavailable` after some seconds. Accepted requests
  * are added again when Redis is back: a job that is still there is not added twice, and a second answer is ignored.
  */
-export class InferenceProducer {
+export class InferenceProducer implements InferencePort {
   readonly #config: QueueConfig;
   readonly #keys: Keys;
   readonly #redis: Redis;
@@ -101,6 +102,14 @@ export class InferenceProducer {
       if (connectedBefore) this.#online.addAgain().catch(onError);
       connectedBefore = true;
     });
+  }
+
+  begin(request: InferenceRequest, options: { readonly deadlineMs: number }): PendingAnswer {
+    const abort = new AbortController();
+    return {
+      answer: this.infer(request, { deadlineMs: options.deadlineMs, signal: abort.signal }),
+      giveUp: () => abort.abort(),
+    };
   }
 
   /** Requests that wait for an answer. */

@@ -1,0 +1,15 @@
+import type { InferenceAnswer, InferenceRequest } from './inference-request.ts';
+
+/** A request whose answer has not come. */
+export interface PendingAnswer {
+  /** Rejects with the error of the worker, `queue_full`, `deadline_exceeded`, `redis_unavailable`, `shutting_down` or `job_cancelled`. */
+  readonly answer: Promise<InferenceAnswer>;
+  /** The caller does not wait any more: `answer` rejects with `job_cancelled`. Without effect after the answer. */
+  giveUp(): void;
+}
+
+/** Runs requests whose callers wait. */
+export interface InferencePort {
+  /** Takes a request. Never throws: a refusal is a rejected `answer`. @param options.deadlineMs epoch ms after which nobody wants the answer. */
+  begin(request: InferenceRequest, options: { readonly deadlineMs: number }): PendingAnswer;
+}
