@@ -42,6 +42,22 @@ describe('stages drawn without a trace backend', () => {
     `);
   });
 
+  it.each([
+    ['ended in the millisecond in which it was accepted', 1_000, { queue_ms: 0.6, batch_ms: 0.1, run_ms: 0.2 }, 0.9],
+    ['was answered in the millisecond of its run', 1_002, { queue_ms: 2.1, batch_ms: 0.2, run_ms: 0.4 }, 2.7],
+    ['ran on a machine whose clock is ahead', 1_010, { queue_ms: 40, batch_ms: 10, run_ms: 40 }, 11],
+    ['took no time that a clock could see', 1_000, { queue_ms: 0, batch_ms: 0, run_ms: 0 }, 0],
+  ])('shows every stage of a job that %s', (_, finished, timing, totalMs) => {
+    const ended = { ...job, timestamps_ms: { accepted: 1_000, started: 1_000, finished } };
+    const [root, ...stages] = tracedJob({ ...ended, timing: { ...timing, batch_rows: 1 } }, 9_999).stages;
+    expect(root?.endMs).toBeCloseTo(1_000 + totalMs, 6);
+    expect(stages.map(({ name }) => name)).toEqual(['queued', 'waiting for a run', 'run of 1 row', 'answering']);
+    // They follow each other and fill the job.
+    expect(stages.map(({ startMs }) => startMs)).toEqual([1_000, ...stages.slice(0, -1).map(({ endMs }) => endMs)]);
+    for (const { startMs, endMs } of stages) expect(endMs).toBeGreaterThanOrEqual(startMs);
+    expect(stages.at(-1)?.endMs).toBe(Math.max(stages.at(-1)!.startMs, Math.min(root!.endMs, finished)));
+  });
+
   it('shows a job that waits, runs or has failed', () => {
     const { timing: _, ...bare } = job;
     const waits = tracedJob({ ...bare, status: 'queued', timestamps_ms: { accepted: 1_000 } }, 3_000);
@@ -50,6 +66,11 @@ describe('stages drawn without a trace backend', () => {
     expect(draw(runs.stages)).toMatch(/queued +1000.00 ms[^\n]*\n +└─ running +1000.00 ms/);
     const failed = tracedJob({ ...bare, status: 'failed', error: { code: 'x', message: 'no' } }, 9_999);
     expect(draw(failed.stages)).toMatch(/job +100.00 ms.*ERROR no\n.*queued +40.00 ms.*\n.*running +60.00 ms/);
+    const never = tracedJob(
+      { ...bare, status: 'cancelled', timestamps_ms: { accepted: 1_000, finished: 1_100 } },
+      9_999,
+    );
+    expect(draw(never.stages)).toMatch(/job +100.00 ms[^\n]*\n +└─ queued +100.00 ms[^\n]*\n$/);
   });
 
   it('shows the states of a batch, also of one that was retried', () => {
@@ -63,6 +84,9 @@ describe('stages drawn without a trace backend', () => {
          └─ finalizing      100.00 ms  |                      ███|
       "
     `);
+    const atOnce = { created: 1_000, in_progress: 1_200, finalizing: 1_300, completed: 1_300 };
+    const quick = tracedBatch({ ...batch, timestamps_ms: atOnce }, 9_999);
+    expect(quick.stages.map(({ name }) => name)).toEqual(['batch', 'validating', 'in_progress', 'finalizing']);
     // `completed` is older than `in_progress`: it belongs to the run before the retry and is ignored.
     const again = { created: 1_000, completed: 1_500, in_progress: 2_000 };
     const retried = tracedBatch({ ...batch, status: 'in_progress', timestamps_ms: again }, 4_000);

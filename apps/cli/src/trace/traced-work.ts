@@ -15,37 +15,50 @@ export interface TracedWork {
   readonly stages: readonly SpanRecord[];
 }
 
-/** A stage's name and end. It begins when the stage before it ends. */
+/** A stage's name and end. It begins when the stage before it ends. Every stage is drawn, also one that took no time. */
 type Stage = readonly [name: string, endMs: number | undefined];
+
+/** Records keep whole milliseconds, cut off: an event came less than this after its time in the record. */
+const RECORD_RESOLUTION_MS = 1;
 
 /** The stages of a job from its record: the wait in the queue, the wait for a run, the run, the answer. */
 export function tracedJob(job: Job, nowMs: number): TracedWork {
-  const { accepted, started, finished } = job.timestamps_ms;
-  const { timing } = job;
-  const taken = timing === undefined ? started : accepted + timing.queue_ms;
-  const stages: readonly Stage[] =
-    timing === undefined || taken === undefined
-      ? [
-          ['queued', taken ?? finished],
-          ['running', taken === undefined ? undefined : finished],
-        ]
-      : [
-          ['queued', taken],
-          ['waiting for a run', taken + timing.batch_ms],
-          [
-            `run of ${timing.batch_rows} ${timing.batch_rows === 1 ? 'row' : 'rows'}`,
-            taken + timing.batch_ms + timing.run_ms,
-          ],
-          ['answering', finished],
-        ];
+  const { finished } = job.timestamps_ms;
+  const stages = stagesOfJob(job);
   return {
     id: job.id,
     status: job.status,
     title: `job ${job.id}: ${job.status}, ${job.model} version ${job.version}`,
     traceId: job.trace_id,
     endedAtMs: finished,
-    stages: toSpans('job', { startMs: accepted, endMs: finished ?? nowMs, error: job.error?.message }, stages),
+    stages: toSpans(
+      'job',
+      { startMs: job.timestamps_ms.accepted, endMs: endOf(job, stages, nowMs), error: job.error?.message },
+      stages,
+    ),
   };
+}
+
+function stagesOfJob({ timing, timestamps_ms: { accepted, started, finished } }: Job): readonly Stage[] {
+  if (timing === undefined) {
+    const queued: Stage = ['queued', started ?? finished];
+    return started === undefined ? [queued] : [queued, ['running', finished]];
+  }
+  const taken = accepted + timing.queue_ms;
+  const begun = taken + timing.batch_ms;
+  return [
+    ['queued', taken],
+    ['waiting for a run', begun],
+    [`run of ${timing.batch_rows} ${timing.batch_rows === 1 ? 'row' : 'rows'}`, begun + timing.run_ms],
+    ['answering', finished],
+  ];
+}
+
+/** The stages were measured in fractions of a millisecond: a short job may end after its time in the record. */
+function endOf({ timestamps_ms: { finished } }: Job, stages: readonly Stage[], nowMs: number): number {
+  if (finished === undefined) return nowMs;
+  const measured = Math.max(finished, ...stages.map(([, endMs = finished]) => endMs));
+  return Math.min(measured, finished + RECORD_RESOLUTION_MS);
 }
 
 /** States of a batch that has not ended, after `validating`. */
@@ -92,12 +105,11 @@ function toSpans(
   });
   const root = span({ spanId: 'root', name, startMs, endMs });
   let sinceMs = startMs;
-  const children = stages.flatMap(([stage, stageEndMs], index) => {
+  const children = stages.map(([stage, stageEndMs], index) => {
     // Other machines' clocks measured some stages, so each stage is cut at the end of the work.
     const own = { startMs: sinceMs, endMs: Math.min(endMs, Math.max(sinceMs, stageEndMs ?? endMs)) };
-    if (own.startMs >= endMs && index > 0) return [];
     sinceMs = own.endMs;
-    return [{ ...span({ spanId: `stage ${index}`, name: stage, ...own }), parentSpanId: root.spanId }];
+    return { ...span({ spanId: `stage ${index}`, name: stage, ...own }), parentSpanId: root.spanId };
   });
   const failed = error === undefined ? undefined : ({ status: 'error', statusMessage: error } as const);
   return [{ ...root, ...failed }, ...children];
