@@ -1,13 +1,12 @@
 import { DelayedError, UnrecoverableError, WaitingError, Worker, type Job, type KeepJobs } from 'bullmq';
-import type { Redis } from 'ioredis';
 import { SconceError, toSconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
-import { disconnectCopies, withCopies } from '../library-internals/index.ts';
+import { disconnectCopies, withCopies, type EndableRedis } from '../library-internals/index.ts';
 import { describeQueue, type QueueId } from '../queue-names.ts';
 import { MAX_DELIVERIES, QUEUE_OPTIONS } from '../queue-options.ts';
 import { bestEffort } from '../redis/redis-connection.ts';
 import type { WorkerConnections } from '../redis/worker-connections.ts';
-import { handBack, isOfNewerRelease, leaveToNewerRelease, type JobHolder } from './hand-back.ts';
+import { STAND_BACK_MS, handBack, isOfNewerRelease, leaveToNewerRelease, type JobHolder } from './hand-back.ts';
 import { FinalJobError, isRetried, type JobConsumer } from './job-consumer.ts';
 import { waitForClose } from './wait-for-close.ts';
 
@@ -40,8 +39,10 @@ export class QueueConsumer {
   readonly #concurrency: number;
   readonly #holder: JobHolder;
   /** The connection on which the worker waits for jobs. */
-  readonly #blocking: readonly Redis[];
+  readonly #blocking: readonly EndableRedis[];
   readonly #active = new Set<Job>();
+  /** Runs while the worker takes no jobs because it left one to a newer release. */
+  #standingBack: NodeJS.Timeout | undefined;
 
   constructor(connections: WorkerConnections, options: QueueConsumerOptions) {
     const { patient: redis, keys, onError } = connections;
@@ -94,6 +95,7 @@ export class QueueConsumer {
    */
   async close(graceMs: number): Promise<boolean> {
     const { worker, redis } = this.#holder;
+    clearTimeout(this.#standingBack);
     for (const consumer of this.#options.consumers) consumer.stop?.();
     const activeJobs = (): number => this.#active.size;
     if (activeJobs() > 0 || redis.status === 'ready') await waitForClose(worker, { graceMs, activeJobs });
@@ -107,6 +109,7 @@ export class QueueConsumer {
 
   /** Returns every active job to the queue, because this process is about to end abnormally. Their deliveries stay counted. */
   async requeueAll(): Promise<void> {
+    clearTimeout(this.#standingBack);
     await this.#holder.worker.pause(true);
     // The worker may be waiting for a job: the first job that is returned would come back to it.
     await disconnectCopies(this.#blocking);
@@ -138,6 +141,7 @@ export class QueueConsumer {
   async #deliver(job: Job): Promise<void> {
     const takenAtMs = epochMs();
     if (isOfNewerRelease(job)) {
+      await this.#standBack();
       await leaveToNewerRelease(job, this.#holder);
       throw new DelayedError();
     }
@@ -169,6 +173,15 @@ export class QueueConsumer {
       if (consumer.fail === undefined || isRetried(error, delivery)) throw error;
       await consumer.fail(data, error);
     }
+  }
+
+  /** Takes no jobs for a moment, also not with the fetch that waits in Redis already. Active jobs go on. */
+  async #standBack(): Promise<void> {
+    const { worker, redis } = this.#holder;
+    clearTimeout(this.#standingBack);
+    this.#standingBack = setTimeout(() => void worker.resume().catch(this.#onError), STAND_BACK_MS);
+    await worker.pause(true);
+    await Promise.all(this.#blocking.map((copy) => copy.unblock(redis)));
   }
 
   /** Finds the job's consumer and checks the job's data. A job that does not keep its contract fails at once. */

@@ -9,6 +9,7 @@
  * | `disconnect()` in status `reconnecting` emits no `end` and rejects nothing; in status `wait` it does. | ioredis 6.0.0 | endable-redis.ts      |
  * | `new Worker` calls `duplicate()` of its connection once, before it returns, for its blocking client. | bullmq 6.7.0  | endable-redis.ts      |
  * | A Worker leaves a shared connection open when it closes.                                             | bullmq 6.7.0  | worker-connections.ts |
+ * | After `pause(true)` a Worker takes no job once its waiting fetch has ended, and `resume` works at once. | bullmq 6.7.0  | queue-consumer.ts     |
  * | The job's hash counts its deliveries in `ats`; the Worker that runs it holds `<job key>:lock`.       | bullmq 6.7.0  | bullmq-deliveries.ts  |
  * | Waiting jobs are in `wait` (list), `prioritized`, `delayed` (sorted sets), running ones in `active`. | bullmq 6.7.0  | bullmq-queues.ts      |
  * | A new job enters `wait` on the left; the lowest score in `prioritized` is taken first.               | bullmq 6.7.0  | bullmq-queues.ts      |

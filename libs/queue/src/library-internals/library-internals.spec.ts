@@ -135,6 +135,39 @@ describe('bullmq', () => {
     gate.resolve();
   });
 
+  it('takes no job while paused once its waiting fetch was ended, and takes jobs again when resumed', async () => {
+    const redis = connect();
+    const { name, queue } = openQueue(redis);
+    const taken: string[] = [];
+    const gate = Promise.withResolvers<void>();
+    const take = async ({ id = '' }: Job): Promise<void> => {
+      taken.push(id);
+      if (id === 'running') await gate.promise;
+    };
+    const { made: worker, copies } = withCopies(
+      redis,
+      () => new Worker(name, take, { connection: redis, prefix: bullmq, concurrency: 5 }),
+    );
+    closers.push(() => worker.close());
+    await queue.add('job', {}, { jobId: 'running' });
+    await eventually(() => expect(taken).toEqual(['running']));
+    const connection = Buffer.from(name).toString('base64');
+    const blocked = async (): Promise<boolean> =>
+      String(await redis.client('LIST'))
+        .split('\n')
+        .some((line) => line.includes(`:${connection} `) && line.includes(' flags=b '));
+    await eventually(async () => expect(await blocked()).toBe(true));
+    await worker.pause(true);
+    await Promise.all(copies.map((copy) => copy.unblock(redis)));
+    await eventually(async () => expect(await blocked()).toBe(false));
+    await queue.add('job', {}, { jobId: 'later' });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(taken).toEqual(['running']);
+    await worker.resume();
+    await eventually(() => expect(taken).toEqual(['running', 'later']), { timeoutMs: 2_000 });
+    gate.resolve();
+  });
+
   it('keeps jobs by state under the keys that are read here, and takes the reported head first', async () => {
     const redis = connect();
     const { name, queue } = openQueue(redis);
