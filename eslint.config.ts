@@ -9,10 +9,11 @@ const LAYERS = [
   ['layer:l1', ['layer:l0']],
   ['layer:l2', ['layer:l0', 'layer:l1', 'layer:testing']],
   ['layer:l3', ['layer:l0', 'layer:l1', 'layer:l2', 'layer:testing']],
-  ['layer:app', ['layer:l0', 'layer:l1', 'layer:l2', 'layer:l3', 'layer:testing']],
+  ['layer:l4', ['layer:l0', 'layer:l1', 'layer:l2', 'layer:l3', 'layer:testing']],
+  ['layer:app', ['layer:l0', 'layer:l1', 'layer:l2', 'layer:l3', 'layer:l4', 'layer:testing']],
   ['layer:testing', ['layer:l0', 'layer:l1']],
   // The root project: tools and whole-system tests.
-  ['layer:workspace', ['layer:l0', 'layer:l1', 'layer:l2', 'layer:l3', 'layer:testing']],
+  ['layer:workspace', ['layer:l0', 'layer:l1', 'layer:l2', 'layer:l3', 'layer:l4', 'layer:testing']],
 ] as const;
 
 /** Packages that only one project imports. Other projects use that project's interface. */

@@ -29,7 +29,7 @@ export const APPS = {
     entries: {
       main: 'apps/worker/src/main.ts',
       'dataset.thread': 'apps/worker/src/batches/dataset.thread.ts',
-      'registration.child': 'apps/worker/src/registration/registration.child.ts',
+      'registration.child': 'libs/serving/src/registration/registration.child.ts',
       'inference.thread': 'libs/runtime/src/inference.thread.ts',
     },
     // Native code; threads of its own.

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MicroBatcher } from '@sconce/runtime';
+import { runIsolated } from '@sconce/serving';
 import { openBlobStore, storageConfigSchema } from '@sconce/storage';
 import { temporaryFolder } from '@sconce/testing';
 import { BatchNotices } from './batches/batch-notices.ts';
@@ -11,7 +12,6 @@ import { DatasetThreads } from './batches/dataset-threads.ts';
 import { runRows } from './batches/row-runs.ts';
 import { PLUS_ONE, PlusOneRunner } from './batches/testing/plus-one-runner.ts';
 import { storeColumn, tableSpec, validateTask } from './batches/testing/table-batch.ts';
-import { runIsolated } from './registration/isolated-process.ts';
 
 // Signals of the worker live as long as its process. A wait that leaves its listener behind keeps memory until the process ends.
 

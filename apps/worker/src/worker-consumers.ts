@@ -13,11 +13,10 @@ import {
   laneQueueName,
 } from '@sconce/queue';
 import { MicroBatcher } from '@sconce/runtime';
+import { InferenceProcessor, RunStatistics } from '@sconce/serving';
 import { BatchPlanner } from './batches/batch-planner.ts';
 import { ChunkProcessor } from './batches/chunk.processor.ts';
 import type { WorkerConfig } from './config.ts';
-import { InferenceProcessor } from './inference/inference.processor.ts';
-import { RunStatistics } from './inference/run-statistics.ts';
 import { RegistrationProcessor } from './registration/registration.processor.ts';
 import { CONFIG } from './tokens.ts';
 import { WebhookProcessor } from './webhooks/webhook.processor.ts';

@@ -1,7 +1,8 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ModelDirectory, ModelFiles, ModelRepository } from '@sconce/models';
-import { BatchWork, WorkerConnections } from '@sconce/queue';
+import { BatchWork, ModelStatisticsWriter, WorkerConnections } from '@sconce/queue';
 import { InferencePool, MicroBatcher } from '@sconce/runtime';
+import { InferenceProcessor, ModelRegistration, RunStatistics, ServedModels } from '@sconce/serving';
 import { openBlobStore, type BlobStore } from '@sconce/storage';
 import type { Logger, Telemetry } from '@sconce/telemetry';
 import { BatchMaintenance } from './batches/batch-maintenance.ts';
@@ -10,9 +11,6 @@ import { BatchResults } from './batches/batch-results.ts';
 import { ChunkProcessor, chunkSlots } from './batches/chunk.processor.ts';
 import { DatasetThreads } from './batches/dataset-threads.ts';
 import type { WorkerConfig } from './config.ts';
-import { InferenceProcessor } from './inference/inference.processor.ts';
-import { RunStatistics } from './inference/run-statistics.ts';
-import { ServedModels } from './inference/served-models.ts';
 import { RegistrationProcessor } from './registration/registration.processor.ts';
 import { BLOB_STORE, CONFIG, LOGGER, TELEMETRY } from './tokens.ts';
 import { WebhookProcessor } from './webhooks/webhook.processor.ts';
@@ -23,13 +21,13 @@ import { WorkerService } from './worker.service.ts';
 @Module({})
 export class WorkerModule {
   static register(given: { config: WorkerConfig; logger: Logger; telemetry: Telemetry }): DynamicModule {
-    const { config, logger } = given;
+    const { config, logger, telemetry } = given;
     return {
       module: WorkerModule,
       providers: [
         { provide: CONFIG, useValue: config },
         { provide: LOGGER, useValue: logger },
-        { provide: TELEMETRY, useValue: given.telemetry },
+        { provide: TELEMETRY, useValue: telemetry },
         { provide: BLOB_STORE, useFactory: () => openBlobStore(config.storage) },
         {
           provide: ModelRepository,
@@ -77,9 +75,39 @@ export class WorkerModule {
               chunkSlots(config.runtime.threads),
             ),
         },
-        RunStatistics,
-        ServedModels,
-        InferenceProcessor,
+        {
+          provide: ModelStatisticsWriter,
+          useFactory: (connections: WorkerConnections) => new ModelStatisticsWriter(connections),
+          inject: [WorkerConnections],
+        },
+        {
+          provide: RunStatistics,
+          useFactory: (totals: ModelStatisticsWriter) => new RunStatistics({ telemetry, totals }),
+          inject: [ModelStatisticsWriter],
+        },
+        {
+          provide: ModelRegistration,
+          useFactory: (repository: ModelRepository, files: ModelFiles) =>
+            new ModelRegistration({ limits: config.registration, repository, files, logger }),
+          inject: [ModelRepository, ModelFiles],
+        },
+        {
+          provide: ServedModels,
+          useFactory: (
+            repository: ModelRepository,
+            files: ModelFiles,
+            directory: ModelDirectory,
+            pool: InferencePool,
+            registration: ModelRegistration,
+          ) => new ServedModels({ repository, files, directory, pool, registration, runtime: config.runtime, logger }),
+          inject: [ModelRepository, ModelFiles, ModelDirectory, InferencePool, ModelRegistration],
+        },
+        {
+          provide: InferenceProcessor,
+          useFactory: (models: ServedModels, batcher: MicroBatcher, statistics: RunStatistics) =>
+            new InferenceProcessor({ models, batcher, statistics, telemetry, logger }),
+          inject: [ServedModels, MicroBatcher, RunStatistics],
+        },
         RegistrationProcessor,
         ChunkProcessor,
         BatchResults,

@@ -1,16 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Notice } from '@sconce/contracts';
 import { withTimeout } from '@sconce/process/time';
-import { BatchWork, NoticeListener, WorkerConnections } from '@sconce/queue';
+import { BatchWork, ModelStatisticsWriter, NoticeListener, WorkerConnections } from '@sconce/queue';
 import { InferencePool, type HungRun } from '@sconce/runtime';
+import { ServedModels } from '@sconce/serving';
 import type { Logger } from '@sconce/telemetry';
 import { BatchMaintenance } from './batches/batch-maintenance.ts';
 import { BatchPlanner } from './batches/batch-planner.ts';
 import { ChunkProcessor } from './batches/chunk.processor.ts';
 import { DatasetThreads } from './batches/dataset-threads.ts';
 import type { WorkerConfig } from './config.ts';
-import { RunStatistics } from './inference/run-statistics.ts';
-import { ServedModels } from './inference/served-models.ts';
 import { PodDeletionCost } from './kubernetes/pod-deletion-cost.ts';
 import { RegistrationProcessor } from './registration/registration.processor.ts';
 import { CONFIG, LOGGER } from './tokens.ts';
@@ -44,7 +43,7 @@ export class WorkerService {
     @Inject(InferencePool) private readonly pool: InferencePool,
     @Inject(RegistrationProcessor) private readonly registration: RegistrationProcessor,
     @Inject(ServedModels) private readonly models: ServedModels,
-    @Inject(RunStatistics) private readonly statistics: RunStatistics,
+    @Inject(ModelStatisticsWriter) private readonly statistics: ModelStatisticsWriter,
     @Inject(ChunkProcessor) private readonly chunks: ChunkProcessor,
     @Inject(BatchPlanner) private readonly planner: BatchPlanner,
     @Inject(BatchMaintenance) private readonly maintenance: BatchMaintenance,

@@ -3,8 +3,8 @@ import type { BatchError, ChunkJob, PlannerJob, WebhookEventType } from '@sconce
 import { SconceError, toSconceError } from '@sconce/errors';
 import { BatchWork, batchErrorOf, type BatchRecord } from '@sconce/queue';
 import type { BatchableModel } from '@sconce/runtime';
+import { ServedModels, type ModelFinder } from '@sconce/serving';
 import { traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
-import { ServedModels, type ModelFinder } from '../inference/served-models.ts';
 import { LOGGER, TELEMETRY } from '../tokens.ts';
 import { BatchNotices } from './batch-notices.ts';
 import { BatchResults, type BatchEnd } from './batch-results.ts';

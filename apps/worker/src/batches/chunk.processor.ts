@@ -4,8 +4,8 @@ import { ERROR_POLICY, SconceError, toSconceError, type SerializedError } from '
 import { epochMs } from '@sconce/process/time';
 import { BatchWork, type BatchRecord, type DeliveredChunk } from '@sconce/queue';
 import { MicroBatcher } from '@sconce/runtime';
+import { ServedModels, type ModelFinder } from '@sconce/serving';
 import { spanOf, traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
-import { ServedModels, type ModelFinder } from '../inference/served-models.ts';
 import type { WorkerConfig } from '../config.ts';
 import { CONFIG, LOGGER, TELEMETRY } from '../tokens.ts';
 import { RunTally, traceChunk } from './batch-trace.ts';

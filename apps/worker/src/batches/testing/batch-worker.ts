@@ -1,9 +1,9 @@
 import type { BatchSpec, ChunkJob } from '@sconce/contracts';
 import { BatchWork, WorkerConnections, type DeliveredChunk, type QueueConfig } from '@sconce/queue';
 import { MicroBatcher } from '@sconce/runtime';
+import type { ModelFinder } from '@sconce/serving';
 import { openBlobStore, type BlobStore, type StorageConfig } from '@sconce/storage';
 import { createLogger, type Telemetry } from '@sconce/telemetry';
-import type { ModelFinder } from '../../inference/served-models.ts';
 import { BatchPlanner } from '../batch-planner.ts';
 import { BatchResults } from '../batch-results.ts';
 import { ChunkProcessor } from '../chunk.processor.ts';

@@ -1,9 +1,8 @@
-import { Inject, Injectable } from '@nestjs/common';
 import type { RequestTiming } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
 import type { DeliveredRequest } from '@sconce/queue';
-import { MicroBatcher, type RunRecord } from '@sconce/runtime';
+import type { MicroBatcher, RunRecord } from '@sconce/runtime';
 import {
   SpanKind,
   contextWithSpan,
@@ -16,20 +15,33 @@ import {
   type Telemetry,
 } from '@sconce/telemetry';
 import type { Tensor } from '@sconce/tensor';
-import { LOGGER, TELEMETRY } from '../tokens.ts';
-import { RunStatistics } from './run-statistics.ts';
-import { ServedModels } from './served-models.ts';
+import type { RunStatistics } from './run-statistics.ts';
+import type { ModelFinder } from './served-models.ts';
+
+/** What running requests needs. */
+export interface InferenceProcessorOptions {
+  readonly models: ModelFinder;
+  readonly batcher: Pick<MicroBatcher, 'submit'>;
+  readonly statistics: Pick<RunStatistics, 'recordRequest'>;
+  readonly telemetry: Telemetry;
+  readonly logger: Logger;
+}
 
 /** Runs one request: finds its model, submits its rows to the batcher, and records its times in its trace and in metrics. */
-@Injectable()
 export class InferenceProcessor {
-  constructor(
-    @Inject(ServedModels) private readonly models: ServedModels,
-    @Inject(MicroBatcher) private readonly batcher: MicroBatcher,
-    @Inject(RunStatistics) private readonly statistics: RunStatistics,
-    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
-    @Inject(LOGGER) private readonly logger: Logger,
-  ) {}
+  readonly #models: ModelFinder;
+  readonly #batcher: Pick<MicroBatcher, 'submit'>;
+  readonly #statistics: Pick<RunStatistics, 'recordRequest'>;
+  readonly #telemetry: Telemetry;
+  readonly #logger: Logger;
+
+  constructor({ models, batcher, statistics, telemetry, logger }: InferenceProcessorOptions) {
+    this.#models = models;
+    this.#batcher = batcher;
+    this.#statistics = statistics;
+    this.#telemetry = telemetry;
+    this.#logger = logger;
+  }
 
   /** Answers the request, or throws its error. */
   async handle(delivered: DeliveredRequest): Promise<{ outputs: readonly Tensor[]; timing: RequestTiming }> {
@@ -37,13 +49,13 @@ export class InferenceProcessor {
     let runs: readonly RunRecord[] = [];
     let failure: SconceError | undefined;
     try {
-      const model = await this.models.find(delivered.model, delivered.version);
+      const model = await this.#models.find(delivered.model, delivered.version);
       const outputs = request.outputs.map((name) => {
         const spec = model.signature.outputs.find((output) => output.name === name);
         if (spec === undefined) throw new SconceError('internal', `The model has no output "${name}"`);
         return spec;
       });
-      const reply = await this.batcher.submit({
+      const reply = await this.#batcher.submit({
         model,
         inputs: delivered.inputs,
         outputs,
@@ -66,25 +78,25 @@ export class InferenceProcessor {
 
   #log({ model, version, request, delivery }: DeliveredRequest, failure: SconceError): void {
     const about = { model, version, request: request.id, delivery, ...traceFields(request.trace) };
-    this.logger[ERROR_POLICY[failure.code].logLevel]({ err: failure, ...about }, 'request failed');
+    this.#logger[ERROR_POLICY[failure.code].logLevel]({ err: failure, ...about }, 'request failed');
   }
 
   #record(delivered: DeliveredRequest, runs: readonly RunRecord[], failure: SconceError | undefined): void {
-    const { metrics } = this.telemetry;
+    const { metrics } = this.#telemetry;
     const { model, lane, request, inputs } = delivered;
     const outcome = failure?.code ?? 'ok';
     const waitSeconds = Math.max(0, delivered.takenAtMs - request.acceptedAtMs) / 1_000;
     metrics.queueWait.record(waitSeconds, { lane, model }, spanOf(request.trace));
     metrics.rows.add(inputs[0]?.shape[0] ?? 1, { lane, model, outcome });
     const timing = failure === undefined ? timingOf(delivered, runs) : undefined;
-    this.statistics.recordRequest(delivered, timing, Math.max(0, epochMs() - request.acceptedAtMs));
+    this.#statistics.recordRequest(delivered, timing, Math.max(0, epochMs() - request.acceptedAtMs));
     for (const run of runs) metrics.batchWait.record((run.runStartMs - run.submittedAtMs) / 1_000, { model });
     if (request.trace !== undefined) this.#trace(delivered, runs, failure);
   }
 
   /** Records the queue wait, and a batch with its run for each of the request's runs, in the request's trace. */
   #trace(delivered: DeliveredRequest, runs: readonly RunRecord[], failure: SconceError | undefined): void {
-    const { tracer } = this.telemetry;
+    const { tracer } = this.#telemetry;
     const { request, lane, model, version } = delivered;
     const parent = extractContext(request.trace ?? {});
     const identity = { 'sconce.model': model, 'sconce.version': version };

@@ -1,28 +1,27 @@
-import { Inject, Injectable } from '@nestjs/common';
 import type { RequestTiming } from '@sconce/contracts';
-import { ModelStatisticsWriter, WorkerConnections, type DeliveredRequest } from '@sconce/queue';
+import type { DeliveredRequest, ModelStatisticsWriter } from '@sconce/queue';
 import type { FinishedRun, MicroBatcher } from '@sconce/runtime';
 import { spanOf, type Telemetry } from '@sconce/telemetry';
-import { TELEMETRY } from '../tokens.ts';
 import { HeldModelsMetrics } from './held-models.ts';
 
+/** The totals of the statistics extension. */
+export type StatisticsTotals = Pick<ModelStatisticsWriter, 'recordRun' | 'recordRequest'>;
+
 /** Counts runs and requests, in this process's metrics and in the totals of the statistics extension. */
-@Injectable()
 export class RunStatistics {
-  readonly #writer: ModelStatisticsWriter;
+  readonly #telemetry: Telemetry;
+  readonly #totals: StatisticsTotals;
   readonly #held: HeldModelsMetrics;
 
-  constructor(
-    @Inject(WorkerConnections) connections: WorkerConnections,
-    @Inject(TELEMETRY) private readonly telemetry: Telemetry,
-  ) {
+  constructor({ telemetry, totals }: { readonly telemetry: Telemetry; readonly totals: StatisticsTotals }) {
+    this.#telemetry = telemetry;
+    this.#totals = totals;
     this.#held = new HeldModelsMetrics(telemetry.metrics);
-    this.#writer = new ModelStatisticsWriter(connections);
   }
 
   /** Observes the gauges of the threads. To be called once. */
   watch(batcher: Pick<MicroBatcher, 'running' | 'waiting'>, threads: number): void {
-    const { metrics } = this.telemetry;
+    const { metrics } = this.#telemetry;
     metrics.threads.observe(() => {
       const busy = Math.min(batcher.running, threads);
       return [
@@ -35,7 +34,7 @@ export class RunStatistics {
 
   /** One session call has ended. */
   recordRun({ model, rows, labels: traceparents, outcome }: FinishedRun): void {
-    const { metrics } = this.telemetry;
+    const { metrics } = this.#telemetry;
     const labels = { model: model.name };
     if ('error' in outcome) {
       metrics.runFailures.add(1, { ...labels, error: outcome.error });
@@ -56,12 +55,12 @@ export class RunStatistics {
       metrics.modelLoads.add(1, labels);
       metrics.modelLoadDuration.record(loadMs / 1_000, labels);
     }
-    this.#writer.recordRun({ model: model.name, version: model.version, rows, runMs });
+    this.#totals.recordRun({ model: model.name, version: model.version, rows, runMs });
   }
 
   /** A queue job was taken or has ended. */
   recordJob(queue: string, event: 'taken' | 'answered' | 'retried' | 'handed_back'): void {
-    const { metrics } = this.telemetry;
+    const { metrics } = this.#telemetry;
     metrics.jobsInFlight.add(event === 'taken' ? 1 : -1, { queue });
     if (event !== 'taken') metrics.jobs.add(1, { queue, outcome: event });
   }
@@ -69,10 +68,6 @@ export class RunStatistics {
   /** One request has ended. `timing` is undefined if it failed. */
   recordRequest(delivered: DeliveredRequest, timing: RequestTiming | undefined, totalMs: number): void {
     const { model, version } = delivered;
-    this.#writer.recordRequest({ model, version, totalMs, timing });
-  }
-
-  async close(): Promise<void> {
-    await this.#writer.close();
+    this.#totals.recordRequest({ model, version, totalMs, timing });
   }
 }

@@ -15,7 +15,13 @@ it('logs a failed request with its trace, at the level of its error', async () =
   const logger = createLogger({ service: 'worker', level: 'debug', destination });
   const models = { find: () => Promise.reject(new SconceError('model_corrupt', 'not what was proved')) };
   const statistics = { recordRequest: () => undefined };
-  const processor = new InferenceProcessor(models as never, {} as never, statistics as never, telemetry, logger);
+  const processor = new InferenceProcessor({
+    models,
+    batcher: {} as never,
+    statistics,
+    telemetry,
+    logger,
+  });
   const traceId = '0af7651916cd43dd8448eb211c80319c';
   const delivered = {
     model: 'm',

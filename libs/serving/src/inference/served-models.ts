@@ -1,25 +1,41 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { ModelDirectory, ModelFiles, ModelRepository, requireRunnable, type ResolvedModel } from '@sconce/models';
+import {
+  requireRunnable,
+  type ModelDirectory,
+  type ModelFiles,
+  type ModelRepository,
+  type ResolvedModel,
+} from '@sconce/models';
 import { machineLimits, threadsFor } from '@sconce/process';
 import {
   FORM_FILES,
-  InferencePool,
   formTarget,
   modelFileKey,
   type BatchableModel,
+  type InferencePool,
   type ModelFile,
+  type RuntimeConfig,
 } from '@sconce/runtime';
 import type { Logger } from '@sconce/telemetry';
-import { RegistrationProcessor, targetOf } from '../registration/registration.processor.ts';
-import { CONFIG, LOGGER } from '../tokens.ts';
-import type { WorkerConfig } from '../config.ts';
+import { targetOf, type ModelRegistration } from '../registration/model-registration.ts';
 
 /** Finds what the batcher and the threads need of a model version. */
 export type ModelFinder = Pick<ServedModels, 'find'>;
 
+/** What finding models needs. */
+export interface ServedModelsOptions {
+  readonly directory: Pick<ModelDirectory, 'resolve' | 'invalidate'>;
+  readonly repository: Pick<ModelRepository, 'quarantine' | 'versions'>;
+  readonly files: Pick<ModelFiles, 'form' | 'path'>;
+  readonly pool: Pick<InferencePool, 'unload'>;
+  /** Makes the saved form for this kind of machine. */
+  readonly registration: Pick<ModelRegistration, 'optimise'>;
+  readonly runtime: RuntimeConfig;
+  readonly logger: Logger;
+}
+
 /** Finds model versions, chooses the files that threads load, and unloads them. */
-@Injectable()
 export class ServedModels {
+  readonly #given: ServedModelsOptions;
   readonly #target = targetOf(formTarget());
   /** Cores of the container. */
   readonly #cores = threadsFor(machineLimits());
@@ -30,19 +46,13 @@ export class ServedModels {
   /** Uploads whose saved form this process has begun to make. */
   readonly #forms = new Set<string>();
 
-  constructor(
-    @Inject(ModelDirectory) private readonly directory: ModelDirectory,
-    @Inject(ModelRepository) private readonly repository: ModelRepository,
-    @Inject(ModelFiles) private readonly files: ModelFiles,
-    @Inject(InferencePool) private readonly pool: InferencePool,
-    @Inject(RegistrationProcessor) private readonly registration: RegistrationProcessor,
-    @Inject(CONFIG) private readonly config: WorkerConfig,
-    @Inject(LOGGER) private readonly logger: Logger,
-  ) {}
+  constructor(options: ServedModelsOptions) {
+    this.#given = options;
+  }
 
   /** Throws `model_not_found`, `model_not_ready`. */
   async find(name: string, version: string): Promise<BatchableModel> {
-    const resolved = await this.directory.resolve(name, version);
+    const resolved = await this.#given.directory.resolve(name, version);
     let served = this.#served.get(resolved);
     if (served === undefined) {
       served = this.#serve(resolved);
@@ -54,17 +64,17 @@ export class ServedModels {
 
   /** Puts a version in quarantine. Callers get `why` as the reason. */
   async quarantine(name: string, version: string, why: string): Promise<void> {
-    await this.repository.quarantine(name, version, why);
-    this.directory.invalidate(name);
+    await this.#given.repository.quarantine(name, version, why);
+    this.#given.directory.invalidate(name);
   }
 
   /** Frees a model's sessions in every thread. */
   async unload(name: string, version?: string): Promise<void> {
-    this.directory.invalidate(name);
-    const manifests = version === undefined ? await this.repository.versions(name).catch(() => []) : [];
+    this.#given.directory.invalidate(name);
+    const manifests = version === undefined ? await this.#given.repository.versions(name).catch(() => []) : [];
     const versions = version === undefined ? manifests.map((manifest) => manifest.version) : [version];
     for (const each of versions) {
-      for (const key of this.#fileKeys.get(`${name}/${each}`) ?? []) this.pool.unload(key);
+      for (const key of this.#fileKeys.get(`${name}/${each}`) ?? []) this.#given.pool.unload(key);
       this.#fileKeys.delete(`${name}/${each}`);
     }
   }
@@ -74,11 +84,11 @@ export class ServedModels {
     const { name, version, signature, batch, config, performance } = manifest;
     const axis = batch?.axis ?? 'none';
     const rowInputs = axis === 'none' ? [] : (batch?.inputs ?? signature.inputs.map((input) => input.name));
-    const measured = config.max_batch_size ?? performance?.best_rows ?? this.config.runtime.maxBatchRows;
+    const measured = config.max_batch_size ?? performance?.best_rows ?? this.#given.runtime.maxBatchRows;
     const delay = config.dynamic_batching?.max_queue_delay_microseconds;
     // Runs that are spread over ONNX Runtime's threads take several cores.
     const intraOp = this.#intraOpThreads(manifest);
-    const { threads } = this.config.runtime;
+    const { threads } = this.#given.runtime;
     const instances =
       config.instance_group?.[0]?.count ?? (intraOp > 1 ? Math.max(1, Math.floor(threads / intraOp)) : undefined);
     return {
@@ -102,18 +112,18 @@ export class ServedModels {
     const { spread } = performance ?? {};
     const cores = this.#cores;
     if (said !== undefined) return Math.min(Number(said), cores);
-    return this.config.runtime.intraOpThreads ?? (spread?.chosen === true ? Math.min(spread.threads, cores) : 1);
+    return this.#given.runtime.intraOpThreads ?? (spread?.chosen === true ? Math.min(spread.threads, cores) : 1);
   }
 
   /** The saved form for this kind of machine, or the compiled model until there is one. */
   async #file(resolved: ResolvedModel, rowInputs: readonly string[]): Promise<ModelFile> {
     const { manifest } = resolved;
     const { name, version, artifact, compiled, check, config, performance } = manifest;
-    const form = await this.files.form(manifest, this.#target);
+    const form = await this.#given.files.form(manifest, this.#target);
     if (form === undefined && manifest.optimised !== undefined) this.#makeForm(resolved);
     const parts = form?.files ?? [artifact, ...(compiled === undefined ? [] : [compiled])];
     const digests = await Promise.all(
-      parts.map(async (part) => ({ path: await this.files.path(manifest, part), sha256: part.sha256 })),
+      parts.map(async (part) => ({ path: await this.#given.files.path(manifest, part), sha256: part.sha256 })),
     );
     const main =
       form === undefined ? digests.length - 1 : form.files.findIndex((file) => file.name === FORM_FILES.model);
@@ -121,7 +131,7 @@ export class ServedModels {
     this.#remember(`${name}/${version}`, key);
     const sizeBytes = parts.reduce((sum, part) => sum + part.size_bytes, 0);
     // Threads share one mapping of a saved form's weights: each thread counts its part.
-    const shared = form === undefined ? sizeBytes : Math.ceil(sizeBytes / this.config.runtime.threads);
+    const shared = form === undefined ? sizeBytes : Math.ceil(sizeBytes / this.#given.runtime.threads);
     const warmup = config.model_warmup?.map(({ batch_size: rows, count = 1 }) => ({ rows, count }));
     return {
       model: name,
@@ -133,7 +143,7 @@ export class ServedModels {
       keepLoaded: resolved.keepLoaded,
       intraOpThreads: this.#intraOpThreads(manifest),
       memoryBytes: shared + (performance?.memory_bytes ?? 0),
-      check: check && (await this.files.path(manifest, check)),
+      check: check && (await this.#given.files.path(manifest, check)),
       warmup: warmup && { rowInputs, runs: warmup },
     };
   }
@@ -143,17 +153,17 @@ export class ServedModels {
     const { manifest } = resolved;
     if (this.#forms.has(manifest.upload_id)) return;
     this.#forms.add(manifest.upload_id);
-    this.registration.optimise(manifest).then(
+    this.#given.registration.optimise(manifest).then(
       () => {
         this.#served.delete(resolved);
-        this.directory.invalidate(manifest.name);
-        this.logger.info(
+        this.#given.directory.invalidate(manifest.name);
+        this.#given.logger.info(
           { model: manifest.name, version: manifest.version, target: this.#target },
           'a saved form was made for this kind of machine',
         );
       },
       (error: unknown) =>
-        this.logger.warn(
+        this.#given.logger.warn(
           { err: error, model: manifest.name },
           'the saved form for this kind of machine could not be made',
         ),
