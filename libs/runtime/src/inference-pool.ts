@@ -133,6 +133,12 @@ export class InferencePool {
     return reply.signature;
   }
 
+  /** Loads a file in a thread, so that its first run need not. Throws `model_invalid`, `model_corrupt`, `thread_crashed`. */
+  async load(file: ModelFile): Promise<void> {
+    if (file.digests !== undefined) await this.#verify(file, file.digests);
+    await this.#send({ kind: 'load', file }, { file });
+  }
+
   /** Asks every thread to unload the file. A thread that runs it unloads it afterwards. */
   unload(fileKey: string): void {
     const notice: ThreadNotice = { unload: fileKey };
