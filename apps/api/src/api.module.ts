@@ -22,6 +22,7 @@ import { ModelConfigSchemaController } from './models/model-config-schema.contro
 import { ModelsController } from './models/models.controller.ts';
 import { observeModels } from './models/observe-models.ts';
 import { ProtocolModelsController } from './models/protocol-models.controller.ts';
+import { ProtocolModels } from './models/protocol-models.ts';
 import { RegistrationRecovery } from './models/registration-recovery.ts';
 import { ServerController } from './models/server.controller.ts';
 import { VersionRemoval } from './models/version-removal.ts';
@@ -99,6 +100,16 @@ export class ApiModule {
               onError: (error) => logger.warn({ err: error }, 'the batch connection failed'),
             }),
           inject: [BLOB_STORE, InferenceService],
+        },
+        {
+          provide: ProtocolModels,
+          useFactory: (directory: ModelDirectory, repository: ModelRepository, producer: InferenceProducer) =>
+            new ProtocolModels({
+              directory,
+              repository,
+              statistics: (model, version) => producer.statistics(model, version),
+            }),
+          inject: [ModelDirectory, ModelRepository, InferenceProducer],
         },
         InferenceService,
         FileContents,

@@ -3,7 +3,7 @@ import { ERROR_POLICY, SconceError } from '@sconce/errors';
 import type { ApiKey } from '@sconce/keys';
 import type { Submitter } from '@sconce/queue';
 import type { Logger } from '@sconce/telemetry';
-import { errorBody } from '../http/error.filter.ts';
+import { errorBody } from '../http/error-answer.ts';
 import { requestTraceFields } from '../http/request-trace.ts';
 import { meets, needOf } from './access-rules.ts';
 import { KeyLimits } from './key-limits.ts';

@@ -1,22 +1,9 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ERROR_POLICY, SconceError, toSconceError, type ErrorCode } from '@sconce/errors';
 import type { Logger } from '@sconce/telemetry';
-import { requestTraceFields } from './request-trace.ts';
+import { answerError } from './error-answer.ts';
 
-/** Codes for errors of Fastify and Nest, by HTTP status. */
-const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
-  400: 'invalid_request',
-  404: 'not_found',
-  405: 'not_found',
-  413: 'payload_too_large',
-  415: 'unsupported_media_type',
-};
-
-/**
- * Turns every thrown value into an error body: for `/v2` in the form of the Open Inference Protocol
- * (`{"error": "…"}`), for all other routes as OpenAI's clients parse it (`{"error": {message, type, code, param}}`).
- */
+/** Turns every value that is thrown in a route of Nest into an error body. */
 @Catch()
 export class ErrorFilter implements ExceptionFilter {
   readonly #logger: Logger;
@@ -25,50 +12,17 @@ export class ErrorFilter implements ExceptionFilter {
     this.#logger = logger;
   }
 
-  catch(thrown: unknown, host: ArgumentsHost): void {
+  catch(given: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
-    const reply = http.getResponse<FastifyReply>();
-    const request = http.getRequest<FastifyRequest>();
-    const error = asSconceError(thrown);
-    const { http: status, logLevel } = ERROR_POLICY[error.code];
-    const about = { method: request.method, url: request.url, ...requestTraceFields(request) };
-    this.#logger[logLevel]({ err: error, ...about }, 'request failed');
-    if (reply.raw.headersSent || reply.sent) {
-      reply.raw.destroy();
-      return;
-    }
-    const retryAfter = error.details['retryAfterSeconds'];
-    if (typeof retryAfter === 'number') reply.header('retry-after', String(retryAfter));
-    void reply
-      .status(status)
-      .header('content-type', 'application/json; charset=utf-8')
-      .send(errorBody(request.url, error, status));
+    const thrown = given instanceof HttpException ? withStatusCode(given) : given;
+    answerError(
+      { request: http.getRequest<FastifyRequest>(), reply: http.getResponse<FastifyReply>(), thrown },
+      this.#logger,
+    );
   }
 }
 
-/** OpenAI's names for kinds of errors. */
-const TYPE_BY_STATUS: Readonly<Record<number, string>> = {
-  401: 'authentication_error',
-  403: 'permission_error',
-  429: 'rate_limit_error',
-};
-
-/** The body for a failed request to `url`. */
-export function errorBody(url: string, error: SconceError, status: number): string {
-  // An internal error may quote internals. The log has the whole message.
-  const message = error.code === 'internal' ? 'Internal error; the log has the details.' : error.message;
-  if (/^\/v2(\/|\?|$)/.test(url)) return JSON.stringify({ error: message });
-  const type = TYPE_BY_STATUS[status] ?? (status < 500 ? 'invalid_request_error' : 'server_error');
-  return JSON.stringify({ error: { message, type, code: error.code, param: error.details.param ?? null } });
-}
-
-function asSconceError(thrown: unknown): SconceError {
-  if (thrown instanceof SconceError) return thrown;
-  const status = thrown instanceof HttpException ? thrown.getStatus() : (thrown as { statusCode?: number })?.statusCode;
-  const code = status === undefined ? undefined : CODE_BY_STATUS[status];
-  if (code !== undefined) return new SconceError(code, (thrown as Error).message, { cause: thrown });
-  if (status !== undefined && status >= 400 && status < 500) {
-    return new SconceError('invalid_request', (thrown as Error).message, { cause: thrown });
-  }
-  return toSconceError(thrown);
+/** Nest's error with its status where Fastify's errors have theirs. */
+function withStatusCode(error: HttpException): HttpException & { readonly statusCode: number } {
+  return Object.assign(error, { statusCode: error.getStatus() });
 }

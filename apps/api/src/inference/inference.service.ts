@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Lane, RequestTiming } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import { ModelDirectory, requireRunnable, type ReadyManifest } from '@sconce/models';
+import { ModelDirectory, type ReadyManifest } from '@sconce/models';
 import { InferenceProducer, checkRowsAgree, priorityOf, type InferenceRequest, type JobRecord } from '@sconce/queue';
 import type { Context, Telemetry } from '@sconce/telemetry';
 import {
@@ -17,6 +17,7 @@ import type { ApiConfig } from '../config.ts';
 import { enqueued } from '../http/enqueue-span.ts';
 import { CONFIG, TELEMETRY } from '../tokens.ts';
 import { jobNotFinished } from '../jobs/job-resource.ts';
+import { servedModel } from '../models/served-model.ts';
 import type { InferenceCall } from './inference-call.ts';
 
 /** The part of a request that its job keeps, to encode the answer. */
@@ -63,15 +64,7 @@ export class InferenceService {
 
   /** A model that takes requests now. Throws `model_not_found`, `model_not_ready`. */
   async servedModel(model: string, version: string | undefined): Promise<ReadyManifest> {
-    const resolved = await this.directory.resolve(model, version);
-    const ready = requireRunnable(resolved);
-    if (!resolved.loaded) {
-      throw new SconceError(
-        'model_not_ready',
-        `Model "${model}" has been unloaded; POST /v2/repository/models/${model}/load brings it back.`,
-      );
-    }
-    return ready;
+    return servedModel(this.directory, model, version);
   }
 
   /** Runs a prepared request and waits for its answer. */

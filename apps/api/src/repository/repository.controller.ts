@@ -2,9 +2,10 @@ import { Controller, HttpCode, Inject, Param, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { loadRequestSchema, repositoryIndexRequestSchema, type RepositoryIndex } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import { ModelDirectory, ModelRepository, type ModelManifest, type ModelState } from '@sconce/models';
+import { ModelDirectory, ModelRepository } from '@sconce/models';
 import { InferenceProducer } from '@sconce/queue';
 import { parseJsonBody } from '../http/json-body.ts';
+import { repositoryIndex } from './repository-index.ts';
 
 /** The model repository extension: lists, loads and unloads models. `PUT /v1/models/…` pushes them. */
 @Controller('v2/repository')
@@ -19,13 +20,7 @@ export class RepositoryController {
   @HttpCode(200)
   async index(@Req() request: FastifyRequest): Promise<RepositoryIndex> {
     const { ready } = parseJsonBody(request.body, repositoryIndexRequestSchema);
-    const manifests = await this.repository.list();
-    const states = new Map<string, ModelState>();
-    for (const { name } of manifests) {
-      if (!states.has(name)) states.set(name, await this.repository.state(name));
-    }
-    const entries = manifests.map((manifest) => toIndexEntry(manifest, states.get(manifest.name)));
-    return ready ? entries.filter((entry) => entry.state === 'READY') : entries;
+    return repositoryIndex(this.repository, { ready });
   }
 
   @Post('models/:model/load')
@@ -54,17 +49,4 @@ export class RepositoryController {
     await this.repository.setState(model, { loaded });
     this.directory.invalidate(model);
   }
-}
-
-function toIndexEntry(
-  { name, version, status, error }: ModelManifest,
-  state: ModelState | undefined,
-): RepositoryIndex[number] {
-  if (status === 'failed') return { name, version, state: 'UNAVAILABLE', reason: error?.message ?? 'failed' };
-  if (status !== 'ready') return { name, version, state: 'LOADING', reason: status };
-  const quarantined = state?.quarantined?.[version];
-  if (quarantined !== undefined) return { name, version, state: 'UNAVAILABLE', reason: `quarantine: ${quarantined}` };
-  return state?.loaded === false
-    ? { name, version, state: 'UNAVAILABLE', reason: 'unloaded' }
-    : { name, version, state: 'READY', reason: '' };
 }
