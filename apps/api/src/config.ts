@@ -1,8 +1,8 @@
-import { SconceError } from '@sconce/errors';
-import { readSettings, type Settings } from '@sconce/process';
+import { readSettings } from '@sconce/process';
 import { queueConfigSchema, type QueueConfig } from '@sconce/queue';
 import { storageFromSettings, type StorageConfig } from '@sconce/storage';
 import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';
+import { keysFileOf } from './access/keys-file.ts';
 
 /** The API's settings, read from the environment once. */
 export interface ApiConfig {
@@ -58,25 +58,4 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
     telemetry: telemetryConfigFromEnv(env),
     traceUrl: vars.SCONCE_TRACE_URL?.replace(/\/+$/, ''),
   });
-}
-
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;
-
-/** Everyone who can reach the port can use the API. If other machines can reach it, the operator must decide about keys. */
-function keysFileOf({ SCONCE_AUTH, SCONCE_KEYS_FILE, SCONCE_HOST }: Settings<'api'>): string | undefined {
-  const refuse = (param: string, message: string): SconceError =>
-    new SconceError('invalid_request', message, { details: { param } });
-  if (SCONCE_AUTH === 'off') return undefined;
-  if (SCONCE_KEYS_FILE !== undefined) return SCONCE_KEYS_FILE;
-  if (SCONCE_AUTH === 'keys') {
-    throw refuse(
-      'SCONCE_KEYS_FILE',
-      'SCONCE_KEYS_FILE: SCONCE_AUTH=keys requires it. Create keys with `sconce keys create`.',
-    );
-  }
-  if (LOOPBACK.test(SCONCE_HOST)) return undefined;
-  throw refuse(
-    'SCONCE_HOST',
-    `SCONCE_HOST: ${SCONCE_HOST} is no loopback address, and callers need no key. Set SCONCE_KEYS_FILE, or SCONCE_AUTH=off if a proxy in front of the API checks callers.`,
-  );
 }

@@ -14,7 +14,8 @@ import { decodeInferRequest, type Tensor } from '@sconce/tensor';
 import { atEndOfFile, testRedis } from '@sconce/testing';
 import { readConfig } from '../config.ts';
 import type { InferenceCall } from './inference-call.ts';
-import { InferenceService, type InferenceResult, type PreparedInference } from './inference.service.ts';
+import { InferenceService } from './inference.service.ts';
+import type { InferenceResult, PreparedInference } from './prepared-inference.ts';
 
 // The service with a real Redis, and a consumer that doubles the rows instead of a worker.
 

@@ -1,40 +1,29 @@
 import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import type { Lane, RequestTiming } from '@sconce/contracts';
+import type { Lane } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { ModelDirectory, type ReadyManifest } from '@sconce/models';
-import { InferenceProducer, checkRowsAgree, priorityOf, type InferenceRequest, type JobRecord } from '@sconce/queue';
+import { InferenceProducer, checkRowsAgree, type JobRecord } from '@sconce/queue';
 import type { Context, Telemetry } from '@sconce/telemetry';
-import {
-  encodeInferResponse,
-  type InferRequest,
-  type ModelSignature,
-  type OipBody,
-  type RequestedOutput,
-  type Tensor,
-} from '@sconce/tensor';
+import { encodeInferResponse, type InferRequest, type ModelSignature, type RequestedOutput } from '@sconce/tensor';
 import type { ApiConfig } from '../config.ts';
 import { enqueued } from '../http/enqueue-span.ts';
 import { CONFIG, TELEMETRY } from '../tokens.ts';
 import { jobNotFinished } from '../jobs/job-resource.ts';
 import { servedModel } from '../models/served-model.ts';
 import type { InferenceCall } from './inference-call.ts';
+import {
+  encodeAnswer,
+  queueRequest,
+  timeoutMs,
+  type InferenceResult,
+  type PreparedInference,
+} from './prepared-inference.ts';
 
 /** The part of a request that its job keeps, to encode the answer. */
 interface JobAttachment {
   readonly id?: string;
   readonly requested: readonly RequestedOutput[];
-}
-
-/** A checked request for a model that is ready. */
-export interface PreparedInference {
-  readonly manifest: ReadyManifest;
-  readonly request: InferRequest;
-}
-
-export interface InferenceResult {
-  readonly response: OipBody;
-  readonly timing: RequestTiming;
 }
 
 const POLL_FIRST_MS = 5;
@@ -73,7 +62,7 @@ export class InferenceService {
     call: InferenceCall,
     options: { context: Context; signal: AbortSignal },
   ): Promise<InferenceResult> {
-    const { manifest, request } = prepared;
+    const { request } = prepared;
     const deadlineMs = Date.now() + timeoutMs(request.parameters, this.config.requestTimeoutMs);
     if (call.idempotencyKey !== undefined) {
       const job = await this.submit(prepared, call, { ...options, lane: 'online', scope: 'infer' });
@@ -82,7 +71,7 @@ export class InferenceService {
     const { outputs, timing } = await enqueued(this.telemetry.tracer, options.context, (trace) =>
       this.producer.infer(queueRequest(prepared, trace), { deadlineMs, signal: options.signal }),
     );
-    return { response: encode(manifest, request, outputs), timing };
+    return { response: encodeAnswer(prepared, outputs), timing };
   }
 
   /** Submits a prepared request as a job. */
@@ -144,40 +133,6 @@ export class InferenceService {
       await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
   }
-}
-
-function queueRequest({ manifest, request }: PreparedInference, trace: InferenceRequest['trace']): InferenceRequest {
-  return {
-    model: manifest.name,
-    version: manifest.version,
-    pool: manifest.pool,
-    inputs: request.inputs,
-    outputs: request.outputs.map((output) => output.name),
-    ...priorityOf(request.parameters['priority']),
-    trace,
-  };
-}
-
-function encode(manifest: ReadyManifest, request: InferRequest, outputs: readonly Tensor[]): OipBody {
-  return encodeInferResponse({
-    modelName: manifest.name,
-    modelVersion: manifest.version,
-    outputs,
-    requested: request.outputs,
-    id: request.id,
-  });
-}
-
-/** The request parameter `timeout` (microseconds, as in Triton's schedule policy) in ms, at most `defaultMs`. */
-function timeoutMs(parameters: InferRequest['parameters'], defaultMs: number): number {
-  const timeout = parameters['timeout'];
-  if (timeout === undefined || timeout === 0) return defaultMs;
-  if (typeof timeout !== 'number' || !Number.isSafeInteger(timeout) || timeout < 0) {
-    throw new SconceError('invalid_request', `Parameter "timeout" must be a whole number of microseconds.`, {
-      details: { param: 'timeout' },
-    });
-  }
-  return Math.min(timeout / 1_000, defaultMs);
 }
 
 /** Requests have equal fingerprints if they have the same path and the same bytes. */

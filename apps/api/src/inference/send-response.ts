@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import type { OipBody } from '@sconce/tensor';
-import type { InferenceResult } from './inference.service.ts';
+import type { InferenceResult } from './prepared-inference.ts';
 
 /** Sends an infer answer: the body of the protocol, and the header `Server-Timing`. */
 export function sendResult(reply: FastifyReply, { response, timing }: InferenceResult): void {

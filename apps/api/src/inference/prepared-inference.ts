@@ -1,0 +1,55 @@
+import type { RequestTiming } from '@sconce/contracts';
+import { SconceError } from '@sconce/errors';
+import type { ReadyManifest } from '@sconce/models';
+import { priorityOf, type InferenceRequest } from '@sconce/queue';
+import { encodeInferResponse, type InferRequest, type OipBody, type Tensor } from '@sconce/tensor';
+
+/** A checked request for a model that is ready. */
+export interface PreparedInference {
+  readonly manifest: ReadyManifest;
+  readonly request: InferRequest;
+}
+
+export interface InferenceResult {
+  readonly response: OipBody;
+  readonly timing: RequestTiming;
+}
+
+/** The request as the producer takes it. */
+export function queueRequest(
+  { manifest, request }: PreparedInference,
+  trace: InferenceRequest['trace'],
+): InferenceRequest {
+  return {
+    model: manifest.name,
+    version: manifest.version,
+    pool: manifest.pool,
+    inputs: request.inputs,
+    outputs: request.outputs.map((output) => output.name),
+    ...priorityOf(request.parameters['priority']),
+    trace,
+  };
+}
+
+/** Encodes the outputs as the request asked for them. */
+export function encodeAnswer({ manifest, request }: PreparedInference, outputs: readonly Tensor[]): OipBody {
+  return encodeInferResponse({
+    modelName: manifest.name,
+    modelVersion: manifest.version,
+    outputs,
+    requested: request.outputs,
+    id: request.id,
+  });
+}
+
+/** The request parameter `timeout` (microseconds, as in Triton's schedule policy) in ms, at most `defaultMs`. */
+export function timeoutMs(parameters: InferRequest['parameters'], defaultMs: number): number {
+  const timeout = parameters['timeout'];
+  if (timeout === undefined || timeout === 0) return defaultMs;
+  if (typeof timeout !== 'number' || !Number.isSafeInteger(timeout) || timeout < 0) {
+    throw new SconceError('invalid_request', `Parameter "timeout" must be a whole number of microseconds.`, {
+      details: { param: 'timeout' },
+    });
+  }
+  return Math.min(timeout / 1_000, defaultMs);
+}
