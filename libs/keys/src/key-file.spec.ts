@@ -15,6 +15,7 @@ it.each<[string, RegExp]>([
   [JSON.stringify({ keys: [key('a', { scopes: ['root'] })] }), /keys\.0\.scopes\.0/],
   [JSON.stringify({ keys: [key('a', { scopes: [] })] }), /keys\.0\.scopes/],
   [JSON.stringify({ keys: [key('a', { secret: 'x' })] }), /secret/],
+  [JSON.stringify({ keys: [key('a', { owner: 'team a' })] }), /keys\.0\.owner/],
   [JSON.stringify({ keys: [key('a'), key('a')] }), /two keys have the id a/],
   [JSON.stringify({ keys: [key('a'), { ...key('b'), sha256: hashSecret('a') }] }), /two keys have the sha256/],
 ])('refuses %s', (text, message) => {
@@ -25,4 +26,9 @@ it('accepts a valid file', () => {
   expect(parseKeyFile(JSON.stringify({ keys: [key('a', { requests_per_second: 0.5 })] }))).toMatchObject([
     { id: 'a', requests_per_second: 0.5 },
   ]);
+});
+
+it('several keys may have one owner', () => {
+  const text = JSON.stringify({ keys: [key('a', { owner: 'team' }), key('b', { owner: 'team' }), key('c')] });
+  expect(parseKeyFile(text).map(({ owner }) => owner)).toEqual(['team', 'team', undefined]);
 });

@@ -10,12 +10,16 @@ export const SCOPES = ['infer', 'batch', 'models', 'admin'] as const;
 
 export type Scope = (typeof SCOPES)[number];
 
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
+
 const apiKeySchema = z.strictObject({
   /** Names the key in logs. It is not secret. */
-  id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/),
+  id: z.string().regex(NAME),
   /** SHA-256 of the secret, hexadecimal. Secrets are random and long, so a slower hash is not needed. */
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   scopes: z.array(z.enum(SCOPES)).min(1),
+  /** Who uses the key: requests of one owner do not delay those of another. Several keys may have one owner. Default: the key's id. */
+  owner: z.string().regex(NAME).optional(),
   /** Limit in each API process. Further requests are refused for a while. */
   requests_per_second: z.number().positive().optional(),
   /** Requests that are accepted at once after a pause. Default: the requests of two seconds. */

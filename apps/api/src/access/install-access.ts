@@ -56,6 +56,12 @@ export function submitterOf(request: FastifyRequest): Submitter | undefined {
   return key?.max_backlog === undefined ? undefined : { id: key.id, maxUnfinished: key.max_backlog };
 }
 
+/** Whose request this is: the owner of its key, else the key itself. Undefined if callers need no key. */
+export function ownerOf(request: FastifyRequest): string | undefined {
+  const key = (request as KeyedRequest)[KEY]?.key;
+  return key?.owner ?? key?.id;
+}
+
 function admit(request: FastifyRequest, ring: KeyRing, limits: KeyLimits): SconceError | undefined {
   const need = needOf(request.method, routeOf(request));
   if (need === 'nothing') return undefined;

@@ -6,6 +6,7 @@ import { Terminal } from '../output/terminal.ts';
 
 interface Options {
   readonly scopes: readonly Scope[];
+  readonly owner?: string;
   readonly requestsPerSecond?: number;
   readonly maxOutstanding?: number;
   readonly maxBacklog?: number;
@@ -20,6 +21,10 @@ export function keysCommand(): Command {
     .description('print a new secret on stderr, and its entry for the key file on stdout')
     .argument('<id>', 'name of the key in logs')
     .requiredOption('--scopes <list>', `what the key may do, separated by commas: ${SCOPES.join(', ')}`, parseScopes)
+    .option(
+      '--owner <name>',
+      'who uses the key; requests of one owner do not delay those of another (default: the key)',
+    )
     .option(
       '--requests-per-second <number>',
       'request limit of each API process',
@@ -47,7 +52,7 @@ export function keysCommand(): Command {
 }
 
 function create(id: string, options: Options): void {
-  const { scopes, requestsPerSecond, maxOutstanding, maxBacklog, expires } = options;
+  const { scopes, owner, requestsPerSecond, maxOutstanding, maxBacklog, expires } = options;
   if (expires !== undefined && Number.isNaN(Date.parse(expires))) {
     throw new UsageError(`--expires "${expires}" is not a time.`, 'Write it like 2027-01-31T00:00:00Z.');
   }
@@ -56,6 +61,7 @@ function create(id: string, options: Options): void {
     id,
     sha256: hashSecret(secret),
     scopes: [...scopes],
+    owner,
     requests_per_second: requestsPerSecond,
     max_outstanding: maxOutstanding,
     max_backlog: maxBacklog,
