@@ -25,6 +25,7 @@ export { CONTENT_TYPES, type ExpositionFormat } from './metrics/exposition.ts';
 export type { MetricDefinition } from './metrics/metric-definition.ts';
 export { METRICS, type MetricKey } from './metrics/metric-table.ts';
 export type { Reading, SconceMetrics } from './metrics/recorders.ts';
+export type { RequestTrace, RequestTracer, ServerSpan } from './request-trace.ts';
 export { telemetryConfigFromEnv, telemetryConfigSchema, type TelemetryConfig } from './telemetry-config.ts';
 export { startTelemetry, type Telemetry, type TelemetryOptions } from './telemetry.ts';
 export {

@@ -1,13 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { context, propagation, trace, type Meter, type Tracer } from '@opentelemetry/api';
-import { resourceFromAttributes, type Resource } from '@opentelemetry/resources';
+import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import {
-  AlwaysOffSampler,
   BatchSpanProcessor,
   NodeTracerProvider,
   ParentBasedSampler,
-  TraceIdRatioBasedSampler,
+  type SpanProcessor,
 } from '@opentelemetry/sdk-trace-node';
 import { ATTR_SERVICE_INSTANCE_ID, ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions';
 import { withTimeout } from '@sconce/process/time';
@@ -16,7 +15,8 @@ import { CONTENT_TYPES, formatFor, writeExposition, type ExpositionFormat } from
 import { observeProcess } from './metrics/observe-process.ts';
 import { PullReader } from './metrics/pull-reader.ts';
 import { createMetrics, type SconceMetrics } from './metrics/recorders.ts';
-import { PerSecondSampler } from './per-second-sampler.ts';
+import { RequestTracer } from './request-trace.ts';
+import { RootSampler } from './root-sampler.ts';
 import { createSpanExporter } from './span-exporter.ts';
 import type { TelemetryConfig } from './telemetry-config.ts';
 
@@ -39,6 +39,7 @@ export interface TelemetryOptions {
 /** A process's tracing and metrics. States: running → (shutdown) → ended. One per process at a time. */
 export interface Telemetry {
   readonly tracer: Tracer;
+  readonly requestTracer: RequestTracer;
   readonly meter: Meter;
   readonly metrics: SconceMetrics;
   /** All metrics as text. Default format: Prometheus. */
@@ -66,8 +67,18 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
     [ATTR_SERVICE_VERSION]: options.version,
     [ATTR_SERVICE_INSTANCE_ID]: options.instanceId,
   });
-  const tracerProvider = await createTracerProvider(options, resource, shutdownTimeoutMs);
+  const { traces } = options;
+  // Without an exporter no new trace is recorded. A caller's sampled flag is passed on, because other services may record.
+  const sampler = new RootSampler(
+    traces.exporter === 'none' ? { ratio: 0 } : { ratio: traces.sampleRatio, maxPerSecond: traces.maxPerSecond },
+  );
+  const tracerProvider = new NodeTracerProvider({
+    resource,
+    sampler: new ParentBasedSampler({ root: sampler }),
+    spanProcessors: await spanProcessorsOf(options, shutdownTimeoutMs),
+  });
   tracerProvider.register();
+  const tracer = tracerProvider.getTracer(SCOPE, options.version);
 
   const reader = new PullReader();
   const meterProvider = new MeterProvider({ resource, readers: [reader] });
@@ -88,7 +99,8 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
     propagation.disable();
   };
   return {
-    tracer: tracerProvider.getTracer(SCOPE, options.version),
+    tracer,
+    requestTracer: new RequestTracer(tracer, sampler),
     meter,
     metrics,
     metricsText,
@@ -106,27 +118,16 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   };
 }
 
-async function createTracerProvider(
-  options: TelemetryOptions,
-  resource: Resource,
+async function spanProcessorsOf(
+  { traces, logger, exportDelayMs }: TelemetryOptions,
   timeoutMs: number,
-): Promise<NodeTracerProvider> {
-  const { traces, logger } = options;
-  if (traces.exporter === 'none') {
-    // New traces are not recorded. A caller's sampled flag is passed on, because other services may record.
-    return new NodeTracerProvider({ resource, sampler: new ParentBasedSampler({ root: new AlwaysOffSampler() }) });
-  }
+): Promise<SpanProcessor[]> {
+  if (traces.exporter === 'none') return [];
   const processor = new BatchSpanProcessor(await createSpanExporter(traces, { logger, timeoutMs }), {
     maxQueueSize: MAX_QUEUED_SPANS,
     maxExportBatchSize: MAX_SPANS_PER_EXPORT,
-    scheduledDelayMillis: options.exportDelayMs ?? DEFAULT_EXPORT_DELAY_MS,
+    scheduledDelayMillis: exportDelayMs ?? DEFAULT_EXPORT_DELAY_MS,
     exportTimeoutMillis: timeoutMs,
   });
-  const ratio = new TraceIdRatioBasedSampler(traces.sampleRatio);
-  const root = traces.maxPerSecond === undefined ? ratio : new PerSecondSampler(ratio, traces.maxPerSecond);
-  return new NodeTracerProvider({
-    resource,
-    sampler: new ParentBasedSampler({ root }),
-    spanProcessors: [processor],
-  });
+  return [processor];
 }
