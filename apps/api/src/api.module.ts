@@ -14,7 +14,6 @@ import { FilesController } from './files/files.controller.ts';
 import { HealthController } from './health/health.controller.ts';
 import { observeQueues } from './health/observe-queues.ts';
 import { ErrorFilter } from './http/error.filter.ts';
-import { InferenceController } from './inference/inference.controller.ts';
 import { InferenceService } from './inference/inference.service.ts';
 import { JobsController } from './jobs/jobs.controller.ts';
 import { ModelStateController } from './models/model-state.controller.ts';
@@ -40,7 +39,6 @@ export class ApiModule {
       controllers: [
         HealthController,
         ServerController,
-        InferenceController,
         ProtocolModelsController,
         RepositoryController,
         ModelsController,

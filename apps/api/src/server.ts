@@ -1,7 +1,8 @@
 import 'reflect-metadata';
-import fastifyCompress from '@fastify/compress';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { ModelDirectory } from '@sconce/models';
+import { InferenceProducer } from '@sconce/queue';
 import type { Logger, Telemetry } from '@sconce/telemetry';
 import { ApiModule } from './api.module.ts';
 import { installAccess } from './access/install-access.ts';
@@ -9,10 +10,11 @@ import { KeyRing } from './access/key-ring.ts';
 import type { ApiConfig } from './config.ts';
 import { installDocuments } from './documents/install-documents.ts';
 import { installBodyParser } from './http/body-parser.ts';
+import { installCompression } from './http/compression.ts';
 import { installRequestTrace } from './http/request-trace.ts';
+import { installInferRoutes } from './inference/infer.route.ts';
+import { InferenceService } from './inference/inference.service.ts';
 
-/** Compressing a smaller answer costs more than sending it. */
-const COMPRESS_THRESHOLD_BYTES = 2_048;
 const MAX_PARAM_LENGTH = 300;
 const KEEP_ALIVE_MS = 75_000;
 
@@ -48,17 +50,19 @@ export async function createApi(given: {
     bodyParser: false,
     logger: ['error', 'fatal'],
   });
-  // Encodings of requests and of answers. `deflate` means zlib's framing.
-  await app.register(fastifyCompress, {
-    encodings: ['gzip', 'deflate'],
-    requestEncodings: ['gzip', 'deflate', 'identity'],
-    threshold: COMPRESS_THRESHOLD_BYTES,
-    customTypes: /^application\/(json|octet-stream)(;|$)/,
-  });
+  await installCompression(fastify);
   installBodyParser(fastify, { maxBytes: config.maxBodyBytes });
   fastify.get('/metrics', async (_request, reply) => {
     reply.hijack();
     await telemetry.handleMetricsRequest(_request.raw, reply.raw);
+  });
+  installInferRoutes(fastify, {
+    directory: app.get(ModelDirectory),
+    port: app.get(InferenceProducer),
+    jobs: app.get(InferenceService),
+    telemetry,
+    logger,
+    requestTimeoutMs: config.requestTimeoutMs,
   });
   installDocuments(fastify);
   return app;

@@ -76,6 +76,17 @@ describe('ModelDirectory', () => {
     expect(repository.calls).toEqual(['m/', 'm/2']);
   });
 
+  it('gives an entry without a promise while it is fresh', async () => {
+    expect(directory.fresh('m')).toBeUndefined();
+    await first('1');
+    nowMs = 999;
+    expect(directory.fresh('m')).toMatchObject({ manifest: { version: '1' } });
+    expect(directory.fresh('m', '1')).toBeUndefined();
+    nowMs = 1000;
+    expect(directory.fresh('m')).toBeUndefined();
+    expect(repository.calls).toEqual(['m/']);
+  });
+
   it('loads once for concurrent callers', async () => {
     const asking = [version(), version(), version()];
     await repository.answer('1');

@@ -92,6 +92,12 @@ export class ModelDirectory {
     this.#misses = new LRUCache({ max: config.maxEntries });
   }
 
+  /** What `resolve` would return from memory without a refresh; undefined if it has to read. */
+  fresh(name: string, version?: string): ResolvedModel | undefined {
+    const hit = this.#hits.get(keyOf(name, version));
+    return hit !== undefined && this.#now() < hit.freshUntilMs ? hit.value : undefined;
+  }
+
   /** A version and the settings of its model. Throws as `ModelRepository.get`. */
   async resolve(name: string, version?: string): Promise<ResolvedModel> {
     parseModelName(name);

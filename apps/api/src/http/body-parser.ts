@@ -12,10 +12,10 @@ export const STREAM_BODY = { sconceStreamBody: true } as const;
  */
 export function installBodyParser(fastify: FastifyInstance, options: { maxBytes: number }): void {
   fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) => {
+  fastify.addContentTypeParser('*', (request: FastifyRequest, payload: Readable, done) => {
     const config = request.routeOptions.config as Partial<typeof STREAM_BODY>;
-    if (config.sconceStreamBody === true) return payload;
-    return collect(payload, { maxBytes: options.maxBytes, isInflated: payload !== request.raw });
+    if (config.sconceStreamBody === true) done(null, payload);
+    else collect(payload, { maxBytes: options.maxBytes, isInflated: payload !== request.raw }, done);
   });
 }
 
@@ -23,20 +23,25 @@ export function installBodyParser(fastify: FastifyInstance, options: { maxBytes:
 const LARGE_BYTES = 64 * 1024;
 
 /**
- * Reads a whole body. The rest of a body that is too large is read and dropped, so that a client that reads only after it has sent
+ * Reads a whole body and calls `done` once. The rest of a body that is too large is read and dropped, so that a client that reads only after it has sent
  * everything gets its answer. A compressed body that is far too large is not decompressed to its end.
  */
 function collect(
   payload: Readable,
-  bound: { readonly maxBytes: number; readonly isInflated: boolean },
-): Promise<Buffer> {
-  const { maxBytes, isInflated } = bound;
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  { maxBytes, isInflated }: { readonly maxBytes: number; readonly isInflated: boolean },
+  done: (error: Error | null, body?: Buffer) => void,
+): void {
   const expectedBytes = isInflated ? 0 : declaredBytes(payload);
   const whole =
     expectedBytes >= LARGE_BYTES && expectedBytes <= maxBytes ? Buffer.allocUnsafeSlow(expectedBytes) : undefined;
   const chunks: Buffer[] = [];
   let bytes = 0;
+  let isEnded = false;
+  const end = (error: Error | null, body?: Buffer): void => {
+    if (isEnded) return;
+    isEnded = true;
+    done(error, body);
+  };
   // Listeners, because an async iterator costs several times as much as the rest of reading a small body (measured).
   payload.on('data', (chunk: Buffer) => {
     const start = bytes;
@@ -47,7 +52,7 @@ function collect(
     } else {
       chunks.length = 0;
       if (isInflated && bytes > 2 * maxBytes) payload.destroy();
-      reject(
+      end(
         new SconceError(
           'payload_too_large',
           `The body is larger than ${maxBytes} bytes; send fewer rows per request, or raise SCONCE_MAX_BODY_BYTES.`,
@@ -56,16 +61,15 @@ function collect(
     }
   });
   payload.once('end', () => {
-    resolve(whole ?? (chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes)));
+    end(null, whole ?? (chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes)));
   });
-  payload.once('error', reject);
+  payload.once('error', end);
   payload.once('close', () => {
     if (payload.readableEnded) return;
-    reject(new SconceError('invalid_request', 'The connection closed before the whole body had arrived.'));
+    end(new SconceError('invalid_request', 'The connection closed before the whole body had arrived.'));
   });
   // The decompression stream is paused at first.
   payload.resume();
-  return promise;
 }
 
 /** `Content-Length`; 0 if it is absent. Node's parser makes sure that exactly this many bytes arrive. */

@@ -1,18 +1,20 @@
 import type { FastifyRequest } from 'fastify';
 import { SconceError } from '@sconce/errors';
 import type { Submitter } from '@sconce/queue';
-import { submitterOf } from '../access/install-access.ts';
+import { ownerOf, submitterOf } from '../access/install-access.ts';
 
 /** An infer or job request before its body is decoded. */
 export interface InferenceCall {
-  /** Path of the request, without query or trailing slash. */
-  readonly path: string;
+  /** Path and query of the request. */
+  readonly url: string;
   readonly body: Uint8Array;
   /** `Inference-Header-Content-Length`: length of the JSON in front of the tensors; 0 for a raw binary request. */
   readonly headerLength?: number;
   readonly idempotencyKey?: string;
   /** Whose unfinished jobs it counts with, if the key of the caller limits them. */
   readonly submitter?: Submitter;
+  /** Whose request it is: requests of one owner do not delay those of another. Undefined if callers need no key. */
+  readonly owner?: string;
 }
 
 const MAX_IDEMPOTENCY_KEY_LENGTH = 255;
@@ -21,18 +23,21 @@ const MAX_IDEMPOTENCY_KEY_LENGTH = 255;
 export function readInferenceCall(request: FastifyRequest): InferenceCall {
   const { body, headers, url } = request;
   return {
-    path: (url.split('?')[0] ?? '').replace(/\/+$/, ''),
+    url,
     body: Buffer.isBuffer(body) ? body : Buffer.alloc(0),
     headerLength: readHeaderLength(headers['inference-header-content-length']),
     idempotencyKey: readIdempotencyKey(headers['idempotency-key']),
     submitter: submitterOf(request),
+    owner: ownerOf(request),
   };
 }
 
 /** Whether the caller prefers a job to waiting (RFC 7240). */
 export function prefersAsync(request: FastifyRequest): boolean {
-  const prefer = [request.headers['prefer'] ?? []].flat().join(',');
-  return prefer.split(/[,;]/).some((preference) => preference.trim().toLowerCase() === 'respond-async');
+  const { prefer } = request.headers;
+  if (prefer === undefined) return false;
+  const preferences = [prefer].flat().join(',').split(/[,;]/);
+  return preferences.some((preference) => preference.trim().toLowerCase() === 'respond-async');
 }
 
 /** The `Idempotency-Key` header, checked. */

@@ -15,7 +15,7 @@ import { atEndOfFile, testRedis } from '@sconce/testing';
 import { readConfig } from '../config.ts';
 import type { InferenceCall } from './inference-call.ts';
 import { InferenceService } from './inference.service.ts';
-import type { InferenceResult, PreparedInference } from './prepared-inference.ts';
+import { deadlineOf, type InferenceResult, type PreparedInference } from './prepared-inference.ts';
 
 // The service with a real Redis, and a consumer that doubles the rows instead of a worker.
 
@@ -82,7 +82,7 @@ beforeAll(async () => {
     repository: { get: () => Promise.resolve(manifest), state: () => Promise.resolve(state) },
     config: { ttlMs: 0, maxStaleMs: 0 },
   });
-  service = new InferenceService(config, directory, producer, telemetry);
+  service = new InferenceService(directory, producer, telemetry);
   atEndOfFile(async () => {
     await producer.close();
     await Promise.all(consumers.map((consumer) => consumer.close(1_000)));
@@ -109,7 +109,7 @@ const ROWS = [
 ];
 
 function callOf(body: object, more: Partial<InferenceCall> = {}): InferenceCall {
-  return { path: '/v2/models/double/infer', body: Buffer.from(JSON.stringify(body)), ...more };
+  return { url: '/v2/models/double/infer', body: Buffer.from(JSON.stringify(body)), ...more };
 }
 
 const request = (more: object = {}): object => ({ inputs: [tensor('x', ROWS), tensor('y', ROWS)], ...more });
@@ -118,8 +118,9 @@ function prepare(call: InferenceCall): Promise<PreparedInference> {
   return service.prepare('double', undefined, (signature) => decodeInferRequest({ body: call.body, signature }));
 }
 
-async function infer(call: InferenceCall, signal = new AbortController().signal): Promise<InferenceResult> {
-  return service.infer(await prepare(call), call, { context, signal });
+async function inferOnce(call: InferenceCall, signal = new AbortController().signal): Promise<InferenceResult> {
+  const prepared = await prepare(call);
+  return service.inferOnce(prepared, call, { context, deadlineMs: deadlineOf(prepared, 5_000), signal });
 }
 
 const bodyOf = ({ response }: InferenceResult): unknown => JSON.parse(Buffer.from(response.body).toString());
@@ -146,61 +147,21 @@ describe('prepare', () => {
   });
 });
 
-describe('infer', () => {
-  it('returns the outputs with the id of the request and the timing of the worker', async () => {
-    const result = await infer(callOf(request({ id: 'r', parameters: { priority: 7 } })));
-    expect(bodyOf(result)).toEqual({
-      model_name: 'double',
-      model_version: '1',
-      id: 'r',
-      outputs: [{ name: 'z', datatype: 'FP32', shape: [2, 2], data: [2, 4, 6, 8] }],
-    });
-    expect(result.timing).toEqual(TIMING);
-    expect(delivered).toMatchObject([{ lane: 'online', request: { priority: 7, durable: false } }]);
-  });
-
-  it.each([-1, 1.5, '5'])('refuses the timeout %s', async (timeout) => {
-    const refused = infer(callOf(request({ parameters: { timeout } })));
-    await expect(refused).rejects.toMatchObject({ code: 'invalid_request', details: { param: 'timeout' } });
-  });
-
-  it('ends after the timeout of the request', async () => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    work = async (given) => {
-      await promise;
-      return double(given);
-    };
-    // The protocol counts microseconds.
-    await expect(infer(callOf(request({ parameters: { timeout: 200_000 } })))).rejects.toMatchObject({
-      code: 'deadline_exceeded',
-    });
-    resolve();
-  });
-
-  it('throws the error of the worker', async () => {
-    work = () => Promise.reject(new SconceError('inference_failed', 'the run failed'));
-    await expect(infer(callOf(request()))).rejects.toMatchObject({
-      code: 'inference_failed',
-      message: 'the run failed',
-    });
-  });
-});
-
 describe('infer with an idempotency key', () => {
   it('runs a repeated request once, and gives both callers its answer', async () => {
     const call = callOf(request({ id: 'r' }), { idempotencyKey: 'once' });
-    const [first, second] = await Promise.all([infer(call), infer(call)]);
+    const [first, second] = await Promise.all([inferOnce(call), inferOnce(call)]);
     expect(bodyOf(first)).toEqual(bodyOf(second));
     expect(bodyOf(first)).toMatchObject({ id: 'r', outputs: [{ data: [2, 4, 6, 8] }] });
-    expect(bodyOf(await infer(call))).toEqual(bodyOf(first));
+    expect(bodyOf(await inferOnce(call))).toEqual(bodyOf(first));
     expect(delivered).toMatchObject([{ lane: 'online', request: { durable: true } }]);
   });
 
   it('refuses another request with the same key', async () => {
     const keyed = { idempotencyKey: 'taken' };
-    await infer(callOf(request(), keyed));
-    for (const other of [callOf(request({ id: 'other' }), keyed), { ...callOf(request(), keyed), path: '/other' }]) {
-      await expect(infer(other)).rejects.toMatchObject({ code: 'idempotency_conflict' });
+    await inferOnce(callOf(request(), keyed));
+    for (const other of [callOf(request({ id: 'other' }), keyed), { ...callOf(request(), keyed), url: '/other' }]) {
+      await expect(inferOnce(other)).rejects.toMatchObject({ code: 'idempotency_conflict' });
     }
   });
 
@@ -208,7 +169,7 @@ describe('infer with an idempotency key', () => {
     work = () => Promise.reject(new SconceError('inference_failed', 'the run failed'));
     const call = callOf(request(), { idempotencyKey: 'fails' });
     for (let attempt = 1; attempt <= 2; attempt++) {
-      await expect(infer(call)).rejects.toMatchObject({ code: 'inference_failed', message: 'the run failed' });
+      await expect(inferOnce(call)).rejects.toMatchObject({ code: 'inference_failed', message: 'the run failed' });
     }
     expect(delivered).toHaveLength(1);
   });
@@ -220,10 +181,10 @@ describe('infer with an idempotency key', () => {
       return double(given);
     };
     const call = callOf(request({ parameters: { timeout: 100_000 } }), { idempotencyKey: 'slow' });
-    await expect(infer(call)).rejects.toMatchObject({ code: 'deadline_exceeded' });
-    await expect(infer(call, AbortSignal.abort())).rejects.toMatchObject({ code: 'job_cancelled' });
+    await expect(inferOnce(call)).rejects.toMatchObject({ code: 'deadline_exceeded' });
+    await expect(inferOnce(call, AbortSignal.abort())).rejects.toMatchObject({ code: 'job_cancelled' });
     resolve();
-    await expect.poll(async () => infer(call).then(bodyOf, () => undefined)).toMatchObject({ outputs: [{}] });
+    await expect.poll(async () => inferOnce(call).then(bodyOf, () => undefined)).toMatchObject({ outputs: [{}] });
     expect(delivered).toHaveLength(1);
   });
 });

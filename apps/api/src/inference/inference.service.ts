@@ -3,22 +3,16 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Lane } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { ModelDirectory, type ReadyManifest } from '@sconce/models';
-import { InferenceProducer, checkRowsAgree, type JobRecord } from '@sconce/queue';
+import { InferenceProducer, type JobRecord } from '@sconce/queue';
 import type { Context, Telemetry } from '@sconce/telemetry';
 import { encodeInferResponse, type InferRequest, type ModelSignature, type RequestedOutput } from '@sconce/tensor';
-import type { ApiConfig } from '../config.ts';
 import { enqueued } from '../http/enqueue-span.ts';
-import { CONFIG, TELEMETRY } from '../tokens.ts';
+import { TELEMETRY } from '../tokens.ts';
 import { jobNotFinished } from '../jobs/job-resource.ts';
 import { servedModel } from '../models/served-model.ts';
+import type { JobInference } from './infer.route.ts';
 import type { InferenceCall } from './inference-call.ts';
-import {
-  encodeAnswer,
-  queueRequest,
-  timeoutMs,
-  type InferenceResult,
-  type PreparedInference,
-} from './prepared-inference.ts';
+import { prepareInference, queueRequest, type InferenceResult, type PreparedInference } from './prepared-inference.ts';
 
 /** The part of a request that its job keeps, to encode the answer. */
 interface JobAttachment {
@@ -29,11 +23,10 @@ interface JobAttachment {
 const POLL_FIRST_MS = 5;
 const POLL_MAX_MS = 100;
 
-/** Checks requests, queues them, and encodes the answers. A request is checked completely before it is queued. */
+/** Requests that become jobs: checks them, queues them, and encodes their answers. A request is checked completely before it is queued. */
 @Injectable()
-export class InferenceService {
+export class InferenceService implements JobInference {
   constructor(
-    @Inject(CONFIG) private readonly config: ApiConfig,
     @Inject(ModelDirectory) private readonly directory: ModelDirectory,
     @Inject(InferenceProducer) private readonly producer: InferenceProducer,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
@@ -46,9 +39,7 @@ export class InferenceService {
     read: (signature: ModelSignature) => InferRequest,
   ): Promise<PreparedInference> {
     const manifest = await this.servedModel(model, version);
-    const request = read(manifest.signature);
-    checkRowsAgree(request.inputs, manifest.batch);
-    return { manifest, request };
+    return prepareInference(manifest, read(manifest.signature));
   }
 
   /** A model that takes requests now. Throws `model_not_found`, `model_not_ready`. */
@@ -56,22 +47,14 @@ export class InferenceService {
     return servedModel(this.directory, model, version);
   }
 
-  /** Runs a prepared request and waits for its answer. */
-  async infer(
+  /** Runs a prepared request with an idempotency key once, and waits for its answer. */
+  async inferOnce(
     prepared: PreparedInference,
     call: InferenceCall,
-    options: { context: Context; signal: AbortSignal },
+    { context, deadlineMs, signal }: { context: Context; deadlineMs: number; signal: AbortSignal },
   ): Promise<InferenceResult> {
-    const { request } = prepared;
-    const deadlineMs = Date.now() + timeoutMs(request.parameters, this.config.requestTimeoutMs);
-    if (call.idempotencyKey !== undefined) {
-      const job = await this.submit(prepared, call, { ...options, lane: 'online', scope: 'infer' });
-      return this.#answerOf(await this.#finished(job.id, deadlineMs, options.signal));
-    }
-    const { outputs, timing } = await enqueued(this.telemetry.tracer, options.context, (trace) =>
-      this.producer.infer(queueRequest(prepared, trace), { deadlineMs, signal: options.signal }),
-    );
-    return { response: encodeAnswer(prepared, outputs), timing };
+    const job = await this.submit(prepared, call, { context, lane: 'online', scope: 'infer' });
+    return this.#answerOf(await this.#finished(job.id, deadlineMs, signal));
   }
 
   /** Submits a prepared request as a job. */
@@ -83,7 +66,7 @@ export class InferenceService {
     const { request } = prepared;
     const attachment: JobAttachment = { requested: request.outputs, id: request.id };
     const { id } = await enqueued(this.telemetry.tracer, options.context, (trace) =>
-      this.producer.submit(queueRequest(prepared, trace), {
+      this.producer.submit(queueRequest(prepared, { owner: call.owner, trace }), {
         lane: options.lane,
         attachment,
         submitter: call.submitter,
@@ -136,7 +119,8 @@ export class InferenceService {
 }
 
 /** Requests have equal fingerprints if they have the same path and the same bytes. */
-function fingerprint({ path, headerLength, body }: InferenceCall): string {
+function fingerprint({ url, headerLength, body }: InferenceCall): string {
+  const path = (url.split('?')[0] ?? '').replace(/\/+$/, '');
   return createHash('sha256')
     .update(`${path}\0${headerLength ?? ''}\0`)
     .update(body)

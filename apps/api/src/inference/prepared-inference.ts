@@ -1,7 +1,7 @@
 import type { RequestTiming } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { ReadyManifest } from '@sconce/models';
-import { priorityOf, type InferenceRequest } from '@sconce/queue';
+import { checkRowsAgree, priorityOf, type InferenceRequest } from '@sconce/queue';
 import { encodeInferResponse, type InferRequest, type OipBody, type Tensor } from '@sconce/tensor';
 
 /** A checked request for a model that is ready. */
@@ -10,15 +10,22 @@ export interface PreparedInference {
   readonly request: InferRequest;
 }
 
+/** An answer in the form of the protocol. */
 export interface InferenceResult {
   readonly response: OipBody;
   readonly timing: RequestTiming;
 }
 
-/** The request as the producer takes it. */
+/** Checks a decoded request. @throws SconceError `invalid_tensor` if inputs have different numbers of rows. */
+export function prepareInference(manifest: ReadyManifest, request: InferRequest): PreparedInference {
+  checkRowsAgree(request.inputs, manifest.batch);
+  return { manifest, request };
+}
+
+/** The request as the producer takes it. @throws SconceError `invalid_request` for a wrong `priority`. */
 export function queueRequest(
   { manifest, request }: PreparedInference,
-  trace: InferenceRequest['trace'],
+  { owner, trace }: Pick<InferenceRequest, 'owner' | 'trace'>,
 ): InferenceRequest {
   return {
     model: manifest.name,
@@ -27,6 +34,7 @@ export function queueRequest(
     inputs: request.inputs,
     outputs: request.outputs.map((output) => output.name),
     ...priorityOf(request.parameters['priority']),
+    owner,
     trace,
   };
 }
@@ -40,6 +48,11 @@ export function encodeAnswer({ manifest, request }: PreparedInference, outputs: 
     requested: request.outputs,
     id: request.id,
   });
+}
+
+/** When the caller stops waiting, epoch ms: after its `timeout`, but at most `defaultMs` from now. @throws SconceError `invalid_request`. */
+export function deadlineOf({ request }: PreparedInference, defaultMs: number): number {
+  return Date.now() + timeoutMs(request.parameters, defaultMs);
 }
 
 /** The request parameter `timeout` (microseconds, as in Triton's schedule policy) in ms, at most `defaultMs`. */
