@@ -102,10 +102,13 @@ const CASES: [string, RequestInit, number, RegExp][] = [
   ['a bad priority', json({ ...x({}), parameters: { priority: 256 } }), 400, /priority/],
 ];
 
-/** Number of queue jobs added since the start. BullMQ's event stream still counts entries after it is trimmed. */
+/** Entries and queue jobs added since the start. A stream still counts entries after they are deleted. */
 async function jobsEver(): Promise<number> {
-  const info = (await redis.xinfo('STREAM', 'bull:sconce.default.online:events').catch(() => [])) as unknown[];
-  return Number(info[info.indexOf('entries-added') + 1] ?? 0);
+  const added = async (stream: string): Promise<number> => {
+    const info = (await redis.xinfo('STREAM', stream).catch(() => [])) as unknown[];
+    return Number(info[info.indexOf('entries-added') + 1] ?? 0);
+  };
+  return (await added('sconce:online:default')) + (await added('bull:sconce.default.online:events'));
 }
 
 describe('an infer request with', () => {

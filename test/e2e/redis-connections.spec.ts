@@ -35,7 +35,7 @@ it('a worker that has served requests, jobs and batches has eight connections, a
   expect((await client.batches.wait(id)).status).toBe('completed');
   const queues = ['sconce.default.online', 'sconce.default.batch', 'sconce.planner', 'sconce.registration'];
   const waiting = [...queues, 'sconce.webhooks'].map((queue) => `bull:${Buffer.from(queue).toString('base64')}`);
-  const shared = ['sconce.worker.jobs', 'sconce.worker.notices', 'sconce.worker.reports'];
+  const shared = ['sconce.worker.jobs', 'sconce.worker.online', 'sconce.worker.online-read'];
   await eventually(async () => {
     const connections = await workerConnections();
     expect(connections).toEqual([...waiting, ...shared].sort());

@@ -7,6 +7,7 @@ import {
   QueueConsumer,
   RegistrationConsumer,
   RequestConsumer,
+  StreamConsumer,
   WebhookConsumer,
   WorkerConnections,
   WorkerReporter,
@@ -34,12 +35,14 @@ export class WorkerConsumers {
   /** The consumers of the online and the batch lane. */
   #lanes: readonly QueueConsumer[] = [];
   #requests: readonly RequestConsumer[] = [];
+  /** The consumer of the pool's stream: online requests whose callers wait. */
+  #stream: StreamConsumer | undefined;
   #others: readonly QueueConsumer[] = [];
   #reporter: WorkerReporter | undefined;
   #laneJobs = 0;
 
   constructor(
-    @Inject(CONFIG) private readonly config: Pick<WorkerConfig, 'pool' | 'concurrency'>,
+    @Inject(CONFIG) private readonly config: Pick<WorkerConfig, 'pool' | 'concurrency' | 'runtime'>,
     @Inject(WorkerConnections) private readonly connections: WorkerConnections,
     @Inject(MicroBatcher) private readonly batcher: MicroBatcher,
     @Inject(RunStatistics) private readonly statistics: RunStatistics,
@@ -50,7 +53,7 @@ export class WorkerConsumers {
     @Inject(WebhookProcessor) private readonly webhooks: WebhookProcessor,
   ) {}
 
-  /** Queue jobs of both lanes in flight: jobs with requests, and chunks. */
+  /** Jobs of both lanes in flight: entries of the stream, queue jobs with requests, and chunks. */
   get laneJobs(): number {
     return this.#laneJobs;
   }
@@ -58,8 +61,9 @@ export class WorkerConsumers {
   /** Starts to take jobs. Resolves when all consumers are connected. */
   async start(): Promise<void> {
     const { connections } = this;
-    const { pool } = this.config;
-    this.#reporter = new WorkerReporter(connections, { pool, id: randomUUID(), slots: this.chunks.slots });
+    const { pool, runtime } = this.config;
+    const { slots } = this.chunks;
+    this.#reporter = new WorkerReporter(connections, { pool, id: randomUUID(), slots, threads: runtime.threads });
     const requests = LANES.map((lane) => {
       const consumer = new RequestConsumer(connections, { lane, handle: (request) => this.inference.handle(request) });
       return { lane, consumer };
@@ -81,7 +85,23 @@ export class WorkerConsumers {
       new QueueConsumer(connections, { queue: 'planner', consumers: [planners] }),
       new QueueConsumer(connections, { queue: 'webhooks', consumers: [webhooks] }),
     ];
-    await Promise.all(this.#all.map((consumer) => consumer.ready()));
+    this.#stream = this.#consumeStream();
+    await Promise.all([this.#stream.start(), ...this.#queues.map((consumer) => consumer.ready())]);
+  }
+
+  #consumeStream(): StreamConsumer {
+    const { pool } = this.config;
+    const queue = laneQueueName(pool, 'online');
+    return new StreamConsumer(this.connections, {
+      pool,
+      handle: (request) => this.inference.handle(request),
+      hasRoom: () => this.#hasRoom('online'),
+      onEntry: (event) => {
+        this.statistics.recordJob(queue, event);
+        this.#reporter?.record('online', event === 'taken' ? 'taken' : 'ended');
+        this.#laneJobs += event === 'taken' ? 1 : -1;
+      },
+    });
   }
 
   #consumeLane(lane: Lane, requests: RequestConsumer, chunks: ChunkConsumer): QueueConsumer {
@@ -108,21 +128,22 @@ export class WorkerConsumers {
   /** Drops requests whose callers have gone. */
   giveUp(requestIds: readonly string[]): void {
     for (const requests of this.#requests) requests.giveUp(requestIds);
+    this.#stream?.giveUp(requestIds);
   }
 
   /** The largest delivery number among the active jobs of a model version; 0 if there is none. */
   deliveriesOf(of: { readonly model: string; readonly version: string }): number {
-    return Math.max(0, ...this.#lanes.map((lane) => lane.deliveriesOf(of)));
+    return Math.max(this.#stream?.deliveriesOf(of) ?? 0, ...this.#lanes.map((lane) => lane.deliveriesOf(of)));
   }
 
-  /** Returns the active jobs of both lanes to their queues, because this process ends abnormally. */
+  /** Returns the active jobs of both lanes to where they came from, because this process ends abnormally. */
   async requeueAll(): Promise<void> {
-    await Promise.all(this.#lanes.map((lane) => lane.requeueAll()));
+    await Promise.all([this.#stream?.requeueAll(), ...this.#lanes.map((lane) => lane.requeueAll())]);
   }
 
   /** Takes no more jobs and waits for the active ones, at most `graceMs`. Returns whether all of them ended. */
   async close(graceMs: number): Promise<boolean> {
-    const ended = await Promise.all(this.#all.map((consumer) => consumer.close(graceMs)));
+    const ended = await Promise.all([this.#stream, ...this.#queues].map((consumer) => consumer?.close(graceMs)));
     return !ended.includes(false);
   }
 
@@ -131,7 +152,7 @@ export class WorkerConsumers {
     await this.#reporter?.close();
   }
 
-  get #all(): readonly QueueConsumer[] {
+  get #queues(): readonly QueueConsumer[] {
     return [...this.#lanes, ...this.#others];
   }
 

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Notice } from '@sconce/contracts';
 import { withTimeout } from '@sconce/process/time';
-import { BatchWork, ModelStatisticsWriter, NoticeListener, WorkerConnections } from '@sconce/queue';
+import { BatchWork, ModelStatisticsWriter, WorkerConnections } from '@sconce/queue';
 import { InferencePool, type HungRun } from '@sconce/runtime';
 import { ServedModels } from '@sconce/serving';
 import type { Logger } from '@sconce/telemetry';
@@ -31,7 +31,6 @@ const HUNG_HAND_BACK_MS = 5_000;
  */
 @Injectable()
 export class WorkerService {
-  #notices: NoticeListener | undefined;
   #podCost: PodDeletionCost | undefined;
   #running = false;
 
@@ -57,8 +56,7 @@ export class WorkerService {
   }
 
   async start(): Promise<void> {
-    const { onError } = this.connections;
-    this.#notices = new NoticeListener(this.config.queue, { onNotice: (notice) => this.#onNotice(notice), onError });
+    this.connections.listen((notice) => this.#onNotice(notice));
     await this.consumers.start();
     this.maintenance.start();
     const { pod } = this.config;
@@ -85,12 +83,7 @@ export class WorkerService {
     clearTimeout(late);
     await this.datasets.close();
     if (drained) await this.pool.close();
-    await Promise.all([
-      this.statistics.close(),
-      this.#notices?.close(),
-      this.consumers.closeReporter(),
-      this.batches.close(),
-    ]);
+    await Promise.all([this.statistics.close(), this.consumers.closeReporter(), this.batches.close()]);
     await this.connections.close();
     return drained;
   }

@@ -11,7 +11,7 @@ import { BatchProducer } from './batches/batch-producer.ts';
 import { PlannerConsumer } from './consumers/planner-consumer.ts';
 import type { InferenceProducer } from './producers/inference-producer.ts';
 import { openConsumer } from './testing/open-consumer.ts';
-import { QueueSystem, increment, request, soon, tensor } from './testing/queue-system.ts';
+import { CARRIERS, QueueSystem, increment, request, soon, tensor } from './testing/queue-system.ts';
 
 // A caller's signal may live as long as its process. A wait that leaves its listener behind keeps memory until then.
 
@@ -21,17 +21,17 @@ afterEach(() => system.close());
 
 const listenersOf = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length;
 
-it('every file that listens to a signal is tested, here or in streams/online-stream-limits.spec.ts', () => {
+it('every file that listens to a signal is tested, here', () => {
   const folder = fileURLToPath(new URL('.', import.meta.url));
   const waits = /addEventListener\(\s*'abort'|onabort|AbortSignal\.(any|timeout)|timers\/promises|once\(.*signal/;
   const files = globSync('**/*.ts', { cwd: folder }).filter((file) => !file.endsWith('.spec.ts'));
   expect(files.filter((file) => waits.test(readFileSync(join(folder, file), 'utf8'))).sort()).toEqual([
+    'producers/inference-port.ts',
     'producers/online-requests.ts',
-    'streams/stream-requests.ts',
   ]);
 });
 
-describe('a request leaves no listener on its caller’s signal', () => {
+describe.each(CARRIERS)('a request leaves no listener on its caller’s signal over the %s', (carrier) => {
   type Start = (signal: AbortSignal) => Promise<unknown>;
   const ask = (producer: InferenceProducer, signal: AbortSignal, ms = 10_000): Promise<unknown> =>
     producer.infer(request([tensor([1])]), { ...soon(ms), signal });
@@ -49,7 +49,7 @@ describe('a request leaves no listener on its caller’s signal', () => {
   }
 
   it('when it is answered, or fails', async () => {
-    const config = system.config();
+    const config = await system.configFor(carrier);
     const producer = system.producer(config);
     let fails = false;
     await system.consumer(config, async (delivered) => {
@@ -63,7 +63,7 @@ describe('a request leaves no listener on its caller’s signal', () => {
   });
 
   it('when no answer comes in time, the producer is full, or it closes', async () => {
-    const producer = system.producer(system.config({ maxOutstanding: 1 }));
+    const producer = system.producer(await system.configFor(carrier, { maxOutstanding: 1 }));
     await check((signal) => ask(producer, signal, 200), 'deadline_exceeded');
     const waiting = ask(producer, new AbortController().signal).catch((error: SconceError) => error.code);
     await eventually(() => expect(producer.outstanding).toBe(1));
@@ -71,7 +71,7 @@ describe('a request leaves no listener on its caller’s signal', () => {
     await producer.close();
     expect(await waiting).toBe('shutting_down');
     await check((signal) => ask(producer, signal), 'shutting_down', 0);
-    const closing = system.producer(system.config());
+    const closing = system.producer(await system.configFor(carrier));
     await check(
       async (signal) => {
         const asked = ask(closing, signal);
@@ -84,7 +84,7 @@ describe('a request leaves no listener on its caller’s signal', () => {
   });
 
   it('when it is aborted, before it starts or while it waits', async () => {
-    const producer = system.producer(system.config());
+    const producer = system.producer(await system.configFor(carrier));
     const caller = new AbortController();
     const waiting = ask(producer, caller.signal).catch((error: SconceError) => error.code);
     await eventually(() => expect(listenersOf(caller.signal)).toBe(1));
@@ -98,7 +98,7 @@ describe('a request leaves no listener on its caller’s signal', () => {
   it('when Redis goes away', async () => {
     const server = await startRedisServer({});
     system.onClose(() => server.stop());
-    const producer = system.producer(system.config({ redisUrl: server.url }));
+    const producer = system.producer(await system.configFor(carrier, { redisUrl: server.url }));
     await eventually(async () => expect(await producer.ping()).toBe(true));
     server.kill('SIGKILL');
     await check((signal) => ask(producer, signal), 'redis_unavailable', 0);

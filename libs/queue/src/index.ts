@@ -38,9 +38,9 @@ export { RequestConsumer, type DeliveredRequest, type RequestHandler } from './c
 export { WebhookConsumer, type WebhookConsumerOptions, type WebhookOutcome } from './consumers/webhook-consumer.ts';
 export { BatchWork } from './batches/batch-work.ts';
 export { WorkerReporter } from './load/worker-reporter.ts';
-export { NoticeListener } from './messages/notices.ts';
 export { ModelStatisticsWriter } from './records/model-statistics.ts';
 export { WorkerConnections } from './redis/worker-connections.ts';
+export { StreamConsumer } from './streams/stream-consumer.ts';
 
 // Queues and how they are set up.
 export { queueConfigSchema, type QueueConfig } from './queue-config.ts';

@@ -14,6 +14,7 @@ import {
   webhookJobSchema,
   workerReportSchema,
   type Reply,
+  type WorkerReport,
 } from '@sconce/contracts';
 import { openBlobStore, storageConfigSchema } from '@sconce/storage';
 import { decodeFrame } from '@sconce/tensor';
@@ -168,8 +169,14 @@ function shapeOf(value: unknown): unknown {
 
 it('this release writes every job, record, reply and report in the same form', { timeout: 60_000 }, async () => {
   const store = await openBlobStore(storageConfigSchema.parse({ root: temporaryFolder('skew') }));
-  const written = await writeEverything(redis, system.config(), store);
+  const written = await writeEverything(redis, await system.configFor('queue'), store);
   const { notices: _notices, ...before } = BEFORE;
+  // Fields that a release adds to a report are optional: the release before passes over them.
+  for (const [name, text] of Object.entries(written['workerReports'] as Hash)) {
+    const { threads, readsStream, ...report } = JSON.parse(text) as WorkerReport;
+    expect([typeof threads, readsStream]).toEqual(['number', true]);
+    (written['workerReports'] as Record<string, string>)[name] = JSON.stringify(report);
+  }
   expect(shapeOf(written)).toEqual(shapeOf(before));
   // Options of jobs are values that another release acts on, not only a form.
   for (const kind of Object.keys(JOBS) as Jobs[]) {

@@ -16,7 +16,7 @@ import { PlannerConsumer } from './consumers/planner-consumer.ts';
 import { Keys } from './redis/keys.ts';
 import type { DeliveredRequest } from './consumers/request-consumer.ts';
 import { openConsumer, openRequestConsumer, type OpenConsumer } from './testing/open-consumer.ts';
-import { NoticeListener } from './messages/notices.ts';
+import { WorkerConnections } from './redis/worker-connections.ts';
 import { queueConfigSchema, type QueueConfig } from './queue-config.ts';
 import { PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from './queue-names.ts';
 import { RegistrationConsumer } from './consumers/registration-consumer.ts';
@@ -110,8 +110,9 @@ describe('data of the release before', () => {
   it('holds notices that are received; later kinds of notices are ignored', async () => {
     const config = newConfig();
     const heard: Notice[] = [];
-    const listener = new NoticeListener(config, { onNotice: (notice) => heard.push(notice), onError });
-    closers.push(() => listener.close());
+    const connections = new WorkerConnections(config, onError);
+    connections.listen((notice) => heard.push(notice));
+    closers.push(() => connections.close());
     const redis = new Redis(url);
     closers.push(() => redis.quit());
     const channel = new Keys(config.keyPrefix).notices();

@@ -14,6 +14,11 @@ export const workerReportSchema = z.object({
     })
     .describe('How fast the worker is, by lane. A lane without jobs so far is absent.'),
   slots: z.int().optional().describe('Chunks that the worker scores at once.'),
+  threads: z.int().optional().describe('Inference threads of the worker.'),
+  readsStream: z
+    .boolean()
+    .optional()
+    .describe('Whether the worker reads the stream of online requests of its pool. Workers of 0.1 do not.'),
   gone: z.boolean().optional().describe('True in the report that a worker leaves when it stops.'),
 });
 

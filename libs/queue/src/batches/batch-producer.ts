@@ -15,7 +15,7 @@ import type { BlobBody, BlobStore } from '@sconce/storage';
 import { FileRecords, fileNotFound, type FileRecord } from '../files/file-records.ts';
 import { JobRecords, type IdempotencyClaim } from '../records/job-records.ts';
 import { Keys } from '../redis/keys.ts';
-import { queueFull } from '../producers/lane-queues.ts';
+import { queueFull } from '../producers/queue-full.ts';
 import { publishNotice } from '../messages/notices.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts';

@@ -24,6 +24,8 @@ export interface DeliveredRequest {
   readonly model: string;
   readonly version: string;
   readonly lane: Lane;
+  /** Owner of the caller's key, if known. */
+  readonly owner?: string;
   readonly request: QueuedRequest;
   readonly inputs: readonly Tensor[];
   /** Epoch ms at which the job was taken from the queue. */

@@ -73,7 +73,9 @@ it('counts rows of batches that are in no chunk yet, as work of one worker', asy
   expect(backlog).toMatchObject({ jobs: 7, workers: 0, worker_seconds: 60 + 3, seconds: 60 + 3 });
 
   const connections = ['a', 'b'].map(() => new WorkerConnections(config, fail));
-  const workers = connections.map((own, n) => new WorkerReporter(own, { pool: 'p', id: `worker-${n}`, slots: 4 }));
+  const workers = connections.map(
+    (own, n) => new WorkerReporter(own, { pool: 'p', id: `worker-${n}`, slots: 4, threads: 2 }),
+  );
   const read = (): Promise<PoolBacklog> => readPoolBacklog(redis, keys, { pool: 'p', unfinished });
   await eventually(async () => {
     expect(await read()).toMatchObject({ workers: 2, worker_seconds: 30 + 3, seconds: 16.5 });

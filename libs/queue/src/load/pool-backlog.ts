@@ -7,6 +7,7 @@ import type { Keys } from '../redis/keys.ts';
 import { onRedis } from '../redis/redis-connection.ts';
 import { msLeft } from './remaining-work.ts';
 import { REPORT_FRESH_MS } from './report-lifetimes.ts';
+import { addStreamCount, readStreamCount } from './stream-state.ts';
 
 /** Slots of a worker, while none has reported. */
 const DEFAULT_SLOTS = 2;
@@ -26,6 +27,7 @@ export async function readPoolBacklog(
 ): Promise<PoolBacklog> {
   const reading = redis.multi().hgetall(keys.poolRates(pool));
   for (const lane of LANES) addCount(reading, keys.bullmq, laneQueueName(pool, lane));
+  addStreamCount(reading, keys, pool);
   const replies = ((await onRedis('count the backlog', () => reading.exec())) ?? []).map(([, reply]) => reply);
   const reports = Object.values((replies[0] ?? {}) as Record<string, string>).map(
     (text) => JSON.parse(text) as WorkerReport,
@@ -36,7 +38,8 @@ export async function readPoolBacklog(
     averageOf(fresh.map(of)) ?? averageOf(reports.map(of));
   const batches = unfinished.filter(({ spec }) => spec.pool === pool);
   const openChunks = batches.reduce((sum, { chunksPlanned, chunksDone }) => sum + chunksPlanned - chunksDone, 0);
-  const total = { waiting: 0, prioritized: 0, delayed: 0, active: 0 };
+  const stream = readStreamCount(replies.slice(1 + REPLIES_PER_COUNT * LANES.length));
+  const total = { waiting: stream.waiting, prioritized: 0, delayed: 0, active: stream.active };
   let workerSeconds = 0;
   for (const [index, lane] of LANES.entries()) {
     const at = 1 + REPLIES_PER_COUNT * index;
@@ -45,7 +48,8 @@ export async function readPoolBacklog(
     total.prioritized += prioritized;
     total.delayed += delayed;
     total.active += active;
-    const requests = waiting + prioritized + delayed + active - (lane === 'batch' ? openChunks : 0);
+    const inStream = lane === 'online' ? stream.waiting + stream.active : 0;
+    const requests = waiting + prioritized + delayed + active + inStream - (lane === 'batch' ? openChunks : 0);
     workerSeconds += Math.max(0, requests) / (known(({ rates }) => rates[lane]) ?? 1);
   }
   const chunkMs = batches.reduce((sum, batch) => sum + msLeft(batch), 0);

@@ -37,7 +37,7 @@ it('counts every queue by state, gives the age of the next job, and knows pools 
   await add(now - 30_000, { priority: 3 });
   await add(now - 99_000, { delay: 3_600_000 });
   const connections = new WorkerConnections(config, () => undefined);
-  const reporter = new WorkerReporter(connections, { pool: 'gpu', id: 'w1', slots: 2 });
+  const reporter = new WorkerReporter(connections, { pool: 'gpu', id: 'w1', slots: 2, threads: 2 });
   const producer = new InferenceProducer(config);
   const inputs = [{ name: 'x', datatype: 'UINT8' as const, shape: [1], data: new Uint8Array(1) }];
   await producer.submit({ model: 'm', version: '1', pool: 'default', inputs, outputs: ['y'] }, { lane: 'online' });

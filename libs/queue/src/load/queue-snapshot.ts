@@ -5,6 +5,7 @@ import { LANES } from '@sconce/contracts';
 import { PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from '../queue-names.ts';
 import type { Keys } from '../redis/keys.ts';
 import { readPoolBacklog } from './pool-backlog.ts';
+import { withStreamState } from './stream-state.ts';
 
 /** All queues of an installation, its pools, and Redis's memory, at one moment. */
 export interface QueueSnapshot {
@@ -27,7 +28,7 @@ export async function rememberPool(redis: Redis, keys: Keys, pool: string): Prom
  * Takes a snapshot with a fixed number of commands for each queue, pool and unfinished batch. None of them takes longer
  * when there are more jobs.
  *
- * The age of prioritized jobs is that of the next one to be taken: jobs of a lower priority may be older.
+ * The state of a pool's online queue includes the requests in the pool's stream. The age of prioritized jobs is that of the next one to be taken: jobs of a lower priority may be older.
  */
 export async function takeQueueSnapshot(redis: Redis, keys: Keys): Promise<QueueSnapshot> {
   const [head, info] = await Promise.all([
@@ -46,8 +47,13 @@ export async function takeQueueSnapshot(redis: Redis, keys: Keys): Promise<Queue
     readQueueStates(redis, keys.bullmq, [...lanes, ...SHARED_QUEUES]),
     Promise.all(pools.map((pool) => readPoolBacklog(redis, keys, { pool, unfinished }))),
   ]);
+  const poolOf = new Map(pools.map((pool) => [laneQueueName(pool, 'online'), pool]));
+  const withStream = async (state: QueueState): Promise<QueueState> => {
+    const pool = poolOf.get(state.queue);
+    return pool === undefined ? state : withStreamState(state, { redis, keys, pool });
+  };
   return {
-    queues,
+    queues: await Promise.all(queues.map(withStream)),
     pools: backlogs.map(({ pool, workers, seconds }) => ({ pool, workers, backlogSeconds: seconds })),
     memory: info === undefined ? undefined : memoryOf(info),
   };

@@ -22,13 +22,14 @@ export class WorkerReporter {
   readonly #key: string;
   readonly #id: string;
   readonly #slots: number;
+  readonly #threads: number;
   readonly #timer: NodeJS.Timeout;
   readonly #onReady: () => void;
   readonly #lanes: Readonly<Record<Lane, LaneRate>> = { online: new LaneRate(), batch: new LaneRate() };
 
   constructor(
-    { command: redis, keys, onError }: WorkerConnections,
-    worker: { readonly pool: string; readonly id: string; readonly slots: number },
+    { patient: redis, keys, onError }: WorkerConnections,
+    worker: { readonly pool: string; readonly id: string; readonly slots: number; readonly threads: number },
   ) {
     this.#redis = redis;
     this.#keys = keys;
@@ -36,6 +37,7 @@ export class WorkerReporter {
     this.#key = keys.poolRates(worker.pool);
     this.#id = worker.id;
     this.#slots = worker.slots;
+    this.#threads = worker.threads;
     const report = (): void => void this.#write().catch(onError);
     this.#onReady = () => {
       report();
@@ -93,7 +95,7 @@ export class WorkerReporter {
       const rate = this.#lanes[lane].perSecond();
       if (rate !== undefined) rates[lane] = rate;
     }
-    return { v: 1, atMs: Date.now(), rates, slots: this.#slots };
+    return { v: 1, atMs: Date.now(), rates, slots: this.#slots, threads: this.#threads, readsStream: true };
   }
 }
 

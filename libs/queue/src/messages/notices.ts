@@ -1,32 +1,22 @@
 import type { Redis } from 'ioredis';
 import { noticeSchema, type Notice } from '@sconce/contracts';
-import { Keys } from '../redis/keys.ts';
-import type { QueueConfig } from '../queue-config.ts';
-import { closeRedis, connectRedis } from '../redis/redis-connection.ts';
+import type { Keys } from '../redis/keys.ts';
+import type { Subscription } from '../streams/resp-client.ts';
 
 /** Sends a notice to all workers. */
 export async function publishNotice(redis: Redis, keys: Keys, notice: Notice): Promise<void> {
   await redis.publish(keys.notices(), JSON.stringify(notice));
 }
 
-/** Receives notices on a connection of its own. It ignores notices that it cannot parse: those of a newer release. */
-export class NoticeListener {
-  readonly #redis: Redis;
-
-  constructor(config: QueueConfig, options: { onNotice: (notice: Notice) => void; onError: (error: Error) => void }) {
-    const { onError } = options;
-    this.#redis = connectRedis({ url: config.redisUrl, role: 'patient', name: 'sconce.worker.notices', onError });
-    this.#redis.on('message', (_channel, text) => {
+/** The subscription that receives notices. It ignores notices that it cannot parse: those of a newer release. */
+export function noticeSubscription(keys: Keys, onNotice: (notice: Notice) => void): Subscription {
+  return {
+    channel: keys.notices(),
+    onMessage: (text) => {
       const notice = parse(text);
-      if (notice !== undefined) options.onNotice(notice);
-    });
-    // ioredis subscribes again by itself after a reconnect.
-    this.#redis.subscribe(new Keys(config.keyPrefix).notices()).catch(onError);
-  }
-
-  async close(): Promise<void> {
-    await closeRedis(this.#redis);
-  }
+      if (notice !== undefined) onNotice(notice);
+    },
+  };
 }
 
 function parse(text: string): Notice | undefined {

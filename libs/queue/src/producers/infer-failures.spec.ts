@@ -4,7 +4,7 @@ import { SconceError } from '@sconce/errors';
 import { startRedisServer } from '@sconce/redis-server';
 import { eventually, failOnLeaks, testRedis } from '@sconce/testing';
 import { MAX_DELIVERIES } from '../queue-options.ts';
-import { QueueSystem, increment, request, soon, tensor } from '../testing/queue-system.ts';
+import { CARRIERS, QueueSystem, increment, request, soon, tensor } from '../testing/queue-system.ts';
 
 // Requests while handlers fail, workers die and Redis is away.
 
@@ -14,9 +14,9 @@ const { url, prefix } = testRedis();
 const system = new QueueSystem({ url, prefix });
 afterEach(() => system.close());
 
-describe('infer, when something fails,', () => {
+describe.each(CARRIERS)('infer, when something fails over the %s', (carrier) => {
   it('returns a final error at once, and runs a request again after a temporary error', async () => {
-    const config = system.config();
+    const config = await system.configFor(carrier);
     const producer = system.producer(config);
     let deliveries = 0;
     await system.consumer(config, async (delivered) => {
@@ -35,34 +35,10 @@ describe('infer, when something fails,', () => {
     await expect(producer.infer(request([tensor([3])]), soon())).rejects.toMatchObject({ code: 'thread_crashed' });
   });
 
-  it('ends with worker_lost when the worker of every delivery dies', async () => {
-    const config = system.config();
-    const producer = system.producer(config);
-    // The count of deliveries says that MAX_DELIVERIES workers took this job and died.
-    const answer = producer.infer(request([tensor([1])]), soon());
-    const redis = new Redis(url);
-    try {
-      await eventually(async () => {
-        const [job] = await redis.lrange(`${config.keyPrefix}:bull:sconce.default.online:wait`, 0, -1);
-        expect(job).toBeDefined();
-        await redis.hset(`${config.keyPrefix}:bull:sconce.default.online:${job}`, 'ats', MAX_DELIVERIES);
-      });
-      let ran = false;
-      await system.consumer(config, async (delivered) => {
-        ran = true;
-        return increment(delivered);
-      });
-      await expect(answer).rejects.toMatchObject({ code: 'worker_lost' });
-      expect(ran).toBe(false);
-    } finally {
-      redis.disconnect();
-    }
-  });
-
   it('survives a Redis that restarts and has forgotten everything', async () => {
     const server = await startRedisServer({});
     system.onClose(() => server.stop());
-    const config = system.config({ redisUrl: server.url });
+    const config = await system.configFor(carrier, { redisUrl: server.url });
     const producer = system.producer(config);
     const gate = Promise.withResolvers<void>();
     let held = 0;
@@ -84,7 +60,7 @@ describe('infer, when something fails,', () => {
 
   it('answers redis_unavailable within seconds while Redis is away', async () => {
     const server = await startRedisServer({});
-    const producer = system.producer(system.config({ redisUrl: server.url }));
+    const producer = system.producer(await system.configFor(carrier, { redisUrl: server.url }));
     await eventually(async () => {
       expect(await producer.ping()).toBe(true);
     });
@@ -96,4 +72,28 @@ describe('infer, when something fails,', () => {
     expect(Date.now() - started).toBeLessThan(10_000);
     expect(await producer.ping()).toBe(false);
   });
+});
+
+it('a queue job ends with worker_lost when the worker of every delivery dies', async () => {
+  const config = await system.configFor('queue');
+  const producer = system.producer(config);
+  // The count of deliveries says that MAX_DELIVERIES workers took this job and died.
+  const answer = producer.infer(request([tensor([1])]), soon());
+  const redis = new Redis(url);
+  try {
+    await eventually(async () => {
+      const [job] = await redis.lrange(`${config.keyPrefix}:bull:sconce.default.online:wait`, 0, -1);
+      expect(job).toBeDefined();
+      await redis.hset(`${config.keyPrefix}:bull:sconce.default.online:${job}`, 'ats', MAX_DELIVERIES);
+    });
+    let ran = false;
+    await system.consumer(config, async (delivered) => {
+      ran = true;
+      return increment(delivered);
+    });
+    await expect(answer).rejects.toMatchObject({ code: 'worker_lost' });
+    expect(ran).toBe(false);
+  } finally {
+    redis.disconnect();
+  }
 });

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { SconceError } from '@sconce/errors';
 import { eventually, failOnLeaks, testRedis } from '@sconce/testing';
-import { NoticeListener } from '../messages/notices.ts';
+import { WorkerConnections } from '../redis/worker-connections.ts';
 import { openRequestConsumer } from '../testing/open-consumer.ts';
-import { QueueSystem, increment, request, soon, tensor } from '../testing/queue-system.ts';
+import { CARRIERS, QueueSystem, increment, request, soon, tensor } from '../testing/queue-system.ts';
 
 // Requests that a producer refuses, or that a worker does not run, over a real Redis.
 
@@ -12,9 +12,9 @@ failOnLeaks({ settleMs: 3_000 });
 const system = new QueueSystem(testRedis());
 afterEach(() => system.close());
 
-describe('infer, at its limits,', () => {
+describe.each(CARRIERS)('infer, at its limits over the %s', (carrier) => {
   it('refuses requests that would be answered too late at the pace of their model, and no others', async () => {
-    const config = system.config();
+    const config = await system.configFor(carrier);
     const producer = system.producer(config);
     let turn = Promise.resolve();
     await system.consumer(config, async (delivered) => {
@@ -36,48 +36,8 @@ describe('infer, at its limits,', () => {
     await producer.infer(request([tensor([1])]), soon(2_000));
   });
 
-  it('takes no more jobs than it has room for, so that another consumer gets them', async () => {
-    const config = system.config();
-    const producer = system.producer(config);
-    const taken = { busy: 0, idle: 0 };
-    const { promise: gate, resolve: open } = Promise.withResolvers<undefined>();
-    const consumer = async (who: 'busy' | 'idle', hasRoom: () => boolean): Promise<void> => {
-      const own = openRequestConsumer(config, {
-        concurrency: 4,
-        hasRoom,
-        handle: async (delivered) => {
-          taken[who] += 1;
-          if (who === 'busy') await gate;
-          return increment(delivered);
-        },
-      });
-      system.onClose(async () => {
-        await own.close(5_000);
-      });
-      await own.ready();
-    };
-    await consumer('busy', () => taken.busy < 2);
-    const ask = (n: number): Promise<unknown> =>
-      producer.infer({ ...request([tensor([n])]), model: `m${n}` }, soon(20_000));
-    const first = Array.from({ length: 12 }, (_, n) => ask(n));
-    await eventually(() => {
-      expect(taken.busy).toBeGreaterThanOrEqual(2);
-    });
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    // As many as its concurrency: it learns only then that it has no room.
-    expect(taken.busy).toBeLessThanOrEqual(4);
-    await consumer('idle', () => true);
-    await eventually(() => {
-      expect(taken.busy + taken.idle).toBe(12);
-    });
-    open(undefined);
-    await Promise.all(first);
-    // It always takes one job at a time, with room or without.
-    await Promise.all([ask(20), ask(21)]);
-  });
-
   it('gives up at the deadline, forgets a caller that has gone, and refuses requests beyond its limit', async () => {
-    const producer = system.producer(system.config({ maxOutstanding: 1 }));
+    const producer = system.producer(await system.configFor(carrier, { maxOutstanding: 1 }));
     const started = Date.now();
     const waiting = producer.infer(request([tensor([1])]), soon(300));
     await eventually(() => {
@@ -97,7 +57,7 @@ describe('infer, at its limits,', () => {
   });
 
   it('does not run a request that is past its deadline when a worker takes it', async () => {
-    const config = system.config();
+    const config = await system.configFor(carrier);
     const producer = system.producer(config);
     await expect(producer.infer(request([tensor([1])]), soon(100))).rejects.toMatchObject({
       code: 'deadline_exceeded',
@@ -112,7 +72,7 @@ describe('infer, at its limits,', () => {
   });
 
   it('tells the workers which callers have gone, so that they cancel active requests', async () => {
-    const config = system.config();
+    const config = await system.configFor(carrier);
     const producer = system.producer(config);
     const handled: string[] = [];
     const { promise: gate, resolve: open } = Promise.withResolvers<undefined>();
@@ -125,13 +85,9 @@ describe('infer, at its limits,', () => {
       }
       return increment(delivered);
     });
-    const listener = new NoticeListener(config, {
-      onNotice: (notice) => {
-        if (notice.kind === 'give_up') consumer.requests.giveUp(notice.requestIds);
-      },
-      onError: () => undefined,
+    consumer.connections.listen((notice) => {
+      if (notice.kind === 'give_up') consumer.giveUp(notice.requestIds);
     });
-    system.onClose(() => listener.close());
     await producer.infer({ ...request([tensor([1])]), model: 'first' }, soon());
     const caller = new AbortController();
     const begun = producer.infer({ ...request([tensor([1])]), model: 'begun' }, { ...soon(), signal: caller.signal });
@@ -143,22 +99,20 @@ describe('infer, at its limits,', () => {
     await gone;
     await cancelled;
     open(undefined);
-    consumer.requests.giveUp(Array.from({ length: 20_000 }, (_, n) => `never-came-${n}`));
+    consumer.giveUp(Array.from({ length: 20_000 }, (_, n) => `never-came-${n}`));
     await producer.infer({ ...request([tensor([1])]), model: 'last' }, soon());
     expect(handled).toEqual(['first', 'begun', 'last']);
   });
 
   it('does not run a request whose caller had gone before its job was taken', async () => {
-    const config = system.config();
+    const config = await system.configFor(carrier);
     const producer = system.producer(config);
     const given: string[] = [];
-    const listener = new NoticeListener(config, {
-      onNotice: (notice) => {
-        if (notice.kind === 'give_up') given.push(...notice.requestIds);
-      },
-      onError: () => undefined,
+    const connections = new WorkerConnections(config, () => undefined);
+    connections.listen((notice) => {
+      if (notice.kind === 'give_up') given.push(...notice.requestIds);
     });
-    system.onClose(() => listener.close());
+    system.onClose(() => connections.close());
     const caller = new AbortController();
     const gone = expect(producer.infer(request([tensor([1])]), { ...soon(), signal: caller.signal })).rejects.toThrow();
     const stays = producer.infer({ ...request([tensor([2])]), model: 'stays' }, soon());
@@ -182,4 +136,44 @@ describe('infer, at its limits,', () => {
     await stays;
     expect(handled).toEqual(['stays']);
   });
+});
+
+it('a consumer takes no more queue jobs than it has room for, so that another consumer gets them', async () => {
+  const config = await system.configFor('queue');
+  const producer = system.producer(config);
+  const taken = { busy: 0, idle: 0 };
+  const { promise: gate, resolve: open } = Promise.withResolvers<undefined>();
+  const consumer = async (who: 'busy' | 'idle', hasRoom: () => boolean): Promise<void> => {
+    const own = openRequestConsumer(config, {
+      concurrency: 4,
+      hasRoom,
+      handle: async (delivered) => {
+        taken[who] += 1;
+        if (who === 'busy') await gate;
+        return increment(delivered);
+      },
+    });
+    system.onClose(async () => {
+      await own.close(5_000);
+    });
+    await own.ready();
+  };
+  await consumer('busy', () => taken.busy < 2);
+  const ask = (n: number): Promise<unknown> =>
+    producer.infer({ ...request([tensor([n])]), model: `m${n}` }, soon(20_000));
+  const first = Array.from({ length: 12 }, (_, n) => ask(n));
+  await eventually(() => {
+    expect(taken.busy).toBeGreaterThanOrEqual(2);
+  });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  // As many as its concurrency: it learns only then that it has no room.
+  expect(taken.busy).toBeLessThanOrEqual(4);
+  await consumer('idle', () => true);
+  await eventually(() => {
+    expect(taken.busy + taken.idle).toBe(12);
+  });
+  open(undefined);
+  await Promise.all(first);
+  // It always takes one job at a time, with room or without.
+  await Promise.all([ask(20), ask(21)]);
 });

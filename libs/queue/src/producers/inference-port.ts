@@ -5,11 +5,23 @@ export interface PendingAnswer {
   /** Rejects with the error of the worker, `queue_full`, `deadline_exceeded`, `redis_unavailable`, `shutting_down` or `job_cancelled`. */
   readonly answer: Promise<InferenceAnswer>;
   /** The caller does not wait any more: `answer` rejects with `job_cancelled`. Without effect after the answer. */
-  giveUp(): void;
+  readonly giveUp: () => void;
 }
 
 /** Runs requests whose callers wait. */
 export interface InferencePort {
   /** Takes a request. Never throws: a refusal is a rejected `answer`. @param options.deadlineMs epoch ms after which nobody wants the answer. */
   begin(request: InferenceRequest, options: { readonly deadlineMs: number }): PendingAnswer;
+}
+
+/** Waits for an answer. Gives the request up when `signal` is aborted. */
+export async function waitForAnswer({ answer, giveUp }: PendingAnswer, signal?: AbortSignal): Promise<InferenceAnswer> {
+  if (signal === undefined) return answer;
+  signal.addEventListener('abort', giveUp, { once: true });
+  if (signal.aborted) giveUp();
+  try {
+    return await answer;
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+  }
 }

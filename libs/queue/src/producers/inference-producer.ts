@@ -8,19 +8,21 @@ import type { Tensor } from '@sconce/tensor';
 import { toQueuedRequest, traceIdOf, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
 import { JobRecords, jobNotFound, type IdempotencyClaim, type JobRecord } from '../records/job-records.ts';
 import { Keys } from '../redis/keys.ts';
-import type { InferencePort, PendingAnswer } from './inference-port.ts';
+import { waitForAnswer, type InferencePort, type PendingAnswer } from './inference-port.ts';
 import { LaneQueues } from './lane-queues.ts';
 import { readModelStatistics, type ModelStatistics } from '../records/model-statistics.ts';
 import { publishNotice } from '../messages/notices.ts';
-import { OnlineRequests } from './online-requests.ts';
+import { QueueLane } from './queue-lane.ts';
+import { RequestAdmission } from './request-admission.ts';
+import { StreamLane, type StreamLaneOptions } from './stream-lane.ts';
 import { packPayload } from '../messages/payload-store.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { laneQueueName } from '../queue-names.ts';
 import { readPoolBacklog } from '../load/pool-backlog.ts';
 import { takeQueueSnapshot, type QueueSnapshot } from '../load/queue-snapshot.ts';
-import { bestEffort, closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts';
+import { closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts';
 import type { Submitter } from '../records/submitter.ts';
-import { ReplyReader } from '../messages/reply-channel.ts';
+import { PoolMonitor } from '../load/pool-monitor.ts';
 import { UsageNotes, readVersionUsage, type VersionUsage } from '../records/version-usage.ts';
 
 /** Longest time that a scrape of metrics waits for Redis. */
@@ -46,75 +48,73 @@ export interface ProducerOptions {
 /**
  * Submits requests and jobs. The API uses it, and other services can.
  *
- * `infer` waits for the answer. Requests of one model that wait together become one queue job, and answers come back over
- * this producer's reply stream. `submit` adds a durable job and returns its id at once.
+ * `begin` and `infer` run a request whose caller waits. Requests of one model that wait together become one entry of the pool's stream,
+ * and answers come back over this producer's reply stream. `submit` adds a durable job and returns its id at once.
  *
  * States: *open* (constructor; it does not wait for Redis) → *closed* (`close`; requests that still wait fail with
  * `shutting_down`). While Redis is away, new requests fail with `redis_unavailable` after some seconds. Accepted requests
- * are added again when Redis is back: a job that is still there is not added twice, and a second answer is ignored.
+ * are added again when Redis is back; a second answer is ignored.
  */
 export class InferenceProducer implements InferencePort {
   readonly #config: QueueConfig;
   readonly #keys: Keys;
   readonly #redis: Redis;
-  readonly #replyStream: string;
-  readonly #replies: ReplyReader;
   readonly #records: JobRecords;
   readonly #queues: LaneQueues;
-  readonly #online: OnlineRequests;
+  readonly #pools: PoolMonitor;
+  readonly #admission: RequestAdmission;
+  readonly #stream: StreamLane;
+  /** For pools with workers of the release before; made when the first such pool is used. */
+  #queueLane: QueueLane | undefined;
+  readonly #laneOptions: Omit<StreamLaneOptions, 'pools'>;
   readonly #usage: UsageNotes;
   readonly #onError: (error: Error) => void;
   #closed = false;
 
   constructor(config: QueueConfig, options: ProducerOptions = {}) {
-    const { redisUrl, keyPrefix, maxBacklog, maxOutstanding, maxOutstandingBytes, resultTtlSeconds } = config;
+    const { redisUrl, keyPrefix, maxBacklog, resultTtlSeconds } = config;
     const onError = options.onError ?? (() => undefined);
+    const keys = new Keys(keyPrefix);
+    const redis = connectRedis({ url: redisUrl, role: 'command', name: 'sconce.producer.jobs', onError });
     this.#config = config;
     this.#onError = onError;
-    this.#keys = new Keys(keyPrefix);
-    this.#redis = connectRedis({ url: redisUrl, role: 'command', name: 'sconce.producer.jobs', onError });
-    this.#replyStream = this.#keys.replies(randomUUID());
-    this.#records = new JobRecords({ redis: this.#redis, keys: this.#keys, resultTtlSeconds });
-    this.#queues = new LaneQueues({ redis: this.#redis, keys: this.#keys, maxBacklog, onError });
-    this.#online = new OnlineRequests({
-      queues: this.#queues,
-      keys: this.#keys,
-      replyStream: this.#replyStream,
-      maxOutstanding,
-      maxOutstandingBytes,
+    this.#keys = keys;
+    this.#redis = redis;
+    this.#records = new JobRecords({ redis, keys, resultTtlSeconds });
+    this.#queues = new LaneQueues({ redis, keys, maxBacklog, onError });
+    this.#pools = new PoolMonitor({ redis, keys, onError });
+    this.#usage = new UsageNotes({ redis, keys, onError });
+    this.#admission = new RequestAdmission(config);
+    this.#laneOptions = {
+      config,
+      keys,
+      redis,
+      admission: this.#admission,
+      onError,
       onLateReply: options.onLateReply ?? (() => undefined),
       onGivenUp: (requestIds) => {
-        if (this.#redis.status !== 'ready') return;
-        publishNotice(this.#redis, this.#keys, { kind: 'give_up', requestIds: [...requestIds] }).catch(onError);
+        if (redis.status !== 'ready') return;
+        publishNotice(redis, keys, { kind: 'give_up', requestIds }).catch(onError);
       },
-    });
-    this.#usage = new UsageNotes({ redis: this.#redis, keys: this.#keys, onError });
-    this.#replies = new ReplyReader({
-      redis: connectRedis({ url: redisUrl, role: 'patient', name: 'sconce.producer.replies', onError }),
-      stream: this.#replyStream,
-      onReply: (reply) => {
-        this.#online.onReply(reply);
-      },
-    });
-    this.#replies.start();
-    let connectedBefore = false;
-    this.#redis.on('ready', () => {
-      if (connectedBefore) this.#online.addAgain().catch(onError);
-      connectedBefore = true;
-    });
-  }
-
-  begin(request: InferenceRequest, options: { readonly deadlineMs: number }): PendingAnswer {
-    const abort = new AbortController();
-    return {
-      answer: this.infer(request, { deadlineMs: options.deadlineMs, signal: abort.signal }),
-      giveUp: () => abort.abort(),
     };
+    this.#stream = new StreamLane({ ...this.#laneOptions, pools: this.#pools });
   }
 
   /** Requests that wait for an answer. */
   get outstanding(): number {
-    return this.#online.size;
+    return this.#admission.outstanding;
+  }
+
+  begin(request: InferenceRequest, options: { readonly deadlineMs: number }): PendingAnswer {
+    if (this.#closed) return { answer: Promise.reject(shuttingDown()), giveUp: () => undefined };
+    this.#queues.usePool(request.pool);
+    const end = this.#usage.begin(request.model, request.version);
+    const pending =
+      this.#pools.view(request.pool)?.readsStream === true
+        ? this.#stream.requests.begin(request, options)
+        : this.#beginLater(request, options);
+    pending.answer.then(end, end);
+    return pending;
   }
 
   /**
@@ -123,15 +123,21 @@ export class InferenceProducer implements InferencePort {
    */
   async infer(
     request: InferenceRequest,
-    options: { deadlineMs: number; signal?: AbortSignal },
+    { signal, ...options }: { readonly deadlineMs: number; readonly signal?: AbortSignal },
   ): Promise<InferenceAnswer> {
-    this.#checkOpen();
-    const end = this.#usage.begin(request.model, request.version);
-    try {
-      return await this.#online.infer(request, options);
-    } finally {
-      end();
-    }
+    return waitForAnswer(this.begin(request, options), signal);
+  }
+
+  /** Runs a request of a pool that is not known, or that has workers of the release before. */
+  #beginLater(request: InferenceRequest, options: { readonly deadlineMs: number }): PendingAnswer {
+    const caller = new AbortController();
+    const begin = async (): Promise<InferenceAnswer> => {
+      const { readsStream } = await this.#pools.read(request.pool).finally(() => this.#checkOpen());
+      if (readsStream) return waitForAnswer(this.#stream.requests.begin(request, options), caller.signal);
+      this.#queueLane ??= new QueueLane({ ...this.#laneOptions, queues: this.#queues });
+      return this.#queueLane.requests.infer(request, { ...options, signal: caller.signal });
+    };
+    return { answer: begin(), giveUp: () => caller.abort() };
   }
 
   /**
@@ -243,11 +249,9 @@ export class InferenceProducer implements InferencePort {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#online.refuseAll(shuttingDown());
     this.#usage.close();
-    await this.#replies.stop();
+    await Promise.all([this.#stream.close(shuttingDown()), this.#queueLane?.close(shuttingDown())]);
     await this.#queues.close();
-    if (this.#redis.status === 'ready') await bestEffort(this.#redis.unlink(this.#replyStream));
     await closeRedis(this.#redis);
   }
 

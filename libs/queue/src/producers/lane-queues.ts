@@ -1,8 +1,8 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { InferJob, Lane, RegistrationJob } from '@sconce/contracts';
-import { SconceError } from '@sconce/errors';
 import { BacklogGauge } from './backlog-gauge.ts';
+import { queueFull } from './queue-full.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { StoredPayload } from '../messages/payload-store.ts';
 import { setPieces } from '../library-internals/index.ts';
@@ -51,7 +51,7 @@ export class LaneQueues implements LaneProducer {
   }
 
   async admit(pool: string, lane: Lane): Promise<void> {
-    if (!this.#pools.has(pool)) this.#rememberPool(pool);
+    this.usePool(pool);
     const { backlog } = this.#get(laneQueueName(pool, lane));
     if ((await onRedis('count the backlog', () => backlog.waiting())) < this.#maxBacklog) return;
     throw queueFull(
@@ -82,8 +82,9 @@ export class LaneQueues implements LaneProducer {
     await this.#get(REGISTRATION_QUEUE).queue.add('register', job, { ...jobOptionsOf('registration'), jobId });
   }
 
-  /** So that a pool without workers is in the queue snapshot, too. */
-  #rememberPool(pool: string): void {
+  /** Adds a pool to the queue snapshots, also when it has no workers. */
+  usePool(pool: string): void {
+    if (this.#pools.has(pool)) return;
     this.#pools.add(pool);
     rememberPool(this.#redis, this.#keys, pool).catch((error: unknown) => {
       this.#pools.delete(pool);
@@ -114,11 +115,4 @@ export class LaneQueues implements LaneProducer {
     }
     return entry;
   }
-}
-
-/** The error for work that may not wait in addition. */
-export function queueFull(why: string, retryAfterSeconds: number): SconceError {
-  return new SconceError('queue_full', `Too much is waiting: ${why}. Try again in ${retryAfterSeconds} s.`, {
-    details: { retryAfterSeconds },
-  });
 }

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { InferJob, Outcome, Reply } from '@sconce/contracts';
 import { SconceError, deserializeError, toSconceError, type ErrorCode } from '@sconce/errors';
-import { AnswerRate } from './answer-rate.ts';
 import { toQueuedRequest, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
 import type { Keys } from '../redis/keys.ts';
-import { queueFull, type LaneProducer } from './lane-queues.ts';
+import type { LaneProducer } from './lane-queues.ts';
 import { packPayload } from '../messages/payload-store.ts';
 import { onRedis } from '../redis/redis-connection.ts';
+import type { RequestAdmission } from './request-admission.ts';
 import { RequestCoalescer } from './request-coalescer.ts';
 
 /** Tensors stay in Redis this much longer than their deadline, because clocks differ a little. */
@@ -18,17 +18,6 @@ const FRESH_MS = 10;
 const MAX_JOBS_IN_FLIGHT = 64;
 const MAX_REQUESTS_PER_JOB = 64;
 const MAX_BYTES_PER_JOB = 1024 ** 2;
-const MAX_RETRY_AFTER_SECONDS = 60;
-/** Request lines whose answer rate is remembered. */
-const MAX_RATES = 1_024;
-/** Errors that say nothing about how fast workers answer. */
-const GIVEN_UP: ReadonlySet<ErrorCode> = new Set([
-  'job_cancelled',
-  'deadline_exceeded',
-  'redis_unavailable',
-  'shutting_down',
-]);
-
 interface Outstanding {
   readonly id: string;
   /** The request line that it waits or has waited in. */
@@ -52,8 +41,7 @@ export interface OnlineRequestsOptions {
   readonly keys: Keys;
   /** Stream for the answers. */
   readonly replyStream: string;
-  readonly maxOutstanding: number;
-  readonly maxOutstandingBytes: number;
+  readonly admission: RequestAdmission;
   readonly onLateReply: () => void;
   /** Called with requests in flight whose callers have gone. */
   readonly onGivenUp: (requestIds: readonly string[]) => void;
@@ -72,9 +60,6 @@ export class OnlineRequests {
   readonly #jobOf = new Map<string, string>();
   /** Requests given up in this turn of the event loop. */
   #givenUp: string[] = [];
-  /** By request line. */
-  readonly #rates = new Map<string, AnswerRate>();
-  #bytes = 0;
 
   constructor(options: OnlineRequestsOptions) {
     this.#options = options;
@@ -88,11 +73,6 @@ export class OnlineRequests {
     });
   }
 
-  /** Requests that wait for an answer. */
-  get size(): number {
-    return this.#outstanding.size;
-  }
-
   /** See `InferenceProducer.infer`. */
   async infer(
     request: InferenceRequest,
@@ -100,15 +80,14 @@ export class OnlineRequests {
   ): Promise<InferenceAnswer> {
     const bytes = request.inputs.reduce((sum, input) => sum + input.data.byteLength, 0);
     const line = `${request.pool}/${request.model}/${request.version}`;
-    const rate = this.#rateOf(line);
-    await this.#admit(request.pool, { bytes, rate, deadlineMs: options.deadlineMs });
+    const { admission, queues } = this.#options;
+    admission.check(line, { bytes, deadlineMs: options.deadlineMs });
+    await queues.admit(request.pool, 'online');
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     const id = randomUUID();
     const acceptedAtMs = Date.now();
     const settle = (outcome: Outcome): void => {
-      if (!this.#outstanding.delete(id)) return;
-      this.#bytes -= bytes;
-      resolve(outcome);
+      if (this.#outstanding.delete(id)) resolve(outcome);
     };
     const outstanding: Outstanding = { id, line, request, acceptedAtMs, deadlineMs: options.deadlineMs, bytes, settle };
     const giveUp = (error: SconceError): void => {
@@ -125,19 +104,18 @@ export class OnlineRequests {
       giveUp(new SconceError('job_cancelled', 'The caller has gone.'));
     };
     this.#outstanding.set(id, outstanding);
-    this.#bytes += bytes;
-    rate.begin(acceptedAtMs);
-    let answered = false;
+    const admitted = admission.begin(line, bytes, acceptedAtMs);
+    let code: ErrorCode | undefined;
     options.signal?.addEventListener('abort', onAbort, { once: true });
     if (options.signal?.aborted === true) onAbort();
     else this.#coalescer.add(line, outstanding);
     try {
       const outcome = await promise;
-      answered = outcome.ok || !GIVEN_UP.has(outcome.error.code);
-      if (!outcome.ok) throw deserializeError(outcome.error);
-      return outcome;
+      if (outcome.ok) return outcome;
+      code = outcome.error.code;
+      throw deserializeError(outcome.error);
     } finally {
-      rate.end(Date.now(), answered);
+      admission.end(admitted, code);
       clearTimeout(timer);
       options.signal?.removeEventListener('abort', onAbort);
       this.#leaveJob(id);
@@ -177,41 +155,6 @@ export class OnlineRequests {
       this.#givenUp = [];
       this.#options.onGivenUp(ids);
     });
-  }
-
-  #rateOf(line: string): AnswerRate {
-    const known = this.#rates.get(line);
-    if (known !== undefined) return known;
-    const rate = new AnswerRate();
-    this.#rates.set(line, rate);
-    if (this.#rates.size > MAX_RATES) {
-      for (const [old, { outstanding }] of this.#rates) {
-        if (outstanding > 0) continue;
-        this.#rates.delete(old);
-        break;
-      }
-    }
-    return rate;
-  }
-
-  /** Throws `queue_full` for a request that may not wait, or would wait past its deadline. */
-  async #admit(
-    pool: string,
-    { bytes, rate, deadlineMs }: { bytes: number; rate: AnswerRate; deadlineMs: number },
-  ): Promise<void> {
-    const { queues, maxOutstanding, maxOutstandingBytes } = this.#options;
-    const lateMs = (rate.expectedWaitMs() ?? 0) - Math.max(0, deadlineMs - Date.now());
-    if (lateMs > 0) {
-      const why = `${rate.outstanding} requests to this model are waiting, so an answer would come ${seconds(lateMs)} s after the request's timeout`;
-      throw queueFull(why, Math.min(MAX_RETRY_AFTER_SECONDS, seconds(lateMs)));
-    }
-    if (this.#outstanding.size >= maxOutstanding) {
-      throw queueFull(`${maxOutstanding} requests are already waiting for an answer`, 1);
-    }
-    if (this.#bytes + bytes > maxOutstandingBytes && this.#outstanding.size > 0) {
-      throw queueFull(`${maxOutstandingBytes} bytes of requests are already waiting for an answer`, 1);
-    }
-    await queues.admit(pool, 'online');
   }
 
   /** Sends one merged job. Resolves when each of its requests has been answered or given up. */
@@ -266,9 +209,4 @@ export class OnlineRequests {
     this.#inFlight.delete(jobId);
     job.freed();
   }
-}
-
-/** Whole seconds, at least one. */
-function seconds(ms: number): number {
-  return Math.max(1, Math.ceil(ms / 1_000));
 }

@@ -64,7 +64,7 @@ describe('submit', () => {
       expect((await producer.job(running.id)).status).toBe('running');
     });
     expect(await producer.cancel(running.id)).toBe('cancelled');
-    consumer.requests.cancel(running.id);
+    consumer.cancel(running.id);
     await aborted.promise;
     expect((await producer.job(running.id)).status).toBe('cancelled');
     expect(ran).toEqual([2]);

@@ -47,8 +47,8 @@ export class ModelStatisticsWriter {
   #timer: NodeJS.Timeout | undefined;
   #flushedAtMs = 0;
 
-  constructor({ command, keys, onError }: WorkerConnections) {
-    this.#redis = command;
+  constructor({ patient: redis, keys, onError }: WorkerConnections) {
+    this.#redis = redis;
     this.#keys = keys;
     this.#onError = onError;
   }
@@ -109,7 +109,8 @@ export class ModelStatisticsWriter {
     }
     this.#pending.clear();
     this.#lastMs.clear();
-    await pipeline.exec().catch(this.#onError);
+    // Otherwise the totals of a long outage would pile up in this process.
+    if (this.#redis.status !== 'reconnecting') await pipeline.exec().catch(this.#onError);
   }
 }
 

@@ -2,9 +2,12 @@
 export class Keys {
   /** BullMQ's `prefix` option. */
   readonly bullmq: string;
+  /** The prefix of the installation. */
+  readonly prefix: string;
   readonly #base: string;
 
   constructor(keyPrefix: string) {
+    this.prefix = keyPrefix;
     const lead = keyPrefix === '' ? '' : `${keyPrefix}:`;
     this.bullmq = `${lead}bull`;
     this.#base = `${lead}sconce`;
@@ -18,6 +21,11 @@ export class Keys {
   /** Stream: online requests of a pool whose callers wait. */
   onlineStream(pool: string): string {
     return `${this.#base}:online:${pool}`;
+  }
+
+  /** Sorted set: one member for each entry that producers will add to a pool's stream, by the ms at which it expires. */
+  producerBacklog(pool: string): string {
+    return `${this.#base}:producer-backlog:${pool}`;
   }
 
   /** Tensors of a queue job that are too large for the job itself. */

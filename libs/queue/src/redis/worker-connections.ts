@@ -1,24 +1,26 @@
 import type { Redis } from 'ioredis';
 import type { Notice } from '@sconce/contracts';
-import { publishNotice } from '../messages/notices.ts';
+import { noticeSubscription, publishNotice } from '../messages/notices.ts';
 import type { QueueConfig } from '../queue-config.ts';
+import { RespClient } from '../streams/resp-client.ts';
 import { Keys } from './keys.ts';
 import { closeRedis, connectRedis } from './redis-connection.ts';
 
 /**
- * The Redis connections that everything in one worker process shares. In addition, each `QueueConsumer` blocks on a
- * connection of its own and `NoticeListener` subscribes on one: eight connections for a worker with five queues.
+ * The Redis connections that everything in one worker process shares. In addition, each `QueueConsumer` and the `StreamConsumer` block on
+ * a connection of their own: eight connections for a worker with five queues and a stream.
  *
  * States: *open* (constructor; it does not wait for Redis) → *closed* (`close`, after everything that uses it).
  */
 export class WorkerConnections {
   readonly config: QueueConfig;
   readonly keys: Keys;
-  /** For jobs, records and answers: commands wait while Redis is away. */
+  /** For jobs, records, reports and statistics: commands wait while Redis is away. */
   readonly patient: Redis;
-  /** For reports and statistics: commands fail after some two seconds while Redis is away. */
-  readonly command: Redis;
+  /** For answers to online requests, and for notices: commands fail when the connection is lost. */
+  readonly online: RespClient;
   readonly onError: (error: Error) => void;
+  #onNotice: (notice: Notice) => void = () => undefined;
 
   constructor(config: QueueConfig, onError: (error: Error) => void) {
     const { redisUrl: url, keyPrefix } = config;
@@ -26,7 +28,17 @@ export class WorkerConnections {
     this.keys = new Keys(keyPrefix);
     this.onError = onError;
     this.patient = connectRedis({ url, role: 'patient', name: 'sconce.worker.jobs', onError });
-    this.command = connectRedis({ url, role: 'command', name: 'sconce.worker.reports', onError });
+    this.online = new RespClient({
+      url,
+      name: 'sconce.worker.online',
+      onError,
+      subscription: noticeSubscription(this.keys, (notice) => this.#onNotice(notice)),
+    });
+  }
+
+  /** Has `listener` called with each notice from now on. There is one listener. */
+  listen(listener: (notice: Notice) => void): void {
+    this.#onNotice = listener;
   }
 
   /** Sends a notice to every worker, this one included. */
@@ -35,6 +47,7 @@ export class WorkerConnections {
   }
 
   async close(): Promise<void> {
-    await Promise.all([closeRedis(this.patient), closeRedis(this.command)]);
+    this.online.close();
+    await closeRedis(this.patient);
   }
 }

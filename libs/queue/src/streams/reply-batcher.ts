@@ -22,7 +22,8 @@ export class ReplyBatcher {
   readonly #onError: (error: Error) => void;
   #replies = new Map<string, NumberedReply[]>();
   #finished: FinishedEntry[] = [];
-  #written: Promise<void> | undefined;
+  #isScheduled = false;
+  readonly #writes = new Set<Promise<void>>();
   /** Reply stream → when its expiry was last set. */
   readonly #renewedAtMs = new Map<string, number>();
 
@@ -48,18 +49,20 @@ export class ReplyBatcher {
 
   /** Resolves when everything that was added has been written, or could not be written. */
   async idle(): Promise<void> {
-    while (this.#written !== undefined) await this.#written;
+    while (this.#writes.size > 0) await Promise.all(this.#writes);
   }
 
   #schedule(): void {
-    if (this.#written !== undefined) return;
-    const written = new Promise<void>((resolve) => {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    const write = new Promise<void>((resolve) => {
       setImmediate(() => {
-        this.#written = undefined;
+        this.#isScheduled = false;
         this.#write().then(resolve, resolve);
       });
     });
-    this.#written = written;
+    this.#writes.add(write);
+    void write.then(() => this.#writes.delete(write));
   }
 
   async #write(): Promise<void> {

@@ -32,7 +32,7 @@ export class ReplyStreamReader {
 
   constructor(options: ReplyStreamReaderOptions) {
     this.#options = options;
-    this.#redis = new RespClient({ url: options.redisUrl, name: 'sconce-replies', onError: options.onError });
+    this.#redis = new RespClient({ url: options.redisUrl, name: 'sconce.producer.replies', onError: options.onError });
   }
 
   start(): void {

@@ -6,7 +6,7 @@ import type { RespPieces } from './resp-client.ts';
 import { readTensor, readTensorHead, writeTensorHead, type TensorHead } from './tensor-heads.ts';
 
 /*
- * Layout of an entry, little-endian: version (u8), deliveries (u8), model, version, reply stream (texts), entry number (f64), number of
+ * Layout of an entry, little-endian: version (u8), deliveries (u8), model, version, owner (empty for none), reply stream (texts), entry number (f64), number of
  * requests (u32); for each request its number (f64), acceptedAtMs, deadlineMs (f64), priority (u8, 0 for none), traceparent, tracestate
  * (texts, empty for none), names of outputs (u32 and texts), heads of inputs (u32 and heads); then the data of all inputs in order.
  */
@@ -33,6 +33,8 @@ export interface RequestEntry {
   readonly deliveries: number;
   readonly model: string;
   readonly version: string;
+  /** Owner of the callers' keys. */
+  readonly owner?: string;
   /** The stream to which the answers go: it names the producer. */
   readonly replyStream: string;
   /** Unique among the entries of one producer; an entry that is written again keeps it. */
@@ -52,6 +54,7 @@ export function encodeRequestEntry(entry: RequestEntry): RespPieces {
   writer.u8(entry.deliveries);
   writer.text(entry.model);
   writer.text(entry.version);
+  writer.text(entry.owner ?? '');
   writer.text(entry.replyStream);
   writer.f64(entry.number);
   writer.u32(entry.requests.length);
@@ -85,6 +88,7 @@ export function decodeRequestEntry(bytes: Buffer): RequestEntry {
   const deliveries = reader.u8();
   const model = reader.text();
   const modelVersion = reader.text();
+  const owner = reader.text();
   const replyStream = reader.text();
   const number = reader.f64();
   const count = reader.u32();
@@ -94,7 +98,15 @@ export function decodeRequestEntry(bytes: Buffer): RequestEntry {
     ...request,
     inputs: inputs.map((head) => readTensor(reader, head)),
   }));
-  return { deliveries, model, version: modelVersion, replyStream, number, requests };
+  return {
+    deliveries,
+    model,
+    version: modelVersion,
+    owner: owner === '' ? undefined : owner,
+    replyStream,
+    number,
+    requests,
+  };
 }
 
 /** Whether a newer release wrote the entry: while releases are exchanged, a newer worker is near. */

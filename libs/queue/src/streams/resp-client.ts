@@ -17,10 +17,18 @@ export interface RespClientOptions {
   readonly url: string;
   /** Name of the connection in `CLIENT LIST`. */
   readonly name: string;
-  /** Told of connection errors; they repeat while Redis is away. */
+  /** Called with connection errors; they repeat while Redis is away. */
   readonly onError: (error: Error) => void;
   /** Called each time the connection can take commands; `again` is true from the second time on. */
   readonly onReady?: (again: boolean) => void;
+  /** A channel that this connection listens on besides its commands, from each connect on. */
+  readonly subscription?: Subscription;
+}
+
+/** A channel, and what is called with each message that is published there. */
+export interface Subscription {
+  readonly channel: string;
+  readonly onMessage: (message: string) => void;
 }
 
 interface Pending {
@@ -122,7 +130,10 @@ export class RespClient {
     socket.setTimeout(CONNECT_TIMEOUT_MS, () => {
       if (!this.#ready) socket.destroy(new Error(`no connection to Redis within ${CONNECT_TIMEOUT_MS} ms`));
     });
-    const parser = new RespParser((reply) => this.#onReply(reply));
+    const parser = new RespParser(
+      (reply) => this.#onReply(reply),
+      (message) => this.#onPush(message),
+    );
     socket.on('data', (chunk) => {
       try {
         parser.push(chunk);
@@ -143,6 +154,9 @@ export class RespClient {
       const secret = decodeURIComponent(password);
       commands.push(username === '' ? ['AUTH', secret] : ['AUTH', decodeURIComponent(username), secret]);
     }
+    const { subscription } = this.#options;
+    // Only RESP3 allows other commands while a connection is subscribed.
+    if (subscription !== undefined) commands.push(['HELLO', 3]);
     if (pathname.length > 1) commands.push(['SELECT', pathname.slice(1)]);
     commands.push(['CLIENT', 'SETNAME', this.#options.name], ['CLIENT', 'ID']);
     this.#ready = true;
@@ -155,6 +169,8 @@ export class RespClient {
       socket.destroy();
       return;
     }
+    // The confirmation is a pushed message and no reply.
+    if (subscription !== undefined) write(socket, [['SUBSCRIBE', subscription.channel]]);
     socket.setTimeout(0);
     this.#attempts = 0;
     this.#connections += 1;
@@ -184,6 +200,11 @@ export class RespClient {
     // A failover made this server a replica: the next connection reaches the new primary.
     if (reply.code === 'READONLY') this.#socket?.destroy();
     pending.reject(reply);
+  }
+
+  #onPush(message: RespReply): void {
+    const [kind, , text] = Array.isArray(message) ? message : [];
+    if (String(kind) === 'message') this.#options.subscription?.onMessage(String(text));
   }
 
   #onClose(): void {

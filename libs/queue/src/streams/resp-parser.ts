@@ -12,17 +12,20 @@ export class RespError extends Error {
 export type RespReply = Buffer | string | number | null | RespError | RespReply[];
 
 const [CR, PLUS, MINUS, COLON, DOLLAR, STAR] = [0x0d, 0x2b, 0x2d, 0x3a, 0x24, 0x2a];
+/** Types that only RESP3 has: null, map, and a message that no command asked for. */
+const [NULL, MAP, PUSH] = [0x5f, 0x25, 0x3e];
 
 /** The bytes of a reply have not all arrived. */
 const INCOMPLETE = Symbol('incomplete');
 
 /**
- * Reads replies of the RESP2 protocol from chunks of a connection.
+ * Reads replies from chunks of a connection: RESP2, and of RESP3 nulls, maps (as lists of keys and values) and pushed messages.
  *
  * Bulk strings are views of the received bytes and are not copied, except when a reply spans chunks: then its bytes are joined once.
  */
 export class RespParser {
   readonly #onReply: (reply: RespReply) => void;
+  readonly #onPush: (message: RespReply) => void;
   /** Chunks of a reply that is not complete, and their length. */
   #chunks: Buffer[] = [];
   #bytes = 0;
@@ -31,8 +34,9 @@ export class RespParser {
   #buffer: Buffer = Buffer.alloc(0);
   #at = 0;
 
-  constructor(onReply: (reply: RespReply) => void) {
+  constructor(onReply: (reply: RespReply) => void, onPush: (message: RespReply) => void = () => undefined) {
     this.#onReply = onReply;
+    this.#onPush = onPush;
   }
 
   /** Takes the next bytes; every reply that they complete is handed on in order. @throws Error for bytes that are no reply. */
@@ -48,13 +52,15 @@ export class RespParser {
     let start = 0;
     this.#at = 0;
     while (start < this.#buffer.length) {
+      const isPush = this.#buffer[start] === PUSH;
       const reply = this.#read();
       if (reply === INCOMPLETE) {
         this.#keep(start);
         return;
       }
       start = this.#at;
-      this.#onReply(reply);
+      if (isPush) this.#onPush(reply);
+      else this.#onReply(reply);
     }
   }
 
@@ -85,7 +91,12 @@ export class RespParser {
     switch (type) {
       case DOLLAR:
         return this.#readBulk(readInteger(buffer, from, end));
+      case MAP:
+        return this.#readArray(2 * readInteger(buffer, from, end));
+      case NULL:
+        return null;
       case STAR:
+      case PUSH:
         return this.#readArray(readInteger(buffer, from, end));
       case COLON:
         return readInteger(buffer, from, end);

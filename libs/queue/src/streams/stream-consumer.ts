@@ -3,8 +3,8 @@ import { SconceError, toSconceError } from '@sconce/errors';
 import { withTimeout } from '@sconce/process/time';
 import type { RequestHandler } from '../consumers/request-consumer.ts';
 import { isRetried } from '../consumers/job-consumer.ts';
-import type { Keys } from '../redis/keys.ts';
 import { bestEffort } from '../redis/redis-connection.ts';
+import type { WorkerConnections } from '../redis/worker-connections.ts';
 import { MAX_DELIVERIES } from '../queue-options.ts';
 import { ReplyBatcher } from './reply-batcher.ts';
 import type { ReplyOutcome } from './reply-entry.ts';
@@ -33,6 +33,8 @@ const CLAIM_INTERVAL_MS = 1_000;
 const RETRY_MS = 100;
 /** How long the end of a read may take when the consumer closes, ms. */
 const STOP_READING_MS = 500;
+/** How long the last answers may take to be written when the consumer closes, ms. */
+const LAST_ANSWERS_MS = 2_500;
 const MAX_ANSWERED = 4_096;
 const MAX_GIVEN_UP = 1_024;
 /** An entry of a newer release lies so long before it goes back: a newer worker or this one reads it then, ms. */
@@ -41,15 +43,16 @@ const NEWER_DELAY_MS = 200;
 const CLEAN_INTERVAL_MS = 600_000;
 
 export interface StreamConsumerOptions {
-  readonly redisUrl: string;
-  readonly keys: Keys;
   readonly pool: string;
   readonly handle: RequestHandler;
   /** Whether the threads could run out of work. */
   readonly hasRoom: () => boolean;
-  readonly onError: (error: Error) => void;
-  readonly onEntry?: (event: 'taken' | 'answered' | 'retried' | 'handed_back') => void;
+  /** Called twice for each entry: when it is taken, and when this worker is done with it. */
+  readonly onEntry?: (event: EntryEvent) => void;
 }
+
+/** What happened to an entry: taken, answered, written again after an error or a death, or handed back. */
+export type EntryEvent = 'taken' | 'answered' | 'retried' | 'handed_back';
 
 /** An entry that this worker holds. */
 interface HeldEntry {
@@ -75,6 +78,7 @@ interface HeldEntry {
  */
 export class StreamConsumer {
   readonly #options: StreamConsumerOptions;
+  readonly #onError: (error: Error) => void;
   readonly #stream: string;
   readonly #reader: RespClient;
   readonly #writer: RespClient;
@@ -90,15 +94,14 @@ export class StreamConsumer {
   #idle: (() => void) | undefined;
   #cleanedAtMs = 0;
 
-  constructor(options: StreamConsumerOptions) {
-    const { redisUrl, keys, pool, onError } = options;
+  constructor({ config, keys, online, onError }: WorkerConnections, options: StreamConsumerOptions) {
     this.#options = options;
-    this.#stream = keys.onlineStream(pool);
-    const name = `sconce-worker-${pool}`;
-    this.#reader = new RespClient({ url: redisUrl, name: `${name}-online-read`, onError });
-    this.#writer = new RespClient({ url: redisUrl, name: `${name}-online`, onError });
-    this.#group = new WorkersGroup(this.#writer, this.#stream);
-    this.#replies = new ReplyBatcher({ redis: this.#writer, group: WORKERS_GROUP, onError });
+    this.#onError = onError;
+    this.#stream = keys.onlineStream(options.pool);
+    this.#reader = new RespClient({ url: config.redisUrl, name: 'sconce.worker.online-read', onError });
+    this.#writer = online;
+    this.#group = new WorkersGroup(online, this.#stream);
+    this.#replies = new ReplyBatcher({ redis: online, group: WORKERS_GROUP, onError });
   }
 
   /** Entries under way. */
@@ -108,9 +111,10 @@ export class StreamConsumer {
 
   /** Begins to take entries. Resolves when the group exists, or with the first failed try. */
   async start(): Promise<void> {
-    await this.#group.create().catch(this.#options.onError);
+    await this.#group.create().catch(this.#onError);
+    if (this.#draining) return;
     this.#loop = this.#read();
-    this.#timer = setInterval(() => void this.#keep().catch(this.#options.onError), CLAIM_INTERVAL_MS);
+    this.#timer = setInterval(() => void this.#keep().catch(this.#onError), CLAIM_INTERVAL_MS);
   }
 
   /** Callers of these requests have gone; ids as in `requestIdOf`. */
@@ -141,9 +145,10 @@ export class StreamConsumer {
     }
     const finished = this.#held.size === 0;
     clearInterval(this.#timer);
+    // A connection that was lost takes about a second to come back.
+    await withTimeout(this.#replies.idle(), LAST_ANSWERS_MS);
     await bestEffort(this.#handBackAll({ counted: false }));
     if (this.#writer.ready) await bestEffort(this.#group.leave());
-    this.#writer.close();
     return finished;
   }
 
@@ -167,11 +172,9 @@ export class StreamConsumer {
   async #handBackAll({ counted }: { readonly counted: boolean }): Promise<void> {
     await Promise.all(
       [...this.#held.values()].map(async (held) => {
-        this.#options.onEntry?.('handed_back');
         const requests = held.entry.requests.filter(({ number }) => held.open.has(number));
-        await this.#writeAgain(held, [{ ...held.entry, requests }], counted ? held.delivery : held.delivery - 1).catch(
-          this.#options.onError,
-        );
+        const deliveries = counted ? held.delivery : held.delivery - 1;
+        await this.#writeAgain(held, [{ ...held.entry, requests, deliveries }], 'handed_back').catch(this.#onError);
       }),
     );
     await this.#replies.idle();
@@ -198,10 +201,9 @@ export class StreamConsumer {
         else if (!hasRoom) await new Promise((resolve) => setTimeout(resolve, BUSY_POLL_MS));
       } catch (error) {
         if (this.#draining) return;
-        if (error instanceof RespError && error.code === 'NOGROUP')
-          await this.#group.create().catch(this.#options.onError);
+        if (error instanceof RespError && error.code === 'NOGROUP') await this.#group.create().catch(this.#onError);
         else {
-          this.#options.onError(error as Error);
+          this.#onError(error as Error);
           await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
         }
       }
@@ -229,13 +231,10 @@ export class StreamConsumer {
       entry = decodeRequestEntry(frame);
     } catch (error) {
       if (isOfNewerRelease(frame)) {
-        setTimeout(
-          () => void this.#leaveToNewerRelease(id, frame).catch(this.#options.onError),
-          NEWER_DELAY_MS,
-        ).unref();
+        setTimeout(() => void this.#leaveToNewerRelease(id, frame).catch(this.#onError), NEWER_DELAY_MS).unref();
         return;
       }
-      this.#options.onError(error as Error);
+      this.#onError(error as Error);
       this.#replies.finish({ stream: this.#stream, id });
       return;
     }
@@ -262,7 +261,7 @@ export class StreamConsumer {
       for (const { number } of entry.requests) this.#settle(held, number, outcome);
     } else if (delivery > 1 && entry.requests.length > 1) {
       // One of the requests may have ended the worker: alone, it takes no other request with it.
-      void this.#split(held).catch(this.#options.onError);
+      void this.#split(held).catch(this.#onError);
     } else {
       const takenAtMs = performance.timeOrigin + performance.now();
       for (const request of entry.requests) void this.#run(held, request, takenAtMs);
@@ -277,8 +276,14 @@ export class StreamConsumer {
 
   async #split(held: HeldEntry): Promise<void> {
     const { entry, delivery } = held;
-    const singles = entry.requests.map((request) => ({ ...entry, number: -request.number, requests: [request] }));
-    await this.#writeAgain(held, singles, delivery - 1);
+    const deliveries = delivery - 1;
+    const singles = entry.requests.map((request) => ({
+      ...entry,
+      number: -request.number,
+      requests: [request],
+      deliveries,
+    }));
+    await this.#writeAgain(held, singles, 'retried');
   }
 
   async #run(held: HeldEntry, request: EntryRequest, takenAtMs: number): Promise<void> {
@@ -298,6 +303,7 @@ export class StreamConsumer {
         model: entry.model,
         version: entry.version,
         lane: 'online',
+        owner: entry.owner,
         request: { ...request, id, inputs: request.inputs.length, outputs: [...request.outputs], durable: false },
         inputs: request.inputs,
         takenAtMs,
@@ -311,12 +317,11 @@ export class StreamConsumer {
       // A worker that drains hands the entry back; the error is the shutdown's.
       if (error.code === 'shutting_down') return;
       if (isRetried(error, delivery)) {
-        this.#options.onEntry?.('retried');
-        const single = { ...entry, number: -request.number, requests: [request] };
+        const single = { ...entry, number: -request.number, requests: [request], deliveries: delivery };
         held.isWrittenAgain = true;
-        await this.#addCopies([single], delivery).then(
+        await this.#addCopies([single]).then(
           () => this.#close(held, request.number),
-          (failure: unknown) => this.#options.onError(failure as Error),
+          (failure: unknown) => this.#onError(failure as Error),
         );
         return;
       }
@@ -337,27 +342,27 @@ export class StreamConsumer {
     if (held.open.size > 0 || this.#held.get(held.id) !== held) return;
     if (!held.isWrittenAgain) this.#answered.set(`${held.entry.replyStream}/${held.entry.number}`, true);
     this.#replies.finish({ stream: this.#stream, id: held.id });
-    this.#options.onEntry?.('answered');
-    this.#forget(held);
+    this.#forget(held, held.isWrittenAgain ? 'retried' : 'answered');
   }
 
-  #forget(held: HeldEntry): void {
+  #forget(held: HeldEntry, event: EntryEvent): void {
     this.#held.delete(held.id);
+    this.#options.onEntry?.(event);
     if (this.#held.size === 0) this.#idle?.();
   }
 
   /** Writes entries in place of one that is held: copies first, so that none is lost in between. */
-  async #writeAgain(held: HeldEntry, entries: readonly RequestEntry[], deliveries: number): Promise<void> {
-    await this.#addCopies(entries, deliveries);
+  async #writeAgain(held: HeldEntry, entries: readonly RequestEntry[], event: EntryEvent): Promise<void> {
+    await this.#addCopies(entries);
     for (const abort of held.aborts.values()) abort.abort();
-    this.#forget(held);
+    this.#forget(held, event);
     this.#replies.finish({ stream: this.#stream, id: held.id });
   }
 
-  async #addCopies(entries: readonly RequestEntry[], deliveries: number): Promise<void> {
+  async #addCopies(entries: readonly RequestEntry[]): Promise<void> {
     const commands = entries.map((entry) => [
       ...(['XADD', this.#stream, '*', 'f'] as const),
-      encodeRequestEntry({ ...entry, deliveries }),
+      encodeRequestEntry(entry),
     ]);
     const failed = (await this.#writer.pipeline(commands)).find((reply) => reply instanceof RespError);
     if (failed !== undefined) throw failed;

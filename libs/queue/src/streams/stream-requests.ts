@@ -1,7 +1,7 @@
-import { SconceError, deserializeError, toSconceError, type ErrorCode } from '@sconce/errors';
-import { AnswerRate } from '../producers/answer-rate.ts';
+import { SconceError, deserializeError, toSconceError } from '@sconce/errors';
+import type { InferencePort, PendingAnswer } from '../producers/inference-port.ts';
 import type { InferenceAnswer, InferenceRequest } from '../producers/inference-request.ts';
-import { queueFull } from '../producers/lane-queues.ts';
+import type { Admitted, RequestAdmission } from '../producers/request-admission.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { NumberedReply, ReplyOutcome } from './reply-entry.ts';
 import { encodeRequestEntry } from './request-entry.ts';
@@ -11,25 +11,17 @@ import type { RespClient, RespPieces } from './resp-client.ts';
 
 /** How often deadlines are looked at, ms. */
 const DEADLINE_CHECK_MS = 50;
-const MAX_RETRY_AFTER_SECONDS = 60;
-/** Ends that say nothing about the pace of the workers. */
-const GIVEN_UP: ReadonlySet<ErrorCode> = new Set([
-  'job_cancelled',
-  'deadline_exceeded',
-  'redis_unavailable',
-  'shutting_down',
-]);
+/** How often an entry is added when the connection is lost. Each time waits two seconds for a connection. */
+const MAX_TRIES = 3;
 
 /** A request whose caller waits. */
 export interface Outstanding {
   readonly number: number;
   readonly request: InferenceRequest;
   readonly line: WaitingLine;
-  readonly rate: AnswerRate;
+  readonly admitted: Admitted;
   readonly acceptedAtMs: number;
   readonly deadlineMs: number;
-  /** Of all inputs. */
-  readonly bytes: number;
   readonly onSettled: (outcome: ReplyOutcome) => void;
   entry: Entry | undefined;
 }
@@ -39,7 +31,10 @@ interface Entry {
   readonly pool: string;
   readonly line: WaitingLine;
   readonly frame: RespPieces;
+  /** Requests without an answer. */
   open: number;
+  /** Whether Redis has confirmed the entry. */
+  isAdded: boolean;
 }
 
 export interface StreamRequestsOptions {
@@ -47,11 +42,10 @@ export interface StreamRequestsOptions {
   readonly keys: Keys;
   /** Stream the answers come back on. */
   readonly replyStream: string;
-  readonly maxOutstanding: number;
-  readonly maxOutstandingBytes: number;
+  readonly admission: RequestAdmission;
   /** Threads of all workers of a pool, as far as known; at least 1. */
   readonly threadsOf: (pool: string) => number;
-  /** Throws `queue_full` while the pool has as much waiting as it may. */
+  /** Throws `queue_full` when the pool has as many entries as it may have. */
   readonly admit: (pool: string) => void;
   readonly onLateReply: () => void;
   /** Told about requests in flight whose answers nobody waits for any more. */
@@ -64,15 +58,13 @@ export interface StreamRequestsOptions {
  * A request is *waiting* (in its line), *in flight* (in an entry) or *settled* (answered, past its deadline, given up by its caller,
  * refused). It settles once; an answer that comes later is a late reply.
  */
-export class StreamRequests {
+export class StreamRequests implements InferencePort {
   readonly #options: StreamRequestsOptions;
   readonly #lines = new Map<string, WaitingLine>();
-  readonly #rates = new Map<string, AnswerRate>();
   readonly #outstanding = new Map<number, Outstanding>();
   readonly #entries = new Set<Entry>();
   #numbers = 0;
   #entryNumbers = 0;
-  #bytes = 0;
   #givenUp: number[] = [];
   #timer: NodeJS.Timeout | undefined;
 
@@ -80,67 +72,55 @@ export class StreamRequests {
     this.#options = options;
   }
 
-  /** Requests without an answer. */
-  get size(): number {
-    return this.#outstanding.size;
+  /** For each pool, how many entries the requests would fill that have not been sent. A pool without any is absent. */
+  get backlog(): ReadonlyMap<string, number> {
+    const backlog = new Map<string, number>();
+    for (const { pool, entriesWaiting } of this.#lines.values()) {
+      if (entriesWaiting > 0) backlog.set(pool, (backlog.get(pool) ?? 0) + entriesWaiting);
+    }
+    return backlog;
   }
 
-  /** Runs a request. @throws SconceError what the worker reported, `queue_full`, `deadline_exceeded`, `redis_unavailable`, `job_cancelled`. */
-  async infer(
-    request: InferenceRequest,
-    options: { readonly deadlineMs: number; readonly signal?: AbortSignal },
-  ): Promise<InferenceAnswer> {
-    const { signal, deadlineMs } = options;
-    const { promise, resolve } = Promise.withResolvers<ReplyOutcome>();
-    const outstanding = this.begin(request, deadlineMs, resolve);
-    const onAbort = (): void => this.giveUp(outstanding);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    if (signal?.aborted === true) onAbort();
+  begin(request: InferenceRequest, { deadlineMs }: { readonly deadlineMs: number }): PendingAnswer {
+    const { promise: answer, resolve, reject } = Promise.withResolvers<InferenceAnswer>();
     try {
-      const outcome = await promise;
-      if (!outcome.ok) throw deserializeError(outcome.error);
-      return outcome;
-    } finally {
-      signal?.removeEventListener('abort', onAbort);
+      const outstanding = this.#accept(request, deadlineMs, (outcome) => {
+        if (outcome.ok) resolve(outcome);
+        else reject(deserializeError(outcome.error));
+      });
+      return { answer, giveUp: () => this.#abandon(outstanding, callerGone()) };
+    } catch (error) {
+      reject(error);
+      return { answer, giveUp: () => undefined };
     }
   }
 
-  /**
-   * Takes a request; `onSettled` is called once, later.
-   *
-   * @throws SconceError `queue_full`.
-   */
-  begin(request: InferenceRequest, deadlineMs: number, onSettled: (outcome: ReplyOutcome) => void): Outstanding {
+  /** @throws SconceError `queue_full`. */
+  #accept(request: InferenceRequest, deadlineMs: number, onSettled: (outcome: ReplyOutcome) => void): Outstanding {
     const { model, version, pool, priority, owner } = request;
-    const bytes = request.inputs.reduce((sum, input) => sum + input.data.byteLength, 0);
-    const rate = this.#rateOf(`${pool}/${model}/${version}`);
+    const { admission, admit } = this.#options;
+    let bytes = 0;
+    for (const { data } of request.inputs) bytes += data.byteLength;
+    const rateLine = `${pool}/${model}/${version}`;
+    admission.check(rateLine, { bytes, deadlineMs });
+    admit(pool);
     const acceptedAtMs = Date.now();
-    this.#admit(pool, { bytes, rate, lateByMs: acceptedAtMs - deadlineMs });
-    const line = this.#lineOf(`${pool}/${model}/${version}/${priority ?? ''}/${owner ?? ''}`, pool);
-    const number = ++this.#numbers;
+    const line = this.#lineOf(`${rateLine}/${priority ?? ''}/${owner ?? ''}`, pool);
     const outstanding: Outstanding = {
-      number,
+      number: ++this.#numbers,
       request,
       line,
-      rate,
+      admitted: admission.begin(rateLine, bytes, acceptedAtMs),
       acceptedAtMs,
       deadlineMs,
-      bytes,
       onSettled,
       entry: undefined,
     };
-    this.#outstanding.set(number, outstanding);
-    this.#bytes += bytes;
-    rate.begin(acceptedAtMs);
+    this.#outstanding.set(outstanding.number, outstanding);
     this.#timer ??= setInterval(() => this.#checkDeadlines(), DEADLINE_CHECK_MS);
     line.add(outstanding);
     this.#schedule(line);
     return outstanding;
-  }
-
-  /** The caller does not wait any more. */
-  giveUp(outstanding: Outstanding): void {
-    this.#abandon(outstanding, new SconceError('job_cancelled', 'The caller closed the connection.'));
   }
 
   /** An answer has come. */
@@ -157,16 +137,20 @@ export class StreamRequests {
     this.#settle(outstanding, outcome);
   }
 
-  /** Adds every unanswered entry again: after a reconnect nobody knows which entries Redis still has. */
+  /** Adds unanswered entries again: after a reconnect, Redis may have lost some. */
   async addAgain(): Promise<void> {
-    await Promise.all([...this.#entries].map((entry) => this.#add(entry)));
+    await Promise.all([...this.#entries].filter(({ isAdded }) => isAdded).map((entry) => this.#add(entry)));
   }
 
-  /** Refuses every request that still waits. */
+  /** Refuses every request that has no answer. */
   refuseAll(error: SconceError): void {
+    this.#refuse([...this.#outstanding.values()], error);
+  }
+
+  #refuse(requests: readonly Outstanding[], error: SconceError): void {
     const outcome: ReplyOutcome = { ok: false, error: error.toJSON() };
-    for (const outstanding of [...this.#outstanding.values()]) {
-      outstanding.line.remove(outstanding);
+    for (const outstanding of requests) {
+      if (outstanding.entry === undefined) outstanding.line.remove(outstanding);
       this.#settle(outstanding, outcome);
     }
   }
@@ -198,11 +182,12 @@ export class StreamRequests {
   #send(line: WaitingLine, items: readonly Outstanding[]): void {
     const first = items[0];
     if (first === undefined) return;
-    const { model, version, pool } = first.request;
+    const { model, version, pool, owner } = first.request;
     const frame = encodeRequestEntry({
       deliveries: 0,
       model,
       version,
+      owner,
       replyStream: this.#options.replyStream,
       number: ++this.#entryNumbers,
       requests: items.map(({ number, acceptedAtMs, deadlineMs, request }) => ({
@@ -215,30 +200,45 @@ export class StreamRequests {
         inputs: request.inputs,
       })),
     });
-    const entry: Entry = { pool, line, frame, open: items.length };
+    const entry: Entry = { pool, line, frame, open: items.length, isAdded: false };
     for (const item of items) item.entry = entry;
     line.entriesInFlight += 1;
     this.#entries.add(entry);
-    this.#add(entry).catch((error: unknown) => {
-      const outcome: ReplyOutcome = { ok: false, error: toSconceError(error).toJSON() };
-      for (const item of items) this.#settle(item, outcome);
-    });
+    void this.#deliver(entry, items);
   }
 
-  async #add({ pool, frame }: Entry): Promise<RespReply> {
+  /** Adds a new entry. If that fails, its requests fail. */
+  async #deliver(entry: Entry, items: readonly Outstanding[]): Promise<void> {
     try {
-      return await this.#options.redis.call('XADD', this.#options.keys.onlineStream(pool), '*', 'f', frame);
-    } catch (cause) {
-      if (!(cause instanceof RespError)) throw cause;
-      const message = `Redis did not accept the request: ${cause.message}. Try again shortly.`;
-      throw new SconceError('redis_unavailable', message, { cause });
+      await this.#addUntilConfirmed(entry);
+      entry.isAdded = true;
+    } catch (error) {
+      // Redis is away or takes no entries: the requests that have not been sent would wait in vain.
+      const waiting = [...this.#outstanding.values()].filter((each) => each.entry === undefined);
+      this.#refuse([...items, ...waiting], notAdded(error));
     }
+  }
+
+  /** Adds an entry, again when the connection is lost before the reply: Redis may have lost it, or never got it. */
+  async #addUntilConfirmed(entry: Entry): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      const wasSent = this.#options.redis.ready;
+      try {
+        await this.#add(entry);
+        return;
+      } catch (error) {
+        if (error instanceof RespError || (!wasSent && tries === 1) || tries === MAX_TRIES) throw error;
+      }
+    }
+  }
+
+  #add({ pool, frame }: Entry): Promise<RespReply> {
+    return this.#options.redis.call('XADD', this.#options.keys.onlineStream(pool), '*', 'f', frame);
   }
 
   #settle(outstanding: Outstanding, outcome: ReplyOutcome): void {
     if (!this.#outstanding.delete(outstanding.number)) return;
-    this.#bytes -= outstanding.bytes;
-    outstanding.rate.end(Date.now(), outcome.ok || !GIVEN_UP.has(outcome.error.code));
+    this.#options.admission.end(outstanding.admitted, outcome.ok ? undefined : outcome.error.code);
     if (this.#outstanding.size === 0) {
       clearInterval(this.#timer);
       this.#timer = undefined;
@@ -285,37 +285,14 @@ export class StreamRequests {
       this.#abandon(outstanding, new SconceError('deadline_exceeded', "No answer came within the request's timeout."));
     }
   }
-
-  #rateOf(key: string): AnswerRate {
-    let rate = this.#rates.get(key);
-    if (rate === undefined) {
-      rate = new AnswerRate();
-      this.#rates.set(key, rate);
-    }
-    return rate;
-  }
-
-  #admit(
-    pool: string,
-    { bytes, rate, lateByMs }: { readonly bytes: number; readonly rate: AnswerRate; readonly lateByMs: number },
-  ): void {
-    const { maxOutstanding, maxOutstandingBytes, admit } = this.#options;
-    const lateMs = (rate.expectedWaitMs() ?? 0) + Math.min(0, lateByMs);
-    if (lateMs > 0) {
-      const why = `${rate.outstanding} requests to this model are waiting, so an answer would come ${seconds(lateMs)} s after the request's timeout`;
-      throw queueFull(why, Math.min(MAX_RETRY_AFTER_SECONDS, seconds(lateMs)));
-    }
-    if (this.#outstanding.size >= maxOutstanding) {
-      throw queueFull(`${maxOutstanding} requests are already waiting for an answer`, 1);
-    }
-    if (this.#bytes + bytes > maxOutstandingBytes && this.#outstanding.size > 0) {
-      throw queueFull(`${maxOutstandingBytes} bytes of requests are already waiting for an answer`, 1);
-    }
-    admit(pool);
-  }
 }
 
-/** Whole seconds, at least one. */
-function seconds(ms: number): number {
-  return Math.max(1, Math.ceil(ms / 1_000));
+function notAdded(cause: unknown): SconceError {
+  if (!(cause instanceof RespError)) return toSconceError(cause);
+  const message = `Redis did not accept the request: ${cause.message}. Try again shortly.`;
+  return new SconceError('redis_unavailable', message, { cause });
+}
+
+function callerGone(): SconceError {
+  return new SconceError('job_cancelled', 'The caller closed the connection.');
 }

@@ -2,7 +2,7 @@ import type { Outstanding } from './stream-requests.ts';
 
 /** Entries of a fast model that may be unanswered: while they are, the next one gathers requests. */
 const FAST_ENTRIES = 2;
-/** A model whose request takes longer needs an entry for each thread of the pool. */
+/** A model whose full entry takes longer needs an entry for each thread of the pool, ms. */
 const SLOW_MS = 5;
 /** An entry holds work of at most so long, as far as is known. */
 const ENTRY_WORK_MS = 50;
@@ -58,20 +58,29 @@ export class WaitingLine {
     this.#runMs = this.#runMs === undefined ? ms : 0.8 * this.#runMs + 0.2 * ms;
   }
 
+  /** How many entries the waiting requests would fill. */
+  get entriesWaiting(): number {
+    return Math.ceil(this.length / this.#requestsPerEntry);
+  }
+
   /** Whether another entry may go; `threads` are those of the pool's workers. */
   mayFlush(threads: number): boolean {
-    const limit = (this.#runMs ?? 0) > SLOW_MS ? FAST_ENTRIES + threads : FAST_ENTRIES;
-    return this.length > 0 && this.entriesInFlight < limit;
+    const isSlow = (this.#runMs ?? 0) * this.#requestsPerEntry > SLOW_MS;
+    return this.length > 0 && this.entriesInFlight < (isSlow ? FAST_ENTRIES + threads : FAST_ENTRIES);
+  }
+
+  get #requestsPerEntry(): number {
+    return Math.max(1, Math.min(MAX_REQUESTS_PER_ENTRY, Math.floor(ENTRY_WORK_MS / (this.#runMs ?? 0.001))));
   }
 
   /** The requests of the next entry. */
   take(): Outstanding[] {
-    const most = Math.max(1, Math.min(MAX_REQUESTS_PER_ENTRY, Math.floor(ENTRY_WORK_MS / (this.#runMs ?? 0.001))));
+    const most = this.#requestsPerEntry;
     const taken: Outstanding[] = [];
     let bytes = 0;
     while (taken.length < most && this.#first < this.#waiting.length) {
       const next = this.#waiting[this.#first] as Outstanding;
-      bytes += next.bytes;
+      bytes += next.admitted.bytes;
       if (taken.length > 0 && bytes > MAX_BYTES_PER_ENTRY) break;
       taken.push(next);
       this.#first += 1;

@@ -5,6 +5,7 @@ import { QueueConsumer, type QueueConsumerOptions } from '../consumers/queue-con
 import { RequestConsumer, type RequestHandler } from '../consumers/request-consumer.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { WorkerConnections } from '../redis/worker-connections.ts';
+import { StreamConsumer } from '../streams/stream-consumer.ts';
 
 // For specs: a queue consumer with connections of its own, as if it were the only one of its worker.
 
@@ -15,9 +16,13 @@ export interface OpenConsumer {
   close(graceMs: number): Promise<boolean>;
 }
 
-/** As `OpenConsumer`, of requests. */
+/** As `OpenConsumer`, of requests: those of the queue, and in the online lane those of the pool's stream. */
 export interface OpenRequestConsumer extends OpenConsumer {
-  readonly requests: RequestConsumer;
+  readonly connections: WorkerConnections;
+  /** See `RequestConsumer.giveUp`. */
+  giveUp(requestIds: readonly string[]): void;
+  /** See `RequestConsumer.cancel`. */
+  cancel(requestId: string): void;
 }
 
 type OnError = (error: Error) => void;
@@ -63,8 +68,25 @@ export function openRequestConsumer(
   const consumers: JobConsumer[] = [requests];
   if (handleChunk !== undefined) consumers.push(new ChunkConsumer({ handle: handleChunk }));
   const queue = { pool: 'default', lane };
+  const opened = open(connections, { queue, consumers, concurrency, hasRoom, handsBackLateJobs: true });
+  const cancel = (id: string): void => requests.cancel(id);
+  if (lane === 'batch') return { ...opened, connections, cancel, giveUp: (ids) => requests.giveUp(ids) };
+  const stream = new StreamConsumer(connections, { pool: 'default', handle, hasRoom: hasRoom ?? (() => true) });
+  const started = stream.start();
   return {
-    ...open(connections, { queue, consumers, concurrency, hasRoom, handsBackLateJobs: true }),
-    requests,
+    queue: opened.queue,
+    connections,
+    cancel,
+    ready: async () => {
+      await Promise.all([opened.ready(), started]);
+    },
+    close: async (graceMs) => {
+      const ended = await stream.close(graceMs);
+      return (await opened.close(graceMs)) && ended;
+    },
+    giveUp: (ids) => {
+      requests.giveUp(ids);
+      stream.giveUp(ids);
+    },
   };
 }

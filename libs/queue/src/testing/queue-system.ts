@@ -1,12 +1,18 @@
-import type { Lane } from '@sconce/contracts';
+import { Redis } from 'ioredis';
+import type { Lane, WorkerReport } from '@sconce/contracts';
 import type { Tensor } from '@sconce/tensor';
 import { InferenceProducer } from '../producers/inference-producer.ts';
 import type { InferenceRequest } from '../producers/inference-request.ts';
 import type { RequestHandler } from '../consumers/request-consumer.ts';
+import { Keys } from '../redis/keys.ts';
 import { queueConfigSchema, type QueueConfig } from '../queue-config.ts';
 import { openRequestConsumer, type OpenRequestConsumer } from './open-consumer.ts';
 
 // For specs: producers and consumers of one installation over a real Redis.
+
+/** What carries online requests: the pool's stream, or the online queue. */
+export type Carrier = 'stream' | 'queue';
+export const CARRIERS: readonly Carrier[] = ['stream', 'queue'];
 
 /** A UINT8 tensor of one dimension. */
 export const tensor = (bytes: number[], name = 'x'): Tensor => ({
@@ -53,6 +59,20 @@ export class QueueSystem {
     return queueConfigSchema.parse({ redisUrl, keyPrefix: `${prefix}-${this.#systems++}`, ...over });
   }
 
+  /**
+   * As `config`, of an installation whose online requests go over the given carrier. They go over the online queue while the pool has a
+   * worker of 0.1.
+   */
+  async configFor(carrier: Carrier, over: Partial<QueueConfig> = {}): Promise<QueueConfig> {
+    const config = this.config(over);
+    if (carrier === 'stream') return config;
+    const redis = new Redis(config.redisUrl);
+    const report: WorkerReport = { v: 1, atMs: Date.now(), rates: {}, slots: 2 };
+    await redis.hset(new Keys(config.keyPrefix).poolRates('default'), 'worker-of-0.1', JSON.stringify(report));
+    redis.disconnect();
+    return config;
+  }
+
   producer(config: QueueConfig): InferenceProducer {
     const producer = new InferenceProducer(config);
     this.onClose(() => producer.close());
@@ -68,7 +88,7 @@ export class QueueSystem {
   ): Promise<OpenRequestConsumer> {
     const consumer = openRequestConsumer(config, { handle, lane });
     this.onClose(() => consumer.close(5_000));
-    consumer.requests.giveUp(givenUp);
+    consumer.giveUp(givenUp);
     await consumer.ready();
     return consumer;
   }

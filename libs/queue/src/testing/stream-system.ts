@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { SconceError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
-import type { InferenceRequest } from '../producers/inference-request.ts';
+import { waitForAnswer } from '../producers/inference-port.ts';
+import type { InferenceAnswer, InferenceRequest } from '../producers/inference-request.ts';
+import { queueConfigSchema } from '../queue-config.ts';
 import { Keys } from '../redis/keys.ts';
+import { WorkerConnections } from '../redis/worker-connections.ts';
+import { RequestAdmission } from '../producers/request-admission.ts';
 import { ReplyStreamReader } from '../streams/reply-stream-reader.ts';
 import { RespClient } from '../streams/resp-client.ts';
 import { StreamConsumer, type StreamConsumerOptions } from '../streams/stream-consumer.ts';
@@ -15,6 +19,15 @@ import { increment, request as requestOf, tensor } from './queue-system.ts';
 export interface Installation {
   readonly keys: Keys;
   readonly redisUrl: string;
+}
+
+/** The requests of a producer, and how many of them have no answer. */
+export interface StreamProducer {
+  infer(
+    request: InferenceRequest,
+    options: { readonly deadlineMs: number; readonly signal?: AbortSignal },
+  ): Promise<InferenceAnswer>;
+  readonly size: number;
 }
 
 /** A request of one byte for model `m`. */
@@ -41,7 +54,7 @@ export class StreamSystem {
   }
 
   /** @param threads that the producer believes the pool to have. */
-  producer({ keys, redisUrl }: Installation, threads = 2): StreamRequests {
+  producer({ keys, redisUrl }: Installation, threads = 2): StreamProducer {
     const replyStream = keys.replies(randomUUID());
     const ignore = (): void => undefined;
     const redis = new RespClient({
@@ -49,45 +62,52 @@ export class StreamSystem {
       name: 'producer',
       onError: ignore,
       onReady: (again) => {
-        if (again) producer.addAgain().catch(ignore);
+        if (again) requests.addAgain().catch(ignore);
       },
     });
-    const producer: StreamRequests = new StreamRequests({
+    const admission = new RequestAdmission({ maxOutstanding: 1_000, maxOutstandingBytes: 1e8 });
+    const requests: StreamRequests = new StreamRequests({
       redis,
       keys,
       replyStream,
-      maxOutstanding: 1_000,
-      maxOutstandingBytes: 1e8,
+      admission,
       threadsOf: () => threads,
       admit: ignore,
       onLateReply: ignore,
       onGivenUp: ignore,
     });
-    const onReply = (reply: Parameters<StreamRequests['onReply']>[0]): void => producer.onReply(reply);
+    const onReply = (reply: Parameters<StreamRequests['onReply']>[0]): void => requests.onReply(reply);
     const reader = new ReplyStreamReader({ redisUrl, stream: replyStream, onReply, onError: ignore });
     reader.start();
     this.onClose(async () => {
-      producer.refuseAll(new SconceError('shutting_down', 'closed'));
+      requests.refuseAll(new SconceError('shutting_down', 'closed'));
       await reader.stop();
       redis.close();
     });
-    return producer;
+    return {
+      infer: (own, { signal, ...options }) => waitForAnswer(requests.begin(own, options), signal),
+      get size() {
+        return admission.outstanding;
+      },
+    };
   }
 
   async consumer(
     { keys, redisUrl }: Installation,
     options: Partial<StreamConsumerOptions> = {},
   ): Promise<StreamConsumer> {
-    const consumer = new StreamConsumer({
-      redisUrl,
-      keys,
+    const config = queueConfigSchema.parse({ redisUrl, keyPrefix: keys.prefix });
+    const connections = new WorkerConnections(config, () => undefined);
+    const consumer = new StreamConsumer(connections, {
       pool: 'default',
       handle: increment,
       hasRoom: () => true,
-      onError: () => undefined,
       ...options,
     });
-    this.onClose(() => consumer.close(2_000));
+    this.onClose(async () => {
+      await consumer.close(2_000);
+      await connections.close();
+    });
     await consumer.start();
     return consumer;
   }

@@ -96,7 +96,7 @@ export async function writeEverything(redis: Redis, config: QueueConfig, store: 
   const connections = new WorkerConnections(config, () => undefined);
   const work = new BatchWork(connections);
   Object.assign(out, await writeBatch(redis, { config, keys, store, work, jobsOf }));
-  const reporter = new WorkerReporter(connections, { pool: 'default', id: 'w1', slots: 4 });
+  const reporter = new WorkerReporter(connections, { pool: 'default', id: 'w1', slots: 4, threads: 2 });
   reporter.record('online', 'taken');
   await pause(100);
   reporter.record('online', 'ended');
