@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { SETTINGS, threadsFor } from '@sconce/process';
 import { PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from '@sconce/queue';
 import { parseFormula } from '../scaling/formula.ts';
-import type { ScaledObject } from '../scaling/keda.ts';
+import type { ScaledObject, Trigger } from '../scaling/keda.ts';
 import { HAS_KUBECTL, OVERLAYS, modelsOf, render, workloads, type Manifest, type Workload } from './rendered.ts';
 
 /** Objects that an overlay expects to exist; docs/kubernetes.md names them. */
@@ -186,13 +186,12 @@ describe.skipIf(!HAS_KUBECTL)('manifests (kubectl renders them)', () => {
         const none = Object.fromEntries(names.map((name) => [name, 0]));
         expect(compute(none)).toBe(0);
         const asks = Object.fromEntries(
-          triggers.map((trigger) => [
-            trigger.type === 'redis' ? trigger.metadata.listName : trigger.metadata.valueLocation,
-            compute({ ...none, [trigger.name]: 1 }),
-          ]),
+          triggers.map((trigger) => [sourceOf(trigger), compute({ ...none, [trigger.name]: 1 })]),
         );
         const jobs = 1 / (pool === 'default' ? JOBS_PER_THREAD * threads : threads);
         expect(asks).toEqual({
+          [`sconce:online:${pool}`]: jobs,
+          [`sconce:producer-backlog:${pool}`]: jobs,
           ...listsOf(laneQueueName(pool, 'online'), { wait: jobs, prioritized: jobs, active: jobs, delayed: PRESENCE }),
           ...(overlay === 'backlog-seconds'
             ? {
@@ -228,6 +227,12 @@ describe.skipIf(!HAS_KUBECTL)('manifests (kubectl renders them)', () => {
     });
   });
 });
+
+/** The Redis key or the JSON field that a trigger reads. */
+function sourceOf({ type, metadata }: Trigger): string {
+  if (type === 'redis') return metadata.listName;
+  return type === 'redis-streams' ? metadata.stream : metadata.valueLocation;
+}
 
 /** The weights of a queue's lists in Redis, by key. */
 function listsOf(queue: string, weights: Readonly<Record<string, number>>): Readonly<Record<string, number>> {

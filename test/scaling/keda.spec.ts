@@ -12,10 +12,16 @@ const scaledObject = shippedScaledObject();
 const { formula, target } = scaledObject.advanced.scalingModifiers;
 afterAll(() => redis.disconnect());
 
-/** Writes this many jobs into the BullMQ list of each state. */
+const STREAM = 'sconce:online:default';
+const UNSENT = 'sconce:producer-backlog:default';
+
+/** Writes this many jobs into the BullMQ list of each state, or entries into the stream or the producers' backlog of the default pool. */
 async function fill(counts: Readonly<Record<string, number>>): Promise<void> {
   for (const [list, count] of Object.entries(counts)) {
     const ids = Array.from({ length: count }, (_, id) => String(id));
+    if (list === STREAM) for (const id of ids) await redis.xadd(STREAM, '*', 'f', id);
+    else if (list === UNSENT) await redis.zadd(UNSENT, ...ids.flatMap((id) => [Number(id), id]));
+    if (list === STREAM || list === UNSENT) continue;
     const key = `bull:sconce.${list}`;
     if (/:(prioritized|delayed)$/.test(list)) await redis.zadd(key, ...ids.flatMap((id) => [Number(id), id]));
     else await redis.lpush(key, ...ids);
@@ -23,13 +29,18 @@ async function fill(counts: Readonly<Record<string, number>>): Promise<void> {
 }
 
 beforeEach(async () => {
-  await redis.del(...scaledObject.triggers.flatMap((own) => (own.type === 'redis' ? [own.metadata.listName] : [])));
+  const keys = scaledObject.triggers.flatMap(({ type, metadata }) =>
+    type === 'redis' ? [metadata.listName] : type === 'redis-streams' ? [metadata.stream] : [],
+  );
+  await redis.del(...keys);
 });
 
 describe('the shipped formula asks for the right number of pods', () => {
   it.each<[string, Record<string, number>, number]>([
     ['no work', {}, 0],
     ['the last jobs run and none waits', { 'default.online:active': 11 }, 3],
+    ['two merged entries of a fast model', { [STREAM]: 2 }, 1],
+    ['requests that wait in the API processes', { [STREAM]: 4, [UNSENT]: 12 }, 4],
     ['a batch was submitted', { 'planner:wait': 1 }, 1],
     ['a hundred batches are being planned, none has chunks yet', { 'planner:active': 100 }, 1],
     ['a model was pushed', { 'registration:wait': 1 }, 1],

@@ -26,8 +26,9 @@ export interface ScaledObject {
   readonly triggers: readonly Trigger[];
 }
 
-/** The source of a number: the length of a list in Redis, or a field of a JSON document. */
+/** The source of a number: the length of a list or a stream in Redis, or a field of a JSON document. */
 export type Trigger =
+  | { readonly type: 'redis-streams'; readonly name: string; readonly metadata: { readonly stream: string } }
   | { readonly type: 'redis'; readonly name: string; readonly metadata: { readonly listName: string } }
   | {
       readonly type: 'metrics-api';
@@ -61,10 +62,10 @@ export interface TriggerSource {
   readonly apiMetricsUrl: string;
 }
 
-/** Length of a Redis value of any type, as KEDA's scaler counts it. 0 if there is none. */
+/** Length of a list, set or hash in Redis, as KEDA's scaler counts it. 0 if there is none. */
 const LENGTH = `
 local kind = redis.call('TYPE', KEYS[1]).ok
-local command = ({ list = 'LLEN', zset = 'ZCARD', set = 'SCARD', hash = 'HLEN', stream = 'XLEN' })[kind]
+local command = ({ list = 'LLEN', zset = 'ZCARD', set = 'SCARD', hash = 'HLEN' })[kind]
 return command and redis.call(command, KEYS[1]) or 0`;
 
 /**
@@ -78,6 +79,7 @@ export async function readTriggers(
 ): Promise<Values> {
   const read = async (trigger: Trigger): Promise<number> => {
     if (trigger.type === 'redis') return Number(await redis.eval(LENGTH, 1, trigger.metadata.listName));
+    if (trigger.type === 'redis-streams') return redis.xlen(trigger.metadata.stream);
     const { url, valueLocation } = trigger.metadata;
     const response = await fetch(`${apiMetricsUrl}${new URL(url).pathname}`, { signal: AbortSignal.timeout(3_000) });
     if (!response.ok) throw new Error(`${url}: ${response.status}`);
