@@ -53,6 +53,8 @@ export interface BatchRequest {
   readonly runRows?: number;
   /** 1 (first) to 255, within the lane. */
   readonly priority?: number;
+  /** Owner of the caller's key. Owners take turns, row by row. */
+  readonly owner?: string;
   /** Epoch ms after which the answer is of no use. A request that cannot be answered by then is refused and not run. */
   readonly deadlineMs?: number;
   /** Aborted when the request is cancelled: it is then dropped and not run. */

@@ -1,85 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SconceError } from '@sconce/errors';
-import { concatRows, padRows, type Tensor } from '@sconce/tensor';
-import type { RunCall, RunResult } from '../inference-pool.ts';
-import type { BatchRequest, BatchableModel } from './batch-request.ts';
+import { type SconceError } from '@sconce/errors';
+import { type Tensor } from '@sconce/tensor';
+import type { BatchableModel } from './batch-request.ts';
+import type { RunResult } from '../inference-pool.ts';
 import { MicroBatcher } from './micro-batcher.ts';
-
-const POISON = -1;
-
-function tensor(values: readonly number[], name = 'x'): Tensor {
-  return { name, datatype: 'FP32', shape: [values.length, 1], data: new Uint8Array(new Float32Array(values).buffer) };
-}
-
-const valuesOf = (outputs: readonly Tensor[]): number[] => [...new Float32Array(outputs[0]!.data.slice().buffer)];
-
-function model(over: Partial<BatchableModel> = {}): BatchableModel {
-  return {
-    name: 'm',
-    version: '1',
-    file: fileOf('m'),
-    signature: {
-      inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1] }],
-      outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
-    },
-    axis: 'dynamic',
-    rowInputs: new Set(over.axis === 'none' ? [] : ['x']),
-    maxBatchRows: 8,
-    ...over,
-  };
-}
-
-/** Adds 1 to every row, in the order the test lets runs end; a poisoned row fails its whole run. */
-class TestRunner {
-  readonly threads: number;
-  readonly capacity: number;
-  readonly calls: RunCall[] = [];
-  readonly #hold: boolean;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(options: { capacity: number; threads?: number; hold?: boolean }) {
-    this.capacity = options.capacity;
-    this.threads = options.threads ?? options.capacity;
-    this.#hold = options.hold ?? false;
-  }
-
-  async run(call: RunCall): Promise<RunResult> {
-    this.calls.push(call);
-    if (this.#hold) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else await new Promise((resolve) => setImmediate(resolve));
-    const given = concatRows(call.parts.map((part) => part[0] as Tensor));
-    const x = call.rows === undefined ? given : padRows(given, call.rows.count);
-    if (call.parts.some((part) => part[1]?.data.join() !== call.parts[0]?.[1]?.data.join())) throw new Error('mixed');
-    const values = valuesOf([x]);
-    if (values.includes(POISON)) throw new SconceError('inference_failed', 'poisoned');
-    const now = performance.timeOrigin + performance.now();
-    return {
-      outputs: [
-        tensor(
-          values.map((value) => value + 1),
-          'y',
-        ),
-      ],
-      timing: { threadId: 1, runStartMs: now, runEndMs: now, loadMs: 0 },
-    };
-  }
-
-  releaseOne(): void {
-    this.#waiting.shift()?.();
-  }
-}
-
-function request(values: readonly number[], over: Partial<BatchRequest> = {}): BatchRequest {
-  const own = over.model ?? model();
-  return { model: own, inputs: [tensor(values)], outputs: own.signature.outputs, lane: 'online', ...over };
-}
-
-const fileOf = (model: string): BatchableModel['file'] => ({ model, version: '1', key: model, path: '', sizeBytes: 1 });
-const rowsOf = (runner: TestRunner): number[] =>
-  runner.calls.map(({ parts }) => parts.reduce((sum, part) => sum + (part[0]?.shape[0] ?? 0), 0));
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+import { POISON, TestRunner, fileOf, model, request, rowsOf, tensor, turn, valuesOf } from './testing/test-runner.ts';
 
 describe('MicroBatcher', () => {
   it('estimates how long its threads need for all work', async () => {
@@ -308,7 +234,7 @@ describe('MicroBatcher', () => {
     }
   });
 
-  it('holds rows while the threads are busy, but not full runs, and not longer than the model’s delay', async () => {
+  it('holds runs while the threads are busy for long, also full ones, and not longer than the model’s delay', async () => {
     const runner = new TestRunner({ capacity: 2, threads: 1, hold: true });
     const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
     const slow = { maxBatchRows: 4, measured: [1, 2, 4].map((rows) => ({ rows, latencyMs: 60_000 })) };
@@ -317,54 +243,20 @@ describe('MicroBatcher', () => {
     const first = submit([1]);
     await turn();
     const held = submit([2]);
-    await turn();
-    expect(rowsOf(runner)).toEqual([1]);
     const full = submit([3, 4, 5]);
     await turn();
-    // Four rows are a full run: it waits in its thread.
-    expect(rowsOf(runner)).toEqual([1, 4]);
-    const delayed = submit([6], { maxQueueDelayMs: 20, file: fileOf('impatient') });
+    expect(rowsOf(runner)).toEqual([1]);
     runner.releaseOne();
     await first;
+    await turn();
+    expect(rowsOf(runner)).toEqual([1, 4]);
+    const delayed = submit([6], { maxQueueDelayMs: 20, file: fileOf('impatient') });
     await turn();
     expect(rowsOf(runner)).toEqual([1, 4]);
     await expect.poll(() => rowsOf(runner)).toEqual([1, 4, 1]);
     runner.releaseOne();
     runner.releaseOne();
     await Promise.all([held, full, delayed]);
-  });
-
-  it('gives models their share of the threads: the backlog of one does not delay another', async () => {
-    const runner = new TestRunner({ capacity: 1 });
-    const batcher = new MicroBatcher(runner, { maxWaiting: 1000 });
-    const of = (id: string): BatchableModel =>
-      model({ file: fileOf(id), maxBatchRows: 1, measured: [{ rows: 1, latencyMs: 0.5 }] });
-    const order: string[] = [];
-    const submit = (id: string): Promise<unknown> =>
-      batcher.submit(request([1], { model: of(id) })).then(() => order.push(id));
-    const all = Array.from({ length: 50 }, () => submit('busy'));
-    await turn();
-    await turn();
-    all.push(submit('other'), submit('other'), submit('other'));
-    await Promise.all(all);
-    expect(order.lastIndexOf('other')).toBeLessThan(15);
-  });
-
-  it('serves lower priority numbers first', async () => {
-    const runner = new TestRunner({ capacity: 1, hold: true });
-    const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
-    const one = model({ maxBatchRows: 1 });
-    const order: (number | undefined)[] = [];
-    const all = [undefined, undefined, 200, 1, undefined, 1].map((priority) =>
-      batcher.submit(request([1], { model: one, priority })).then(() => order.push(priority)),
-    );
-    for (let run = 0; run < 6; run++) {
-      await turn();
-      runner.releaseOne();
-      await turn();
-    }
-    await Promise.all(all);
-    expect(order).toEqual([1, 1, undefined, undefined, undefined, 200]);
   });
 
   it('refuses a request at once if it cannot be answered in time', async () => {

@@ -35,12 +35,12 @@ interface Run {
  * answered by its deadline.
  *
  * The batcher is *idle* (nothing waits, or no run may be handed over) → *scheduled* (a request has come; others of this turn of the event
- * loop are taken with it) → *dispatching* (hands runs over while it may) → *idle* or *holding* (every thread is busy for some time: rows
- * gather until shortly before a thread is free, at most `maxQueueDelayMs`; a full run is not held).
+ * loop are taken with it) → *dispatching* (hands runs over while it may) → *idle* or *holding* (every thread is busy for some time: runs
+ * wait until shortly before a thread is free, rows that could share a run at most `maxQueueDelayMs`).
  * Nothing waits while a thread is idle. Rows of long runs are spread over idle threads.
  *
  * The next run comes from the online lane before the batch lane. Within a lane, priority decides first, then the model that has had the
- * least thread time: one model's backlog does not delay another model's requests.
+ * least thread time: one model's backlog does not delay another model's requests. Within a model, owners of the callers' keys take turns.
  *
  * A run of several requests that fails is repeated for each request alone, so that one bad row fails only its own request.
  */
@@ -144,7 +144,7 @@ export class MicroBatcher {
     while (this.#runs.size < this.#runner.capacity) {
       const next = this.#next();
       if (next === undefined) return;
-      const holdMs = this.#holdMs(next.line, next.lane);
+      const holdMs = this.#holdMs(next.line);
       if (holdMs > 0) {
         this.#holding = setTimeout(() => {
           this.#dispatch();
@@ -172,21 +172,19 @@ export class MicroBatcher {
     return undefined;
   }
 
-  /** How long the line's rows should still gather, ms: until shortly before the first busy thread is free. */
-  #holdMs(line: WaitingLine, lane: Lane): number {
+  /** How long the line's rows should wait for a thread, ms: until shortly before the first busy thread is free. */
+  #holdMs(line: WaitingLine): number {
     const { threads } = this.#runner;
     const head = line.head;
     if (this.#runs.size < threads || head === undefined) return 0;
     const { model } = head.request;
-    const gathers = model.axis !== 'none' && line.rows < model.maxBatchRows && head.request.runRows === undefined;
-    // A run of the batch lane that waits inside a thread would start before an online request that comes meanwhile.
-    if (!gathers && lane === 'online') return 0;
     const ends = [...this.#runs].map((run) => run.endMs).sort((a, b) => a - b);
     // Runs beyond the number of threads wait for the first ones to end.
     const freeMs = ends[this.#runs.size - threads] ?? 0;
-    const now = epochMs();
+    const gathers = model.axis !== 'none' && line.rows < model.maxBatchRows && head.request.runRows === undefined;
+    // A run that waits inside a thread would start before a request that comes meanwhile and should go first.
     const latestMs = gathers ? head.submittedAtMs + (model.maxQueueDelayMs ?? Infinity) : Infinity;
-    return Math.min(freeMs - LEAD_MS, latestMs) - now;
+    return Math.min(freeMs - LEAD_MS, latestMs) - epochMs();
   }
 
   #handOver(line: WaitingLine, lane: Lane): void {

@@ -22,6 +22,8 @@ export class Pending {
   readonly priority: number;
   readonly submittedAtMs: number;
   readonly sequence: number;
+  /** Position among the requests of its line with the same priority, set by the line. */
+  turn = 0;
   readonly runs: RunRecord[] = [];
   readonly reply: Promise<BatchReply>;
   readonly #resolve: (reply: BatchReply) => void;

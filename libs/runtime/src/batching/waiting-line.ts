@@ -4,12 +4,19 @@ import type { Pending, Piece } from './pending.ts';
 
 const COMPACT_FROM = 1024;
 
-/** Requests that may share runs, by priority and then by arrival. */
+/**
+ * Requests that may share runs, by priority, then by turn, then by arrival. A request's turn is the number of rows that its owner has had
+ * before it, counted from the turn that is under way when the owner begins to wait. So the rows of owners alternate.
+ */
 export class WaitingLine {
   readonly key: string;
   #waiting: Pending[] = [];
   #first = 0;
   #rows = 0;
+  /** Turn of the request that was taken last. */
+  #turn = 0;
+  /** Owner → the turn of its next request. */
+  readonly #turns = new Map<string, number>();
 
   constructor(key: string) {
     this.key = key;
@@ -30,8 +37,11 @@ export class WaitingLine {
   }
 
   add(pending: Pending): void {
+    const owner = pending.request.owner ?? '';
+    pending.turn = Math.max(this.#turn, this.#turns.get(owner) ?? 0);
+    this.#turns.set(owner, pending.turn + Math.max(1, pending.rows));
     let at = this.#waiting.length;
-    while (at > this.#first && (this.#waiting[at - 1] as Pending).priority > pending.priority) at -= 1;
+    while (at > this.#first && isBefore(pending, this.#waiting[at - 1] as Pending)) at -= 1;
     this.#waiting.splice(at, 0, pending);
     this.#rows += pending.left;
   }
@@ -65,6 +75,7 @@ export class WaitingLine {
   }
 
   #shift(): void {
+    this.#turn = Math.max(this.#turn, this.head?.turn ?? 0);
     this.#first += 1;
     if (this.#first === this.#waiting.length) {
       this.#waiting = [];
@@ -74,6 +85,10 @@ export class WaitingLine {
       this.#first = 0;
     }
   }
+}
+
+function isBefore(left: Pending, right: Pending): boolean {
+  return left.priority === right.priority ? left.turn < right.turn : left.priority < right.priority;
 }
 
 let unshared = 0;

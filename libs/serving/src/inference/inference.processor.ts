@@ -60,6 +60,7 @@ export class InferenceProcessor {
         inputs: delivered.inputs,
         outputs,
         lane,
+        owner: delivered.owner,
         signal: delivered.signal,
         label: request.trace?.traceparent,
         deadlineMs: request.deadlineMs,

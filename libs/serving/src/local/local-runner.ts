@@ -60,6 +60,7 @@ export class LocalRunner implements InferencePort {
       model: request.model,
       version: request.version,
       lane: 'online',
+      owner: request.owner,
       request: {
         id: String(++this.#ids),
         inputs: request.inputs.length,
