@@ -78,6 +78,26 @@ describe('--version', () => {
   });
 });
 
+describe('commands', () => {
+  const NAMES = 'demo up inspect compile check run push models infer score batches trace bench keys'.split(' ');
+
+  it('are all in the help', async () => {
+    expect(await run(['--help'])).toBe(0);
+    const names = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
+    expect(names).toEqual([...NAMES, 'help']);
+  });
+
+  it.each(NAMES)('%s has its own help', async (name) => {
+    expect(await run([name, '--help'])).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^Usage: sconce ${name} `, 'm'));
+  });
+
+  it.each(['toString', 'upp', ''])('"%s" is no command', async (name) => {
+    expect(await run([name])).toBe(2);
+    expect(stderr).toContain('unknown command');
+  });
+});
+
 describe('infer', () => {
   const big = '[[9007199254740993,-9223372036854775808]]';
 
