@@ -11,7 +11,7 @@ import { affineRequest, startStack } from '../support/stack.ts';
 const file = (name: string): string => fileURLToPath(new URL(`fixtures/tls/${name}`, import.meta.url));
 const DIGITS = fileURLToPath(new URL('../../examples/digits/digits.onnx', import.meta.url));
 /** The Redis user in docs/security.md. */
-const RIGHTS = '~bull:* ~sconce:* &* +@all -@dangerous +info'.split(' ');
+const RIGHTS = '~bull:* ~sconce:* &* +@all -@dangerous +info +client|unblock'.split(' ');
 const ROWS = 2_000;
 
 it('works over TLS as a user with only the rights that it needs', async () => {
