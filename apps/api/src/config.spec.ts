@@ -11,6 +11,7 @@ const s3Config = readConfig({ SCONCE_DATA: 's3://bucket' });
 const EFFECTIVE: Record<keyof Settings<'api'>, unknown> = {
   SCONCE_HOST: config.host,
   SCONCE_PORT: config.port,
+  SCONCE_API_PROCESSES: config.processes,
   SCONCE_METRICS_PORT: config.metricsPort,
   SCONCE_KEYS_FILE: config.keysFile,
   SCONCE_AUTH: config.keysFile,

@@ -9,6 +9,8 @@ export interface ApiConfig {
   readonly host: string;
   readonly port: number;
   readonly metricsPort: number;
+  /** Processes that answer on the port. */
+  readonly processes: number;
   /** The file of API keys; undefined if callers need no key. */
   readonly keysFile: string | undefined;
   readonly maxBodyBytes: number;
@@ -35,6 +37,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
     host: vars.SCONCE_HOST,
     port: vars.SCONCE_PORT,
     metricsPort: vars.SCONCE_METRICS_PORT,
+    processes: vars.SCONCE_API_PROCESSES,
     keysFile: keysFileOf(vars),
     maxBodyBytes: vars.SCONCE_MAX_BODY_BYTES,
     maxArtifactBytes: vars.SCONCE_MAX_ARTIFACT_BYTES,
@@ -58,4 +61,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
     telemetry: telemetryConfigFromEnv(env),
     traceUrl: vars.SCONCE_TRACE_URL?.replace(/\/+$/, ''),
   });
+}
+
+/** The environment of one of several API processes on this port: the settings of this process, but a metrics port of its own. */
+export function childEnvironment(port: number): NodeJS.ProcessEnv {
+  return { ...process.env, SCONCE_PORT: String(port), SCONCE_METRICS_PORT: '0', SCONCE_API_PROCESSES: '1' };
 }

@@ -1,62 +1,13 @@
-import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
 import { exitOnBadSettings } from '@sconce/process';
-import { releaseStartupMemory, releaseWhenIdle } from '@sconce/process/memory';
-import { withTimeout } from '@sconce/process/time';
-import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
-import { BatchProducer, InferenceProducer } from '@sconce/queue';
 import { readConfig } from './config.ts';
-import { readBacklog } from './health/backlog.ts';
-import { createApi } from './server.ts';
-import { VERSION } from './version.ts';
-
-// V8 counts the bytes of requests as growth of its heap. By default it runs a full collection for every 8 MB of them: with inputs of
-// 600 KB this took half of the process's time (measured). With this flag it waits until the heap has doubled.
-setFlagsFromString('--heap-growing-percent=100');
 
 const config = exitOnBadSettings(() => readConfig());
-const logger = createLogger({ service: 'api', level: config.telemetry.logLevel });
-const telemetry = await startTelemetry({
-  service: config.telemetry.service ?? 'sconce-api',
-  version: VERSION,
-  instanceId: randomUUID(),
-  traces: config.telemetry.traces,
-  logger,
-});
-let draining = false;
-const app = await createApi({ config, logger, telemetry, isDraining: () => draining });
-const producer = app.get(InferenceProducer);
-const batches = app.get(BatchProducer);
-const health = new HealthServer({
-  telemetry,
-  ready: async () => !draining && (await producer.ping()),
-  backlog: (pool) => readBacklog(pool, { requests: producer, batches }),
-});
-
-let stopping: Promise<void> | undefined;
-async function stop(reason: string): Promise<void> {
-  logger.info({ reason }, 'draining');
-  draining = true;
-  await delay(config.drainDelayMs);
-  // Refuses new connections and waits for the requests in flight, which still need the producer.
-  await withTimeout(app.close(), config.shutdownGraceMs);
-  await Promise.all([producer.close(), batches.close()]);
-  await health.close();
-  await telemetry.shutdown();
-  logger.info('stopped');
-  // Nothing is left to do. A handle that a library did not close must not keep the process alive.
-  process.exit(0);
+// Each branch loads only its own modules: the parent of several processes stays small.
+if (config.processes > 1) {
+  const { runProcesses } = await import('./processes/run-processes.ts');
+  await runProcesses(config);
+} else {
+  const { runApi } = await import('./run-api.ts');
+  // Only `runProcesses` starts a process with an argument: the address of the metrics of all processes.
+  await runApi(config, process.argv[2]);
 }
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => (stopping ??= stop(signal)));
-// If a parent process started the API with an IPC channel, the API ends with its parent.
-process.on('disconnect', () => (stopping ??= stop('parent is gone')));
-
-const metricsUrl = await health.listen(config.host, config.metricsPort);
-await app.listen(config.port, config.host);
-const { port } = app.getHttpServer().address() as { port: number };
-const url = `http://${config.host}:${port}`;
-releaseStartupMemory();
-releaseWhenIdle();
-logger.info({ url, metricsUrl }, 'listening');
-process.send?.({ type: 'ready', url, metricsUrl });

@@ -12,6 +12,7 @@ import { installDocuments } from './documents/install-documents.ts';
 import { installBodyParser } from './http/body-parser.ts';
 import { installCompression } from './http/compression.ts';
 import { installRequestTrace } from './http/request-trace.ts';
+import { relayMetrics } from './processes/local-http.ts';
 import { installInferRoutes } from './inference/infer.route.ts';
 import { InferenceService } from './inference/inference.service.ts';
 
@@ -23,9 +24,11 @@ export async function createApi(given: {
   config: ApiConfig;
   logger: Logger;
   telemetry: Telemetry;
+  /** Address of the metrics of all API processes, if this is one of several on the port. */
+  allMetricsUrl?: string | undefined;
   isDraining?: () => boolean;
 }): Promise<NestFastifyApplication> {
-  const { config, logger, telemetry } = given;
+  const { config, logger, telemetry, allMetricsUrl } = given;
   const adapter = new FastifyAdapter({
     // The body parser bounds requests, and the blob store bounds uploads.
     bodyLimit: Number.MAX_SAFE_INTEGER,
@@ -52,9 +55,10 @@ export async function createApi(given: {
   });
   await installCompression(fastify);
   installBodyParser(fastify, { maxBytes: config.maxBodyBytes });
-  fastify.get('/metrics', async (_request, reply) => {
+  fastify.get('/metrics', async (request, reply) => {
     reply.hijack();
-    await telemetry.handleMetricsRequest(_request.raw, reply.raw);
+    if (allMetricsUrl === undefined) await telemetry.handleMetricsRequest(request.raw, reply.raw);
+    else await relayMetrics(allMetricsUrl, request.raw, reply.raw);
   });
   installInferRoutes(fastify, {
     directory: app.get(ModelDirectory),

@@ -4,7 +4,7 @@ import type { Telemetry } from './telemetry.ts';
 
 /** Options of `HealthServer`. */
 export interface HealthServerOptions {
-  readonly telemetry: Telemetry;
+  readonly telemetry: Pick<Telemetry, 'handleMetricsRequest'>;
   /** Whether the process can take work now. Called for every probe. */
   readonly ready: () => boolean | Promise<boolean>;
   /** The backlog of a pool, for `/backlog/POOL`; undefined if the pool does not exist. */

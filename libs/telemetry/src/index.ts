@@ -21,7 +21,8 @@ export {
   type Logger,
   type LoggerOptions,
 } from './logger.ts';
-export { CONTENT_TYPES, type ExpositionFormat } from './metrics/exposition.ts';
+export { CONTENT_TYPES, formatFor, type ExpositionFormat } from './metrics/exposition.ts';
+export { mergeExpositions, type ProcessExposition } from './metrics/merge-expositions.ts';
 export type { MetricDefinition } from './metrics/metric-definition.ts';
 export { METRICS, type MetricKey } from './metrics/metric-table.ts';
 export type { Reading, SconceMetrics } from './metrics/recorders.ts';

@@ -9,6 +9,7 @@ interface UpOptions {
   readonly port: number;
   readonly data: string;
   readonly workers: number;
+  readonly apis: number;
   readonly verbose?: boolean;
   readonly json?: boolean;
 }
@@ -20,6 +21,7 @@ export function upCommand(config: CliConfig): Command {
     .option('--port <number>', 'HTTP port; 0: any free port', integerOption('--port', 0, 65_535), 8000)
     .option('--data <folder>', 'folder for models, queued work and logs', '.sconce')
     .option('--workers <number>', 'number of worker processes', integerOption('--workers', 1, 64), 1)
+    .option('--apis <number>', 'number of API processes on the port', integerOption('--apis', 1, 64), 1)
     .option('--verbose', 'write the logs of the processes to stderr instead of DATA/logs')
     .option('--json', 'print one JSON object when ready')
     .addHelpText('after', '\nExamples:\n  sconce up\n  sconce up --port 0 --data /var/lib/sconce --workers 2')
@@ -52,6 +54,7 @@ async function up(config: CliConfig, options: UpOptions): Promise<void> {
     port: options.port,
     data: options.data,
     workers: options.workers,
+    apis: options.apis,
     verbose: options.verbose === true,
     killSignal: kill.signal,
     onEvent: (text) => {

@@ -17,6 +17,8 @@ export interface LocalStackOptions {
   /** The folder of everything that survives a restart: models, Redis data, logs of the processes. */
   readonly data: string;
   readonly workers: number;
+  /** API processes on the port. Default: 1. */
+  readonly apis?: number;
   /** Environment variables for the API and the workers. */
   readonly env?: Readonly<Record<string, string>>;
   /** Whether the processes log to this process's stderr instead of to files. */
@@ -86,6 +88,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       SCONCE_DATA: join(data, 'blobs'),
       SCONCE_METRICS_PORT: '0',
       SCONCE_PORT: String(port),
+      SCONCE_API_PROCESSES: String(options.apis ?? 1),
     };
     const prepare = (name: string, app: 'api' | 'worker'): SupervisedProcess => {
       const modulePath = fileURLToPath(new URL(`../../../${app}/dist/main.js`, import.meta.url));

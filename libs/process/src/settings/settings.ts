@@ -18,6 +18,13 @@ export const SETTINGS = {
     default: '127.0.0.1',
   }),
   SCONCE_PORT: integer({ ...PORT, programs: API, about: 'HTTP port. 0 means any free port.', default: 8_000 }),
+  SCONCE_API_PROCESSES: integer({
+    programs: API,
+    max: 64,
+    about:
+      'Processes that answer on the HTTP port. With more than one, limits of one API process apply to each of them, and a process that dies is started again.',
+    default: 1,
+  }),
   SCONCE_METRICS_PORT: integer({
     ...PORT,
     programs: BOTH,
