@@ -42,6 +42,8 @@ export interface RunCall {
    * is repeated up to that number. Such outputs are written to shared memory. Without it there is only one part.
    */
   readonly rows?: { readonly inputs: ReadonlySet<string>; readonly count: number };
+  /** How long the run is expected to take, ms. Default 0: not known. */
+  readonly expectedMs?: number;
 }
 
 export interface RunResult {
@@ -155,7 +157,7 @@ export class InferencePool {
     let reply: ThreadReply & { ok: true };
     try {
       const task = { kind: 'run', file: call.file, buffer, inputs: layout.inputs, outputs: layout.outputs } as const;
-      reply = await this.#send(task, { file: call.file });
+      reply = await this.#send(task, { file: call.file, expectedMs: call.expectedMs });
     } catch (error) {
       // A crashed thread may still write to the buffer: it is used again only if its thread has answered.
       if (!(error instanceof SconceError && error.code === 'thread_crashed')) this.#arena.release(buffer);
@@ -210,10 +212,11 @@ export class InferencePool {
     const { thread } = wanted;
     // Its thread may have been replaced. Then any thread will do: a task that no thread takes would wait for ever.
     const own = threads.find(({ id }) => id === thread);
-    const chosen = own ?? this.#placement.choose(file.key, threads);
+    const chosen = own ?? this.#placement.choose(file.key, threads, performance.now());
     if (chosen === undefined) return undefined;
     wanted.thread = chosen.id;
     this.#placement.started(file.key, chosen.id);
+    this.#placement.busy(chosen, wanted.expectedMs ?? 0, performance.now());
     if (thread === undefined) {
       const other = this.#placement.spread(file.key, busyWith(threads, chosen));
       if (other !== undefined) this.#loadOn(file, other.id);
@@ -257,13 +260,21 @@ export class InferencePool {
       this.#placement.answered(file.key, thread, reply.ok || deserializeError(reply.error).code === 'inference_failed');
     }
     if (!reply.ok) throw deserializeError(reply.error);
+    const loadMs = loadTimeOf(reply);
+    if (file !== undefined && loadMs > 0) this.#placement.loaded(file.key, loadMs);
     return reply;
   }
+}
+
+function loadTimeOf(reply: ThreadReply & { ok: true }): number {
+  if (reply.kind === 'load') return reply.loadMs;
+  return reply.kind === 'run' ? reply.timing.loadMs : 0;
 }
 
 /** Where a task must run: in a thread that holds the file, or in one thread. `thread` is set when the thread is chosen. */
 interface Placed {
   readonly file?: ModelFile;
+  readonly expectedMs?: number;
   thread?: number;
 }
 

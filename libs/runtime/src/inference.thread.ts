@@ -54,8 +54,9 @@ export default async function handleTask(task: ThreadTask): Promise<ThreadReply>
         await verifyFiles(task.files);
         return { ok: true, kind: 'verify' };
       case 'load':
-        await sessions.use(task.file, () => Promise.resolve());
-        return { ok: true, kind: 'load' };
+        return await sessions.use(task.file, async (_session, loaded) => {
+          return { ok: true, kind: 'load', loadMs: loaded ? now() - receivedAtMs : 0 };
+        });
       case 'run':
         return await sessions.use(task.file, (session, loaded) => run(session, task, { receivedAtMs, loaded }));
     }

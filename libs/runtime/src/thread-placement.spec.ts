@@ -14,13 +14,13 @@ function holding(): ThreadPlacement {
 
 describe('ThreadPlacement', () => {
   it('takes the least busy thread for a model that no thread holds', () => {
-    expect(new ThreadPlacement().choose('a', threads(2, 1, 3))?.id).toBe(2);
-    expect(new ThreadPlacement().choose('a', [])).toBeUndefined();
+    expect(new ThreadPlacement().choose('a', threads(2, 1, 3), 0)?.id).toBe(2);
+    expect(new ThreadPlacement().choose('a', [], 0)).toBeUndefined();
   });
 
   it('prefers threads that hold the model', () => {
-    expect(holding().choose('a', threads(2, 0))?.id).toBe(1);
-    expect(holding().choose('b', threads(1, 0))?.id).toBe(2);
+    expect(holding().choose('a', threads(2, 0), 0)?.id).toBe(1);
+    expect(holding().choose('b', threads(1, 0), 0)?.id).toBe(2);
   });
 
   it('loads the model in one more thread while all threads that hold it are busy, one at a time', () => {
@@ -31,17 +31,40 @@ describe('ThreadPlacement', () => {
     placement.started('a', 2);
     expect(placement.spread('a', threads(1, 1, 0))).toBeUndefined();
     // Threads that hold the model still serve it.
-    expect(placement.choose('a', threads(1, 1, 0))?.id).toBe(1);
+    expect(placement.choose('a', threads(1, 1, 0), 0)?.id).toBe(1);
     placement.answered('a', 2, true);
-    expect(placement.choose('a', threads(2, 1, 0))?.id).toBe(2);
+    expect(placement.choose('a', threads(2, 1, 0), 0)?.id).toBe(2);
+  });
+
+  it('loads the model in an idle thread when that is faster than to wait for a thread that holds it', () => {
+    const [holder, idle] = threads(0, 0) as [PlacementThread, PlacementThread];
+    for (const [loadMs, expectedMs, thread] of [
+      [10, 500, 2],
+      [400, 500, 1],
+      [1, 5, 1],
+      [undefined, 500, 1],
+    ] as const) {
+      const placement = holding();
+      if (loadMs !== undefined) placement.loaded('a', loadMs);
+      placement.busy(holder, expectedMs, 1_000);
+      expect(placement.choose('a', [{ ...holder, currentUsage: 1 }, idle], 1_000)?.id).toBe(thread);
+    }
+    // The run is almost at its end.
+    const placement = holding();
+    placement.loaded('a', 10);
+    placement.busy(holder, 500, 1_000);
+    expect(placement.choose('a', [{ ...holder, currentUsage: 1 }, idle], 1_495)?.id).toBe(1);
+    // A thread that loads another model is not idle.
+    placement.started('b', 2);
+    expect(placement.choose('a', [{ ...holder, currentUsage: 1 }, idle], 1_000)?.id).toBe(1);
   });
 
   it('never lets a run wait for another model to load', () => {
     const placement = holding();
     placement.started('b', 2);
-    expect(placement.choose('c', threads(3, 1))?.id).toBe(1);
+    expect(placement.choose('c', threads(3, 1), 0)?.id).toBe(1);
     // It does wait for its own model to load.
-    expect(placement.choose('b', threads(0, 1))?.id).toBe(2);
+    expect(placement.choose('b', threads(0, 1), 0)?.id).toBe(2);
   });
 
   it('forgets models that were unloaded, failed to load, or were in a thread that is gone', () => {
@@ -52,7 +75,7 @@ describe('ThreadPlacement', () => {
     ]) {
       const placement = holding();
       forget(placement);
-      expect(placement.choose('a', threads(1, 0))?.id).toBe(2);
+      expect(placement.choose('a', threads(1, 0), 0)?.id).toBe(2);
     }
   });
 });

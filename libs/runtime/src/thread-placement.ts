@@ -5,6 +5,11 @@ export interface PlacementThread {
   readonly currentUsage: number;
 }
 
+/** A run is worth loading its model in an idle thread only if it would wait so long for a thread that holds it, ms. */
+const LEAST_WAIT_MS = 20;
+/** Load times vary: loading must be expected to be faster than waiting by this factor. */
+const LOAD_CERTAINTY = 2;
+
 /** Models whose threads are remembered. Beyond that the oldest entries are forgotten and found out again. */
 const MAX_MODELS = 4096;
 
@@ -19,12 +24,22 @@ export class ThreadPlacement {
   readonly #holders = new Map<string, Set<number>>();
   /** Thread → the model it loads. */
   readonly #loading = new Map<number, string>();
+  /** Model → how long its last load took, ms. */
+  readonly #loadMs = new Map<string, number>();
+  /** Thread → the time at which it is expected to be free. */
+  readonly #freeAtMs = new Map<number, number>();
 
-  /** The thread for a run: a thread that holds the model, else the least busy thread that does not load another model. */
-  choose<T extends PlacementThread>(model: string, threads: readonly T[]): T | undefined {
+  /**
+   * The thread for a run: a thread that holds the model, or an idle thread that would load the model sooner than the others are free, else
+   * the least busy thread that does not load another model.
+   */
+  choose<T extends PlacementThread>(model: string, threads: readonly T[], nowMs: number): T | undefined {
     const holders = this.#holders.get(model);
     const held = threads.filter(({ id }) => holders?.has(id) === true && !this.#loading.has(id));
-    if (held.length > 0) return leastBusy(held);
+    if (held.length > 0)
+      return (
+        this.#idleLoader(model, threads, Math.min(...held.map((own) => this.#waitMs(own, nowMs)))) ?? leastBusy(held)
+      );
     const isLoading = threads.filter(({ id }) => this.#loading.get(id) === model);
     if (isLoading.length > 0) return leastBusy(isLoading);
     return leastBusy(threads.filter(({ id }) => !this.#loading.has(id))) ?? leastBusy(threads);
@@ -44,6 +59,29 @@ export class ThreadPlacement {
       if (!holds && thread.currentUsage === 0 && !this.#loading.has(thread.id)) idle ??= thread;
     }
     return idle;
+  }
+
+  /** Expected time until the thread has done its tasks, ms. */
+  #waitMs({ id, currentUsage }: PlacementThread, nowMs: number): number {
+    return currentUsage === 0 ? 0 : Math.max(0, (this.#freeAtMs.get(id) ?? 0) - nowMs);
+  }
+
+  #idleLoader<T extends PlacementThread>(model: string, threads: readonly T[], waitMs: number): T | undefined {
+    const loadMs = this.#loadMs.get(model);
+    if (loadMs === undefined || waitMs < Math.max(LEAST_WAIT_MS, LOAD_CERTAINTY * loadMs)) return undefined;
+    return threads.find(({ id, currentUsage }) => currentUsage === 0 && !this.#loading.has(id));
+  }
+
+  /** The thread has a task more, which is expected to take `expectedMs`. */
+  busy({ id, currentUsage }: PlacementThread, expectedMs: number, nowMs: number): void {
+    const freeAtMs = currentUsage === 0 ? nowMs : Math.max(nowMs, this.#freeAtMs.get(id) ?? 0);
+    this.#freeAtMs.set(id, freeAtMs + expectedMs);
+  }
+
+  /** How long a thread took to load the model, ms. */
+  loaded(model: string, loadMs: number): void {
+    this.#loadMs.set(model, loadMs);
+    if (this.#loadMs.size > MAX_MODELS) this.#loadMs.delete(this.#loadMs.keys().next().value ?? model);
   }
 
   /** A task that needs the model goes to the thread. */
@@ -72,6 +110,7 @@ export class ThreadPlacement {
   forgetThreads(): void {
     this.#holders.clear();
     this.#loading.clear();
+    this.#freeAtMs.clear();
   }
 }
 

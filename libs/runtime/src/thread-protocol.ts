@@ -115,7 +115,9 @@ export interface HeldModels {
 
 export type ThreadReply =
   | { readonly ok: true; readonly kind: 'inspect'; readonly signature: ModelSignature }
-  | { readonly ok: true; readonly kind: 'verify' | 'load' }
+  | { readonly ok: true; readonly kind: 'verify' }
+  /** `loadMs` is 0 when the thread held the model. */
+  | { readonly ok: true; readonly kind: 'load'; readonly loadMs: number }
   | {
       readonly ok: true;
       readonly kind: 'run';

@@ -240,7 +240,7 @@ export class MicroBatcher {
     }
   }
 
-  async #runPieces({ model, share }: Run, pieces: readonly Piece[]): Promise<void> {
+  async #runPieces({ model, share, startMs, endMs }: Run, pieces: readonly Piece[]): Promise<void> {
     const rows = pieces.reduce((sum, piece) => sum + piece.rows, 0);
     const runRows = model.axis === 'locked' ? model.maxBatchRows : rows;
     const labels = pieces.flatMap(({ pending }) => pending.request.label ?? []).slice(0, MAX_LABELS);
@@ -252,6 +252,7 @@ export class MicroBatcher {
         parts: pieces.map((piece) => piece.inputs),
         outputs: outputsOf(model, pieces),
         rows: model.axis === 'none' ? undefined : { inputs: model.rowInputs, count: runRows },
+        expectedMs: endMs - startMs,
       });
     } catch (error) {
       this.#onRun({ ...about, outcome: { error: toSconceError(error).code } });
