@@ -1,8 +1,10 @@
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '@sconce/testing';
 import { BUNDLE_PATCHES, ES_MODULES, UNUSED_BY_BULLMQ, makeDateFormatLazy } from './bundle-patches.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -75,6 +77,17 @@ describe('the patches', () => {
   it('bundle BullMQ without the parts that nothing uses', async () => {
     const bundled = await bundleOf(`import { Queue } from 'bullmq'; console.log(Queue);`, 'without-unused');
     expect(bundled).not.toMatch(/node_modules\/(cron-parser|bullmq\/dist\/esm\/postgres)\//);
+  });
+
+  it('bundle msgpackr without the search for its native part', async () => {
+    const use = `import { unpack, pack } from 'msgpackr'; console.log(unpack(pack({ text: 'long enough to be a string of its own' })).text);`;
+    const bundled = await bundleOf(use, 'without-unused');
+    expect(bundled).not.toContain('node-gyp-build');
+    const file = join(temporaryFolder('msgpackr'), 'bundle.mjs');
+    writeFileSync(file, bundled);
+    expect(execFileSync(process.execPath, [file], { encoding: 'utf8' })).toBe(
+      'long enough to be a string of its own\n',
+    );
   });
 
   it('find the ES modules where the packages have them', () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
-import { releaseStartupMemory, releaseWhenIdle } from '@sconce/process/memory';
+import { finishStart, releaseWhenIdle } from '@sconce/process/memory';
 import { withTimeout } from '@sconce/process/time';
 import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
 import { BatchProducer, InferenceProducer } from '@sconce/queue';
@@ -62,7 +62,7 @@ export async function runApi(config: ApiConfig, allMetricsUrl?: string): Promise
   await app.listen(address);
   const { port } = app.getHttpServer().address() as { port: number };
   const url = `http://${config.host}:${port}`;
-  releaseStartupMemory();
+  finishStart();
   releaseWhenIdle();
   logger.info({ url, metricsUrl }, 'listening');
   process.send?.({ type: 'ready', url, metricsUrl });

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { NestFactory } from '@nestjs/core';
 import { exitOnBadSettings } from '@sconce/process';
-import { exposeCollector, releaseStartupMemory, releaseWhenIdle } from '@sconce/process/memory';
+import { exposeCollector, finishStart, releaseWhenIdle } from '@sconce/process/memory';
 import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
 import { readConfig } from './config.ts';
 import { VERSION } from './version.ts';
@@ -75,7 +75,7 @@ void worker.hung().then(() => {
   // If it was told to stop, it exits with 0: its jobs are back in the queue.
   endProcess(false, isStopping() ? 0 : 1);
 });
-releaseStartupMemory();
+finishStart();
 releaseWhenIdle();
 logger.info({ pool: config.pool, threads: config.runtime.threads, metricsUrl }, 'taking jobs');
 process.send?.({ type: 'ready', metricsUrl });

@@ -1,2 +1,3 @@
-export { exposeCollector, releaseStartupMemory } from './release-startup-memory.ts';
+export { finishStart, type FinishOptions } from './finish-start.ts';
+export { exposeCollector } from './release-memory.ts';
 export { releaseWhenIdle, type ReleaseOptions } from './release-when-idle.ts';

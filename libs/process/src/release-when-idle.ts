@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
-import { releaseMemory } from './release-startup-memory.ts';
+import { releaseMemory } from './release-memory.ts';
 
 /** Options of `releaseWhenIdle`. */
 export interface ReleaseOptions {

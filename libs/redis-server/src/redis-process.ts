@@ -32,7 +32,7 @@ export const PORT_TAKEN = Symbol('port taken');
 
 const MAX_LOG_CHARS = 8 * 1024;
 const LOG_TAIL_LINES = 15;
-const PROBE_INTERVAL_MS = 15;
+const PROBE_INTERVAL_MS = 4;
 const KILL_AFTER_ABORTED_START_MS = 1_000;
 
 /**

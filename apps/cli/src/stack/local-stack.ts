@@ -6,6 +6,7 @@ import { startRedisServer, type RedisServer } from '@sconce/redis-server';
 import { PROCESS_ENVIRONMENT } from '@sconce/runtime/process-environment';
 import type { CliConfig } from '../config.ts';
 import { failure } from '../output/failure.ts';
+import { compileCacheFolder } from './compile-cache.ts';
 import { lockData } from './data-lock.ts';
 import { watchRedis } from './redis-watch.ts';
 import { SupervisedProcess } from './supervised-process.ts';
@@ -81,6 +82,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     unwatch = watchRedis(redis, { onEvent, onGaveUp });
     const env = {
       ...PROCESS_ENVIRONMENT,
+      NODE_COMPILE_CACHE: compileCacheFolder(data, [programOf('api'), programOf('worker')]),
       ...config.inherited,
       ...options.env,
       SCONCE_REDIS_URL: redis.url,
@@ -91,12 +93,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       SCONCE_API_PROCESSES: String(options.apis ?? 1),
     };
     const prepare = (name: string, app: 'api' | 'worker'): SupervisedProcess => {
-      const modulePath = fileURLToPath(new URL(`../../../${app}/dist/main.js`, import.meta.url));
-      if (!existsSync(modulePath)) {
-        throw failure('not_found', `The ${app} is not built: ${modulePath} does not exist.`, {
-          hint: 'Run: npm run build',
-        });
-      }
+      const modulePath = programOf(app);
       const logPath = options.verbose === true ? undefined : join(logs, `${name.replace(' ', '-')}.log`);
       const process = new SupervisedProcess({ name, modulePath, env, logPath, onEvent, onGaveUp });
       processes.push(process);
@@ -119,6 +116,15 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     await stop();
     throw error;
   }
+}
+
+/** The program of an app. @throws SconceError `not_found` if it is not built. */
+function programOf(app: 'api' | 'worker'): string {
+  const path = fileURLToPath(new URL(`../../../${app}/dist/main.js`, import.meta.url));
+  if (!existsSync(path)) {
+    throw failure('not_found', `The ${app} is not built: ${path} does not exist.`, { hint: 'Run: npm run build' });
+  }
+  return path;
 }
 
 /** Makes folders that only their owner may read. A folder that exists keeps its mode. */

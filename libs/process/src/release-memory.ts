@@ -5,14 +5,6 @@ import { isMainThread } from 'node:worker_threads';
 type Collect = (options: object) => void;
 
 /**
- * Frees the memory that the start of a process used and no longer needs. Call it once, when the process is ready. A third of the memory is
- * garbage then (source texts, compiled modules, a grown young generation): 40 MB (measured). V8 keeps it until memory is short.
- */
-export function releaseStartupMemory(): void {
-  releaseMemory();
-}
-
-/**
  * Collects this thread's heap and returns free memory to the system. In a thread other than the main thread it works only if
  * `exposeCollector` was called before that thread started: V8's flags belong to the process, and changing them while other threads run can
  * end the process (measured).
