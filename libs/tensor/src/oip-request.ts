@@ -46,14 +46,17 @@ export function decodeInferRequest(request: {
 export function bindInferHead(head: InferHead, signature: ModelSignature): InferRequest {
   checkInputs(head.inputs, signature.inputs);
   const outputs = requestedOutputs(head, signature.outputs);
-  const byName = new Map(decodeTensors(head.inputs, head.binary, 'reject').map((tensor) => [tensor.name, tensor]));
-  return {
-    // Absent, not undefined, if the request has no id.
-    ...(head.id === undefined ? {} : { id: head.id }),
-    parameters: head.parameters,
-    inputs: signature.inputs.flatMap(({ name }) => byName.get(name) ?? []),
-    outputs,
-  };
+  const inputs = inOrder(decodeTensors(head.inputs, head.binary, 'reject'), signature.inputs);
+  const { id, parameters } = head;
+  // Absent, not undefined, if the request has no id.
+  return id === undefined ? { parameters, inputs, outputs } : { id, parameters, inputs, outputs };
+}
+
+/** The tensors in the order of the signature, which has the same names. Most callers send them so. */
+function inOrder(tensors: readonly Tensor[], signature: readonly TensorSpec[]): readonly Tensor[] {
+  if (signature.every(({ name }, index) => tensors[index]?.name === name)) return tensors;
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  return signature.flatMap(({ name }) => byName.get(name) ?? []);
 }
 
 /**
@@ -61,6 +64,7 @@ export function bindInferHead(head: InferHead, signature: ModelSignature): Infer
  * Throws 'invalid_tensor' with the input's name and with the expected and the received value.
  */
 export function checkInputs(inputs: readonly TensorSpec[], signature: readonly TensorSpec[]): void {
+  if (areAsInSignature(inputs, signature)) return;
   const expected = new Map(signature.map((spec) => [spec.name, spec]));
   const seen = new Set<string>();
   for (const input of inputs) {
@@ -81,6 +85,15 @@ export function checkInputs(inputs: readonly TensorSpec[], signature: readonly T
   for (const spec of signature) {
     if (!seen.has(spec.name)) throw tensorError(spec.name, `is missing; expected ${formatSpec(spec)}`);
   }
+}
+
+/** Whether the inputs are right and in the order of the signature. Then nothing is allocated to say what is wrong. */
+function areAsInSignature(inputs: readonly TensorSpec[], signature: readonly TensorSpec[]): boolean {
+  if (inputs.length !== signature.length) return false;
+  return signature.every(({ name, datatype, shape }, index) => {
+    const input = inputs[index];
+    return input?.name === name && input.datatype === datatype && matchesShape(input.shape, shape);
+  });
 }
 
 /** The outputs of the answer. Throws 'invalid_request' with the output's name if it is unknown or listed twice. */

@@ -25,13 +25,12 @@ export interface InferResponse {
  * numeric; 'payload_too_large' if the JSON is too long to write; 'internal' if an output is missing.
  */
 export function encodeInferResponse(response: InferResponse): OipBody {
-  const { modelName, modelVersion, id, parameters, requested } = response;
-  const byName = new Map(response.outputs.map((tensor) => [tensor.name, tensor]));
+  const { modelName, modelVersion, id, parameters, outputs, requested } = response;
   return encodeBody({
     fields: { model_name: modelName, model_version: modelVersion, id, parameters },
     key: 'outputs',
     tensors: requested.map(({ name, binary, classification }) => {
-      const tensor = byName.get(name);
+      const tensor = outputs.find((output) => output.name === name);
       if (tensor === undefined) {
         throw new SconceError('internal', `the run gave no output ${JSON.stringify(name)}, which was requested`, {
           details: { param: name },

@@ -16,7 +16,9 @@ export function elementCount(shape: readonly number[], name = ''): number {
   }
   let count = 1;
   let empty = false;
-  for (const [axis, dimension] of shape.entries()) {
+  // Not `entries()`, which allocates for each axis: a request calls this several times.
+  for (let axis = 0; axis < shape.length; axis++) {
+    const dimension = shape[axis] ?? NaN;
     if (!Number.isSafeInteger(dimension) || dimension < 0) {
       throw tensorError(
         name,
