@@ -83,12 +83,12 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   const reader = new PullReader();
   const meterProvider = new MeterProvider({ resource, readers: [reader] });
   const meter = meterProvider.getMeter(SCOPE, options.version);
-  const { metrics, exemplars } = createMetrics(meter);
+  const { metrics, histograms } = createMetrics(meter);
   const stopObserving = observeProcess(metrics);
 
   const metricsText = async (format: ExpositionFormat = 'prometheus'): Promise<string> => {
     const { resourceMetrics } = await reader.collect();
-    return writeExposition(resourceMetrics, { format, exemplars });
+    return writeExposition(resourceMetrics, { format, histograms });
   };
   let ended: Promise<void> | undefined;
   const end = async (): Promise<void> => {

@@ -1,6 +1,6 @@
 import type { Attributes } from '@opentelemetry/api';
-import { DataPointType, type MetricData, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
-import type { Exemplar, ExemplarStore } from './exemplars.ts';
+import { DataPointType, type ResourceMetrics } from '@opentelemetry/sdk-metrics';
+import type { Exemplar, Histogram } from './histogram.ts';
 
 /** Prometheus's text format, or OpenMetrics, which has the same values and exemplars. */
 export type ExpositionFormat = 'prometheus' | 'openmetrics';
@@ -32,7 +32,7 @@ export function formatFor(accept: string | undefined): ExpositionFormat {
 /** Writes the collected metrics. Only OpenMetrics has exemplars, after the buckets of histograms. */
 export function writeExposition(
   { resource, scopeMetrics }: ResourceMetrics,
-  options: { readonly format: ExpositionFormat; readonly exemplars: ReadonlyMap<string, ExemplarStore> },
+  options: { readonly format: ExpositionFormat; readonly histograms: readonly Histogram[] },
 ): string {
   const open = options.format === 'openmetrics';
   const lines = [
@@ -41,49 +41,45 @@ export function writeExposition(
     `target_info${labelsOf(resource.attributes)} 1`,
   ];
   for (const metric of scopeMetrics.flatMap(({ metrics }) => metrics)) {
-    if (metric.dataPoints.length === 0) continue;
-    lines.push(...headOf(metric, open));
-    if (metric.dataPointType !== DataPointType.HISTOGRAM) {
-      const { name } = metric.descriptor;
-      for (const { attributes, value } of metric.dataPoints) {
-        if (typeof value === 'number') lines.push(`${name}${labelsOf(attributes)} ${text(value)}`);
-      }
-      continue;
+    if (metric.dataPoints.length === 0 || metric.dataPointType === DataPointType.HISTOGRAM) continue;
+    const isCounter = metric.dataPointType === DataPointType.SUM && metric.isMonotonic;
+    lines.push(...headOf(metric.descriptor, { type: isCounter ? 'counter' : 'gauge', open }));
+    const { name } = metric.descriptor;
+    for (const { attributes, value } of metric.dataPoints) {
+      if (typeof value === 'number') lines.push(`${name}${labelsOf(attributes)} ${text(value)}`);
     }
-    const store = open ? options.exemplars.get(metric.descriptor.name) : undefined;
-    lines.push(...histogramLines(metric, store));
+  }
+  for (const histogram of options.histograms) {
+    const samples = histogramLines(histogram, open);
+    if (samples.length > 0) lines.push(...headOf(histogram.definition, { type: 'histogram', open }), ...samples);
   }
   if (open) lines.push('# EOF');
   return `${lines.join('\n')}\n`;
 }
 
-function headOf({ descriptor, ...metric }: MetricData, open: boolean): string[] {
-  const isCounter = metric.dataPointType === DataPointType.SUM && metric.isMonotonic;
+function headOf(
+  { name, description, unit }: { readonly name: string; readonly description: string; readonly unit: string },
+  { type, open }: { readonly type: 'counter' | 'gauge' | 'histogram'; readonly open: boolean },
+): string[] {
   // In OpenMetrics the name of a counter's family lacks the suffix of its samples.
-  const family = open && isCounter ? descriptor.name.slice(0, -TOTAL.length) : descriptor.name;
-  const unit = UNITS[descriptor.unit];
-  const type = metric.dataPointType === DataPointType.HISTOGRAM ? 'histogram' : isCounter ? 'counter' : 'gauge';
+  const family = open && type === 'counter' ? name.slice(0, -TOTAL.length) : name;
+  const suffix = UNITS[unit];
   return [
-    `# HELP ${family} ${escape(descriptor.description)}`,
+    `# HELP ${family} ${escape(description)}`,
     `# TYPE ${family} ${type}`,
-    ...(open && unit !== undefined && family.endsWith(`_${unit}`) ? [`# UNIT ${family} ${unit}`] : []),
+    ...(open && suffix !== undefined && family.endsWith(`_${suffix}`) ? [`# UNIT ${family} ${suffix}`] : []),
   ];
 }
 
-function histogramLines(
-  { descriptor: { name }, dataPoints }: Extract<MetricData, { dataPointType: DataPointType.HISTOGRAM }>,
-  store: ExemplarStore | undefined,
-): string[] {
-  return dataPoints.flatMap(({ attributes, value: { buckets, count, sum } }) => {
-    const exemplars = store?.of(attributes) ?? [];
+function histogramLines({ definition: { name, buckets = [] }, series }: Histogram, open: boolean): string[] {
+  return [...series].flatMap(({ labels, counts, count, sum, exemplars }) => {
     let below = 0;
-    const lines = buckets.counts.map((own, index) => {
+    const lines = counts.map((own, index) => {
       below += own;
-      const le = buckets.boundaries[index] ?? Infinity;
-      return `${name}_bucket${labelsOf({ ...attributes, le: text(le) })} ${below}${exemplarText(exemplars[index])}`;
+      const le = text(buckets[index] ?? Infinity);
+      return `${name}_bucket${labelsOf({ ...labels, le })} ${below}${open ? exemplarText(exemplars[index]) : ''}`;
     });
-    const labels = labelsOf(attributes);
-    return [...lines, `${name}_count${labels} ${count}`, `${name}_sum${labels} ${text(sum ?? 0)}`];
+    return [...lines, `${name}_count${labelsOf(labels)} ${count}`, `${name}_sum${labelsOf(labels)} ${text(sum)}`];
   });
 }
 

@@ -1,5 +1,5 @@
 import type { Attributes, Meter, SpanContext } from '@opentelemetry/api';
-import { ExemplarStore } from './exemplars.ts';
+import { Histogram } from './histogram.ts';
 import type { MetricDefinition } from './metric-definition.ts';
 import { METRICS, type MetricKey } from './metric-table.ts';
 
@@ -30,38 +30,28 @@ interface RecorderOf<L> {
 /** A typed recorder for each line of METRICS. */
 export type SconceMetrics = { readonly [K in MetricKey]: RecorderOf<Labels<K>>[(typeof METRICS)[K]['kind']] };
 
-/** The recorders, and the exemplars of each histogram by its name. */
+/** The recorders, and those that are histograms, which are not the meter's. */
 export interface CreatedMetrics {
   readonly metrics: SconceMetrics;
-  readonly exemplars: ReadonlyMap<string, ExemplarStore>;
+  readonly histograms: readonly Histogram[];
 }
 
 /** Makes all instruments of METRICS on `meter`. The compiler checks labels and methods. */
 export function createMetrics(meter: Meter): CreatedMetrics {
-  const exemplars = new Map<string, ExemplarStore>();
-  const recorders = Object.entries(METRICS).map(([key, metric]) => [key, createRecorder(meter, metric, exemplars)]);
-  return { metrics: Object.fromEntries(recorders) as SconceMetrics, exemplars };
+  const recorders = Object.entries(METRICS).map(([key, metric]) => [key, createRecorder(meter, metric)] as const);
+  const metrics: Record<string, unknown> = Object.fromEntries(recorders);
+  const histograms = recorders.map(([, recorder]) => recorder).filter((recorder) => recorder instanceof Histogram);
+  return { metrics: metrics as SconceMetrics, histograms };
 }
 
 function createRecorder(
   meter: Meter,
   metric: MetricDefinition,
-  exemplars: Map<string, ExemplarStore>,
-): RecorderOf<Attributes>[MetricDefinition['kind']] {
-  const { name, description, unit, labels: names, buckets = [] } = metric;
+): Histogram | Exclude<RecorderOf<Attributes>[MetricDefinition['kind']], RecorderOf<Attributes>['histogram']> {
+  const { name, description, unit } = metric;
   switch (metric.kind) {
-    case 'histogram': {
-      const advice = { explicitBucketBoundaries: [...buckets] };
-      const histogram = meter.createHistogram(name, { description, unit, advice });
-      const store = new ExemplarStore(names, buckets);
-      exemplars.set(name, store);
-      return {
-        record: (value, labels, span) => {
-          histogram.record(value, labels);
-          if (span !== undefined) store.keep(value, labels, span);
-        },
-      };
-    }
+    case 'histogram':
+      return new Histogram(metric);
     case 'counter':
       return meter.createCounter(name, { description, unit });
     case 'up-down-counter':
