@@ -43,10 +43,12 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const READY_TIMEOUT_MS = 2_000;
 /** Pieces from this size on are written without a copy. */
 const OWN_WRITE_BYTES = 4_096;
+/** The memory that a connection reads into, again and again. */
+const READ_BYTES = 256 * 1024;
 
 /**
- * A connection to Redis that costs little per command: it writes all commands of a call at once and reads replies as views of the bytes
- * that arrived. It has no scripts, no cluster and no offline queue.
+ * A connection to Redis that costs little per command: it writes all commands of a call at once and reads into the same memory
+ * again and again. It has no scripts, no cluster and no offline queue.
  *
  * States: *connecting* (constructor) → *ready* ⇄ *connecting* (when the connection was lost; it tries again for ever) → *closed* (`close`).
  * When the connection is lost, the commands that were sent fail with `redis_unavailable`: nobody knows whether Redis ran them.
@@ -124,22 +126,28 @@ export class RespClient {
     const { protocol, hostname, port } = this.#url;
     const target = { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 6379 : Number(port) };
     const isSecure = protocol === 'rediss:';
-    const socket = isSecure ? connectTls({ ...target, servername: target.host }) : connectTcp(target);
-    this.#socket = socket;
-    socket.setNoDelay(true).setKeepAlive(true, 30_000);
-    socket.setTimeout(CONNECT_TIMEOUT_MS, () => {
-      if (!this.#ready) socket.destroy(new Error(`no connection to Redis within ${CONNECT_TIMEOUT_MS} ms`));
-    });
     const parser = new RespParser(
       (reply) => this.#onReply(reply),
       (message) => this.#onPush(message),
     );
-    socket.on('data', (chunk) => {
-      try {
-        parser.push(chunk);
-      } catch (error) {
-        socket.destroy(error as Error);
-      }
+    // Without a buffer of its own, the socket allocates 64 KB for each read: large frames then keep the garbage collector busy.
+    const onread = {
+      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      callback: (bytes: number, buffer: Uint8Array) => {
+        try {
+          parser.push(Buffer.from(buffer.buffer, buffer.byteOffset, bytes));
+        } catch (error) {
+          socket.destroy(error as Error);
+        }
+        return true;
+      },
+    };
+    const options = { ...target, onread, servername: target.host };
+    const socket = isSecure ? connectTls(options) : connectTcp(options);
+    this.#socket = socket;
+    socket.setNoDelay(true).setKeepAlive(true, 30_000);
+    socket.setTimeout(CONNECT_TIMEOUT_MS, () => {
+      if (!this.#ready) socket.destroy(new Error(`no connection to Redis within ${CONNECT_TIMEOUT_MS} ms`));
     });
     socket.on('error', this.#options.onError);
     socket.once(isSecure ? 'secureConnect' : 'connect', () => void this.#greet(socket));

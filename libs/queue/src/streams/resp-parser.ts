@@ -11,28 +11,37 @@ export class RespError extends Error {
 /** A reply of Redis: bulk strings are bytes, simple strings are text, null is a missing value. */
 export type RespReply = Buffer | string | number | null | RespError | RespReply[];
 
-const [CR, PLUS, MINUS, COLON, DOLLAR, STAR] = [0x0d, 0x2b, 0x2d, 0x3a, 0x24, 0x2a];
+const [CR, LF, PLUS, MINUS, COLON, DOLLAR, STAR] = [0x0d, 0x0a, 0x2b, 0x2d, 0x3a, 0x24, 0x2a];
 /** Types that only RESP3 has: null, map, and a message that no command asked for. */
 const [NULL, MAP, PUSH] = [0x5f, 0x25, 0x3e];
+/** CR and LF behind a bulk string. */
+const LINE_END_BYTES = 2;
 
-/** The bytes of a reply have not all arrived. */
-const INCOMPLETE = Symbol('incomplete');
+/** An array whose items have not all arrived. */
+interface OpenArray {
+  readonly items: RespReply[];
+  next: number;
+  readonly isPush: boolean;
+}
 
 /**
  * Reads replies from chunks of a connection: RESP2, and of RESP3 nulls, maps (as lists of keys and values) and pushed messages.
  *
- * Bulk strings are views of the received bytes and are not copied, except when a reply spans chunks: then its bytes are joined once.
+ * It keeps no view of a chunk, so the memory of a chunk can be used again after `push`. A bulk string is copied once, into memory of
+ * its own, however many chunks it spans.
  */
 export class RespParser {
   readonly #onReply: (reply: RespReply) => void;
   readonly #onPush: (message: RespReply) => void;
-  /** Chunks of a reply that is not complete, and their length. */
-  #chunks: Buffer[] = [];
-  #bytes = 0;
-  /** Parsing makes no sense before so many bytes have arrived. */
-  #needed = 0;
-  #buffer: Buffer = Buffer.alloc(0);
-  #at = 0;
+  /** The arrays around the next value, outermost first. */
+  readonly #arrays: OpenArray[] = [];
+  /** The beginning of a line whose end has not arrived. */
+  #line: Buffer | undefined;
+  /** A bulk string that has not arrived completely, and the number of its bytes that have. */
+  #bulk: Buffer | undefined;
+  #filled = 0;
+  /** Bytes of the line end behind a bulk string that are still to come. */
+  #lineEnd = 0;
 
   constructor(onReply: (reply: RespReply) => void, onPush: (message: RespReply) => void = () => undefined) {
     this.#onReply = onReply;
@@ -41,99 +50,114 @@ export class RespParser {
 
   /** Takes the next bytes; every reply that they complete is handed on in order. @throws Error for bytes that are no reply. */
   push(chunk: Buffer): void {
-    if (this.#bytes > 0) {
-      this.#chunks.push(chunk);
-      this.#bytes += chunk.length;
-      if (this.#bytes < this.#needed) return;
-      this.#buffer = Buffer.concat(this.#chunks, this.#bytes);
-      this.#chunks = [];
-      this.#bytes = 0;
-    } else this.#buffer = chunk;
-    let start = 0;
-    this.#at = 0;
-    while (start < this.#buffer.length) {
-      const isPush = this.#buffer[start] === PUSH;
-      const reply = this.#read();
-      if (reply === INCOMPLETE) {
-        this.#keep(start);
-        return;
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#bulk !== undefined) {
+        at = this.#fill(this.#bulk, chunk, at);
+      } else if (this.#lineEnd > 0) {
+        const skipped = Math.min(this.#lineEnd, chunk.length - at);
+        this.#lineEnd -= skipped;
+        at += skipped;
+      } else {
+        at = this.#readLine(chunk, at);
       }
-      start = this.#at;
-      if (isPush) this.#onPush(reply);
-      else this.#onReply(reply);
     }
   }
 
-  /** Forgets the bytes of an incomplete reply: the connection has ended. */
-  reset(): void {
-    this.#chunks = [];
-    this.#bytes = 0;
-    this.#needed = 0;
-  }
-
-  #keep(start: number): void {
-    const rest = this.#buffer.subarray(start);
-    this.#chunks = [rest];
-    this.#bytes = rest.length;
-    this.#needed = Math.max(this.#needed - start, rest.length + 1);
-  }
-
-  #read(): RespReply | typeof INCOMPLETE {
-    const buffer = this.#buffer;
-    const type = buffer[this.#at];
-    const end = buffer.indexOf(CR, this.#at + 1);
-    if (end < 0 || end + 1 >= buffer.length) {
-      this.#needed = 0;
-      return INCOMPLETE;
+  /** Copies the next bytes of a bulk string. Returns the position behind them. */
+  #fill(bulk: Buffer, chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + bulk.length - this.#filled);
+    this.#filled += chunk.copy(bulk, this.#filled, at, end);
+    if (this.#filled === bulk.length) {
+      this.#bulk = undefined;
+      this.#add(bulk);
     }
-    const from = this.#at + 1;
-    this.#at = end + 2;
+    return end;
+  }
+
+  /** Reads one line, or keeps its beginning. Returns the position behind it. */
+  #readLine(chunk: Buffer, at: number): number {
+    const end = chunk.indexOf(LF, at);
+    if (end < 0) {
+      const rest = chunk.subarray(at);
+      this.#line = this.#line === undefined ? Buffer.from(rest) : Buffer.concat([this.#line, rest]);
+      return chunk.length;
+    }
+    if (this.#line === undefined) this.#begin(chunk, at, end);
+    else {
+      const line = Buffer.concat([this.#line, chunk.subarray(at, end + 1)]);
+      this.#line = undefined;
+      this.#begin(line, 0, line.length - 1);
+    }
+    return end + 1;
+  }
+
+  /** A line that begins at `from` and whose LF is at `end`: a whole value, or the length of one. */
+  #begin(buffer: Buffer, from: number, end: number): void {
+    const type = buffer[from];
+    const to = end - 1;
+    if (buffer[to] !== CR) throw new Error('Redis sent a line that does not end with CR and LF');
     switch (type) {
       case DOLLAR:
-        return this.#readBulk(readInteger(buffer, from, end));
-      case MAP:
-        return this.#readArray(2 * readInteger(buffer, from, end));
-      case NULL:
-        return null;
+        this.#beginBulk(readInteger(buffer, from + 1, to));
+        return;
       case STAR:
       case PUSH:
-        return this.#readArray(readInteger(buffer, from, end));
+        this.#beginArray(readInteger(buffer, from + 1, to), type === PUSH);
+        return;
+      case MAP:
+        this.#beginArray(2 * readInteger(buffer, from + 1, to), false);
+        return;
       case COLON:
-        return readInteger(buffer, from, end);
+        this.#add(readInteger(buffer, from + 1, to));
+        return;
       case PLUS:
-        return buffer.toString('latin1', from, end);
+        this.#add(buffer.toString('latin1', from + 1, to));
+        return;
       case MINUS:
-        return new RespError(buffer.toString('utf8', from, end));
+        this.#add(new RespError(buffer.toString('utf8', from + 1, to)));
+        return;
+      case NULL:
+        this.#add(null);
+        return;
       default:
         throw new Error(`Redis sent a reply of the unknown type 0x${(type ?? 0).toString(16)}`);
     }
   }
 
-  #readBulk(length: number): Buffer | null | typeof INCOMPLETE {
-    if (length < 0) return null;
-    const from = this.#at;
-    const end = from + length;
-    if (end + 2 > this.#buffer.length) {
-      this.#needed = end + 2;
-      return INCOMPLETE;
+  #beginBulk(length: number): void {
+    if (length < 0) {
+      this.#add(null);
+      return;
     }
-    this.#at = end + 2;
-    return this.#buffer.subarray(from, end);
+    this.#lineEnd = LINE_END_BYTES;
+    const bulk = Buffer.allocUnsafe(length);
+    if (length === 0) {
+      this.#add(bulk);
+      return;
+    }
+    this.#bulk = bulk;
+    this.#filled = 0;
   }
 
-  #readArray(length: number): RespReply[] | null | typeof INCOMPLETE {
-    if (length < 0) return null;
-    const items = new Array<RespReply>(length);
-    for (let index = 0; index < length; index++) {
-      if (this.#at >= this.#buffer.length) {
-        this.#needed = 0;
-        return INCOMPLETE;
-      }
-      const item = this.#read();
-      if (item === INCOMPLETE) return INCOMPLETE;
-      items[index] = item;
+  #beginArray(length: number, isPush: boolean): void {
+    if (length < 0) this.#add(null);
+    else if (length === 0) this.#add([]);
+    else this.#arrays.push({ items: new Array<RespReply>(length), next: 0, isPush });
+  }
+
+  /** A value is complete: an item of the innermost array, or a reply. */
+  #add(complete: RespReply): void {
+    let value = complete;
+    let isPush = false;
+    for (let array = this.#arrays.at(-1); array !== undefined; array = this.#arrays.at(-1)) {
+      array.items[array.next++] = value;
+      if (array.next < array.items.length) return;
+      this.#arrays.pop();
+      ({ items: value, isPush } = array);
     }
-    return items;
+    if (isPush) this.#onPush(value);
+    else this.#onReply(value);
   }
 }
 
