@@ -186,7 +186,8 @@ export const SETTINGS = {
   }),
   SCONCE_MAX_OUTSTANDING: integer({
     programs: API,
-    about: 'Most requests of one API process that wait for an answer. Above this number requests are refused (429).',
+    about:
+      'Most requests of one API process that wait for an answer. Above this number requests are refused (429). An owner with more than a tenth of them is refused at nine tenths.',
     default: 10_000,
   }),
   SCONCE_REQUEST_TIMEOUT_MS: integer({

@@ -81,7 +81,8 @@ export class OnlineRequests {
     const bytes = request.inputs.reduce((sum, input) => sum + input.data.byteLength, 0);
     const line = `${request.pool}/${request.model}/${request.version}`;
     const { admission, queues } = this.#options;
-    admission.check(line, { bytes, deadlineMs: options.deadlineMs });
+    const candidate = { line, owner: request.owner, bytes };
+    admission.check(candidate, options.deadlineMs);
     await queues.admit(request.pool, 'online');
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     const id = randomUUID();
@@ -104,7 +105,7 @@ export class OnlineRequests {
       giveUp(new SconceError('job_cancelled', 'The caller has gone.'));
     };
     this.#outstanding.set(id, outstanding);
-    const admitted = admission.begin(line, bytes, acceptedAtMs);
+    const admitted = admission.begin(candidate, acceptedAtMs);
     let code: ErrorCode | undefined;
     options.signal?.addEventListener('abort', onAbort, { once: true });
     if (options.signal?.aborted === true) onAbort();

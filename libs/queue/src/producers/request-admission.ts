@@ -13,21 +13,40 @@ const GIVEN_UP: ReadonlySet<ErrorCode> = new Set([
   'shutting_down',
 ]);
 
-/** A request that was admitted. */
-export interface Admitted {
-  readonly rate: AnswerRate;
+/** The part of the limits that is kept for owners who use less than such a part of them. */
+const KEPT_FOR_OTHERS = 0.1;
+
+/** A request that may wait for an answer. */
+export interface Candidate {
+  /** Its request line: requests that wait for each other. */
+  readonly line: string;
+  /** Owner of the caller's key. */
+  readonly owner?: string;
   /** Of all inputs. */
   readonly bytes: number;
 }
 
-/** Bounds how many requests of one producer wait for an answer, and for how long, in all its lanes together. */
+/** A request that was admitted. */
+export interface Admitted extends Candidate {
+  readonly rate: AnswerRate;
+}
+
+interface Use {
+  requests: number;
+  bytes: number;
+}
+
+/**
+ * Bounds how many requests of one producer wait for an answer, and for how long, in all its lanes together. An owner who has many
+ * requests waiting is refused a little earlier, so that others find room.
+ */
 export class RequestAdmission {
   readonly #maxOutstanding: number;
   readonly #maxOutstandingBytes: number;
   /** By request line. */
   readonly #rates = new Map<string, AnswerRate>();
-  #outstanding = 0;
-  #bytes = 0;
+  readonly #owners = new Map<string, Use>();
+  readonly #all: Use = { requests: 0, bytes: 0 };
 
   constructor(limits: { readonly maxOutstanding: number; readonly maxOutstandingBytes: number }) {
     this.#maxOutstanding = limits.maxOutstanding;
@@ -36,42 +55,46 @@ export class RequestAdmission {
 
   /** Requests that wait for an answer. */
   get outstanding(): number {
-    return this.#outstanding;
+    return this.#all.requests;
   }
 
-  /**
-   * Checks a request for a line. `deadlineMs` is epoch ms.
-   *
-   * @throws SconceError `queue_full` for a request that may not wait, or would wait past its deadline.
-   */
-  check(line: string, { bytes, deadlineMs }: { readonly bytes: number; readonly deadlineMs: number }): void {
+  /** @throws SconceError `queue_full` for a request that may not wait, or would wait past `deadlineMs` (epoch ms). */
+  check({ line, owner, bytes }: Candidate, deadlineMs: number): void {
     const rate = this.#rates.get(line);
     const waitMs = rate?.expectedWaitMs();
     if (rate !== undefined && waitMs !== undefined) {
       const lateMs = waitMs - Math.max(0, deadlineMs - Date.now());
       if (lateMs > 0) throw tooLate(rate.outstanding, lateMs);
     }
-    if (this.#outstanding >= this.#maxOutstanding) {
-      throw queueFull(`${this.#maxOutstanding} requests are already waiting for an answer`, 1);
+    const own = owner === undefined ? undefined : this.#owners.get(owner);
+    const most = (limit: number, used = 0): number =>
+      used > KEPT_FOR_OTHERS * limit ? Math.ceil((1 - KEPT_FOR_OTHERS) * limit) : limit;
+    if (this.#all.requests >= most(this.#maxOutstanding, own?.requests)) {
+      throw queueFull(`${this.#all.requests} requests are already waiting for an answer`, 1);
     }
-    if (this.#bytes + bytes > this.#maxOutstandingBytes && this.#outstanding > 0) {
-      throw queueFull(`${this.#maxOutstandingBytes} bytes of requests are already waiting for an answer`, 1);
+    if (this.#all.bytes + bytes > most(this.#maxOutstandingBytes, own?.bytes) && this.#all.requests > 0) {
+      throw queueFull(`${this.#all.bytes} bytes of requests are already waiting for an answer`, 1);
     }
   }
 
   /** Counts a request that begins to wait. */
-  begin(line: string, bytes: number, nowMs: number): Admitted {
+  begin(request: Candidate, nowMs: number): Admitted {
+    const { line, owner, bytes } = request;
     const rate = this.#rateOf(line);
     rate.begin(nowMs);
-    this.#outstanding += 1;
-    this.#bytes += bytes;
-    return { rate, bytes };
+    count(this.#all, 1, bytes);
+    if (owner !== undefined) {
+      const own = this.#owners.get(owner) ?? { requests: 0, bytes: 0 };
+      this.#owners.set(owner, count(own, 1, bytes));
+    }
+    return { line, owner, bytes, rate };
   }
 
   /** A request has ended: with an answer, or with the code of an error. */
-  end({ rate, bytes }: Admitted, code?: ErrorCode): void {
-    this.#outstanding -= 1;
-    this.#bytes -= bytes;
+  end({ rate, owner, bytes }: Admitted, code?: ErrorCode): void {
+    count(this.#all, -1, -bytes);
+    const own = owner === undefined ? undefined : this.#owners.get(owner);
+    if (owner !== undefined && own !== undefined && count(own, -1, -bytes).requests === 0) this.#owners.delete(owner);
     rate.end(Date.now(), code === undefined || !GIVEN_UP.has(code));
   }
 
@@ -89,6 +112,12 @@ export class RequestAdmission {
     }
     return rate;
   }
+}
+
+function count(use: Use, requests: number, bytes: number): Use {
+  use.requests += requests;
+  use.bytes += bytes;
+  return use;
 }
 
 function tooLate(outstanding: number, lateMs: number): SconceError {

@@ -101,16 +101,17 @@ export class StreamRequests implements InferencePort {
     const { admission, admit } = this.#options;
     let bytes = 0;
     for (const { data } of request.inputs) bytes += data.byteLength;
-    const rateLine = `${pool}/${model}/${version}`;
-    admission.check(rateLine, { bytes, deadlineMs });
+    const key = `${pool}/${model}/${version}/${priority ?? ''}/${owner ?? ''}`;
+    const candidate = { line: key, owner, bytes };
+    admission.check(candidate, deadlineMs);
     admit(pool);
     const acceptedAtMs = Date.now();
-    const line = this.#lineOf(`${rateLine}/${priority ?? ''}/${owner ?? ''}`, pool);
+    const line = this.#lineOf(key, pool);
     const outstanding: Outstanding = {
       number: ++this.#numbers,
       request,
       line,
-      admitted: admission.begin(rateLine, bytes, acceptedAtMs),
+      admitted: admission.begin(candidate, acceptedAtMs),
       acceptedAtMs,
       deadlineMs,
       onSettled,
