@@ -29,7 +29,7 @@ const BUSY_POLL_MS = 5;
 /** A busy worker holds at most so many entries: workers that start later get the rest. */
 const MAX_HELD_WHEN_BUSY = 32;
 /** How often a worker renews its entries and looks for entries of dead workers, ms. */
-const CLAIM_INTERVAL_MS = 1_000;
+const CLAIM_INTERVAL_MS = 500;
 const RETRY_MS = 100;
 /** How long the end of a read may take when the consumer closes, ms. */
 const STOP_READING_MS = 500;
@@ -74,7 +74,7 @@ interface HeldEntry {
  *
  * A worker whose threads could run out of work waits in Redis for entries. A busy worker only looks every few milliseconds, up to a
  * bound: an entry that it finds then is one that no idle worker was waiting for, and perhaps one of a model that has had no turn. A worker
- * renews what it holds once a second; entries that were not renewed are claimed from dead workers.
+ * renews what it holds twice a second; entries that were not renewed are claimed from dead workers.
  */
 export class StreamConsumer {
   readonly #options: StreamConsumerOptions;
