@@ -4,6 +4,7 @@ import { SconceError } from '@sconce/errors';
 import { eventually, failOnLeaks, testRedis } from '@sconce/testing';
 import type { RequestHandler } from '../consumers/request-consumer.ts';
 import { increment, soon } from '../testing/queue-system.ts';
+import { entriesIn } from './stream-entries.ts';
 import { StreamSystem, request, valueOf } from '../testing/stream-system.ts';
 
 failOnLeaks();
@@ -100,5 +101,33 @@ describe('the stream of online requests, at its limits,', () => {
     await system.consumer(own);
     expect([await urgent, await other, await owner].map(valueOf)).toEqual([8, 9, 10]);
     await Promise.all(burst);
+  });
+
+  it('leaves an entry of a newer release to newer workers, and reports and removes one that is damaged', async () => {
+    const own = system.installation();
+    const redis = system.redis(own);
+    const stream = own.keys.onlineStream('default');
+    const newer = Buffer.from([2, 0, 1, 2, 3]);
+    const errors: string[] = [];
+    const handled: string[] = [];
+    await system.consumer(
+      own,
+      {
+        handle: (delivered) => {
+          handled.push(delivered.model);
+          return increment(delivered);
+        },
+      },
+      (error) => errors.push(error.message),
+    );
+    await redis.call('XADD', stream, '*', 'f', newer);
+    await redis.call('XADD', stream, '*', 'f', Buffer.from([1, 9, 9]));
+    await eventually(() => expect(errors).toHaveLength(1));
+    // Others are served meanwhile.
+    expect(valueOf(await system.producer(own).infer(request(1), soon()))).toBe(2);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    const left = entriesIn(await redis.call('XRANGE', stream, '-', '+'));
+    expect(left.map(([, frame]) => [...frame])).toEqual([[...newer]]);
+    expect(handled).toEqual(['m']);
   });
 });

@@ -95,9 +95,10 @@ export class StreamSystem {
   async consumer(
     { keys, redisUrl }: Installation,
     options: Partial<StreamConsumerOptions> = {},
+    onError: (error: Error) => void = () => undefined,
   ): Promise<StreamConsumer> {
     const config = queueConfigSchema.parse({ redisUrl, keyPrefix: keys.prefix });
-    const connections = new WorkerConnections(config, () => undefined);
+    const connections = new WorkerConnections(config, onError);
     const consumer = new StreamConsumer(connections, {
       pool: 'default',
       handle: increment,
