@@ -11,6 +11,7 @@ import type { ApiConfig } from './config.ts';
 import { installDocuments } from './documents/install-documents.ts';
 import { installBodyParser } from './http/body-parser.ts';
 import { installCompression } from './http/compression.ts';
+import { installDraining } from './http/draining.ts';
 import { installRequestTrace } from './http/request-trace.ts';
 import { relayMetrics } from './processes/local-http.ts';
 import { installInferRoutes } from './inference/infer.route.ts';
@@ -28,7 +29,7 @@ export async function createApi(given: {
   allMetricsUrl?: string | undefined;
   isDraining?: () => boolean;
 }): Promise<NestFastifyApplication> {
-  const { config, logger, telemetry, allMetricsUrl } = given;
+  const { config, logger, telemetry, allMetricsUrl, isDraining = () => false } = given;
   const adapter = new FastifyAdapter({
     // The body parser bounds requests, and the blob store bounds uploads.
     bodyLimit: Number.MAX_SAFE_INTEGER,
@@ -43,12 +44,7 @@ export async function createApi(given: {
   installRequestTrace(fastify, telemetry);
   const ring = config.keysFile === undefined ? undefined : await KeyRing.open(config.keysFile, logger);
   installAccess(fastify, { ring, logger });
-  const { isDraining = () => false } = given;
-  // While the server drains, a connection is closed after its answer and not kept for another request.
-  fastify.addHook('onSend', (_request, reply, _payload, done) => {
-    if (isDraining()) reply.header('connection', 'close');
-    done();
-  });
+  installDraining(fastify, isDraining);
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule.register(given), adapter, {
     bodyParser: false,
     logger: ['error', 'fatal'],

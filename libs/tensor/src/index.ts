@@ -31,6 +31,6 @@ export { decodeSafetensors, encodeSafetensors } from './safetensors.ts';
 export { casesOf, type CallCase } from './call-cases.ts';
 export { bindCall, callOf, checkNames, isPartOf, type InputSpec, type ModelCall } from './model-call.ts';
 export { compareOutput, failedReport, type OutputReport, type Tolerance } from './compare-output.ts';
-export type { OipBody } from './oip-body.ts';
-export { encodeInferResponse, type InferResponse } from './oip-response.ts';
+export type { OipBody, OipBodyParts } from './oip-body.ts';
+export { encodeInferParts, encodeInferResponse, type InferResponse } from './oip-response.ts';
 export { decodeInferResponse, encodeInferRequest, type InferAnswer, type InferCall } from './oip-client.ts';

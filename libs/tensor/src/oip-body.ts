@@ -17,26 +17,46 @@ export interface TensorToWrite {
   readonly binary: boolean;
 }
 
+/** A body in two parts: the JSON as text, and the binary tensors that follow it, as views of the tensors' data. */
+export interface OipBodyParts {
+  readonly json: string;
+  readonly binary: readonly Uint8Array[];
+}
+
+/** The content of a body. */
+export interface BodyToWrite {
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly key: 'inputs' | 'outputs';
+  readonly tensors: readonly TensorToWrite[];
+  readonly nonFinite: NonFinite;
+}
+
 /**
  * Writes a body. The JSON has the members of `fields` and then the tensors as member `key`, each with flat JSON data or
  * its `binary_data_size`. The binary tensors follow the JSON in the same order. Copies the data, so the caller may reuse
  * its memory. Throws as `encodeJsonData` does, and 'payload_too_large' if the JSON is too long to write.
  */
-export function encodeBody(parts: {
-  readonly fields: Readonly<Record<string, unknown>>;
-  readonly key: 'inputs' | 'outputs';
-  readonly tensors: readonly TensorToWrite[];
-  readonly nonFinite: NonFinite;
-}): OipBody {
-  const { fields, key, tensors, nonFinite } = parts;
+export function encodeBody(body: BodyToWrite): OipBody {
+  return joinBody(encodeParts(body));
+}
+
+/** As `encodeBody`, but leaves the parts apart and does not copy binary tensors. */
+export function encodeParts({ fields, key, tensors, nonFinite }: BodyToWrite): OipBodyParts {
   const entries = tensors.map(({ tensor, binary }) => {
     const { name, datatype, shape, data } = tensor;
     if (binary) return JSON.stringify({ name, datatype, shape, parameters: { binary_data_size: data.length } });
     // The data is inserted as text, because JSON.stringify could not write the numbers exactly.
     return appendMember(JSON.stringify({ name, datatype, shape }), 'data', jsonText(tensor, nonFinite));
   });
-  const head = Buffer.from(appendMember(JSON.stringify(fields), key, `[${entries.join(',')}]`));
-  const binary = tensors.filter((entry) => entry.binary).map((entry) => entry.tensor.data);
+  return {
+    json: appendMember(JSON.stringify(fields), key, `[${entries.join(',')}]`),
+    binary: tensors.filter((entry) => entry.binary).map((entry) => entry.tensor.data),
+  };
+}
+
+/** The parts in one buffer, with the values of the headers. */
+export function joinBody({ json, binary }: OipBodyParts): OipBody {
+  const head = Buffer.from(json);
   if (binary.length === 0) return { contentType: 'application/json', body: head };
   return {
     contentType: 'application/octet-stream',

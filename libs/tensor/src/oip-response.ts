@@ -1,6 +1,6 @@
 import { SconceError } from '@sconce/errors';
 import type { Tensor } from './datatype.ts';
-import { encodeBody, type OipBody } from './oip-body.ts';
+import { encodeParts, joinBody, type OipBody, type OipBodyParts } from './oip-body.ts';
 import { classify } from './oip-classification.ts';
 import type { OipParameters } from './oip-head.ts';
 import type { RequestedOutput } from './oip-request.ts';
@@ -25,8 +25,13 @@ export interface InferResponse {
  * numeric; 'payload_too_large' if the JSON is too long to write; 'internal' if an output is missing.
  */
 export function encodeInferResponse(response: InferResponse): OipBody {
+  return joinBody(encodeInferParts(response));
+}
+
+/** As `encodeInferResponse`, but leaves the parts apart and does not copy binary outputs. */
+export function encodeInferParts(response: InferResponse): OipBodyParts {
   const { modelName, modelVersion, id, parameters, outputs, requested } = response;
-  return encodeBody({
+  return encodeParts({
     fields: { model_name: modelName, model_version: modelVersion, id, parameters },
     key: 'outputs',
     tensors: requested.map(({ name, binary, classification }) => {

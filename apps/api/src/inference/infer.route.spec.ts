@@ -11,6 +11,7 @@ import { createLogger, startTelemetry } from '@sconce/telemetry';
 import { atEndOfFile, eventually } from '@sconce/testing';
 import { installBodyParser } from '../http/body-parser.ts';
 import { installCompression } from '../http/compression.ts';
+import { installDraining } from '../http/draining.ts';
 import { installRequestTrace } from '../http/request-trace.ts';
 import { installInferRoutes, type JobInference } from './infer.route.ts';
 
@@ -45,6 +46,7 @@ let state = SERVED;
 let url = '';
 let run: (request: InferenceRequest) => Promise<InferenceAnswer>;
 let spans: string[] = [];
+let isDraining = false;
 const begun: { readonly request: InferenceRequest; readonly deadlineMs: number; readonly giveUp: () => void }[] = [];
 const jobs = { submit: vi.fn<JobInference['submit']>(), inferOnce: vi.fn<JobInference['inferOnce']>() };
 
@@ -76,6 +78,7 @@ beforeAll(async () => {
   });
   const fastify = fastifyFactory({ routerOptions: { ignoreTrailingSlash: true } });
   installRequestTrace(fastify, telemetry);
+  installDraining(fastify, () => isDraining);
   await installCompression(fastify);
   installBodyParser(fastify, { maxBytes: 1_000_000 });
   installInferRoutes(fastify, {
@@ -101,7 +104,7 @@ beforeAll(async () => {
 });
 
 beforeEach(() => {
-  [run, state] = [double, SERVED];
+  [run, state, isDraining] = [double, SERVED, false];
 });
 afterEach(() => {
   begun.length = 0;
@@ -157,6 +160,16 @@ describe('an infer request', () => {
     expect(response.headers.get('content-encoding')).toBeNull();
     expect((await response.arrayBuffer()).byteLength).toBeGreaterThan(10_000);
   });
+
+  it.each([{}, { parameters: { binary_data_output: true } }])(
+    '%j keeps its connection, but not while the server drains',
+    async (more) => {
+      expect((await post(body(more))).headers.get('connection')).toBe('keep-alive');
+      isDraining = true;
+      expect((await post(body(more))).headers.get('connection')).toBe('close');
+      expect((await post('{')).headers.get('connection')).toBe('close');
+    },
+  );
 
   it.each([-1, 1.5, '5'])('with the timeout %s is refused', async (timeout) => {
     const response = await post(body({ parameters: { timeout } }));

@@ -123,7 +123,7 @@ async function inferOnce(call: InferenceCall, signal = new AbortController().sig
   return service.inferOnce(prepared, call, { context, deadlineMs: deadlineOf(prepared, 5_000), signal });
 }
 
-const bodyOf = ({ response }: InferenceResult): unknown => JSON.parse(Buffer.from(response.body).toString());
+const bodyOf = ({ response }: InferenceResult): unknown => JSON.parse(response.json);
 
 describe('prepare', () => {
   it.each<[string, () => void, RegExp]>([
@@ -197,8 +197,11 @@ describe('submit and result', () => {
     await expect.poll(async () => (await producer.job(job.id)).status).toBe('succeeded');
     const { response, timing } = await service.result(await producer.job(job.id));
     expect(timing).toEqual(TIMING);
-    const head = Buffer.from(response.body.subarray(0, response.headerLength)).toString();
-    expect(JSON.parse(head)).toMatchObject({ id: 'r', outputs: [{ name: 'z', parameters: { binary_data_size: 16 } }] });
+    expect(response.binary.map(({ byteLength }) => byteLength)).toEqual([16]);
+    expect(JSON.parse(response.json)).toMatchObject({
+      id: 'r',
+      outputs: [{ name: 'z', parameters: { binary_data_size: 16 } }],
+    });
     expect(delivered).toMatchObject([{ lane: 'batch' }]);
   });
 

@@ -5,7 +5,7 @@ import { SconceError } from '@sconce/errors';
 import { ModelDirectory, type ReadyManifest } from '@sconce/models';
 import { InferenceProducer, type JobRecord } from '@sconce/queue';
 import type { Context, Telemetry } from '@sconce/telemetry';
-import { encodeInferResponse, type InferRequest, type ModelSignature, type RequestedOutput } from '@sconce/tensor';
+import { encodeInferParts, type InferRequest, type ModelSignature, type RequestedOutput } from '@sconce/tensor';
 import { enqueued } from '../http/enqueue-span.ts';
 import { TELEMETRY } from '../tokens.ts';
 import { jobNotFinished } from '../jobs/job-resource.ts';
@@ -90,7 +90,7 @@ export class InferenceService implements JobInference {
       throw new SconceError(job.error.code, job.error.message, { details: job.error.details ?? {} });
     const outputs = await this.producer.result(job.id);
     const { id, requested } = job.attachment as JobAttachment;
-    const response = encodeInferResponse({
+    const response = encodeInferParts({
       modelName: job.model,
       modelVersion: job.version,
       outputs,

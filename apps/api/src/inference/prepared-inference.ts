@@ -2,7 +2,7 @@ import type { RequestTiming } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { ReadyManifest } from '@sconce/models';
 import { checkRowsAgree, priorityOf, type InferenceRequest } from '@sconce/queue';
-import { encodeInferResponse, type InferRequest, type OipBody, type Tensor } from '@sconce/tensor';
+import { encodeInferParts, type InferRequest, type OipBodyParts, type Tensor } from '@sconce/tensor';
 
 /** A checked request for a model that is ready. */
 export interface PreparedInference {
@@ -12,7 +12,7 @@ export interface PreparedInference {
 
 /** An answer in the form of the protocol. */
 export interface InferenceResult {
-  readonly response: OipBody;
+  readonly response: OipBodyParts;
   readonly timing: RequestTiming;
 }
 
@@ -40,8 +40,8 @@ export function queueRequest(
 }
 
 /** Encodes the outputs as the request asked for them. */
-export function encodeAnswer({ manifest, request }: PreparedInference, outputs: readonly Tensor[]): OipBody {
-  return encodeInferResponse({
+export function encodeAnswer({ manifest, request }: PreparedInference, outputs: readonly Tensor[]): OipBodyParts {
+  return encodeInferParts({
     modelName: manifest.name,
     modelVersion: manifest.version,
     outputs,
