@@ -25,6 +25,15 @@ export const APPS = {
     // Has the pages of /docs as files.
     packages: ['swagger-ui-dist'],
   },
+  // The second program of the API: `sconce serve`.
+  serve: {
+    entries: {
+      main: 'apps/api/src/serve/main.ts',
+      'registration.child': 'libs/serving/src/registration/registration.child.ts',
+      'inference.thread': 'libs/runtime/src/inference.thread.ts',
+    },
+    packages: ['onnxruntime-node', 'piscina', 'swagger-ui-dist'],
+  },
   worker: {
     entries: {
       main: 'apps/worker/src/main.ts',
@@ -94,5 +103,5 @@ export async function bundle(name: AppName, folder: string): Promise<Metafile> {
 
 if (import.meta.main) {
   const name = process.argv[2] as AppName;
-  await bundle(name, join(ROOT, 'apps', name, 'dist'));
+  await bundle(name, join(ROOT, 'apps', name === 'serve' ? 'api/dist/serve' : `${name}/dist`));
 }

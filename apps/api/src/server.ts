@@ -12,13 +12,11 @@ import { installDocuments } from './documents/install-documents.ts';
 import { installBodyParser } from './http/body-parser.ts';
 import { installCompression } from './http/compression.ts';
 import { installDraining } from './http/draining.ts';
+import { FASTIFY_OPTIONS } from './http/fastify-options.ts';
 import { installRequestTrace } from './http/request-trace.ts';
 import { relayMetrics } from './processes/local-http.ts';
 import { installInferRoutes } from './inference/infer.route.ts';
 import { InferenceService } from './inference/inference.service.ts';
-
-const MAX_PARAM_LENGTH = 300;
-const KEEP_ALIVE_MS = 75_000;
 
 /** Builds the API, ready to listen. While `isDraining` returns true, each answer closes its connection. */
 export async function createApi(given: {
@@ -30,16 +28,7 @@ export async function createApi(given: {
   isDraining?: () => boolean;
 }): Promise<NestFastifyApplication> {
   const { config, logger, telemetry, allMetricsUrl, isDraining = () => false } = given;
-  const adapter = new FastifyAdapter({
-    // The body parser bounds requests, and the blob store bounds uploads.
-    bodyLimit: Number.MAX_SAFE_INTEGER,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    // Requests in flight finish. Idle connections do not delay a shutdown.
-    forceCloseConnections: 'idle',
-    // A request on a connection that was about to be closed is answered like any other.
-    return503OnClosing: false,
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
-  });
+  const adapter = new FastifyAdapter(FASTIFY_OPTIONS);
   const fastify = adapter.getInstance();
   installRequestTrace(fastify, telemetry);
   const ring = config.keysFile === undefined ? undefined : await KeyRing.open(config.keysFile, logger);

@@ -11,6 +11,7 @@ type MakeCommand = (config: CliConfig) => Command;
 const COMMANDS: Readonly<Record<string, () => Promise<MakeCommand>>> = {
   demo: async () => (await import('./commands/demo.command.ts')).demoCommand,
   up: async () => (await import('./commands/up.command.ts')).upCommand,
+  serve: async () => (await import('./commands/serve.command.ts')).serveCommand,
   inspect: async () => (await import('./commands/inspect.command.ts')).inspectCommand,
   compile: async () => (await import('./commands/compile.command.ts')).compileCommand,
   check: async () => (await import('./commands/check.command.ts')).checkCommand,

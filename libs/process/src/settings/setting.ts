@@ -1,7 +1,7 @@
 import * as z from 'zod';
 
 /** A program that reads settings. */
-export type Program = 'api' | 'worker' | 'cli';
+export type Program = 'api' | 'worker' | 'serve' | 'cli';
 
 /** The unit of a number, as the documentation names it. */
 export type Unit = 'bytes' | 'ms' | 'seconds';

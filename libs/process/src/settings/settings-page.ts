@@ -1,7 +1,12 @@
 import type { Program, Setting, Unit } from './setting.ts';
 import { SETTINGS } from './settings.ts';
 
-const TITLES: Readonly<Record<Program, string>> = { api: 'API', worker: 'worker', cli: '`sconce`' };
+const TITLES: Readonly<Record<Program, string>> = {
+  api: 'API',
+  worker: 'worker',
+  serve: '`sconce serve`',
+  cli: '`sconce`',
+};
 
 /** Larger units of each unit, largest first. */
 const LARGER_UNITS: Readonly<Record<Unit, readonly (readonly [name: string, size: number])[]>> = {

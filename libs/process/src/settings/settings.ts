@@ -3,6 +3,11 @@ import { choice, flag, integer, list, text, type Setting } from './setting.ts';
 const BOTH = ['api', 'worker'] as const;
 const API = ['api'] as const;
 const WORKER = ['worker'] as const;
+/** Programs that answer HTTP requests. */
+const SERVER = ['api', 'serve'] as const;
+/** Programs that run models. */
+const RUNNER = ['worker', 'serve'] as const;
+const EVERY = ['api', 'worker', 'serve'] as const;
 const PORT = { min: 0, max: 65_535 } as const;
 
 const MIB = 1024 ** 2;
@@ -12,12 +17,12 @@ const DAY_SECONDS = 86_400;
 /** All environment variables of the product that begin with `SCONCE_`, with their defaults. */
 export const SETTINGS = {
   SCONCE_HOST: text({
-    programs: BOTH,
+    programs: EVERY,
     about:
       'Address to listen on. For an address that is not loopback, the API needs `SCONCE_KEYS_FILE` or `SCONCE_AUTH=off`.',
     default: '127.0.0.1',
   }),
-  SCONCE_PORT: integer({ ...PORT, programs: API, about: 'HTTP port. 0 means any free port.', default: 8_000 }),
+  SCONCE_PORT: integer({ ...PORT, programs: SERVER, about: 'HTTP port. 0 means any free port.', default: 8_000 }),
   SCONCE_API_PROCESSES: integer({
     programs: API,
     max: 64,
@@ -27,18 +32,19 @@ export const SETTINGS = {
   }),
   SCONCE_METRICS_PORT: integer({
     ...PORT,
-    programs: BOTH,
-    about: 'Port of `/metrics`, `/health/…` and, at the API, `/backlog/…`. 0 means any free port.',
+    programs: EVERY,
+    about:
+      'Port of `/metrics`, `/health/…` and, at the API, `/backlog/…`. 0 means any free port. `sconce serve` opens it only if it is set.',
     default: 8_002,
   }),
   SCONCE_KEYS_FILE: text({
-    programs: API,
+    programs: SERVER,
     expected: 'the path of a JSON file',
     about:
       'File of API keys: hashes, scopes, limits. The API reads it again when it changes. Without it, requests need no key.',
   }),
   SCONCE_AUTH: choice({
-    programs: API,
+    programs: SERVER,
     of: ['keys', 'off'],
     about: 'Whether requests need an API key. Use `off` if a proxy in front of the API checks callers.',
     whenUnset: '`keys` if `SCONCE_KEYS_FILE` is set',
@@ -105,19 +111,19 @@ export const SETTINGS = {
     default: 20 * GIB,
   }),
   SCONCE_LOG_LEVEL: choice({
-    programs: BOTH,
+    programs: EVERY,
     of: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
     about: 'Lowest level that is logged.',
     default: 'info',
   }),
   SCONCE_TRACES_PER_SECOND: integer({
-    programs: BOTH,
+    programs: EVERY,
     about:
       'Most new traces that each process records in a second, of the traces that `OTEL_TRACES_SAMPLER` chooses. It limits what tracing costs under load. A caller’s own decision (`traceparent`) always holds.',
     whenUnset: 'no limit',
   }),
   SCONCE_TRACE_URL: text({
-    programs: ['api', 'cli'],
+    programs: ['api', 'serve', 'cli'],
     expected: 'http(s)://host:port',
     pattern: /^https?:\/\//,
     about:
@@ -141,14 +147,14 @@ export const SETTINGS = {
     default: DAY_SECONDS,
   }),
   SCONCE_SHUTDOWN_GRACE_MS: integer({
-    programs: BOTH,
+    programs: EVERY,
     unit: 'ms',
     about:
       'How long a shutdown waits for requests and jobs in flight. A worker then hands its remaining work back to the queue. Must be shorter than the time after which the process is killed (`terminationGracePeriodSeconds`).',
     default: 25_000,
   }),
   SCONCE_DRAIN_DELAY_MS: integer({
-    programs: API,
+    programs: SERVER,
     unit: 'ms',
     min: 0,
     max: 600_000,
@@ -157,7 +163,7 @@ export const SETTINGS = {
     default: 0,
   }),
   SCONCE_MAX_BODY_BYTES: integer({
-    programs: API,
+    programs: SERVER,
     unit: 'bytes',
     about: 'Largest request body, after decompression.',
     default: 64 * MIB,
@@ -185,13 +191,13 @@ export const SETTINGS = {
     default: 10_000,
   }),
   SCONCE_MAX_OUTSTANDING: integer({
-    programs: API,
+    programs: SERVER,
     about:
       'Most requests of one API process that wait for an answer. Above this number requests are refused (429). An owner with more than a tenth of them is refused at nine tenths.',
     default: 10_000,
   }),
   SCONCE_REQUEST_TIMEOUT_MS: integer({
-    programs: API,
+    programs: SERVER,
     max: 3_600_000,
     unit: 'ms',
     about: 'How long a request may take if it does not set its own timeout.',
@@ -211,25 +217,25 @@ export const SETTINGS = {
     default: 'default',
   }),
   SCONCE_THREADS: integer({
-    programs: WORKER,
+    programs: RUNNER,
     max: 256,
     about: 'Inference threads.',
     whenUnset: 'the CPUs of the container’s quota, rounded down; without a quota, the CPUs of the machine',
   }),
   SCONCE_INTRA_OP_THREADS: integer({
-    programs: WORKER,
+    programs: RUNNER,
     max: 256,
     about: 'ONNX Runtime’s own threads in each session.',
     whenUnset: 'the number that registration measured, usually 1',
   }),
   SCONCE_MAX_BATCH_ROWS: integer({
-    programs: WORKER,
+    programs: RUNNER,
     max: 65_536,
     about: 'Most rows in one run, if the model’s configuration does not set it.',
     default: 64,
   }),
   SCONCE_MAX_RUN_MS: integer({
-    programs: WORKER,
+    programs: RUNNER,
     min: 100,
     unit: 'ms',
     about:
@@ -237,13 +243,13 @@ export const SETTINGS = {
     default: 120_000,
   }),
   SCONCE_MAX_MODELS_PER_THREAD: integer({
-    programs: WORKER,
+    programs: RUNNER,
     max: 1_024,
     about: 'Most models that a thread keeps loaded.',
     default: 16,
   }),
   SCONCE_MAX_MODEL_BYTES_PER_THREAD: integer({
-    programs: WORKER,
+    programs: RUNNER,
     unit: 'bytes',
     about: 'Most bytes of model files that a thread keeps loaded. A larger model is refused.',
     whenUnset:
@@ -260,13 +266,13 @@ export const SETTINGS = {
     whenUnset: '4 for each thread',
   }),
   SCONCE_REGISTRATION_MEMORY_BYTES: integer({
-    programs: WORKER,
+    programs: RUNNER,
     unit: 'bytes',
     about: 'Most memory that the process of a registration may take. Mapped files are not counted.',
     whenUnset: 'half of the memory of the container or machine above 512 MiB',
   }),
   SCONCE_REGISTRATION_TIMEOUT_MS: integer({
-    programs: WORKER,
+    programs: RUNNER,
     unit: 'ms',
     about: 'How long a registration may take.',
     default: 600_000,
@@ -277,6 +283,12 @@ export const SETTINGS = {
       'Name of this pod, from the downward API. With it and `SCONCE_POD_NAMESPACE`, the worker keeps the deletion cost of its pod up to date.',
   }),
   SCONCE_POD_NAMESPACE: text({ programs: WORKER, about: 'Namespace of this pod, from the downward API.' }),
+  SCONCE_SERVE_CACHE: text({
+    programs: ['serve'],
+    expected: 'a folder',
+    about: 'Folder where `sconce serve` keeps compilations.',
+    whenUnset: 'the folder `.sconce-serve` beside each model file',
+  }),
   SCONCE_URL: text({
     programs: ['cli'],
     expected: 'http(s)://host:port',

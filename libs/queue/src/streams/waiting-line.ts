@@ -22,8 +22,7 @@ export class WaitingLine {
   entriesInFlight = 0;
   /** Whether a flush comes at the end of this turn of the event loop. */
   isScheduled = false;
-  /** Requests that were taken leave a gap, so that nothing keeps them: the list is cut now and then only. */
-  #waiting: (Outstanding | undefined)[] = [];
+  #waiting: Outstanding[] = [];
   #first = 0;
   /** Time in the native run per request, smoothed, ms; undefined before the first answer. */
   #runMs: number | undefined;
@@ -84,7 +83,6 @@ export class WaitingLine {
       bytes += next.admitted.bytes;
       if (taken.length > 0 && bytes > MAX_BYTES_PER_ENTRY) break;
       taken.push(next);
-      this.#waiting[this.#first] = undefined;
       this.#first += 1;
     }
     if (this.#first === this.#waiting.length) {

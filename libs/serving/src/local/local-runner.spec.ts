@@ -15,6 +15,7 @@ const request = (bytes = 4): InferenceRequest => ({
   inputs: [{ name: 'x', datatype: 'UINT8', shape: [bytes], data: new Uint8Array(bytes) }],
   outputs: ['y'],
   priority: 7,
+  owner: 'o',
 });
 const inMs = (ms: number): { deadlineMs: number } => ({ deadlineMs: Date.now() + ms });
 
@@ -37,7 +38,7 @@ describe('LocalRunner', () => {
     const { runner, held } = heldRunner();
     const { answer } = runner.begin(request(), inMs(1_000));
     expect(held[0]?.delivered).toMatchObject({
-      ...{ model: 'm', version: '2', lane: 'online', delivery: 1, jobRequests: 1 },
+      ...{ model: 'm', version: '2', lane: 'online', owner: 'o', delivery: 1, jobRequests: 1 },
       request: { inputs: 1, outputs: ['y'], priority: 7, durable: false },
     });
     expect(runner.outstanding).toBe(1);

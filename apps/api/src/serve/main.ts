@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { toSconceError } from '@sconce/errors';
+import { exitOnBadSettings } from '@sconce/process';
+import { exposeCollector, finishStart, releaseWhenIdle } from '@sconce/process/memory';
+import { withTimeout } from '@sconce/process/time';
+import { InferencePool, MicroBatcher } from '@sconce/runtime';
+import {
+  InferenceProcessor,
+  KeptModels,
+  LocalModels,
+  LocalRunner,
+  LocalStatistics,
+  RunStatistics,
+  findModelFiles,
+} from '@sconce/serving';
+import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
+import { VERSION } from '../version.ts';
+import { readServeConfig } from './config.ts';
+
+/** Bytes of inputs that wait for an answer, as in the API. */
+const MAX_OUTSTANDING_BYTES = 256 * 1024 ** 2;
+/** Exit code for wrong arguments. */
+const EX_USAGE = 2;
+
+// How much the heap may grow between two full collections. More makes the process larger and not faster (measured).
+setFlagsFromString('--heap-growing-percent=25');
+// This thread's young generation has its size by now. While the flag has a value, threads get the same size, whatever their own limits are.
+setFlagsFromString('--max-semi-space-size=0');
+exposeCollector();
+
+const entries = exitOnBadSettings(() => findModelFiles(process.argv.slice(2)), EX_USAGE);
+const config = exitOnBadSettings(() => readServeConfig());
+// The modules of the server are read while the thread starts and loads the models.
+const pool = new InferencePool(config.runtime);
+const serverModule = import('./serve-server.ts');
+// Its failure is seen where it is awaited.
+serverModule.catch(() => undefined);
+const logger = createLogger({ service: 'serve', level: config.telemetry.logLevel });
+const telemetry = await startTelemetry({
+  service: config.telemetry.service ?? 'sconce-serve',
+  version: VERSION,
+  instanceId: randomUUID(),
+  traces: config.telemetry.traces,
+  logger,
+});
+const kept = new KeptModels({
+  release: VERSION,
+  cache: config.cache,
+  limits: config.registration,
+  logger,
+  onProgress: ({ name, version }, stage) => {
+    if (stage === 'compile') logger.info({ model: name, version }, 'the model is compiled and proved');
+    else logger.info({ model: name, version, stage: stage.name, ms: stage.endMs - stage.startMs }, 'a stage has ended');
+  },
+});
+const models = new LocalModels({ kept, pool, runtime: config.runtime, limits: config.registration, logger });
+const totals = new LocalStatistics();
+const statistics = new RunStatistics({ telemetry, totals });
+const batcher = new MicroBatcher(pool, {
+  maxWaiting: config.runtime.maxWaiting,
+  onRun: (run) => statistics.recordRun(run),
+});
+statistics.watch(batcher, pool.threads);
+const runner = new LocalRunner({
+  processor: new InferenceProcessor({ models: models.served, batcher, statistics, telemetry, logger }),
+  maxOutstanding: config.maxOutstanding,
+  maxOutstandingBytes: MAX_OUTSTANDING_BYTES,
+});
+telemetry.metrics.outstandingRequests.observe(() => [{ value: runner.outstanding, labels: {} }]);
+
+let stopping: Promise<void> | undefined;
+let isListening = false;
+const isDraining = (): boolean => stopping !== undefined;
+
+/**
+ * Ends the process. While a thread is inside a native run, `process.exit` would wait for that run and then abort (measured). `execve`
+ * replaces the process by another program, which ends all threads at once.
+ */
+function endProcess(exitCode: number, threadsAreIdle: boolean): never {
+  logger.flush();
+  if (!threadsAreIdle && process.execve !== undefined) {
+    process.execve(process.execPath, [process.execPath, '--eval', `process.exit(${exitCode})`]);
+  }
+  process.exit(exitCode);
+}
+
+async function stop(reason: string): Promise<void> {
+  logger.info({ reason }, 'draining');
+  kept.stop();
+  if (!isListening) endProcess(0, false);
+  await delay(config.drainDelayMs);
+  const closing = server.close();
+  const drained = await runner.close(config.shutdownGraceMs);
+  await withTimeout(Promise.all([closing, health?.close()]), drained ? config.shutdownGraceMs : 1_000);
+  if (drained) await pool.close();
+  await telemetry.shutdown();
+  logger.info({ drained }, 'stopped');
+  endProcess(0, drained);
+}
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => (stopping ??= stop(signal)));
+// A process that was started over an IPC channel ends with its parent.
+process.on('disconnect', () => (stopping ??= stop('the parent process has ended')));
+void pool.hung.then(({ file: { model, version }, runMs }) => {
+  logger.error({ model, version, runMs: Math.round(runMs) }, 'a run does not end: this process ends');
+  endProcess(isDraining() ? 0 : 1, false);
+});
+
+try {
+  for (const entry of entries) {
+    const { manifest, isNew } = await models.add(entry);
+    const { name, version, batch } = manifest;
+    logger.info({ model: name, version, path: entry.path, compiled: isNew, batch: batch?.axis }, 'the model is loaded');
+  }
+} catch (error) {
+  if (!isDraining()) {
+    process.stderr.write(`error: ${toSconceError(error).message}\n`);
+    endProcess(1, false);
+  }
+  await stopping;
+}
+const { createServeServer } = await serverModule;
+const server = await createServeServer({ config, models, runner, statistics: totals, logger, telemetry, isDraining });
+const health =
+  config.metricsPort === undefined ? undefined : new HealthServer({ telemetry, ready: () => !isDraining() });
+try {
+  await server.listen({ host: config.host, port: config.port });
+  await health?.listen(config.host, config.metricsPort ?? 0);
+} catch (error) {
+  process.stderr.write(`error: ${(error as Error).message}. Choose another port with --port (0: any free port).\n`);
+  endProcess(1, false);
+}
+isListening = true;
+const { port } = server.server.address() as AddressInfo;
+const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+logger.info({ url, models: entries.length, threads: pool.threads }, 'listening');
+process.stdout.write(`ready ${url}\n`);
+process.send?.({ type: 'ready', url });
+finishStart();
+releaseWhenIdle();

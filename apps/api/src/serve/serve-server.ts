@@ -1,0 +1,72 @@
+import createFastify, { type FastifyInstance } from 'fastify';
+import { SconceError } from '@sconce/errors';
+import type { LocalModels, LocalRunner, LocalStatistics } from '@sconce/serving';
+import type { Logger, Telemetry } from '@sconce/telemetry';
+import { installAccess } from '../access/install-access.ts';
+import { KeyRing } from '../access/key-ring.ts';
+import { installDocuments } from '../documents/install-documents.ts';
+import { installBodyParser } from '../http/body-parser.ts';
+import { installCompression } from '../http/compression.ts';
+import { answerError } from '../http/error-answer.ts';
+import { FASTIFY_OPTIONS } from '../http/fastify-options.ts';
+import { installDraining } from '../http/draining.ts';
+import { installRequestTrace } from '../http/request-trace.ts';
+import { installInferRoutes } from '../inference/infer.route.ts';
+import { ProtocolModels } from '../models/protocol-models.ts';
+import type { ServeConfig } from './config.ts';
+import { installReadRoutes } from './read-routes.ts';
+import { DURABLE_REQUESTS, installRefusedRoutes } from './refused-routes.ts';
+
+export interface ServeServerOptions {
+  readonly config: Pick<ServeConfig, 'keysFile' | 'maxBodyBytes' | 'requestTimeoutMs' | 'traceUrl'>;
+  readonly models: Pick<LocalModels, 'directory' | 'repository'>;
+  readonly runner: LocalRunner;
+  readonly statistics: LocalStatistics;
+  readonly logger: Logger;
+  readonly telemetry: Telemetry;
+  /** While it returns true, the server is not ready and each answer closes its connection. */
+  readonly isDraining: () => boolean;
+}
+
+/** The HTTP surface of `sconce serve`, ready to listen: the routes of the API that need no Redis. */
+export async function createServeServer(options: ServeServerOptions): Promise<FastifyInstance> {
+  const { config, models, runner, statistics, logger, telemetry, isDraining } = options;
+  const { directory, repository } = models;
+  const fastify = createFastify(FASTIFY_OPTIONS);
+  installRequestTrace(fastify, telemetry);
+  const ring = config.keysFile === undefined ? undefined : await KeyRing.open(config.keysFile, logger);
+  installAccess(fastify, { ring, logger });
+  installDraining(fastify, isDraining);
+  await installCompression(fastify);
+  installBodyParser(fastify, { maxBytes: config.maxBodyBytes });
+  fastify.setErrorHandler((thrown, request, reply) => answerError({ request, reply, thrown }, logger));
+  fastify.setNotFoundHandler((request, reply) => {
+    const thrown = new SconceError('not_found', `Cannot ${request.method} ${request.url}`);
+    answerError({ request, reply, thrown }, logger);
+  });
+  installReadRoutes(fastify, {
+    repository,
+    models: new ProtocolModels({
+      directory,
+      repository,
+      statistics: (model, version) => statistics.read(model, version),
+    }),
+    traceUrl: config.traceUrl,
+    isReady: () => !isDraining(),
+  });
+  installInferRoutes(fastify, {
+    directory,
+    port: runner,
+    jobs: DURABLE_REQUESTS,
+    telemetry,
+    logger,
+    requestTimeoutMs: config.requestTimeoutMs,
+  });
+  installRefusedRoutes(fastify);
+  fastify.get('/metrics', async (request, reply) => {
+    reply.hijack();
+    await telemetry.handleMetricsRequest(request.raw, reply.raw);
+  });
+  installDocuments(fastify);
+  return fastify;
+}
