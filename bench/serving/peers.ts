@@ -144,7 +144,10 @@ async function peerCommand(
 }
 
 /** A request to a peer: raw bytes. */
-function peerRequest(url: string, [input]: readonly Tensor[]): Pick<LoadPlan, 'url' | 'path' | 'headers' | 'bodies'> {
+export function peerRequest(
+  url: string,
+  [input]: readonly Tensor[],
+): Pick<LoadPlan, 'url' | 'path' | 'headers' | 'bodies'> {
   if (input === undefined) throw new Error('the model has no input');
   return {
     url,
