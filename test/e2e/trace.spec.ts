@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { SconceClient } from '@sconce/client';
-import type { SpanRecord } from '@sconce/trace-view';
+import { lengthOf, uncoveredTime, type SpanRecord } from '@sconce/trace-view';
 import { eventually, fixturePath } from '@sconce/testing';
 import { sconce } from '../support/cli.ts';
 import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
@@ -57,6 +57,31 @@ it('connects HTTP, enqueueing, queue wait, batch and run, across the processes',
   expect(starts).toEqual([...starts].sort((left, right) => left - right));
   expect(run!.endMs).toBeLessThanOrEqual(batch!.endMs);
   expect(batch!.endMs).toBeLessThanOrEqual(http!.endMs);
+});
+
+/** All spans of an online request that meets a loaded model. */
+const WHOLE = [
+  ...[HTTP, 'sconce.decode', 'sconce.enqueue', 'sconce.publish', 'sconce.queue', 'sconce.take'],
+  ...['sconce.batch', 'sconce.wait', 'sconce.run', 'sconce.collect', 'sconce.reply', 'sconce.encode'],
+];
+/** Most of a request's time that its spans may leave open. */
+const MOST_UNCOVERED = 0.05;
+
+it('covers the whole time of a request, from its body to its answer', async () => {
+  const ids = Array.from({ length: 20 }, (_, n) => `cbf7651916cd43dd8448eb21${n.toString(16).padStart(8, '0')}`);
+  for (const id of ids) expect((await stack.fetch('/v2/models/affine/infer', traced(id))).status).toBe(200);
+  await Promise.all(ids.map((id) => spansOf(id, WHOLE)));
+  const open = ids.map((id) => {
+    const spans = stack.collector.spans.filter((span) => span.traceId === id);
+    const { startMs, endMs } = spans.find(({ name }) => name === HTTP)!;
+    // No span lies outside its request.
+    expect(Math.min(...spans.map((span) => span.startMs))).toBe(startMs);
+    expect(Math.max(...spans.map((span) => span.endMs))).toBe(endMs);
+    const { ranges } = uncoveredTime(spans);
+    return lengthOf(ranges) / (endMs - startMs);
+  });
+  // The system may stop a process between two measurements of one request, but not of most requests.
+  expect(open.toSorted((a, b) => a - b)[10]).toBeLessThan(MOST_UNCOVERED);
 });
 
 it('follows a job from its submission', async () => {
@@ -216,16 +241,20 @@ describe('sconce trace', () => {
     expect(drawn).toMatchObject({ code: 0, stderr: '' });
     const lines = drawn.stdout.trimEnd().split('\n');
     expect(lines[0]).toBe(`job ${id}: succeeded, affine version 1`);
-    expect(lines[1]).toMatch(new RegExp(`^trace ${traceId}  5 spans, [\\d.]+ ms$`));
-    expect(lines.slice(2).map((line) => line.replace(/^[^A-Za-z]*/, '').split('  ')[0])).toEqual([
-      'POST /v1/jobs',
-      ...PATH.slice(1),
+    expect(lines[1]).toMatch(new RegExp(`^trace ${traceId}  8 spans, [\\d.]+ ms(, [\\d.]+ ms uncovered)?$`));
+    const rows = lines.slice(2).map((line) => line.replace(/^[^(A-Za-z]*/, '').split('  ')[0]);
+    expect(rows.filter((row) => row !== '(uncovered)')).toEqual([
+      ...['POST /v1/jobs', 'sconce.enqueue', 'sconce.queue', 'sconce.take'],
+      ...['sconce.batch', 'sconce.wait', 'sconce.run', 'sconce.collect'],
     ]);
-    for (const line of lines.slice(2)) expect(line).toMatch(/sconce-(api|worker) +[\d.]+ ms +\| *█+ *\|/);
+    for (const line of lines.slice(2)) {
+      const bars = line.includes('(uncovered)') ? '[░ ]*░[░ ]*' : ' *█+ *';
+      expect(line).toMatch(new RegExp(`sconce-(api|worker) +[\\d.]+ ms +\\|${bars}\\|`));
+    }
     expect((await run([id, '--attributes'])).stdout).toMatch(/sconce\.run .*thread\.id=\d/);
     const read = JSON.parse((await run([id, '--json'])).stdout) as object;
     expect(read).toMatchObject({ id, status: 'succeeded', trace_id: traceId, source: 'backend' });
-    expect((await run([traceId])).stdout).toContain(`trace ${traceId}  5 spans`);
+    expect((await run([traceId])).stdout).toContain(`trace ${traceId}  8 spans`);
   });
 
   it('draws the stages from the record of a job or batch if there is no trace or no backend', async () => {

@@ -31,6 +31,8 @@ export { telemetryConfigFromEnv, telemetryConfigSchema, type TelemetryConfig } f
 export { startTelemetry, type Telemetry, type TelemetryOptions } from './telemetry.ts';
 export {
   contextWithSpan,
+  endSpan,
+  epochMsToHrTime,
   extractContext,
   injectContext,
   spanAt,

@@ -9,13 +9,16 @@ import {
   type SpanOptions,
   type Tracer,
 } from '@opentelemetry/api';
+import { epochMs } from '@sconce/process/time';
 import type { RootSampler } from './root-sampler.ts';
-import { contextWithSpan, extractContext, injectContext } from './trace-context.ts';
+import { contextWithSpan, epochMsToHrTime, extractContext, injectContext } from './trace-context.ts';
 
 /** The trace of one HTTP request. */
 export interface RequestTrace {
   /** The server span; undefined if the trace is not recorded. */
   readonly span: Span | undefined;
+  /** When the server span started, epoch ms with fractions; 0 if the trace is not recorded. */
+  readonly startedAtMs: number;
   /** W3C, for the answer: it names the trace also if it is not recorded. */
   readonly traceparent: string;
   /** The parent of all spans for the request. */
@@ -52,15 +55,18 @@ export class RequestTracer {
   }
 
   #record(parent: Context, { name, ...options }: ServerSpan): RequestTrace {
-    const span = this.#tracer.startSpan(name, options, parent);
+    // The SDK's own start is a whole millisecond: spans that were measured in fractions would lie outside.
+    const startedAtMs = epochMs();
+    const span = this.#tracer.startSpan(name, { ...options, startTime: epochMsToHrTime(startedAtMs) }, parent);
     const context = contextWithSpan(parent, span.spanContext());
-    return { span, context, traceparent: injectContext(context).traceparent ?? '' };
+    return { span, startedAtMs, context, traceparent: injectContext(context).traceparent ?? '' };
   }
 }
 
 /** A trace whose spans are not recorded. Its context is made when it is asked for. */
 class UnrecordedTrace implements RequestTrace {
   readonly span = undefined;
+  readonly startedAtMs = 0;
   readonly #traceId: string;
   readonly #spanId = nextSpanId();
   readonly #parent: Context;

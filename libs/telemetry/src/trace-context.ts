@@ -10,9 +10,11 @@ import {
   type Context,
   type HrTime,
   type Link,
+  type Span,
   type SpanContext,
   type Tracer,
 } from '@opentelemetry/api';
+import { epochMs } from '@sconce/process/time';
 
 /** W3C trace headers of an HTTP request, of a job's data or of a message to a thread. */
 export interface TraceHeaders {
@@ -96,16 +98,21 @@ export function spanAt(options: SpanRecordOptions): SpanContext {
   return span.spanContext();
 }
 
+/** Ends a span that was started with an explicit time: without one, the SDK would end it at a whole millisecond. */
+export function endSpan(span: Span, atMs = epochMs()): void {
+  span.end(epochMsToHrTime(atMs));
+}
+
 /** A context with `span` as its current span, to be the parent of spans from `spanAt` or a tracer. */
 export function contextWithSpan(parent: Context, span: SpanContext): Context {
   return trace.setSpanContext(parent, span);
 }
 
 /**
- * The SDK takes a plain number below the process's start time for a `performance.now()`. A wait that began before this process would get a
+ * A time as the SDK takes it, from epoch ms with fractions. The SDK takes a plain number below the process's start time for a `performance.now()`. A wait that began before this process would get a
  * wrong time. It takes the pair form as it is.
  */
-function epochMsToHrTime(epochMs: number): HrTime {
-  const seconds = Math.floor(epochMs / 1_000);
-  return [seconds, Math.min(999_999_999, Math.round((epochMs - seconds * 1_000) * 1e6))];
+export function epochMsToHrTime(ms: number): HrTime {
+  const seconds = Math.floor(ms / 1_000);
+  return [seconds, Math.min(999_999_999, Math.round((ms - seconds * 1_000) * 1e6))];
 }

@@ -2,4 +2,5 @@ export { startOtlpCollector, type OtlpCollector, type OtlpCollectorOptions } fro
 export type { AttributeValue, SpanLinkRecord, SpanRecord } from './span-record.ts';
 export { readStoredTrace } from './stored-trace.ts';
 export { renderTraceTree } from './trace-tree.ts';
+export { lengthOf, uncoveredTime, type TimeRange, type UncoveredTime } from './uncovered-time.ts';
 export { renderWaterfall, type WaterfallOptions } from './trace-waterfall.ts';

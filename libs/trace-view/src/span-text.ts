@@ -1,5 +1,8 @@
 import type { AttributeValue, SpanRecord } from './span-record.ts';
 
+/** The name of time that the spans of a trace do not explain. */
+export const UNCOVERED = '(uncovered)';
+
 const MAX_VALUE_CHARS = 40;
 
 /** A span's first attributes, links and error, for people: `sconce.rows=8 1 link ERROR out of memory`; '' if it has none. */

@@ -1,5 +1,6 @@
 import type { SpanRecord } from './span-record.ts';
-import { countSpans, formatMs, printable, spanNotes } from './span-text.ts';
+import { UNCOVERED, countSpans, formatMs, printable, spanNotes } from './span-text.ts';
+import { lengthOf } from './uncovered-time.ts';
 import { traceRows } from './trace-rows.ts';
 
 const MAX_ATTRIBUTES = 4;
@@ -7,9 +8,14 @@ const MAX_ATTRIBUTES = 4;
 /** Draws spans as one tree per trace: name, service, start relative to the trace, duration, a few attributes. */
 export function renderTraceTree(spans: readonly SpanRecord[]): string {
   return traceRows(spans)
-    .map(({ traceId, startMs, endMs, rows }) => {
-      const head = `trace ${traceId}  ${countSpans(rows.length)}, ${formatMs(endMs - startMs)}`;
-      return `${[head, ...rows.map(({ span, indent }) => `${indent}${describe(span, startMs)}`)].join('\n')}\n`;
+    .map(({ traceId, startMs, endMs, rows, spans: count }) => {
+      const head = `trace ${traceId}  ${countSpans(count)}, ${formatMs(endMs - startMs)}`;
+      const lines = rows.map(({ span, indent, uncovered }) =>
+        uncovered === undefined
+          ? `${indent}${describe(span, startMs)}`
+          : `${indent}${UNCOVERED}  ${formatMs(lengthOf(uncovered))}`,
+      );
+      return `${[head, ...lines].join('\n')}\n`;
     })
     .join('\n');
 }

@@ -26,11 +26,12 @@ describe('renderWaterfall', () => {
   it('draws the time of each span within the width', () => {
     const text = renderWaterfall(TRACE, { width: 58 });
     expect(text).toMatchInlineSnapshot(`
-      "trace t1  4 spans, 80.00 ms
-      └─ POST      worker  80.00 ms  |█████████████████████████|
-         ├─ queue  worker  10.00 ms  |   ███                   |
-         ├─ run    worker  60.00 ms  |      ███████████████████|  ERROR out of memory
-         └─ reply  worker   0.01 ms  |                        █|
+      "trace t1  4 spans, 80.00 ms, 10.00 ms uncovered
+      └─ POST            worker  80.00 ms  |███████████████████|
+         ├─ queue        worker  10.00 ms  |  ███              |
+         ├─ run          worker  60.00 ms  |    ███████████████|  ERROR out of memory
+         ├─ reply        worker   0.01 ms  |                  █|
+         └─ (uncovered)  worker  10.00 ms  |░░                 |
       "
     `);
   });

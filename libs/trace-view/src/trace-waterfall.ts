@@ -1,5 +1,6 @@
 import type { SpanRecord } from './span-record.ts';
-import { countSpans, formatMs, printable, spanNotes } from './span-text.ts';
+import { UNCOVERED, countSpans, formatMs, printable, spanNotes } from './span-text.ts';
+import { lengthOf, type TimeRange } from './uncovered-time.ts';
 import { traceRows, type TraceRow } from './trace-rows.ts';
 
 const MIN_BAR_CHARS = 10;
@@ -25,10 +26,12 @@ export interface WaterfallOptions {
  */
 export function renderWaterfall(spans: readonly SpanRecord[], options: WaterfallOptions = {}): string {
   return traceRows(spans)
-    .map(({ traceId, startMs, endMs, rows }) => {
-      const head = `${options.title ?? `trace ${traceId}`}  ${countSpans(rows.length)}, ${formatMs(endMs - startMs)}`;
+    .map(({ traceId, startMs, endMs, rows, spans: count, uncoveredMs }) => {
+      const open = uncoveredMs > 0 ? `, ${formatMs(uncoveredMs)} uncovered` : '';
+      const head = `${options.title ?? `trace ${traceId}`}  ${countSpans(count)}, ${formatMs(endMs - startMs)}${open}`;
       const shown = rows.slice(0, MAX_ROWS);
-      const more = rows.length > MAX_ROWS ? [`… and ${rows.length - MAX_ROWS} more spans`] : [];
+      const hidden = rows.slice(MAX_ROWS).filter(({ uncovered }) => uncovered === undefined).length;
+      const more = hidden > 0 ? [`… and ${hidden} more spans`] : [];
       return `${[head, ...draw(shown, { startMs, endMs }, options), ...more].join('\n')}\n`;
     })
     .join('\n');
@@ -39,33 +42,51 @@ function draw(
   { startMs, endMs }: { readonly startMs: number; readonly endMs: number },
   { width = 100, attributes = false }: WaterfallOptions,
 ): string[] {
-  const columns = rows.map(({ span, indent }) => ({
-    name: cut(`${indent}${printable(span.name)}`),
+  const columns = rows.map(({ span, indent, uncovered }) => ({
+    name: cut(`${indent}${uncovered === undefined ? printable(span.name) : UNCOVERED}`),
     service: printable(span.service),
-    duration: formatMs(span.endMs - span.startMs),
+    duration: formatMs(lengthOf(uncovered ?? [span])),
   }));
   const widest = (key: keyof (typeof columns)[number]): number =>
     Math.max(0, ...columns.map((column) => [...column[key]].length));
   const [nameWidth, serviceWidth, durationWidth] = [widest('name'), widest('service'), widest('duration')];
   const rest = width - nameWidth - serviceWidth - durationWidth - 8;
   const barWidth = Math.max(MIN_BAR_CHARS, Math.min(MAX_BAR_CHARS, rest));
-  return rows.map(({ span }, index) => {
+  return rows.map(({ span, uncovered }, index) => {
     const { name = '', service = '', duration = '' } = columns[index] ?? {};
-    const bar = barOf(span, { startMs, spanMs: endMs - startMs, width: barWidth });
-    const notes = attributes ? spanNotes(span, MAX_ATTRIBUTES) : spanNotes({ ...span, attributes: {} }, 0);
+    const bar = barOf(uncovered ?? [span], {
+      startMs,
+      spanMs: endMs - startMs,
+      width: barWidth,
+      sign: uncovered === undefined ? '█' : '░',
+    });
+    const notes =
+      uncovered !== undefined
+        ? ''
+        : attributes
+          ? spanNotes(span, MAX_ATTRIBUTES)
+          : spanNotes({ ...span, attributes: {} }, 0);
     return `${name.padEnd(nameWidth)}  ${service.padEnd(serviceWidth)}  ${duration.padStart(durationWidth)}  |${bar}|  ${notes}`.trimEnd();
   });
 }
 
-/** The bar of a span within the width, at least one character long. */
-function barOf(
-  span: SpanRecord,
-  { startMs, spanMs, width }: { readonly startMs: number; readonly spanMs: number; readonly width: number },
-): string {
+interface BarOptions {
+  readonly startMs: number;
+  readonly spanMs: number;
+  readonly width: number;
+  readonly sign: string;
+}
+
+/** Ranges of time as bars within the width, each at least one character long. */
+function barOf(ranges: readonly TimeRange[], { startMs, spanMs, width, sign }: BarOptions): string {
   const scale = spanMs > 0 ? width / spanMs : 0;
-  const from = Math.min(width - 1, Math.floor((span.startMs - startMs) * scale));
-  const to = Math.min(width, Math.max(from + 1, Math.round((span.endMs - startMs) * scale)));
-  return `${' '.repeat(from)}${'█'.repeat(to - from)}${' '.repeat(width - to)}`;
+  const chars = Array<string>(width).fill(' ');
+  for (const range of ranges) {
+    const from = Math.min(width - 1, Math.floor((range.startMs - startMs) * scale));
+    const to = Math.min(width, Math.max(from + 1, Math.round((range.endMs - startMs) * scale)));
+    chars.fill(sign, from, to);
+  }
+  return chars.join('');
 }
 
 function cut(name: string): string {

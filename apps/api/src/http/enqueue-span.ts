@@ -1,5 +1,33 @@
 import type { TraceContext } from '@sconce/contracts';
-import { SpanKind, contextWithSpan, injectContext, type Context, type Telemetry } from '@sconce/telemetry';
+import { epochMs } from '@sconce/process/time';
+import {
+  SpanKind,
+  contextWithSpan,
+  endSpan,
+  epochMsToHrTime,
+  injectContext,
+  type Context,
+  type Span,
+  type Telemetry,
+} from '@sconce/telemetry';
+
+/** The span `sconce.enqueue`, begun. */
+export interface EnqueueSpan {
+  readonly span: Span;
+  readonly context: Context;
+  /** What the worker continues; undefined if the trace is not recorded. */
+  readonly trace: TraceContext | undefined;
+}
+
+/** Begins the span `sconce.enqueue`. To be ended with `endSpan`. */
+export function beginEnqueue(tracer: Telemetry['tracer'], parent: Context): EnqueueSpan {
+  const options = { kind: SpanKind.PRODUCER, startTime: epochMsToHrTime(epochMs()) };
+  const span = tracer.startSpan('sconce.enqueue', options, parent);
+  const context = contextWithSpan(parent, span.spanContext());
+  const { traceparent, tracestate } = injectContext(context);
+  const trace = traceparent === undefined || !span.isRecording() ? undefined : { traceparent, tracestate };
+  return { span, context, trace };
+}
 
 /** Runs `work` within the span `sconce.enqueue`. `work` gets the trace context that the worker continues. */
 export async function enqueued<T>(
@@ -7,12 +35,10 @@ export async function enqueued<T>(
   parent: Context,
   work: (trace: TraceContext | undefined) => Promise<T>,
 ): Promise<T> {
-  const span = tracer.startSpan('sconce.enqueue', { kind: SpanKind.PRODUCER }, parent);
-  const { traceparent, tracestate } = injectContext(contextWithSpan(parent, span.spanContext()));
-  const trace = traceparent === undefined ? undefined : { traceparent, tracestate };
+  const { span, trace } = beginEnqueue(tracer, parent);
   try {
-    return await work(span.isRecording() ? trace : undefined);
+    return await work(trace);
   } finally {
-    span.end();
+    endSpan(span);
   }
 }

@@ -1,7 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { epochMs } from '@sconce/process/time';
 import {
   SpanKind,
+  endSpan,
   extractContext,
+  spanAt,
   traceFields,
   type Context,
   type LoggedTrace,
@@ -15,6 +18,8 @@ interface MeasuredRequest {
   readonly startedAtMs: number;
   /** Name of the model in metrics. The handler sets it. */
   model: string;
+  /** When the encoding of the answer began, epoch ms; set only if the trace is recorded. */
+  encodingFromMs: number | undefined;
   /** Whether the request is counted already: an answer may be written although the caller has disconnected. */
   isMeasured: boolean;
 }
@@ -31,9 +36,16 @@ export function requestContext(request: FastifyRequest): Context {
   return measuredOf(request)?.trace.context ?? extractContext(request.headers);
 }
 
-/** Whether spans of this request are recorded. */
-export function isRecorded(request: FastifyRequest): boolean {
-  return measuredOf(request)?.trace.span !== undefined;
+/** The trace of the request if its spans are recorded. */
+export function recordedTrace(request: FastifyRequest): RequestTrace | undefined {
+  const trace = measuredOf(request)?.trace;
+  return trace?.span === undefined ? undefined : trace;
+}
+
+/** The span `sconce.encode` lasts from this time, epoch ms, until the answer is written. Only for recorded traces. */
+export function markEncoding(request: FastifyRequest, fromMs: number): void {
+  const measured = measuredOf(request);
+  if (measured !== undefined) measured.encodingFromMs = fromMs;
 }
 
 /** The trace fields of log lines about the request. */
@@ -66,18 +78,28 @@ export function installRequestTrace(fastify: FastifyInstance, telemetry: Telemet
       return;
     }
     const trace = requestTracer.begin(request.headers, () => serverSpan(request, route));
-    (request as TracedRequest)[TRACE] = { trace, startedAtMs: performance.now(), model: '', isMeasured: false };
+    (request as TracedRequest)[TRACE] = {
+      trace,
+      startedAtMs: performance.now(),
+      model: '',
+      encodingFromMs: undefined,
+      isMeasured: false,
+    };
     reply.header('traceparent', trace.traceparent);
     done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {
     const measured = measuredOf(request);
     if (measured !== undefined) {
-      const { span } = measured.trace;
+      const { span, context } = measured.trace;
       if (span !== undefined) {
+        const endMs = epochMs();
+        const startMs = measured.encodingFromMs;
+        if (startMs !== undefined)
+          spanAt({ tracer: telemetry.tracer, name: 'sconce.encode', parent: context, startMs, endMs });
         span.setAttribute('http.response.status_code', reply.statusCode);
         if (reply.statusCode >= 500) span.setStatus({ code: 2 });
-        span.end();
+        endSpan(span, endMs);
       }
       const status = String(reply.statusCode);
       measure(request, measured, { status, error: reply.statusCode >= 500 ? status : '' });
@@ -88,7 +110,7 @@ export function installRequestTrace(fastify: FastifyInstance, telemetry: Telemet
   fastify.addHook('onRequestAbort', (request, done) => {
     const measured = measuredOf(request);
     const span = measured?.trace.span;
-    if (span?.isRecording() === true) span.setAttribute('sconce.caller_gone', true).end();
+    if (span?.isRecording() === true) endSpan(span.setAttribute('sconce.caller_gone', true));
     if (measured !== undefined) measure(request, measured, { status: '', error: 'caller_gone' });
     done();
   });

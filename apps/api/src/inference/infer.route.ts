@@ -1,12 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Lane } from '@sconce/contracts';
 import type { ModelDirectory } from '@sconce/models';
-import type { InferenceAnswer, InferencePort, JobRecord } from '@sconce/queue';
+import type { InferenceAnswer, InferencePort, InferenceRequest, JobRecord } from '@sconce/queue';
 import type { Context, Logger, Telemetry } from '@sconce/telemetry';
 import { decodeInferRequest } from '@sconce/tensor';
-import { enqueued } from '../http/enqueue-span.ts';
 import { answerError } from '../http/error-answer.ts';
-import { isRecorded, nameModel, requestContext } from '../http/request-trace.ts';
+import { markEncoding, nameModel, recordedTrace, requestContext } from '../http/request-trace.ts';
 import { sendJob, toJobResource } from '../jobs/job-resource.ts';
 import { requireServed } from '../models/served-model.ts';
 import { prefersAsync, readInferenceCall, type InferenceCall } from './inference-call.ts';
@@ -19,6 +18,7 @@ import {
   type PreparedInference,
 } from './prepared-inference.ts';
 import { sendResult } from './send-response.ts';
+import { tracedInference } from './traced-inference.ts';
 
 /** Requests that become jobs: those that ask for one, and those that may be repeated (`Idempotency-Key`). */
 export interface JobInference {
@@ -99,12 +99,17 @@ class InferRoute {
 
   async #infer(prepared: PreparedInference, { owner }: InferenceCall, { request, reply }: Exchange): Promise<void> {
     const { telemetry } = this.#options;
-    const { outputs, timing } = isRecorded(request)
-      ? await enqueued(telemetry.tracer, requestContext(request), (trace) =>
-          this.#begin(prepared, { owner, trace }, reply),
-        )
-      : await this.#begin(prepared, { owner }, reply);
-    sendResult(reply, { response: encodeAnswer(prepared, outputs), timing });
+    const recorded = recordedTrace(request);
+    let answer: InferenceAnswer;
+    if (recorded === undefined) answer = await this.#begin(prepared, { owner }, reply);
+    else {
+      const run = (trace: InferenceRequest['trace']): Promise<InferenceAnswer> =>
+        this.#begin(prepared, { owner, trace }, reply);
+      const traced = await tracedInference(telemetry.tracer, recorded, run);
+      markEncoding(request, traced.receivedAtMs);
+      ({ answer } = traced);
+    }
+    sendResult(reply, { response: encodeAnswer(prepared, answer.outputs), timing: answer.timing });
   }
 
   /** Hands the request to what runs it, and gives it up when the caller has gone. */

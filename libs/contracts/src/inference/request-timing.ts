@@ -7,6 +7,10 @@ export const requestTimingSchema = z.object({
   batchMs: z.number().describe('From then until a thread got it: the wait for other rows or for a thread.'),
   runMs: z.number().describe('In the native runtime.'),
   batchRows: z.number().describe('Rows that shared the (last) run.'),
+  answeredAtMs: z
+    .number()
+    .optional()
+    .describe('Epoch ms at which the worker had the outputs, on its clock. For traces.'),
 });
 
 export type RequestTiming = DeepReadonly<z.infer<typeof requestTimingSchema>>;

@@ -28,6 +28,8 @@ export interface DeliveredRequest {
   readonly owner?: string;
   readonly request: QueuedRequest;
   readonly inputs: readonly Tensor[];
+  /** Epoch ms at which its entry was added to the stream; undefined for a queue job. */
+  readonly addedAtMs?: number;
   /** Epoch ms at which the job was taken from the queue. */
   readonly takenAtMs: number;
   /** 1 for the first delivery. */

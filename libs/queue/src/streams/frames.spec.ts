@@ -41,6 +41,7 @@ const entry = fc.record({
   version: name,
   replyStream: name,
   number: fc.integer(),
+  addedAtMs: time,
   requests: fc.array(request, { maxLength: 4 }),
 }) satisfies fc.Arbitrary<RequestEntry>;
 const reply = fc.record({
@@ -49,7 +50,10 @@ const reply = fc.record({
     fc.record({
       ok: fc.constant(true as const),
       outputs: fc.array(tensor, { maxLength: 3 }),
-      timing: fc.record({ queueMs: time, batchMs: time, runMs: time, batchRows: fc.nat() }),
+      timing: fc.record(
+        { queueMs: time, batchMs: time, runMs: time, batchRows: fc.nat(), answeredAtMs: time },
+        { requiredKeys: ['queueMs', 'batchMs', 'runMs', 'batchRows'] },
+      ),
     }),
     fc.constant({
       ok: false as const,
@@ -79,6 +83,7 @@ describe('an entry of requests', () => {
       version: '1',
       replyStream: 'r',
       number: 1,
+      addedAtMs: 0,
       requests: [{ ...own, inputs }],
     };
     const encoded = encodeRequestEntry(given);
@@ -89,7 +94,15 @@ describe('an entry of requests', () => {
 
   it('is refused when its bytes end early or have another format', () => {
     const bytes = bytesOf(
-      encodeRequestEntry({ deliveries: 0, model: 'm', version: '1', replyStream: 'r', number: 1, requests: [] }),
+      encodeRequestEntry({
+        deliveries: 0,
+        model: 'm',
+        version: '1',
+        replyStream: 'r',
+        number: 1,
+        addedAtMs: 0,
+        requests: [],
+      }),
     );
     expect(() => decodeRequestEntry(bytes.subarray(0, -1))).toThrow(RangeError);
     expect(() => decodeRequestEntry(Buffer.concat([Buffer.from([9]), bytes.subarray(1)]))).toThrow('format 9');

@@ -7,7 +7,7 @@ import { readTensor, readTensorHead, writeTensorHead, type TensorHead } from './
 
 /*
  * Layout, little-endian: version (u8), number of answers (u32); for each answer the request's number (f64) and 1 for outputs or 0 for an
- * error (u8). Outputs: queueMs, batchMs, runMs, batchRows (f64), heads of the outputs (u32 and heads). An error: its JSON (text). Then the
+ * error (u8). Outputs: queueMs, batchMs, runMs, batchRows, answeredAtMs (f64, NaN for unknown), heads of the outputs (u32 and heads). An error: its JSON (text). Then the
  * data of all outputs in order.
  */
 const VERSION = 1;
@@ -37,11 +37,12 @@ export function encodeReplyEntry(replies: readonly NumberedReply[]): RespPieces 
       writer.text(JSON.stringify(outcome.error));
       continue;
     }
-    const { queueMs, batchMs, runMs, batchRows } = outcome.timing;
+    const { queueMs, batchMs, runMs, batchRows, answeredAtMs } = outcome.timing;
     writer.f64(queueMs);
     writer.f64(batchMs);
     writer.f64(runMs);
     writer.f64(batchRows);
+    writer.f64(answeredAtMs ?? NaN);
     writer.u32(outcome.outputs.length);
     for (const output of outcome.outputs) {
       writeTensorHead(writer, output);
@@ -74,8 +75,14 @@ function readReply(reader: ByteReader): {
 } {
   const number = reader.f64();
   if (reader.u8() === 0) return { number, outputs: [], error: JSON.parse(reader.text()) as SerializedError };
-  const timing = { queueMs: reader.f64(), batchMs: reader.f64(), runMs: reader.f64(), batchRows: reader.f64() };
+  const timing = readTiming(reader);
   const outputs: TensorHead[] = [];
   for (let count = reader.u32(); count > 0; count--) outputs.push(readTensorHead(reader));
   return { number, timing, outputs };
+}
+
+function readTiming(reader: ByteReader): RequestTiming {
+  const timing = { queueMs: reader.f64(), batchMs: reader.f64(), runMs: reader.f64(), batchRows: reader.f64() };
+  const answeredAtMs = reader.f64();
+  return Number.isNaN(answeredAtMs) ? timing : { ...timing, answeredAtMs };
 }

@@ -6,9 +6,10 @@ import type { RespPieces } from './resp-client.ts';
 import { readTensor, readTensorHead, writeTensorHead, type TensorHead } from './tensor-heads.ts';
 
 /*
- * Layout of an entry, little-endian: version (u8), deliveries (u8), model, version, owner (empty for none), reply stream (texts), entry number (f64), number of
- * requests (u32); for each request its number (f64), acceptedAtMs, deadlineMs (f64), priority (u8, 0 for none), traceparent, tracestate
- * (texts, empty for none), names of outputs (u32 and texts), heads of inputs (u32 and heads); then the data of all inputs in order.
+ * Layout of an entry, little-endian: version (u8), deliveries (u8), model, version, owner (empty for none), reply stream (texts), entry number,
+ * addedAtMs (f64), number of requests (u32); for each request its number (f64), acceptedAtMs, deadlineMs (f64), priority (u8, 0 for none),
+ * traceparent, tracestate (texts, empty for none), names of outputs (u32 and texts), heads of inputs (u32 and heads); then the data of all
+ * inputs in order.
  */
 const VERSION = 1;
 
@@ -39,6 +40,8 @@ export interface RequestEntry {
   readonly replyStream: string;
   /** Unique among the entries of one producer; an entry that is written again keeps it. */
   readonly number: number;
+  /** Epoch ms when the producer wrote it; an entry that is written again keeps it. */
+  readonly addedAtMs: number;
   readonly requests: readonly EntryRequest[];
 }
 
@@ -57,6 +60,7 @@ export function encodeRequestEntry(entry: RequestEntry): RespPieces {
   writer.text(entry.owner ?? '');
   writer.text(entry.replyStream);
   writer.f64(entry.number);
+  writer.f64(entry.addedAtMs);
   writer.u32(entry.requests.length);
   const data: Uint8Array[] = [];
   let dataBytes = 0;
@@ -91,6 +95,7 @@ export function decodeRequestEntry(bytes: Buffer): RequestEntry {
   const owner = reader.text();
   const replyStream = reader.text();
   const number = reader.f64();
+  const addedAtMs = reader.f64();
   const count = reader.u32();
   const heads: (Omit<EntryRequest, 'inputs'> & { inputs: TensorHead[] })[] = [];
   for (let index = 0; index < count; index++) heads.push(readRequest(reader));
@@ -105,6 +110,7 @@ export function decodeRequestEntry(bytes: Buffer): RequestEntry {
     owner: owner === '' ? undefined : owner,
     replyStream,
     number,
+    addedAtMs,
     requests,
   };
 }

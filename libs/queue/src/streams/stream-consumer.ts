@@ -306,6 +306,7 @@ export class StreamConsumer {
         owner: entry.owner,
         request: { ...request, id, inputs: request.inputs.length, outputs: [...request.outputs], durable: false },
         inputs: request.inputs,
+        addedAtMs: entry.addedAtMs,
         takenAtMs,
         delivery,
         jobRequests: entry.requests.length,

@@ -1,4 +1,5 @@
 import { SconceError, deserializeError, toSconceError } from '@sconce/errors';
+import { epochMs } from '@sconce/process/time';
 import type { InferencePort, PendingAnswer } from '../producers/inference-port.ts';
 import type { InferenceAnswer, InferenceRequest } from '../producers/inference-request.ts';
 import type { Admitted, RequestAdmission } from '../producers/request-admission.ts';
@@ -105,7 +106,7 @@ export class StreamRequests implements InferencePort {
     const candidate = { line: key, owner, bytes };
     admission.check(candidate, deadlineMs);
     admit(pool);
-    const acceptedAtMs = Date.now();
+    const acceptedAtMs = epochMs();
     const line = this.#lineOf(key, pool);
     const outstanding: Outstanding = {
       number: ++this.#numbers,
@@ -191,6 +192,7 @@ export class StreamRequests implements InferencePort {
       owner,
       replyStream: this.#options.replyStream,
       number: ++this.#entryNumbers,
+      addedAtMs: epochMs(),
       requests: items.map(({ number, acceptedAtMs, deadlineMs, request }) => ({
         number,
         acceptedAtMs,

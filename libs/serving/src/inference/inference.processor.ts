@@ -3,18 +3,9 @@ import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
 import type { DeliveredRequest } from '@sconce/queue';
 import type { MicroBatcher, RunRecord } from '@sconce/runtime';
-import {
-  SpanKind,
-  contextWithSpan,
-  extractContext,
-  spanAt,
-  spanOf,
-  traceFields,
-  type Link,
-  type Logger,
-  type Telemetry,
-} from '@sconce/telemetry';
+import { spanOf, traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
 import type { Tensor } from '@sconce/tensor';
+import { recordRequestSpans } from './request-spans.ts';
 import type { RunStatistics } from './run-statistics.ts';
 import type { ModelFinder } from './served-models.ts';
 
@@ -92,67 +83,8 @@ export class InferenceProcessor {
     const timing = failure === undefined ? timingOf(delivered, runs) : undefined;
     this.#statistics.recordRequest(delivered, timing, Math.max(0, epochMs() - request.acceptedAtMs));
     for (const run of runs) metrics.batchWait.record((run.runStartMs - run.submittedAtMs) / 1_000, { model });
-    if (request.trace !== undefined) this.#trace(delivered, runs, failure);
+    if (request.trace !== undefined) recordRequestSpans(this.#telemetry.tracer, { delivered, runs, failure });
   }
-
-  /** Records the queue wait, and a batch with its run for each of the request's runs, in the request's trace. */
-  #trace(delivered: DeliveredRequest, runs: readonly RunRecord[], failure: SconceError | undefined): void {
-    const { tracer } = this.#telemetry;
-    const { request, lane, model, version } = delivered;
-    const parent = extractContext(request.trace ?? {});
-    const identity = { 'sconce.model': model, 'sconce.version': version };
-    spanAt({
-      tracer,
-      name: 'sconce.queue',
-      kind: SpanKind.CONSUMER,
-      parent,
-      startMs: request.acceptedAtMs,
-      endMs: delivered.takenAtMs,
-      attributes: {
-        ...identity,
-        'sconce.lane': lane,
-        'sconce.delivery': delivered.delivery,
-        'sconce.job.requests': delivered.jobRequests,
-      },
-    });
-    if (failure !== undefined) {
-      spanAt({
-        tracer,
-        name: 'sconce.batch',
-        parent,
-        startMs: delivered.takenAtMs,
-        endMs: epochMs(),
-        attributes: { ...identity, 'error.type': failure.code },
-        error: failure,
-      });
-    }
-    for (const run of runs) {
-      // Each request of the run has this batch in its own trace. The links lead to the other requests.
-      const links = run.labels.filter((label) => label !== request.trace?.traceparent).flatMap(linkTo);
-      const batch = spanAt({
-        tracer,
-        name: 'sconce.batch',
-        parent,
-        startMs: run.submittedAtMs,
-        endMs: run.answeredAtMs,
-        links,
-        attributes: { ...identity, 'sconce.batch.rows': run.batchRows, 'sconce.batch.requests': run.batchRequests },
-      });
-      spanAt({
-        tracer,
-        name: 'sconce.run',
-        parent: contextWithSpan(parent, batch),
-        startMs: run.runStartMs,
-        endMs: run.runEndMs,
-        attributes: { ...identity, 'sconce.batch.rows': run.batchRows, 'thread.id': run.threadId },
-      });
-    }
-  }
-}
-
-function linkTo(traceparent: string): Link[] {
-  const context = spanOf({ traceparent });
-  return context === undefined ? [] : [{ context }];
 }
 
 function timingOf(delivered: DeliveredRequest, runs: readonly RunRecord[]): RequestTiming {
@@ -164,6 +96,7 @@ function timingOf(delivered: DeliveredRequest, runs: readonly RunRecord[]): Requ
     batchMs: round(Math.max(0, startMs - delivered.takenAtMs)),
     runMs: round(runMs),
     batchRows: last?.batchRows ?? 0,
+    ...(last === undefined ? {} : { answeredAtMs: last.answeredAtMs }),
   };
 }
 
