@@ -4,8 +4,8 @@ import { registerHooks } from 'node:module';
 
 const [method, when] = (process.env.DIE_AT ?? '').split(':');
 
-/** The text in the bundle that defines the class: esbuild sets the class name there. */
-const DEFINITION = '__name(this,"BatchRecords")';
+/** The text in the bundle that begins the class. */
+const DEFINITION = 'BatchRecords=class{';
 
 globalThis.dieAt = (BatchRecords) => {
   const original = BatchRecords.prototype[method];
@@ -23,7 +23,7 @@ registerHooks({
     const loaded = nextLoad(url, context);
     const text = url.startsWith('file:') ? String(loaded.source ?? '') : '';
     return text.includes(DEFINITION)
-      ? { ...loaded, source: text.replace(DEFINITION, `${DEFINITION};globalThis.dieAt(this)`) }
+      ? { ...loaded, source: text.replace(DEFINITION, `${DEFINITION}static{globalThis.dieAt(this)}`) }
       : loaded;
   },
 });
