@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@sconce/telemetry';
 import { ApiProcess, type ApiProcessOptions } from './api-process.ts';
 
-/** Waits before a process is started again, ms. The last one repeats. */
 const BACKOFF_MS = [100, 250, 500, 1_000, 2_000] as const;
 const DEATH_WINDOW_MS = 60_000;
 /** Deaths of one process within a minute after which the whole API ends. */
@@ -15,6 +14,8 @@ export interface ApiProcessesOptions extends Omit<ApiProcessOptions, 'env'> {
   readonly environment: (port: number) => NodeJS.ProcessEnv;
   /** How long `stop` waits until it kills, ms. */
   readonly stopTimeoutMs: number;
+  /** Waits before a process is started again, ms. The last one repeats. */
+  readonly backoffMs?: readonly number[];
   readonly logger: Logger;
   /** Called when a process died too often and is not started again. */
   readonly onGaveUp: (error: Error) => void;
@@ -83,7 +84,7 @@ export class ApiProcesses {
 
   /** Starts a process again whenever it has died. */
   async #keep(index: number): Promise<void> {
-    const { logger, onGaveUp } = this.#options;
+    const { logger, onGaveUp, backoffMs = BACKOFF_MS } = this.#options;
     let deaths: number[] = [];
     let process = this.#processes[index];
     for (;;) {
@@ -97,7 +98,7 @@ export class ApiProcesses {
         return;
       }
       logger.error({ process: index + 1, ended: how }, 'an API process died and is started again');
-      await this.#pause(BACKOFF_MS[Math.min(deaths.length, BACKOFF_MS.length) - 1] ?? 0);
+      await this.#pause(backoffMs[Math.min(deaths.length, backoffMs.length) - 1] ?? 0);
       if (this.#isStopping) return;
       process = this.#startFirst(index);
     }
