@@ -18,6 +18,8 @@ const RULES: readonly (readonly [method: RegExp, route: RegExp, need: Need])[] =
 
 /** What a request to a route (`/v2/models/:model/infer`) needs. A route without a rule only reads, or does not exist: any key is enough. */
 export function needOf(method: string, route: string): Need {
+  // The route of most requests: the table is for all others.
+  if (method === 'POST' && route === '/v2/models/:model/infer') return 'infer';
   return RULES.find(([methods, routes]) => methods.test(method) && routes.test(route))?.[2] ?? 'key';
 }
 
