@@ -4,30 +4,32 @@
  *
  *     npm run build
  *     node --conditions=@sconce/source bench/serving/against.bench.ts --against COMMIT [--models MODELS] [--rounds 5] [--seconds 4]
- *         [--parts latency,open,ratio,memory,start,recovery,fairness] [--only mlp,resnet18] [--json OUT.json]
+ *         [--parts latency,open,ratio,memory,start,recovery,fairness,owners,soak] [--only mlp,resnet18] [--minutes 10] [--json OUT.json]
  *
  * The other commit is checked out, installed and built in a temporary folder the first time. `wrk` sends the closed loops when it is
- * installed. `--models` is the folder of `bench/peers/export_models.py FOLDER --served`; without it there are two perceptrons.
+ * installed. The part `soak` runs only if it is named: ten minutes of load on this build. `--models` is the folder of `bench/peers/export_models.py FOLDER --served`; without it there are two perceptrons.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { inProcess, load, median } from '../support/in-process.ts';
+import { inProcess, load } from '../support/in-process.ts';
 import { buildOtherCommit } from '../support/other-build.ts';
 import { processTree, memoryMiB } from '../support/processes.ts';
 import { SCONCE, jsonRequest, residentMiB, sconceRequest } from '../support/stack.ts';
 import { readUsage, type Usage } from '../support/usage.ts';
 import { CLOSED_LOOP_CLIENT, closedLoop } from '../support/wrk.ts';
 import type { BarePlan, BareReport } from './bare-loop.ts';
+import { Comparison } from './comparison.ts';
 import { measureFairness } from './fairness.ts';
 import { benchModels, repeatRow, type BenchModel } from './models.ts';
+import { measureOwners } from './owners.ts';
+import { soak } from './pressure.ts';
 import { measureRecovery } from './recovery.ts';
-import { spreadOf, table, withSpread } from './report.ts';
 import { pushModel, startSide, type RunningSide, type Side } from './sides.ts';
 
-const PARTS = ['latency', 'open', 'ratio', 'memory', 'start', 'recovery', 'fairness'] as const;
+const PARTS = ['latency', 'open', 'ratio', 'memory', 'start', 'recovery', 'fairness', 'owners'] as const;
 const { values: flags } = parseArgs({
   options: {
     against: { type: 'string' },
@@ -36,6 +38,7 @@ const { values: flags } = parseArgs({
     parts: { type: 'string', default: PARTS.join(',') },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '4' },
+    minutes: { type: 'string', default: '10' },
     idle: { type: 'string', default: '60' },
     json: { type: 'string' },
   },
@@ -56,8 +59,7 @@ const sides: readonly Side[] = [
   { name: other.commit, launcher: other.launcher },
 ];
 const scratch = mkdtempSync(join(tmpdir(), 'sconce-bench-'));
-/** All figures by name, one list per side, one value per round. */
-const series = new Map<string, { readonly unit: string; readonly values: readonly [number[], number[]] }>();
+const comparison = new Comparison();
 
 try {
   const only = flags.only?.split(',');
@@ -67,22 +69,33 @@ try {
   if (parts.has('memory')) await eachRound('memory', 1, measureMemory);
   if (parts.has('start')) await eachRound('start', rounds, measureStart);
   if (parts.has('recovery') && tiny !== undefined) {
-    await eachRound('recovery', 3, async (side, index) => {
+    await eachRound('recovery', Math.min(rounds, 3), async (side, index) => {
       const { longestSeconds, failed } = await measureRecovery(side, tiny);
       record('kill -9 of a worker: longest wait', 's', index, longestSeconds);
       record('kill -9 of a worker: failed requests', '', index, failed);
     });
   }
   if (parts.has('fairness') && tiny !== undefined) {
-    await eachRound('fairness', 3, async (side, index) => {
+    await eachRound('fairness', Math.min(rounds, 3), async (side, index) => {
       const { waitRuns, urgentRuns } = await measureFairness(side, tiny, scratch);
       record('fast model behind a burst of a slow one: wait', 'runs', index, waitRuns);
       record('priority 1 behind the same burst: wait', 'runs', index, urgentRuns);
     });
   }
+  if (parts.has('owners') && tiny !== undefined) {
+    await eachRound('owners', Math.min(rounds, 3), async (side, index) => {
+      const { aloneP99, besideP99, failed } = await measureOwners(side, tiny, { scratch, seconds });
+      record('owner with 100 requests/s: p99', 'ms', index, aloneP99);
+      record('the same beside an owner with 10,000 outstanding: p99', 'ms', index, besideP99);
+      record('p99 beside an owner with 10,000 outstanding ÷ p99 alone', '', index, besideP99 / aloneP99);
+      record('the same: failed or not sent', '', index, failed);
+    });
+  }
+  if (parts.has('soak')) await measureSoak();
   progress('');
-  console.log(report());
-  if (flags.json !== undefined) writeFileSync(flags.json, JSON.stringify(Object.fromEntries(series), undefined, 2));
+  const how = `closed loops by ${CLOSED_LOOP_CLIENT}; medians of interleaved rounds (${rounds} of ${seconds} s for loads).`;
+  console.log(comparison.markdown({ other: other.commit, how }));
+  if (flags.json !== undefined) writeFileSync(flags.json, JSON.stringify(comparison, undefined, 2));
 } finally {
   rmSync(scratch, { recursive: true });
 }
@@ -130,14 +143,22 @@ async function measureClosedLoop(
   // The warm-up is a run of its own, so that the usage between the two readings belongs to the counted requests.
   await closedLoop({ ...plan, warmupSeconds: 0, seconds: 1 });
   const before = await readUsage(stack);
-  const { requests, failed, perSecond, p50, p99 } = await closedLoop({ ...plan, warmupSeconds: 0 });
+  const { requests, failed, perSecond, p50, p99, clientSeconds } = await closedLoop({ ...plan, warmupSeconds: 0 });
   const after = await readUsage(stack);
   const name = `${inFlight} in flight`;
   record(`${name}: requests/s`, '', index, perSecond);
   record(`${name}: p50`, 'ms', index, p50);
   record(`${name}: p99`, 'ms', index, p99);
   recordUsage(name, index, { before, after, requests });
+  if (clientSeconds !== undefined) {
+    const servers = totalSeconds(after) - totalSeconds(before);
+    record(`${name}: CPU of the client ÷ CPU of the servers`, '', index, clientSeconds / servers);
+  }
   record(`${name}: failed`, '', index, failed);
+}
+
+function totalSeconds({ apiSeconds, workerSeconds, redisSeconds }: Usage): number {
+  return apiSeconds + workerSeconds + redisSeconds;
 }
 
 function recordUsage(
@@ -195,8 +216,36 @@ async function measureMemory(side: Side, index: number): Promise<void> {
     record(`idle for ${flags.idle} s: API resident`, 'MiB', index, residentMiB(api));
     record(`idle for ${flags.idle} s: worker resident`, 'MiB', index, residentMiB(workers[0] ?? 0));
     await closedLoop({ ...request, inFlight: 64, warmupSeconds: 1, seconds: 10 });
-    const pids = [api, redis, ...workers].flatMap((pid) => processTree(pid));
-    record('64 in flight for 10 s: whole stack (Pss)', 'MiB', index, memoryMiB(pids));
+    const name = '64 in flight for 10 s';
+    record(`${name}: API (Pss)`, 'MiB', index, memoryMiB(processTree(api)));
+    record(`${name}: worker (Pss)`, 'MiB', index, memoryMiB(workers));
+    record(`${name}: Redis (Pss)`, 'MiB', index, memoryMiB([redis]));
+    record(`${name}: whole stack (Pss)`, 'MiB', index, memoryMiB(processTree(running.stack.pid)));
+  } finally {
+    await running.stop();
+  }
+}
+
+/** Minutes of load on this build alone: its memory must not grow, and its event loops must stay responsive. */
+async function measureSoak(): Promise<void> {
+  const minutes = Number(flags.minutes);
+  progress(`soak: ${minutes} minutes`);
+  const running = await startSide(sides[0] as Side);
+  try {
+    const request = jsonRequest(running.stack.url, await pushModel(running, tinyModel()));
+    const figures = await soak(running.stack, { ...request, warmupSeconds: 5 }, { minutes });
+    record('soak: requests/s', '', 0, figures.perSecond);
+    record('soak: failed', '', 0, figures.failed);
+    for (const [name, memory, lag] of [
+      ['API', figures.api, figures.apiLagMs],
+      ['worker', figures.worker, figures.workerLagMs],
+    ] as const) {
+      record(`soak: resident early, ${name}`, 'MiB', 0, memory.rss[0]);
+      record(`soak: resident late, ${name}`, 'MiB', 0, memory.rss[1]);
+      record(`soak: heap late ÷ early, ${name}`, '', 0, memory.heap[1] / memory.heap[0]);
+      record(`soak: event loop delay p99, ${name}`, 'ms', 0, lag.p99);
+      record(`soak: event loop delay p99, the worst two seconds, ${name}`, 'ms', 0, lag.worst);
+    }
   } finally {
     await running.stop();
   }
@@ -251,22 +300,7 @@ async function eachRound(
 }
 
 function record(name: string, unit: string, index: number, value: number): void {
-  const entry = series.get(name) ?? { unit, values: [[], []] as [number[], number[]] };
-  entry.values[index === 0 ? 0 : 1].push(value);
-  series.set(name, entry);
-}
-
-function report(): string {
-  const rows = [...series].map(([name, { unit, values }]) => {
-    const [own, others] = values;
-    const ratios = own.map((value, round) => value / (others[round] ?? NaN)).filter(Number.isFinite);
-    const ratio = ratios.length === 0 ? '–' : withSpread(median(ratios), spreadOf(ratios));
-    const figure = (value: number): string => `${Number(value.toPrecision(3))}${unit === '' ? '' : ` ${unit}`}`;
-    return [name, figure(median(own)), figure(median(others)), ratio];
-  });
-  const machine = `${availableParallelism()} × ${cpus()[0]?.model ?? '?'}, Node ${process.version.slice(1)}`;
-  const how = `closed loops by ${CLOSED_LOOP_CLIENT}; medians of ${rounds} interleaved rounds of ${seconds} s.`;
-  return `${machine}; ${how}\n\n${table(['figure', 'this', other.commit, 'ratio (least-most)'], rows)}\n`;
+  comparison.record(name, unit, index === 0 ? 0 : 1, value);
 }
 
 function progress(text: string): void {

@@ -14,7 +14,7 @@ export interface RecoveryFigures {
 const IN_FLIGHT = 64;
 const KILL_AFTER_MS = 3_000;
 /** Longer than any recovery that was seen. */
-const SECONDS = 25;
+const SECONDS = 20;
 
 /** Kills one of two workers with SIGKILL under a closed loop. The killed worker's requests wait longest. */
 export async function measureRecovery(side: Side, model: BenchModel): Promise<RecoveryFigures> {

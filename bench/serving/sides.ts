@@ -57,9 +57,10 @@ async function startOn(data: string, side: Side, options: SideOptions): Promise<
 export async function pushModel(
   { stack }: RunningSide,
   model: BenchModel,
-  config?: Readonly<Record<string, unknown>>,
+  options: { readonly config?: Readonly<Record<string, unknown>>; readonly apiKey?: string } = {},
 ): Promise<BenchModel & { readonly bestRows: number }> {
-  const { models } = new SconceClient({ url: stack.url });
+  const { config, apiKey } = options;
+  const { models } = new SconceClient({ url: stack.url, apiKey });
   const artifact = new Uint8Array(readFileSync(model.path));
   await models.push(model.name, artifact, { version: '1', config });
   const { performance: measured, signature } = await models.waitUntilReady(model.name, '1');

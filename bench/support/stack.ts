@@ -16,6 +16,8 @@ export interface BenchStack {
   readonly metricsUrl: string;
   readonly workerMetricsUrls: readonly string[];
   readonly pids: { readonly redis: number; readonly api: number; readonly workers: readonly number[] };
+  /** The process of `sconce up`, which started the others. */
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -83,6 +85,7 @@ export async function startBenchStack(options: {
       metricsUrl: metrics_url,
       workerMetricsUrls: worker_metrics_urls,
       pids,
+      pid: child.pid ?? 0,
       stop: async () => {
         process.removeListener('exit', kill);
         kill();

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { once } from 'node:events';
+import { processTree } from './processes.ts';
 import type { BenchStack } from './stack.ts';
 
 /** CPU seconds by process and commands of Redis, each since the process was started. */
@@ -18,7 +19,8 @@ const TICKS_PER_SECOND = 100;
 /** Reads what a stack has used so far; the difference of two readings is what a load cost. */
 export async function readUsage({ pids, redisUrl }: Pick<BenchStack, 'pids' | 'redisUrl'>): Promise<Usage> {
   return {
-    apiSeconds: cpuSeconds(pids.api),
+    // The API may be several processes.
+    apiSeconds: processTree(pids.api).reduce((sum, pid) => sum + cpuSeconds(pid), 0),
     workerSeconds: pids.workers.reduce((sum, pid) => sum + cpuSeconds(pid), 0),
     redisSeconds: cpuSeconds(pids.redis),
     redisCommands: await redisCommands(redisUrl),
@@ -26,7 +28,7 @@ export async function readUsage({ pids, redisUrl }: Pick<BenchStack, 'pids' | 'r
 }
 
 /** CPU time of a process and all its threads, seconds. */
-function cpuSeconds(pid: number): number {
+export function cpuSeconds(pid: number): number {
   // The name, in parentheses, may hold spaces; user and system time are the 12th and 13th fields behind it.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { load } from './in-process.ts';
 import type { LoadPlan } from './load-client.ts';
+import { cpuSeconds } from './usage.ts';
 
 /** A closed loop, and what the server did in it. Latencies in ms. */
 export interface ClosedLoopReport {
@@ -14,7 +15,12 @@ export interface ClosedLoopReport {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
+  /** CPU time of the client, seconds; it is known of `wrk`. */
+  readonly clientSeconds?: number;
 }
+
+/** How often the client's CPU time is read. The last reading before its end counts. */
+const CLIENT_READ_MS = 20;
 
 /** Which client measures: `wrk` (a C program that costs the machine little) when it is installed, else our own. */
 export const CLOSED_LOOP_CLIENT: 'wrk' | 'node' = spawnSync('wrk', ['-v']).error === undefined ? 'wrk' : 'node';
@@ -58,9 +64,20 @@ async function wrk({ url, path, inFlight }: LoadPlan, script: string, seconds: n
   const child = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  let clientSeconds = 0;
+  const timer = setInterval(() => {
+    try {
+      clientSeconds = cpuSeconds(child.pid ?? 0);
+    } catch {
+      // It has ended.
+    }
+  }, CLIENT_READ_MS);
   const [code] = (await once(child, 'close')) as [number | null];
+  clearInterval(timer);
   const line = text.split('\n').find((each) => each.startsWith('{'));
   if (code !== 0 || line === undefined) throw new Error(`wrk ended with ${code}: ${text}`);
-  const { durationUs, ...figures } = JSON.parse(line) as Omit<ClosedLoopReport, 'perSecond'> & { durationUs: number };
-  return { ...figures, perSecond: (figures.requests - figures.failed) / (durationUs / 1e6) };
+  const { durationUs, ...figures } = JSON.parse(line) as Omit<ClosedLoopReport, 'perSecond' | 'clientSeconds'> & {
+    durationUs: number;
+  };
+  return { ...figures, clientSeconds, perSecond: (figures.requests - figures.failed) / (durationUs / 1e6) };
 }
