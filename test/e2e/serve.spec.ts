@@ -142,7 +142,13 @@ describe('sconce serve', () => {
     const { port } = server.address() as AddressInfo;
     await new Promise((resolve) => server.close(resolve));
     const file = join(folderWith({ 'affine.onnx': 'affine' }), 'affine.onnx');
-    const serve = await startServe([file, '--metrics-port', String(port)]);
+    const serve = await startServe([file, '--metrics-port', String(port), '--json'], {}, /^\{"ready":true/);
+    expect(JSON.parse(serve.process.readyLine)).toEqual({
+      ready: true,
+      url: serve.url,
+      metrics_url: `http://127.0.0.1:${port}`,
+      models: [{ name: 'affine', version: '1', path: file, compiled: true }],
+    });
     expect(await (await fetch(`http://127.0.0.1:${port}/health/ready`)).json()).toEqual({ ready: true });
     expect(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()).toContain('sconce_threads');
     await serve.process.stop();

@@ -14,16 +14,17 @@ export interface Serve {
 export async function startServe(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>> = {},
+  readyLine = /^ready /,
 ): Promise<Serve> {
   const process = await startProcess({
     command: globalThis.process.execPath,
     args: [SCONCE, 'serve', ...args, '--port', '0'],
     // Without the flags of the specs, which make Node load the sources: the process runs the build.
     env: { NODE_OPTIONS: undefined, SCONCE_LOG_LEVEL: 'warn', ...env },
-    readyLine: /^ready /,
+    readyLine,
     timeoutMs: 60_000,
   });
-  const url = process.readyLine.replace(/^ready /, '');
+  const [url = ''] = /http:[^"]+/.exec(process.readyLine) ?? [];
   return { url, process, fetch: (path, init) => fetch(`${url}${path}`, init) };
 }
 

@@ -31,7 +31,10 @@ setFlagsFromString('--heap-growing-percent=25');
 setFlagsFromString('--max-semi-space-size=0');
 exposeCollector();
 
-const entries = exitOnBadSettings(() => findModelFiles(process.argv.slice(2)), EX_USAGE);
+const [first, ...others] = process.argv.slice(2);
+const asJson = first === '--json';
+const files = asJson || first === undefined ? others : [first, ...others];
+const entries = exitOnBadSettings(() => findModelFiles(files), EX_USAGE);
 const config = exitOnBadSettings(() => readServeConfig());
 // The modules of the server are read while the thread starts and loads the models.
 const pool = new InferencePool(config.runtime);
@@ -108,10 +111,12 @@ void pool.hung.then(({ file: { model, version }, runMs }) => {
   endProcess(isDraining() ? 0 : 1, false);
 });
 
+const loaded: object[] = [];
 try {
   for (const entry of entries) {
     const { manifest, isNew } = await models.add(entry);
     const { name, version, batch } = manifest;
+    loaded.push({ name, version, path: entry.path, compiled: isNew });
     logger.info({ model: name, version, path: entry.path, compiled: isNew, batch: batch?.axis }, 'the model is loaded');
   }
 } catch (error) {
@@ -125,9 +130,10 @@ const { createServeServer } = await serverModule;
 const server = await createServeServer({ config, models, runner, statistics: totals, logger, telemetry, isDraining });
 const health =
   config.metricsPort === undefined ? undefined : new HealthServer({ telemetry, ready: () => !isDraining() });
+let metricsUrl: string | undefined;
 try {
   await server.listen({ host: config.host, port: config.port });
-  await health?.listen(config.host, config.metricsPort ?? 0);
+  metricsUrl = await health?.listen(config.host, config.metricsPort ?? 0);
 } catch (error) {
   process.stderr.write(`error: ${(error as Error).message}. Choose another port with --port (0: any free port).\n`);
   endProcess(1, false);
@@ -136,7 +142,8 @@ isListening = true;
 const { port } = server.server.address() as AddressInfo;
 const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
 logger.info({ url, models: entries.length, threads: pool.threads }, 'listening');
-process.stdout.write(`ready ${url}\n`);
+const ready = { ready: true, url, metrics_url: metricsUrl, models: loaded };
+process.stdout.write(asJson ? `${JSON.stringify(ready)}\n` : `ready ${url}\n`);
 process.send?.({ type: 'ready', url });
 finishStart();
 releaseWhenIdle();

@@ -17,10 +17,11 @@ interface ServeOptions {
   readonly keys?: string;
   readonly maxBodyBytes?: number;
   readonly maxOutstanding?: number;
+  readonly json?: boolean;
 }
 
 /** The environment variable that each option sets. */
-const VARIABLES: Readonly<Record<keyof ServeOptions, string>> = {
+const VARIABLES: Readonly<Record<Exclude<keyof ServeOptions, 'json'>, string>> = {
   port: 'SCONCE_PORT',
   host: 'SCONCE_HOST',
   metricsPort: 'SCONCE_METRICS_PORT',
@@ -64,6 +65,7 @@ export function serveCommand(config: CliConfig): Command {
       'most requests that wait for an answer (default: 10000)',
       integerOption('--max-outstanding', 1, Number.MAX_SAFE_INTEGER),
     )
+    .option('--json', 'print one JSON object when ready; log lines are JSON objects too')
     .addHelpText(
       'after',
       `
@@ -92,7 +94,7 @@ async function serve(config: CliConfig, files: readonly string[], options: Serve
     const value = options[option as keyof ServeOptions];
     if (value !== undefined) env[variable] = String(value);
   }
-  const args = [...NODE_FLAGS, main, ...files];
+  const args = [...NODE_FLAGS, main, ...(options.json === true ? ['--json'] : []), ...files];
   // A launcher that is connected by a channel must see the end of its child, and the child the end of its launcher.
   if (process.execve !== undefined && process.channel === undefined) {
     process.execve(process.execPath, [process.execPath, ...args], env);
