@@ -35,6 +35,13 @@ describe('an infer request with', () => {
     expect(await jobsEver()).toBe(before);
   });
 
+  it('a body that is still being sent when it is too large is answered, each time', async () => {
+    for (let times = 0; times < 10; times++) {
+      const response = await stack.fetch('/v2/models/affine/infer', { method: 'POST', body: Buffer.alloc(20_000_000) });
+      expect([response.status, await response.json()]).toEqual([413, { error: expect.stringMatching(/1000000/) }]);
+    }
+  });
+
   it('different numbers of rows in its inputs is refused', async () => {
     const inputs = 'BOOL UINT8 UINT16 UINT32 UINT64 INT8 INT16 INT32 INT64 FP16 FP32 FP64 BYTES'
       .split(' ')
