@@ -68,10 +68,11 @@ try {
   if (['latency', 'open', 'ratio'].some((part) => parts.has(part))) await compareRunning(models);
   if (parts.has('memory')) await eachRound('memory', 1, measureMemory);
   if (parts.has('start')) await eachRound('start', rounds, measureStart);
-  if (parts.has('recovery') && tiny !== undefined) {
+  if (parts.has('recovery')) {
     await eachRound('recovery', Math.min(rounds, 3), async (side, index) => {
-      const { longestSeconds, failed } = await measureRecovery(side, tiny);
+      const { longestSeconds, usualSeconds, failed } = await measureRecovery(side, scratch);
       record('kill -9 of a worker: longest wait', 's', index, longestSeconds);
+      record('kill -9 of a worker: median wait', 's', index, usualSeconds);
       record('kill -9 of a worker: failed requests', '', index, failed);
     });
   }

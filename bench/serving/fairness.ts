@@ -1,12 +1,10 @@
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GraphBuilder } from '@sconce/onnx';
-import { writeModel } from '../registration/large-model.ts';
 import { median } from '../support/in-process.ts';
 import { jsonRequest } from '../support/stack.ts';
 import type { LoadPlan } from '../support/load-client.ts';
 import type { BenchModel } from './models.ts';
 import { pushModel, startSide, type Side } from './sides.ts';
+import { slowModel } from './slow-model.ts';
 
 /** One request to a fast model that arrives behind a burst to a slow model. */
 export interface FairnessFigures {
@@ -21,6 +19,8 @@ export interface FairnessFigures {
 
 const THREADS = 2;
 const BURST = 24;
+/** Some half a second a run on the machines that we measure on. */
+const PRODUCTS = 3;
 /** Time for the burst to reach the queue. */
 const SETTLE_MS = 300;
 
@@ -29,9 +29,9 @@ export async function measureFairness(side: Side, fast: BenchModel, scratch: str
   const running = await startSide(side, { env: { SCONCE_THREADS: String(THREADS) } });
   try {
     const fastModel = await pushModel(running, fast);
-    const slowModel = await pushModel(running, slowModelIn(scratch));
+    const slow = await pushModel(running, slowModel(scratch, PRODUCTS));
     const fastRequest = jsonRequest(running.stack.url, fastModel);
-    const slowRequest = jsonRequest(running.stack.url, slowModel);
+    const slowRequest = jsonRequest(running.stack.url, slow);
     for (let n = 0; n < THREADS * 2; n++) await Promise.all([send(fastRequest), send(slowRequest)]);
     const burst = Promise.all(Array.from({ length: BURST }, () => send(slowRequest)));
     await sleep(SETTLE_MS);
@@ -66,35 +66,4 @@ function withPriority(request: Request, priority: number): Request {
   const body = JSON.parse(Buffer.from(request.bodies[0] ?? '', 'base64').toString()) as object;
   const urgent = JSON.stringify({ ...body, parameters: { priority } });
   return { ...request, bodies: [Buffer.from(urgent).toString('base64')] };
-}
-
-const INPUTS = 64;
-const WIDTH = 2048;
-/** Products of two matrices of 2048 × 2048: some half a second a run on the machines that we measure on. */
-const PRODUCTS = 3;
-
-/**
- * A model whose run takes long, with a small input and small weights: it makes a large matrix of the input and multiplies it by itself. It
- * takes one row, so that its registration need not measure how long more rows take.
- */
-function slowModelIn(scratch: string): BenchModel {
-  const builder = new GraphBuilder();
-  builder.input({ name: 'x', datatype: 'FLOAT', shape: [1, INPUTS] });
-  const values = new Float32Array(INPUTS * WIDTH);
-  let state = 1;
-  for (let i = 0; i < values.length; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    values[i] = state / 2 ** 31 / WIDTH;
-  }
-  const dims = [INPUTS, WIDTH];
-  builder.initializer({ name: 'weight', datatype: 'FLOAT', dims, data: new Uint8Array(values.buffer) });
-  const row = builder.node('MatMul', ['x', 'weight']);
-  let matrix = builder.node('MatMul', [builder.node('Transpose', [row]), row]);
-  for (let n = 0; n < PRODUCTS; n++) matrix = builder.node('Tanh', [builder.node('MatMul', [matrix, matrix])]);
-  builder.nodes('MatMul', [row, matrix], { names: [builder.uniqueName('y')] });
-  builder.output({ name: 'y', datatype: 'FLOAT', shape: [1, WIDTH] });
-  const path = join(scratch, 'slow.onnx');
-  writeModel(path, builder);
-  const data = new Uint8Array(Float32Array.from({ length: INPUTS }, (_, i) => Math.sin(i)).buffer);
-  return { name: 'slow', path, onnx: path, row: [{ name: 'x', datatype: 'FP32', shape: [1, INPUTS], data }] };
 }
