@@ -126,8 +126,9 @@ describe('the stream of online requests, at its limits,', () => {
     // Others are served meanwhile.
     expect(valueOf(await system.producer(own).infer(request(1), soon()))).toBe(2);
     await new Promise((resolve) => setTimeout(resolve, 600));
-    const left = entriesIn(await redis.call('XRANGE', stream, '-', '+'));
-    expect(left.map(([, frame]) => [...frame])).toEqual([[...newer]]);
+    // A copy is written before the original is deleted.
+    const left = entriesIn(await redis.call('XRANGE', stream, '-', '+')).map(([, frame]) => frame.join());
+    expect([...new Set(left)]).toEqual([newer.join()]);
     expect(handled).toEqual(['m']);
   });
 });
