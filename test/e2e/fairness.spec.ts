@@ -11,14 +11,14 @@ import { startStack, type Stack } from '../support/stack.ts';
 // A burst of one caller does not delay the requests of others by more than the runs under way. The worker has two threads.
 
 const THREADS = 2;
-const BURST = 24;
+const BURST = 16;
 /**
  * Runs that may end while a request of others waits: the runs under way, and those whose answers are on their way to the client. In the
  * order of arrival it would be almost all of the burst.
  */
 const MOST = 2 * THREADS;
-/** A run of the slow model takes some 0.2 s. */
-const STEPS = 2_000;
+/** A run of the slow model takes 0.2 to 0.5 s: much longer than the way of a request on a busy machine. */
+const STEPS = 5_000;
 
 let stack: Stack;
 beforeAll(async () => {
