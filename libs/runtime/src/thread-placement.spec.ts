@@ -54,7 +54,16 @@ describe('ThreadPlacement', () => {
     placement.loaded('a', 10);
     placement.busy(holder, 500, 1_000);
     expect(placement.choose('a', [{ ...holder, currentUsage: 1 }, idle], 1_495)?.id).toBe(1);
-    // A thread that loads another model is not idle.
+    // Another thread is almost free.
+    const [first, second] = threads(1, 1) as [PlacementThread, PlacementThread];
+    const both = holding();
+    both.loaded('a', 10);
+    both.busy(holder, 500, 1_000);
+    both.busy(idle, 502, 1_000);
+    expect(both.choose('a', [first, second], 1_000)?.id).toBe(1);
+    both.busy({ ...second, currentUsage: 0 }, 3, 1_000);
+    expect(both.choose('a', [first, second], 1_000)?.id).toBe(2);
+    // A thread that loads another model is not taken.
     placement.started('b', 2);
     expect(placement.choose('a', [{ ...holder, currentUsage: 1 }, idle], 1_000)?.id).toBe(1);
   });

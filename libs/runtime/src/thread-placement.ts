@@ -5,8 +5,8 @@ export interface PlacementThread {
   readonly currentUsage: number;
 }
 
-/** A run is worth loading its model in an idle thread only if it would wait so long for a thread that holds it, ms. */
-const LEAST_WAIT_MS = 20;
+/** A run is worth loading its model in one more thread only if it then starts so much earlier, ms. */
+const LEAST_GAIN_MS = 20;
 /** Load times vary: loading must be expected to be faster than waiting by this factor. */
 const LOAD_CERTAINTY = 2;
 
@@ -30,16 +30,16 @@ export class ThreadPlacement {
   readonly #freeAtMs = new Map<number, number>();
 
   /**
-   * The thread for a run: a thread that holds the model, or an idle thread that would load the model sooner than the others are free, else
-   * the least busy thread that does not load another model.
+   * The thread for a run: a thread that holds the model, or one that would be free and load the model well before that, else the least busy
+   * thread that does not load another model.
    */
   choose<T extends PlacementThread>(model: string, threads: readonly T[], nowMs: number): T | undefined {
     const holders = this.#holders.get(model);
     const held = threads.filter(({ id }) => holders?.has(id) === true && !this.#loading.has(id));
-    if (held.length > 0)
-      return (
-        this.#idleLoader(model, threads, Math.min(...held.map((own) => this.#waitMs(own, nowMs)))) ?? leastBusy(held)
-      );
+    if (held.length > 0) {
+      const heldMs = Math.min(...held.map((own) => this.#waitMs(own, nowMs)));
+      return this.#loader(model, threads, { heldMs, nowMs }) ?? leastBusy(held);
+    }
     const isLoading = threads.filter(({ id }) => this.#loading.get(id) === model);
     if (isLoading.length > 0) return leastBusy(isLoading);
     return leastBusy(threads.filter(({ id }) => !this.#loading.has(id))) ?? leastBusy(threads);
@@ -63,18 +63,24 @@ export class ThreadPlacement {
 
   /** Expected time until the thread has done its tasks, ms. */
   #waitMs({ id, currentUsage }: PlacementThread, nowMs: number): number {
-    return currentUsage === 0 ? 0 : Math.max(0, (this.#freeAtMs.get(id) ?? 0) - nowMs);
+    return currentUsage === 0 ? 0 : Math.max(0, (this.#freeAtMs.get(id) ?? Infinity) - nowMs);
   }
 
-  #idleLoader<T extends PlacementThread>(model: string, threads: readonly T[], waitMs: number): T | undefined {
+  /** The thread that would be free and have loaded the model well before `heldMs` from now, if there is one. */
+  #loader<T extends PlacementThread>(
+    model: string,
+    threads: readonly T[],
+    { heldMs, nowMs }: { readonly heldMs: number; readonly nowMs: number },
+  ): T | undefined {
     const loadMs = this.#loadMs.get(model);
-    if (loadMs === undefined || waitMs < Math.max(LEAST_WAIT_MS, LOAD_CERTAINTY * loadMs)) return undefined;
-    return threads.find(({ id, currentUsage }) => currentUsage === 0 && !this.#loading.has(id));
+    if (loadMs === undefined) return undefined;
+    const latestMs = heldMs - Math.max(LEAST_GAIN_MS, LOAD_CERTAINTY * loadMs);
+    return threads.find((own) => !this.#loading.has(own.id) && this.#waitMs(own, nowMs) <= latestMs);
   }
 
   /** The thread has a task more, which is expected to take `expectedMs`. */
   busy({ id, currentUsage }: PlacementThread, expectedMs: number, nowMs: number): void {
-    const freeAtMs = currentUsage === 0 ? nowMs : Math.max(nowMs, this.#freeAtMs.get(id) ?? 0);
+    const freeAtMs = currentUsage === 0 ? nowMs : Math.max(nowMs, this.#freeAtMs.get(id) ?? nowMs);
     this.#freeAtMs.set(id, freeAtMs + expectedMs);
   }
 
