@@ -193,7 +193,7 @@ export const SETTINGS = {
   SCONCE_MAX_OUTSTANDING: integer({
     programs: SERVER,
     about:
-      'Most requests of one API process that wait for an answer. Above this number requests are refused (429). An owner with more than a tenth of them is refused at nine tenths.',
+      'Most requests of one API process that wait for an answer. Above this number requests are refused (429). Owners of keys with less than a tenth of them are admitted up to a tenth above it.',
     default: 10_000,
   }),
   SCONCE_REQUEST_TIMEOUT_MS: integer({

@@ -37,14 +37,16 @@ describe('RequestAdmission', () => {
     expect(() => admit({ bytes: 201 })).toThrow(/800 bytes/);
   });
 
-  it('keeps a tenth of the limits for owners who use little', () => {
+  it('admits owners who use little up to a tenth above the limits', () => {
     const { admit, of } = admission();
-    const busy = admit({ owner: 'a' }, 18);
-    expect(() => admit({ owner: 'a' })).toThrow(/18 requests are already waiting/);
+    const busy = admit({ owner: 'a' }, 20);
+    expect(() => admit({ owner: 'a' })).toThrow(/20 requests are already waiting/);
+    expect(() => admit()).toThrow(/20 requests/);
     admit({ owner: 'b' }, 2);
-    expect(() => admit({ owner: 'b' })).toThrow(/20 requests/);
+    expect(() => admit({ owner: 'b' })).toThrow(/22 requests/);
+    expect(() => admit({ owner: 'c' })).toThrow(/22 requests/);
     for (const each of busy) of.end(each);
-    admit({ owner: 'b', bytes: 849 });
+    admit({ owner: 'b', bytes: 949 });
     expect(() => admit({ owner: 'b', bytes: 60 })).toThrow(/bytes/);
     admit({ owner: 'c', bytes: 60 });
   });

@@ -13,8 +13,8 @@ const GIVEN_UP: ReadonlySet<ErrorCode> = new Set([
   'shutting_down',
 ]);
 
-/** The part of the limits that is kept for owners who use less than such a part of them. */
-const KEPT_FOR_OTHERS = 0.1;
+/** The part of the limits that is added for owners who use less than such a part of them. */
+const EXTRA_PART = 0.1;
 
 /** A request that may wait for an answer. */
 export interface Candidate {
@@ -37,8 +37,8 @@ interface Use {
 }
 
 /**
- * Bounds how many requests of one producer wait for an answer, and for how long, in all its lanes together. An owner who has many
- * requests waiting is refused a little earlier, so that others find room.
+ * Bounds how many requests of one producer wait for an answer, and for how long, in all its lanes together. Owners who have few
+ * requests waiting are admitted a little above the limits, so that one owner cannot use all the room.
  */
 export class RequestAdmission {
   readonly #maxOutstanding: number;
@@ -68,7 +68,7 @@ export class RequestAdmission {
     }
     const own = owner === undefined ? undefined : this.#owners.get(owner);
     const most = (limit: number, used = 0): number =>
-      used > KEPT_FOR_OTHERS * limit ? Math.ceil((1 - KEPT_FOR_OTHERS) * limit) : limit;
+      owner !== undefined && used < EXTRA_PART * limit ? (1 + EXTRA_PART) * limit : limit;
     if (this.#all.requests >= most(this.#maxOutstanding, own?.requests)) {
       throw queueFull(`${this.#all.requests} requests are already waiting for an answer`, 1);
     }
