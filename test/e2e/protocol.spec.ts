@@ -1,5 +1,6 @@
 import { deflateSync, gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { EVERY_TYPE } from '../support/every-type.ts';
 import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
 
 // The Open Inference Protocol as its clients send it, byte by byte, against the built system.
@@ -179,22 +180,7 @@ describe('infer', () => {
   });
 
   it('sends every datatype as JSON and gets it back unchanged', async () => {
-    const values: Record<string, unknown[]> = {
-      BOOL: [true, false],
-      UINT8: [0, 255],
-      UINT16: [0, 65_535],
-      UINT32: [0, 4_294_967_295],
-      UINT64: [0, 7],
-      INT8: [-128, 127],
-      INT16: [-32_768, 32_767],
-      INT32: [-2_147_483_648, 2_147_483_647],
-      INT64: [-9_007_199_254_740_991, 9],
-      FP16: [-1.5, 0.25],
-      FP32: [-1.5, 0.25],
-      FP64: [-1.1, 1e300],
-      BYTES: ['', 'naïve ☃'],
-    };
-    const inputs = Object.entries(values).map(([datatype, data]) => ({
+    const inputs = Object.entries(EVERY_TYPE).map(([datatype, data]) => ({
       name: `in_${datatype}`,
       datatype,
       shape: [1, 2],
@@ -202,7 +188,7 @@ describe('infer', () => {
     }));
     const response = await stack.fetch('/v2/models/every-type/infer', json({ inputs }));
     const { outputs } = (await response.json()) as { outputs: { datatype: string; data: unknown[] }[] };
-    expect(Object.fromEntries(outputs.map(({ datatype, data }) => [datatype, data]))).toEqual(values);
+    expect(Object.fromEntries(outputs.map(({ datatype, data }) => [datatype, data]))).toEqual(EVERY_TYPE);
   });
 
   it('gives each of many concurrent requests its own answer', async () => {

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { fixturePath, temporaryFolder, type FixtureModel } from '@sconce/testing';
 import { BAD_REQUESTS } from '../support/bad-requests.ts';
 import { startServe, type Serve } from '../support/serve.ts';
+import { EVERY_TYPE } from '../support/every-type.ts';
 import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
 
 // `sconce serve` answers each request as API and worker do: status, headers and body.
@@ -54,21 +55,6 @@ async function both(path: string, init?: RequestInit): Promise<Answer> {
 
 const int32 = (values: readonly number[]): Buffer => Buffer.from(new Int32Array(values).buffer);
 const SIXTEEN = Array.from({ length: 16 }, (_, n) => n);
-const EVERY_TYPE: Readonly<Record<string, readonly unknown[]>> = {
-  BOOL: [true, false],
-  UINT8: [0, 255],
-  UINT16: [0, 65_535],
-  UINT32: [0, 4_294_967_295],
-  UINT64: [0, 7],
-  INT8: [-128, 127],
-  INT16: [-32_768, 32_767],
-  INT32: [-2_147_483_648, 2_147_483_647],
-  INT64: [-9_007_199_254_740_991, 9],
-  FP16: [-1.5, 0.25],
-  FP32: [-1.5, 0.25],
-  FP64: [-1.1, 1e300],
-  BYTES: ['', 'naïve ☃'],
-};
 const everyType = Object.entries(EVERY_TYPE).map(([datatype, data]) => ({
   ...{ name: `in_${datatype}`, datatype, shape: [1, 2], data },
 }));
@@ -205,7 +191,7 @@ describe('a read is answered alike', () => {
     await both('/v2/repository/index', json({ ready: 'x' }));
   });
 
-  it('the models, but for times and measurements', async () => {
+  it('the models, except times and measurements', async () => {
     const normal = async (server: Pick<Serve, 'fetch'>, path: string): Promise<unknown> =>
       JSON.parse(await (await server.fetch(path)).text(), (key, value: unknown) =>
         /^(created_at|updated_at|performance|disk_bytes)$/.test(key) ? typeof value : value,
@@ -215,7 +201,7 @@ describe('a read is answered alike', () => {
     }
   });
 
-  it('the statistics, but for times', async () => {
+  it('the statistics, except times', async () => {
     const counts = async (server: Pick<Serve, 'fetch'>): Promise<unknown> =>
       JSON.parse(await (await server.fetch('/v2/models/lookup/stats')).text(), (key, value: unknown) =>
         /^(ns|last_inference)$/.test(key) ? value !== 0 : value,

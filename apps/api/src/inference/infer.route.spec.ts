@@ -5,7 +5,7 @@ import { Writable } from 'node:stream';
 import fastifyFactory from 'fastify';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SconceError } from '@sconce/errors';
-import { ModelDirectory, type ModelManifest, type ModelState } from '@sconce/models';
+import { ModelDirectory } from '@sconce/models';
 import type { InferenceAnswer, InferenceRequest } from '@sconce/queue';
 import { createLogger, startTelemetry } from '@sconce/telemetry';
 import { atEndOfFile, eventually } from '@sconce/testing';
@@ -14,32 +14,10 @@ import { installCompression } from '../http/compression.ts';
 import { installDraining } from '../http/draining.ts';
 import { installRequestTrace } from '../http/request-trace.ts';
 import { installInferRoutes, type JobInference } from './infer.route.ts';
+import { MODEL, SERVED, TIMING } from './testing/double-model.ts';
 
 // The routes over HTTP, with a port that the test answers.
 
-const MODEL: ModelManifest = {
-  schema: 1,
-  name: 'double',
-  version: '1',
-  status: 'ready',
-  platform: 'onnx_onnxv1',
-  pool: 'default',
-  artifact: { key: 'k', format: 'onnx', size_bytes: 1, sha256: 'a'.repeat(64) },
-  upload_id: 'u',
-  signature: {
-    inputs: [
-      { name: 'x', datatype: 'FP32', shape: [-1, 2] },
-      { name: 'y', datatype: 'FP32', shape: [-1, 2] },
-    ],
-    outputs: [{ name: 'z', datatype: 'FP32', shape: [-1, 2] }],
-  },
-  batch: { axis: 'dynamic', evidence: 'test' },
-  config: {},
-  created_at: '2026-01-02T03:04:05.678Z',
-  updated_at: '2026-01-02T03:04:05.678Z',
-};
-const TIMING = { queueMs: 1, batchMs: 2, runMs: 3, batchRows: 4 };
-const SERVED: ModelState = { loaded: true, default_version: 'latest', keep_loaded: false };
 const CALLER = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331';
 
 let state = SERVED;

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { SconceError } from '@sconce/errors';
-import { ModelDirectory, type ModelManifest, type ModelState } from '@sconce/models';
+import { ModelDirectory } from '@sconce/models';
 import {
   InferenceProducer,
   QueueConsumer,
@@ -16,32 +16,10 @@ import { readConfig } from '../config.ts';
 import type { InferenceCall } from './inference-call.ts';
 import { InferenceService } from './inference.service.ts';
 import { deadlineOf, type InferenceResult, type PreparedInference } from './prepared-inference.ts';
+import { MODEL, SERVED, TIMING } from './testing/double-model.ts';
 
 // The service with a real Redis, and a consumer that doubles the rows instead of a worker.
 
-const MODEL: ModelManifest = {
-  schema: 1,
-  name: 'double',
-  version: '1',
-  status: 'ready',
-  platform: 'onnx_onnxv1',
-  pool: 'default',
-  artifact: { key: 'k', format: 'onnx', size_bytes: 1, sha256: 'a'.repeat(64) },
-  upload_id: 'u',
-  signature: {
-    inputs: [
-      { name: 'x', datatype: 'FP32', shape: [-1, 2] },
-      { name: 'y', datatype: 'FP32', shape: [-1, 2] },
-    ],
-    outputs: [{ name: 'z', datatype: 'FP32', shape: [-1, 2] }],
-  },
-  batch: { axis: 'dynamic', evidence: 'test' },
-  config: {},
-  created_at: '2026-01-02T03:04:05.678Z',
-  updated_at: '2026-01-02T03:04:05.678Z',
-};
-const SERVED: ModelState = { loaded: true, default_version: 'latest', keep_loaded: false };
-const TIMING = { queueMs: 1, batchMs: 2, runMs: 3, batchRows: 4 };
 const context = extractContext({});
 
 let manifest = MODEL;
