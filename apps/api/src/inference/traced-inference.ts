@@ -13,7 +13,7 @@ export interface TracedAnswer {
 /**
  * Runs a request whose trace is recorded. The spans cover its time in this process: `sconce.decode` until the request is handed on,
  * `sconce.enqueue` until its answer is here, and in it `sconce.reply` from the time at which the worker had the outputs. What it costs to
- * record a span is part of the span that goes on, so that it leaves no hole.
+ * record a span is part of the span that goes on, so that no time is uncovered.
  */
 export async function tracedInference(
   tracer: Telemetry['tracer'],
