@@ -30,6 +30,12 @@ export interface ServerSpan extends SpanOptions {
   readonly name: string;
 }
 
+/** What is read of a request. */
+export interface TracedHttpRequest {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
 /** Begins the traces of HTTP requests. A request whose trace is not recorded costs no span, only two ids. */
 export class RequestTracer {
   readonly #tracer: Tracer;
@@ -41,14 +47,15 @@ export class RequestTracer {
   }
 
   /** Continues the trace of the `traceparent` header, or begins one. `span` is called only if the trace is recorded. */
-  begin(headers: Readonly<Record<string, string | string[] | undefined>>, span: () => ServerSpan): RequestTrace {
+  begin({ headers, method }: TracedHttpRequest, span: () => ServerSpan): RequestTrace {
+    const isRead = method === 'GET' || method === 'HEAD';
     if (headers['traceparent'] === undefined) {
-      return this.#sampler.decide() ? this.#record(ROOT_CONTEXT, span()) : new UnrecordedTrace(nextTraceId());
+      return this.#sampler.decide(isRead) ? this.#record(ROOT_CONTEXT, span()) : new UnrecordedTrace(nextTraceId());
     }
     const parent = extractContext(headers);
     const caller = trace.getSpanContext(parent);
     if (caller === undefined) {
-      return this.#sampler.decide() ? this.#record(parent, span()) : new UnrecordedTrace(nextTraceId());
+      return this.#sampler.decide(isRead) ? this.#record(parent, span()) : new UnrecordedTrace(nextTraceId());
     }
     if ((caller.traceFlags & TraceFlags.SAMPLED) === 0) return new UnrecordedTrace(caller.traceId, parent);
     return this.#record(parent, span());

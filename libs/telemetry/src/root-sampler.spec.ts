@@ -19,4 +19,17 @@ describe('a new trace', () => {
     expect([sampler.decide(), isTaken(sampler), sampler.decide(), isTaken(sampler)]).toEqual([true, true, true, true]);
     expect([sampler.decide(), isTaken(sampler)]).toEqual([false, false]);
   });
+
+  it('of a request that only reads leaves half of the traces of a second to work', () => {
+    const sampler = new RootSampler({ ratio: 1, maxPerSecond: 4 });
+    const reads = Array.from({ length: 100 }, () => sampler.decide(true) && isTaken(sampler));
+    expect(reads.filter(Boolean)).toHaveLength(2);
+    const work = Array.from({ length: 100 }, () => sampler.decide() && isTaken(sampler));
+    expect(work.filter(Boolean)).toHaveLength(2);
+  });
+
+  it('of a request that only reads is taken without a limit', () => {
+    const sampler = new RootSampler({ ratio: 1 });
+    expect([sampler.decide(true), isTaken(sampler)]).toEqual([true, true]);
+  });
 });

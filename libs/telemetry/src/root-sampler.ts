@@ -7,7 +7,10 @@ const DROP: SamplingResult = { decision: SamplingDecision.NOT_RECORD };
 export interface RootSamplerOptions {
   /** Share of new traces, 0 to 1. */
   readonly ratio: number;
-  /** Most of them in a second; undefined: no limit. After a second without traces, that number is taken at once. */
+  /**
+   * Most of them in a second; undefined: no limit. After a second without traces, that number is taken at once. Requests that only read
+   * leave half of it to the others.
+   */
   readonly maxPerSecond?: number | undefined;
 }
 
@@ -28,9 +31,12 @@ export class RootSampler implements Sampler {
     this.#left = Math.max(1, maxPerSecond ?? 1);
   }
 
-  /** Whether to record a new trace. If so, the caller must start its first span before anything else is asked. */
-  decide(): boolean {
-    this.#isDecided = this.#draw();
+  /**
+   * Whether to record a new trace. If so, the caller must start its first span before anything else is asked.
+   * @param isRead the request only reads. A caller that asks for a status again and again must not use up the traces of the work itself.
+   */
+  decide(isRead = false): boolean {
+    this.#isDecided = this.#draw(isRead ? Math.floor((this.#perSecond ?? 0) / 2) : 0);
     return this.#isDecided;
   }
 
@@ -44,13 +50,14 @@ export class RootSampler implements Sampler {
     return `RootSampler{${this.#ratio}, ${this.#perSecond ?? 'no limit'}}`;
   }
 
-  #draw(): boolean {
+  /** @param reserve traces that must be left over afterwards. */
+  #draw(reserve = 0): boolean {
     if (this.#ratio < 1 && Math.random() >= this.#ratio) return false;
     if (this.#perSecond === undefined) return true;
     const nowMs = performance.now();
     this.#left = Math.min(Math.max(1, this.#perSecond), this.#left + ((nowMs - this.#atMs) / 1_000) * this.#perSecond);
     this.#atMs = nowMs;
-    if (this.#left < 1) return false;
+    if (this.#left < 1 + reserve) return false;
     this.#left -= 1;
     return true;
   }

@@ -77,7 +77,7 @@ export function installRequestTrace(fastify: FastifyInstance, telemetry: Telemet
       done();
       return;
     }
-    const trace = requestTracer.begin(request.headers, () => serverSpan(request, route));
+    const trace = requestTracer.begin(request, () => serverSpan(request, route));
     (request as TracedRequest)[TRACE] = {
       trace,
       startedAtMs: performance.now(),

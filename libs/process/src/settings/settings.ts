@@ -119,7 +119,7 @@ export const SETTINGS = {
   SCONCE_TRACES_PER_SECOND: integer({
     programs: EVERY,
     about:
-      'Most new traces that each process records in a second, of the traces that `OTEL_TRACES_SAMPLER` chooses. It limits what tracing costs under load. A caller’s own decision (`traceparent`) always holds.',
+      'Most new traces that each process records in a second, of the traces that `OTEL_TRACES_SAMPLER` chooses. It limits what tracing costs under load. Requests that only read leave half of them to the others. A caller’s own decision (`traceparent`) always holds.',
     whenUnset: 'no limit',
   }),
   SCONCE_TRACE_URL: text({
