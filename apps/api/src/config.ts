@@ -1,3 +1,4 @@
+import { instanceBudget, type RequestBudget } from '@sconce/contracts';
 import { readSettings } from '@sconce/process';
 import { queueConfigSchema, type QueueConfig } from '@sconce/queue';
 import { storageFromSettings, type StorageConfig } from '@sconce/storage';
@@ -14,6 +15,8 @@ export interface ApiConfig {
   /** The file of API keys; undefined if callers need no key. */
   readonly keysFile: string | undefined;
   readonly maxBodyBytes: number;
+  /** The most that a request may need. */
+  readonly budget: RequestBudget;
   readonly maxArtifactBytes: number;
   readonly maxFileBytes: number;
   readonly webhookAllowPrivate: boolean;
@@ -40,6 +43,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
     processes: vars.SCONCE_API_PROCESSES,
     keysFile: keysFileOf(vars),
     maxBodyBytes: vars.SCONCE_MAX_BODY_BYTES,
+    budget: instanceBudget(vars),
     maxArtifactBytes: vars.SCONCE_MAX_ARTIFACT_BYTES,
     maxFileBytes: vars.SCONCE_MAX_FILE_BYTES,
     webhookAllowPrivate: vars.SCONCE_WEBHOOK_ALLOW_PRIVATE,

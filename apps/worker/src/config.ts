@@ -1,4 +1,4 @@
-import type { Lane } from '@sconce/contracts';
+import { instanceBudget, type Lane, type RequestBudget } from '@sconce/contracts';
 import { machineLimits, readSettings, threadsFor } from '@sconce/process';
 import { queueConfigSchema, type QueueConfig } from '@sconce/queue';
 import { runtimeConfigSchema, type RuntimeConfig } from '@sconce/runtime';
@@ -23,6 +23,8 @@ export interface WorkerConfig {
   readonly pod: { readonly name: string; readonly namespace: string } | undefined;
   /** Most queue jobs in flight, per lane. */
   readonly concurrency: Readonly<Record<Lane, number>>;
+  /** The most that a request may need. */
+  readonly budget: RequestBudget;
   readonly shutdownGraceMs: number;
   /** The limits of a registration process. */
   readonly registration: { readonly memoryBytes: number; readonly timeoutMs: number };
@@ -67,6 +69,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
         ? undefined
         : { name: vars.SCONCE_POD_NAME, namespace: vars.SCONCE_POD_NAMESPACE },
     concurrency: { online: vars.SCONCE_ONLINE_CONCURRENCY ?? jobs, batch: vars.SCONCE_BATCH_CONCURRENCY ?? jobs },
+    budget: instanceBudget(vars),
     shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,
     registration: {
       memoryBytes: registrationBytes,

@@ -1,5 +1,13 @@
 export type { DeepReadonly } from './deep-readonly.ts';
 export {
+  instanceBudget,
+  requestBudgetSchema,
+  smallestBudget,
+  type BudgetLimit,
+  type EffectiveBudget,
+  type RequestBudget,
+} from './budget.ts';
+export {
   BATCH_FORMATS,
   batchRequestSchema,
   tableSchema,

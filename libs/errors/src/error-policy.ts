@@ -7,6 +7,7 @@ export type ErrorCode =
   | 'invalid_tensor'
   | 'invalid_dataset'
   | 'payload_too_large'
+  | 'over_budget'
   | 'unsupported_media_type'
   | 'unsupported'
   | 'not_found'
@@ -60,6 +61,7 @@ export const ERROR_POLICY: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   invalid_tensor: callerError(400),
   invalid_dataset: callerError(422),
   payload_too_large: callerError(413),
+  over_budget: callerError(422),
   unsupported_media_type: callerError(415),
   unsupported: callerError(501),
   not_found: callerError(404),

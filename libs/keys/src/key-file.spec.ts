@@ -15,6 +15,8 @@ it.each<[string, RegExp]>([
   [JSON.stringify({ keys: [key('a', { scopes: ['root'] })] }), /keys\.0\.scopes\.0/],
   [JSON.stringify({ keys: [key('a', { scopes: [] })] }), /keys\.0\.scopes/],
   [JSON.stringify({ keys: [key('a', { secret: 'x' })] }), /secret/],
+  [JSON.stringify({ keys: [key('a', { budget: { elements: 0 } })] }), /keys\.0\.budget\.elements/],
+  [JSON.stringify({ keys: [key('a', { budget: { bytes: 1 } })] }), /keys\.0\.budget/],
   [JSON.stringify({ keys: [key('a', { owner: 'team a' })] }), /keys\.0\.owner/],
   [JSON.stringify({ keys: [key('a'), key('a')] }), /two keys have the id a/],
   [JSON.stringify({ keys: [key('a'), { ...key('b'), sha256: hashSecret('a') }] }), /two keys have the sha256/],
@@ -23,9 +25,9 @@ it.each<[string, RegExp]>([
 });
 
 it('accepts a valid file', () => {
-  expect(parseKeyFile(JSON.stringify({ keys: [key('a', { requests_per_second: 0.5 })] }))).toMatchObject([
-    { id: 'a', requests_per_second: 0.5 },
-  ]);
+  expect(
+    parseKeyFile(JSON.stringify({ keys: [key('a', { requests_per_second: 0.5, budget: { run_ms: 5 } })] })),
+  ).toMatchObject([{ id: 'a', requests_per_second: 0.5, budget: { run_ms: 5 } }]);
 });
 
 it('several keys may have one owner', () => {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { SconceError } from '@sconce/errors';
+import { BUDGET_FIELDS, SconceError } from '@sconce/errors';
 import * as z from 'zod';
 
 /**
@@ -28,6 +28,8 @@ const apiKeySchema = z.strictObject({
   max_outstanding: z.int().min(1).optional(),
   /** Jobs and batches that have not ended, of all API processes together. */
   max_backlog: z.int().min(1).optional(),
+  /** What each request may need. The smallest budget of instance, model and key holds. */
+  budget: z.partialRecord(z.enum(BUDGET_FIELDS), z.int().min(1)).optional(),
   expires_at: z.iso.datetime({ offset: true }).optional(),
 });
 

@@ -1,3 +1,4 @@
+import { instanceBudget, type RequestBudget } from '@sconce/contracts';
 import { machineLimits, readSettings, threadsFor } from '@sconce/process';
 import { runtimeConfigSchema, type RuntimeConfig } from '@sconce/runtime';
 import type { IsolationLimits } from '@sconce/serving';
@@ -19,6 +20,8 @@ export interface ServeConfig {
   /** The file of API keys; undefined if callers need no key. */
   readonly keysFile: string | undefined;
   readonly maxBodyBytes: number;
+  /** The most that a request may need. */
+  readonly budget: RequestBudget;
   readonly requestTimeoutMs: number;
   readonly maxOutstanding: number;
   readonly shutdownGraceMs: number;
@@ -46,6 +49,7 @@ export function readServeConfig(env: NodeJS.ProcessEnv = process.env): ServeConf
     metricsPort: (env['SCONCE_METRICS_PORT'] ?? '') === '' ? undefined : vars.SCONCE_METRICS_PORT,
     keysFile: keysFileOf(vars),
     maxBodyBytes: vars.SCONCE_MAX_BODY_BYTES,
+    budget: instanceBudget(vars),
     requestTimeoutMs: vars.SCONCE_REQUEST_TIMEOUT_MS,
     maxOutstanding: vars.SCONCE_MAX_OUTSTANDING,
     shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,

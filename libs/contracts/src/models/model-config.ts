@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { MAX_RANK } from '@sconce/tensor';
+import { requestBudgetSchema } from '../budget.ts';
 
 /** Triton's names of element types. */
 export const CONFIG_DATA_TYPES = [
@@ -70,7 +71,7 @@ const ignored = z.string().max(256).optional().describe('Accepted and ignored: t
 
 /**
  * Of a model's `config.json`: what its owner may say about it. Fields that Triton has carry Triton's names and meaning
- * (model_config.proto); `method`, `arguments` and `tolerance` are ours. `parseModelConfig` says what is wrong with one.
+ * (model_config.proto); `budget`, `method`, `arguments` and `tolerance` are ours. `parseModelConfig` says what is wrong with one.
  */
 export const modelConfigSchema = z
   .strictObject({
@@ -108,6 +109,7 @@ export const modelConfigSchema = z
       .optional()
       .describe('Settings of the runtime.'),
     model_warmup: z.array(warmupSchema).max(16).optional().describe('Runs after a worker has loaded the model.'),
+    budget: requestBudgetSchema.optional(),
     method: z.string().min(1).max(256).optional().describe('TorchScript: the method to compile; forward unless said.'),
     arguments: z
       .record(z.string(), z.union([z.number(), z.boolean(), z.string(), z.null()]))

@@ -168,6 +168,29 @@ export const SETTINGS = {
     about: 'Largest request body, after decompression.',
     default: 64 * MIB,
   }),
+  SCONCE_MAX_JSON_VALUES: integer({
+    programs: EVERY,
+    about:
+      'Most JSON values (objects, arrays, strings, numbers, …) of a request, or of a request line of a batch. A model’s signature usually allows far fewer.',
+    default: 16 * MIB,
+  }),
+  SCONCE_MAX_ELEMENTS: integer({
+    programs: EVERY,
+    about: 'Most elements that the inputs of a request may have together.',
+    default: 64 * MIB,
+  }),
+  SCONCE_MAX_OUTPUT_BYTES: integer({
+    programs: RUNNER,
+    unit: 'bytes',
+    about: 'Most bytes that the outputs of a request may have together.',
+    default: 64 * MIB,
+  }),
+  SCONCE_MAX_RUN_MEMORY_BYTES: integer({
+    programs: EVERY,
+    unit: 'bytes',
+    about: 'Most memory that a run may need besides the model itself.',
+    whenUnset: 'no limit',
+  }),
   SCONCE_MAX_FILE_BYTES: integer({
     programs: API,
     unit: 'bytes',
