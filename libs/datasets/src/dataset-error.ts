@@ -33,6 +33,19 @@ export function listed(names: readonly string[]): string {
   return names.length > 12 ? `${first.join(', ')}, … ${names.length} in all` : first.join(', ');
 }
 
+/** The names that occur more than once, each once. */
+export function repeated(names: readonly string[]): readonly string[] {
+  const seen = new Set<string>();
+  const twice = new Set<string>();
+  for (const name of names) (seen.has(name) ? twice : seen).add(name);
+  return [...twice];
+}
+
+/** The index of each name. A file may have a million columns, so names are not searched one by one. */
+export function placesOf(names: readonly string[]): ReadonlyMap<string, number> {
+  return new Map(names.map((name, place) => [name, place]));
+}
+
 function safeJson(value: unknown): string {
   try {
     return (

@@ -1,6 +1,6 @@
 import { SconceError } from '@sconce/errors';
 import type { OpenByteSource } from '@sconce/storage';
-import { datasetError } from '../dataset-error.ts';
+import { datasetError, placesOf } from '../dataset-error.ts';
 import type {
   ChunkRange,
   ChunkSize,
@@ -94,9 +94,10 @@ async function* readRows(
   { range, columns, blockRows, dictionaries }: ReadOptions & { readonly dictionaries: DictionaryValues },
 ): AsyncGenerator<RowBlock, void, undefined> {
   const { fields } = opened.schema;
+  const places = placesOf(fields.map(({ name }) => name));
   const wanted = columns.map((name) => {
-    const at = fields.findIndex((field) => field.name === name);
-    if (at < 0) throw new SconceError('internal', `the file has no column "${name}"`);
+    const at = places.get(name);
+    if (at === undefined) throw new SconceError('internal', `the file has no column "${name}"`);
     return at;
   });
   const end = range.firstRow + range.rows;

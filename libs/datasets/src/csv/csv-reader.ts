@@ -1,6 +1,6 @@
 import Papa from 'papaparse';
 import type { OpenByteSource } from '@sconce/storage';
-import { datasetError, listed, shown } from '../dataset-error.ts';
+import { datasetError, listed, placesOf, repeated, shown } from '../dataset-error.ts';
 import type { DatasetReader, ReadOptions } from '../dataset-reader.ts';
 import { MAX_RECORD_BYTES } from '../limits.ts';
 import type { RecordSpan, RecordSyntax } from '../text/record-scanner.ts';
@@ -34,11 +34,9 @@ export async function openCsv(source: OpenByteSource, options: CsvOptions): Prom
   const first = await firstRecord(source, begin, syntax);
   const width = parseRecord(first.text, delimiter).cells;
   const names = header ? width.map((name) => name.trim()) : width.map((_, index) => String(index));
-  const twice = names.filter((name, index) => names.indexOf(name) !== index);
+  const twice = repeated(names);
   if (twice.length > 0) {
-    throw datasetError(
-      `The header names ${listed([...new Set(twice)])} more than once: give each column a name of its own.`,
-    );
+    throw datasetError(`The header names ${listed(twice)} more than once: give each column a name of its own.`);
   }
   return {
     columns: names.map((name) => ({ name })),
@@ -90,13 +88,16 @@ class CsvParser implements RecordParser {
     this.#names = names;
     this.#delimiter = delimiter;
     this.numbers = numbers.length;
-    const texts = columns.filter((name) => !numbers.includes(name));
+    const areNumbers = new Set(numbers);
+    const texts = columns.filter((name) => !areNumbers.has(name));
     const order = [...texts, ...numbers];
-    this.#order = order.map((name) => names.indexOf(name));
-    this.at = columns.map((name) => order.indexOf(name));
+    const places = placesOf(order);
+    const placeInFile = placesOf(names);
+    this.#order = order.map((name) => placeInFile.get(name) ?? -1);
+    this.at = columns.map((name) => places.get(name) ?? -1);
     this.#plan = new Int32Array(names.length).fill(SKIPPED);
-    for (const [place, name] of texts.entries()) this.#plan[names.indexOf(name)] = textPlace(place);
-    for (const [place, name] of numbers.entries()) this.#plan[names.indexOf(name)] = place;
+    for (const [place, name] of texts.entries()) this.#plan[placeInFile.get(name) ?? -1] = textPlace(place);
+    for (const [place, name] of numbers.entries()) this.#plan[placeInFile.get(name) ?? -1] = place;
   }
 
   parse(bytes: Buffer, spans: readonly RecordSpan[], into: ParsedRows): void {

@@ -1,5 +1,5 @@
 import { encodeBytes, type FixedDatatype, type Tensor } from '@sconce/tensor';
-import { datasetError, shown, type RowProblem } from '../dataset-error.ts';
+import { datasetError, placesOf, shown, type RowProblem } from '../dataset-error.ts';
 import { cellOf, type Cells, type RowBlock } from '../row-block.ts';
 import {
   copyElements,
@@ -34,6 +34,7 @@ export class InputEncoder {
   readonly columns: readonly string[];
   /** The columns that make an FP32 tensor, one element each. A reader should read them as numbers. */
   readonly numbers: readonly string[] | undefined;
+  readonly #places: ReadonlyMap<string, number>;
   readonly #inputs: readonly MappedInput[];
   readonly #options: ElementOptions;
   readonly #constants: ReadonlyMap<string, Tensor>;
@@ -43,6 +44,7 @@ export class InputEncoder {
     this.#inputs = inputs;
     this.#options = options;
     this.columns = columnsOf(inputs);
+    this.#places = placesOf(this.columns);
     this.numbers = numbersOf(inputs);
     this.#constants = new Map(
       inputs.flatMap((input) =>
@@ -86,7 +88,7 @@ export class InputEncoder {
     const options = this.#options;
     if (source.kind === 'constant') throw new Error('the constant has no tensor');
     const names = source.kind === 'list' ? [source.column] : source.columns;
-    const at = names.map((column) => this.columns.indexOf(column));
+    const at = names.map((column) => this.#places.get(column) ?? -1);
     const numbers = isSame(names, this.numbers) ? block.numbers : undefined;
     const fill: Fill = { block, input, names, at, problems, options, numbers };
     if (input.datatype === 'BYTES') return encodeText(fill);

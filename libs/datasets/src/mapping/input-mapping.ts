@@ -1,6 +1,7 @@
 import { elementCount, formatShape, formatSpec, type Datatype, type TensorSpec } from '@sconce/tensor';
 import { datasetError, listed, shown } from '../dataset-error.ts';
 import type { DatasetColumn } from '../dataset-reader.ts';
+import { columnPattern } from './column-pattern.ts';
 
 /**
  * The source of an input's values: a column, a pattern (`p*`: all matching columns, in the file's order), a list of columns, or a value that
@@ -40,10 +41,12 @@ const NUMBERED = ['_', '', '.', '-'] as const;
  * @throws SconceError `invalid_dataset` with the input as `details.param`: the missing or unsuitable columns, and the columns of the file.
  */
 export function mapInputs(
-  dataset: { readonly columns: readonly DatasetColumn[]; readonly closed: boolean },
+  file: { readonly columns: readonly DatasetColumn[]; readonly closed: boolean },
   model: MappableModel,
   selection: Readonly<Record<string, InputSource>> = {},
 ): readonly MappedInput[] {
+  const { columns, closed } = file;
+  const dataset: Dataset = { columns, closed, names: new Set(columns.map(({ name }) => name)) };
   const unknown = Object.keys(selection).filter((name) => !model.inputs.some((input) => input.name === name));
   if (unknown[0] !== undefined) {
     throw datasetError(
@@ -70,14 +73,19 @@ export function columnsOf(inputs: readonly MappedInput[]): readonly string[] {
   return [...new Set(names)];
 }
 
-type Dataset = Parameters<typeof mapInputs>[0];
+/** The columns of the file. A file may have a million, so names are looked up in a set. */
+interface Dataset {
+  readonly columns: readonly DatasetColumn[];
+  readonly closed: boolean;
+  readonly names: ReadonlySet<string>;
+}
 
 function readSource(dataset: Dataset, input: TensorSpec, given: InputSource): MappedInput['source'] {
   const param = `inputs.${input.name}`;
   if (typeof given === 'string') {
     if (!given.includes('*')) return single(dataset, input, given);
-    const pattern = new RegExp(`^${given.split('*').map(escapeRegExp).join('.*')}$`, 's');
-    const found = dataset.columns.filter(({ name }) => pattern.test(name)).map(({ name }) => name);
+    const matches = columnPattern(given);
+    const found = dataset.columns.filter(({ name }) => matches(name)).map(({ name }) => name);
     if (found.length === 0) throw noColumn(dataset, `No column matches ${shown(given)}`, param);
     const [only] = found;
     return found.length === 1 && only !== undefined
@@ -97,7 +105,7 @@ function findSource(
   dataset: Dataset,
   { input, rowShape, model }: { input: TensorSpec; rowShape: readonly number[]; model: MappableModel },
 ): MappedInput['source'] {
-  const names = new Set(dataset.columns.map(({ name }) => name));
+  const { names } = dataset;
   if (names.has(input.name)) return single(dataset, input, input.name);
   const size = sizeOf(rowShape, input.name);
   for (const separator of NUMBERED) {
@@ -119,8 +127,7 @@ function findSource(
 }
 
 function single(dataset: Dataset, input: TensorSpec, column: string): MappedInput['source'] {
-  const known = dataset.columns.some(({ name }) => name === column);
-  if (!known && dataset.closed) {
+  if (!dataset.names.has(column) && dataset.closed) {
     throw noColumn(
       dataset,
       `There is no column ${shown(column)} for input ${shown(input.name)}`,
@@ -160,8 +167,4 @@ function noColumn({ columns }: Dataset, what: string, param: string): Error {
 
 function isList(given: Exclude<InputSource, string>): given is readonly string[] {
   return Array.isArray(given);
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }

@@ -1,5 +1,5 @@
 import { formatSpec, type Datatype, type TensorSpec } from '@sconce/tensor';
-import { datasetError, listed, shown } from '../dataset-error.ts';
+import { datasetError, listed, repeated, shown } from '../dataset-error.ts';
 import type { DatasetColumn } from '../dataset-reader.ts';
 
 /** Transforms of an output before it is written. */
@@ -68,8 +68,7 @@ export function mapOutputs(options: {
     ...passThrough.map((name) => passedColumn(dataset, name)),
     ...selection.flatMap((chosen, index) => outputColumns(outputs, { chosen, index, hasRows })),
   ];
-  const names = columns.map(({ name }) => name);
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  const [twice] = repeated(columns.map(({ name }) => name));
   if (twice !== undefined) {
     throw datasetError(`Two columns of the results have the name ${shown(twice)}: give one of them another name.`, {
       param: 'outputs',

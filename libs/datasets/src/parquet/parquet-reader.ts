@@ -56,8 +56,9 @@ async function* readRows(
   footer: ParquetFooter,
   { range, columns, blockRows }: ReadOptions,
 ): AsyncGenerator<RowBlock, void, undefined> {
+  const byName = new Map(footer.columns.map((column) => [column.name, column]));
   const wanted = columns.map((name) => {
-    const column = footer.columns.find((own) => own.name === name);
+    const column = byName.get(name);
     if (column === undefined) throw new SconceError('internal', `the file has no column "${name}"`);
     return column;
   });
