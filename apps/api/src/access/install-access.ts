@@ -62,6 +62,12 @@ export function ownerOf(request: FastifyRequest): string | undefined {
   return key?.owner ?? key?.id;
 }
 
+/** The owner whose jobs, files and batches this request may use. Undefined if it may use all: the key is an admin's, or callers need no key. */
+export function onlyOwnerOf(request: FastifyRequest): string | undefined {
+  const key = (request as KeyedRequest)[KEY]?.key;
+  return key?.scopes.includes('admin') === true ? undefined : ownerOf(request);
+}
+
 function admit(request: FastifyRequest, ring: KeyRing, limits: KeyLimits): SconceError | undefined {
   const need = needOf(request.method, routeOf(request));
   if (need === 'nothing') return undefined;

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { BatchRequestInput } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { BatchProducer, FileRecord } from '@sconce/queue';
+import { ownerOf } from '../access/install-access.ts';
 import { fileName } from '../files/file-upload.ts';
 import { collectBytes } from '../http/collect-bytes.ts';
 import { invalidRequest } from '../http/invalid-request.ts';
@@ -37,6 +38,7 @@ export interface ReceivedRequest {
  * @throws SconceError `invalid_request`, `payload_too_large`. A wrong request is refused before the dataset is read.
  */
 export async function receiveBatch(request: FastifyRequest, producer: BatchProducer): Promise<ReceivedRequest> {
+  const owner = ownerOf(request);
   const payload = request.body as Readable | undefined;
   if (payload === undefined || payload === null)
     throw invalidRequest('body', 'The body is empty: send a request for a batch.');
@@ -47,13 +49,14 @@ export async function receiveBatch(request: FastifyRequest, producer: BatchProdu
       const text = await readText(payload);
       return { request: parse(text, 'body'), fingerprint: text };
     }
-    if (isMultipart(contentType)) return await receiveForm(payload, contentType, producer);
+    if (isMultipart(contentType)) return await receiveForm(payload, contentType, { producer, owner });
     const asked = { ...readParameters(request.query), input_file_id: undefined };
     const extension = EXTENSIONS[mediaType];
     const named = readName(request.headers['content-disposition']) ?? `upload.${extension ?? 'bin'}`;
     await producer.check(asked as BatchRequestInput);
     const file = await store(payload.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>, {
       producer,
+      owner,
       filename: named,
       contentType: mediaType,
     });
@@ -64,7 +67,11 @@ export async function receiveBatch(request: FastifyRequest, producer: BatchProdu
   }
 }
 
-async function receiveForm(payload: Readable, contentType: string, producer: BatchProducer): Promise<ReceivedRequest> {
+async function receiveForm(
+  payload: Readable,
+  contentType: string,
+  { producer, owner }: Pick<StoredBody, 'producer' | 'owner'>,
+): Promise<ReceivedRequest> {
   const parts = readParts(payload, contentType);
   try {
     const first = (await parts.next()).value as FormPart | undefined;
@@ -76,6 +83,7 @@ async function receiveForm(payload: Readable, contentType: string, producer: Bat
     if (second?.name !== 'file') throw invalidRequest('file', 'The form takes "request" (JSON) and then "file".');
     const file = await store(second.body, {
       producer,
+      owner,
       filename: fileName(second.filename),
       contentType: second.contentType ?? 'application/octet-stream',
     });
@@ -85,11 +93,20 @@ async function receiveForm(payload: Readable, contentType: string, producer: Bat
   }
 }
 
+/** How a dataset in the body of a request is stored. */
+interface StoredBody {
+  readonly producer: BatchProducer;
+  readonly owner: string | undefined;
+  readonly filename: string;
+  readonly contentType: string;
+}
+
 function store(
   body: AsyncIterable<Uint8Array>,
-  { producer, filename, contentType }: { producer: BatchProducer; filename: string; contentType: string },
+  { producer, owner, filename, contentType }: StoredBody,
 ): Promise<FileRecord> {
-  return producer.createFile(body, () => ({ filename, purpose: 'batch', mediaType: contentType.slice(0, 255) }));
+  const mediaType = contentType.slice(0, 255);
+  return producer.createFile(body, () => ({ filename, purpose: 'batch', mediaType }), { owner });
 }
 
 /** The request in the query string. */

@@ -2,9 +2,9 @@ import { Controller, Get, Inject, Param, Post, Query, Req, Res } from '@nestjs/c
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { batchListQuerySchema, type Batch, type List } from '@sconce/contracts';
-import { BatchProducer, fingerprintOf } from '@sconce/queue';
+import { BatchProducer, fingerprintOf, type BatchRecord } from '@sconce/queue';
 import type { Telemetry } from '@sconce/telemetry';
-import { submitterOf } from '../access/install-access.ts';
+import { onlyOwnerOf, ownerOf, submitterOf } from '../access/install-access.ts';
 import { STREAM_BODY } from '../http/body-parser.ts';
 import { enqueued } from '../http/enqueue-span.ts';
 import { listResource, readQuery } from '../http/list-query.ts';
@@ -33,11 +33,15 @@ export class BatchesController {
     const key = readIdempotencyKey(request.headers['idempotency-key']);
     const { request: asked, fingerprint } = await receiveBatch(request, this.producer);
     const submitter = submitterOf(request);
+    const owner = ownerOf(request);
     const batch = await enqueued(this.telemetry.tracer, requestContext(request), (trace) =>
       this.producer.submit(asked, {
         trace,
         submitter,
-        idempotency: key === undefined ? undefined : { key, scope: 'batch', fingerprint: fingerprintOf(fingerprint) },
+        owner,
+        ofOwner: onlyOwnerOf(request),
+        idempotency:
+          key === undefined ? undefined : { owner, key, scope: 'batch', fingerprint: fingerprintOf(fingerprint) },
       }),
     );
     nameModel(request, batch.spec.model);
@@ -45,47 +49,47 @@ export class BatchesController {
   }
 
   @Get()
-  async list(@Query() query: unknown): Promise<List<Batch>> {
+  async list(@Query() query: unknown, @Req() request: FastifyRequest): Promise<List<Batch>> {
     const { after, limit } = readQuery(query, batchListQuerySchema);
-    const { batches, more } = await this.producer.batches({ limit, after });
+    const { batches, more } = await this.producer.batches({ limit, after, ofOwner: onlyOwnerOf(request) });
     return listResource(batches.map(toBatchResource), more);
   }
 
   @Get(':id')
-  async get(@Param('id') id: string): Promise<Batch> {
-    return toBatchResource(await this.producer.batch(id));
+  async get(@Param('id') id: string, @Req() request: FastifyRequest): Promise<Batch> {
+    return toBatchResource(await this.producer.batch(id, onlyOwnerOf(request)));
   }
 
   @Post(':id/cancel')
-  async cancel(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
-    void reply.status(200).send(toBatchResource(await this.producer.cancel(id)));
+  async cancel(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    void reply.status(200).send(toBatchResource(await this.producer.cancel(id, onlyOwnerOf(request))));
   }
 
   @Post(':id/retry')
-  async retry(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
-    void reply.status(200).send(toBatchResource(await this.producer.retry(id)));
+  async retry(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    void reply.status(200).send(toBatchResource(await this.producer.retry(id, onlyOwnerOf(request))));
   }
 
   @Get(':id/output')
-  async results(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
-    await this.#send(id, reply, 'output');
+  async results(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    await this.#send(await this.producer.batch(id, onlyOwnerOf(request)), reply, 'output');
   }
 
   @Get(':id/errors')
-  async errors(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
-    await this.#send(id, reply, 'errors');
+  async errors(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    await this.#send(await this.producer.batch(id, onlyOwnerOf(request)), reply, 'errors');
   }
 
   @Get(':id/events')
-  async events(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
-    const batch = await this.producer.batch(id);
+  async events(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const batch = await this.producer.batch(id, onlyOwnerOf(request));
     this.watching.checkRoom();
     reply.hijack();
     await this.watching.stream(batch, reply.raw);
   }
 
-  async #send(id: string, reply: FastifyReply, which: 'output' | 'errors'): Promise<void> {
-    const { content, ...file } = await this.output.open(await this.producer.batch(id), which);
+  async #send(batch: BatchRecord, reply: FastifyReply, which: 'output' | 'errors'): Promise<void> {
+    const { content, ...file } = await this.output.open(batch, which);
     sendContent(reply, content, file);
   }
 }

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { fileFieldsSchema } from '@sconce/contracts';
 import type { SconceError } from '@sconce/errors';
 import type { BatchProducer, FileRecord, NewFile } from '@sconce/queue';
+import { ownerOf } from '../access/install-access.ts';
 import { collectBytes } from '../http/collect-bytes.ts';
 import { invalidRequest } from '../http/invalid-request.ts';
 import { discard, isMultipart, readParts, type FormPart } from '../http/multipart-parts.ts';
@@ -27,7 +28,7 @@ export async function receiveFile(request: FastifyRequest, producer: BatchProduc
       if ((await nextFile(parts, fields)) !== undefined) throw invalidField('file', 'is there twice: send one file');
       return describeFile(file, fields);
     };
-    return await producer.createFile(file.body, describe);
+    return await producer.createFile(file.body, describe, { owner: ownerOf(request) });
   } finally {
     await parts.return();
     // Not awaited: the answer does not depend on it.

@@ -3,6 +3,7 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { fileListQuerySchema, type DeletedFile, type File, type List } from '@sconce/contracts';
 import { BatchProducer } from '@sconce/queue';
+import { onlyOwnerOf } from '../access/install-access.ts';
 import { STREAM_BODY } from '../http/body-parser.ts';
 import { listResource, readQuery } from '../http/list-query.ts';
 import { sendContent } from '../http/send-content.ts';
@@ -26,25 +27,26 @@ export class FilesController {
   }
 
   @Get()
-  async list(@Query() query: unknown): Promise<List<File>> {
-    const { files, more } = await this.producer.files(readQuery(query, fileListQuerySchema));
+  async list(@Query() query: unknown, @Req() request: FastifyRequest): Promise<List<File>> {
+    const asked = readQuery(query, fileListQuerySchema);
+    const { files, more } = await this.producer.files({ ...asked, ofOwner: onlyOwnerOf(request) });
     return listResource(files.map(toFileResource), more);
   }
 
   @Get(':id')
-  async get(@Param('id') id: string): Promise<File> {
-    return toFileResource(await this.producer.file(id));
+  async get(@Param('id') id: string, @Req() request: FastifyRequest): Promise<File> {
+    return toFileResource(await this.producer.file(id, onlyOwnerOf(request)));
   }
 
   @Get(':id/content')
-  async content(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
-    const file = await this.producer.file(id);
+  async content(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const file = await this.producer.file(id, onlyOwnerOf(request));
     sendContent(reply, await this.contents.open(file), file);
   }
 
   @Delete(':id')
-  async remove(@Param('id') id: string): Promise<DeletedFile> {
-    await this.producer.deleteFile(id);
+  async remove(@Param('id') id: string, @Req() request: FastifyRequest): Promise<DeletedFile> {
+    await this.producer.deleteFile(id, onlyOwnerOf(request));
     return { id, object: 'file', deleted: true };
   }
 }

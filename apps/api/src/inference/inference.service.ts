@@ -73,7 +73,7 @@ export class InferenceService implements JobInference {
         idempotency:
           call.idempotencyKey === undefined
             ? undefined
-            : { key: call.idempotencyKey, scope: options.scope, fingerprint: fingerprint(call) },
+            : { owner: call.owner, key: call.idempotencyKey, scope: options.scope, fingerprint: fingerprint(call) },
       }),
     );
     return this.producer.job(id);

@@ -4,6 +4,7 @@ import type { Job } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { InferenceProducer } from '@sconce/queue';
 import { bindInferHead, parseInferHead } from '@sconce/tensor';
+import { onlyOwnerOf } from '../access/install-access.ts';
 import { nameModel, requestContext } from '../http/request-trace.ts';
 import { readInferenceCall } from '../inference/inference-call.ts';
 import { InferenceService } from '../inference/inference.service.ts';
@@ -31,18 +32,18 @@ export class JobsController {
   }
 
   @Get(':id')
-  async get(@Param('id') id: string): Promise<Job> {
-    return toJobResource(await this.producer.job(id));
+  async get(@Param('id') id: string, @Req() request: FastifyRequest): Promise<Job> {
+    return toJobResource(await this.producer.job(id, onlyOwnerOf(request)));
   }
 
   @Get(':id/result')
-  async result(@Param('id') id: string, @Res() reply: FastifyReply): Promise<void> {
-    sendResult(reply, await this.inference.result(await this.producer.job(id)));
+  async result(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    sendResult(reply, await this.inference.result(await this.producer.job(id, onlyOwnerOf(request))));
   }
 
   @Delete(':id')
-  async cancel(@Param('id') id: string): Promise<Job> {
-    await this.producer.cancel(id);
+  async cancel(@Param('id') id: string, @Req() request: FastifyRequest): Promise<Job> {
+    await this.producer.cancel(id, onlyOwnerOf(request));
     return toJobResource(await this.producer.job(id));
   }
 }

@@ -74,6 +74,7 @@ export class BatchResults {
       expiresAtMs,
       mediaType: file.mediaType,
       content: { kind: 'parts', key: file.key, batchId: id },
+      owner: spec.owner,
     });
     return fileId;
   }

@@ -43,6 +43,7 @@ export const batchSpecSchema = z.object({
     .optional()
     .describe('Called when the batch ends.'),
   trace: traceContextSchema.optional().describe('The span of the submission.'),
+  owner: z.string().optional().describe('Owner of the submitter’s key.'),
 });
 
 export type BatchSpec = Readonly<z.infer<typeof batchSpecSchema>>;

@@ -19,11 +19,12 @@ import { queueFull } from '../producers/queue-full.ts';
 import { publishNotice } from '../messages/notices.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts';
+import { mayUse } from '../records/owner.ts';
 import type { Submitter } from '../records/submitter.ts';
 import { formatOf, readBatchRequest, windowMs } from './batch-admission.ts';
 import { BatchQueues } from './batch-queues.ts';
 import type { BatchRecord } from './batch-record.ts';
-import { BatchRecords, batchNotFound, unfinishedBatches } from './batch-records.ts';
+import { BatchRecords, batchNotFound, unfinishedBatches, type BatchListOptions } from './batch-records.ts';
 import type { ModelLookup } from './model-lookup.ts';
 
 export interface BatchProducerOptions {
@@ -45,6 +46,10 @@ export interface SubmitBatchOptions {
   readonly idempotency?: IdempotencyClaim;
   /** Who submits the batch, when unfinished batches per submitter are limited. */
   readonly submitter?: Submitter;
+  /** Whose batch it is: the owner of the caller's key. */
+  readonly owner?: string;
+  /** The owner whose files the batch may read; undefined for all files. */
+  readonly ofOwner?: string;
 }
 
 /** A file to store. */
@@ -95,7 +100,7 @@ export class BatchProducer {
   async createFile(
     body: BlobBody,
     describe: () => NewFile | Promise<NewFile>,
-    options: { readonly signal?: AbortSignal } = {},
+    { owner, ...options }: { readonly signal?: AbortSignal; readonly owner?: string } = {},
   ): Promise<FileRecord> {
     const id = `file-${randomBytes(12).toString('hex')}`;
     const key = `files/${id}`;
@@ -113,6 +118,7 @@ export class BatchProducer {
         expiresAtMs: expiresAfterSeconds === undefined ? undefined : createdAtMs + expiresAfterSeconds * 1_000,
         mediaType,
         content: { kind: 'blob', key },
+        owner,
       };
       await onRedis('keep the file', () => this.#files.create(record));
       return record;
@@ -122,10 +128,10 @@ export class BatchProducer {
     }
   }
 
-  /** @throws SconceError `file_not_found`. */
-  async file(id: string): Promise<FileRecord> {
+  /** @param ofOwner as in `mayUse`: for other callers the file does not exist. @throws SconceError `file_not_found`. */
+  async file(id: string, ofOwner?: string): Promise<FileRecord> {
     const file = await onRedis('look the file up', () => this.#files.get(id));
-    if (file === undefined) throw fileNotFound(id);
+    if (file === undefined || !mayUse(ofOwner, file.owner)) throw fileNotFound(id);
     return file;
   }
 
@@ -135,7 +141,8 @@ export class BatchProducer {
   }
 
   /** Removes a file. Batches that read it fail. @throws SconceError `file_not_found`. */
-  async deleteFile(id: string): Promise<void> {
+  async deleteFile(id: string, ofOwner?: string): Promise<void> {
+    if (ofOwner !== undefined) await this.file(id, ofOwner);
     if (!(await onRedis('remove the file', () => this.#files.delete(id)))) throw fileNotFound(id);
   }
 
@@ -176,15 +183,15 @@ export class BatchProducer {
     });
   }
 
-  /** @throws SconceError `batch_not_found`. */
-  async batch(id: string): Promise<BatchRecord> {
+  /** @param ofOwner as in `mayUse`: for other callers the batch does not exist. @throws SconceError `batch_not_found`. */
+  async batch(id: string, ofOwner?: string): Promise<BatchRecord> {
     const record = await onRedis('look the batch up', () => this.#batches.get(id));
-    if (record === undefined) throw batchNotFound(id);
+    if (record === undefined || !mayUse(ofOwner, record.spec.owner)) throw batchNotFound(id);
     return record;
   }
 
   /** Newest first. @throws SconceError `batch_not_found` for an unknown `after`. */
-  async batches(options: { after?: string; limit: number }): Promise<{ batches: BatchRecord[]; more: boolean }> {
+  async batches(options: BatchListOptions): Promise<{ batches: BatchRecord[]; more: boolean }> {
     return onRedis('list the batches', () => this.#batches.list(options));
   }
 
@@ -199,8 +206,9 @@ export class BatchProducer {
   }
 
   /** Stops a batch: no more chunks run, and results so far can be fetched. A batch that has ended stays unchanged. */
-  async cancel(id: string): Promise<BatchRecord> {
+  async cancel(id: string, ofOwner?: string): Promise<BatchRecord> {
     return onRedis('cancel the batch', async () => {
+      if (ofOwner !== undefined) await this.batch(id, ofOwner);
       const from = ['validating', 'in_progress', 'finalizing'] as const;
       const status = await this.#batches.enter(id, 'cancelling', { from });
       if (status === undefined) throw batchNotFound(id);
@@ -215,9 +223,9 @@ export class BatchProducer {
    * Starts a new run, which scores the chunks without results and the chunks with failed rows.
    * @throws SconceError `batch_not_finished` while it runs, `invalid_request` when nothing failed, or nothing was planned.
    */
-  async retry(id: string): Promise<BatchRecord> {
+  async retry(id: string, ofOwner?: string): Promise<BatchRecord> {
     return onRedis('retry the batch', async () => {
-      const record = await this.batch(id);
+      const record = await this.batch(id, ofOwner);
       const parts = await this.#batches.parts(id);
       const again = parts.filter(({ failed }) => failed > 0).map(({ index }) => index);
       const complete = record.inputEnded && record.chunksDone === record.chunksPlanned;
@@ -254,12 +262,12 @@ export class BatchProducer {
     await closeRedis(this.#redis);
   }
 
-  async #admit(input: unknown, { trace }: SubmitBatchOptions): Promise<BatchSpec> {
+  async #admit(input: unknown, { trace, owner, ofOwner }: SubmitBatchOptions): Promise<BatchSpec> {
     const { request, kind, model, version, endpoint, table } = readBatchRequest(input);
     await this.#checkRoom();
     if (request.webhook !== undefined) this.#options.checkWebhookUrl?.(request.webhook.url);
     const found = await this.#options.models(model, version);
-    const { input: location, name } = await this.#locate(request);
+    const { input: location, name } = await this.#locate(request, ofOwner);
     const { output_expires_after: expires, input_file_id: inputFileId } = request;
     return {
       model: found.name,
@@ -279,6 +287,7 @@ export class BatchProducer {
       outputTtlSeconds: expires?.seconds,
       webhook: request.webhook,
       trace,
+      owner,
     };
   }
 
@@ -288,10 +297,10 @@ export class BatchProducer {
     throw queueFull(`${maxBatches} batches have not ended yet`, RETRY_AFTER_SECONDS);
   }
 
-  async #locate(request: {
-    input_file_id?: string | undefined;
-    input_url?: string | undefined;
-  }): Promise<{ input: DatasetLocation; name: string }> {
+  async #locate(
+    request: { input_file_id?: string | undefined; input_url?: string | undefined },
+    ofOwner: string | undefined,
+  ): Promise<{ input: DatasetLocation; name: string }> {
     const { input_file_id: fileId, input_url: url } = request;
     if ((fileId === undefined) === (url === undefined)) {
       throw new SconceError('invalid_request', 'Give the dataset as one of input_file_id and input_url.', {
@@ -303,7 +312,7 @@ export class BatchProducer {
       return { input: { kind: 'url', url }, name: basename(new URL(url).pathname) };
     }
     const file = await this.#files.get(fileId ?? '');
-    if (file === undefined) throw fileNotFound(fileId ?? '', 'input_file_id');
+    if (file === undefined || !mayUse(ofOwner, file.owner)) throw fileNotFound(fileId ?? '', 'input_file_id');
     if (file.content.kind !== 'blob') {
       throw new SconceError(
         'invalid_request',

@@ -10,6 +10,14 @@ import { BEGIN_CHUNK, COMMIT_CHUNK, CREATE, DROP, ENTER, FINISH, PLAN, RETRY, TA
 /** Fields to set with a new state. Undefined fields stay unchanged. */
 export type BatchFields = Readonly<Record<string, string | number | undefined>>;
 
+/** Which batches to list. */
+export interface BatchListOptions {
+  readonly after?: string;
+  readonly limit: number;
+  /** The owner whose batches are listed; undefined for all batches. */
+  readonly ofOwner?: string | undefined;
+}
+
 /** The result of a change to a batch: made, or why not. */
 export type ChangeResult = 'ok' | 'stale' | 'gone' | 'done';
 
@@ -51,10 +59,12 @@ export class BatchRecords {
     const { nowMs, expiresAtMs, submitter } = options;
     const ttl = Math.ceil((expiresAtMs - nowMs) / 1_000) + this.#ttlSeconds;
     const fields = { spec: JSON.stringify(spec), expires_at: expiresAtMs };
-    const keys = [this.#keys.batch(id), this.#keys.batches('all'), this.#keys.batches('unfinished')];
+    const all = this.#keys.batches('all');
+    const own = spec.owner === undefined ? all : this.#keys.batchesOf(spec.owner);
+    const keys = [this.#keys.batch(id), all, this.#keys.batches('unfinished'), own];
     if (submitter !== undefined) keys.push(this.#keys.unfinishedOf(submitter.id));
-    const own = [id, nowMs, ttl, submitter?.maxUnfinished ?? '', ...flat(fields)];
-    const created = await this.#redis.eval(CREATE, keys.length, ...keys, ...own);
+    const args = [id, nowMs, ttl, submitter?.maxUnfinished ?? '', ...flat(fields)];
+    const created = await this.#redis.eval(CREATE, keys.length, ...keys, ...args);
     if (submitter !== undefined && created === -1) throw tooManyUnfinished(submitter);
   }
 
@@ -62,9 +72,10 @@ export class BatchRecords {
     return readBatchRecord(id, await this.#redis.hgetall(this.#keys.batch(id)));
   }
 
-  /** Batches after the batch `after`, newest first. */
-  async list(options: { after?: string; limit: number }): Promise<{ batches: BatchRecord[]; more: boolean }> {
-    const all = this.#keys.batches('all');
+  /** Batches after the batch `after`, newest first: all, or those of one owner. */
+  async list(options: BatchListOptions): Promise<{ batches: BatchRecord[]; more: boolean }> {
+    const { ofOwner } = options;
+    const all = ofOwner === undefined ? this.#keys.batches('all') : this.#keys.batchesOf(ofOwner);
     const rank = options.after === undefined ? -1 : Number((await this.#redis.zrevrank(all, options.after)) ?? NaN);
     if (Number.isNaN(rank)) throw batchNotFound(options.after ?? '', 'after');
     const ids = await this.#redis.zrevrange(all, String(rank + 1), String(rank + 1 + options.limit));

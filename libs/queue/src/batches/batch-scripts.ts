@@ -4,15 +4,16 @@ import { LEAVE_SUBMITTER, joinSubmitter } from '../records/submitter.ts';
 // before or after it. KEYS[1] is the batch's hash. Times are epoch ms.
 
 /**
- * KEYS: batch, index of all, unfinished, and the set of its submitter when that is limited. ARGV: id, now, ttl s, limit of its submitter,
+ * KEYS: batch, index of all, unfinished, index of its owner (or of all again), and the set of its submitter when that is limited. ARGV: id, now, ttl s, limit of its submitter,
  * field, value, …. Returns 0 when the batch exists, -1 when its submitter has too many.
  */
 export const CREATE = `
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitter({ set: 'KEYS[4]', most: 'ARGV[4]', id: 'ARGV[1]', ttl: 'ARGV[3]' })}
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitter({ set: 'KEYS[5]', most: 'ARGV[4]', id: 'ARGV[1]', ttl: 'ARGV[3]' })}
 redis.call('HSET', KEYS[1], 'status', 'validating', 'created_at', ARGV[2], 'epoch', 0, 'run', 1, unpack(ARGV, 5))
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
+redis.call('ZADD', KEYS[4], ARGV[2], ARGV[1])
 return 1`;
 
 /** KEYS: batch, unfinished. ARGV: id. Removes the batch from the unfinished ones. */

@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import type { ChainableCommander, Redis } from 'ioredis';
 import type { FilePurpose } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { Keys } from '../redis/keys.ts';
@@ -23,6 +23,8 @@ export interface FileRecord {
   readonly expiresAtMs?: number;
   readonly mediaType: string;
   readonly content: FileContent;
+  /** Whose file it is: the owner of the key that stored it or submitted its batch. Absent when callers need no key, and in records of release 0.1. */
+  readonly owner?: string;
 }
 
 /** The records of files. Their bytes are in the blob store. */
@@ -42,6 +44,7 @@ export class FileRecords {
       .multi()
       .set(key, JSON.stringify(file))
       .zadd(this.#keys.files(), file.createdAtMs, file.id);
+    if (file.owner !== undefined) writing.zadd(this.#keys.filesOf(file.owner), file.createdAtMs, file.id);
     if (file.expiresAtMs !== undefined) {
       writing.pexpireat(key, file.expiresAtMs).zadd(this.#keys.removals(), file.expiresAtMs, removalOf(file));
     }
@@ -53,15 +56,16 @@ export class FileRecords {
     return text === null ? undefined : (JSON.parse(text) as FileRecord);
   }
 
-  /** Files after the file `after`, by the time of their creation. */
+  /** Files after the file `after`, by the time of their creation: all, or those of one owner. */
   async list(options: {
     after?: string;
     limit: number;
     order: 'asc' | 'desc';
     purpose?: string;
+    ofOwner?: string | undefined;
   }): Promise<{ files: FileRecord[]; more: boolean }> {
-    const { after, limit, order, purpose } = options;
-    const files = this.#keys.files();
+    const { after, limit, order, purpose, ofOwner } = options;
+    const files = ofOwner === undefined ? this.#keys.files() : this.#keys.filesOf(ofOwner);
     const rankOf = order === 'asc' ? this.#redis.zrank(files, after ?? '') : this.#redis.zrevrank(files, after ?? '');
     const rank = await rankOf;
     if (after !== undefined && rank === null) throw fileNotFound(after, 'after');
@@ -87,18 +91,19 @@ export class FileRecords {
   async delete(id: string): Promise<boolean> {
     const file = await this.get(id);
     if (file === undefined) return false;
-    await this.#redis
-      .multi()
-      .zadd(this.#keys.removals(), Date.now(), removalOf(file))
-      .unlink(this.#keys.file(id))
-      .zrem(this.#keys.files(), id)
-      .exec();
+    await this.#unlink(file).zadd(this.#keys.removals(), Date.now(), removalOf(file)).exec();
     return true;
   }
 
   /** Removes the record of a file whose bytes belong to a batch. */
   async forget(id: string): Promise<void> {
-    await this.#redis.multi().unlink(this.#keys.file(id)).zrem(this.#keys.files(), id).exec();
+    const file = await this.get(id);
+    if (file !== undefined) await this.#unlink(file).exec();
+  }
+
+  #unlink({ id, owner }: FileRecord): ChainableCommander {
+    const removing = this.#redis.multi().unlink(this.#keys.file(id)).zrem(this.#keys.files(), id);
+    return owner === undefined ? removing : removing.zrem(this.#keys.filesOf(owner), id);
   }
 
   /** Content that is due to be removed from the store. Removing it twice does no harm. */

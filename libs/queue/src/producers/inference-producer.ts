@@ -21,6 +21,7 @@ import { laneQueueName } from '../queue-names.ts';
 import { readPoolBacklog } from '../load/pool-backlog.ts';
 import { takeQueueSnapshot, type QueueSnapshot } from '../load/queue-snapshot.ts';
 import { closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts';
+import { mayUse } from '../records/owner.ts';
 import type { Submitter } from '../records/submitter.ts';
 import { PoolMonitor } from '../load/pool-monitor.ts';
 import { UsageNotes, readVersionUsage, type VersionUsage } from '../records/version-usage.ts';
@@ -167,10 +168,10 @@ export class InferenceProducer implements InferencePort {
     });
   }
 
-  /** A job's state. Throws `job_not_found`. */
-  async job(id: string): Promise<JobRecord> {
+  /** A job's state. `ofOwner` as in `mayUse`: for other callers the job does not exist. Throws `job_not_found`. */
+  async job(id: string, ofOwner?: string): Promise<JobRecord> {
     const record = await onRedis('look the job up', () => this.#records.get(id));
-    if (record === undefined) throw jobNotFound(id);
+    if (record === undefined || !mayUse(ofOwner, record.owner)) throw jobNotFound(id);
     return record;
   }
 
@@ -182,8 +183,9 @@ export class InferenceProducer implements InferencePort {
   }
 
   /** Cancels a job: a waiting job is not run, the answer of a running job is dropped. Returns the status that it then has. */
-  async cancel(id: string): Promise<JobStatus> {
+  async cancel(id: string, ofOwner?: string): Promise<JobStatus> {
     return onRedis('cancel the job', async () => {
+      if (ofOwner !== undefined) await this.job(id, ofOwner);
       const status = await this.#records.cancel(id);
       const record = await this.#records.get(id);
       if (status === 'cancelled' && record !== undefined) {
@@ -258,13 +260,13 @@ export class InferenceProducer implements InferencePort {
   /** Writes a job's record and adds its queue job. A record or queue job that exists stays unchanged. */
   async #enqueue(id: string, request: InferenceRequest, options: SubmitOptions): Promise<void> {
     const { lane, attachment, submitter } = options;
-    const { model, version, pool } = request;
+    const { model, version, pool, owner } = request;
     const ttlSeconds = this.#config.jobTtlSeconds;
     const createdAtMs = Date.now();
     const queue = laneQueueName(pool, lane);
     this.#usage.begin(model, version)();
     const traceId = traceIdOf(request.trace);
-    const record = { id, model, version, queue, createdAtMs, attachment };
+    const record = { id, model, version, queue, createdAtMs, attachment, owner };
     await this.#records.create(traceId === undefined ? record : { ...record, traceId }, ttlSeconds, submitter);
     const queued = toQueuedRequest(id, request, { acceptedAtMs: createdAtMs, durable: true });
     const payload = packPayload(this.#keys, id, request.inputs);

@@ -96,4 +96,19 @@ describe('JobRecords', () => {
     });
     expect(await records.claim({ ...claim, scope: 'other' }, 'x', 60)).toBe('x');
   });
+
+  it('keeps the idempotency keys of owners apart', async () => {
+    const claim = { key: 'shared', scope: 's', fingerprint: 'f' };
+    expect(await records.claim({ ...claim, owner: 'a' }, 'of-a', 60)).toBe('of-a');
+    expect(await records.claim({ ...claim, owner: 'b', fingerprint: 'g' }, 'of-b', 60)).toBe('of-b');
+    expect(await records.claimed({ ...claim, owner: 'a' })).toBe('of-a');
+    expect(await records.claimed(claim)).toBeUndefined();
+  });
+
+  it('finds the claim of an API of release 0.1 for the same request of an owner, and ignores it for another request', async () => {
+    const claim = { key: 'before', scope: 's', fingerprint: 'f' };
+    await records.claim(claim, 'old', 60);
+    expect(await records.claimed({ ...claim, owner: 'a' })).toBe('old');
+    expect(await records.claimed({ ...claim, owner: 'a', fingerprint: 'g' })).toBeUndefined();
+  });
 });

@@ -22,13 +22,15 @@ export interface JobRecord {
   readonly timing?: RequestTiming;
   /** The trace of its submission and its run, when one is recorded. */
   readonly traceId?: string;
+  /** Whose job it is: the owner of the submitter's key. Absent when callers need no key, and in records of release 0.1. */
+  readonly owner?: string;
   /** JSON that the submitter keeps with the job: how to answer, the request's id, …. */
   readonly attachment: unknown;
 }
 
 export type NewJobRecord = Pick<
   JobRecord,
-  'id' | 'model' | 'version' | 'queue' | 'createdAtMs' | 'attachment' | 'traceId'
+  'id' | 'model' | 'version' | 'queue' | 'createdAtMs' | 'attachment' | 'traceId' | 'owner'
 >;
 
 // Each transition is one script. When two workers ran one job, or a worker and a cancel meet, exactly one of them wins. The
@@ -38,8 +40,9 @@ const LEAVE = `
 local unfinished = redis.call('HGET', KEYS[1], 'unfinished')
 if unfinished then redis.call('ZREM', unfinished, ARGV[1]) end${LEAVE_SUBMITTER}`;
 const CREATE = `
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitter({ set: 'KEYS[3]', most: 'ARGV[9]', id: 'ARGV[1]', ttl: 'ARGV[7]' })}
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitter({ set: 'KEYS[3]', most: 'ARGV[10]', id: 'ARGV[1]', ttl: 'ARGV[7]' })}
 redis.call('HSET', KEYS[1], 'status', 'queued', 'model', ARGV[2], 'version', ARGV[3], 'created_at', ARGV[4], 'attachment', ARGV[5], 'queue', ARGV[6], 'unfinished', KEYS[2], 'trace_id', ARGV[8])
+if ARGV[9] ~= '' then redis.call('HSET', KEYS[1], 'owner', ARGV[9]) end
 redis.call('EXPIRE', KEYS[1], ARGV[7])
 redis.call('ZADD', KEYS[2], redis.call('TIME')[1] + ARGV[7] + 1, ARGV[1])
 if redis.call('TTL', KEYS[2]) < tonumber(ARGV[7]) then redis.call('EXPIRE', KEYS[2], ARGV[7]) end
@@ -80,10 +83,10 @@ export class JobRecords {
 
   /** Writes a queued job. A job that exists stays unchanged. Throws `rate_limited` when its submitter has too many. */
   async create(record: NewJobRecord, ttlSeconds: number, submitter?: Submitter): Promise<void> {
-    const { id, model, version, queue, createdAtMs, traceId = '' } = record;
+    const { id, model, version, queue, createdAtMs, traceId = '', owner = '' } = record;
     const attachment = JSON.stringify(record.attachment ?? null);
     const keys = [this.#keys.job(id), this.#keys.unfinishedJobs(model, version)];
-    const own = [id, model, version, createdAtMs, attachment, queue, ttlSeconds, traceId];
+    const own = [id, model, version, createdAtMs, attachment, queue, ttlSeconds, traceId, owner];
     if (submitter !== undefined) {
       keys.push(this.#keys.unfinishedOf(submitter.id));
       own.push(submitter.maxUnfinished);
@@ -113,6 +116,7 @@ export class JobRecords {
       error: error ? deserializeError(JSON.parse(error)).toJSON() : undefined,
       timing: timing ? (JSON.parse(timing) as RequestTiming) : undefined,
       traceId: traceId || undefined,
+      owner: fields['owner'] || undefined,
       attachment: JSON.parse(fields['attachment'] ?? 'null'),
     };
   }
@@ -148,7 +152,7 @@ export class JobRecords {
   /** The job of an idempotency key, if any. Throws `idempotency_conflict` when the key came with another request before. */
   async claimed(claim: IdempotencyClaim): Promise<string | undefined> {
     const held = await this.#redis.get(this.#claimKey(claim));
-    if (held === null) return undefined;
+    if (held === null) return claim.owner === undefined ? undefined : this.#claimedBefore(claim);
     const [id, fingerprint] = held.split(' ');
     if (fingerprint === claim.fingerprint) return id;
     throw new SconceError(
@@ -165,14 +169,22 @@ export class JobRecords {
     return (await this.claimed(claim)) ?? this.claim(claim, id, ttlSeconds);
   }
 
-  #claimKey({ scope, key }: IdempotencyClaim): string {
-    return this.#keys.idempotency(digest(`${scope}\0${key}`));
+  /** The job of a claim without an owner: an API process of release 0.1 wrote it. It holds for the same request only. */
+  async #claimedBefore({ owner: _, ...claim }: IdempotencyClaim): Promise<string | undefined> {
+    const [id, fingerprint] = (await this.#redis.get(this.#claimKey(claim)))?.split(' ') ?? [];
+    return fingerprint === claim.fingerprint ? id : undefined;
+  }
+
+  #claimKey({ owner, scope, key }: IdempotencyClaim): string {
+    return this.#keys.idempotency(digest(`${owner === undefined ? '' : `${owner}\0`}${scope}\0${key}`));
   }
 }
 
 /** A caller's promise that requests with this key are one request. */
 export interface IdempotencyClaim {
   readonly key: string;
+  /** The owner of the caller's key. Owners have keys of their own. */
+  readonly owner?: string;
   /** The operation that the key was sent to. Keys are unique within it. */
   readonly scope: string;
   /** Digest of the request. The same key with another digest is refused. */

@@ -78,6 +78,11 @@ export class Keys {
     return `${this.#base}:batches:${which}`;
   }
 
+  /** Sorted set: batches of one owner by the ms at which they were created. */
+  batchesOf(owner: string): string {
+    return `${this.#base}:batches-of:${owner}`;
+  }
+
   /** JSON: the record of a file. */
   file(fileId: string): string {
     return `${this.#base}:file:${fileId}`;
@@ -86,6 +91,11 @@ export class Keys {
   /** Sorted set: files by the ms at which they were created. */
   files(): string {
     return `${this.#base}:files`;
+  }
+
+  /** Sorted set: files of one owner by the ms at which they were created. */
+  filesOf(owner: string): string {
+    return `${this.#base}:files-of:${owner}`;
   }
 
   /** Sorted set: content to remove from the blob store, by the ms at which it may be removed. */
