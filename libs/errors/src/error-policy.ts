@@ -38,6 +38,7 @@ export type ErrorCode =
   // dependency: Redis, the blob store or the server does not answer
   | 'redis_unavailable'
   | 'storage_unavailable'
+  | 'storage_full'
   | 'server_unreachable'
   // invariant: a fault in Sconce itself
   | 'internal';
@@ -88,6 +89,7 @@ export const ERROR_POLICY: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   worker_lost: { http: 500, retry: 'never', logLevel: 'error' },
   redis_unavailable: { http: 503, retry: 'backoff', logLevel: 'error' },
   storage_unavailable: { http: 503, retry: 'backoff', logLevel: 'error' },
+  storage_full: { http: 503, retry: 'backoff', logLevel: 'error' },
   server_unreachable: { http: 503, retry: 'never', logLevel: 'error' },
   internal: { http: 500, retry: 'never', logLevel: 'error' },
 };

@@ -40,7 +40,7 @@ export interface ByteRange {
  * when it is complete, and is replaced as a whole. Callers must not use one key as a prefix of another: a folder cannot store both.
  *
  * Errors of every method: `invalid_request` for a key that breaks the rules, `storage_unavailable` (with the cause) if the store itself
- * fails. A missing blob is not an error: reads return `undefined`, deletes do nothing.
+ * fails or is away, `storage_full` if it has no room. A missing blob is not an error: reads return `undefined`, deletes do nothing.
  */
 export interface BlobStore {
   /**

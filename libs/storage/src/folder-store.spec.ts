@@ -1,11 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmod,
+  cp,
   lstat,
   mkdir,
   mkdtemp,
   readdir,
   readFile,
+  rename,
   rm,
   symlink,
   truncate,
@@ -177,18 +179,59 @@ describe('FolderStore', () => {
       expect(await openFiles()).toBe(before);
     },
   );
+
+  describe('a folder that is away', () => {
+    it.each(['missing', 'an empty folder, as a mount point without its volume is'])(
+      'is %s: nothing counts as deleted',
+      async (how) => {
+        await store.put('a/b', x, MAX);
+        const away = `${root}-away`;
+        await rename(root, away);
+        if (how !== 'missing') await mkdir(root);
+        const unavailable = {
+          code: 'storage_unavailable',
+          message: expect.stringMatching(/the storage folder is away/) as string,
+        };
+        await expect(store.get('a/b', MAX)).rejects.toMatchObject(unavailable);
+        await expect(store.stat('a/b')).rejects.toMatchObject(unavailable);
+        await expect(store.localPath('a/b')).rejects.toMatchObject(unavailable);
+        await expect(store.delete('a/b')).rejects.toMatchObject(unavailable);
+        await expect(store.deletePrefix('a/')).rejects.toMatchObject(unavailable);
+        await expect(store.list('a/').next()).rejects.toMatchObject(unavailable);
+        await expect(store.list('').next()).rejects.toMatchObject({ code: 'storage_unavailable' });
+        await expect(store.put('c', x, MAX)).rejects.toMatchObject({ code: 'storage_unavailable' });
+        if (how !== 'missing') {
+          expect(await readdir(root)).toEqual([]);
+          await rm(root, { recursive: true });
+        }
+        await rename(away, root);
+        expect(await store.get('a/b', MAX)).toEqual(x);
+        expect(await store.get('c', MAX)).toBeUndefined();
+      },
+    );
+
+    it('is there when another copy of the store was put in its place', async () => {
+      await store.put('a/b', x, MAX);
+      await cp(root, `${root}-copy`, { recursive: true });
+      await rm(root, { recursive: true });
+      await rename(`${root}-copy`, root);
+      expect(await store.get('a/b', MAX)).toEqual(x);
+      expect(await store.get('other', MAX)).toBeUndefined();
+    });
+  });
 });
 
 describe('storageError', () => {
   it.each([
-    ['ENOSPC', 'the disk is full'],
-    ['EACCES', 'permission denied'],
-    ['EROFS', 'read-only'],
-    ['EWEIRD', 'raw text'],
-  ])('turns %s into advice', (code, advice) => {
+    ['ENOSPC', 'the disk is full', 'storage_full'],
+    ['EDQUOT', 'the disk quota is used up', 'storage_full'],
+    ['EACCES', 'permission denied', 'storage_unavailable'],
+    ['EROFS', 'read-only', 'storage_unavailable'],
+    ['EWEIRD', 'raw text', 'storage_unavailable'],
+  ])('turns %s into advice', (code, advice, kind) => {
     const cause = Object.assign(new Error('raw text'), { code });
     const error = storageError(cause, 'storing k failed');
-    expect(error).toMatchObject({ code: 'storage_unavailable', cause, details: { errno: code } });
+    expect(error).toMatchObject({ code: kind, cause, details: { errno: code } });
     expect(error.message).toContain(`storing k failed: `);
     expect(error.message).toContain(advice);
   });

@@ -7,6 +7,7 @@ import { isKeySegment, parseBlobKey, parseBlobPrefix } from './blob-key.ts';
 import type { BlobStat, BlobStore, ByteRange, PutOptions, StoredBlob } from './blob-store.ts';
 import type { BlobBody } from './body-chunks.ts';
 import { checkRange, type OpenByteSource } from './byte-source.ts';
+import { FolderPresence } from './folder-presence.ts';
 import { FileByteSource, streamOf } from './folder-reader.ts';
 import { moveAside, publish, writeTemp } from './folder-writer.ts';
 import { isS3Url } from './s3-url.ts';
@@ -19,16 +20,20 @@ import { TempFolder } from './temp-folder.ts';
  * another file, so that a mapped file never changes. Empty folders are removed. Any number of processes may share the root, on any file
  * system with hard links (NFS included).
  *
+ * While the folder itself is away (its volume is not mounted), every method throws `storage_unavailable`.
+ *
  * Symbolic links below the root are not followed: reading or writing through one is refused with `storage_unavailable`, and listings skip
  * them. The root itself may be a link.
  */
 export class FolderStore implements BlobStore {
   readonly #root: string;
   readonly #temp: TempFolder;
+  readonly #presence: FolderPresence;
 
-  private constructor(root: string, temp: TempFolder) {
+  private constructor(root: string, temp: TempFolder, presence: FolderPresence) {
     this.#root = root;
     this.#temp = temp;
+    this.#presence = presence;
   }
 
   /** Makes the folder if it is missing and removes stale unfinished uploads. @throws SconceError `storage_unavailable`. */
@@ -40,9 +45,10 @@ export class FolderStore implements BlobStore {
     try {
       await mkdir(root, { recursive: true, mode: 0o700 });
       const realRoot = await realpath(root);
-      const temp = new TempFolder(realRoot);
+      const presence = await FolderPresence.of(realRoot);
+      const temp = new TempFolder(realRoot, presence);
       await temp.init(staleTempMs);
-      return new FolderStore(realRoot, temp);
+      return new FolderStore(realRoot, temp, presence);
     } catch (error) {
       throw storageError(error, `opening the storage folder ${root} failed`);
     }
@@ -139,6 +145,8 @@ export class FolderStore implements BlobStore {
   async *list(prefix: string): AsyncGenerator<BlobStat, void, undefined> {
     const segments = parseBlobPrefix(prefix);
     const folder = await this.#locateSegments(segments, prefix);
+    // The folder of the store exists also when its volume is not mounted.
+    if (segments.length === 0) await this.#presence.check();
     if (folder !== undefined) yield* this.#walk(folder, prefix);
   }
 
@@ -190,8 +198,9 @@ export class FolderStore implements BlobStore {
     try {
       real = await realpath(path);
     } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw storageError(error, `finding ${name} failed`);
+      if (!isMissing(error)) throw storageError(error, `finding ${name} failed`);
+      await this.#presence.check();
+      return undefined;
     }
     if (real === path) return path;
     throw new SconceError(
@@ -220,8 +229,9 @@ export class FolderStore implements BlobStore {
         .map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
         .sort();
     } catch (error) {
-      if (isMissing(error)) return;
-      throw storageError(error, `listing ${prefix || 'the storage folder'} failed`);
+      if (!isMissing(error)) throw storageError(error, `listing ${prefix || 'the storage folder'} failed`);
+      await this.#presence.check();
+      return;
     }
     for (const name of names) {
       if (name.endsWith('/')) {

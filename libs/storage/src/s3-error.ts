@@ -49,6 +49,9 @@ const ADVICE: Readonly<Record<string, string>> = {
 /** Advice by status: answers to HEAD have no body, so the error has no name. */
 const BY_STATUS: Readonly<Record<number, string>> = { 301: REGION, 403: DENIED, 429: BUSY, 503: BUSY };
 
+/** The store has no room. */
+const FULL: ReadonlySet<string> = new Set(['QuotaExceeded', 'XMinioStorageFull', 'InsufficientStorage']);
+
 interface S3Failure {
   /** `NoSuchKey`, …; the system's code if there was no HTTP answer. */
   readonly name: string;
@@ -67,7 +70,7 @@ export function s3Failure(thrown: unknown): S3Failure {
 }
 
 /**
- * Turns an error of the AWS SDK into SconceError `storage_unavailable` with advice. Its cause is a plain copy (name, message, request id),
+ * Turns an error of the AWS SDK into SconceError `storage_unavailable` or `storage_full` with advice. Its cause is a plain copy (name, message, request id),
  * because the SDK's error contains the request with its signature and session token, which must not get into the log. A SconceError is
  * returned unchanged.
  */
@@ -78,7 +81,8 @@ export function s3Error(thrown: unknown, what: string): SconceError {
   const advice =
     (Object.hasOwn(ADVICE, name) ? ADVICE[name] : undefined) ??
     (status === undefined ? regionMissing(message) : BY_STATUS[status]);
-  return new SconceError('storage_unavailable', `${what}: ${advice ?? (message || name)}`, {
+  const full = FULL.has(name) || status === 507;
+  return new SconceError(full ? 'storage_full' : 'storage_unavailable', `${what}: ${advice ?? (message || name)}`, {
     details: { s3_error: name, http_status: status },
     cause: plainCopy(thrown, name, message),
   });

@@ -12,6 +12,9 @@ const ADVICE: Readonly<Record<string, string>> = {
   ESTALE: 'the network file system lost the file: check the mount',
 };
 
+/** The store has no room. A later attempt fails as well, unless somebody frees space. */
+const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
+
 /** The `code` of a Node system error (`ENOENT`, …), if it is one. */
 export function systemCode(thrown: unknown): string | undefined {
   const code = thrown instanceof Error ? (thrown as NodeJS.ErrnoException).code : undefined;
@@ -25,14 +28,15 @@ export function isMissing(thrown: unknown): boolean {
 }
 
 /**
- * Turns a system error into SconceError `storage_unavailable` with advice and the cause. A SconceError is returned unchanged. The message
+ * Turns a system error into SconceError `storage_unavailable` or `storage_full` with advice and the cause. A SconceError is returned unchanged. The message
  * names the key, not the path: clients must not see paths. The path is in the cause, which is logged.
  */
 export function storageError(thrown: unknown, what: string): SconceError {
   if (thrown instanceof SconceError) return thrown;
   const code = systemCode(thrown);
   const reason = (code !== undefined && ADVICE[code]) || (thrown instanceof Error ? thrown.message : String(thrown));
-  return new SconceError('storage_unavailable', `${what}: ${reason}`, {
+  const kind = code !== undefined && FULL.has(code) ? 'storage_full' : 'storage_unavailable';
+  return new SconceError(kind, `${what}: ${reason}`, {
     details: code === undefined ? undefined : { errno: code },
     cause: thrown,
   });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { lstat, mkdir, open, readdir, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { FolderPresence } from './folder-presence.ts';
 import { systemCode } from './storage-error.ts';
 
 /**
@@ -9,9 +10,12 @@ import { systemCode } from './storage-error.ts';
  */
 export class TempFolder {
   readonly #path: string;
+  readonly #presence: FolderPresence | undefined;
 
-  constructor(root: string) {
+  /** @param presence of the root, if its volume may be unmounted: the folder is not made again then. */
+  constructor(root: string, presence?: FolderPresence) {
     this.#path = join(root, '.tmp');
+    this.#presence = presence;
   }
 
   /** Makes the folder and removes entries older than `staleMs`. Another process may remove them at the same time. */
@@ -39,6 +43,7 @@ export class TempFolder {
       return { path, handle: await open(path, 'wx', 0o600) };
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error;
+      await this.#presence?.check();
       // The folder was removed by another program.
       await mkdir(this.#path, { recursive: true, mode: 0o700 });
       return { path, handle: await open(path, 'wx', 0o600) };
