@@ -15,6 +15,7 @@ const EFFECTIVE: Record<keyof Settings<'api'>, unknown> = {
   SCONCE_METRICS_PORT: config.metricsPort,
   SCONCE_KEYS_FILE: config.keysFile,
   SCONCE_AUTH: config.keysFile,
+  SCONCE_REDIS_REPLICAS: config.queue.minReplicas,
   SCONCE_REDIS_URL: config.queue.redisUrl,
   SCONCE_KEY_PREFIX: config.queue.keyPrefix,
   SCONCE_DATA: config.storage.root,

@@ -54,6 +54,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
     storage: storageFromSettings(vars).storage,
     queue: queueConfigSchema.parse({
       redisUrl: vars.SCONCE_REDIS_URL,
+      minReplicas: vars.SCONCE_REDIS_REPLICAS,
       keyPrefix: vars.SCONCE_KEY_PREFIX,
       maxBacklog: vars.SCONCE_MAX_BACKLOG,
       maxBatches: vars.SCONCE_MAX_BATCHES,

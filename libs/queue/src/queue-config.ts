@@ -1,9 +1,12 @@
 import * as z from 'zod';
+import { isRedisUrl } from './redis/sentinel-url.ts';
 
 /** Where the queues live and how much they may hold. */
 export const queueConfigSchema = z.object({
-  /** `redis://` or `rediss://` URL. */
-  redisUrl: z.url({ protocol: /^rediss?$/ }).default('redis://127.0.0.1:6379'),
+  /** `redis://` or `rediss://` URL; with Sentinels `redis+sentinel://` or `rediss+sentinel://`, as `parseSentinelUrl` says. */
+  redisUrl: z.string().refine(isRedisUrl, 'is not the URL of a Redis').default('redis://127.0.0.1:6379'),
+  /** Replicas that must have a job or a batch before it is accepted. */
+  minReplicas: z.int().min(0).default(0),
   /** Put in front of every key, so that several systems can share one Redis; empty for BullMQ's own default. */
   keyPrefix: z
     .string()

@@ -16,6 +16,13 @@ export interface StartRedisServerOptions extends FindRedisServerOptions {
   readonly appendOnly?: boolean | undefined;
   /** Redis's memory limit. Above it writes fail; nothing is evicted. Default: no limit. */
   readonly maxMemoryBytes?: number | undefined;
+  /**
+   * Further settings by their names in redis.conf, such as `replicaof`, each with its values between spaces. They must leave the plain
+   * port open.
+   */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
+  /** Path of a configuration file of a Sentinel, which this server then is. It rewrites the file. */
+  readonly sentinelFile?: string | undefined;
   /** Cancels the start, or stops the running server. */
   readonly signal?: AbortSignal | undefined;
   /** How long the server may take until it answers PING, including the loading of an append-only file. */
@@ -157,5 +164,9 @@ function serverArguments(options: StartRedisServerOptions, dir: string, port: nu
     ['maxmemory-policy', 'noeviction'],
     ['maxmemory', String(options.maxMemoryBytes ?? 0)],
   ];
-  return settings.flatMap(([name, value]) => [`--${name}`, value]);
+  return [
+    ...(options.sentinelFile === undefined ? [] : [options.sentinelFile, '--sentinel']),
+    ...settings.flatMap(([name, value]) => [`--${name}`, value]),
+    ...Object.entries(options.settings ?? {}).flatMap(([name, values]) => [`--${name}`, ...values.split(' ')]),
+  ];
 }

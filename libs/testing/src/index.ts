@@ -10,6 +10,11 @@ export {
 } from './close-to.ts';
 export { eventually } from './eventually.ts';
 export { assertNoGrowth, failOnLeaks, snapshotResources, type ResourceCounts } from './fail-on-leaks.ts';
+export {
+  startRedisWithSentinels,
+  type RedisWithSentinels,
+  type RedisWithSentinelsOptions,
+} from './redis-with-sentinels.ts';
 export { freePort } from './free-port.ts';
 export { startProcess, type ProcessExit, type StartProcessOptions, type StartedProcess } from './start-process.ts';
 export { temporaryFolder } from './temporary-folder.ts';

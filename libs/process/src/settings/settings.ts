@@ -51,12 +51,20 @@ export const SETTINGS = {
   }),
   SCONCE_REDIS_URL: text({
     programs: BOTH,
-    expected: 'redis://… or rediss://… (TLS), with user and password if Redis has them',
-    pattern: /^rediss?:\/\//,
+    expected:
+      'redis://…, rediss://… (TLS), redis+sentinel://… or rediss+sentinel://…, with user and password if Redis has them',
+    pattern: /^rediss?(\+sentinel)?:\/\//,
     about:
-      'Redis: `redis://user:password@host:6379/0`. If the system does not trust the certificate authority, name it in Node’s `NODE_EXTRA_CA_CERTS`.',
+      'Redis: `redis://user:password@host:6379/0`. With Sentinels: `redis+sentinel://user:password@host:26379,host:26379/NAME/0`, where NAME is the name of the primary; `?sentinel_username=…&sentinel_password=…` if the Sentinels ask for them. If the system does not trust the certificate authority, name it in Node’s `NODE_EXTRA_CA_CERTS`.',
     default: 'redis://127.0.0.1:6379',
     secret: true,
+  }),
+  SCONCE_REDIS_REPLICAS: integer({
+    programs: API,
+    min: 0,
+    about:
+      'Replicas of Redis that must have a job or a batch before it is accepted. With 0, a failover can lose what was accepted in the second before.',
+    default: 0,
   }),
   SCONCE_KEY_PREFIX: text({
     programs: BOTH,

@@ -15,6 +15,7 @@ import type { BlobBody, BlobStore } from '@sconce/storage';
 import { FileRecords, fileNotFound, type FileRecord } from '../files/file-records.ts';
 import { JobRecords, type IdempotencyClaim } from '../records/job-records.ts';
 import { Keys } from '../redis/keys.ts';
+import { ReplicaAcks } from '../redis/replica-acks.ts';
 import { queueFull } from '../producers/queue-full.ts';
 import { publishNotice } from '../messages/notices.ts';
 import type { QueueConfig } from '../queue-config.ts';
@@ -74,17 +75,19 @@ export class BatchProducer {
   readonly #options: BatchProducerOptions;
   readonly #keys: Keys;
   readonly #redis: Redis;
+  readonly #acks: ReplicaAcks;
   readonly #batches: BatchRecords;
   readonly #files: FileRecords;
   readonly #queues: BatchQueues;
   readonly #claims: JobRecords;
 
   constructor(options: BatchProducerOptions) {
-    const { redisUrl, keyPrefix, batchTtlSeconds, resultTtlSeconds } = options.config;
+    const { redisUrl, keyPrefix, batchTtlSeconds, resultTtlSeconds, minReplicas } = options.config;
     const onError = options.onError ?? (() => undefined);
     this.#options = options;
     this.#keys = new Keys(keyPrefix);
     this.#redis = connectRedis({ url: redisUrl, role: 'command', name: 'sconce.producer.batches', onError });
+    this.#acks = new ReplicaAcks(this.#redis, minReplicas);
     const on = { redis: this.#redis, keys: this.#keys };
     this.#batches = new BatchRecords({ ...on, ttlSeconds: batchTtlSeconds });
     this.#files = new FileRecords(on);
@@ -167,6 +170,7 @@ export class BatchProducer {
       }
       const record = await this.batch(id);
       await this.#queues.addPlanner(id, record.run);
+      await this.#acks.confirm('the batch');
       return record;
     });
   }

@@ -8,6 +8,7 @@ import type { Tensor } from '@sconce/tensor';
 import { toQueuedRequest, traceIdOf, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
 import { JobRecords, jobNotFound, type IdempotencyClaim, type JobRecord } from '../records/job-records.ts';
 import { Keys } from '../redis/keys.ts';
+import { ReplicaAcks } from '../redis/replica-acks.ts';
 import { waitForAnswer, type InferencePort, type PendingAnswer } from './inference-port.ts';
 import { LaneQueues } from './lane-queues.ts';
 import { readModelStatistics, type ModelStatistics } from '../records/model-statistics.ts';
@@ -60,6 +61,7 @@ export class InferenceProducer implements InferencePort {
   readonly #config: QueueConfig;
   readonly #keys: Keys;
   readonly #redis: Redis;
+  readonly #acks: ReplicaAcks;
   readonly #records: JobRecords;
   readonly #queues: LaneQueues;
   readonly #pools: PoolMonitor;
@@ -73,7 +75,7 @@ export class InferenceProducer implements InferencePort {
   #closed = false;
 
   constructor(config: QueueConfig, options: ProducerOptions = {}) {
-    const { redisUrl, keyPrefix, maxBacklog, resultTtlSeconds } = config;
+    const { redisUrl, keyPrefix, maxBacklog, resultTtlSeconds, minReplicas } = config;
     const onError = options.onError ?? (() => undefined);
     const keys = new Keys(keyPrefix);
     const redis = connectRedis({ url: redisUrl, role: 'command', name: 'sconce.producer.jobs', onError });
@@ -81,6 +83,7 @@ export class InferenceProducer implements InferencePort {
     this.#onError = onError;
     this.#keys = keys;
     this.#redis = redis;
+    this.#acks = new ReplicaAcks(redis, minReplicas);
     this.#records = new JobRecords({ redis, keys, resultTtlSeconds });
     this.#queues = new LaneQueues({ redis, keys, maxBacklog, onError });
     this.#pools = new PoolMonitor({ redis, keys, onError });
@@ -142,7 +145,8 @@ export class InferenceProducer implements InferencePort {
   }
 
   /**
-   * Queues a durable job and returns its id; `replayed` is true when the idempotency key was used before.
+   * Queues a durable job and returns its id, as soon as the replicas that the config asks for have it; `replayed` is true when the
+   * idempotency key was used before.
    * Throws `queue_full`, `rate_limited`, `idempotency_conflict`, `redis_unavailable`.
    */
   async submit(request: InferenceRequest, options: SubmitOptions): Promise<{ id: string; replayed: boolean }> {
@@ -164,6 +168,7 @@ export class InferenceProducer implements InferencePort {
           throw error;
         }
       }
+      await this.#acks.confirm('the job');
       return { id, replayed: id !== fresh };
     });
   }

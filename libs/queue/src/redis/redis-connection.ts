@@ -1,7 +1,9 @@
-import type { Redis } from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
 import { SconceError, toSconceError } from '@sconce/errors';
 import { withTimeout } from '@sconce/process/time';
 import { EndableRedis } from '../library-internals/index.ts';
+import { primaryConnector, sharePrimaryFinder } from './primary-finder.ts';
+import { parseSentinelUrl, type SentinelUrl } from './sentinel-url.ts';
 
 /** Longest time that each step of closing waits for a Redis that does not answer. */
 const CLOSE_STEP_MS = 500;
@@ -14,6 +16,7 @@ export type ConnectionRole =
   | 'patient';
 
 export interface ConnectionOptions {
+  /** `redis://`, `rediss://`, or with Sentinels `redis+sentinel://`, `rediss+sentinel://`. */
   readonly url: string;
   readonly role: ConnectionRole;
   /** Shown by `CLIENT LIST`: `sconce.<process>.<use>`. */
@@ -22,19 +25,39 @@ export interface ConnectionOptions {
   readonly onError: (error: Error) => void;
 }
 
-/** Opens a connection that always reconnects. */
+/** Opens a connection that always reconnects. With Sentinels it is always to the primary. */
 export function connectRedis({ url, role, name, onError }: ConnectionOptions): Redis {
-  const redis = new EndableRedis(url, {
+  const options = {
     connectionName: name,
     maxRetriesPerRequest: role === 'command' ? 6 : null,
-    retryStrategy: (attempt) => Math.min(25 * 2 ** Math.min(attempt, 6), 1_000),
+    retryStrategy: (attempt: number) => Math.min(25 * 2 ** Math.min(attempt, 6), 1_000),
     connectTimeout: 5_000,
     disconnectTimeout: CLOSE_STEP_MS,
     keepAlive: 30_000,
     // READONLY: this server is no longer the primary after a failover. A new connection reaches the new primary.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
-  });
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  } satisfies RedisOptions;
+  const sentinels = parseSentinelUrl(url);
+  const redis = sentinels === undefined ? new EndableRedis(url, options) : overSentinels(sentinels, options, onError);
   redis.on('error', onError);
+  return redis;
+}
+
+/** Options for replies as BullMQ expects them. */
+type LegacyOptions = RedisOptions & { readonly protocol?: 2; readonly replyMapping?: 'legacy' };
+
+function overSentinels(url: SentinelUrl, options: LegacyOptions, onError: (error: Error) => void): Redis {
+  const { username, password, database, isSecure } = url;
+  const { finder, release } = sharePrimaryFinder(url, onError);
+  const redis = new EndableRedis({
+    ...options,
+    ...(username === '' ? {} : { username }),
+    ...(password === '' ? {} : { password }),
+    ...(isSecure ? { tls: {} } : {}),
+    db: database,
+    Connector: primaryConnector(finder, url),
+  });
+  redis.once('end', release);
   return redis;
 }
 

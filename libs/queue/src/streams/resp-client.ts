@@ -1,6 +1,8 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { SconceError } from '@sconce/errors';
+import { serverNameOf, sharePrimaryFinder, type SharedFinder } from '../redis/primary-finder.ts';
+import { parseSentinelUrl, serverUrl, type SentinelUrl } from '../redis/sentinel-url.ts';
 import { RespError, RespParser, type RespReply } from './resp-parser.ts';
 
 /** One argument that is sent as several pieces of bytes, without joining them first. They must not change until the reply has come. */
@@ -13,7 +15,7 @@ export interface RespPieces {
 export type RespCommand = readonly (string | number | Uint8Array | RespPieces)[];
 
 export interface RespClientOptions {
-  /** `redis://[user:password@]host[:port][/db]`, or `rediss://` for TLS. */
+  /** `redis://[user:password@]host[:port][/db]`, or `rediss://` for TLS; with Sentinels as `parseSentinelUrl` says. */
   readonly url: string;
   /** Name of the connection in `CLIENT LIST`. */
   readonly name: string;
@@ -55,7 +57,9 @@ const READ_BYTES = 256 * 1024;
  */
 export class RespClient {
   readonly #options: RespClientOptions;
-  readonly #url: URL;
+  /** The server; with Sentinels the primary, once it is known. */
+  #url: URL;
+  readonly #sentinels: (SharedFinder & { readonly url: SentinelUrl }) | undefined;
   readonly #pending: Pending[] = [];
   /** Index of the oldest command without a reply: the list is cut now and then only. */
   #first = 0;
@@ -70,8 +74,10 @@ export class RespClient {
 
   constructor(options: RespClientOptions) {
     this.#options = options;
-    this.#url = new URL(options.url);
-    this.#connect();
+    const url = parseSentinelUrl(options.url);
+    this.#sentinels = url === undefined ? undefined : { url, ...sharePrimaryFinder(url, options.onError) };
+    this.#url = url === undefined ? new URL(options.url) : serverUrl(url, { host: 'unknown', port: 0 });
+    this.#start();
   }
 
   /** Whether commands can be sent now. */
@@ -106,6 +112,7 @@ export class RespClient {
     this.#closed = true;
     this.#ready = false;
     clearTimeout(this.#retryTimer);
+    this.#sentinels?.release();
     this.#socket?.destroy();
     this.#failAll(unavailable('the connection was closed'));
   }
@@ -122,7 +129,29 @@ export class RespClient {
     );
   }
 
-  #connect(): void {
+  /** Connects to the server, or to the server that Sentinels name as the primary now. */
+  #start(): void {
+    if (this.#sentinels === undefined) {
+      this.#connect();
+      return;
+    }
+    const { finder, url } = this.#sentinels;
+    finder.find().then(
+      (at) => {
+        if (this.#closed) return;
+        this.#url = serverUrl(url, at);
+        const socket = this.#connect();
+        const forget = finder.onSwitch(() => socket.destroy());
+        socket.once('close', forget);
+      },
+      (error: Error) => {
+        this.#options.onError(error);
+        this.#onClose();
+      },
+    );
+  }
+
+  #connect(): Socket {
     const { protocol, hostname, port } = this.#url;
     const target = { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 6379 : Number(port) };
     const isSecure = protocol === 'rediss:';
@@ -142,7 +171,7 @@ export class RespClient {
         return true;
       },
     };
-    const options = { ...target, onread, servername: target.host };
+    const options = { ...target, onread, ...serverNameOf(target.host) };
     const socket = isSecure ? connectTls(options) : connectTcp(options);
     this.#socket = socket;
     socket.setNoDelay(true).setKeepAlive(true, 30_000);
@@ -152,6 +181,7 @@ export class RespClient {
     socket.on('error', this.#options.onError);
     socket.once(isSecure ? 'secureConnect' : 'connect', () => void this.#greet(socket));
     socket.once('close', () => this.#onClose());
+    return socket;
   }
 
   /** Logs in, selects the database and names the connection, before other commands. */
@@ -221,7 +251,7 @@ export class RespClient {
     if (this.#closed) return;
     const delayMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#attempts, 6));
     this.#attempts += 1;
-    this.#retryTimer = setTimeout(() => this.#connect(), delayMs);
+    this.#retryTimer = setTimeout(() => this.#start(), delayMs);
   }
 
   #failAll(error: SconceError): void {
