@@ -70,7 +70,7 @@ describe('rows that cannot be scored', () => {
     expect(batch.request_counts).toEqual({ total: 3_000, completed: 2_997, failed: 3 });
     const errors = await scorer.errorsOf(batch);
     expect(errors.map(({ row, error }) => [row, error.code])).toEqual(
-      [701, 1_701, 2_701].map((row) => [row, 'inference_failed']),
+      [701, 1_701, 2_701].map((row) => [row, 'invalid_input']),
     );
     const expected = rows.filter((row) => row !== 99).map((row) => `${row * 2},${row * 2 + 1}`);
     expect(await scorer.outputOf(batch)).toBe(`y_0,y_1\n${expected.join('\n')}\n`);

@@ -97,10 +97,10 @@ describe('jobs', () => {
     const { id } = (await (await stack.fetch('/v1/jobs', json(body))).json()) as Job;
     expect(await ended(id)).toMatchObject({
       status: 'failed',
-      error: { code: 'inference_failed', message: expect.stringContaining('77') },
+      error: { code: 'invalid_input', message: expect.stringContaining('77') },
     });
     const result = await stack.fetch(`/v1/jobs/${id}/result`);
-    expect([result.status, await result.json()]).toMatchObject([500, { error: { code: 'inference_failed' } }]);
+    expect([result.status, await result.json()]).toMatchObject([422, { error: { code: 'invalid_input' } }]);
   });
 
   it('answer that they are not finished, and can be cancelled while they wait or run', async () => {

@@ -210,7 +210,7 @@ describe('infer', () => {
         json({ inputs: [{ name: 'index', datatype: 'INT64', shape: [1, 1], data: [index] }] }),
       );
     const responses = await Promise.all([1, 99, 3, 4].map(lookup));
-    expect(responses.map((response) => response.status)).toEqual([200, 500, 200, 200]);
+    expect(responses.map((response) => response.status)).toEqual([200, 422, 200, 200]);
     expect(await responses[1]?.json()).toEqual({ error: expect.stringContaining('99') });
     expect(await responses[2]?.json()).toMatchObject({ outputs: [{ data: [6, 7] }] });
   });

@@ -33,6 +33,9 @@ export type ErrorCode =
   | 'shutting_down'
   // inference: a run failed
   | 'inference_failed'
+  | 'invalid_input'
+  | 'out_of_memory'
+  | 'run_crashed'
   | 'thread_crashed'
   | 'worker_lost'
   // dependency: Redis, the blob store or the server does not answer
@@ -85,6 +88,9 @@ export const ERROR_POLICY: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   deadline_exceeded: { http: 504, retry: 'never', logLevel: 'info' },
   shutting_down: { http: 503, retry: 'backoff', logLevel: 'info' },
   inference_failed: { http: 500, retry: 'never', logLevel: 'warn' },
+  invalid_input: callerError(422),
+  out_of_memory: { http: 422, retry: 'never', logLevel: 'warn' },
+  run_crashed: { http: 422, retry: 'never', logLevel: 'warn' },
   thread_crashed: { http: 500, retry: 'backoff', logLevel: 'error' },
   worker_lost: { http: 500, retry: 'never', logLevel: 'error' },
   redis_unavailable: { http: 503, retry: 'backoff', logLevel: 'error' },
@@ -93,3 +99,16 @@ export const ERROR_POLICY: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   server_unreachable: { http: 503, retry: 'never', logLevel: 'error' },
   internal: { http: 500, retry: 'never', logLevel: 'error' },
 };
+
+const RUN_FAILURES: ReadonlySet<ErrorCode> = new Set([
+  'inference_failed',
+  'invalid_input',
+  'out_of_memory',
+  'run_crashed',
+  'over_budget',
+]);
+
+/** Whether a run ended with this error because of what it was given: the same model may succeed with other inputs. */
+export function isRunFailure(code: ErrorCode): boolean {
+  return RUN_FAILURES.has(code);
+}

@@ -1,4 +1,4 @@
-export { ERROR_POLICY, type ErrorCode, type ErrorPolicy } from './error-policy.ts';
+export { ERROR_POLICY, isRunFailure, type ErrorCode, type ErrorPolicy } from './error-policy.ts';
 export { BUDGET_FIELDS, BUDGET_SETTINGS, overBudget, type BudgetExcess, type BudgetField } from './over-budget.ts';
 export {
   SconceError,

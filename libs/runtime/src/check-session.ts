@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { SconceError } from '@sconce/errors';
+import { SconceError, isRunFailure, toSconceError } from '@sconce/errors';
 import {
   casesOf,
   decodeSafetensors,
@@ -73,7 +73,13 @@ async function readCases(path: string): Promise<readonly CallCase[]> {
   }
 }
 
-function runAll(session: OnnxSession, inputs: readonly Tensor[]): Promise<Tensor[]> {
+async function runAll(session: OnnxSession, inputs: readonly Tensor[]): Promise<Tensor[]> {
   const names = session.signature.outputs.map(({ name }) => name);
-  return session.run(inputs, names, new Map());
+  try {
+    return await session.run(inputs, names, new Map());
+  } catch (thrown) {
+    const error = toSconceError(thrown);
+    // No caller sent these inputs.
+    throw isRunFailure(error.code) ? new SconceError('inference_failed', error.message, { cause: error }) : error;
+  }
 }

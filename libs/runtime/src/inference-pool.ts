@@ -1,6 +1,6 @@
 import { BroadcastChannel } from 'node:worker_threads';
 import { Piscina, queueOptionsSymbol } from 'piscina';
-import { SconceError, deserializeError } from '@sconce/errors';
+import { SconceError, deserializeError, isRunFailure } from '@sconce/errors';
 import { byteLength, padRows, type ModelSignature, type Tensor } from '@sconce/tensor';
 import type { RuntimeConfig } from './runtime-config.ts';
 import { disableRuntimeTelemetry } from './runtime-telemetry.ts';
@@ -257,7 +257,7 @@ export class InferencePool {
     }
     const { file, thread } = placed;
     if (file !== undefined && thread !== undefined) {
-      this.#placement.answered(file.key, thread, reply.ok || deserializeError(reply.error).code === 'inference_failed');
+      this.#placement.answered(file.key, thread, reply.ok || isRunFailure(deserializeError(reply.error).code));
     }
     if (!reply.ok) throw deserializeError(reply.error);
     const loadMs = loadTimeOf(reply);

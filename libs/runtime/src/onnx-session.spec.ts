@@ -67,7 +67,7 @@ describe('OnnxSession', () => {
       data: bytesOf(new BigInt64Array([index])),
     });
     await expect(session.run([at(99n)], ['y'], new Map())).rejects.toMatchObject({
-      code: 'inference_failed',
+      code: 'invalid_input',
       message: expect.stringContaining('99'),
     });
     const [y] = await session.run([at(3n)], ['y'], new Map());

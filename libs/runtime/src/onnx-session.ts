@@ -10,6 +10,7 @@ import {
   type TensorSpec,
   type ModelSignature,
 } from '@sconce/tensor';
+import { runError } from './run-error.ts';
 import { ORT_TYPE, datatypeOf } from './ort-datatype.ts';
 import { disableRuntimeTelemetry } from './runtime-telemetry.ts';
 
@@ -117,7 +118,8 @@ export class OnnxSession {
 
   /**
    * One session call. `inputs` are read in place. An output that `into` names is written to that tensor's data.
-   * Throws `inference_failed` with the runtime's reason, `invalid_tensor` for BYTES that are not UTF-8.
+   * Throws `invalid_input`, `out_of_memory` or `inference_failed` with the runtime's reason (`runError`), `invalid_tensor` for BYTES that
+   * are not UTF-8.
    */
   async run(
     inputs: readonly Tensor[],
@@ -134,7 +136,7 @@ export class OnnxSession {
     try {
       results = await this.#session.run(feeds, fetches as ortNamespace.InferenceSession.FetchesType);
     } catch (cause) {
-      throw new SconceError('inference_failed', `The model failed on this input: ${ortReason(cause)}`, { cause });
+      throw runError(ortReason(cause), cause);
     }
     return outputs.map((name) => {
       const value = results[name];

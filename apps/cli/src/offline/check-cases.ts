@@ -1,4 +1,4 @@
-import { SconceError } from '@sconce/errors';
+import { SconceError, isRunFailure } from '@sconce/errors';
 import {
   compareOutput,
   failedReport,
@@ -73,7 +73,7 @@ async function checkCase(runnable: RunnableModel, one: CallCase, tolerance: Tole
   try {
     actual = await runnable.run({ tensors: inputs, byName: false });
   } catch (error) {
-    const ofThisCall = error instanceof SconceError && ['inference_failed', 'invalid_tensor'].includes(error.code);
+    const ofThisCall = error instanceof SconceError && (isRunFailure(error.code) || error.code === 'invalid_tensor');
     if (!ofThisCall) throw error;
     return [failedReport(call, 'all', error.message)];
   }

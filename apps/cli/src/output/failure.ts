@@ -23,6 +23,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   version_exists: 'A version never changes: push the file as a new version (without --version: the next number).',
   version_in_use: 'Wait until its work has ended, choose another version with `sconce models use`, or give --force.',
   invalid_tensor: '`sconce models show NAME` prints the inputs of the model.',
+  invalid_input: 'The model cannot compute these values; `sconce models show NAME` prints its inputs.',
   inference_failed: 'Check shape and values of the inputs; `sconce models show NAME` prints the inputs of the model.',
   job_not_found: 'Give the id from the answer to the submission. A job is deleted a day after it ends.',
   batch_not_found: '`sconce batches` lists the batches of the server.',

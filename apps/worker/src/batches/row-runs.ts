@@ -1,4 +1,4 @@
-import { SconceError, toSconceError } from '@sconce/errors';
+import { SconceError, isRunFailure, toSconceError } from '@sconce/errors';
 import type { BatchableModel, MicroBatcher, RunRecord } from '@sconce/runtime';
 import { sliceRows, type Tensor } from '@sconce/tensor';
 import type { RunPiece, RunRequest } from './dataset-protocol.ts';
@@ -30,7 +30,8 @@ export async function runRows(
     return [{ rows, outputs: await submit(batcher, request, options) }];
   } catch (thrown) {
     const error = toSconceError(thrown);
-    if (!ROW_ERRORS.has(error.code)) throw error;
+    // Not an error of the rows: a thread that ended, a shutdown.
+    if (!isRunFailure(error.code) && error.code !== 'invalid_tensor') throw error;
     if (rows === 1) return [{ rows, error: error.toJSON() }];
     const half = halfOf(rows, options.runRows);
     const [first, second] = await Promise.all([
@@ -40,9 +41,6 @@ export async function runRows(
     return [...first, ...second];
   }
 }
-
-/** Errors of a run that are caused by its rows. */
-const ROW_ERRORS: ReadonlySet<SconceError['code']> = new Set(['inference_failed', 'invalid_tensor']);
 
 async function submit(batcher: MicroBatcher, request: RunRequest, options: RowRunOptions): Promise<readonly Tensor[]> {
   const { model, priority, signal, label } = options;

@@ -1,5 +1,5 @@
 import type { Lane } from '@sconce/contracts';
-import { SconceError, toSconceError } from '@sconce/errors';
+import { SconceError, isRunFailure, toSconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
 import { sliceRows, type Tensor, type TensorSpec } from '@sconce/tensor';
 import type { RunResult } from '../inference-pool.ts';
@@ -226,7 +226,7 @@ export class MicroBatcher {
       await this.#runPieces(run, pieces);
     } catch (thrown) {
       const error = toSconceError(thrown, 'internal');
-      if (pieces.length > 1 && error.code === 'inference_failed') {
+      if (pieces.length > 1 && isRunFailure(error.code)) {
         for (const piece of pieces) {
           await this.#runPieces(run, [piece]).catch((own: unknown) => piece.pending.fail(toSconceError(own)));
         }

@@ -1,4 +1,4 @@
-import { SconceError } from '@sconce/errors';
+import { SconceError, isRunFailure } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
 import type { ProvableModel } from './batch-finding.ts';
 
@@ -16,7 +16,7 @@ export class ProbeRuns {
     try {
       return await this.#model.run(inputs);
     } catch (error) {
-      if (!(error instanceof SconceError) || error.code !== 'inference_failed') throw error;
+      if (!(error instanceof SconceError) || !isRunFailure(error.code)) throw error;
       this.#failed ??= error;
       return undefined;
     }

@@ -37,6 +37,8 @@ export class RunStatistics {
     const { metrics } = this.#telemetry;
     const labels = { model: model.name };
     if ('error' in outcome) {
+      // What a caller sent is no failure of the model: `sconce_rows_total` counts it.
+      if (outcome.error === 'invalid_input') return;
       metrics.runFailures.add(1, { ...labels, error: outcome.error });
       if (outcome.error === 'thread_crashed') {
         metrics.threadCrashes.add(1, labels);

@@ -1,5 +1,5 @@
 import type { ModelParity, ParityOutput } from '@sconce/contracts';
-import { SconceError } from '@sconce/errors';
+import { SconceError, isRunFailure } from '@sconce/errors';
 import {
   compareOutput,
   failedReport,
@@ -44,7 +44,7 @@ async function checkCase(
     const names = session.signature.outputs.map(({ name }) => name);
     actual = (await session.run(bound, names, new Map())).map((output) => ({ ...output, data: output.data.slice() }));
   } catch (error) {
-    const ofThisCall = error instanceof SconceError && ['inference_failed', 'invalid_tensor'].includes(error.code);
+    const ofThisCall = error instanceof SconceError && (isRunFailure(error.code) || error.code === 'invalid_tensor');
     if (!ofThisCall) throw error;
     return [failedReport(call, 'all', `call ${call}: ${error.message}`)];
   }

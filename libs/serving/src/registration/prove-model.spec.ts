@@ -250,7 +250,7 @@ describe('makeCheck', () => {
 
   it('fails if the call does not run', async () => {
     const wrong = [{ ...floats([2, 2], 0, 1, 2, 3), name: 'x' }];
-    await expect(makeCheck(await fixture('affine'), wrong)).rejects.toMatchObject({ code: 'inference_failed' });
+    await expect(makeCheck(await fixture('affine'), wrong)).rejects.toMatchObject({ code: 'invalid_input' });
   });
 });
 
