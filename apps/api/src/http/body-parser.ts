@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { SconceError } from '@sconce/errors';
+import { freeBytes } from '@sconce/process/memory';
 
 /** Route config that leaves the body a stream: for uploads of any size. */
 export const STREAM_BODY = { sconceStreamBody: true } as const;
@@ -61,7 +62,11 @@ function collect(
     bytes += chunk.byteLength;
     if (bytes > maxBytes) drop();
     else if (whole === undefined) chunks.push(chunk);
-    else whole.set(chunk, start);
+    else {
+      whole.set(chunk, start);
+      // Node's parser made this chunk for this listener.
+      freeBytes(chunk);
+    }
   });
   payload.once('end', () => {
     if (tooLarge !== undefined) end(tooLarge);

@@ -6,7 +6,7 @@ import fastifyFactory from 'fastify';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SconceError } from '@sconce/errors';
 import { ModelDirectory } from '@sconce/models';
-import type { InferenceAnswer, InferenceRequest } from '@sconce/queue';
+import type { BeginOptions, InferenceAnswer, InferenceRequest } from '@sconce/queue';
 import { createLogger, startTelemetry } from '@sconce/telemetry';
 import { atEndOfFile, eventually } from '@sconce/testing';
 import { installBodyParser } from '../http/body-parser.ts';
@@ -25,7 +25,7 @@ let url = '';
 let run: (request: InferenceRequest) => Promise<InferenceAnswer>;
 let spans: string[] = [];
 let isDraining = false;
-const begun: { readonly request: InferenceRequest; readonly deadlineMs: number; readonly giveUp: () => void }[] = [];
+const begun: { readonly request: InferenceRequest; readonly giveUp: () => void; readonly options: BeginOptions }[] = [];
 const jobs = { submit: vi.fn<JobInference['submit']>(), inferOnce: vi.fn<JobInference['inferOnce']>() };
 
 const double = ({ inputs: [x] }: InferenceRequest): Promise<InferenceAnswer> => {
@@ -62,9 +62,9 @@ beforeAll(async () => {
   installInferRoutes(fastify, {
     directory,
     port: {
-      begin: (request, { deadlineMs }) => {
+      begin: (request, options) => {
         const giveUp = vi.fn<() => void>();
-        begun.push({ request, deadlineMs, giveUp });
+        begun.push({ request, options, giveUp });
         return { answer: run(request), giveUp };
       },
     },
@@ -124,6 +124,41 @@ describe('an infer request', () => {
     },
   );
 
+  it.each([
+    ['in pieces of any size', 20_000],
+    ['in a piece', 2_000],
+  ])('has binary inputs that come %s, and their memory is freed when they are unused', async (_, rows) => {
+    const values = Float32Array.from({ length: 2 * rows }, (__, n) => n);
+    const head = JSON.stringify({
+      inputs: ['x', 'y'].map((name) => ({
+        ...{ name, datatype: 'FP32', shape: [rows, 2] },
+        parameters: { binary_data_size: values.byteLength },
+      })),
+      parameters: { binary_data_output: true },
+    });
+    let inputs: readonly Uint8Array[] = [];
+    run = async (request) => {
+      inputs = request.inputs.map(({ data }) => data);
+      return double(request);
+    };
+    const given = Buffer.concat([Buffer.from(head), Buffer.from(values.buffer), Buffer.from(values.buffer)]);
+    const response = await fetch(`${url}/v2/models/double/infer`, {
+      method: 'POST',
+      headers: { 'inference-header-content-length': String(head.length) },
+      body: given,
+    });
+    const bytes = Buffer.from(await response.arrayBuffer());
+    expect(bytes.subarray(-values.byteLength)).toEqual(Buffer.from(values.map((value) => 2 * value).buffer));
+    expect(inputs.map(({ byteLength }) => byteLength)).toEqual([values.byteLength, values.byteLength]);
+    begun[0]?.options.onInputsUnused?.();
+    expect(inputs.map(({ byteLength }) => byteLength)).toEqual([0, 0]);
+  });
+
+  it('has no memory to free when it is small', async () => {
+    await post(body());
+    expect(begun[0]?.options.onInputsUnused).toBeUndefined();
+  });
+
   it('gets binary outputs when it asks for them', async () => {
     const response = await post(body({ parameters: { binary_data_output: true } }));
     expect(response.headers.get('content-type')).toBe('application/octet-stream');
@@ -159,9 +194,9 @@ describe('an infer request', () => {
     const beganMs = Date.now();
     await post(body({ parameters: { timeout: 200_000 } }));
     await post(body());
-    expect(begun[0]?.deadlineMs).toBeGreaterThanOrEqual(beganMs + 200);
-    expect(begun[0]?.deadlineMs).toBeLessThan(beganMs + 4_000);
-    expect(begun[1]?.deadlineMs).toBeGreaterThanOrEqual(beganMs + 5_000);
+    expect(begun[0]?.options.deadlineMs).toBeGreaterThanOrEqual(beganMs + 200);
+    expect(begun[0]?.options.deadlineMs).toBeLessThan(beganMs + 4_000);
+    expect(begun[1]?.options.deadlineMs).toBeGreaterThanOrEqual(beganMs + 5_000);
   });
 
   it.each<[string, object | string, string, number, RegExp]>([

@@ -3,6 +3,7 @@ import type { Lane } from '@sconce/contracts';
 import type { ModelDirectory } from '@sconce/models';
 import type { InferenceAnswer, InferencePort, InferenceRequest, JobRecord } from '@sconce/queue';
 import type { Context, Logger, Telemetry } from '@sconce/telemetry';
+import { freeBytes, isFreeable } from '@sconce/process/memory';
 import { decodeInferRequest } from '@sconce/tensor';
 import { answerError } from '../http/error-answer.ts';
 import { markEncoding, nameModel, recordedTrace, requestContext } from '../http/request-trace.ts';
@@ -97,14 +98,18 @@ class InferRoute {
     else await this.#infer(prepared, call, { request, reply });
   }
 
-  async #infer(prepared: PreparedInference, { owner }: InferenceCall, { request, reply }: Exchange): Promise<void> {
+  async #infer(
+    prepared: PreparedInference,
+    { owner, body }: InferenceCall,
+    { request, reply }: Exchange,
+  ): Promise<void> {
     const { telemetry } = this.#options;
     const recorded = recordedTrace(request);
     let answer: InferenceAnswer;
-    if (recorded === undefined) answer = await this.#begin(prepared, { owner }, reply);
+    if (recorded === undefined) answer = await this.#begin(prepared, { owner, body }, reply);
     else {
       const run = (trace: InferenceRequest['trace']): Promise<InferenceAnswer> =>
-        this.#begin(prepared, { owner, trace }, reply);
+        this.#begin(prepared, { owner, trace, body }, reply);
       const traced = await tracedInference(telemetry.tracer, recorded, run);
       markEncoding(request, traced.receivedAtMs);
       ({ answer } = traced);
@@ -115,12 +120,12 @@ class InferRoute {
   /** Hands the request to what runs it, and gives it up when the caller has gone. */
   #begin(
     prepared: PreparedInference,
-    caller: Parameters<typeof queueRequest>[1],
+    { body, ...caller }: Parameters<typeof queueRequest>[1] & { readonly body: Uint8Array },
     { raw }: FastifyReply,
   ): Promise<InferenceAnswer> {
     const { port, requestTimeoutMs } = this.#options;
     const deadlineMs = deadlineOf(prepared, requestTimeoutMs);
-    const pending = port.begin(queueRequest(prepared, caller), { deadlineMs });
+    const pending = port.begin(queueRequest(prepared, caller), { deadlineMs, onInputsUnused: freeing(body) });
     // 'close' before the answer is written means that the caller has disconnected: its request need not be run.
     raw.on('close', () => {
       if (!raw.writableFinished) pending.giveUp();
@@ -144,6 +149,11 @@ class InferRoute {
     const deadlineMs = deadlineOf(prepared, this.#options.requestTimeoutMs);
     sendResult(reply, await this.#options.jobs.inferOnce(prepared, call, { context, deadlineMs, signal: gone.signal }));
   }
+}
+
+/** What frees the memory of a large body, whose tensors are views of it. */
+function freeing(body: Uint8Array): (() => void) | undefined {
+  return isFreeable(body) ? () => freeBytes(body) : undefined;
 }
 
 interface Exchange {

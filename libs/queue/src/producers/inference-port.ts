@@ -8,10 +8,20 @@ export interface PendingAnswer {
   readonly giveUp: () => void;
 }
 
+export interface BeginOptions {
+  /** Epoch ms after which nobody wants the answer. */
+  readonly deadlineMs: number;
+  /**
+   * Called at most once, when nobody reads the request's inputs any more; this may be some time after the answer. Not called when that is
+   * not certain, for instance after an error: then the garbage collector has to find out.
+   */
+  readonly onInputsUnused?: () => void;
+}
+
 /** Runs requests whose callers wait. */
 export interface InferencePort {
-  /** Takes a request. Never throws: a refusal is a rejected `answer`. @param options.deadlineMs epoch ms after which nobody wants the answer. */
-  begin(request: InferenceRequest, options: { readonly deadlineMs: number }): PendingAnswer;
+  /** Takes a request. Never throws: a refusal is a rejected `answer`. */
+  begin(request: InferenceRequest, options: BeginOptions): PendingAnswer;
 }
 
 /** Waits for an answer. Gives the request up when `signal` is aborted. */

@@ -9,7 +9,7 @@ import { toQueuedRequest, traceIdOf, type InferenceAnswer, type InferenceRequest
 import { JobRecords, jobNotFound, type IdempotencyClaim, type JobRecord } from '../records/job-records.ts';
 import { Keys } from '../redis/keys.ts';
 import { ReplicaAcks } from '../redis/replica-acks.ts';
-import { waitForAnswer, type InferencePort, type PendingAnswer } from './inference-port.ts';
+import { waitForAnswer, type BeginOptions, type InferencePort, type PendingAnswer } from './inference-port.ts';
 import { LaneQueues } from './lane-queues.ts';
 import { readModelStatistics, type ModelStatistics } from '../records/model-statistics.ts';
 import { publishNotice } from '../messages/notices.ts';
@@ -109,7 +109,7 @@ export class InferenceProducer implements InferencePort {
     return this.#admission.outstanding;
   }
 
-  begin(request: InferenceRequest, options: { readonly deadlineMs: number }): PendingAnswer {
+  begin(request: InferenceRequest, options: BeginOptions): PendingAnswer {
     if (this.#closed) return { answer: Promise.reject(shuttingDown()), giveUp: () => undefined };
     this.#queues.usePool(request.pool);
     const end = this.#usage.begin(request.model, request.version);
@@ -127,13 +127,13 @@ export class InferenceProducer implements InferencePort {
    */
   async infer(
     request: InferenceRequest,
-    { signal, ...options }: { readonly deadlineMs: number; readonly signal?: AbortSignal },
+    { signal, ...options }: BeginOptions & { readonly signal?: AbortSignal },
   ): Promise<InferenceAnswer> {
     return waitForAnswer(this.begin(request, options), signal);
   }
 
   /** Runs a request of a pool that is not known, or that has workers of the release before. */
-  #beginLater(request: InferenceRequest, options: { readonly deadlineMs: number }): PendingAnswer {
+  #beginLater(request: InferenceRequest, options: BeginOptions): PendingAnswer {
     const caller = new AbortController();
     const begin = async (): Promise<InferenceAnswer> => {
       const { readsStream } = await this.#pools.read(request.pool).finally(() => this.#checkOpen());

@@ -1,4 +1,6 @@
+import { freeBytes } from '@sconce/process/memory';
 import { encodeReplyEntry, type NumberedReply } from './reply-entry.ts';
+import type { MemoryUse } from './memory-use.ts';
 import type { RespClient, RespCommand, RespPieces } from './resp-client.ts';
 
 /** A reply stream outlives its producer by this much, seconds: then Redis removes answers that nobody reads. */
@@ -10,6 +12,8 @@ const RENEW_MS = 30_000;
 export interface FinishedEntry {
   readonly stream: string;
   readonly id: string;
+  /** Use of the entry's memory, which ends when its answers have been written: outputs may be views of it. */
+  readonly frame?: MemoryUse;
 }
 
 /**
@@ -66,8 +70,9 @@ export class ReplyBatcher {
   }
 
   async #write(): Promise<void> {
-    const replies = [...this.#replies].map(([stream, own]) => ({ stream, frame: encodeReplyEntry(own) }));
-    const finished = byStream(this.#finished);
+    const replies = [...this.#replies].map(([stream, own]) => ({ stream, own, frame: encodeReplyEntry(own) }));
+    const entries = this.#finished;
+    const finished = byStream(entries);
     this.#replies = new Map();
     this.#finished = [];
     const nowMs = performance.now();
@@ -89,6 +94,8 @@ export class ReplyBatcher {
       const lost = [...conditional].filter(([at]) => answers[at] === null);
       const again = lost.flatMap(([, { stream, frame }]) => this.#createAndWrite(stream, frame, nowMs));
       if (again.length > 0) await this.#redis.pipeline(again);
+      for (const { frame } of entries) frame?.end();
+      for (const { own } of replies) freeOutputs(own);
     } catch (error) {
       // The entries are still pending: a worker claims them and answers again.
       this.#onError(error as Error);
@@ -103,6 +110,13 @@ export class ReplyBatcher {
       ['XADD', stream, '*', 'f', frame],
       ['EXPIRE', stream, STREAM_TTL_SECONDS],
     ];
+  }
+}
+
+/** The answers have been written: nobody reads the memory of their outputs any more. */
+function freeOutputs(replies: readonly NumberedReply[]): void {
+  for (const { outcome } of replies) {
+    if (outcome.ok) for (const { data } of outcome.outputs) freeBytes(data);
   }
 }
 

@@ -46,7 +46,7 @@ const READY_TIMEOUT_MS = 2_000;
 /** Pieces from this size on are written without a copy. */
 const OWN_WRITE_BYTES = 4_096;
 /** The memory that a connection reads into, again and again. */
-const READ_BYTES = 256 * 1024;
+const READ_BYTES = 64 * 1024;
 
 /**
  * A connection to Redis that costs little per command: it writes all commands of a call at once and reads into the same memory
@@ -160,11 +160,14 @@ export class RespClient {
       (message) => this.#onPush(message),
     );
     // Without a buffer of its own, the socket allocates 64 KB for each read: large frames then keep the garbage collector busy.
+    const memory = Buffer.allocUnsafeSlow(READ_BYTES);
     const onread = {
-      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      // A large bulk string is read straight into its own memory.
+      buffer: () => parser.room ?? memory,
       callback: (bytes: number, buffer: Uint8Array) => {
         try {
-          parser.push(Buffer.from(buffer.buffer, buffer.byteOffset, bytes));
+          if (buffer === memory) parser.push(memory.subarray(0, bytes));
+          else parser.filled(bytes);
         } catch (error) {
           socket.destroy(error as Error);
         }

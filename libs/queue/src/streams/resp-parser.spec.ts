@@ -76,6 +76,32 @@ describe('RespParser', () => {
     vi.restoreAllMocks();
   });
 
+  it('takes the rest of a large bulk string in its own memory', () => {
+    const sizes = fc.array(fc.oneof(fc.nat(100), fc.integer({ min: 16_000, max: 60_000 })), { maxLength: 5 });
+    fc.assert(
+      fc.property(sizes, fc.array(fc.integer({ min: 1, max: 40_000 })), (lengths, reads) => {
+        const expected = lengths.map((length, n) => Buffer.alloc(length, n + 1));
+        const bytes = encode(expected);
+        const replies: RespReply[] = [];
+        const parser = new RespParser((reply) => replies.push(reply));
+        const memory = Buffer.alloc(20_000);
+        let direct = 0;
+        for (let at = 0, n = 0; at < bytes.length; n++) {
+          const target = parser.room ?? memory;
+          const read = bytes.copy(target, 0, at, at + (reads[n % (reads.length + 1)] ?? 20_000));
+          if (target === memory) parser.push(memory.subarray(0, read));
+          else parser.filled(read);
+          direct += target === memory ? 0 : read;
+          memory.fill(0xff);
+          at += read;
+        }
+        expect(replies).toEqual([expected]);
+        if (lengths.some((length) => length > 40_000)) expect(direct).toBeGreaterThan(0);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   it('refuses bytes that begin no reply', () => {
     expect(() => parse([Buffer.from('?what\r\n')])).toThrow('unknown type 0x3f');
   });

@@ -17,6 +17,9 @@ const [NULL, MAP, PUSH] = [0x5f, 0x25, 0x3e];
 /** CR and LF behind a bulk string. */
 const LINE_END_BYTES = 2;
 
+/** A rest of a bulk string of this size is read without a copy. */
+const LARGE_BYTES = 16 * 1024;
+
 /** An array whose items have not all arrived. */
 interface OpenArray {
   readonly items: RespReply[];
@@ -46,6 +49,21 @@ export class RespParser {
   constructor(onReply: (reply: RespReply) => void, onPush: (message: RespReply) => void = () => undefined) {
     this.#onReply = onReply;
     this.#onPush = onPush;
+  }
+
+  /** Where the next bytes belong, if a large part of a bulk string is still to come. They may be read there; then call `filled`. */
+  get room(): Buffer | undefined {
+    const bulk = this.#bulk;
+    return bulk !== undefined && bulk.length - this.#filled >= LARGE_BYTES ? bulk.subarray(this.#filled) : undefined;
+  }
+
+  /** So many bytes were written to `room`. */
+  filled(bytes: number): void {
+    this.#filled += bytes;
+    const bulk = this.#bulk;
+    if (bulk === undefined || this.#filled < bulk.length) return;
+    this.#bulk = undefined;
+    this.#add(bulk);
   }
 
   /** Takes the next bytes; every reply that they complete is handed on in order. @throws Error for bytes that are no reply. */

@@ -1,11 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import { SconceError, toSconceError } from '@sconce/errors';
+import { freeBytes } from '@sconce/process/memory';
 import { withTimeout } from '@sconce/process/time';
 import type { RequestHandler } from '../consumers/request-consumer.ts';
 import { isRetried } from '../consumers/job-consumer.ts';
 import { bestEffort } from '../redis/redis-connection.ts';
 import type { WorkerConnections } from '../redis/worker-connections.ts';
 import { MAX_DELIVERIES } from '../queue-options.ts';
+import { MemoryUse } from './memory-use.ts';
 import { ReplyBatcher } from './reply-batcher.ts';
 import type { ReplyOutcome } from './reply-entry.ts';
 import {
@@ -64,6 +66,8 @@ interface HeldEntry {
   readonly open: Set<number>;
   /** Whether a request of it was written again: then this worker has not answered the whole entry. */
   isWrittenAgain: boolean;
+  /** Use of the bytes of which the inputs are views. */
+  readonly frame: MemoryUse;
   readonly readAtMs: number;
 }
 
@@ -251,6 +255,7 @@ export class StreamConsumer {
       aborts: new Map(),
       open: new Set(entry.requests.map(({ number }) => number)),
       isWrittenAgain: false,
+      frame: new MemoryUse(() => freeBytes(frame)),
       readAtMs: performance.now(),
     };
     this.#held.set(id, held);
@@ -320,7 +325,7 @@ export class StreamConsumer {
       if (isRetried(error, delivery)) {
         const single = { ...entry, number: -request.number, requests: [request], deliveries: delivery };
         held.isWrittenAgain = true;
-        await this.#addCopies([single]).then(
+        await this.#addCopies(held, [single]).then(
           () => this.#close(held, request.number),
           (failure: unknown) => this.#onError(failure as Error),
         );
@@ -332,6 +337,8 @@ export class StreamConsumer {
 
   #settle(held: HeldEntry, number: number, outcome: ReplyOutcome): void {
     if (this.#held.get(held.id) !== held) return;
+    // A run of the rest of the request may still begin.
+    if (!outcome.ok) held.frame.keep();
     this.#replies.reply(held.entry.replyStream, { number, outcome });
     this.#close(held, number);
   }
@@ -342,7 +349,7 @@ export class StreamConsumer {
     held.open.delete(number);
     if (held.open.size > 0 || this.#held.get(held.id) !== held) return;
     if (!held.isWrittenAgain) this.#answered.set(`${held.entry.replyStream}/${held.entry.number}`, true);
-    this.#replies.finish({ stream: this.#stream, id: held.id });
+    this.#replies.finish({ stream: this.#stream, id: held.id, frame: held.frame });
     this.#forget(held, held.isWrittenAgain ? 'retried' : 'answered');
   }
 
@@ -354,13 +361,14 @@ export class StreamConsumer {
 
   /** Writes entries in place of one that is held: copies first, so that none is lost in between. */
   async #writeAgain(held: HeldEntry, entries: readonly RequestEntry[], event: EntryEvent): Promise<void> {
-    await this.#addCopies(entries);
+    await this.#addCopies(held, entries);
     for (const abort of held.aborts.values()) abort.abort();
     this.#forget(held, event);
     this.#replies.finish({ stream: this.#stream, id: held.id });
   }
 
-  async #addCopies(entries: readonly RequestEntry[]): Promise<void> {
+  async #addCopies({ frame }: HeldEntry, entries: readonly RequestEntry[]): Promise<void> {
+    frame.keep();
     const commands = entries.map((entry) => [
       ...(['XADD', this.#stream, '*', 'f'] as const),
       encodeRequestEntry(entry),

@@ -1,11 +1,12 @@
 import { SconceError, deserializeError, toSconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
-import type { InferencePort, PendingAnswer } from '../producers/inference-port.ts';
+import type { BeginOptions, InferencePort, PendingAnswer } from '../producers/inference-port.ts';
 import type { InferenceAnswer, InferenceRequest } from '../producers/inference-request.ts';
 import type { Admitted, RequestAdmission } from '../producers/request-admission.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { NumberedReply, ReplyOutcome } from './reply-entry.ts';
 import { encodeRequestEntry } from './request-entry.ts';
+import { MemoryUse } from './memory-use.ts';
 import { WaitingLine } from './waiting-line.ts';
 import { RespError, type RespReply } from './resp-parser.ts';
 import type { RespClient, RespPieces } from './resp-client.ts';
@@ -24,6 +25,7 @@ export interface Outstanding {
   readonly acceptedAtMs: number;
   readonly deadlineMs: number;
   readonly onSettled: (outcome: ReplyOutcome) => void;
+  readonly onInputsUnused: (() => void) | undefined;
   entry: Entry | undefined;
 }
 
@@ -36,10 +38,12 @@ interface Entry {
   open: number;
   /** Whether Redis has confirmed the entry. */
   isAdded: boolean;
+  /** Use of the inputs: by the requests without an answer, and by each write of the frame to which Redis has not replied. */
+  readonly inputs: MemoryUse;
 }
 
 export interface StreamRequestsOptions {
-  readonly redis: RespClient;
+  readonly redis: Pick<RespClient, 'call' | 'ready'>;
   readonly keys: Keys;
   /** Stream the answers come back on. */
   readonly replyStream: string;
@@ -82,10 +86,10 @@ export class StreamRequests implements InferencePort {
     return backlog;
   }
 
-  begin(request: InferenceRequest, { deadlineMs }: { readonly deadlineMs: number }): PendingAnswer {
+  begin(request: InferenceRequest, options: BeginOptions): PendingAnswer {
     const { promise: answer, resolve, reject } = Promise.withResolvers<InferenceAnswer>();
     try {
-      const outstanding = this.#accept(request, deadlineMs, (outcome) => {
+      const outstanding = this.#accept(request, options, (outcome) => {
         if (outcome.ok) resolve(outcome);
         else reject(deserializeError(outcome.error));
       });
@@ -97,7 +101,11 @@ export class StreamRequests implements InferencePort {
   }
 
   /** @throws SconceError `queue_full`. */
-  #accept(request: InferenceRequest, deadlineMs: number, onSettled: (outcome: ReplyOutcome) => void): Outstanding {
+  #accept(
+    request: InferenceRequest,
+    { deadlineMs, onInputsUnused }: BeginOptions,
+    onSettled: (outcome: ReplyOutcome) => void,
+  ): Outstanding {
     const { model, version, pool, priority, owner } = request;
     const { admission, admit } = this.#options;
     let bytes = 0;
@@ -116,6 +124,7 @@ export class StreamRequests implements InferencePort {
       acceptedAtMs,
       deadlineMs,
       onSettled,
+      onInputsUnused,
       entry: undefined,
     };
     this.#outstanding.set(outstanding.number, outstanding);
@@ -203,7 +212,10 @@ export class StreamRequests implements InferencePort {
         inputs: request.inputs,
       })),
     });
-    const entry: Entry = { pool, line, frame, open: items.length, isAdded: false };
+    const inputs = new MemoryUse(() => {
+      for (const { onInputsUnused } of items) onInputsUnused?.();
+    });
+    const entry: Entry = { pool, line, frame, inputs, open: items.length, isAdded: false };
     for (const item of items) item.entry = entry;
     line.entriesInFlight += 1;
     this.#entries.add(entry);
@@ -235,8 +247,18 @@ export class StreamRequests implements InferencePort {
     }
   }
 
-  #add({ pool, frame }: Entry): Promise<RespReply> {
-    return this.#options.redis.call('XADD', this.#options.keys.onlineStream(pool), '*', 'f', frame);
+  async #add(entry: Entry): Promise<RespReply> {
+    const { redis, keys } = this.#options;
+    entry.inputs.begin();
+    try {
+      return await redis.call('XADD', keys.onlineStream(entry.pool), '*', 'f', entry.frame);
+    } catch (error) {
+      // The frame may be written again, also when all its requests have ended.
+      entry.inputs.keep();
+      throw error;
+    } finally {
+      entry.inputs.end();
+    }
   }
 
   #settle(outstanding: Outstanding, outcome: ReplyOutcome): void {
@@ -259,6 +281,7 @@ export class StreamRequests implements InferencePort {
     entry.open -= 1;
     if (entry.open > 0) return;
     this.#entries.delete(entry);
+    entry.inputs.end();
     line.entriesInFlight -= 1;
     if (line.length > 0) this.#schedule(line);
     else if (line.isIdle) this.#lines.delete(line.key);

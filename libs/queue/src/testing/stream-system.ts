@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { SconceError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
-import { waitForAnswer } from '../producers/inference-port.ts';
+import { waitForAnswer, type BeginOptions } from '../producers/inference-port.ts';
 import type { InferenceAnswer, InferenceRequest } from '../producers/inference-request.ts';
 import { queueConfigSchema } from '../queue-config.ts';
 import { Keys } from '../redis/keys.ts';
@@ -23,10 +23,7 @@ export interface Installation {
 
 /** The requests of a producer, and how many of them have no answer. */
 export interface StreamProducer {
-  infer(
-    request: InferenceRequest,
-    options: { readonly deadlineMs: number; readonly signal?: AbortSignal },
-  ): Promise<InferenceAnswer>;
+  infer(request: InferenceRequest, options: BeginOptions & { readonly signal?: AbortSignal }): Promise<InferenceAnswer>;
   readonly size: number;
 }
 

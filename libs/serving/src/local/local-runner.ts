@@ -1,6 +1,6 @@
 import { SconceError } from '@sconce/errors';
 import { epochMs, withTimeout } from '@sconce/process/time';
-import type { InferenceAnswer, InferencePort, InferenceRequest, PendingAnswer } from '@sconce/queue';
+import type { BeginOptions, InferenceAnswer, InferencePort, InferenceRequest, PendingAnswer } from '@sconce/queue';
 import type { InferenceProcessor } from '../inference/inference.processor.ts';
 
 export interface LocalRunnerOptions {
@@ -44,7 +44,7 @@ export class LocalRunner implements InferencePort {
     return this.#outstanding.size;
   }
 
-  begin(request: InferenceRequest, { deadlineMs }: { readonly deadlineMs: number }): PendingAnswer {
+  begin(request: InferenceRequest, { deadlineMs, onInputsUnused }: BeginOptions): PendingAnswer {
     let bytes = 0;
     for (const { data } of request.inputs) bytes += data.byteLength;
     const refused = this.#refusal(bytes);
@@ -79,6 +79,8 @@ export class LocalRunner implements InferencePort {
     });
     handled.then(
       (answer) => {
+        // All rows have run, so they were copied for their threads.
+        onInputsUnused?.();
         if (this.#settled(outstanding)) resolve(answer);
       },
       (error: unknown) => {

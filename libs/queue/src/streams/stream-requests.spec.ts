@@ -1,0 +1,132 @@
+import { describe, expect, it, vi } from 'vitest';
+import { SconceError } from '@sconce/errors';
+import { RequestAdmission } from '../producers/request-admission.ts';
+import { Keys } from '../redis/keys.ts';
+import { soon } from '../testing/queue-system.ts';
+import { request } from '../testing/stream-system.ts';
+import { RespError, type RespReply } from './resp-parser.ts';
+import { StreamRequests } from './stream-requests.ts';
+
+// When the memory of a request's inputs may be freed: the test decides when Redis replies to a write, and when the answer comes.
+
+interface Write {
+  readonly confirm: (reply: RespReply) => void;
+  readonly fail: (error: Error) => void;
+}
+
+const ANSWER = { ok: true, outputs: [], timing: { queueMs: 0, batchMs: 0, runMs: 0, batchRows: 1 } } as const;
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+function producer(): { readonly requests: StreamRequests; readonly writes: Write[] } {
+  const writes: Write[] = [];
+  const requests = new StreamRequests({
+    redis: {
+      ready: true,
+      call: () =>
+        new Promise((confirm, fail) => {
+          writes.push({ confirm, fail });
+        }),
+    },
+    keys: new Keys('spec'),
+    replyStream: 'spec:replies',
+    admission: new RequestAdmission({ maxOutstanding: 100, maxOutstandingBytes: 1e6 }),
+    threadsOf: () => 1,
+    admit: () => undefined,
+    onLateReply: () => undefined,
+    onGivenUp: () => undefined,
+  });
+  return { requests, writes };
+}
+
+/** A producer with requests in one entry, whose write Redis has not confirmed. Requests have the numbers 1, 2, … */
+async function sent(count = 1) {
+  const { requests, writes } = producer();
+  const unused = Array.from({ length: count }, () => vi.fn<() => void>());
+  const pending = unused.map((onInputsUnused, n) => requests.begin(request(n), { ...soon(), onInputsUnused }));
+  for (const { answer } of pending) answer.catch(() => undefined);
+  await turn();
+  const [write] = writes;
+  if (write === undefined) throw new Error('nothing was written');
+  return { requests, writes, write, pending, calls: () => unused.map(({ mock }) => mock.calls.length) };
+}
+
+describe('the inputs of requests', () => {
+  it('are unused when the request is answered and Redis has confirmed the entry, in any order', async () => {
+    const first = await sent();
+    first.write.confirm('1-0');
+    await turn();
+    expect(first.calls()).toEqual([0]);
+    first.requests.onReply({ number: 1, outcome: ANSWER });
+    expect(first.calls()).toEqual([1]);
+
+    const second = await sent();
+    second.requests.onReply({ number: 1, outcome: ANSWER });
+    await turn();
+    expect(second.calls()).toEqual([0]);
+    second.write.confirm('1-0');
+    await turn();
+    expect(second.calls()).toEqual([1]);
+  });
+
+  it('are used until the last request of the entry ends, because the entry may be written again', async () => {
+    const { requests, write, pending, calls } = await sent(3);
+    write.confirm('1-0');
+    await turn();
+    requests.onReply({ number: 1, outcome: ANSWER });
+    requests.onReply({ number: 3, outcome: { ok: false, error: new SconceError('inference_failed', 'x').toJSON() } });
+    expect(calls()).toEqual([0, 0, 0]);
+    pending[1]?.giveUp();
+    expect(calls()).toEqual([1, 1, 1]);
+  });
+
+  it('are used while the entry is written again after a reconnect', async () => {
+    const { requests, writes, write, calls } = await sent();
+    write.confirm('1-0');
+    await turn();
+    const again = requests.addAgain();
+    requests.onReply({ number: 1, outcome: ANSWER });
+    await turn();
+    expect(calls()).toEqual([0]);
+    writes[1]?.confirm('2-0');
+    await again;
+    expect(calls()).toEqual([1]);
+  });
+
+  it('are used while their write is under way, also when the caller has gone', async () => {
+    const { write, pending, calls } = await sent();
+    pending[0]?.giveUp();
+    await turn();
+    expect(calls()).toEqual([0]);
+    write.confirm('1-0');
+    await turn();
+    expect(calls()).toEqual([1]);
+  });
+
+  it('are left to the garbage collector after a write that failed: it is repeated, also when the caller has gone', async () => {
+    const { requests, writes, write, pending, calls } = await sent();
+    pending[0]?.giveUp();
+    write.fail(new SconceError('redis_unavailable', 'lost'));
+    await turn();
+    expect(writes).toHaveLength(2);
+    writes[1]?.confirm('2-0');
+    await turn();
+    requests.onReply({ number: 1, outcome: ANSWER });
+    expect(calls()).toEqual([0]);
+  });
+
+  it('are left to the garbage collector when the request is refused or never sent', async () => {
+    const refused = await sent();
+    refused.write.fail(new RespError('OOM command not allowed'));
+    await turn();
+    await expect(refused.pending[0]?.answer).rejects.toMatchObject({ code: 'redis_unavailable' });
+    expect(refused.calls()).toEqual([0]);
+
+    const { requests } = producer();
+    const unused = vi.fn<() => void>();
+    const { answer, giveUp } = requests.begin(request(1), { ...soon(), onInputsUnused: unused });
+    giveUp();
+    await expect(answer).rejects.toMatchObject({ code: 'job_cancelled' });
+    await turn();
+    expect(unused).not.toHaveBeenCalled();
+  });
+});
