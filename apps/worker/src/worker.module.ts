@@ -99,7 +99,17 @@ export class WorkerModule {
             directory: ModelDirectory,
             pool: InferencePool,
             registration: ModelRegistration,
-          ) => new ServedModels({ repository, files, directory, pool, registration, runtime: config.runtime, logger }),
+          ) =>
+            new ServedModels({
+              repository,
+              files,
+              directory,
+              pool,
+              registration,
+              runtime: config.runtime,
+              budget: config.budget,
+              logger,
+            }),
           inject: [ModelRepository, ModelFiles, ModelDirectory, InferencePool, ModelRegistration],
         },
         {

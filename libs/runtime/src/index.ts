@@ -15,6 +15,7 @@ export type {
 export type { HungRun } from './run-watch.ts';
 export { MicroBatcher } from './batching/micro-batcher.ts';
 export { checkSession } from './check-session.ts';
+export { outputRowBytes } from './output-budget.ts';
 export { OnnxSession, type ModelSource } from './onnx-session.ts';
 export { FORM_FILES, formTarget, saveForm, type FormTarget } from './saved-form.ts';
 export { runtimeConfigSchema, type RuntimeConfig } from './runtime-config.ts';

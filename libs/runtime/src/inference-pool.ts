@@ -1,7 +1,9 @@
 import { BroadcastChannel } from 'node:worker_threads';
 import { Piscina, queueOptionsSymbol } from 'piscina';
+import type { BudgetLimit } from '@sconce/contracts';
 import { SconceError, deserializeError, isRunFailure } from '@sconce/errors';
 import { byteLength, padRows, type ModelSignature, type Tensor } from '@sconce/tensor';
+import { outputsOverBudget } from './output-budget.ts';
 import type { RuntimeConfig } from './runtime-config.ts';
 import { disableRuntimeTelemetry } from './runtime-telemetry.ts';
 import { RunWatch, type HungRun } from './run-watch.ts';
@@ -44,6 +46,8 @@ export interface RunCall {
   readonly rows?: { readonly inputs: ReadonlySet<string>; readonly count: number };
   /** How long the run is expected to take, ms. Default 0: not known. */
   readonly expectedMs?: number;
+  /** Most bytes of all outputs together. */
+  readonly maxOutput?: BudgetLimit | undefined;
 }
 
 export interface RunResult {
@@ -148,15 +152,30 @@ export class InferencePool {
     this.#notices.postMessage(notice);
   }
 
-  /** One session call, in the thread that `ThreadPlacement` chooses. Throws `inference_failed`, `model_invalid`, `model_corrupt`, `thread_crashed`. */
+  /** One session call, in the thread that `ThreadPlacement` chooses. Throws `inference_failed`, `over_budget`, `model_invalid`, `model_corrupt`, `thread_crashed`. */
   async run(call: RunCall): Promise<RunResult> {
     if (call.file.digests !== undefined) await this.#verify(call.file, call.file.digests);
     const layout = layOut(call);
+    const { maxOutput } = call;
+    if (maxOutput !== undefined && layout.slotBytes > maxOutput.limit) {
+      throw outputsOverBudget(
+        maxOutput,
+        layout.slotBytes,
+        layout.outputs.flatMap(({ slot }) => slot ?? []),
+      );
+    }
     const buffer = this.#arena.acquire(layout.byteLength);
     fill(new Uint8Array(buffer), layout);
     let reply: ThreadReply & { ok: true };
     try {
-      const task = { kind: 'run', file: call.file, buffer, inputs: layout.inputs, outputs: layout.outputs } as const;
+      const task = {
+        kind: 'run',
+        file: call.file,
+        buffer,
+        inputs: layout.inputs,
+        outputs: layout.outputs,
+        maxOutput,
+      } as const;
       reply = await this.#send(task, { file: call.file, expectedMs: call.expectedMs });
     } catch (error) {
       // A crashed thread may still write to the buffer: it is used again only if its thread has answered.
@@ -293,6 +312,8 @@ interface Layout {
   /** The bytes of each input, in order. */
   readonly pieces: readonly (readonly Uint8Array[])[];
   readonly outputs: readonly WantedOutput[];
+  /** Bytes of the outputs whose sizes are known before the run. */
+  readonly slotBytes: number;
 }
 
 function layOut(call: RunCall): Layout {
@@ -311,15 +332,17 @@ function layOut(call: RunCall): Layout {
     return { name, datatype, shape, byteOffset: place(length), byteLength: length };
   });
   const rows = call.rows?.count ?? 0;
+  let slotBytes = 0;
   const outputs = call.outputs.map(({ name, datatype, shape: declared }): WantedOutput => {
     const shape = [rows, ...declared.slice(1)];
     if (call.rows === undefined || datatype === 'BYTES' || declared.length === 0 || shape.some((size) => size <= 0)) {
       return { name };
     }
     const length = byteLength(datatype, shape);
+    slotBytes += length;
     return { name, slot: { name, datatype, shape, byteOffset: place(length), byteLength: length } };
   });
-  return { byteLength: end, inputs, pieces, outputs };
+  return { byteLength: end, inputs, pieces, outputs, slotBytes };
 }
 
 /** The pieces of one input of the run: the rows of all parts, then repetitions of the last row. An input without rows is one piece. */

@@ -5,6 +5,7 @@ import { toSconceError } from '@sconce/errors';
 import { releaseWhenIdle } from '@sconce/process/memory';
 import type { Tensor } from '@sconce/tensor';
 import { checkSession, warmUp } from './check-session.ts';
+import { outputsOverBudget } from './output-budget.ts';
 import { OnnxSession } from './onnx-session.ts';
 import { SessionCache } from './session-cache.ts';
 import { modelGone, verifyFiles } from './verify-files.ts';
@@ -80,6 +81,14 @@ async function openChecked(file: ModelFile): Promise<OnnxSession> {
   }
 }
 
+/** @throws SconceError `over_budget`. The outputs are still the runtime's own memory. */
+function checkOutputs(outputs: readonly Tensor[], { maxOutput }: RunTask): void {
+  if (maxOutput === undefined) return;
+  let bytes = 0;
+  for (const { data } of outputs) bytes += data.byteLength;
+  if (bytes > maxOutput.limit) throw outputsOverBudget(maxOutput, bytes, outputs);
+}
+
 async function run(
   session: OnnxSession,
   task: RunTask,
@@ -104,6 +113,7 @@ async function run(
   );
   const runEndMs = now();
 
+  checkOutputs(results, task);
   const transfer: ArrayBuffer[] = [];
   const outputs = results.map(({ name, datatype, shape, data }): ThreadOutput => {
     if (slots.has(name)) return { name, datatype, shape };

@@ -1,3 +1,4 @@
+import type { BudgetLimit } from '@sconce/contracts';
 import type { SerializedError } from '@sconce/errors';
 import type { Datatype, ModelSignature, TensorSpec } from '@sconce/tensor';
 
@@ -81,6 +82,8 @@ export interface RunTask {
   readonly buffer: SharedArrayBuffer;
   readonly inputs: readonly SharedTensor[];
   readonly outputs: readonly WantedOutput[];
+  /** Most bytes of all outputs together. The thread copies no outputs of more bytes. */
+  readonly maxOutput?: BudgetLimit | undefined;
 }
 
 export type ThreadTask = InspectTask | LoadTask | RunTask | VerifyTask;

@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url';
 
 /** Small ONNX models for tests. `fixtures/make.py` says what each model computes. */
-export type FixtureModel = 'affine' | 'simple' | 'row-mixing' | 'lookup' | 'every-type' | 'nonzero' | 'slow';
+export type FixtureModel =
+  'affine' | 'simple' | 'row-mixing' | 'lookup' | 'every-type' | 'nonzero' | 'slow' | 'expand' | 'wide';
 
 /** Path of a fixture model's file. */
 export function fixturePath(model: FixtureModel): string {

@@ -59,7 +59,14 @@ const kept = new KeptModels({
     else logger.info({ model: name, version, stage: stage.name, ms: stage.endMs - stage.startMs }, 'a stage has ended');
   },
 });
-const models = new LocalModels({ kept, pool, runtime: config.runtime, limits: config.registration, logger });
+const models = new LocalModels({
+  kept,
+  pool,
+  runtime: config.runtime,
+  budget: config.budget,
+  limits: config.registration,
+  logger,
+});
 const totals = new LocalStatistics();
 const statistics = new RunStatistics({ telemetry, totals });
 const batcher = new MicroBatcher(pool, {

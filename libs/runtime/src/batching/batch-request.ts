@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@sconce/errors';
-import type { BatchAxis, Lane } from '@sconce/contracts';
+import type { BatchAxis, BudgetLimit, Lane } from '@sconce/contracts';
 import type { ModelSignature, Tensor, TensorSpec } from '@sconce/tensor';
 import type { RunCall, RunResult } from '../inference-pool.ts';
 import type { ModelFile, ThreadTiming } from '../thread-protocol.ts';
@@ -27,6 +27,10 @@ export interface BatchableModel {
   readonly measured?: readonly MeasuredRun[];
   /** Longest time that rows wait for others to share a run while every thread is busy. Without it they wait as long as that lasts. */
   readonly maxQueueDelayMs?: number;
+  /** Most bytes that the outputs of a request, and the outputs of a run, may have together. */
+  readonly maxOutput?: BudgetLimit | undefined;
+  /** Bytes of one row of all outputs, as far as the signature says them (`outputRowBytes`). Default 0: not known. */
+  readonly outputRowBytes?: number;
 }
 
 /** A measured run time. */

@@ -1,8 +1,9 @@
-import type { Lane } from '@sconce/contracts';
+import type { BudgetLimit, Lane } from '@sconce/contracts';
 import { SconceError, isRunFailure, toSconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
 import { sliceRows, type Tensor, type TensorSpec } from '@sconce/tensor';
 import type { RunResult } from '../inference-pool.ts';
+import { outputRowBytes, outputsOverBudget } from '../output-budget.ts';
 import type { BatchReply, BatchRequest, BatchRunner, BatchableModel, FinishedRun } from './batch-request.ts';
 import { WaitingLine, lineKey } from './waiting-line.ts';
 import { ModelShares, type ModelShare } from './model-share.ts';
@@ -96,7 +97,7 @@ export class MicroBatcher {
 
   /**
    * Queues a request. Rejects with `queue_full`, `deadline_exceeded`, `job_cancelled`, `invalid_tensor` (no rows for a `locked`
-   * model), or what the run failed with.
+   * model), `over_budget`, or what the run failed with.
    */
   submit(request: BatchRequest): Promise<BatchReply> {
     const { model, lane } = request;
@@ -108,6 +109,10 @@ export class MicroBatcher {
           `The request has no rows, and this model runs ${model.maxBatchRows} rows at a time: send at least one row.`,
         ),
       );
+    } else if (isOverBudget(request, pending.rows)) {
+      const { outputs } = request;
+      const bytes = outputRowBytes(outputs) * pending.rows;
+      pending.fail(outputsOverBudget(model.maxOutput as BudgetLimit, bytes, outputs));
     } else if (this.#waiting >= this.#maxWaiting) {
       pending.fail(
         new SconceError('queue_full', `This worker already has ${this.#waiting} requests waiting; try again later.`),
@@ -253,6 +258,7 @@ export class MicroBatcher {
         outputs: outputsOf(model, pieces),
         rows: model.axis === 'none' ? undefined : { inputs: model.rowInputs, count: runRows },
         expectedMs: endMs - startMs,
+        maxOutput: model.maxOutput,
       });
     } catch (error) {
       this.#onRun({ ...about, outcome: { error: toSconceError(error).code } });
@@ -311,6 +317,14 @@ function isBefore(a: Candidate, b: Candidate): boolean {
   if (a.head.priority !== b.head.priority) return a.head.priority < b.head.priority;
   if (a.share.virtualMs !== b.share.virtualMs) return a.share.virtualMs < b.share.virtualMs;
   return a.head.sequence < b.head.sequence;
+}
+
+/** Whether it is known before the run that the outputs of a request are too large. Rows of a dataset are checked run by run. */
+function isOverBudget({ model, outputs, runRows }: BatchRequest, rows: number): boolean {
+  const { maxOutput, outputRowBytes: rowBytes = 0, axis } = model;
+  if (maxOutput === undefined || axis === 'none' || rowBytes * rows <= maxOutput.limit || runRows !== undefined)
+    return false;
+  return outputRowBytes(outputs) * rows > maxOutput.limit;
 }
 
 /** Every output that a request of the run wants, in the signature's order. */

@@ -1,5 +1,6 @@
 import type { SconceError } from '@sconce/errors';
 import { concatRows, sliceRows, type Tensor } from '@sconce/tensor';
+import { outputsOverBudget } from '../output-budget.ts';
 import { DEFAULT_PRIORITY, type BatchReply, type BatchRequest, type RunRecord } from './batch-request.ts';
 
 /** The rows of one request that go into one run. */
@@ -31,6 +32,8 @@ export class Pending {
   readonly #answers: { readonly start: number; readonly outputs: readonly Tensor[] }[] = [];
   #handedOut = 0;
   #answered = 0;
+  /** Of the pieces that are done. Not counted for a request that is one piece: its run was checked. */
+  #outputBytes = 0;
   #settled = false;
 
   constructor(request: BatchRequest, at: { readonly sequence: number; readonly submittedAtMs: number }) {
@@ -69,6 +72,13 @@ export class Pending {
   /** Adds a piece's outputs. They are in the signature's order and include all that the request wants. */
   complete({ start, rows }: Piece, outputs: readonly Tensor[]): void {
     if (this.#settled) return;
+    if (rows !== this.rows && this.request.runRows === undefined) {
+      const error = this.#count(outputs);
+      if (error !== undefined) {
+        this.fail(error);
+        return;
+      }
+    }
     this.#answers.push({ start, outputs });
     this.#answered += rows;
     if (this.#answered < this.rows) return;
@@ -80,6 +90,17 @@ export class Pending {
       return own.length === 1 ? (own[0] as Tensor) : concatRows(own);
     });
     this.#resolve({ outputs: merged, runs: this.runs });
+  }
+
+  /** Counts the outputs of a piece. Returns the error for more bytes than the request may have. */
+  #count(outputs: readonly Tensor[]): SconceError | undefined {
+    const { model, outputs: wanted } = this.request;
+    for (const { name, data } of outputs) {
+      if (wanted.some((output) => output.name === name)) this.#outputBytes += data.byteLength;
+    }
+    const { maxOutput } = model;
+    if (maxOutput === undefined || this.#outputBytes <= maxOutput.limit) return undefined;
+    return outputsOverBudget(maxOutput, this.#outputBytes, wanted);
   }
 
   fail(error: SconceError): void {

@@ -1,3 +1,4 @@
+import { smallestBudget, type RequestBudget } from '@sconce/contracts';
 import {
   requireRunnable,
   type ModelDirectory,
@@ -10,6 +11,7 @@ import {
   FORM_FILES,
   formTarget,
   modelFileKey,
+  outputRowBytes,
   type BatchableModel,
   type InferencePool,
   type ModelFile,
@@ -30,6 +32,8 @@ export interface ServedModelsOptions {
   /** Makes the saved form for this kind of machine. */
   readonly registration: Pick<ModelRegistration, 'optimise'>;
   readonly runtime: RuntimeConfig;
+  /** What the instance allows each request to need. */
+  readonly budget: RequestBudget;
   readonly logger: Logger;
 }
 
@@ -91,6 +95,12 @@ export class ServedModels {
     const { threads } = this.#given.runtime;
     const instances =
       config.instance_group?.[0]?.count ?? (intraOp > 1 ? Math.max(1, Math.floor(threads / intraOp)) : undefined);
+    const maxOutput = smallestBudget({ instance: this.#given.budget, model: config.budget }).output_bytes;
+    const rowBytes = outputRowBytes(signature.outputs);
+    // Runs of several requests stay within the budget of one request, as far as the sizes of rows are known.
+    const fitting = rowBytes > 0 && maxOutput !== undefined ? Math.floor(maxOutput.limit / rowBytes) : Infinity;
+    const most = Math.max(1, Math.min(measured, fitting));
+    const bulk = axis === 'dynamic' && config.max_batch_size === undefined ? bulkRows(performance) : undefined;
     return {
       name,
       version,
@@ -98,11 +108,13 @@ export class ServedModels {
       signature,
       axis,
       rowInputs: new Set(rowInputs),
-      maxBatchRows: axis === 'locked' ? (batch?.size ?? 1) : Math.max(1, measured),
-      bulkRows: axis === 'dynamic' && config.max_batch_size === undefined ? bulkRows(performance) : undefined,
+      maxBatchRows: axis === 'locked' ? (batch?.size ?? 1) : most,
+      bulkRows: bulk === undefined ? undefined : Math.max(1, Math.min(bulk, fitting)),
       measured: performance?.batch_sizes.map(({ rows, latency_ms: latencyMs }) => ({ rows, latencyMs })) ?? [],
       maxConcurrentRuns: instances,
       maxQueueDelayMs: delay === undefined ? undefined : delay / 1_000,
+      maxOutput,
+      outputRowBytes: rowBytes,
     };
   }
 

@@ -47,7 +47,7 @@ async function start(
   given: { release?: string; cache?: string } = {},
 ): Promise<{ models: LocalModels; compiled: boolean }> {
   const kept = new KeptModels({ release: '1', limits, logger, ...given });
-  const models = new LocalModels({ kept, pool, runtime, limits, logger });
+  const models = new LocalModels({ kept, pool, runtime, budget: {}, limits, logger });
   const [entry] = findModelFiles([file]);
   if (entry === undefined) throw new Error('no entry');
   const { isNew } = await models.add(entry);
@@ -143,7 +143,7 @@ describe('a kept compilation that is damaged is made again', () => {
     const other = new InferencePool(runtime);
     try {
       const kept = new KeptModels({ release: '1', limits, logger });
-      const models = new LocalModels({ kept, pool: other, runtime, limits, logger });
+      const models = new LocalModels({ kept, pool: other, runtime, budget: {}, limits, logger });
       const [entry] = findModelFiles([file]);
       expect((await models.add(entry as never)).isNew).toBe(true);
       expect(lines).toEqual(['a kept compilation is damaged: it is made again']);

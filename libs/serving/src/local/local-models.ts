@@ -1,3 +1,4 @@
+import type { RequestBudget } from '@sconce/contracts';
 import { toSconceError, type ErrorCode } from '@sconce/errors';
 import { ModelDirectory, ModelFiles, ModelRepository } from '@sconce/models';
 import type { InferencePool, RuntimeConfig } from '@sconce/runtime';
@@ -18,6 +19,8 @@ export interface LocalModelsOptions {
   readonly kept: KeptModels;
   readonly pool: InferencePool;
   readonly runtime: RuntimeConfig;
+  /** What the instance allows each request to need. */
+  readonly budget: RequestBudget;
   readonly limits: IsolationLimits;
   readonly logger: Logger;
 }
@@ -31,7 +34,7 @@ export class LocalModels {
   readonly #store = new MountedStore();
 
   constructor(options: LocalModelsOptions) {
-    const { pool, runtime, limits, logger } = options;
+    const { pool, runtime, budget, limits, logger } = options;
     this.#options = options;
     this.repository = new ModelRepository({
       store: this.#store,
@@ -48,6 +51,7 @@ export class LocalModels {
       pool,
       registration,
       runtime,
+      budget,
       logger,
     });
   }
