@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { LANES, type Lane } from '@sconce/contracts';
 import {
   ChunkConsumer,
+  FailedJobs,
   PlannerConsumer,
   QueueConsumer,
   RegistrationConsumer,
@@ -12,21 +13,29 @@ import {
   WorkerConnections,
   WorkerReporter,
   laneQueueName,
+  type OwnedQueue,
 } from '@sconce/queue';
 import { MicroBatcher } from '@sconce/runtime';
 import { InferenceProcessor, RunStatistics } from '@sconce/serving';
+import type { Logger } from '@sconce/telemetry';
 import { BatchPlanner } from './batches/batch-planner.ts';
 import { ChunkProcessor } from './batches/chunk.processor.ts';
 import type { WorkerConfig } from './config.ts';
 import { RegistrationProcessor } from './registration/registration.processor.ts';
-import { CONFIG } from './tokens.ts';
+import { CONFIG, LOGGER } from './tokens.ts';
 import { WebhookProcessor } from './webhooks/webhook.processor.ts';
 
 /** Work that keeps the threads busy until more jobs have been fetched. Runs of many rows are included. */
 const ENOUGH_WORK_MS = 50;
 
+/** The queue of a lane, with the consumer of its requests. */
+interface OwnedLane extends OwnedQueue {
+  readonly queue: { readonly pool: string; readonly lane: Lane };
+  readonly requests: RequestConsumer;
+}
+
 /**
- * Connects each queue to the processor of its jobs.
+ * Connects each queue to the processor of its jobs, and has what lies in their failed sets ended.
  *
  * States: *stopped* → `start` → *consuming* → `close` (takes no more jobs, waits for the active ones) → *closed*.
  */
@@ -38,6 +47,7 @@ export class WorkerConsumers {
   /** The consumer of the pool's stream: online requests whose callers wait. */
   #stream: StreamConsumer | undefined;
   #others: readonly QueueConsumer[] = [];
+  #failed: FailedJobs | undefined;
   #reporter: WorkerReporter | undefined;
   #laneJobs = 0;
 
@@ -51,6 +61,7 @@ export class WorkerConsumers {
     @Inject(RegistrationProcessor) private readonly registration: RegistrationProcessor,
     @Inject(BatchPlanner) private readonly planner: BatchPlanner,
     @Inject(WebhookProcessor) private readonly webhooks: WebhookProcessor,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   /** Jobs of both lanes in flight: entries of the stream, queue jobs with requests, and chunks. */
@@ -68,7 +79,10 @@ export class WorkerConsumers {
       const consumer = new RequestConsumer(connections, { lane, handle: (request) => this.inference.handle(request) });
       return { lane, consumer };
     });
-    const chunks = new ChunkConsumer({ handle: (chunk) => this.chunks.handle(chunk) });
+    const chunks = new ChunkConsumer({
+      handle: (chunk) => this.chunks.handle(chunk),
+      abandon: (job, error) => this.chunks.abandon(job, error),
+    });
     const registrations = new RegistrationConsumer({
       handle: (job) => this.registration.handle(job),
       onFailed: (job, error) => this.registration.fail(job, error),
@@ -79,12 +93,23 @@ export class WorkerConsumers {
       onGivenUp: (job, reason, attempts) => this.webhooks.giveUp(job, reason, attempts),
     });
     this.#requests = requests.map(({ consumer }) => consumer);
-    this.#lanes = requests.map(({ lane, consumer }) => this.#consumeLane(lane, consumer, chunks));
-    this.#others = [
-      new QueueConsumer(connections, { queue: 'registration', consumers: [registrations] }),
-      new QueueConsumer(connections, { queue: 'planner', consumers: [planners] }),
-      new QueueConsumer(connections, { queue: 'webhooks', consumers: [webhooks] }),
+    const lanes = requests.map(({ lane, consumer }) => ({
+      queue: { pool, lane },
+      consumers: lane === 'batch' ? [consumer, chunks] : [consumer],
+      requests: consumer,
+    }));
+    const others: readonly OwnedQueue[] = [
+      { queue: 'registration', consumers: [registrations] },
+      { queue: 'planner', consumers: [planners] },
+      { queue: 'webhooks', consumers: [webhooks] },
     ];
+    this.#lanes = lanes.map((lane) => this.#consumeLane(lane));
+    this.#others = others.map((owned) => new QueueConsumer(connections, owned));
+    this.#failed = new FailedJobs(connections, {
+      queues: [...lanes, ...others],
+      onEnded: (ended) => this.logger.warn(ended, 'a failed job was ended'),
+    });
+    this.#failed.start();
     this.#stream = this.#consumeStream();
     await Promise.all([this.#stream.start(), ...this.#queues.map((consumer) => consumer.ready())]);
   }
@@ -104,11 +129,12 @@ export class WorkerConsumers {
     });
   }
 
-  #consumeLane(lane: Lane, requests: RequestConsumer, chunks: ChunkConsumer): QueueConsumer {
-    const { pool, concurrency } = this.config;
+  #consumeLane({ queue, consumers, requests }: OwnedLane): QueueConsumer {
+    const { concurrency } = this.config;
+    const { pool, lane } = queue;
     return new QueueConsumer(this.connections, {
-      queue: { pool, lane },
-      consumers: lane === 'batch' ? [requests, chunks] : [requests],
+      queue,
+      consumers,
       concurrency: concurrency[lane],
       hasRoom: () => this.#hasRoom(lane),
       handsBackLateJobs: true,
@@ -143,6 +169,7 @@ export class WorkerConsumers {
 
   /** Takes no more jobs and waits for the active ones, at most `graceMs`. Returns whether all of them ended. */
   async close(graceMs: number): Promise<boolean> {
+    await this.#failed?.close();
     const ended = await Promise.all([this.#stream, ...this.#queues].map((consumer) => consumer?.close(graceMs)));
     return !ended.includes(false);
   }

@@ -28,8 +28,9 @@ export {
 } from './producers/model-request.ts';
 
 // Consumers: for workers.
-export { ChunkConsumer, type DeliveredChunk } from './consumers/chunk-consumer.ts';
-export { FinalJobError, type Delivery, type JobConsumer } from './consumers/job-consumer.ts';
+export { ChunkConsumer, type ChunkConsumerOptions, type DeliveredChunk } from './consumers/chunk-consumer.ts';
+export { FailedJobs, type FailedJobsOptions, type OwnedQueue } from './consumers/failed-jobs.ts';
+export { FinalJobError, isOutage, type Delivery, type JobConsumer } from './consumers/job-consumer.ts';
 export { PlannerConsumer } from './consumers/planner-consumer.ts';
 export { QueueConsumer } from './consumers/queue-consumer.ts';
 export type { JobEvent, QueueConsumerOptions } from './consumers/queue-consumer.ts';

@@ -1,18 +1,28 @@
 import 'reflect-metadata';
 import { getEventListeners } from 'node:events';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { BatchSpec } from '@sconce/contracts';
-import { queueConfigSchema, type BatchRecord } from '@sconce/queue';
+import { queueConfigSchema } from '@sconce/queue';
 import type { BatchableModel } from '@sconce/runtime';
 import { storageConfigSchema } from '@sconce/storage';
 import { startTelemetry, telemetryConfigFromEnv } from '@sconce/telemetry';
 import { eventually, failOnLeaks, temporaryFolder, testRedis } from '@sconce/testing';
-import { BatchWorker, deliveryOf, type BatchWorkerOptions } from './testing/batch-worker.ts';
+import { BatchWorker, type BatchWorkerOptions } from './testing/batch-worker.ts';
 import { PLUS_ONE } from './testing/plus-one-runner.ts';
 import { StartedThreads } from './testing/started-threads.ts';
-import { storeColumn, tableSpec } from './testing/table-batch.ts';
+import {
+  BATCH,
+  JOB,
+  failureOf,
+  linesOf,
+  numbers,
+  planned,
+  queuedChunks,
+  reach,
+  recordOf,
+  scoreUntil,
+  submit,
+} from './testing/planned-batch.ts';
 
 // Threads start from their sources: on a busy machine that takes seconds.
 vi.setConfig({ testTimeout: 60_000 });
@@ -27,8 +37,6 @@ const telemetry = await startTelemetry({
 afterAll(() => telemetry.shutdown());
 const folder = temporaryFolder('batch-planner');
 const { url: redisUrl, prefix } = testRedis();
-const BATCH = 'batch_1';
-const JOB = { v: 1, batchId: BATCH, run: 1 } as const;
 let systems = 0;
 let options: BatchWorkerOptions;
 const closers: (() => Promise<unknown>)[] = [];
@@ -49,75 +57,6 @@ async function startWorker(over: Partial<BatchWorkerOptions> = {}): Promise<Batc
   const worker = await BatchWorker.start({ ...options, ...over });
   closers.push(() => worker.close());
   return worker;
-}
-
-/** Writes a batch's record and its dataset. No planner has it yet. */
-async function submit(
-  worker: BatchWorker,
-  values: readonly (number | string)[],
-  over: Partial<BatchSpec> & { expiresInMs?: number } = {},
-): Promise<void> {
-  const { expiresInMs, ...spec } = over;
-  await storeColumn(worker.store, 'rows', values);
-  await worker.submit(BATCH, tableSpec('rows', spec), expiresInMs);
-}
-
-async function recordOf({ work }: BatchWorker): Promise<BatchRecord> {
-  const record = await work.records.get(BATCH);
-  if (record === undefined) throw new Error('the batch is gone');
-  return record;
-}
-
-/** The indexes of the chunks that have a queue job: its id is `{batch}-{run}-{index}`. */
-async function queuedChunks(): Promise<number[]> {
-  const redis = new Redis(redisUrl);
-  try {
-    const jobs = `${options.queue.keyPrefix}:bull:sconce.default.batch:${BATCH}-1-`;
-    return (await redis.keys(`${jobs}*`)).map((key) => Number(key.slice(jobs.length))).sort((a, b) => a - b);
-  } finally {
-    await redis.quit();
-  }
-}
-
-/** Has the worker score the planned chunks until `until` is true of the record. */
-async function scoreUntil(worker: BatchWorker, until: (record: BatchRecord) => boolean): Promise<void> {
-  await eventually(
-    async () => {
-      const record = await recordOf(worker);
-      if (until(record)) return true;
-      for (const { index, range } of await worker.work.records.openChunks(BATCH)) {
-        const { model, version } = record.spec;
-        await worker.chunks.handle(deliveryOf({ v: 1, batchId: BATCH, run: record.run, index, model, version, range }));
-        worker.planner.notices.notify(BATCH);
-      }
-      return false;
-    },
-    { timeoutMs: 30_000 },
-  );
-}
-
-const reach = (worker: BatchWorker, is: (record: BatchRecord) => boolean): Promise<boolean> =>
-  eventually(async () => is(await recordOf(worker)), { timeoutMs: 30_000 });
-const planned = (record: BatchRecord): boolean => record.status === 'in_progress' && record.chunksPlanned > 0;
-const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
-const failureOf = (work: Promise<unknown>): Promise<unknown> =>
-  work.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-
-/** The lines of a file of results. */
-async function linesOf({ work, store }: BatchWorker, fileId: string | undefined): Promise<string[]> {
-  const file = fileId === undefined ? undefined : await work.files.get(fileId);
-  if (file?.content.kind !== 'parts') throw new Error('there is no such file');
-  const list = await store.get(file.content.key, { maxBytes: 2 ** 20 });
-  const { begin, parts } = JSON.parse(Buffer.from(list ?? []).toString()) as {
-    begin: string;
-    parts: { key: string; bytes: number }[];
-  };
-  const pieces: Uint8Array[] = [Buffer.from(begin, 'base64')];
-  for (const { key } of parts) pieces.push((await store.get(key, { maxBytes: 2 ** 20 })) ?? Buffer.alloc(0));
-  return Buffer.concat(pieces).toString().trim().split('\n');
 }
 
 describe('BatchPlanner', () => {
@@ -146,7 +85,7 @@ describe('BatchPlanner', () => {
     await reach(worker, ({ chunksPlanned }) => chunksPlanned === 2);
     // No more chunks are planned: the planner waits for a notice now.
     await eventually(() => getEventListeners(stop.signal, 'abort').length === 1);
-    const [record, queued] = [await recordOf(worker), await queuedChunks()];
+    const [record, queued] = [await recordOf(worker), await queuedChunks(worker)];
     expect([record.inputEnded, record.chunksPlanned, queued]).toEqual([false, 2, [0, 1]]);
     await scoreUntil(worker, ({ status }) => status === 'completed');
     await handled;
@@ -243,10 +182,10 @@ describe('a planner that ends before its batch', () => {
     const range = { firstRow: cursor!.row, rows: 8, offset: cursor!.offset, length: 16 };
     const after = { row: cursor!.row + 8, offset: cursor!.offset + 16 };
     await records.plan(BATCH, epoch, { chunks: [{ index: 2, range }], cursor: after, ended: false });
-    expect(await queuedChunks()).toEqual([0, 1]);
+    expect(await queuedChunks(worker)).toEqual([0, 1]);
     const again = new AbortController();
     const second = worker.planner.handle(JOB, again.signal);
-    await eventually(async () => (await queuedChunks()).includes(2), { timeoutMs: 30_000 });
+    await eventually(async () => (await queuedChunks(worker)).includes(2), { timeoutMs: 30_000 });
     again.abort();
     await second;
   });
@@ -266,56 +205,5 @@ describe('a planner that ends before its batch', () => {
     await worker.planner.handle(JOB, signal);
     expect(await recordOf(worker)).toMatchObject({ status: 'failed', errors: [{ code: 'thread_crashed' }] });
     expect(live.started).toBe(8);
-  });
-});
-
-describe('a batch that does not complete', () => {
-  it('keeps the results that were counted when it is cancelled', async () => {
-    const worker = await startWorker();
-    await submit(worker, numbers(400));
-    const handled = worker.planner.handle(JOB, new AbortController().signal);
-    await scoreUntil(worker, ({ chunksDone }) => chunksDone > 0);
-    worker.runner.hold();
-    const [open] = await eventually(
-      async () => {
-        const chunks = await worker.work.records.openChunks(BATCH);
-        return chunks.length > 0 && chunks;
-      },
-      { timeoutMs: 30_000 },
-    );
-    const ran = worker.runner.runs.length;
-    const chunk = { v: 1, batchId: BATCH, run: 1, model: PLUS_ONE.name, version: '1', ...open! } as const;
-    const scored = worker.chunks.handle(deliveryOf(chunk));
-    await eventually(() => worker.runner.runs.length > ran, { timeoutMs: 30_000 });
-    await worker.work.records.enter(BATCH, 'cancelling', { from: ['in_progress'] });
-    worker.planner.notices.notify(BATCH);
-    await handled;
-    worker.runner.release();
-    // The planner has told the worker's chunks: this one ends without an error, and uncounted.
-    await scored;
-    const record = await recordOf(worker);
-    expect(record.status).toBe('cancelled');
-    expect(await linesOf(worker, record.outputFileId)).toHaveLength(1 + record.rowsDone);
-  });
-
-  it('ends as expired when its time is over', async () => {
-    const worker = await startWorker();
-    await submit(worker, numbers(4), { expiresInMs: -1 });
-    await worker.planner.handle(JOB, new AbortController().signal);
-    expect(await recordOf(worker)).toMatchObject({ status: 'expired', rowsDone: 0 });
-  });
-
-  it.each<[maxErrorRate: number, status: string]>([
-    [0.25, 'completed'],
-    [0.24, 'failed'],
-  ])('with a quarter of its rows bad and max_error_rate %d ends as %s', async (maxErrorRate, status) => {
-    const worker = await startWorker();
-    await submit(worker, [1, 2, 'bad', 4], { maxErrorRate });
-    const handled = worker.planner.handle(JOB, new AbortController().signal);
-    await scoreUntil(worker, (record) => record.status === status);
-    await handled;
-    const record = await recordOf(worker);
-    expect(record.errors.map(({ code }) => code)).toEqual(status === 'failed' ? ['too_many_errors'] : []);
-    expect(await linesOf(worker, record.errorFileId)).toHaveLength(1);
   });
 });

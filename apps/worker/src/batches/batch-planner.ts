@@ -9,6 +9,7 @@ import { LOGGER, TELEMETRY } from '../tokens.ts';
 import { BatchNotices } from './batch-notices.ts';
 import { BatchResults, type BatchEnd } from './batch-results.ts';
 import { traceStep } from './batch-trace.ts';
+import { BatchWatch } from './batch-watch.ts';
 import { ChunkProcessor } from './chunk.processor.ts';
 import { chunkPriority, chunkSize, chunkWindow } from './chunk-size.ts';
 import { DatasetThreads } from './dataset-threads.ts';
@@ -23,11 +24,18 @@ const CHUNKS_AT_ONCE = 16;
 /** From this epoch on, a crash of the thread that reads the dataset fails the batch. */
 const MAX_CRASHES = 8;
 
+/** Validations that may find the store full. Then the batch fails. */
+const MAX_FULL_STORES = 5;
+/** After so long without a counted chunk, the planner looks whether the open chunks are still in the queue. */
+const STUCK_MS = 30_000;
+
 /** A batch that this planner has taken over. */
 interface Planning {
   readonly id: string;
   readonly epoch: number;
   readonly signal: AbortSignal;
+  /** Chunks that were counted when the planner last looked, and since when their number has not changed. */
+  readonly progress: { chunksDone: number; sinceMs: number };
 }
 
 /**
@@ -40,6 +48,7 @@ interface Planning {
 @Injectable()
 export class BatchPlanner {
   readonly notices = new BatchNotices();
+  readonly #watch: BatchWatch;
 
   constructor(
     @Inject(BatchWork) private readonly work: BatchWork,
@@ -49,13 +58,15 @@ export class BatchPlanner {
     @Inject(BatchResults) private readonly results: BatchResults,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
-  ) {}
+  ) {
+    this.#watch = new BatchWatch(work.records, this.notices);
+  }
 
   /** Resolves when the batch has ended, when another planner has taken it over, or when the signal is aborted. */
   async handle({ batchId: id, run }: PlannerJob, signal: AbortSignal): Promise<void> {
     const epoch = await this.work.records.takeOver(id, run);
     if (epoch === undefined) return;
-    const planning: Planning = { id, epoch, signal };
+    const planning: Planning = { id, epoch, signal, progress: { chunksDone: -1, sinceMs: Date.now() } };
     let seen: BatchRecord | undefined;
     try {
       await this.#queueOpenChunks(planning);
@@ -129,16 +140,21 @@ export class BatchPlanner {
   async #validate(record: BatchRecord, planning: Planning): Promise<boolean> {
     const { spec, id } = record;
     const startMs = Date.now();
+    if (startMs > record.expiresAtMs) return this.#finish(record, { ...planning, to: 'expired', from: 'validating' });
     let reply;
     try {
-      const model = await this.models.find(spec.model, spec.version);
-      const task = { batchId: id, spec, model: scoredModel(model, spec.endpoint), runRows: runRowsOf(model) };
-      reply = await this.threads.do('validate', task, { signal: planning.signal });
+      reply = await this.#watch.during(record, planning.signal, async (signal) => {
+        const model = await this.models.find(spec.model, spec.version);
+        const task = { batchId: id, spec, model: scoredModel(model, spec.endpoint), runRows: runRowsOf(model) };
+        return this.threads.do('validate', task, { signal });
+      });
     } catch (thrown) {
       const error = toSconceError(thrown);
-      if (planning.signal.aborted || !(FATAL.has(error.code) || crashesThreads(error, planning))) throw error;
+      if (planning.signal.aborted || !(await this.#endsValidation(error, planning))) throw error;
       reply = { errors: [batchErrorOf(error.toJSON())] };
     }
+    // The next step ends the batch: it was cancelled, or its window is over.
+    if (reply === undefined) return true;
     const refusal = 'errors' in reply ? reply.errors[0] : undefined;
     traceStep(this.telemetry.tracer, { batch: record, name: 'sconce.validate', startMs, error: refusal });
     if ('errors' in reply) {
@@ -152,6 +168,13 @@ export class BatchPlanner {
     return true;
   }
 
+  /** Whether the batch fails with this error. Otherwise it is validated again. */
+  async #endsValidation(error: SconceError, planning: Planning): Promise<boolean> {
+    if (FATAL.has(error.code) || crashesThreads(error, planning)) return true;
+    if (error.code !== 'storage_full') return false;
+    return (await this.work.records.countFailure(planning.id, 'validate')) >= MAX_FULL_STORES;
+  }
+
   async #plan(record: BatchRecord, planning: Planning): Promise<boolean> {
     const { id, spec } = record;
     const plan = record.plan as ScoringPlan | undefined;
@@ -160,7 +183,11 @@ export class BatchPlanner {
     const tooMany = errorRate(record);
     if (tooMany !== undefined) return this.#finalize(record, planning, { endsAs: 'failed', errors: [tooMany] });
     const open = record.chunksPlanned - record.chunksDone;
-    if (record.inputEnded && open === 0) return this.#finalize(record, planning, { endsAs: 'completed' });
+    if (record.inputEnded && open === 0) {
+      const unreadable = await this.#unreadable(record);
+      if (unreadable === undefined) return this.#finalize(record, planning, { endsAs: 'completed' });
+      return this.#finalize(record, planning, { endsAs: 'failed', errors: [unreadable] });
+    }
     const slots = await this.work.slots(spec.pool);
     const free = chunkWindow(record, slots) - open;
     if (!record.inputEnded && free > 0) {
@@ -172,9 +199,19 @@ export class BatchPlanner {
       if (unreadable === undefined) return true;
       return this.#finalize(record, planning, { endsAs: 'failed', errors: [unreadable] });
     }
+    if (isStuck(record, planning)) await this.#queueOpenChunks(planning);
     const untilExpiryMs = Math.max(0, record.expiresAtMs - Date.now());
     await this.notices.wait(id, Math.min(READ_RECORD_MS, untilExpiryMs + 1), planning.signal);
     return true;
+  }
+
+  /** Why no row of the batch could be read, if that is so. */
+  async #unreadable({ id, rowsDone, rowsFailed }: BatchRecord): Promise<BatchError | undefined> {
+    if (rowsDone > 0 || rowsFailed === 0) return undefined;
+    const parts = await this.work.records.parts(id);
+    const [first] = parts;
+    if (first?.unreadable === undefined || parts.some(({ unreadable }) => unreadable === undefined)) return undefined;
+    return batchErrorOf({ code: 'invalid_dataset', message: first.unreadable });
   }
 
   /** Plans and queues the next chunks. If the rest of the dataset cannot be read, returns the reason. */
@@ -190,13 +227,16 @@ export class BatchPlanner {
     const from = record.cursor ?? { row: 0, offset: 0 };
     let planned;
     try {
-      planned = await this.threads.do('plan', { plan, from, size, count }, { signal: planning.signal });
+      planned = await this.#watch.during(record, planning.signal, (signal) =>
+        this.threads.do('plan', { plan, from, size, count }, { signal }),
+      );
     } catch (thrown) {
       const error = toSconceError(thrown);
       if (planning.signal.aborted || !(error.code === 'invalid_dataset' || crashesThreads(error, planning)))
         throw error;
       return batchErrorOf(error.toJSON(), from.row + 1);
     }
+    if (planned === undefined) return undefined;
     const chunks = planned.chunks.map((range, index) => ({ index: record.chunksPlanned + index, range }));
     const isText = plan.format === 'csv' || plan.format === 'jsonl';
     const outcome = await this.work.records.plan(id, planning.epoch, {
@@ -217,7 +257,10 @@ export class BatchPlanner {
     return undefined;
   }
 
-  /** Queues chunks that a planner recorded before it died and did not queue, or that Redis lost. Chunks in the queue do not change. */
+  /**
+   * Queues chunks that a planner recorded before it died and did not queue, or that Redis lost. Chunks in the queue do not change. Called by
+   * a new planner, and when no chunk has been counted for a while.
+   */
   async #queueOpenChunks({ id }: Planning): Promise<void> {
     const record = await this.work.records.get(id);
     if (record?.status !== 'in_progress') return;
@@ -253,6 +296,15 @@ const FATAL: ReadonlySet<SconceError['code']> = new Set([
   'model_not_ready',
   'model_invalid',
 ]);
+
+/** Whether no chunk has been counted for a while. The time then begins anew. */
+function isStuck({ chunksDone }: BatchRecord, { progress }: Planning): boolean {
+  const nowMs = Date.now();
+  if (progress.chunksDone === chunksDone && nowMs - progress.sinceMs < STUCK_MS) return false;
+  const isSame = progress.chunksDone === chunksDone;
+  Object.assign(progress, { chunksDone, sinceMs: nowMs });
+  return isSame;
+}
 
 /** Whether the dataset has crashed its threads so often that the batch fails. */
 function crashesThreads({ code }: SconceError, { epoch }: Planning): boolean {

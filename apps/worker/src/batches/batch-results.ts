@@ -1,13 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import type { BatchError } from '@sconce/contracts';
+import type { BatchError, ChunkPart } from '@sconce/contracts';
+import { SconceError, toSconceError } from '@sconce/errors';
 import type { BlobStore } from '@sconce/storage';
-import { BatchWork, type BatchRecord } from '@sconce/queue';
+import { BatchWork, batchErrorOf, isOutage, type BatchRecord } from '@sconce/queue';
 import type { WorkerConfig } from '../config.ts';
 import { BLOB_STORE, CONFIG } from '../tokens.ts';
-import type { AssembledFile } from './dataset-protocol.ts';
+import type { AssembledFile, DatasetTasks } from './dataset-protocol.ts';
 import { DatasetThreads } from './dataset-threads.ts';
 import type { ScoringPlan } from './scoring-plan.ts';
+
+/** Attempts to make the files of the results that may fail for another reason than an outage. */
+const MAX_ASSEMBLE_FAILURES = 5;
+/** How long an outage of the store delays the end of a batch that was cancelled, or whose window has ended, ms. */
+const OUTAGE_PATIENCE_MS = 15_000;
+/** How much longer a store may leave a request without an answer, ms. */
+const HANG_MS = 5_000;
 
 /** How a batch ends. */
 export interface BatchEnd {
@@ -32,12 +40,9 @@ export class BatchResults {
   /** Ends a batch with the results that were counted. Returns false if another planner has taken the batch over. */
   async finish(record: BatchRecord, end: BatchEnd): Promise<boolean> {
     const { id } = record;
-    const plan = record.plan as ScoringPlan | undefined;
     const parts = await this.work.records.parts(id);
-    const made =
-      plan === undefined
-        ? {}
-        : await this.threads.do('assemble', { plan, batchId: id, run: record.run, parts }, { signal: end.signal });
+    const made = await this.#assemble(record, end, parts);
+    const reported = made.missing === undefined ? end.errors : [...(end.errors ?? record.errors), made.missing];
     // The files are recorded before the state changes: a client that sees the state finds the files.
     const output = made.output && (await this.#file(record, made.output, 'output'));
     const errors = made.errors && (await this.#file(record, made.errors, 'error'));
@@ -47,7 +52,7 @@ export class BatchResults {
       fields: {
         output_file_id: output ?? '',
         error_file_id: errors ?? '',
-        errors: end.errors === undefined ? undefined : JSON.stringify(end.errors),
+        errors: reported === undefined ? undefined : JSON.stringify(reported),
       },
     });
     if (status !== end.to) {
@@ -59,6 +64,43 @@ export class BatchResults {
     }
     await this.#clear(record, new Set(parts.flatMap((part) => [part.output?.key ?? '', part.errors?.key ?? ''])));
     return true;
+  }
+
+  /**
+   * Makes the files of the results. When that cannot be done in time, the batch ends without them, because it has to end: its parts stay,
+   * and a retry makes the files.
+   */
+  async #assemble(
+    record: BatchRecord,
+    { signal }: BatchEnd,
+    parts: readonly ChunkPart[],
+  ): Promise<DatasetTasks['assemble']['reply'] & { readonly missing?: BatchError }> {
+    const { id, run } = record;
+    const plan = record.plan as ScoringPlan | undefined;
+    if (plan === undefined) return {};
+    const untilMs = assembleUntil(record);
+    const stop = new AbortController();
+    const onAbort = (): void => stop.abort(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    const timer = setTimeout(
+      () => stop.abort(new SconceError('storage_unavailable', 'The store does not answer.')),
+      Math.max(0, untilMs - Date.now()) + HANG_MS,
+    );
+    try {
+      return await this.threads.do('assemble', { plan, batchId: id, run, parts }, { signal: stop.signal });
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      const error = toSconceError(thrown);
+      const inTime = isOutage(error)
+        ? Date.now() < untilMs
+        : (await this.work.records.countFailure(id, 'assemble')) < MAX_ASSEMBLE_FAILURES;
+      if (inTime) throw error;
+      const message = `The files of the results could not be made: ${error.message}. When the cause is gone, retry the batch: its results were kept.`;
+      return { missing: { ...batchErrorOf(error.toJSON()), message } };
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    }
   }
 
   async #file({ id, spec }: BatchRecord, file: AssembledFile, name: 'output' | 'error'): Promise<string> {
@@ -86,4 +128,10 @@ export class BatchResults {
     }
     await this.store.delete(`batches/${id}/input`);
   }
+}
+
+/** Until when an outage of the store may delay a batch that only needs its files. A cancelled batch ends soon; others have their window. */
+function assembleUntil({ status, at, expiresAtMs }: BatchRecord): number {
+  const patienceMs = (at[status] ?? Date.now()) + OUTAGE_PATIENCE_MS;
+  return status === 'cancelling' ? patienceMs : Math.max(expiresAtMs, patienceMs);
 }

@@ -214,19 +214,67 @@ describe('a chunk that cannot be scored', () => {
     models: { find: () => Promise.reject(new SconceError(code, 'not now')) },
   });
 
-  it.each<[code: ErrorCode]>([['storage_unavailable'], ['queue_full'], ['thread_crashed']])(
-    'is delivered again for %s, and given up with its last delivery',
+  it.each<[delivery: number, isLast: boolean]>([
+    [MAX_CHUNK_DELIVERIES, false],
+    [4, true],
+  ])('is delivered again for a crash, and given up with its last delivery (%d, last: %s)', async (last, isLast) => {
+    const [worker, failing] = [await startWorker(), await startWorker(unavailable('thread_crashed'))];
+    const job = await chunkOf(worker, numbers(3));
+    for (const delivery of [1, last - 1]) {
+      expect(await failure(failing.chunks.handle(deliveryOf(job, delivery)))).toMatchObject({ code: 'thread_crashed' });
+      expect(await countsOf(worker)).toEqual(NOTHING_COUNTED);
+    }
+    await failing.chunks.handle(deliveryOf(job, last, isLast));
+    await expectAllRowsFailed(worker, 'thread_crashed');
+  });
+
+  it.each<[code: ErrorCode]>([['storage_unavailable'], ['redis_unavailable'], ['queue_full']])(
+    'is never given up for %s, which ends by waiting',
     async (code) => {
       const [worker, failing] = [await startWorker(), await startWorker(unavailable(code))];
       const job = await chunkOf(worker, numbers(3));
-      for (const delivery of [1, MAX_CHUNK_DELIVERIES - 1]) {
-        expect(await failure(failing.chunks.handle(deliveryOf(job, delivery)))).toMatchObject({ code });
-        expect(await countsOf(worker)).toEqual(NOTHING_COUNTED);
-      }
-      await failing.chunks.handle(deliveryOf(job, MAX_CHUNK_DELIVERIES));
-      await expectAllRowsFailed(worker, code);
+      const last = deliveryOf(job, MAX_CHUNK_DELIVERIES, true);
+      expect(await failure(failing.chunks.handle(last))).toMatchObject({ code });
+      expect(await countsOf(worker)).toEqual(NOTHING_COUNTED);
+      await worker.chunks.handle(last);
+      expect(await countsOf(worker)).toMatchObject({ rowsDone: 3, rowsFailed: 0 });
     },
   );
+
+  it('makes its batch fail when the store stays full', async () => {
+    const [worker, failing] = [await startWorker(), await startWorker(unavailable('storage_full'))];
+    const job = await chunkOf(worker, numbers(3));
+    expect(await failure(failing.chunks.handle(deliveryOf(job)))).toMatchObject({ code: 'storage_full' });
+    await failing.chunks.handle(deliveryOf(job, 2, true));
+    expect(await recordOf(worker)).toMatchObject({
+      status: 'finalizing',
+      endsAs: 'failed',
+      errors: [{ code: 'storage_full', message: 'not now' }],
+    });
+  });
+
+  it('makes its batch fail when the dataset is gone', async () => {
+    const worker = await startWorker();
+    const job = await chunkOf(worker, numbers(3));
+    await worker.store.delete('rows');
+    await worker.chunks.handle(deliveryOf(job));
+    expect(await recordOf(worker)).toMatchObject({
+      status: 'finalizing',
+      endsAs: 'failed',
+      errors: [{ code: 'invalid_dataset', message: 'The dataset does not exist, or not any more.' }],
+    });
+  });
+
+  it('has its rows in the error file, unread, when its queue job has failed', async () => {
+    const worker = await startWorker();
+    const job = await chunkOf(worker, numbers(3));
+    await worker.store.delete('rows');
+    await worker.chunks.abandon(job, new SconceError('worker_lost', 'The job was given up.'));
+    await expectAllRowsFailed(worker, 'worker_lost');
+    // It does so once.
+    await worker.chunks.abandon(job, new SconceError('worker_lost', 'The job was given up.'));
+    await expectAllRowsFailed(worker, 'worker_lost');
+  });
 
   it('is given up at once for an error that no repetition mends', async () => {
     const [worker, failing] = [await startWorker(), await startWorker(unavailable('model_not_found'))];

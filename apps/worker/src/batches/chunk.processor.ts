@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { ChunkJob, ChunkPart } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError, toSconceError, type SerializedError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
-import { BatchWork, type BatchRecord, type DeliveredChunk } from '@sconce/queue';
+import { BatchWork, batchErrorOf, isOutage, type BatchRecord, type DeliveredChunk } from '@sconce/queue';
 import { MicroBatcher } from '@sconce/runtime';
 import { ServedModels, type ModelFinder } from '@sconce/serving';
 import { spanOf, traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
@@ -30,7 +30,8 @@ interface KnownBatch {
 }
 
 /** How one delivery of a chunk ended; a label of `sconce_chunks_total`. */
-type ChunkOutcome = 'committed' | 'given_up' | 'overtaken' | 'retried' | 'handed_back' | 'cancelled';
+type ChunkOutcome =
+  'committed' | 'given_up' | 'overtaken' | 'retried' | 'handed_back' | 'cancelled' | 'unreadable' | 'batch_failed';
 
 interface ScoredChunk {
   readonly part: ChunkPart;
@@ -67,9 +68,12 @@ export class ChunkProcessor {
     return this.#active.size;
   }
 
-  /** Scores a chunk and commits its results. When it throws, the chunk is delivered again. */
+  /**
+   * Scores a chunk and commits its results. When it throws, the chunk is delivered again. While the store or Redis is away it throws for
+   * every delivery, because the chunk can wait as long as its batch. Of all other errors the last delivery throws none.
+   */
   async handle(delivered: DeliveredChunk): Promise<void> {
-    const { job, delivery, takenAtMs } = delivered;
+    const { job, takenAtMs } = delivered;
     const token = await this.work.records.beginChunk(job.batchId, job.run, job.index);
     if (typeof token !== 'number') return;
     const batch = await this.#batch(job);
@@ -82,7 +86,11 @@ export class ChunkProcessor {
     let scored: ScoredChunk | undefined;
     let outcome: ChunkOutcome = 'retried';
     try {
-      scored = await this.#score(job, { batch, token, delivery, signal: abort.signal, runs });
+      scored = await this.#score(delivered, { batch, token, signal: abort.signal, runs });
+      if (scored === undefined) {
+        outcome = 'batch_failed';
+        return;
+      }
       const committed = await this.work.records.commitChunk(job.batchId, {
         run: job.run,
         token,
@@ -90,7 +98,8 @@ export class ChunkProcessor {
         tookMs: epochMs() - takenAtMs,
       });
       if (committed === 'ok') {
-        outcome = scored.givenUp ? 'given_up' : 'committed';
+        const { givenUp, part } = scored;
+        outcome = part.unreadable !== undefined ? 'unreadable' : givenUp ? 'given_up' : 'committed';
         this.#countRows(job, scored.part);
       } else {
         outcome = 'overtaken';
@@ -110,6 +119,7 @@ export class ChunkProcessor {
         outcome = 'handed_back';
         failure = shuttingDown();
       }
+      const { delivery } = delivered;
       this.logger.info({ err: failure, ...logFieldsOf(job, batch), delivery }, 'a chunk goes back to the queue');
       throw failure;
     } finally {
@@ -133,11 +143,25 @@ export class ChunkProcessor {
     for (const abort of this.#active.keys()) abort.abort();
   }
 
+  /** Ends a chunk whose queue job has failed: its rows get the error, unless its results were counted or its batch has ended. */
+  async abandon(job: ChunkJob, error: SconceError): Promise<void> {
+    const token = await this.work.records.beginChunk(job.batchId, job.run, job.index);
+    if (typeof token !== 'number') return;
+    const batch = await this.#batch(job);
+    if (batch === undefined) return;
+    this.logger.warn({ err: error, ...logFieldsOf(job, batch) }, 'a chunk whose queue job failed was given up');
+    const { signal } = new AbortController();
+    const { part } = await this.#giveUp(job, { batch, token, signal, error: error.toJSON() });
+    const committed = await this.work.records.commitChunk(job.batchId, { run: job.run, token, part, tookMs: 1 });
+    if (committed === 'ok') this.#countRows(job, part);
+  }
+
+  /** Returns undefined if the chunk made its whole batch fail. */
   async #score(
-    job: ChunkJob,
-    given: { batch: KnownBatch; token: number; delivery: number; signal: AbortSignal; runs: RunTally },
-  ): Promise<ScoredChunk> {
-    const { batch, token, delivery, signal, runs } = given;
+    { job, delivery, isLast }: DeliveredChunk,
+    given: { batch: KnownBatch; token: number; signal: AbortSignal; runs: RunTally },
+  ): Promise<ScoredChunk | undefined> {
+    const { batch, token, signal, runs } = given;
     if (delivery > MAX_CHUNK_DELIVERIES) {
       const error = new SconceError(
         'worker_lost',
@@ -170,14 +194,17 @@ export class ChunkProcessor {
       return { ...scored, givenUp: false };
     } catch (thrown) {
       const error = toSconceError(thrown);
-      const again = ERROR_POLICY[error.code].retry === 'backoff' || error.code === 'queue_full';
-      if (signal.aborted || (again && delivery < MAX_CHUNK_DELIVERIES)) throw error;
+      if (signal.aborted || isOutage(error) || error.code === 'queue_full') throw error;
+      const isFinal = isLast || delivery >= MAX_CHUNK_DELIVERIES;
+      if (ERROR_POLICY[error.code].retry === 'backoff' && !isFinal) throw error;
       this.logger.warn({ err: error, ...logFieldsOf(job, batch) }, 'a chunk was given up');
+      // Where nothing can be read, no other chunk can. Where nothing can be written, no error file can.
+      if (error.details['whole'] === true || error.code === 'storage_full') return this.#failBatch(job, error);
       return this.#giveUp(job, { ...given, error: error.toJSON() });
     }
   }
 
-  /** Writes every row of the chunk to the error file. If the rows cannot be read either, it throws. */
+  /** Puts every row of the chunk into the error file, also if the rows cannot be read. */
   async #giveUp(
     job: ChunkJob,
     { batch, token, signal, error }: { batch: KnownBatch; token: number; signal: AbortSignal; error: SerializedError },
@@ -190,6 +217,15 @@ export class ChunkProcessor {
       { signal },
     );
     return { ...scored, givenUp: true };
+  }
+
+  /** Ends the batch. Its planner makes the files of the results so far. */
+  async #failBatch({ batchId, run }: ChunkJob, error: SconceError): Promise<undefined> {
+    const record = await this.work.records.get(batchId);
+    if (record?.run !== run) return;
+    const fields = { ends_as: 'failed', errors: JSON.stringify([batchErrorOf(error.toJSON())]) };
+    await this.work.records.enter(batchId, 'finalizing', { from: ['in_progress'], fields });
+    await this.work.tell(batchId);
   }
 
   #countChunk(

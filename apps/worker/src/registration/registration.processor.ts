@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { RegistrationJob } from '@sconce/contracts';
 import { toSconceError, type SconceError } from '@sconce/errors';
 import { ModelRepository } from '@sconce/models';
+import { isOutage } from '@sconce/queue';
 import { ModelRegistration, type RegistrationStage } from '@sconce/serving';
 import {
   SpanKind,
@@ -44,16 +45,23 @@ export class RegistrationProcessor {
     }
   }
 
-  /** Writes the reason to the manifest, so that `GET /v1/models/…` shows it. */
+  /**
+   * Writes the reason to the manifest, so that `GET /v1/models/…` shows it. A version that is ready or has failed stays as it is.
+   * @throws SconceError `storage_unavailable` or `storage_full`: it has to be written later.
+   */
   async fail({ model, version, trace }: RegistrationJob, error: SconceError): Promise<void> {
     const about = { model, version, ...traceFields(trace) };
-    this.logger.warn({ err: error, ...about }, 'registration failed');
     try {
+      const { status } = await this.repository.get(model, version);
+      if (status === 'ready' || status === 'failed') return;
+      this.logger.warn({ err: error, ...about }, 'registration failed');
       await this.repository.update(model, version, {
         status: 'failed',
         error: { code: error.code, message: error.message },
       });
-    } catch (cause) {
+    } catch (thrown) {
+      const cause = toSconceError(thrown);
+      if (isOutage(cause) || cause.code === 'storage_full') throw cause;
       // The version may have been deleted meanwhile.
       this.logger.error({ err: cause, ...about }, 'the failure of a registration could not be written to its manifest');
     }

@@ -65,6 +65,12 @@ export const chunkPartSchema = z.object({
     .object({ key: z.string().describe('Key of the blob.'), bytes: z.int().describe('Bytes of the blob.') })
     .optional()
     .describe('The lines of the error file. Absent when there are none.'),
+  unreadable: z
+    .string()
+    .optional()
+    .describe(
+      'Why the rows of the chunk could not be read. Absent when they were read, or when the chunk failed for another reason.',
+    ),
 });
 
 export type ChunkPart = Readonly<z.infer<typeof chunkPartSchema>>;

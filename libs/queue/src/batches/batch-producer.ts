@@ -216,10 +216,12 @@ export class BatchProducer {
       const from = ['validating', 'in_progress', 'finalizing'] as const;
       const status = await this.#batches.enter(id, 'cancelling', { from });
       if (status === undefined) throw batchNotFound(id);
+      const record = await this.batch(id);
       if (status === 'cancelling') {
         await publishNotice(this.#redis, this.#keys, { kind: 'batch', batchId: id, cancelled: true });
+        await this.#queues.wakePlanner(id, record.run);
       }
-      return this.batch(id);
+      return record;
     });
   }
 

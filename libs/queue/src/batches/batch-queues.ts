@@ -29,6 +29,13 @@ export class BatchQueues {
     return (await this.#get(PLANNER_QUEUE).getJob(`${batchId}-${run}`)) !== undefined;
   }
 
+  /** Ends the wait of a planner whose last attempt failed, because the batch was cancelled. */
+  async wakePlanner(batchId: string, run: number): Promise<void> {
+    const job = await this.#get(PLANNER_QUEUE).getJob(`${batchId}-${run}`);
+    // Another process may take or end the job at this moment, and then there is nothing to wake.
+    if ((await job?.isDelayed()) === true) await job?.promote().catch(() => undefined);
+  }
+
   /** Adds chunks of one batch, in order. `priority` is the place of a chunk among all waiting jobs: lower comes first. */
   async addChunks(
     pool: string,

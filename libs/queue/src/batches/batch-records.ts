@@ -72,6 +72,16 @@ export class BatchRecords {
     return readBatchRecord(id, await this.#redis.hgetall(this.#keys.batch(id)));
   }
 
+  /** The state of a batch; undefined when it is gone. */
+  async statusOf(id: string): Promise<BatchStatus | undefined> {
+    return ((await this.#redis.hget(this.#keys.batch(id), 'status')) ?? undefined) as BatchStatus | undefined;
+  }
+
+  /** Counts a step of this run of the batch that failed, and returns how often it has failed. */
+  async countFailure(id: string, step: 'validate' | 'assemble'): Promise<number> {
+    return this.#redis.hincrby(this.#keys.batch(id), `${step}_failures`, 1);
+  }
+
   /** Batches after the batch `after`, newest first: all, or those of one owner. */
   async list(options: BatchListOptions): Promise<{ batches: BatchRecord[]; more: boolean }> {
     const { ofOwner } = options;

@@ -124,6 +124,7 @@ for at = 6, #ARGV do
   end
 end
 redis.call('HDEL', KEYS[1], 'errors', 'ends_as', 'window_at', 'window_rows', 'last_window_at', 'last_window_rows')
+redis.call('HDEL', KEYS[1], 'validate_failures', 'assemble_failures')
 redis.call('HSET', KEYS[1], 'status', 'in_progress', 'in_progress_at', ARGV[2], 'expires_at', ARGV[4])
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[5])

@@ -1,5 +1,6 @@
 import { chunkJobSchema, type ChunkJob } from '@sconce/contracts';
-import type { Delivery, JobConsumer } from './job-consumer.ts';
+import type { SconceError } from '@sconce/errors';
+import { isOutage, type Delivery, type JobConsumer } from './job-consumer.ts';
 
 /** A chunk as a worker gets it. */
 export interface DeliveredChunk {
@@ -10,20 +11,40 @@ export interface DeliveredChunk {
   readonly takenAtMs: number;
   /** 1 for the first delivery. */
   readonly delivery: number;
+  /** Whether the queue gives the job up if this delivery ends in an error that is not postponed. */
+  readonly isLast: boolean;
 }
 
-/** Consumes the jobs of the batch lane that hold a chunk. Which results count is decided by the batch's record, not here. */
+export interface ChunkConsumerOptions {
+  /** Scores a chunk and commits its results. When it throws, the chunk is delivered again. */
+  readonly handle: (delivered: DeliveredChunk) => Promise<void>;
+  /** Ends a chunk whose job has failed: its rows get the error. */
+  readonly abandon: (job: ChunkJob, error: SconceError) => Promise<void>;
+}
+
+/**
+ * Consumes the jobs of the batch lane that hold a chunk. Which results count is decided by the batch's record, not here.
+ *
+ * A chunk waits as long as the store or Redis is away, or the worker is full: the window of its batch bounds that.
+ */
 export class ChunkConsumer implements JobConsumer<ChunkJob> {
   readonly jobName = 'chunk';
   readonly schema = chunkJobSchema;
-  readonly #handle: (delivered: DeliveredChunk) => Promise<void>;
+  readonly #options: ChunkConsumerOptions;
 
-  /** @param options.handle scores a chunk and commits its results. When it throws, the chunk is delivered again. */
-  constructor(options: { readonly handle: (delivered: DeliveredChunk) => Promise<void> }) {
-    this.#handle = options.handle;
+  constructor(options: ChunkConsumerOptions) {
+    this.#options = options;
   }
 
-  async consume(job: ChunkJob, { addedAtMs, takenAtMs, delivery }: Delivery): Promise<void> {
-    await this.#handle({ job, addedAtMs, takenAtMs, delivery });
+  async consume(job: ChunkJob, { addedAtMs, takenAtMs, delivery, failures, maxFailures }: Delivery): Promise<void> {
+    await this.#options.handle({ job, addedAtMs, takenAtMs, delivery, isLast: failures + 1 >= maxFailures });
+  }
+
+  postpones(error: SconceError): boolean {
+    return isOutage(error) || error.code === 'queue_full';
+  }
+
+  async abandon(job: ChunkJob, error: SconceError): Promise<void> {
+    await this.#options.abandon(job, error);
   }
 }

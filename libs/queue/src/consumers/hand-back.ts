@@ -1,7 +1,7 @@
 import type { Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { JOB_VERSION } from '@sconce/contracts';
-import { uncountDelivery } from '../library-internals/index.ts';
+import { countPostponed, uncountDelivery } from '../library-internals/index.ts';
 
 /** How long a job of a newer release waits until a worker takes it again. Short, because that worker may be of either release. */
 const NEWER_RELEASE_DELAY_MS = 200;
@@ -9,6 +9,13 @@ const NEWER_RELEASE_DELAY_MS = 200;
 const LET_OTHERS_FIRST_MS = 150;
 /** How long a worker takes no job after it put a job of a newer release back, ms. */
 export const STAND_BACK_MS = NEWER_RELEASE_DELAY_MS + LET_OTHERS_FIRST_MS;
+
+/** The wait after a job was postponed for the first time, ms. It doubles with each further time. */
+const POSTPONE_MS = 500;
+/** Longest such wait: work goes on so soon after an outage. */
+const MAX_POSTPONE_MS = 5_000;
+/** Largest share of a wait that chance takes off, so that jobs that were postponed together do not return together. */
+const JITTER = 0.3;
 
 /** The worker that holds a job, and its connection. */
 export interface JobHolder {
@@ -29,6 +36,16 @@ export async function handBack(job: Job, { redis, worker }: JobHolder): Promise<
 export async function leaveToNewerRelease(job: Job, { redis, worker }: JobHolder): Promise<void> {
   await uncountDelivery(job, worker, redis);
   await job.moveToDelayed(Date.now() + NEWER_RELEASE_DELAY_MS, job.token);
+}
+
+/**
+ * Returns a job to its queue for some seconds, uncounted: neither the delivery nor the error brings it nearer to its last one. For errors
+ * that end by waiting.
+ */
+export async function postpone(job: Job, { redis, worker }: JobHolder): Promise<void> {
+  const times = await countPostponed(job, worker, redis);
+  const delayMs = Math.min(MAX_POSTPONE_MS, POSTPONE_MS * 2 ** Math.min(times - 1, 10));
+  await job.moveToDelayed(Date.now() + delayMs * (1 - JITTER * Math.random()), job.token);
 }
 
 /** Whether a newer release wrote this job. During a rolling update, workers of that release are or will soon be there. */

@@ -24,7 +24,8 @@ export interface Delivery {
  *
  * `consume` resolves when the job is done. It may throw:
  * - `shutting_down`: the job is handed back;
- * - a `FinalJobError`: the queue keeps the job as failed;
+ * - an error that the consumer `postpones`: the job is delivered again after some seconds, as often as necessary;
+ * - a `FinalJobError`: the queue keeps the job as failed, and what waited for it has been told;
  * - any other error: the queue delivers the job again, after the delay of its options. When there is a `fail`, this holds
  *   only for errors whose policy is `backoff`, and up to `MAX_DELIVERIES`; else `fail` ends the job.
  */
@@ -34,8 +35,17 @@ export interface JobConsumer<T = unknown> {
   /** The contract of the job's data. */
   readonly schema: z.ZodType<T>;
   consume(job: T, delivery: Delivery): Promise<void>;
-  /** Tells the owner of a job that it failed for good. Also called, with `worker_lost`, for a job with too many deliveries. */
+  /** Tells the owner of a job that it failed for good. When it throws, the job is delivered again later. Also called, with `worker_lost`, for a job with too many deliveries. */
   fail?(job: T, error: SconceError): Promise<void>;
+  /**
+   * Ends what a job stands for that lies in the failed set: whoever waits for it gets the error. `FailedJobs` calls it, again and again
+   * until it resolves. The job may have been ended before.
+   */
+  abandon(job: T, error: SconceError): Promise<void>;
+  /** Failed jobs stay in the queue until they are too old, so that people can look at them. Else they are removed when they have been ended. */
+  readonly keepsFailed?: boolean;
+  /** Whether a job that failed with this error waits until the cause has gone, however long that takes. */
+  postpones?(error: SconceError): boolean;
   /** The delay before the next delivery, ms, for a queue whose backoff is `schedule`. */
   retryDelayMs?(failures: number): number;
   /** The worker is closing: `consume` should end soon. */
@@ -45,6 +55,11 @@ export interface JobConsumer<T = unknown> {
 /** Thrown by `consume` when no later delivery of the job can succeed. */
 export class FinalJobError extends Error {
   override readonly name = 'FinalJobError';
+}
+
+/** Whether the error ends by waiting: Redis or the blob store does not answer. */
+export function isOutage({ code }: SconceError): boolean {
+  return code === 'storage_unavailable' || code === 'redis_unavailable';
 }
 
 /** Whether work that failed with this error is delivered again. */

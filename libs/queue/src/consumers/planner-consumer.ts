@@ -29,6 +29,16 @@ export class PlannerConsumer implements JobConsumer<PlannerJob> {
     }
   }
 
+  /** A batch ends by its own deadline, never by a number of attempts: it is planned again whatever went wrong. */
+  postpones(): boolean {
+    return true;
+  }
+
+  /** Nothing waits for the job itself: workers add a planner for each batch that has none. */
+  abandon(): Promise<void> {
+    return Promise.resolve();
+  }
+
   stop(): void {
     this.#stopping.abort();
   }

@@ -50,6 +50,7 @@ function consumerOf(jobName: string, work: (delivery: Delivery) => void, seen: n
       seen.push(delivery.delivery);
       work(delivery);
     },
+    abandon: () => Promise.resolve(),
   };
 }
 

@@ -1,12 +1,19 @@
 import { DelayedError, UnrecoverableError, WaitingError, Worker, type Job, type KeepJobs } from 'bullmq';
 import { SconceError, toSconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
-import { disconnectCopies, withCopies, type EndableRedis } from '../library-internals/index.ts';
+import { disconnectCopies, settleFailure, withCopies, type EndableRedis } from '../library-internals/index.ts';
 import { describeQueue, type QueueId } from '../queue-names.ts';
 import { MAX_DELIVERIES, QUEUE_OPTIONS } from '../queue-options.ts';
 import { bestEffort } from '../redis/redis-connection.ts';
 import type { WorkerConnections } from '../redis/worker-connections.ts';
-import { STAND_BACK_MS, handBack, isOfNewerRelease, leaveToNewerRelease, type JobHolder } from './hand-back.ts';
+import {
+  STAND_BACK_MS,
+  handBack,
+  isOfNewerRelease,
+  leaveToNewerRelease,
+  postpone,
+  type JobHolder,
+} from './hand-back.ts';
 import { FinalJobError, isRetried, type JobConsumer } from './job-consumer.ts';
 import { waitForClose } from './wait-for-close.ts';
 
@@ -128,7 +135,8 @@ export class QueueConsumer {
       await this.#deliver(job);
       onJob?.('answered', job.name);
     } catch (error) {
-      const isHandedBack = error instanceof WaitingError || error instanceof DelayedError;
+      const isHandedBack =
+        error instanceof WaitingError || (error instanceof DelayedError && !(error instanceof PostponedError));
       onJob?.(isHandedBack ? 'handed_back' : 'retried', job.name);
       throw error;
     } finally {
@@ -164,15 +172,36 @@ export class QueueConsumer {
         started: this.#adjustSoon,
       });
     } catch (thrown) {
-      if (thrown instanceof FinalJobError) throw new UnrecoverableError(thrown.message);
+      if (thrown instanceof FinalJobError) {
+        await this.#settle(job);
+        throw new UnrecoverableError(thrown.message);
+      }
       const error = toSconceError(thrown);
       if (error.code === 'shutting_down') {
         await handBack(job, this.#holder);
         throw new WaitingError();
       }
+      if (consumer.postpones?.(error) === true) throw await this.#postponed(job);
       if (consumer.fail === undefined || isRetried(error, delivery)) throw error;
-      await consumer.fail(data, error);
+      try {
+        await consumer.fail(data, error);
+      } catch (untold) {
+        // Whoever waits for the job has to be told, however long that takes.
+        this.#onError(untold as Error);
+        throw await this.#postponed(job);
+      }
     }
+  }
+
+  async #postponed(job: Job): Promise<Error> {
+    await postpone(job, this.#holder);
+    return new PostponedError();
+  }
+
+  /** Notes that nobody waits for this job any more: it only stays for people to look at. */
+  async #settle(job: Job): Promise<void> {
+    const { redis, worker } = this.#holder;
+    await settleFailure(redis, { prefix: worker.opts.prefix ?? '', queue: worker.name, id: job.id ?? '' });
   }
 
   /** Takes no jobs for a moment, also not with the fetch that waits in Redis already. Active jobs go on. */
@@ -209,6 +238,9 @@ export class QueueConsumer {
     this.#holder.worker.concurrency = hasRoom() ? this.#concurrency : Math.max(1, this.#active.size);
   }
 }
+
+/** Tells BullMQ that the job was moved to the delayed ones. */
+class PostponedError extends DelayedError {}
 
 function keepJobs(option: boolean | number | KeepJobs): KeepJobs {
   if (typeof option === 'object') return option;

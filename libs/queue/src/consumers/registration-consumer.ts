@@ -1,11 +1,11 @@
 import { registrationJobSchema, type RegistrationJob } from '@sconce/contracts';
 import type { SconceError } from '@sconce/errors';
-import type { JobConsumer } from './job-consumer.ts';
+import { isOutage, type JobConsumer } from './job-consumer.ts';
 
 export interface RegistrationConsumerOptions {
   /** Registers one version. `shutting_down` hands the job back; an error whose policy is `never` is final. */
   readonly handle: (job: RegistrationJob) => Promise<void>;
-  /** Writes the failure of a version to its manifest. */
+  /** Writes the failure of a version to its manifest. Does nothing for a version that is ready, has failed or was deleted. */
   readonly onFailed: (job: RegistrationJob, error: SconceError) => Promise<void>;
 }
 
@@ -25,5 +25,14 @@ export class RegistrationConsumer implements JobConsumer<RegistrationJob> {
 
   async fail(job: RegistrationJob, error: SconceError): Promise<void> {
     await this.#options.onFailed(job, error);
+  }
+
+  /** The version cannot be read or written while the store is away. */
+  postpones(error: SconceError): boolean {
+    return isOutage(error);
+  }
+
+  async abandon(job: RegistrationJob, error: SconceError): Promise<void> {
+    await this.fail(job, error);
   }
 }

@@ -126,6 +126,10 @@ export class RequestConsumer implements JobConsumer<InferJob> {
     await dropPayload(this.#redis, job.payload);
   }
 
+  async abandon(job: InferJob, error: SconceError): Promise<void> {
+    await this.fail(job, error);
+  }
+
   /** Handles and answers one request. Returns the error when the request has to be delivered again. */
   async #run(
     job: InferJob,

@@ -37,6 +37,7 @@ export interface WebhookConsumerOptions {
 export class WebhookConsumer implements JobConsumer<WebhookJob> {
   readonly jobName = 'deliver';
   readonly schema = webhookJobSchema;
+  readonly keepsFailed = true;
   readonly #options: WebhookConsumerOptions;
   readonly #retryDelaysMs: readonly number[];
 
@@ -54,6 +55,10 @@ export class WebhookConsumer implements JobConsumer<WebhookJob> {
     if (!outcome.permanent && !isLast) throw new SconceError('server_unreachable', outcome.reason);
     this.#options.onGivenUp(job, outcome.reason, attempt);
     throw new FinalJobError(outcome.reason);
+  }
+
+  async abandon(job: WebhookJob, { message }: SconceError): Promise<void> {
+    this.#options.onGivenUp(job, message, this.#retryDelaysMs.length + 1);
   }
 
   /** The delay of the schedule, and up to `MAX_JITTER` more. */

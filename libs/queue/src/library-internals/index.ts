@@ -13,9 +13,12 @@
  * | The job's hash counts its deliveries in `ats`; the Worker that runs it holds `<job key>:lock`.       | bullmq 6.7.0  | bullmq-deliveries.ts  |
  * | Waiting jobs are in `wait` (list), `prioritized`, `delayed` (sorted sets), running ones in `active`. | bullmq 6.7.0  | bullmq-queues.ts      |
  * | A new job enters `wait` on the left; the lowest score in `prioritized` is taken first.               | bullmq 6.7.0  | bullmq-queues.ts      |
+ * | `moveToDelayed` and `DelayedError` do not count as an attempt.                                       | bullmq 6.7.0  | bullmq-deliveries.ts  |
+ * | Failed jobs are in `failed` (sorted set, by the ms at which they failed); unknown fields of a job stay. | bullmq 6.7.0  | bullmq-failed.ts      |
  * | The job's hash has the epoch ms at which it was added in `timestamp`.                                | bullmq 6.7.0  | bullmq-queues.ts      |
  */
-export { uncountDelivery } from './bullmq-deliveries.ts';
+export { countPostponed, uncountDelivery } from './bullmq-deliveries.ts';
+export { openFailures, settleFailure } from './bullmq-failed.ts';
 export {
   JOB_STATES,
   REPLIES_PER_COUNT,

@@ -66,7 +66,9 @@ export function openRequestConsumer(
   const connections = new WorkerConnections(config, onError);
   const requests = new RequestConsumer(connections, { lane, handle });
   const consumers: JobConsumer[] = [requests];
-  if (handleChunk !== undefined) consumers.push(new ChunkConsumer({ handle: handleChunk }));
+  if (handleChunk !== undefined) {
+    consumers.push(new ChunkConsumer({ handle: handleChunk, abandon: () => Promise.resolve() }));
+  }
   const queue = { pool: 'default', lane };
   const opened = open(connections, { queue, consumers, concurrency, hasRoom, handsBackLateJobs: true });
   const cancel = (id: string): void => requests.cancel(id);

@@ -182,7 +182,7 @@ const BATCHES = {
     'sconce_chunks_total',
     {
       description:
-        'Deliveries of chunks by outcome: committed, overtaken (another delivery was counted), retried, handed_back (at a shutdown), given_up, cancelled',
+        'Deliveries of chunks by outcome: committed, overtaken (another delivery was counted), retried, handed_back (at a shutdown), given_up, unreadable (its rows cannot be read), batch_failed, cancelled',
       unit: '{chunk}',
     },
     ['model', 'outcome'],

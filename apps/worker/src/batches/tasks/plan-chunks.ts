@@ -1,5 +1,6 @@
-import { openDataset, type ChunkRange } from '@sconce/datasets';
+import type { ChunkRange } from '@sconce/datasets';
 import type { DatasetTasks } from '../dataset-protocol.ts';
+import { openPinned } from './open-pinned.ts';
 import type { TaskContext } from './task-context.ts';
 
 /** Plans the next chunks of a dataset. */
@@ -8,7 +9,7 @@ export async function planChunks(
   context: TaskContext,
 ): Promise<DatasetTasks['plan']['reply']> {
   const { plan, size, count } = task;
-  await using reader = await openDataset(await context.sources.open(plan.dataset), plan.format, { csv: plan.csv });
+  await using reader = await openPinned(plan, context);
   const chunks: ChunkRange[] = [];
   let next = task.from;
   let last = false;

@@ -12,7 +12,8 @@ export function requestScoring({ plan, batchId, giveUp }: ScoreTask): Scoring {
   const rowInputs = new Set(plan.model.rowInputs);
   const model = { signature, endpoint, rowInputs };
   const answering = { name, version, rowInputs };
-  const idOf = (block: RowBlock, row: number): string => `batch_req_${batchId.slice(-12)}_${block.firstRow + row + 1}`;
+  const idOf = ({ firstRow }: { readonly firstRow: number }, row: number): string =>
+    `batch_req_${batchId.slice(-12)}_${firstRow + row + 1}`;
 
   async function begin(block: RowBlock, context: TaskContext): Promise<ScoredBlock> {
     const lines = readRequests(block, model);
@@ -64,10 +65,13 @@ export function requestScoring({ plan, batchId, giveUp }: ScoreTask): Scoring {
     columns: REQUEST_COLUMNS,
     begin,
     end: () => ({ body: [], trailer: new Uint8Array(0) }),
-    giveUp: (block) => {
+    identifiesRows: true,
+    giveUp: (own) => {
       const error = deserializeError(giveUp);
-      const lines = readRequests(block, model);
-      return lines.map(({ customId }, row) => failureLine({ id: idOf(block, row), customId, error }));
+      const lines = own.block === undefined ? [] : readRequests(own.block, model);
+      return Array.from({ length: own.rows }, (_, row) =>
+        failureLine({ id: idOf(own, row), customId: lines[row]?.customId ?? null, error }),
+      );
     },
   };
 }

@@ -1,9 +1,9 @@
-import { PassThrough } from 'node:stream';
-import { once } from 'node:events';
 import type { ChunkPart } from '@sconce/contracts';
-import { openDataset, type RowBlock } from '@sconce/datasets';
-import type { BlobBody } from '@sconce/storage';
+import type { RowBlock } from '@sconce/datasets';
+import { ERROR_POLICY, toSconceError } from '@sconce/errors';
 import type { ChunkTimes, DatasetTasks, ScoreTask } from '../dataset-protocol.ts';
+import { ErrorLines } from './error-lines.ts';
+import { openPinned } from './open-pinned.ts';
 import { requestScoring } from './request-scoring.ts';
 import { tableScoring } from './table-scoring.ts';
 import type { TaskContext } from './task-context.ts';
@@ -13,6 +13,8 @@ const AHEAD_BYTES = 8 * 1024 ** 2;
 const MAX_BLOCKS_AHEAD = 6;
 const MIN_BLOCKS_AHEAD = 2;
 const MAX_PART_BYTES = 2 ** 40;
+/** Rows of a chunk that is given up whose lines are made in one step. */
+const GIVEN_UP_AT_ONCE = 1_000;
 
 /** One way to score rows: for a table, or for request lines. */
 export interface Scoring {
@@ -24,8 +26,17 @@ export interface Scoring {
   begin(block: RowBlock, context: TaskContext): Promise<ScoredBlock>;
   /** The bytes after the last block, and the trailer. */
   end(): { readonly body: readonly Uint8Array[]; readonly trailer: Uint8Array };
-  /** The lines of the error file for the rows of a chunk that is given up. */
-  giveUp(block: RowBlock): readonly string[];
+  /** Whether the lines for rows that are given up name more than the rows' numbers, so that the rows have to be read. */
+  readonly identifiesRows: boolean;
+  /** The lines of the error file for rows that are given up. `block` is absent if they could not be read. */
+  giveUp(rows: GivenUpRows): readonly string[];
+}
+
+/** Consecutive rows of a chunk that is given up. */
+export interface GivenUpRows {
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly block?: RowBlock;
 }
 
 /** A block that has run. */
@@ -55,15 +66,12 @@ export async function scoreChunk(task: ScoreTask, context: TaskContext): Promise
   let bytes = 0;
   let trailer = 0;
   const clock = new ChunkClock();
-  await using reader = await openDataset(await context.sources.open(plan.dataset), plan.format, { csv: plan.csv });
-  const blocks = reader.read({
-    range,
-    columns: scoring.columns,
-    numbers: scoring.numbers,
-    blockRows: plan.blockRows,
-  });
+  const { columns, numbers } = scoring;
+  const readOptions = { range, columns, numbers, blockRows: plan.blockRows };
 
   async function* body(): AsyncGenerator<Uint8Array, void, undefined> {
+    await using reader = await openPinned(plan, context);
+    const blocks = reader.read(readOptions);
     for await (const block of runInOrder(blocks, (own) => scoring.begin(own, context), { signal, clock })) {
       clock.enter('writeMs');
       const { body: pieces, errors: lines } = block.write();
@@ -85,14 +93,35 @@ export async function scoreChunk(task: ScoreTask, context: TaskContext): Promise
     if (trailer > 0) yield end.trailer;
   }
 
+  /** Rows whose numbers are enough are not read, and rows that cannot be read get a line all the same. */
+  async function giveUp(): Promise<number> {
+    let done = 0;
+    try {
+      if (scoring.identifiesRows) {
+        await using reader = await openPinned(plan, context);
+        for await (const block of reader.read(readOptions)) {
+          signal.throwIfAborted();
+          await errors.write(scoring.giveUp({ firstRow: block.firstRow, rows: block.rows, block }));
+          done += block.rows;
+        }
+      }
+    } catch (thrown) {
+      if (signal.aborted || ERROR_POLICY[toSconceError(thrown).code].retry === 'backoff') throw thrown;
+    }
+    while (done < range.rows) {
+      signal.throwIfAborted();
+      const count = Math.min(GIVEN_UP_AT_ONCE, range.rows - done);
+      await errors.write(scoring.giveUp({ firstRow: range.firstRow + done, rows: count }));
+      done += count;
+    }
+    return done;
+  }
+
   try {
     if (task.giveUp === undefined) {
       await store.put(`${name}.out`, body(), { maxBytes: MAX_PART_BYTES, signal });
     } else {
-      for await (const block of blocks) {
-        failed += block.rows;
-        await errors.write(scoring.giveUp(block));
-      }
+      failed = await giveUp();
     }
     const errorBytes = await errors.end();
     if (rows + failed !== range.rows) throw new Error(`A chunk of ${range.rows} rows gave ${rows + failed} results`);
@@ -102,6 +131,7 @@ export async function scoreChunk(task: ScoreTask, context: TaskContext): Promise
       failed,
       output: rows > 0 ? { key: `${name}.out`, bytes, trailer } : undefined,
       errors: errorBytes > 0 ? { key: `${name}.err`, bytes: errorBytes } : undefined,
+      unreadable: task.giveUp?.code === 'invalid_dataset' ? task.giveUp.message : undefined,
     };
     if (rows === 0 && task.giveUp === undefined) await store.delete(`${name}.out`);
     return { part, times: clock.times() };
@@ -165,42 +195,5 @@ class ChunkClock {
   times(): ChunkTimes {
     this.enter('writeMs');
     return { ...this.#times };
-  }
-}
-
-/** The chunk's part of the error file. Without errors there is no blob. */
-class ErrorLines {
-  readonly #put: (body: BlobBody) => Promise<unknown>;
-  #stream: PassThrough | undefined;
-  #stored: Promise<unknown> | undefined;
-  #bytes = 0;
-
-  constructor(put: (body: BlobBody) => Promise<unknown>) {
-    this.#put = put;
-  }
-
-  async write(lines: readonly string[]): Promise<void> {
-    if (lines.length === 0) return;
-    if (this.#stream === undefined) {
-      this.#stream = new PassThrough();
-      this.#stored = this.#put(this.#stream);
-      this.#stored.catch((error: unknown) => this.#stream?.destroy(error as Error));
-    }
-    const bytes = Buffer.from(lines.join(''));
-    this.#bytes += bytes.byteLength;
-    if (!this.#stream.write(bytes)) await once(this.#stream, 'drain');
-  }
-
-  /** Bytes written. */
-  async end(): Promise<number> {
-    this.#stream?.end();
-    await this.#stored;
-    return this.#bytes;
-  }
-
-  async abandon(error: unknown): Promise<void> {
-    this.#stream?.on('error', () => undefined);
-    this.#stream?.destroy(error instanceof Error ? error : new Error(String(error)));
-    await this.#stored?.catch(() => undefined);
   }
 }

@@ -83,9 +83,10 @@ export async function tableScoring({ plan, giveUp }: ScoreTask): Promise<Scoring
     numbers: inputs.numbers?.some((name) => outputs.passThrough.includes(name)) === true ? undefined : inputs.numbers,
     begin,
     end: () => writer.end(),
-    giveUp: (block) => {
+    identifiesRows: false,
+    giveUp: ({ firstRow, rows }) => {
       const { code, message } = deserializeError(giveUp);
-      return Array.from({ length: block.rows }, (_, row) => errorLine(block.firstRow + row, { code, message }));
+      return Array.from({ length: rows }, (_, row) => errorLine(firstRow + row, { code, message }));
     },
   };
 }

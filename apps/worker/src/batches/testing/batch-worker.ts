@@ -62,7 +62,7 @@ export class BatchWorker {
 }
 
 /** A delivery of a chunk, as a consumer hands it over. */
-export function deliveryOf(job: ChunkJob, delivery = 1): DeliveredChunk {
+export function deliveryOf(job: ChunkJob, delivery = 1, isLast = false): DeliveredChunk {
   const nowMs = Date.now();
-  return { job, addedAtMs: nowMs, takenAtMs: nowMs, delivery };
+  return { job, addedAtMs: nowMs, takenAtMs: nowMs, delivery, isLast };
 }
