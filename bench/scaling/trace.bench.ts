@@ -15,7 +15,7 @@ import { startInstallation, type Installation } from '../../test/scaling/install
 import { Autoscaler, type ScaledObject } from '../../test/scaling/keda.ts';
 import { playTrace, requestsOf, type Stretch, type TraceEvent } from '../../test/scaling/load-trace.ts';
 import { render, type Overlay } from '../../test/manifests/rendered.ts';
-import { seeded } from '../../test/support/rows.ts';
+import { seeded } from '../../test/support/seeded.ts';
 import { outcomeOf, provisioning, reportOf, timeToScale, type Demand, type ScalingFigures } from './report.ts';
 
 const { values } = parseArgs({

@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { SconceClient, hasEnded, type Batch } from '@sconce/client';
-import { DIGITS_TABLE, bytesOf, digitRows, scoreAll, seeded, sha256 } from '../support/rows.ts';
+import { DIGITS_TABLE, bytesOf, digitRows, scoreAll, sha256 } from '../support/rows.ts';
+import { seeded } from '../support/seeded.ts';
 import { startStack } from '../support/stack.ts';
 
 // Workers, the API and Redis are killed with SIGKILL at random times while a batch runs. The results must equal those of an

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { atEndOfFile, eventually } from '@sconce/testing';
-import { seeded } from '../support/rows.ts';
+import { seeded } from '../support/seeded.ts';
 import { Fleet } from './fleet.ts';
 import { startInstallation } from './installation.ts';
 import { Autoscaler, shippedScaledObject, type ScalingRound } from './keda.ts';

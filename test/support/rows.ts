@@ -1,16 +1,6 @@
 import { createHash } from 'node:crypto';
 import { SconceClient, type Batch, type TableRequest } from '@sconce/client';
-
-/** A generator of random numbers in [0, 1). The same seed gives the same numbers. */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { seeded } from './seeded.ts';
 
 /** CSV rows for the digits model: an id and 64 pixels. The same seed gives the same rows. */
 export function digitRows(rows: number, seed = 1): Uint8Array<ArrayBuffer> {

@@ -1,5 +1,6 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   freeLoopbackPort,
@@ -8,7 +9,6 @@ import {
   type StartRedisServerOptions,
 } from '@sconce/redis-server';
 import { eventually } from './eventually.ts';
-import { temporaryFolder } from './temporary-folder.ts';
 
 /** A primary, a replica and three Sentinels on loopback. */
 export interface RedisWithSentinels {
@@ -37,7 +37,7 @@ const DOWN_AFTER_MS = 700;
 export async function startRedisWithSentinels(options: RedisWithSentinelsOptions = {}): Promise<RedisWithSentinels> {
   const { tls, login } = options;
   const host = tls === undefined ? '127.0.0.1' : 'localhost';
-  const folder = temporaryFolder('sentinels');
+  const folder = await mkdtemp(join(tmpdir(), 'sconce-sentinels-'));
   const user: Record<string, string> =
     login === undefined ? {} : { user: `${login.username} on >${login.password} ~* &* +@all` };
 
@@ -88,6 +88,7 @@ export async function startRedisWithSentinels(options: RedisWithSentinelsOptions
       const all = [primary, replica, ...sentinels].map(({ server }) => server);
       for (const server of all) server.kill('SIGCONT');
       await Promise.all(all.map((server) => server.stop()));
+      await rm(folder, { recursive: true, force: true });
     },
   };
 }
