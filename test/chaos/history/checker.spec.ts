@@ -131,6 +131,7 @@ describe('a bad history has one violation:', () => {
       ],
     ],
     ['wrong answer', 'a wrong number', [call([0, 10], infer, { outputs: [[3, 5, 7, 9.1]] }), end(99_000)]],
+    ['wrong answer', 'an answer without outputs', [call([0, 10], infer), end(99_000)]],
     ['wrong answer', 'an answer of another size', [call([0, 10], infer, { outputs: [[3, 5, 7]] }), end(99_000)]],
     [
       'wrong answer',

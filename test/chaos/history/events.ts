@@ -11,6 +11,7 @@ export const OP_KINDS = [
   'job.cancel',
   'batch.submit',
   'batch.read',
+  'batch.errors',
   'batch.output',
   'batch.cancel',
   'version.push',

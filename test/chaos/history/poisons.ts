@@ -3,7 +3,7 @@ import type { ModelName } from './models.ts';
 
 /** What the caller of a poison input gets, and what it may cost. Nobody else may notice it. */
 export interface Poison {
-  readonly model: ModelName | 'topk' | 'pairs' | 'wide';
+  readonly model: ModelName;
   readonly outcomes: readonly Outcome[];
   /** The input may end this many workers. */
   readonly workerExits: number;
@@ -20,16 +20,14 @@ export const POISONS = {
   'deep-json': refused,
   'many-values': refused,
   'huge-shape': refused,
-  'index-out-of-range': { ...refused, model: 'lookup', outcomes: [400, 422, 500] },
+  'index-out-of-range': { ...refused, model: 'lookup', outcomes: [400, 422] },
   'damaged-csv': { ...refused, outcomes: [200, 202, 400, 422] },
+  'damaged-arrow': { ...refused, outcomes: [200, 202, 400, 422] },
   'damaged-parquet': { ...refused, outcomes: [200, 202, 400, 422] },
   'damaged-gzip': { ...refused, outcomes: [200, 202, 400, 422] },
   'damaged-npy': { ...refused, outcomes: [200, 202, 400, 422] },
   'slow-pattern': { ...refused, outcomes: [200, 202, 400, 422] },
   'endless-loop': { model: 'slow', outcomes: [400, 422, 503, 504], workerExits: 1, byDefault: false },
-  'aborting-kernel': { model: 'topk', outcomes: [400, 422], workerExits: 1, byDefault: false },
-  'quadratic-memory': { model: 'pairs', outcomes: [400, 422], workerExits: 1, byDefault: false },
-  'huge-output': { model: 'wide', outcomes: [400, 422], workerExits: 0, byDefault: false },
 } as const satisfies Record<string, Poison>;
 
 export type PoisonName = keyof typeof POISONS;

@@ -1,5 +1,9 @@
+import type { OpKind } from '../events.ts';
 import { wrongOutputs } from '../models.ts';
 import { eventsOf, isSuccess, type History, type Op, type Violation } from '../history.ts';
+
+/** Calls whose good answers have outputs. */
+const ANSWERING: readonly OpKind[] = ['infer', 'job.result', 'batch.output'];
 
 /** Every answer is right: outputs of requests and jobs, rows of batches. */
 export function checkValues(history: History): Violation[] {
@@ -9,13 +13,13 @@ export function checkValues(history: History): Violation[] {
   }
   return history.ops.flatMap((op): Violation[] => {
     const { invoke, answer } = op;
-    if (!isSuccess(answer) || invoke.poison !== undefined || answer.outputs === undefined) return [];
+    if (!isSuccess(answer) || invoke.poison !== undefined || !ANSWERING.includes(invoke.kind)) return [];
     const asked = invoke.inputs === undefined ? inputsOf.get(invoke.thing ?? '') : invoke;
     if (asked?.model === undefined || asked.inputs === undefined || asked.poison !== undefined) return [];
     const wrong =
       invoke.kind === 'batch.output'
         ? wrongRows(asked, answer)
-        : wrongOutputs(asked.model, answer.version ?? 1, { inputs: asked.inputs, outputs: answer.outputs });
+        : wrongOutputs(asked.model, answer.version ?? 1, { inputs: asked.inputs, outputs: answer.outputs ?? [] });
     return wrong === undefined
       ? []
       : [{ rule: 'wrong answer', what: `${invoke.kind} ${invoke.op}: ${wrong}`, events: [asked, ...eventsOf(op)] }];
