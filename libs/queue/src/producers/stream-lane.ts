@@ -73,7 +73,7 @@ export class StreamLane {
     this.#replies = new ReplyStreamReader({
       redisUrl: url,
       stream: replyStream,
-      onReply: (reply) => this.requests.onReply(reply),
+      onReplies: (replies) => this.requests.onReplies(replies),
       onError,
     });
     this.#replies.start();

@@ -12,7 +12,8 @@ const RETRY_MS = 100;
 export interface ReplyStreamReaderOptions {
   readonly redisUrl: string;
   readonly stream: string;
-  readonly onReply: (reply: NumberedReply) => void;
+  /** Called with the answers that came together. */
+  readonly onReplies: (replies: readonly NumberedReply[]) => void;
   readonly onError: (error: Error) => void;
 }
 
@@ -61,16 +62,21 @@ export class ReplyStreamReader {
     }
   }
 
+  #decode([, frame]: readonly [id: string, frame: Buffer]): NumberedReply[] {
+    try {
+      return decodeReplyEntry(frame);
+    } catch (error) {
+      this.#options.onError(error as Error);
+      return [];
+    }
+  }
+
   #deliver(entries: readonly [id: string, frame: Buffer][]): void {
     const last = entries.at(-1);
     if (last === undefined) return;
-    for (const [, frame] of entries) {
-      try {
-        for (const reply of decodeReplyEntry(frame)) this.#options.onReply(reply);
-      } catch (error) {
-        this.#options.onError(error as Error);
-      }
-    }
+    this.#options.onReplies(
+      entries.length === 1 ? this.#decode(last) : entries.flatMap((entry) => this.#decode(entry)),
+    );
     [this.#lastId] = last;
     this.#untrimmed += entries.length;
     const nowMs = performance.now();

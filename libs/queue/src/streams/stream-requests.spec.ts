@@ -130,3 +130,42 @@ describe('the inputs of requests', () => {
     expect(unused).not.toHaveBeenCalled();
   });
 });
+
+describe('answers that come together', () => {
+  /** Has requests of these owners accepted and answered together. Returns the owners in the order of their answers in the first turn. */
+  async function answered(owners: readonly string[]): Promise<string[]> {
+    const { requests } = producer();
+    const order: string[] = [];
+    const all = owners.map(async (owner) => {
+      await requests.begin({ ...request(1), owner }, soon()).answer;
+      order.push(owner);
+    });
+    requests.onReplies(owners.map((_, index) => ({ number: index + 1, outcome: ANSWER })));
+    await Promise.resolve();
+    const first = [...order];
+    await Promise.all(all);
+    return first;
+  }
+
+  it('are handed on at once when they belong to one owner', async () => {
+    // The first request of a producer counts as a change of the owner.
+    vi.useFakeTimers({ toFake: ['Date', 'performance'] });
+    try {
+      const { requests } = producer();
+      requests.begin({ ...request(1), owner: 'a' }, soon()).answer.catch(() => undefined);
+      vi.advanceTimersByTime(1_001);
+      const settled = vi.fn<() => void>();
+      for (let n = 0; n < 39; n++) void requests.begin({ ...request(1), owner: 'a' }, soon()).answer.then(settled);
+      requests.onReplies(Array.from({ length: 40 }, (_, n) => ({ number: n + 1, outcome: ANSWER })));
+      await Promise.resolve();
+      expect(settled).toHaveBeenCalledTimes(39);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('are handed on in turns of their owners, some in each turn of the event loop', async () => {
+    const owners = [...Array.from({ length: 40 }, () => 'a'), 'b', 'b'];
+    expect((await answered(owners)).toSorted()).toEqual([...Array.from({ length: 14 }, () => 'a'), 'b', 'b']);
+  });
+});

@@ -73,8 +73,8 @@ export class StreamSystem {
       onLateReply: ignore,
       onGivenUp: ignore,
     });
-    const onReply = (reply: Parameters<StreamRequests['onReply']>[0]): void => requests.onReply(reply);
-    const reader = new ReplyStreamReader({ redisUrl, stream: replyStream, onReply, onError: ignore });
+    const onReplies = (replies: Parameters<StreamRequests['onReplies']>[0]): void => requests.onReplies(replies);
+    const reader = new ReplyStreamReader({ redisUrl, stream: replyStream, onReplies, onError: ignore });
     reader.start();
     this.onClose(async () => {
       requests.refuseAll(new SconceError('shutting_down', 'closed'));
