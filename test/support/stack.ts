@@ -44,9 +44,12 @@ export interface Stack {
 
 /** Starts the system. It is stopped at the end of the spec file; a process that does not drain fails the file. */
 export async function startStack(
-  options: { workers?: number; env?: Record<string, string>; appendOnly?: boolean } = {},
+  options: { workers?: number; env?: Record<string, string>; appendOnly?: boolean; maxMemoryBytes?: number } = {},
 ): Promise<Stack> {
-  const redis = await startRedisServer({ appendOnly: options.appendOnly ?? true });
+  const redis = await startRedisServer({
+    appendOnly: options.appendOnly ?? true,
+    maxMemoryBytes: options.maxMemoryBytes,
+  });
   atEndOfFile(() => redis.stop());
   const collector = await startOtlpCollector();
   atEndOfFile(() => collector.stop());

@@ -76,14 +76,16 @@ export class ApiModule {
         },
         {
           provide: InferenceProducer,
-          useFactory: () => {
+          useFactory: (store: BlobStore) => {
             const producer = new InferenceProducer(config.queue, {
+              store,
               onError: (error) => logger.warn({ err: error }, 'the queue connection failed'),
               onLateReply: () => telemetry.metrics.replyMisses.add(1, {}),
             });
             observeQueues(telemetry.metrics, producer);
             return producer;
           },
+          inject: [BLOB_STORE],
         },
         {
           provide: BatchProducer,

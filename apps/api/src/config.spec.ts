@@ -33,6 +33,8 @@ const EFFECTIVE: Record<keyof Settings<'api'>, unknown> = {
   SCONCE_WEBHOOK_ALLOW_PRIVATE: config.webhookAllowPrivate,
   SCONCE_BATCH_TTL_SECONDS: config.queue.batchTtlSeconds,
   SCONCE_RESULT_TTL_SECONDS: config.queue.resultTtlSeconds,
+  SCONCE_MAX_STORED_BYTES: config.queue.maxStoredBytes,
+  SCONCE_MAX_STORED_BYTES_PER_OWNER: config.queue.maxStoredBytesPerOwner,
   SCONCE_SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
   SCONCE_DRAIN_DELAY_MS: config.drainDelayMs,
   SCONCE_MAX_BODY_BYTES: config.maxBodyBytes,

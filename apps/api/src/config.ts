@@ -59,6 +59,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
       maxBacklog: vars.SCONCE_MAX_BACKLOG,
       maxBatches: vars.SCONCE_MAX_BATCHES,
       batchTtlSeconds: vars.SCONCE_BATCH_TTL_SECONDS,
+      maxStoredBytes: vars.SCONCE_MAX_STORED_BYTES,
+      maxStoredBytesPerOwner: vars.SCONCE_MAX_STORED_BYTES_PER_OWNER,
       maxOutstanding: vars.SCONCE_MAX_OUTSTANDING,
       jobTtlSeconds: vars.SCONCE_JOB_TTL_SECONDS,
       resultTtlSeconds: vars.SCONCE_RESULT_TTL_SECONDS,

@@ -84,6 +84,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
       keyPrefix: vars.SCONCE_KEY_PREFIX,
       resultTtlSeconds: vars.SCONCE_RESULT_TTL_SECONDS,
       batchTtlSeconds: vars.SCONCE_BATCH_TTL_SECONDS,
+      maxStoredBytes: vars.SCONCE_MAX_STORED_BYTES,
+      maxStoredBytesPerOwner: vars.SCONCE_MAX_STORED_BYTES_PER_OWNER,
     }),
     telemetry: telemetryConfigFromEnv(env),
   });

@@ -28,6 +28,8 @@ const EFFECTIVE: Record<keyof Settings<'worker'>, unknown> = {
   SCONCE_WEBHOOK_ALLOW_PRIVATE: config.webhooks.allowPrivate,
   SCONCE_BATCH_TTL_SECONDS: config.queue.batchTtlSeconds,
   SCONCE_RESULT_TTL_SECONDS: config.queue.resultTtlSeconds,
+  SCONCE_MAX_STORED_BYTES: config.queue.maxStoredBytes,
+  SCONCE_MAX_STORED_BYTES_PER_OWNER: config.queue.maxStoredBytesPerOwner,
   SCONCE_SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
   SCONCE_MAX_JSON_VALUES: config.budget.json_values,
   SCONCE_MAX_ELEMENTS: config.budget.elements,

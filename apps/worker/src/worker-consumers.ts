@@ -17,12 +17,13 @@ import {
 } from '@sconce/queue';
 import { MicroBatcher } from '@sconce/runtime';
 import { InferenceProcessor, RunStatistics } from '@sconce/serving';
+import type { BlobStore } from '@sconce/storage';
 import type { Logger } from '@sconce/telemetry';
 import { BatchPlanner } from './batches/batch-planner.ts';
 import { ChunkProcessor } from './batches/chunk.processor.ts';
 import type { WorkerConfig } from './config.ts';
 import { RegistrationProcessor } from './registration/registration.processor.ts';
-import { CONFIG, LOGGER } from './tokens.ts';
+import { BLOB_STORE, CONFIG, LOGGER } from './tokens.ts';
 import { WebhookProcessor } from './webhooks/webhook.processor.ts';
 
 /** Work that keeps the threads busy until more jobs have been fetched. Runs of many rows are included. */
@@ -62,6 +63,7 @@ export class WorkerConsumers {
     @Inject(BatchPlanner) private readonly planner: BatchPlanner,
     @Inject(WebhookProcessor) private readonly webhooks: WebhookProcessor,
     @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(BLOB_STORE) private readonly store: BlobStore,
   ) {}
 
   /** Jobs of both lanes in flight: entries of the stream, queue jobs with requests, and chunks. */
@@ -71,12 +73,16 @@ export class WorkerConsumers {
 
   /** Starts to take jobs. Resolves when all consumers are connected. */
   async start(): Promise<void> {
-    const { connections } = this;
+    const { connections, store } = this;
     const { pool, runtime } = this.config;
     const { slots } = this.chunks;
     this.#reporter = new WorkerReporter(connections, { pool, id: randomUUID(), slots, threads: runtime.threads });
     const requests = LANES.map((lane) => {
-      const consumer = new RequestConsumer(connections, { lane, handle: (request) => this.inference.handle(request) });
+      const consumer = new RequestConsumer(connections, {
+        lane,
+        handle: (request) => this.inference.handle(request),
+        store,
+      });
       return { lane, consumer };
     });
     const chunks = new ChunkConsumer({

@@ -29,6 +29,7 @@ export type ErrorCode =
   // capacity: try later
   | 'rate_limited'
   | 'queue_full'
+  | 'quota_exceeded'
   | 'deadline_exceeded'
   | 'shutting_down'
   // inference: a run failed
@@ -85,6 +86,7 @@ export const ERROR_POLICY: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   model_corrupt: { http: 503, retry: 'never', logLevel: 'error' },
   rate_limited: { http: 429, retry: 'never', logLevel: 'info' },
   queue_full: { http: 429, retry: 'never', logLevel: 'info' },
+  quota_exceeded: { http: 429, retry: 'never', logLevel: 'info' },
   deadline_exceeded: { http: 504, retry: 'never', logLevel: 'info' },
   shutting_down: { http: 503, retry: 'backoff', logLevel: 'info' },
   inference_failed: { http: 500, retry: 'never', logLevel: 'warn' },

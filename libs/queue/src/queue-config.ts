@@ -23,6 +23,16 @@ export const queueConfigSchema = z.object({
   maxBacklog: z.int().min(1).default(10_000),
   /** Batches that have not ended; more are refused. */
   maxBatches: z.int().min(1).default(1_000),
+  /** Bytes of results and files that may be stored in all; more are refused. */
+  maxStoredBytes: z
+    .int()
+    .min(1)
+    .default(1024 ** 4),
+  /** Bytes of results and files that one owner may store; more are refused. */
+  maxStoredBytesPerOwner: z
+    .int()
+    .min(1)
+    .default(256 * 1024 ** 3),
   /** How long an ended batch is remembered, seconds. */
   batchTtlSeconds: z
     .int()

@@ -23,7 +23,9 @@ import { BatchRecords } from './batches/batch-records.ts';
 import { FileRecords } from './files/file-records.ts';
 import { readPoolBacklog } from './load/pool-backlog.ts';
 import { ReplyReader } from './messages/reply-channel.ts';
+import { queueConfigSchema } from './queue-config.ts';
 import { JobRecords } from './records/job-records.ts';
+import { StoredBytes } from './records/stored-bytes.ts';
 import { Keys } from './redis/keys.ts';
 import { QueueSystem } from './testing/queue-system.ts';
 import { writeEverything } from './testing/write-everything.ts';
@@ -90,7 +92,7 @@ describe('this release reads the', () => {
 
   it('records of jobs', async () => {
     const keys = newKeys();
-    const records = new JobRecords({ redis, keys, resultTtlSeconds: 60 });
+    const records = new JobRecords({ redis, keys, config: queueConfigSchema.parse({ resultTtlSeconds: 60 }) });
     const { result, ...states } = BEFORE.jobRecords;
     for (const [state, hash] of Object.entries(states)) await redis.hset(keys.job(state), hash);
     await redis.set(keys.result('succeeded'), Buffer.from(result, 'base64'));
@@ -111,6 +113,7 @@ describe('this release reads the', () => {
     const keys = newKeys();
     const { id, chunks, parts, tokens, ...states } = BEFORE.batchRecords;
     const records = new BatchRecords({ redis, keys, ttlSeconds: 60 });
+    const stored = new StoredBytes({ redis, keys, limits: queueConfigSchema.parse({}) });
     for (const [state, hash] of Object.entries(states)) {
       await redis.hset(keys.batch(state), hash);
       expect(batchSpecSchema.parse(JSON.parse(hash['spec'] ?? ''))).toEqual(JSON.parse(hash['spec'] ?? ''));
@@ -129,7 +132,7 @@ describe('this release reads the', () => {
     await redis.hset(keys.batch('in_progress', 'tokens'), tokens);
     expect(await records.beginChunk('in_progress', 1, 0)).toBe(2);
     await redis.set(keys.file('f'), BEFORE.fileRecord);
-    expect(await new FileRecords({ redis, keys }).get('f')).toMatchObject({ filename: 'rows.csv', bytes: 12 });
+    expect(await new FileRecords({ redis, keys, stored }).get('f')).toMatchObject({ filename: 'rows.csv', bytes: 12 });
   });
 
   it('entries of reply streams', async () => {
@@ -171,6 +174,10 @@ it('this release writes every job, record, reply and report in the same form', {
   const store = await openBlobStore(storageConfigSchema.parse({ root: temporaryFolder('skew') }));
   const written = await writeEverything(redis, await system.configFor('queue'), store);
   const { notices: _notices, ...before } = BEFORE;
+  // What counts the bytes of a result is added to the record of its job, and the release before passes over it.
+  const { succeeded } = written['jobRecords'] as Record<'succeeded', Record<string, string>>;
+  expect(succeeded['stored']).toMatch(/^\d+ {2}job:/);
+  delete succeeded['stored'];
   // Fields that a release adds to a report are optional: the release before passes over them.
   for (const [name, text] of Object.entries(written['workerReports'] as Hash)) {
     const { threads, readsStream, ...report } = JSON.parse(text) as WorkerReport;

@@ -43,8 +43,7 @@ export class JobsController {
 
   @Delete(':id')
   async cancel(@Param('id') id: string, @Req() request: FastifyRequest): Promise<Job> {
-    await this.producer.cancel(id, onlyOwnerOf(request));
-    return toJobResource(await this.producer.job(id));
+    return toJobResource(await this.producer.cancelOrRemove(id, onlyOwnerOf(request)));
   }
 }
 

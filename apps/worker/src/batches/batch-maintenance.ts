@@ -65,11 +65,16 @@ export class BatchMaintenance {
     }
   }
 
-  /** Removes deleted and expired content from the store. */
+  /** Removes deleted and expired content from the store, and frees the bytes of what has expired. */
   async #removeDueContent(): Promise<void> {
-    for (const content of await this.work.files.dueRemovals(REMOVALS_AT_ONCE)) {
-      await this.#removeContent(content);
-      await this.work.files.removed(content);
+    await this.work.stored.settle();
+    for (;;) {
+      const due = await this.work.files.dueRemovals(REMOVALS_AT_ONCE);
+      for (const content of due) {
+        await this.#removeContent(content);
+        await this.work.files.removed(content);
+      }
+      if (due.length < REMOVALS_AT_ONCE) return;
     }
   }
 

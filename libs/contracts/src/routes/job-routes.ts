@@ -90,8 +90,9 @@ export const JOB_ROUTES: readonly Route[] = [
     path: '/v1/jobs/{id}',
     operationId: 'cancelJob',
     tag,
-    summary: 'Cancel a job',
-    description: 'A job that has ended stays as it is.',
+    summary: 'Cancel or remove a job',
+    description:
+      'Cancels a job that has not ended. Removes a job that has ended with its result, and answers with the job as it was.',
     access: 'infer',
     params,
     responses: {

@@ -154,6 +154,19 @@ export const SETTINGS = {
     about: 'How long the result of an ended job is kept.',
     default: DAY_SECONDS,
   }),
+  SCONCE_MAX_STORED_BYTES: integer({
+    programs: BOTH,
+    unit: 'bytes',
+    about:
+      'Most bytes of results of jobs, uploaded files and results of batches. Without room, new jobs, files and batches are refused (429).',
+    default: 1024 * GIB,
+  }),
+  SCONCE_MAX_STORED_BYTES_PER_OWNER: integer({
+    programs: BOTH,
+    unit: 'bytes',
+    about: 'As `SCONCE_MAX_STORED_BYTES`, for each owner of API keys.',
+    default: 256 * GIB,
+  }),
   SCONCE_SHUTDOWN_GRACE_MS: integer({
     programs: EVERY,
     unit: 'ms',

@@ -21,6 +21,7 @@ import { publishNotice } from '../messages/notices.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts';
 import { mayUse } from '../records/owner.ts';
+import { StoredBytes } from '../records/stored-bytes.ts';
 import type { Submitter } from '../records/submitter.ts';
 import { formatOf, readBatchRequest, windowMs } from './batch-admission.ts';
 import { BatchQueues } from './batch-queues.ts';
@@ -78,11 +79,12 @@ export class BatchProducer {
   readonly #acks: ReplicaAcks;
   readonly #batches: BatchRecords;
   readonly #files: FileRecords;
+  readonly #stored: StoredBytes;
   readonly #queues: BatchQueues;
   readonly #claims: JobRecords;
 
   constructor(options: BatchProducerOptions) {
-    const { redisUrl, keyPrefix, batchTtlSeconds, resultTtlSeconds, minReplicas } = options.config;
+    const { redisUrl, keyPrefix, batchTtlSeconds, minReplicas } = options.config;
     const onError = options.onError ?? (() => undefined);
     this.#options = options;
     this.#keys = new Keys(keyPrefix);
@@ -90,15 +92,16 @@ export class BatchProducer {
     this.#acks = new ReplicaAcks(this.#redis, minReplicas);
     const on = { redis: this.#redis, keys: this.#keys };
     this.#batches = new BatchRecords({ ...on, ttlSeconds: batchTtlSeconds });
-    this.#files = new FileRecords(on);
+    this.#stored = new StoredBytes({ ...on, limits: options.config });
+    this.#files = new FileRecords({ ...on, stored: this.#stored });
     this.#queues = new BatchQueues({ ...on, onError });
-    this.#claims = new JobRecords({ ...on, resultTtlSeconds });
+    this.#claims = new JobRecords({ ...on, config: options.config });
   }
 
   /**
    * Streams a file into the store, and writes its record when the file is complete. `describe` is called then, because the fields of a
    * form may follow its file.
-   * @throws SconceError `payload_too_large`; errors of `body` and `describe` are thrown on. In each case nothing is kept.
+   * @throws SconceError `payload_too_large`, `quota_exceeded`; errors of `body` and `describe` are thrown on. In each case nothing is kept.
    */
   async createFile(
     body: BlobBody,
@@ -107,8 +110,13 @@ export class BatchProducer {
   ): Promise<FileRecord> {
     const id = `file-${randomBytes(12).toString('hex')}`;
     const key = `files/${id}`;
-    const { maxFileBytes: maxBytes, store } = this.#options;
-    const { sizeBytes } = await store.put(key, body, { maxBytes, ...options });
+    const { maxFileBytes, store } = this.#options;
+    const room = await onRedis('count the stored bytes', () => this.#stored.room(owner));
+    const maxBytes = Math.min(maxFileBytes, room.bytes);
+    const { sizeBytes } = await store.put(key, body, { maxBytes, ...options }).catch((error: unknown) => {
+      const isFull = error instanceof SconceError && error.code === 'payload_too_large' && maxBytes < maxFileBytes;
+      throw isFull ? room.full : error;
+    });
     try {
       const createdAtMs = Date.now();
       const { filename, purpose, mediaType = 'application/octet-stream', expiresAfterSeconds } = await describe();

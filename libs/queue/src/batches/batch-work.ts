@@ -1,4 +1,5 @@
 import { FileRecords } from '../files/file-records.ts';
+import { StoredBytes } from '../records/stored-bytes.ts';
 import { bestEffort } from '../redis/redis-connection.ts';
 import type { WorkerConnections } from '../redis/worker-connections.ts';
 import { WebhookQueue } from '../webhooks/webhook-queue.ts';
@@ -12,6 +13,7 @@ const SLOTS_TTL_MS = 15_000;
 export class BatchWork {
   readonly records: BatchRecords;
   readonly files: FileRecords;
+  readonly stored: StoredBytes;
   readonly queues: BatchQueues;
   readonly webhooks: WebhookQueue;
   readonly #connections: WorkerConnections;
@@ -20,7 +22,8 @@ export class BatchWork {
     const { patient: redis, keys, config, onError } = connections;
     this.#connections = connections;
     this.records = new BatchRecords({ redis, keys, ttlSeconds: config.batchTtlSeconds });
-    this.files = new FileRecords({ redis, keys });
+    this.stored = new StoredBytes({ redis, keys, limits: config });
+    this.files = new FileRecords({ redis, keys, stored: this.stored });
     this.queues = new BatchQueues({ redis, keys, onError });
     this.webhooks = new WebhookQueue({ redis, keyPrefix: config.keyPrefix, onError });
   }

@@ -8,6 +8,7 @@ import {
   type RequestTiming,
 } from '@sconce/contracts';
 import { SconceError, toSconceError } from '@sconce/errors';
+import type { BlobStore } from '@sconce/storage';
 import type { Tensor } from '@sconce/tensor';
 import { dropPayload, readPayload } from '../messages/payload-store.ts';
 import { ReplyWriter } from '../messages/reply-channel.ts';
@@ -45,6 +46,13 @@ export type RequestHandler = (
   delivered: DeliveredRequest,
 ) => Promise<{ outputs: readonly Tensor[]; timing: RequestTiming }>;
 
+export interface RequestConsumerOptions {
+  readonly lane: Lane;
+  readonly handle: RequestHandler;
+  /** Where large results of jobs go. */
+  readonly store?: BlobStore;
+}
+
 /**
  * Consumes the jobs of one lane that hold requests: has each request handled, and answers it over the reply stream, in the
  * job record, or both.
@@ -65,12 +73,12 @@ export class RequestConsumer implements JobConsumer<InferJob> {
   /** Given-up requests that are not here yet, oldest first. */
   readonly #givenUp = new Set<string>();
 
-  constructor(connections: WorkerConnections, options: { readonly lane: Lane; readonly handle: RequestHandler }) {
+  constructor(connections: WorkerConnections, options: RequestConsumerOptions) {
     const { patient: redis, keys, config } = connections;
     this.#lane = options.lane;
     this.#handle = options.handle;
     this.#redis = redis;
-    this.#records = new JobRecords({ redis, keys, resultTtlSeconds: config.resultTtlSeconds });
+    this.#records = new JobRecords({ redis, keys, config, store: options.store });
     this.#replies = new ReplyWriter(redis);
   }
 

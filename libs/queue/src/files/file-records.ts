@@ -1,6 +1,7 @@
-import type { ChainableCommander, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { FilePurpose } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
+import { STORED_BYTES, memberOf, type StoredBytes, type StoredItem } from '../records/stored-bytes.ts';
 import type { Keys } from '../redis/keys.ts';
 
 /** Where a file's bytes are. */
@@ -27,23 +28,48 @@ export interface FileRecord {
   readonly owner?: string;
 }
 
+/** A file whose bytes were counted, and whose record is not written, is freed after this time. */
+const UNRECORDED_MS = 3_600_000;
+
+/**
+ * KEYS: file, index of all, index of its owner (or of all again), removals, items and totals of the stored bytes. ARGV: id, now, removal (empty
+ * for none), member of the stored bytes. The first write needs no memory, so this works also while Redis is at its `maxmemory`.
+ */
+const REMOVE = `${STORED_BYTES}
+redis.call('UNLINK', KEYS[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
+if ARGV[3] ~= '' then redis.call('ZADD', KEYS[4], ARGV[2], ARGV[3]) end
+stored_free(KEYS[5], KEYS[6], ARGV[4])`;
+
 /** The records of files. Their bytes are in the blob store. */
 export class FileRecords {
   readonly #redis: Redis;
   readonly #keys: Keys;
 
-  constructor(options: { redis: Redis; keys: Keys }) {
+  readonly #stored: StoredBytes;
+
+  constructor(options: { redis: Redis; keys: Keys; stored: StoredBytes }) {
     this.#redis = options.redis;
     this.#keys = options.keys;
+    this.#stored = options.stored;
   }
 
-  /** Writes the record of a file whose bytes are stored already. */
+  /**
+   * Writes the record of a file whose bytes are stored already, and counts them. Results of batches are counted also above the limits.
+   * @throws SconceError `quota_exceeded`.
+   */
   async create(file: FileRecord): Promise<void> {
     const key = this.#keys.file(file.id);
+    const item = itemOf(file);
+    // If this process dies before the record is written, the bytes are freed in time.
+    const expiresAtMs = Math.min(file.expiresAtMs ?? Infinity, Date.now() + UNRECORDED_MS);
+    await this.#stored.charge({ ...item, expiresAtMs }, { always: file.purpose === 'batch_output' });
     const writing = this.#redis
       .multi()
       .set(key, JSON.stringify(file))
-      .zadd(this.#keys.files(), file.createdAtMs, file.id);
+      .zadd(this.#keys.files(), file.createdAtMs, file.id)
+      .zadd(this.#stored.keys[0], 'XX', file.expiresAtMs ?? '+inf', memberOf(item));
     if (file.owner !== undefined) writing.zadd(this.#keys.filesOf(file.owner), file.createdAtMs, file.id);
     if (file.expiresAtMs !== undefined) {
       writing.pexpireat(key, file.expiresAtMs).zadd(this.#keys.removals(), file.expiresAtMs, removalOf(file));
@@ -91,19 +117,22 @@ export class FileRecords {
   async delete(id: string): Promise<boolean> {
     const file = await this.get(id);
     if (file === undefined) return false;
-    await this.#unlink(file).zadd(this.#keys.removals(), Date.now(), removalOf(file)).exec();
+    await this.#remove(file, removalOf(file));
     return true;
   }
 
   /** Removes the record of a file whose bytes belong to a batch. */
   async forget(id: string): Promise<void> {
     const file = await this.get(id);
-    if (file !== undefined) await this.#unlink(file).exec();
+    if (file !== undefined) await this.#remove(file, '');
   }
 
-  #unlink({ id, owner }: FileRecord): ChainableCommander {
-    const removing = this.#redis.multi().unlink(this.#keys.file(id)).zrem(this.#keys.files(), id);
-    return owner === undefined ? removing : removing.zrem(this.#keys.filesOf(owner), id);
+  async #remove(file: FileRecord, removal: string): Promise<void> {
+    const { id, owner } = file;
+    const files = this.#keys.files();
+    const own = owner === undefined ? files : this.#keys.filesOf(owner);
+    const keys = [this.#keys.file(id), files, own, this.#keys.removals(), ...this.#stored.keys];
+    await this.#redis.eval(REMOVE, keys.length, ...keys, id, Date.now(), removal, memberOf(itemOf(file)));
   }
 
   /** Content that is due to be removed from the store. Removing it twice does no harm. */
@@ -116,6 +145,10 @@ export class FileRecords {
   async removed(content: Removal): Promise<void> {
     await this.#redis.zrem(this.#keys.removals(), JSON.stringify(content));
   }
+}
+
+function itemOf({ id, owner, bytes }: FileRecord): StoredItem {
+  return { kind: 'file', id, owner, bytes };
 }
 
 function removalOf({ content }: FileRecord): string {

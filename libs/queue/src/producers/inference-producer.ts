@@ -4,6 +4,7 @@ import type { InferJob, JobStatus, Lane, Notice, PoolBacklog, RegistrationJob } 
 import type { BatchRecord } from '../batches/batch-record.ts';
 import { SconceError } from '@sconce/errors';
 import { withTimeout } from '@sconce/process/time';
+import type { BlobStore } from '@sconce/storage';
 import type { Tensor } from '@sconce/tensor';
 import { toQueuedRequest, traceIdOf, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
 import { JobRecords, jobNotFound, type IdempotencyClaim, type JobRecord } from '../records/job-records.ts';
@@ -23,6 +24,7 @@ import { readPoolBacklog } from '../load/pool-backlog.ts';
 import { takeQueueSnapshot, type QueueSnapshot } from '../load/queue-snapshot.ts';
 import { closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts';
 import { mayUse } from '../records/owner.ts';
+import { StoredBytes } from '../records/stored-bytes.ts';
 import type { Submitter } from '../records/submitter.ts';
 import { PoolMonitor } from '../load/pool-monitor.ts';
 import { UsageNotes, readVersionUsage, type VersionUsage } from '../records/version-usage.ts';
@@ -41,6 +43,8 @@ export interface SubmitOptions {
 }
 
 export interface ProducerOptions {
+  /** The blob store of the installation: large results of jobs are in it. Without it they are kept in Redis. */
+  readonly store?: BlobStore;
   /** Called with connection errors. */
   readonly onError?: (error: Error) => void;
   /** Called for an answer that no request waits for any more: a late or a second answer. */
@@ -63,6 +67,7 @@ export class InferenceProducer implements InferencePort {
   readonly #redis: Redis;
   readonly #acks: ReplicaAcks;
   readonly #records: JobRecords;
+  readonly #stored: StoredBytes;
   readonly #queues: LaneQueues;
   readonly #pools: PoolMonitor;
   readonly #admission: RequestAdmission;
@@ -75,7 +80,7 @@ export class InferenceProducer implements InferencePort {
   #closed = false;
 
   constructor(config: QueueConfig, options: ProducerOptions = {}) {
-    const { redisUrl, keyPrefix, maxBacklog, resultTtlSeconds, minReplicas } = config;
+    const { redisUrl, keyPrefix, maxBacklog, minReplicas } = config;
     const onError = options.onError ?? (() => undefined);
     const keys = new Keys(keyPrefix);
     const redis = connectRedis({ url: redisUrl, role: 'command', name: 'sconce.producer.jobs', onError });
@@ -84,7 +89,8 @@ export class InferenceProducer implements InferencePort {
     this.#keys = keys;
     this.#redis = redis;
     this.#acks = new ReplicaAcks(redis, minReplicas);
-    this.#records = new JobRecords({ redis, keys, resultTtlSeconds });
+    this.#stored = new StoredBytes({ redis, keys, limits: config });
+    this.#records = new JobRecords({ redis, keys, config, store: options.store });
     this.#queues = new LaneQueues({ redis, keys, maxBacklog, onError });
     this.#pools = new PoolMonitor({ redis, keys, onError });
     this.#usage = new UsageNotes({ redis, keys, onError });
@@ -147,14 +153,16 @@ export class InferenceProducer implements InferencePort {
   /**
    * Queues a durable job and returns its id, as soon as the replicas that the config asks for have it; `replayed` is true when the
    * idempotency key was used before.
-   * Throws `queue_full`, `rate_limited`, `idempotency_conflict`, `redis_unavailable`.
+   * Throws `queue_full`, `quota_exceeded`, `rate_limited`, `idempotency_conflict`, `redis_unavailable`.
    */
   async submit(request: InferenceRequest, options: SubmitOptions): Promise<{ id: string; replayed: boolean }> {
     this.#checkOpen();
     const claim = options.idempotency;
     return onRedis('accept the job', async () => {
       const known = claim && (await this.#records.claimed(claim));
-      if (known === undefined) await this.#queues.admit(request.pool, options.lane);
+      if (known === undefined) {
+        await Promise.all([this.#queues.admit(request.pool, options.lane), this.#stored.room(request.owner)]);
+      }
       const fresh = randomUUID();
       const id = known ?? (claim ? await this.#records.claim(claim, fresh, this.#config.jobTtlSeconds) : fresh);
       const record = id === fresh ? undefined : await this.#records.get(id);
@@ -199,6 +207,20 @@ export class InferenceProducer implements InferencePort {
       }
       return status;
     });
+  }
+
+  /**
+   * Cancels a job that has not ended. Removes a job that has ended, with its result. Returns the job: as it then is, or as it was.
+   * `ofOwner` as in `mayUse`. Throws `job_not_found`.
+   */
+  async cancelOrRemove(id: string, ofOwner?: string): Promise<JobRecord> {
+    const record = await this.job(id, ofOwner);
+    if (record.status === 'queued' || record.status === 'running') {
+      await this.cancel(id);
+      return this.job(id);
+    }
+    await onRedis('remove the job', () => this.#records.remove(id));
+    return record;
   }
 
   /** Queues the registration of a stored model version, and resets its totals: an earlier version may have had its number. */

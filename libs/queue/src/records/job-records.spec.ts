@@ -3,12 +3,13 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Outcome } from '@sconce/contracts';
 import { testRedis } from '@sconce/testing';
 import { JobRecords } from './job-records.ts';
+import { queueConfigSchema } from '../queue-config.ts';
 import { Keys } from '../redis/keys.ts';
 
 const { url, prefix } = testRedis();
 const redis = new Redis(url);
 const keys = new Keys(prefix);
-const records = new JobRecords({ redis, keys, resultTtlSeconds: 60 });
+const records = new JobRecords({ redis, keys, config: queueConfigSchema.parse({ resultTtlSeconds: 60 }) });
 afterAll(() => {
   redis.disconnect();
 });

@@ -2,9 +2,14 @@ import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { JobStatus, Outcome, RequestTiming } from '@sconce/contracts';
 import { SconceError, deserializeError, type SerializedError } from '@sconce/errors';
-import { decodeFrame, encodeFrame, type Tensor } from '@sconce/tensor';
+import type { BlobStore } from '@sconce/storage';
+import type { Tensor } from '@sconce/tensor';
 import type { Keys } from '../redis/keys.ts';
-import { LEAVE_SUBMITTER, joinSubmitter, tooManyUnfinished, type Submitter } from './submitter.ts';
+import { isOutOfMemory } from '../redis/redis-connection.ts';
+import { JobResults, removalOf, type StoredResult } from './job-results.ts';
+import { CANCEL, CREATE, FINISH, FORGET, REMOVE, START } from './job-scripts.ts';
+import { StoredBytes, type Full, type StoredLimits } from './stored-bytes.ts';
+import { tooManyUnfinished, type Submitter } from './submitter.ts';
 
 /** An asynchronous job as its owner sees it. */
 export interface JobRecord {
@@ -33,52 +38,32 @@ export type NewJobRecord = Pick<
   'id' | 'model' | 'version' | 'queue' | 'createdAtMs' | 'attachment' | 'traceId' | 'owner'
 >;
 
-// Each transition is one script. When two workers ran one job, or a worker and a cancel meet, exactly one of them wins. The
-// same scripts add a job to its version's set of unfinished jobs, which the record names, and remove it. A job whose record
-// expires stays in the set until the set is counted next. The set expires with its last record.
-const LEAVE = `
-local unfinished = redis.call('HGET', KEYS[1], 'unfinished')
-if unfinished then redis.call('ZREM', unfinished, ARGV[1]) end${LEAVE_SUBMITTER}`;
-const CREATE = `
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitter({ set: 'KEYS[3]', most: 'ARGV[10]', id: 'ARGV[1]', ttl: 'ARGV[7]' })}
-redis.call('HSET', KEYS[1], 'status', 'queued', 'model', ARGV[2], 'version', ARGV[3], 'created_at', ARGV[4], 'attachment', ARGV[5], 'queue', ARGV[6], 'unfinished', KEYS[2], 'trace_id', ARGV[8])
-if ARGV[9] ~= '' then redis.call('HSET', KEYS[1], 'owner', ARGV[9]) end
-redis.call('EXPIRE', KEYS[1], ARGV[7])
-redis.call('ZADD', KEYS[2], redis.call('TIME')[1] + ARGV[7] + 1, ARGV[1])
-if redis.call('TTL', KEYS[2]) < tonumber(ARGV[7]) then redis.call('EXPIRE', KEYS[2], ARGV[7]) end
-return 1`;
-const FORGET = `${LEAVE}
-redis.call('UNLINK', KEYS[1])`;
-const START = `
-local status = redis.call('HGET', KEYS[1], 'status')
-if status ~= 'queued' and status ~= 'running' then return 0 end
-redis.call('HSET', KEYS[1], 'status', 'running')
-redis.call('HSETNX', KEYS[1], 'started_at', ARGV[1])
-return 1`;
-const FINISH = `
-local status = redis.call('HGET', KEYS[1], 'status')
-if status ~= 'queued' and status ~= 'running' then return 0 end
-if ARGV[6] ~= '' then redis.call('SET', KEYS[2], ARGV[6], 'EX', ARGV[7]) end
-redis.call('HSET', KEYS[1], 'status', ARGV[2], 'finished_at', ARGV[3], 'error', ARGV[4], 'timing', ARGV[5])
-redis.call('EXPIRE', KEYS[1], ARGV[7])${LEAVE}
-return 1`;
-const CANCEL = `
-local status = redis.call('HGET', KEYS[1], 'status')
-if status ~= 'queued' and status ~= 'running' then return status end
-redis.call('HSET', KEYS[1], 'status', 'cancelled', 'finished_at', ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[3])${LEAVE}
-return 'cancelled'`;
+export interface JobRecordsOptions {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly config: StoredLimits & {
+    /** How long an ended job and its result are kept, seconds. */
+    readonly resultTtlSeconds: number;
+  };
+  /** Where large results lie. Without it they are written to Redis, and those of other processes cannot be read. */
+  readonly store?: BlobStore | undefined;
+}
 
 /** The durable state of asynchronous jobs. A final state is never left: later transitions are refused. */
 export class JobRecords {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #resultTtlSeconds: number;
+  readonly #stored: StoredBytes;
+  readonly #results: JobResults;
 
-  constructor(options: { redis: Redis; keys: Keys; resultTtlSeconds: number }) {
-    this.#redis = options.redis;
-    this.#keys = options.keys;
-    this.#resultTtlSeconds = options.resultTtlSeconds;
+  constructor(options: JobRecordsOptions) {
+    const { redis, keys, config } = options;
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#resultTtlSeconds = config.resultTtlSeconds;
+    this.#stored = new StoredBytes({ redis, keys, limits: config });
+    this.#results = new JobResults(options);
   }
 
   /** Writes a queued job. A job that exists stays unchanged. Throws `rate_limited` when its submitter has too many. */
@@ -86,7 +71,18 @@ export class JobRecords {
     const { id, model, version, queue, createdAtMs, traceId = '', owner = '' } = record;
     const attachment = JSON.stringify(record.attachment ?? null);
     const keys = [this.#keys.job(id), this.#keys.unfinishedJobs(model, version)];
-    const own = [id, model, version, createdAtMs, attachment, queue, ttlSeconds, traceId, owner];
+    const own = [
+      id,
+      model,
+      version,
+      createdAtMs,
+      attachment,
+      queue,
+      ttlSeconds,
+      traceId,
+      owner,
+      this.#results.usesBlobs ? '1' : '',
+    ];
     if (submitter !== undefined) {
       keys.push(this.#keys.unfinishedOf(submitter.id));
       own.push(submitter.maxUnfinished);
@@ -123,8 +119,7 @@ export class JobRecords {
 
   /** The outputs of a succeeded job; undefined when they have expired. */
   async result(id: string): Promise<readonly Tensor[] | undefined> {
-    const bytes = await this.#redis.getBuffer(this.#keys.result(id));
-    return bytes === null ? undefined : decodeFrame(bytes).tensors;
+    return this.#results.read(id);
   }
 
   /** Marks a job as running. Returns false when it has ended, cancelled or answered by another worker: then do not run it. */
@@ -132,14 +127,58 @@ export class JobRecords {
     return (await this.#redis.eval(START, 1, this.#keys.job(id), Date.now())) === 1;
   }
 
-  /** Stores the outcome and the final state in one step. Returns false when the job had already ended. */
+  /**
+   * Stores the outcome and the final state in one step. A result for which there is no room makes the job fail with `quota_exceeded`.
+   * Returns false when the job had already ended.
+   */
   async finish(id: string, outcome: Outcome): Promise<boolean> {
-    const [status, error, timing, result] = outcome.ok
-      ? ['succeeded', '', JSON.stringify(outcome.timing), encodeFrame({ meta: null, tensors: outcome.outputs })]
-      : ['failed', JSON.stringify(outcome.error), '', ''];
-    const keys = [this.#keys.job(id), this.#keys.result(id)] as const;
-    const ttl = this.#resultTtlSeconds;
-    return (await this.#redis.eval(FINISH, 2, ...keys, id, status, Date.now(), error, timing, result, ttl)) === 1;
+    if (!outcome.ok) return (await this.#end(id, { status: 'failed', error: outcome.error })) === 1;
+    const ended = await this.#succeed(id, outcome);
+    if (ended === 0 || ended === 1) return ended === 1;
+    const owner = (await this.#redis.hget(this.#keys.job(id), 'owner')) ?? '';
+    return (await this.#end(id, { status: 'failed', error: this.#stored.full(ended, owner).toJSON() })) === 1;
+  }
+
+  async #succeed(id: string, outcome: Outcome & { readonly ok: true }, isRedisFull = false): Promise<0 | 1 | Full> {
+    const result = await this.#results.write(id, outcome.outputs, isRedisFull);
+    try {
+      const ended = await this.#end(id, { status: 'succeeded', timing: outcome.timing, result });
+      if (ended !== 1) await this.#results.discard(result);
+      return ended;
+    } catch (error) {
+      await this.#results.discard(result);
+      if (isRedisFull || !isOutOfMemory(error)) throw error;
+      return this.#succeed(id, outcome, true);
+    }
+  }
+
+  async #end(id: string, end: JobEnd): Promise<0 | 1 | Full> {
+    const { status, error, timing, result } = end;
+    const keys = [this.#keys.job(id), this.#keys.result(id), ...this.#stored.keys, this.#keys.removals()];
+    const answer = await this.#redis.eval(
+      FINISH,
+      keys.length,
+      ...keys,
+      id,
+      status,
+      Date.now(),
+      error === undefined ? '' : JSON.stringify(error),
+      timing === undefined ? '' : JSON.stringify(timing),
+      result?.inline ?? '',
+      this.#resultTtlSeconds,
+      result?.bytes ?? 0,
+      result?.blob ?? '',
+      result?.blob === undefined ? '' : removalOf(result.blob),
+      ...this.#stored.limits,
+    );
+    return answer as 0 | 1 | Full;
+  }
+
+  /** Removes a job that has ended, its result included. Does nothing for a job that has not ended. */
+  async remove(id: string): Promise<void> {
+    const keys = [this.#keys.job(id), this.#keys.result(id), ...this.#stored.keys, this.#keys.removals()];
+    const blob = await this.#redis.eval(REMOVE, keys.length, ...keys, Date.now());
+    if (typeof blob === 'string') await this.#results.removeBlob(blob);
   }
 
   /** Cancels a job that has not ended. Returns the status that it then has. Throws `job_not_found`. */
@@ -178,6 +217,14 @@ export class JobRecords {
   #claimKey({ owner, scope, key }: IdempotencyClaim): string {
     return this.#keys.idempotency(digest(`${owner === undefined ? '' : `${owner}\0`}${scope}\0${key}`));
   }
+}
+
+/** The final state of a job. */
+interface JobEnd {
+  readonly status: 'succeeded' | 'failed';
+  readonly error?: SerializedError;
+  readonly timing?: RequestTiming;
+  readonly result?: StoredResult;
 }
 
 /** A caller's promise that requests with this key are one request. */

@@ -37,7 +37,12 @@ function newSystem(over: Partial<QueueConfig> = {}): {
   const keys = new Keys(config.keyPrefix);
   const producer = new InferenceProducer(config);
   closers.push(() => producer.close());
-  return { config, keys, producer, records: new JobRecords({ redis, keys, resultTtlSeconds: 60 }) };
+  return {
+    config,
+    keys,
+    producer,
+    records: new JobRecords({ redis, keys, config: queueConfigSchema.parse({ resultTtlSeconds: 60 }) }),
+  };
 }
 
 async function startConsumer(config: QueueConfig, handle: RequestHandler): Promise<void> {

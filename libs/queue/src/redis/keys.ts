@@ -98,6 +98,16 @@ export class Keys {
     return `${this.#base}:files-of:${owner}`;
   }
 
+  /** Sorted set: stored results and files with their bytes and owners, by the ms at which they expire. */
+  storedItems(): string {
+    return `${this.#base}:stored`;
+  }
+
+  /** Hash: bytes of stored results and files by owner, and of all. */
+  storedBytes(): string {
+    return `${this.#base}:stored-bytes`;
+  }
+
   /** Sorted set: content to remove from the blob store, by the ms at which it may be removed. */
   removals(): string {
     return `${this.#base}:removals`;

@@ -75,6 +75,11 @@ export async function bestEffort(step: Promise<unknown>): Promise<void> {
   );
 }
 
+/** Whether Redis refused a command because it has reached its `maxmemory`. */
+export function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('OOM command not allowed');
+}
+
 /** Runs Redis work. Any failure of Redis becomes `redis_unavailable`; a SconceError is thrown on as it is. */
 export async function onRedis<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {

@@ -67,7 +67,7 @@ export async function writeEverything(redis: Redis, config: QueueConfig, store: 
     },
   );
   out['durableInfer'] = (await jobsOf('sconce.default.batch'))[0];
-  const records = new JobRecords({ redis, keys, resultTtlSeconds: 3_600 });
+  const records = new JobRecords({ redis, keys, config });
   const jobRecords: Record<string, unknown> = { queued: await redis.hgetall(keys.job(id)) };
   await records.start(id);
   jobRecords['running'] = await redis.hgetall(keys.job(id));

@@ -1,0 +1,88 @@
+import { STORED_BYTES } from './stored-bytes.ts';
+import { LEAVE_SUBMITTER, joinSubmitter } from './submitter.ts';
+
+/**
+ * First write of a script that has to work while Redis is at its `maxmemory`: a job must still end, and what is deleted must be freed.
+ * Redis refuses a script's first write if that write needs memory. This one needs none and changes nothing.
+ */
+export const ALSO_WHEN_FULL = `
+redis.call('HDEL', KEYS[1], '')`;
+
+// Each transition is one script. When two workers ran one job, or a worker and a cancel meet, exactly one of them wins. The
+// same scripts add a job to its version's set of unfinished jobs, which the record names, and remove it. A job whose record
+// expires stays in the set until the set is counted next. The set expires with its last record.
+const LEAVE = `
+local unfinished = redis.call('HGET', KEYS[1], 'unfinished')
+if unfinished then redis.call('ZREM', unfinished, ARGV[1]) end${LEAVE_SUBMITTER}`;
+/** KEYS: job, unfinished jobs of its version, set of its submitter when that is limited. */
+export const CREATE = `
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitter({ set: 'KEYS[3]', most: 'ARGV[11]', id: 'ARGV[1]', ttl: 'ARGV[7]' })}
+redis.call('HSET', KEYS[1], 'status', 'queued', 'model', ARGV[2], 'version', ARGV[3], 'created_at', ARGV[4], 'attachment', ARGV[5], 'queue', ARGV[6], 'unfinished', KEYS[2], 'trace_id', ARGV[8])
+if ARGV[9] ~= '' then redis.call('HSET', KEYS[1], 'owner', ARGV[9]) end
+if ARGV[10] == '1' then redis.call('HSET', KEYS[1], 'blob_results', '1') end
+redis.call('EXPIRE', KEYS[1], ARGV[7])
+redis.call('ZADD', KEYS[2], redis.call('TIME')[1] + ARGV[7] + 1, ARGV[1])
+if redis.call('TTL', KEYS[2]) < tonumber(ARGV[7]) then redis.call('EXPIRE', KEYS[2], ARGV[7]) end
+return 1`;
+export const FORGET = `${LEAVE}
+redis.call('UNLINK', KEYS[1])`;
+export const START = `
+local status = redis.call('HGET', KEYS[1], 'status')
+if status ~= 'queued' and status ~= 'running' then return 0 end${ALSO_WHEN_FULL}
+redis.call('HSET', KEYS[1], 'status', 'running')
+redis.call('HSETNX', KEYS[1], 'started_at', ARGV[1])
+return 1`;
+
+/**
+ * KEYS: job, result, items and totals of the stored bytes, removals. ARGV: id, status, now, error, timing, result (empty if there is none, or if it
+ * is in the blob store), ttl s, bytes of the result, key and removal of its blob (or empty), limits of stored bytes of the owner and of all.
+ * Returns 1; 0 when the job had ended; which limit has no room.
+ */
+export const FINISH = `${STORED_BYTES}
+local status = redis.call('HGET', KEYS[1], 'status')
+if status ~= 'queued' and status ~= 'running' then return 0 end
+local expires = ARGV[3] + ARGV[7] * 1000
+local bytes = tonumber(ARGV[8])
+if bytes > 0 then
+  local owner = redis.call('HGET', KEYS[1], 'owner') or ''
+  local full = stored_full(KEYS[3], KEYS[4], owner, bytes, ARGV[11], ARGV[12])
+  if full ~= '' then return full end
+  if ARGV[6] ~= '' then redis.call('SET', KEYS[2], ARGV[6], 'EX', ARGV[7]) end${ALSO_WHEN_FULL}
+  local member = ARGV[8] .. ' ' .. owner .. ' job:' .. ARGV[1]
+  stored_charge(KEYS[3], KEYS[4], member, string.format('%.0f', expires))
+  redis.call('HSET', KEYS[1], 'stored', member)
+  if ARGV[9] ~= '' then
+    redis.call('HSET', KEYS[1], 'result_blob', ARGV[9])
+    redis.call('ZADD', KEYS[5], string.format('%.0f', expires), ARGV[10])
+  end
+end${ALSO_WHEN_FULL}
+redis.call('HSET', KEYS[1], 'status', ARGV[2], 'finished_at', ARGV[3], 'error', ARGV[4], 'timing', ARGV[5])
+redis.call('EXPIRE', KEYS[1], ARGV[7])${LEAVE}
+return 1`;
+
+/** KEYS: removals. ARGV: ms at which it is due, removal. Works also while Redis is at its `maxmemory`. */
+export const SCHEDULE_REMOVAL = `
+redis.call('ZREM', KEYS[1], '')
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])`;
+
+/** ARGV: id, now, ttl s. Returns the status that the job then has; nil when there is none. */
+export const CANCEL = `
+local status = redis.call('HGET', KEYS[1], 'status')
+if status ~= 'queued' and status ~= 'running' then return status end${ALSO_WHEN_FULL}
+redis.call('HSET', KEYS[1], 'status', 'cancelled', 'finished_at', ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])${LEAVE}
+return 'cancelled'`;
+
+/**
+ * KEYS: job, result, items and totals of the stored bytes, removals. ARGV: now. Removes a job that has ended, and frees the bytes of its result.
+ * Returns 1 or the key of the blob with its result; 0 when the job has not ended or is gone.
+ */
+export const REMOVE = `${STORED_BYTES}
+local status = redis.call('HGET', KEYS[1], 'status')
+if not status or status == 'queued' or status == 'running' then return 0 end${ALSO_WHEN_FULL}
+local stored = redis.call('HGET', KEYS[1], 'stored')
+if stored then stored_free(KEYS[3], KEYS[4], stored) end
+local blob = redis.call('HGET', KEYS[1], 'result_blob')
+if blob then redis.call('ZADD', KEYS[5], ARGV[1], '{"kind":"blob","key":"' .. blob .. '"}') end
+redis.call('UNLINK', KEYS[1], KEYS[2])
+return blob or 1`;
