@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { BUDGET_FIELDS, BUDGET_SETTINGS, type BudgetField } from '@sconce/errors';
+import { BUDGET_FIELDS, BUDGET_SETTINGS, type BudgetField, type BudgetLimit } from '@sconce/errors';
 
 const most = z.int().min(1).optional();
 
@@ -17,12 +17,6 @@ export const requestBudgetSchema = z
 
 /** The most that one request may need. */
 export type RequestBudget = Readonly<Partial<Record<BudgetField, number | undefined>>>;
-
-/** A limit that holds, and what to change to raise it: a variable, or a field of a model's config or of a key. */
-export interface BudgetLimit {
-  readonly limit: number;
-  readonly setting: string;
-}
 
 /** The limits that hold for a request. A part that is absent has no limit. */
 export type EffectiveBudget = Readonly<Partial<Record<BudgetField, BudgetLimit>>>;

@@ -1,9 +1,9 @@
 export type { DeepReadonly } from './deep-readonly.ts';
+export type { BudgetLimit } from '@sconce/errors';
 export {
   instanceBudget,
   requestBudgetSchema,
   smallestBudget,
-  type BudgetLimit,
   type EffectiveBudget,
   type RequestBudget,
 } from './budget.ts';

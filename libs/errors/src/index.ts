@@ -1,5 +1,12 @@
 export { ERROR_POLICY, isRunFailure, type ErrorCode, type ErrorPolicy } from './error-policy.ts';
-export { BUDGET_FIELDS, BUDGET_SETTINGS, overBudget, type BudgetExcess, type BudgetField } from './over-budget.ts';
+export {
+  BUDGET_FIELDS,
+  BUDGET_SETTINGS,
+  overBudget,
+  type BudgetExcess,
+  type BudgetField,
+  type BudgetLimit,
+} from './over-budget.ts';
 export {
   SconceError,
   deserializeError,

@@ -16,14 +16,18 @@ export type BudgetField = keyof typeof BUDGET_SETTINGS;
 /** All parts of the budget of a request. */
 export const BUDGET_FIELDS = Object.keys(BUDGET_SETTINGS) as readonly BudgetField[];
 
-/** A part of a request's budget, and what the request needs of it. */
-export interface BudgetExcess {
-  readonly field: BudgetField;
+/** A limit that holds, and what to change to raise it. */
+export interface BudgetLimit {
   readonly limit: number;
+  /** A variable, or a field of a model's config or of a key. */
+  readonly setting: string;
+}
+
+/** A part of a request's budget, and what the request needs of it. */
+export interface BudgetExcess extends BudgetLimit {
+  readonly field: BudgetField;
   /** What the request needs, in the unit of the field. */
   readonly value: number;
-  /** What to raise: a variable, or a field of a model's config or of a key. */
-  readonly setting: string;
   /** The need was not counted to its end: it is at least `value`. */
   readonly isAtLeast?: boolean;
   /** How `value` came about, for people: "output y is [1000, 1000] of FP32". */

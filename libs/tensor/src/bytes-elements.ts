@@ -1,4 +1,4 @@
-import type { Tensor } from './datatype.ts';
+import type { FixedDatatype, Tensor } from './datatype.ts';
 import { byteLength, elementCount } from './shape.ts';
 import { describeValue, tensorError } from './tensor-error.ts';
 
@@ -8,12 +8,15 @@ const MAX_ELEMENT_BYTES = 2 ** 32 - 1;
 /**
  * Byte offset of the end of `count` elements that start at byte `from`. Reads the length prefixes one after another.
  * Throws 'invalid_tensor' if a prefix or an element reaches past the end of the data. The time is bounded by the length
- * of the data, however large `count` is.
+ * of the data, however large `count` is. With `first` and `to`, of `count` elements only those from index `first` to before `to`.
  */
-export function skipElements(data: Uint8Array, options: { name: string; from: number; count: number }): number {
-  const { name, from, count } = options;
+export function skipElements(
+  data: Uint8Array,
+  options: { name: string; from: number; count: number; first?: number; to?: number },
+): number {
+  const { name, from, count, first = 0, to = count } = options;
   let offset = from;
-  for (let index = 0; index < count; index++) {
+  for (let index = first; index < to; index++) {
     const start = offset + PREFIX_BYTES;
     if (start > data.length) {
       throw tensorError(
@@ -81,22 +84,35 @@ export function checkTensor(tensor: Tensor): void {
   const { name, datatype, shape, data } = tensor;
   if (datatype === 'BYTES') {
     const count = elementCount(shape, name);
-    const end = skipElements(data, { name, from: 0, count });
-    if (end !== data.length) {
-      throw tensorError(
-        name,
-        `BYTES data have ${data.length - end} bytes after the last of ${count} elements; expected 0`,
-      );
-    }
+    checkBytesEnd(tensor, { end: skipElements(data, { name, from: 0, count }), count });
     return;
   }
+  checkLength(name, datatype, { shape, data });
+  if (datatype === 'BOOL') checkBooleans(data, { name, from: 0, to: data.length });
+}
+
+/** Throws 'invalid_tensor' if a tensor of fixed-width elements has another number of bytes than its shape requires. */
+export function checkLength(
+  name: string,
+  datatype: FixedDatatype,
+  { shape, data }: { readonly shape: readonly number[]; readonly data: Uint8Array },
+): void {
   const expected = byteLength(datatype, shape, name);
-  if (data.length !== expected) {
-    throw tensorError(name, `data have ${data.length} bytes; expected ${expected} for ${datatype}[${shape.join(',')}]`);
-  }
-  if (datatype === 'BOOL') {
-    const wrong = data.findIndex((byte) => byte > 1);
-    if (wrong >= 0) throw tensorError(name, `BOOL byte ${wrong} is ${describeValue(data[wrong])}; expected 0 or 1`);
+  if (data.length === expected) return;
+  throw tensorError(name, `data have ${data.length} bytes; expected ${expected} for ${datatype}[${shape.join(',')}]`);
+}
+
+/** Throws 'invalid_tensor' if bytes follow the last element of a BYTES tensor. */
+export function checkBytesEnd({ name, data }: Tensor, { end, count }: { end: number; count: number }): void {
+  if (end === data.length) return;
+  throw tensorError(name, `BYTES data have ${data.length - end} bytes after the last of ${count} elements; expected 0`);
+}
+
+/** Throws 'invalid_tensor' if one of the bytes is neither 0 nor 1. */
+export function checkBooleans(data: Uint8Array, options: { name: string; from: number; to: number }): void {
+  const { name, from, to } = options;
+  for (let at = from; at < to; at++) {
+    if ((data[at] ?? 0) > 1) throw tensorError(name, `BOOL byte ${at} is ${describeValue(data[at])}; expected 0 or 1`);
   }
 }
 

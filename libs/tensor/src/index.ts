@@ -16,6 +16,11 @@ export { allocateView, viewOf, type ViewByDatatype } from './typed-view.ts';
 export { bytesElements, checkTensor, encodeBytes } from './bytes-elements.ts';
 export { concatRows, padRows, rowCount, sliceRows, splitRows, writeRows } from './rows.ts';
 export { decodeFrame, encodeFrame, framePieces, type Frame } from './frame.ts';
+export { checkJsonValues } from './decode-budget.ts';
+export { measureJson, type JsonBounds, type JsonSize } from './json-bounds.ts';
+export { bindInferSteps, decodeInferSteps, parseInferSteps } from './sliced/infer-steps.ts';
+export { beginAnswer, jsonElements, type AnswerPieces } from './sliced/answer-pieces.ts';
+export { STEP_BYTES, runToEnd, type Steps } from './sliced/steps.ts';
 export { decodeJsonData, encodeJsonData, type NonFinite } from './oip-json.ts';
 export { HEADER_LENGTH_HEADER } from './oip-binary.ts';
 export { parseInferHead, type InferHead, type OipParameters, type OutputHead, type TensorHead } from './oip-head.ts';
@@ -23,6 +28,8 @@ export {
   bindInferHead,
   checkInputs,
   decodeInferRequest,
+  type DecodeBudget,
+  type InferBody,
   type InferRequest,
   type RequestedOutput,
 } from './oip-request.ts';

@@ -1,8 +1,8 @@
 import { toBfloat16Bits } from './bfloat16.ts';
 import { encodeBytes } from './bytes-elements.ts';
-import type { Datatype } from './datatype.ts';
+import type { Datatype, FixedDatatype } from './datatype.ts';
 import type { NonFinite } from './oip-json.ts';
-import { allocateView, bytesOf } from './typed-view.ts';
+import { allocateView, bytesOf, type ViewByDatatype } from './typed-view.ts';
 
 type Leaves = readonly (readonly unknown[])[];
 
@@ -37,53 +37,65 @@ export function writeElements(
   const { count, nonFinite } = options;
   if (datatype === 'BYTES') return writeStrings(leaves);
   const view = allocateView(datatype, count);
-  let wrong: number;
+  const wrong = writeInto(datatype, leaves, { view, from: 0, nonFinite });
+  return wrong < 0 ? bytesOf(view) : wrong;
+}
+
+/**
+ * Writes JSON elements into the typed array of a datatype, from the index `from` on. Returns -1, or the index of the first
+ * element that the datatype cannot hold.
+ */
+export function writeInto(
+  datatype: FixedDatatype,
+  leaves: Leaves,
+  options: { readonly view: ViewByDatatype[FixedDatatype]; readonly from: number; readonly nonFinite: NonFinite },
+): number {
+  const { view, from, nonFinite } = options;
   switch (datatype) {
     case 'BOOL':
-      wrong = writeBooleans(leaves, view as Uint8Array);
-      break;
+      return writeBooleans(leaves, view as Uint8Array, from);
     case 'UINT8':
-      wrong = writeIntegers(leaves, view as Uint8Array, [0, 0xff]);
-      break;
+      return writeIntegers(leaves, view as Uint8Array, { from, min: 0, max: 0xff });
     case 'UINT16':
-      wrong = writeIntegers(leaves, view as Uint16Array, [0, 0xffff]);
-      break;
+      return writeIntegers(leaves, view as Uint16Array, { from, min: 0, max: 0xffff });
     case 'UINT32':
-      wrong = writeIntegers(leaves, view as Uint32Array, [0, 0xffff_ffff]);
-      break;
+      return writeIntegers(leaves, view as Uint32Array, { from, min: 0, max: 0xffff_ffff });
     case 'INT8':
-      wrong = writeIntegers(leaves, view as Int8Array, [-0x80, 0x7f]);
-      break;
+      return writeIntegers(leaves, view as Int8Array, { from, min: -0x80, max: 0x7f });
     case 'INT16':
-      wrong = writeIntegers(leaves, view as Int16Array, [-0x8000, 0x7fff]);
-      break;
+      return writeIntegers(leaves, view as Int16Array, { from, min: -0x8000, max: 0x7fff });
     case 'INT32':
-      wrong = writeIntegers(leaves, view as Int32Array, [-0x8000_0000, 0x7fff_ffff]);
-      break;
+      return writeIntegers(leaves, view as Int32Array, { from, min: -0x8000_0000, max: 0x7fff_ffff });
     case 'UINT64':
-      wrong = writeLongIntegers(leaves, view as BigUint64Array, [0n, 2n ** 64n - 1n]);
-      break;
+      return writeLongIntegers(leaves, view as BigUint64Array, { from, min: 0n, max: 2n ** 64n - 1n });
     case 'INT64':
-      wrong = writeLongIntegers(leaves, view as BigInt64Array, [-(2n ** 63n), 2n ** 63n - 1n]);
-      break;
+      return writeLongIntegers(leaves, view as BigInt64Array, { from, min: -(2n ** 63n), max: 2n ** 63n - 1n });
     case 'FP16':
     case 'FP32':
     case 'FP64':
-      wrong = writeFloats(leaves, view as Float16Array | Float32Array | Float64Array, nonFinite);
-      break;
+      return writeFloats(leaves, view as Float16Array | Float32Array | Float64Array, { from, nonFinite });
     case 'BF16':
-      wrong = writeBfloats(leaves, view as Uint16Array, nonFinite);
-      break;
+      return writeBfloats(leaves, view as Uint16Array, { from, nonFinite });
   }
-  return wrong < 0 ? bytesOf(view) : wrong;
+}
+
+interface Range<T> {
+  readonly from: number;
+  readonly min: T;
+  readonly max: T;
+}
+
+interface Floats {
+  readonly from: number;
+  readonly nonFinite: NonFinite;
 }
 
 function writeIntegers(
   leaves: Leaves,
   out: Uint8Array | Uint16Array | Uint32Array | Int8Array | Int16Array | Int32Array,
-  [min, max]: readonly [number, number],
+  { from, min, max }: Range<number>,
 ): number {
-  let at = 0;
+  let at = from;
   for (const leaf of leaves) {
     for (let index = 0; index < leaf.length; index++, at++) {
       const value = leaf[index];
@@ -97,12 +109,12 @@ function writeIntegers(
 function writeLongIntegers(
   leaves: Leaves,
   out: BigInt64Array | BigUint64Array,
-  [min, max]: readonly [bigint, bigint],
+  { from, min, max }: Range<bigint>,
 ): number {
   // A safe integer is written as two 32-bit halves. A bigint for each element would cost an allocation.
   const halves = new Uint32Array(out.buffer, out.byteOffset, out.length * 2);
   const signed = min < 0n;
-  let at = 0;
+  let at = from;
   for (const leaf of leaves) {
     for (let index = 0; index < leaf.length; index++, at++) {
       const value = leaf[index];
@@ -121,8 +133,12 @@ function writeLongIntegers(
   return -1;
 }
 
-function writeFloats(leaves: Leaves, out: Float16Array | Float32Array | Float64Array, nonFinite: NonFinite): number {
-  let at = 0;
+function writeFloats(
+  leaves: Leaves,
+  out: Float16Array | Float32Array | Float64Array,
+  { from, nonFinite }: Floats,
+): number {
+  let at = from;
   for (const leaf of leaves) {
     for (let index = 0; index < leaf.length; index++, at++) {
       const value = leaf[index];
@@ -133,8 +149,8 @@ function writeFloats(leaves: Leaves, out: Float16Array | Float32Array | Float64A
   return -1;
 }
 
-function writeBfloats(leaves: Leaves, out: Uint16Array, nonFinite: NonFinite): number {
-  let at = 0;
+function writeBfloats(leaves: Leaves, out: Uint16Array, { from, nonFinite }: Floats): number {
+  let at = from;
   for (const leaf of leaves) {
     for (let index = 0; index < leaf.length; index++, at++) {
       const value = leaf[index];
@@ -157,8 +173,8 @@ function isAllowed(value: unknown, nonFinite: NonFinite): boolean {
   return nonFinite === 'allow' && (value === null || (typeof value === 'number' && !Number.isFinite(value)));
 }
 
-function writeBooleans(leaves: Leaves, out: Uint8Array): number {
-  let at = 0;
+function writeBooleans(leaves: Leaves, out: Uint8Array, from: number): number {
+  let at = from;
   for (const leaf of leaves) {
     for (let index = 0; index < leaf.length; index++, at++) {
       const value = leaf[index];

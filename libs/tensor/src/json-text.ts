@@ -30,13 +30,25 @@ export function parseJson(bytes: Uint8Array): unknown {
     );
   }
   if (!isUtf8(bytes)) throw requestError('body', 'body is not valid UTF-8; expected JSON in UTF-8');
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  return parseJsonText(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
+}
+
+/** As `parseJson`, for text. `positionOf` gives the position that messages show of a position in the text. */
+export function parseJsonText(
+  text: string,
+  positionOf: (position: number) => number = (position) => position,
+): unknown {
   try {
-    return LONG_INTEGER.test(text) ? parseWithSource(text, reviveLongInteger) : JSON.parse(text);
+    return parseExactly(text);
   } catch (error) {
-    if (error instanceof SyntaxError) throw syntaxError(text, error);
+    if (error instanceof SyntaxError) throw syntaxError(text, error, positionOf);
     throw new SconceError('invalid_request', 'body is JSON that is nested too deeply to read', { cause: error });
   }
+}
+
+/** JSON.parse, with integers above 2^53 in arrays, and as `data`, as bigint. */
+export function parseExactly(text: string): unknown {
+  return LONG_INTEGER.test(text) ? parseWithSource(text, reviveLongInteger) : JSON.parse(text);
 }
 
 /**
@@ -61,12 +73,20 @@ function reviveLongInteger(this: unknown, key: string, value: unknown, context: 
   return source !== undefined && source.length <= MAX_INTEGER_CHARS && /^-?\d+$/.test(source) ? BigInt(source) : value;
 }
 
-function syntaxError(text: string, cause: SyntaxError): SconceError {
+function syntaxError(text: string, cause: SyntaxError, positionOf: (position: number) => number): SconceError {
   const position = findJsonError(text);
   const name = nameBefore(text, position);
+  return notJson({ rest: text.slice(position, position + 16), position: positionOf(position), name }, cause);
+}
+
+/** The error for text that is no JSON from `position` on, where it has `rest` (empty at the end of the text). */
+export function notJson(
+  { rest, position, name }: { readonly rest: string; readonly position: number; readonly name?: string | undefined },
+  cause?: unknown,
+): SconceError {
   const where = `position ${position}${name === undefined ? '' : `, while reading tensor ${quote(name)}`}`;
-  const special = /^-?(?:nan|inf(?:inity)?)\b/i.exec(text.slice(position, position + 16))?.[0];
-  const codePoint = text.codePointAt(position);
+  const special = /^-?(?:nan|inf(?:inity)?)\b/i.exec(rest)?.[0];
+  const codePoint = rest.codePointAt(0);
   let message: string;
   if (special !== undefined) {
     message = `${special} at ${where}: JSON cannot carry NaN or Infinity; send the tensor as binary (parameters.binary_data_size)`;

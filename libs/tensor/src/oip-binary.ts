@@ -42,34 +42,49 @@ export function splitBody(body: Uint8Array, headerLength: number | undefined): S
 export function decodeTensors(heads: readonly TensorHead[], binary: Uint8Array, nonFinite: NonFinite): Tensor[] {
   let offset = 0;
   const tensors = heads.map((head): Tensor => {
-    const { name, datatype, shape, data, parameters } = head;
-    const size = parameters['binary_data_size'];
-    if (size === undefined) {
-      if (data !== undefined) return decodeJsonData({ name, datatype, shape }, data, nonFinite);
-      throw tensorError(name, 'has neither data nor parameters.binary_data_size; expected one of them');
-    }
-    if (data !== undefined)
-      throw tensorError(name, 'has both data and parameters.binary_data_size; expected one of them');
-    const end = offset + readBinarySize(head, size);
-    if (end > binary.length) {
-      const hint = binary.length === 0 ? ` (is the ${HEADER_LENGTH_HEADER} header set?)` : '';
-      throw tensorError(
-        name,
-        `binary data is truncated: expected ${end - offset} bytes, ${binary.length - offset} are left${hint}`,
-      );
-    }
-    const tensor = { name, datatype, shape, data: binary.subarray(offset, end) };
+    const { name, datatype, shape, data } = head;
+    const bytes = binaryData(head, binary, offset);
+    if (bytes === undefined) return decodeJsonData({ name, datatype, shape }, data, nonFinite);
+    const tensor = { name, datatype, shape, data: bytes };
     checkTensor(tensor);
-    offset = end;
+    offset += bytes.length;
     return tensor;
   });
-  if (offset !== binary.length) {
-    throw requestError(
-      HEADER_LENGTH_HEADER,
-      `the body has ${binary.length - offset} surplus bytes after its binary tensors: expected ${offset} bytes after the JSON, got ${binary.length}`,
+  checkNoSurplus(binary, offset);
+  return tensors;
+}
+
+/**
+ * The binary data of a tensor, which begin at `offset` of the section and are not checked yet. Undefined if its data are JSON. Throws as
+ * `decodeTensors` does.
+ */
+export function binaryData(head: TensorHead, binary: Uint8Array, offset: number): Uint8Array | undefined {
+  const { name, data, parameters } = head;
+  const size = parameters['binary_data_size'];
+  if (size === undefined) {
+    if (data !== undefined) return undefined;
+    throw tensorError(name, 'has neither data nor parameters.binary_data_size; expected one of them');
+  }
+  if (data !== undefined)
+    throw tensorError(name, 'has both data and parameters.binary_data_size; expected one of them');
+  const end = offset + readBinarySize(head, size);
+  if (end > binary.length) {
+    const hint = binary.length === 0 ? ` (is the ${HEADER_LENGTH_HEADER} header set?)` : '';
+    throw tensorError(
+      name,
+      `binary data is truncated: expected ${end - offset} bytes, ${binary.length - offset} are left${hint}`,
     );
   }
-  return tensors;
+  return binary.subarray(offset, end);
+}
+
+/** Throws 'invalid_request' if bytes follow the last binary tensor, which ends at `end`. */
+export function checkNoSurplus(binary: Uint8Array, end: number): void {
+  if (end === binary.length) return;
+  throw requestError(
+    HEADER_LENGTH_HEADER,
+    `the body has ${binary.length - end} surplus bytes after its binary tensors: expected ${end} bytes after the JSON, got ${binary.length}`,
+  );
 }
 
 function readBinarySize(head: TensorHead, size: unknown): number {

@@ -19,14 +19,8 @@ export function isNumeric(datatype: Datatype): datatype is Exclude<Datatype, 'BY
  * numeric and for a scalar.
  */
 export function classify(tensor: Tensor, count: number): Tensor {
-  const { name, datatype, shape } = tensor;
-  const classes = shape.at(-1);
-  if (!isNumeric(datatype) || classes === undefined) {
-    throw requestError(
-      name,
-      `output ${quote(name)} is ${formatSpec(tensor)}; expected numbers with an axis of classes for parameters.classification`,
-    );
-  }
+  const { name, datatype, classes } = requireClasses(tensor);
+  const { shape } = tensor;
   const values: Values =
     datatype === 'BF16'
       ? Float32Array.from(viewOf({ ...tensor, datatype }), fromBfloat16Bits)
@@ -45,7 +39,23 @@ export function classify(tensor: Tensor, count: number): Tensor {
   return { name, datatype: 'BYTES', shape: [...outer, kept], data: encodeBytes(elements) };
 }
 
-function compareDescending(a: number | bigint, b: number | bigint): number {
+/** Throws 'invalid_request' unless a tensor has numbers and an axis of classes. */
+export function requireClasses(tensor: Tensor): {
+  readonly name: string;
+  readonly datatype: Exclude<Datatype, 'BYTES' | 'BOOL'>;
+  readonly classes: number;
+} {
+  const { name, datatype, shape } = tensor;
+  const classes = shape.at(-1);
+  if (isNumeric(datatype) && classes !== undefined) return { name, datatype, classes };
+  throw requestError(
+    name,
+    `output ${quote(name)} is ${formatSpec(tensor)}; expected numbers with an axis of classes for parameters.classification`,
+  );
+}
+
+/** Sorts the largest value first and NaN last. */
+export function compareDescending(a: number | bigint, b: number | bigint): number {
   if (a > b) return -1;
   if (a < b) return 1;
   return Number(Number.isNaN(a)) - Number(Number.isNaN(b));

@@ -30,6 +30,8 @@ export interface InferHead {
   readonly extra: Readonly<Record<string, unknown>>;
   /** The bytes after the JSON: the binary tensors. */
   readonly binary: Uint8Array;
+  /** The number of JSON values, if they were counted. */
+  readonly jsonValues?: number;
 }
 
 /**
@@ -44,7 +46,12 @@ export function parseInferHead(request: {
   readonly headerLength?: number | undefined;
 }): InferHead {
   const { head, binary } = splitBody(request.body, request.headerLength);
-  const { id, parameters, inputs, outputs, ...extra } = parseObject(head);
+  return readInferHead(parseObject(head), binary);
+}
+
+/** The second step of `parseInferHead`: checks the form of the parsed JSON. */
+export function readInferHead(json: Record<string, unknown>, binary: Uint8Array): InferHead {
+  const { id, parameters, inputs, outputs, ...extra } = json;
   const requested = outputs ?? [];
   if (!Array.isArray(inputs)) throw requestError('inputs', `inputs is ${describeValue(inputs)}; expected an array`);
   if (!Array.isArray(requested))
@@ -64,8 +71,13 @@ export function parseInferHead(request: {
 
 /** Parses a head, which must be a JSON object. Throws 'invalid_request' if it is not. */
 export function parseObject(head: Uint8Array): Record<string, unknown> {
-  if (head.length === 0) throw requestError('body', 'the JSON part of the body is empty; expected a JSON object');
+  checkNotEmpty(head);
   return readObject(parseJson(head), 'body');
+}
+
+/** Throws 'invalid_request' if there is no JSON. */
+export function checkNotEmpty(head: Uint8Array): void {
+  if (head.length === 0) throw requestError('body', 'the JSON part of the body is empty; expected a JSON object');
 }
 
 /** Reads an optional `id`. Throws 'invalid_request' if it is neither a string, null nor absent. */
@@ -137,7 +149,8 @@ function readShape(name: string, shape: unknown): number[] {
   return (shape as number[]).map((dimension) => dimension + 0);
 }
 
-function readObject(value: unknown, path: string): Record<string, unknown> {
+/** Checks that a value is an object. Throws 'invalid_request' if it is not. */
+export function readObject(value: unknown, path: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw requestError(path, `${path} is ${describeValue(value)}; expected an object`);
   }

@@ -85,13 +85,16 @@ function floatText(name: string, value: number, options: { index: number; nonFin
   return value > 0 ? '1e999' : '-1e999';
 }
 
+/** The error for a BYTES element that JSON cannot carry. */
+export function refuseBinaryText(name: string, index: number): Error {
+  return requestError(
+    name,
+    `tensor ${JSON.stringify(name)}: BYTES element ${index} is not valid UTF-8, so JSON cannot carry it; request the output as binary with parameters.binary_data`,
+  );
+}
+
 function utf8(name: string, element: Uint8Array, index: number): string {
-  if (!isUtf8(element)) {
-    throw requestError(
-      name,
-      `tensor ${JSON.stringify(name)}: BYTES element ${index} is not valid UTF-8, so JSON cannot carry it; request the output as binary with parameters.binary_data`,
-    );
-  }
+  if (!isUtf8(element)) throw refuseBinaryText(name, index);
   return Buffer.from(element.buffer, element.byteOffset, element.byteLength).toString('utf8');
 }
 
@@ -132,7 +135,7 @@ function innerArrays(spec: TensorSpec, data: readonly unknown[]): (readonly unkn
 }
 
 /** The nested position of a flat row-major index, for example `[1][0]`. */
-function pathOf(index: number, shape: readonly number[]): string {
+export function pathOf(index: number, shape: readonly number[]): string {
   let path = '';
   let rest = index;
   for (const dimension of shape.toReversed()) {

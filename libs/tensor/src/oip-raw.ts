@@ -15,6 +15,13 @@ import { requestError, tensorError } from './tensor-error.ts';
  * 'invalid_tensor' if the length of the body does not match.
  */
 export function decodeRawRequest(body: Uint8Array, signature: ModelSignature): InferRequest {
+  const request = rawRequest(body, signature);
+  for (const tensor of request.inputs) checkTensor(tensor);
+  return request;
+}
+
+/** As `decodeRawRequest`, but without a look at the data. */
+export function rawRequest(body: Uint8Array, signature: ModelSignature): InferRequest {
   const [input] = signature.inputs;
   if (input === undefined || signature.inputs.length !== 1) {
     throw requestError(
@@ -57,9 +64,7 @@ function rawNumbers(input: TensorSpec, body: Uint8Array): Tensor {
     );
   }
   const shape = input.shape.map((dimension) => (dimension === -1 ? length : dimension));
-  const tensor: Tensor = { name, datatype, shape, data: body };
-  checkTensor(tensor);
-  return tensor;
+  return { name, datatype, shape, data: body };
 }
 
 function checkFreeAxes(input: TensorSpec): void {

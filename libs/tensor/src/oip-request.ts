@@ -1,8 +1,10 @@
+import type { BudgetLimit } from '@sconce/errors';
 import { formatSpec, type ModelSignature, type Tensor, type TensorSpec } from './datatype.ts';
 import { isNumeric } from './oip-classification.ts';
 import { decodeTensors } from './oip-binary.ts';
 import { formatSignature, parseInferHead, type InferHead, type OipParameters, type OutputHead } from './oip-head.ts';
 import { decodeRawRequest } from './oip-raw.ts';
+import { checkElements, checkJsonValues } from './decode-budget.ts';
 import { matchesShape } from './shape.ts';
 import { describeValue, quote, requestError, tensorError } from './tensor-error.ts';
 
@@ -32,28 +34,57 @@ export interface InferRequest {
  * Throws 'invalid_request' or 'invalid_tensor' with the field or input as `details.param`. The message has the expected
  * and the received value.
  */
-export function decodeInferRequest(request: {
+export function decodeInferRequest(request: InferBody): InferRequest {
+  const { body, headerLength, signature, budget } = request;
+  if (headerLength === 0) {
+    const decoded = decodeRawRequest(body, signature);
+    checkElements(decoded.inputs, budget?.elements);
+    return decoded;
+  }
+  checkJsonValues(headerLength === undefined ? body : body.subarray(0, headerLength), budget?.json_values);
+  return bindInferHead(parseInferHead({ body, headerLength }), signature, budget);
+}
+
+/** The body of an inference request, and what it must agree with. */
+export interface InferBody {
   readonly body: Uint8Array;
   readonly headerLength?: number | undefined;
   readonly signature: ModelSignature;
-}): InferRequest {
-  const { body, headerLength, signature } = request;
-  if (headerLength === 0) return decodeRawRequest(body, signature);
-  return bindInferHead(parseInferHead({ body, headerLength }), signature);
+  readonly budget?: DecodeBudget | undefined;
+}
+
+/** The parts of a request's budget that decoding checks. */
+export interface DecodeBudget {
+  readonly json_values?: BudgetLimit | undefined;
+  readonly elements?: BudgetLimit | undefined;
 }
 
 /** The second step of `decodeInferRequest`: compares a parsed head with a signature and decodes its tensors. */
-export function bindInferHead(head: InferHead, signature: ModelSignature): InferRequest {
+export function bindInferHead(head: InferHead, signature: ModelSignature, budget?: DecodeBudget): InferRequest {
+  const outputs = checkHead(head, signature, budget);
+  const tensors = decodeTensors(head.inputs, head.binary, 'reject');
+  return boundRequest(head, outputs, inOrder(tensors, signature.inputs));
+}
+
+/** Compares a head with the signature before its tensors are decoded. Returns the outputs of the answer. */
+export function checkHead(head: InferHead, signature: ModelSignature, budget?: DecodeBudget): RequestedOutput[] {
   checkInputs(head.inputs, signature.inputs);
-  const outputs = requestedOutputs(head, signature.outputs);
-  const inputs = inOrder(decodeTensors(head.inputs, head.binary, 'reject'), signature.inputs);
-  const { id, parameters } = head;
+  checkElements(head.inputs, budget?.elements);
+  return requestedOutputs(head, signature.outputs);
+}
+
+/** The request of a checked head. `inputs` are in the order of the signature. */
+export function boundRequest(
+  { id, parameters }: InferHead,
+  outputs: readonly RequestedOutput[],
+  inputs: readonly Tensor[],
+): InferRequest {
   // Absent, not undefined, if the request has no id.
   return id === undefined ? { parameters, inputs, outputs } : { id, parameters, inputs, outputs };
 }
 
 /** The tensors in the order of the signature, which has the same names. Most callers send them so. */
-function inOrder(tensors: readonly Tensor[], signature: readonly TensorSpec[]): readonly Tensor[] {
+export function inOrder(tensors: readonly Tensor[], signature: readonly TensorSpec[]): readonly Tensor[] {
   if (signature.every(({ name }, index) => tensors[index]?.name === name)) return tensors;
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   return signature.flatMap(({ name }) => byName.get(name) ?? []);
