@@ -15,6 +15,7 @@ import { HealthController } from './health/health.controller.ts';
 import { observeQueues } from './health/observe-queues.ts';
 import { ErrorFilter } from './http/error.filter.ts';
 import { InferenceService } from './inference/inference.service.ts';
+import { RequestDecoder } from './inference/request-decoder.ts';
 import { JobsController } from './jobs/jobs.controller.ts';
 import { ModelStateController } from './models/model-state.controller.ts';
 import { ModelConfigSchemaController } from './models/model-config-schema.controller.ts';
@@ -111,6 +112,7 @@ export class ApiModule {
             }),
           inject: [ModelDirectory, ModelRepository, InferenceProducer],
         },
+        { provide: RequestDecoder, useValue: new RequestDecoder(config.budget) },
         InferenceService,
         FileContents,
         BatchOutput,

@@ -17,6 +17,7 @@ import { installRequestTrace } from './http/request-trace.ts';
 import { relayMetrics } from './processes/local-http.ts';
 import { installInferRoutes } from './inference/infer.route.ts';
 import { InferenceService } from './inference/inference.service.ts';
+import { RequestDecoder } from './inference/request-decoder.ts';
 
 /** Builds the API, ready to listen. While `isDraining` returns true, each answer closes its connection. */
 export async function createApi(given: {
@@ -47,6 +48,7 @@ export async function createApi(given: {
   });
   installInferRoutes(fastify, {
     directory: app.get(ModelDirectory),
+    decoder: app.get(RequestDecoder),
     port: app.get(InferenceProducer),
     jobs: app.get(InferenceService),
     telemetry,

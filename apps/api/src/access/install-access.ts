@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { RequestBudget } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError } from '@sconce/errors';
 import type { ApiKey } from '@sconce/keys';
 import type { Submitter } from '@sconce/queue';
@@ -48,6 +49,11 @@ export function installAccess(
     ring?.close();
     done();
   });
+}
+
+/** What the caller's key allows a request to need, if it says so. */
+export function keyBudgetOf(request: FastifyRequest): RequestBudget | undefined {
+  return (request as KeyedRequest)[KEY]?.key.budget;
 }
 
 /** Whose unfinished jobs and batches this request counts with, if its key limits them. */

@@ -5,11 +5,11 @@ import { SconceError } from '@sconce/errors';
 import type { BatchProducer, FileRecord } from '@sconce/queue';
 import { ownerOf } from '../access/install-access.ts';
 import { fileName } from '../files/file-upload.ts';
+import { SMALL_JSON, parseSmallJson } from '../http/bounded-json.ts';
 import { collectBytes } from '../http/collect-bytes.ts';
 import { invalidRequest } from '../http/invalid-request.ts';
 import { discard, isMultipart, readParts, type FormPart } from '../http/multipart-parts.ts';
 
-const MAX_REQUEST_BYTES = 8 * 1024 ** 2;
 /** Query parameters whose values are JSON. */
 const JSON_PARAMETERS = new Set(['inputs', 'outputs', 'csv', 'metadata', 'webhook', 'output_expires_after']);
 const LIST_PARAMETERS = new Set(['pass_through']);
@@ -46,8 +46,8 @@ export async function receiveBatch(request: FastifyRequest, producer: BatchProdu
   const mediaType = contentType.split(';')[0]?.trim().toLowerCase() ?? '';
   try {
     if (mediaType === 'application/json') {
-      const text = await readText(payload);
-      return { request: parse(text, 'body'), fingerprint: text };
+      const bytes = await readBytes(payload);
+      return { request: parseSmallJson(bytes, 'body'), fingerprint: bytes.toString('utf8') };
     }
     if (isMultipart(contentType)) return await receiveForm(payload, contentType, { producer, owner });
     const asked = { ...readParameters(request.query), input_file_id: undefined };
@@ -76,8 +76,8 @@ async function receiveForm(
   try {
     const first = (await parts.next()).value as FormPart | undefined;
     if (first?.name !== 'request') throw invalidRequest('request', 'The form takes "request" (JSON) and then "file".');
-    const text = await readText(first.body);
-    const asked = parse(text, 'request') as BatchRequestInput;
+    const bytes = await readBytes(first.body);
+    const asked = parseSmallJson(bytes, 'request') as BatchRequestInput;
     await producer.check(asked);
     const second = (await parts.next()).value as FormPart | undefined;
     if (second?.name !== 'file') throw invalidRequest('file', 'The form takes "request" (JSON) and then "file".');
@@ -87,7 +87,7 @@ async function receiveForm(
       filename: fileName(second.filename),
       contentType: second.contentType ?? 'application/octet-stream',
     });
-    return { request: { ...asked, input_file_id: file.id }, fingerprint: text };
+    return { request: { ...asked, input_file_id: file.id }, fingerprint: bytes.toString('utf8') };
   } finally {
     await parts.return();
   }
@@ -114,7 +114,7 @@ function readParameters(query: unknown): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(query as Record<string, string | string[]>).map(([name, value]) => {
       const text = [value].flat().at(-1) ?? '';
-      if (JSON_PARAMETERS.has(name)) return [name, parse(text, name)];
+      if (JSON_PARAMETERS.has(name)) return [name, parseSmallJson(Buffer.from(text), name)];
       if (LIST_PARAMETERS.has(name)) return [name, text.split(',')];
       if (NUMBER_PARAMETERS.has(name)) return [name, Number(text)];
       if (BOOLEAN_PARAMETERS.has(name)) return [name, text === 'true' ? true : text === 'false' ? false : text];
@@ -129,16 +129,9 @@ function readName(disposition: string | undefined): string | undefined {
   return name === undefined ? undefined : fileName(name);
 }
 
-async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const message = `The request is larger than ${MAX_REQUEST_BYTES} bytes: upload the dataset as a file.`;
+function readBytes(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const { maxBytes } = SMALL_JSON;
+  const message = `The request is larger than ${maxBytes} bytes: upload the dataset as a file.`;
   const tooLarge = (): SconceError => new SconceError('payload_too_large', message);
-  return (await collectBytes(body, { maxBytes: MAX_REQUEST_BYTES, tooLarge })).toString('utf8');
-}
-
-function parse(text: string, param: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch (error) {
-    throw invalidRequest(param, `${param} is not JSON: ${(error as Error).message}.`);
-  }
+  return collectBytes(body, { maxBytes, tooLarge });
 }

@@ -1,11 +1,16 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
-import { SconceError } from '@sconce/errors';
+import { BUDGET_SETTINGS, SconceError, overBudget } from '@sconce/errors';
 import { freeBytes } from '@sconce/process/memory';
+import { STEP_BYTES, type Steps } from '@sconce/tensor';
+import { SMALL_JSON, smallBodyTooLarge } from './bounded-json.ts';
+import { slices } from './slices.ts';
 
 /** Route config that leaves the body a stream: for uploads of any size. */
 export const STREAM_BODY = { sconceStreamBody: true } as const;
+/** Route config for bodies with tensors. Without it a body has at most the bytes of SMALL_JSON. */
+export const TENSOR_BODY = { sconceTensorBody: true } as const;
 
 /**
  * Gives handlers every body as bytes (a Buffer), whatever its content type, or as the stream itself on STREAM_BODY routes.
@@ -14,11 +19,27 @@ export const STREAM_BODY = { sconceStreamBody: true } as const;
 export function installBodyParser(fastify: FastifyInstance, options: { maxBytes: number }): void {
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', (request: FastifyRequest, payload: Readable, done) => {
-    const config = request.routeOptions.config as Partial<typeof STREAM_BODY>;
-    if (config.sconceStreamBody === true) done(null, payload);
-    else collect(payload, { maxBytes: options.maxBytes, isInflated: payload !== request.raw }, done);
+    const config = request.routeOptions.config as Partial<typeof STREAM_BODY & typeof TENSOR_BODY>;
+    if (config.sconceStreamBody === true) {
+      done(null, payload);
+      return;
+    }
+    const isSmall = config.sconceTensorBody !== true && SMALL_JSON.maxBytes < options.maxBytes;
+    const limits = isSmall ? SMALL_LIMITS : { maxBytes: options.maxBytes, tooLarge: bodyTooLarge };
+    collect(payload, { ...limits, isInflated: payload !== request.raw }, done);
   });
 }
+
+/** The largest body that a route takes, and the error for a larger one of which `bytes` have come. */
+interface BodyLimits {
+  readonly maxBytes: number;
+  readonly tooLarge: (maxBytes: number, bytes: number) => SconceError;
+}
+
+const SMALL_LIMITS: BodyLimits = {
+  maxBytes: SMALL_JSON.maxBytes,
+  tooLarge: (maxBytes) => smallBodyTooLarge(maxBytes),
+};
 
 /** A body of this declared length or more is read into one buffer of that length. Shorter bodies are joined at their end. */
 const LARGE_BYTES = 64 * 1024;
@@ -32,11 +53,11 @@ const MAX_DROPPING_MS = 5_000;
  */
 function collect(
   payload: Readable,
-  { maxBytes, isInflated }: { readonly maxBytes: number; readonly isInflated: boolean },
+  { maxBytes, tooLarge: refuse, isInflated }: BodyLimits & { readonly isInflated: boolean },
   done: (error: Error | null, body?: Buffer) => void,
 ): void {
   const expectedBytes = isInflated ? 0 : declaredBytes(payload);
-  const whole =
+  let whole: Buffer | undefined =
     expectedBytes >= LARGE_BYTES && expectedBytes <= maxBytes ? Buffer.allocUnsafeSlow(expectedBytes) : undefined;
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -51,7 +72,8 @@ function collect(
   };
   const drop = (): void => {
     chunks.length = 0;
-    tooLarge ??= bodyTooLarge(maxBytes);
+    whole = undefined;
+    tooLarge ??= refuse(maxBytes, bytes);
     timer ??= setTimeout(end, MAX_DROPPING_MS, tooLarge);
     if (isInflated && bytes > 2 * maxBytes) payload.destroy();
     else if (bytes > MAX_DROPPED_BYTES) end(tooLarge);
@@ -60,17 +82,34 @@ function collect(
   payload.on('data', (chunk: Buffer) => {
     const start = bytes;
     bytes += chunk.byteLength;
-    if (bytes > maxBytes) drop();
-    else if (whole === undefined) chunks.push(chunk);
-    else {
+    if (bytes > maxBytes) {
+      drop();
+      return;
+    }
+    if (whole === undefined && bytes < LARGE_BYTES) {
+      chunks.push(chunk);
+      return;
+    }
+    whole ??= Buffer.concat(chunks, Math.max(start, 2 * LARGE_BYTES));
+    if (bytes <= whole.byteLength) {
       whole.set(chunk, start);
       // Node's parser made this chunk for this listener.
-      freeBytes(chunk);
+      if (!isInflated) freeBytes(chunk);
+      return;
     }
+    // The length of a compressed body is not known, so its buffer grows. Nothing is read meanwhile.
+    payload.pause();
+    const from = whole.subarray(0, start);
+    whole = Buffer.allocUnsafeSlow(Math.min(maxBytes, 2 * bytes));
+    whole.set(chunk, start);
+    const growing = slices.run(copySteps(from, whole));
+    if (growing instanceof Promise) void growing.then(() => payload.resume());
+    else payload.resume();
   });
   payload.once('end', () => {
     if (tooLarge !== undefined) end(tooLarge);
-    else end(null, whole ?? (chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes)));
+    else if (whole !== undefined) end(null, whole.subarray(0, bytes));
+    else end(null, chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes));
   });
   payload.once('error', end);
   payload.once('close', () => {
@@ -81,11 +120,15 @@ function collect(
   payload.resume();
 }
 
-function bodyTooLarge(maxBytes: number): SconceError {
-  return new SconceError(
-    'payload_too_large',
-    `The body is larger than ${maxBytes} bytes; send fewer rows per request, or raise SCONCE_MAX_BODY_BYTES.`,
-  );
+function* copySteps(from: Buffer, to: Buffer): Steps<void> {
+  for (let at = 0; at < from.byteLength; at += STEP_BYTES) {
+    from.copy(to, at, at, at + STEP_BYTES);
+    yield;
+  }
+}
+
+function bodyTooLarge(limit: number, value: number): SconceError {
+  return overBudget({ field: 'body_bytes', limit, value, setting: BUDGET_SETTINGS.body_bytes, isAtLeast: true });
 }
 
 /** `Content-Length`; 0 if it is absent. Node's parser makes sure that exactly this many bytes arrive. */

@@ -1,16 +1,11 @@
 import { SconceError } from '@sconce/errors';
 import type { z } from 'zod';
+import { parseSmallJson } from './bounded-json.ts';
 
 /** Reads an optional JSON body; an empty body counts as `{}`. @throws SconceError `invalid_request` that names the field. */
 export function parseJsonBody<S extends z.ZodType>(body: unknown, schema: S): z.output<S> {
-  const text = Buffer.isBuffer(body) ? body.toString('utf8').trim() : '';
-  let value: unknown;
-  try {
-    value = text === '' ? {} : JSON.parse(text);
-  } catch (cause) {
-    throw new SconceError('invalid_request', `The body is not JSON: ${(cause as Error).message}`, { cause });
-  }
-  const parsed = schema.safeParse(value);
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
+  const parsed = schema.safeParse(isBlank(bytes) ? {} : parseSmallJson(bytes, 'body'));
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = issue?.path.join('.') ?? '';
@@ -19,4 +14,9 @@ export function parseJsonBody<S extends z.ZodType>(body: unknown, schema: S): z.
     field === '' ? `The body: ${issue?.message}` : `Field "${field}": ${issue?.message}`,
     { details: { param: field } },
   );
+}
+
+/** Whether a body has nothing but white space. */
+function isBlank(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09);
 }

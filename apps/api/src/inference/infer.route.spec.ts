@@ -14,6 +14,7 @@ import { installCompression } from '../http/compression.ts';
 import { installDraining } from '../http/draining.ts';
 import { installRequestTrace } from '../http/request-trace.ts';
 import { installInferRoutes, type JobInference } from './infer.route.ts';
+import { RequestDecoder } from './request-decoder.ts';
 import { MODEL, SERVED, TIMING } from './testing/double-model.ts';
 
 // The routes over HTTP, with a port that the test answers.
@@ -71,6 +72,7 @@ beforeAll(async () => {
     jobs,
     telemetry,
     logger,
+    decoder: new RequestDecoder({}),
     requestTimeoutMs: 5_000,
   });
   await fastify.listen({ port: 0, host: '127.0.0.1' });
@@ -204,7 +206,13 @@ describe('an infer request', () => {
     ['a body that is no JSON', '{', '/v2/models/double/infer', 400, /body is not JSON/],
     ['no body', '', '/v2/models/double/infer', 400, /empty/],
     ['rows that differ', { inputs: [tensor('x', 2), tensor('y', 1)] }, '/v2/models/double/infer', 400, /1 rows/],
-    ['a body that is too large', 'x'.repeat(1_000_001), '/v2/models/double/infer', 413, /larger than 1000000/],
+    [
+      'a body that is too large',
+      'x'.repeat(1_000_001),
+      '/v2/models/double/infer',
+      413,
+      /over its budget body_bytes.*allowed are 1000000.*SCONCE_MAX_BODY_BYTES/,
+    ],
   ])('with %s is refused', async (_, given, path, status, message) => {
     const response = await post(given, {}, path);
     expect([response.status, response.headers.get('content-type')]).toEqual([

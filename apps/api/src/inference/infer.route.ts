@@ -4,7 +4,7 @@ import type { ModelDirectory } from '@sconce/models';
 import type { InferenceAnswer, InferencePort, InferenceRequest, JobRecord } from '@sconce/queue';
 import type { Context, Logger, Telemetry } from '@sconce/telemetry';
 import { freeBytes, isFreeable } from '@sconce/process/memory';
-import { decodeInferRequest } from '@sconce/tensor';
+import { TENSOR_BODY } from '../http/body-parser.ts';
 import { answerError } from '../http/error-answer.ts';
 import { markEncoding, nameModel, recordedTrace, requestContext } from '../http/request-trace.ts';
 import { sendJob, toJobResource } from '../jobs/job-resource.ts';
@@ -18,6 +18,7 @@ import {
   type InferenceResult,
   type PreparedInference,
 } from './prepared-inference.ts';
+import type { RequestDecoder } from './request-decoder.ts';
 import { sendResult } from './send-response.ts';
 import { tracedInference } from './traced-inference.ts';
 
@@ -39,6 +40,7 @@ export interface JobInference {
 
 export interface InferRouteOptions {
   readonly directory: Pick<ModelDirectory, 'fresh' | 'resolve'>;
+  readonly decoder: RequestDecoder;
   readonly port: InferencePort;
   readonly jobs: JobInference;
   readonly telemetry: Pick<Telemetry, 'tracer'>;
@@ -63,6 +65,7 @@ export function installInferRoutes(fastify: FastifyInstance, options: InferRoute
   const route = new InferRoute(options);
   for (const url of ROUTES) {
     fastify.post<{ Params: ModelParams }>(url, {
+      config: TENSOR_BODY,
       errorHandler: (thrown, request, reply) => answerError({ request, reply, thrown }, options.logger),
       handler: (request, reply) => {
         route.answer(request, reply).catch((thrown: unknown) => {
@@ -83,15 +86,15 @@ class InferRoute {
   }
 
   async answer(request: InferHttpRequest, reply: FastifyReply): Promise<void> {
-    const { directory } = this.#options;
+    const { directory, decoder } = this.#options;
     const { model, version } = request.params;
     const call = readInferenceCall(request);
     // Without a turn of the microtask queue when memory has the model.
     const resolved = directory.fresh(model, version) ?? (await directory.resolve(model, version));
     const manifest = requireServed(resolved);
-    const { body, headerLength } = call;
-    const decoded = decodeInferRequest({ body, headerLength, signature: manifest.signature });
-    const prepared = prepareInference(manifest, decoded);
+    const decoded = decoder.decode(call, manifest);
+    // A promise for large bodies alone.
+    const prepared = prepareInference(manifest, decoded instanceof Promise ? await decoded : decoded);
     nameModel(request, manifest.name);
     if (prefersAsync(request)) await this.#submit(prepared, call, { request, reply });
     else if (call.idempotencyKey !== undefined) await this.#inferOnce(prepared, call, { request, reply });
@@ -114,7 +117,9 @@ class InferRoute {
       markEncoding(request, traced.receivedAtMs);
       ({ answer } = traced);
     }
-    sendResult(reply, { response: encodeAnswer(prepared, answer.outputs), timing: answer.timing });
+    const encoded = encodeAnswer(prepared, answer.outputs);
+    const response = encoded instanceof Promise ? await encoded : encoded;
+    await sendResult(reply, { response, timing: answer.timing });
   }
 
   /** Hands the request to what runs it, and gives it up when the caller has gone. */
@@ -147,7 +152,10 @@ class InferRoute {
     });
     const context = requestContext(request);
     const deadlineMs = deadlineOf(prepared, this.#options.requestTimeoutMs);
-    sendResult(reply, await this.#options.jobs.inferOnce(prepared, call, { context, deadlineMs, signal: gone.signal }));
+    await sendResult(
+      reply,
+      await this.#options.jobs.inferOnce(prepared, call, { context, deadlineMs, signal: gone.signal }),
+    );
   }
 }
 

@@ -1,7 +1,8 @@
 import type { FastifyRequest } from 'fastify';
+import type { RequestBudget } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { Submitter } from '@sconce/queue';
-import { ownerOf, submitterOf } from '../access/install-access.ts';
+import { keyBudgetOf, ownerOf, submitterOf } from '../access/install-access.ts';
 
 /** An infer or job request before its body is decoded. */
 export interface InferenceCall {
@@ -15,6 +16,8 @@ export interface InferenceCall {
   readonly submitter?: Submitter;
   /** Whose request it is: requests of one owner do not delay those of another. Undefined if callers need no key. */
   readonly owner?: string;
+  /** What the caller's key allows. */
+  readonly keyBudget?: RequestBudget;
 }
 
 const MAX_IDEMPOTENCY_KEY_LENGTH = 255;
@@ -29,6 +32,7 @@ export function readInferenceCall(request: FastifyRequest): InferenceCall {
     idempotencyKey: readIdempotencyKey(headers['idempotency-key']),
     submitter: submitterOf(request),
     owner: ownerOf(request),
+    keyBudget: keyBudgetOf(request),
   };
 }
 

@@ -93,7 +93,7 @@ function callOf(body: object, more: Partial<InferenceCall> = {}): InferenceCall 
 const request = (more: object = {}): object => ({ inputs: [tensor('x', ROWS), tensor('y', ROWS)], ...more });
 
 function prepare(call: InferenceCall): Promise<PreparedInference> {
-  return service.prepare('double', undefined, (signature) => decodeInferRequest({ body: call.body, signature }));
+  return service.prepare('double', undefined, ({ signature }) => decodeInferRequest({ body: call.body, signature }));
 }
 
 async function inferOnce(call: InferenceCall, signal = new AbortController().signal): Promise<InferenceResult> {
@@ -101,7 +101,7 @@ async function inferOnce(call: InferenceCall, signal = new AbortController().sig
   return service.inferOnce(prepared, call, { context, deadlineMs: deadlineOf(prepared, 5_000), signal });
 }
 
-const bodyOf = ({ response }: InferenceResult): unknown => JSON.parse(response.json);
+const bodyOf = ({ response }: InferenceResult): unknown => JSON.parse(response.json as string);
 
 describe('prepare', () => {
   it.each<[string, () => void, RegExp]>([
@@ -176,7 +176,7 @@ describe('submit and result', () => {
     const { response, timing } = await service.result(await producer.job(job.id));
     expect(timing).toEqual(TIMING);
     expect(response.binary.map(({ byteLength }) => byteLength)).toEqual([16]);
-    expect(JSON.parse(response.json)).toMatchObject({
+    expect(JSON.parse(response.json as string)).toMatchObject({
       id: 'r',
       outputs: [{ name: 'z', parameters: { binary_data_size: 16 } }],
     });

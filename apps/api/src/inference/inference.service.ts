@@ -1,18 +1,25 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Lane } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { ModelDirectory, type ReadyManifest } from '@sconce/models';
 import { InferenceProducer, type JobRecord } from '@sconce/queue';
 import type { Context, Telemetry } from '@sconce/telemetry';
-import { encodeInferParts, type InferRequest, type ModelSignature, type RequestedOutput } from '@sconce/tensor';
+import { STEP_BYTES, type Steps, type InferRequest, type RequestedOutput } from '@sconce/tensor';
 import { enqueued } from '../http/enqueue-span.ts';
+import { slices } from '../http/slices.ts';
 import { TELEMETRY } from '../tokens.ts';
 import { jobNotFinished } from '../jobs/job-resource.ts';
 import { servedModel } from '../models/served-model.ts';
 import type { JobInference } from './infer.route.ts';
 import type { InferenceCall } from './inference-call.ts';
-import { prepareInference, queueRequest, type InferenceResult, type PreparedInference } from './prepared-inference.ts';
+import {
+  encodeResponse,
+  prepareInference,
+  queueRequest,
+  type InferenceResult,
+  type PreparedInference,
+} from './prepared-inference.ts';
 
 /** The part of a request that its job keeps, to encode the answer. */
 interface JobAttachment {
@@ -32,14 +39,14 @@ export class InferenceService implements JobInference {
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
   ) {}
 
-  /** Finds the model, and decodes the request with `read` against the signature of the model. */
+  /** Finds the model, and decodes the request with `read` for it. */
   async prepare(
     model: string,
     version: string | undefined,
-    read: (signature: ModelSignature) => InferRequest,
+    read: (manifest: ReadyManifest) => InferRequest | Promise<InferRequest>,
   ): Promise<PreparedInference> {
     const manifest = await this.servedModel(model, version);
-    return prepareInference(manifest, read(manifest.signature));
+    return prepareInference(manifest, await read(manifest));
   }
 
   /** A model that takes requests now. Throws `model_not_found`, `model_not_ready`. */
@@ -65,15 +72,15 @@ export class InferenceService implements JobInference {
   ): Promise<JobRecord> {
     const { request } = prepared;
     const attachment: JobAttachment = { requested: request.outputs, id: request.id };
+    const { owner, idempotencyKey: key } = call;
+    const idempotency =
+      key === undefined ? undefined : { owner, key, scope: options.scope, fingerprint: await fingerprint(call) };
     const { id } = await enqueued(this.telemetry.tracer, options.context, (trace) =>
-      this.producer.submit(queueRequest(prepared, { owner: call.owner, trace }), {
+      this.producer.submit(queueRequest(prepared, { owner, trace }), {
         lane: options.lane,
         attachment,
         submitter: call.submitter,
-        idempotency:
-          call.idempotencyKey === undefined
-            ? undefined
-            : { owner: call.owner, key: call.idempotencyKey, scope: options.scope, fingerprint: fingerprint(call) },
+        idempotency,
       }),
     );
     return this.producer.job(id);
@@ -90,7 +97,7 @@ export class InferenceService implements JobInference {
       throw new SconceError(job.error.code, job.error.message, { details: job.error.details ?? {} });
     const outputs = await this.producer.result(job.id);
     const { id, requested } = job.attachment as JobAttachment;
-    const response = encodeInferParts({
+    const response = await encodeResponse({
       modelName: job.model,
       modelVersion: job.version,
       outputs,
@@ -119,10 +126,16 @@ export class InferenceService implements JobInference {
 }
 
 /** Requests have equal fingerprints if they have the same path and the same bytes. */
-function fingerprint({ url, headerLength, body }: InferenceCall): string {
+function fingerprint({ url, headerLength, body }: InferenceCall): string | Promise<string> {
   const path = (url.split('?')[0] ?? '').replace(/\/+$/, '');
-  return createHash('sha256')
-    .update(`${path}\0${headerLength ?? ''}\0`)
-    .update(body)
-    .digest('base64url');
+  const hash = createHash('sha256').update(`${path}\0${headerLength ?? ''}\0`);
+  return slices.run(hashSteps(hash, body));
+}
+
+function* hashSteps(hash: Hash, body: Uint8Array): Steps<string> {
+  for (let from = 0; from < body.length; from += STEP_BYTES) {
+    hash.update(body.subarray(from, from + STEP_BYTES));
+    yield;
+  }
+  return hash.digest('base64url');
 }

@@ -1,13 +1,15 @@
 import { Controller, Delete, Get, Inject, Param, Post, Req, Res } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Job } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { InferenceProducer } from '@sconce/queue';
-import { bindInferHead, parseInferHead } from '@sconce/tensor';
+import { TENSOR_BODY } from '../http/body-parser.ts';
 import { onlyOwnerOf } from '../access/install-access.ts';
 import { nameModel, requestContext } from '../http/request-trace.ts';
 import { readInferenceCall } from '../inference/inference-call.ts';
 import { InferenceService } from '../inference/inference.service.ts';
+import { RequestDecoder } from '../inference/request-decoder.ts';
 import { sendResult } from '../inference/send-response.ts';
 import { sendJob, toJobResource } from './job-resource.ts';
 
@@ -16,15 +18,19 @@ import { sendJob, toJobResource } from './job-resource.ts';
 export class JobsController {
   constructor(
     @Inject(InferenceService) private readonly inference: InferenceService,
+    @Inject(RequestDecoder) private readonly decoder: RequestDecoder,
     @Inject(InferenceProducer) private readonly producer: InferenceProducer,
   ) {}
 
   @Post()
+  @RouteConfig(TENSOR_BODY)
   async submit(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const call = readInferenceCall(request);
-    const head = parseInferHead(call);
+    const head = await this.decoder.parseHead(call);
     const { model, version } = readTarget(head.extra);
-    const prepared = await this.inference.prepare(model, version, (signature) => bindInferHead(head, signature));
+    const prepared = await this.inference.prepare(model, version, (manifest) =>
+      this.decoder.bind(head, call, manifest),
+    );
     nameModel(request, prepared.manifest.name);
     const context = requestContext(request);
     const job = await this.inference.submit(prepared, call, { context, lane: 'batch', scope: 'job' });
@@ -38,7 +44,7 @@ export class JobsController {
 
   @Get(':id/result')
   async result(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    sendResult(reply, await this.inference.result(await this.producer.job(id, onlyOwnerOf(request))));
+    await sendResult(reply, await this.inference.result(await this.producer.job(id, onlyOwnerOf(request))));
   }
 
   @Delete(':id')

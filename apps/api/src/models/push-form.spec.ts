@@ -103,8 +103,8 @@ const REFUSED: [string, Part[], string, string, RegExp][] = [
   ['two configs', [config, config, model], 'invalid_request', 'config', /"config" is there twice/],
   ['two models', [model, model], 'invalid_request', 'model', /"model" is there twice/],
   ['something after the model', [model, ['x', 'y']], 'invalid_request', 'x', /"x" is unknown/],
-  ['a config that is no JSON', [['config', '{'], model], 'invalid_request', 'config', /"config" is no JSON/],
-  ['a config that is no text', [['config', Buffer.from([255])], model], 'invalid_request', 'config', /no JSON/],
+  ['a config that is no JSON', [['config', '{'], model], 'invalid_request', 'config', /config is not JSON/],
+  ['a config that is no text', [['config', Buffer.from([255])], model], 'invalid_request', 'config', /not JSON/],
   ['a config that is wrong', [['config', '{"a":1}'], model], 'invalid_request', 'config.a', /a is no field/],
   [
     'another model’s config',

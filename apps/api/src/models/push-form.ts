@@ -4,6 +4,7 @@ import { SconceError } from '@sconce/errors';
 import { parseModelConfig } from '@sconce/models';
 import { casesOf, decodeSafetensors } from '@sconce/tensor';
 import { collectBytes } from '../http/collect-bytes.ts';
+import { parseSmallJson } from '../http/bounded-json.ts';
 import { invalidRequest } from '../http/invalid-request.ts';
 import { discard, readParts, type FormPart } from '../http/multipart-parts.ts';
 
@@ -54,7 +55,9 @@ export async function readPushForm(
       before = part;
       if (part === 'model') return { ...given, model: toTheEnd(step.value, parts), close };
       if (part === 'config') {
-        given = { config: parseModelConfig(parseJson(await collect(step.value, MAX_CONFIG_BYTES)), { name }) };
+        given = {
+          config: parseModelConfig(parseSmallJson(await collect(step.value, MAX_CONFIG_BYTES), 'config'), { name }),
+        };
       } else given = { ...given, cases: checkCases(await collect(step.value, MAX_CASES_BYTES)) };
     }
   } catch (error) {
@@ -85,17 +88,6 @@ function collect({ name, body }: FormPart, maxBytes: number): Promise<Uint8Array
   const message = `part "${name}" is larger than the ${maxBytes} bytes allowed`;
   const details = { param: name, max_bytes: maxBytes };
   return collectBytes(body, { maxBytes, tooLarge: () => new SconceError('payload_too_large', message, { details }) });
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown;
-  } catch (error) {
-    throw invalidRequest(
-      'config',
-      `part "config" is no JSON: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
 }
 
 /** Checks that the bytes are a safetensors file with calls, because the worker reads them long after the answer. Returns them. */

@@ -12,13 +12,14 @@ import { FASTIFY_OPTIONS } from '../http/fastify-options.ts';
 import { installDraining } from '../http/draining.ts';
 import { installRequestTrace } from '../http/request-trace.ts';
 import { installInferRoutes } from '../inference/infer.route.ts';
+import { RequestDecoder } from '../inference/request-decoder.ts';
 import { ProtocolModels } from '../models/protocol-models.ts';
 import type { ServeConfig } from './config.ts';
 import { installReadRoutes } from './read-routes.ts';
 import { DURABLE_REQUESTS, installRefusedRoutes } from './refused-routes.ts';
 
 export interface ServeServerOptions {
-  readonly config: Pick<ServeConfig, 'keysFile' | 'maxBodyBytes' | 'requestTimeoutMs' | 'traceUrl'>;
+  readonly config: Pick<ServeConfig, 'budget' | 'keysFile' | 'maxBodyBytes' | 'requestTimeoutMs' | 'traceUrl'>;
   readonly models: Pick<LocalModels, 'directory' | 'repository'>;
   readonly runner: LocalRunner;
   readonly statistics: LocalStatistics;
@@ -56,6 +57,7 @@ export async function createServeServer(options: ServeServerOptions): Promise<Fa
   });
   installInferRoutes(fastify, {
     directory,
+    decoder: new RequestDecoder(config.budget),
     port: runner,
     jobs: DURABLE_REQUESTS,
     telemetry,
