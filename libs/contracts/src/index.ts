@@ -68,6 +68,14 @@ export {
   type ParityOutput,
 } from './models/model-version.ts';
 export {
+  explainRunMemory,
+  rowsThatFit,
+  runMemoryOf,
+  runMemorySchema,
+  type InputShapes,
+  type RunMemory,
+} from './models/run-memory.ts';
+export {
   modelSchema,
   modelSettingsPatchSchema,
   poolSchema,

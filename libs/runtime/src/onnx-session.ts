@@ -66,12 +66,13 @@ export class OnnxSession {
   }
 
   /**
-   * Opens a model. With `saveAs` it also writes the optimised model. Throws `model_invalid` with the runtime's reason if the model
+   * Opens a model. With `saveAs` it also writes the optimised model. Without `arena` the memory of a run is given back after it, which
+   * takes time. Throws `model_invalid` with the runtime's reason if the model
    * can't be read or its types can't be found.
    */
   static async open(
     model: ModelSource,
-    options: { readonly intraOpThreads: number; readonly saveAs?: SavedForm },
+    options: { readonly intraOpThreads: number; readonly saveAs?: SavedForm; readonly arena?: boolean },
   ): Promise<OnnxSession> {
     const inMemory = typeof model !== 'string';
     const external = inMemory ? { model_external_initializers_file_folder_path: model.externalFolder } : {};
@@ -91,6 +92,8 @@ export class OnnxSession {
       intraOpNumThreads: options.intraOpThreads,
       interOpNumThreads: 1,
       logSeverityLevel: 4,
+      enableCpuMemArena: options.arena ?? true,
+      enableMemPattern: options.arena ?? true,
       // A spinning thread takes the core that Node and Redis need. Without it only the latency of single requests is higher (measured).
       extra: { session: { intra_op: { allow_spinning: '0' }, ...external, ...saved } },
       ...(saveAs === undefined ? {} : { optimizedModelFilePath: saveAs.path }),

@@ -3,6 +3,7 @@ import type { DeepReadonly } from '../deep-readonly.ts';
 import { modelBatchSchema } from './model-batch.ts';
 import { modelConfigSchema } from './model-config.ts';
 import { modelSignatureSchema } from './model-signature.ts';
+import { runMemorySchema } from './run-memory.ts';
 
 /**
  * The states of a version: `receiving` (its artifact is being uploaded) → `compiling` → `proving` → `optimising` → `ready`, or `failed`
@@ -63,6 +64,7 @@ export const modelPerformanceSchema = z
   .strictObject({
     load_ms: figure.describe('Time to open the saved form.'),
     memory_bytes: figure.describe('Memory of one session, besides weights that sessions share.'),
+    run_memory: runMemorySchema.optional(),
     batch_sizes: z
       .array(z.strictObject({ rows: z.int().positive(), latency_ms: figure, rows_per_s: figure }))
       .describe('Median time of one run, by its number of rows.'),

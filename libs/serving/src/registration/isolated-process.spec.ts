@@ -91,7 +91,10 @@ describe('a registration process', () => {
     });
     delete process.env['SCONCE_SPEC_SECRET'];
     const [, proved] = messages;
-    expect(JSON.parse((proved as Proved).warnings[0] ?? '')).toEqual(PROCESS_ENVIRONMENT);
+    expect(JSON.parse((proved as Proved).warnings[0] ?? '')).toEqual({
+      ...PROCESS_ENVIRONMENT,
+      MALLOC_TRIM_THRESHOLD_: '131072',
+    });
   });
 
   it('has the lowest priority for the processors', async () => {

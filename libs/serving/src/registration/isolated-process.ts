@@ -26,6 +26,8 @@ export interface IsolationOptions {
 /** The lowest priority: serving requests comes first. */
 const NICENESS = 19;
 const WATCH_INTERVAL_MS = 50;
+/** Time for what a process does after its task. */
+const EXTRA_MS = 10_000;
 /** Characters of the process's stderr that are kept, from its end. */
 const MAX_STDERR = 2_000;
 
@@ -43,27 +45,36 @@ export async function runIsolated(task: RegistrationTask, options: IsolationOpti
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'advanced',
     // Not the worker's environment: the process does not need it, and must not see its secrets.
-    env: { ...PROCESS_ENVIRONMENT },
+    // What a run has freed goes back to the system at once, so that the memory of the next run can be seen.
+    env: { ...PROCESS_ENVIRONMENT, MALLOC_TRIM_THRESHOLD_: '131072' },
     execArgv: fromSource ? ['--conditions=@sconce/source', '--no-warnings'] : ['--no-warnings'],
   });
   let reason: SconceError | undefined;
   const end = (error: SconceError): void => {
-    reason ??= error;
+    // What follows the result of `optimise` may be ended at any time.
+    if (!isDone || task.kind === 'register') reason ??= error;
     child.kill('SIGKILL');
   };
   let stage: string = task.kind === 'register' ? 'compiling' : 'optimising';
   let handled = Promise.resolve();
   let isDone = false;
+  let extra: NodeJS.Timeout | undefined;
   let stderr = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr = (stderr + text).slice(-MAX_STDERR)));
   child.on('message', (message) => {
     const received = message as RegistrationMessage;
     if (received.kind === 'failed') reason ??= deserializeError(received.error);
     else {
-      isDone = received.kind === (task.kind === 'register' ? 'proved' : 'optimised');
+      if (received.kind === (task.kind === 'register' ? 'proved' : 'optimised')) {
+        isDone = true;
+        extra ??= setTimeout(() => child.kill('SIGKILL'), EXTRA_MS);
+      }
       stage = STAGE_AFTER[received.kind];
       handled = handled.then(() => onMessage(received));
-      handled.catch((error: unknown) => end(toSconceError(error)));
+      handled.catch((error: unknown) => {
+        reason ??= toSconceError(error);
+        child.kill('SIGKILL');
+      });
     }
   });
   const watch = setInterval(() => {
@@ -83,6 +94,7 @@ export async function runIsolated(task: RegistrationTask, options: IsolationOpti
     // The limits are for the process. Handling its messages may take longer.
     clearInterval(watch);
     clearTimeout(timer);
+    clearTimeout(extra);
     await handled.catch(() => undefined);
     if (reason !== undefined) throw reason;
     if (!isDone) throw modelFailure(`ended the process that was ${stage} it (${how})${lastLineOf(stderr)}`);
@@ -90,12 +102,18 @@ export async function runIsolated(task: RegistrationTask, options: IsolationOpti
   } finally {
     clearInterval(watch);
     clearTimeout(timer);
+    clearTimeout(extra);
     signal.removeEventListener('abort', onAbort);
     child.kill('SIGKILL');
   }
 }
 
-const STAGE_AFTER = { compiled: 'proving', proved: 'proving', optimised: 'optimising' } as const;
+const STAGE_AFTER = {
+  compiled: 'proving',
+  proved: 'proving',
+  optimised: 'measuring',
+  run_measured: 'measuring',
+} as const;
 
 function exitOf(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {

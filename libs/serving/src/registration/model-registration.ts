@@ -113,6 +113,7 @@ export class ModelRegistration {
           return reached('sconce.prove');
         }
         case 'optimised':
+        case 'run_measured':
           return;
       }
     });
@@ -146,9 +147,12 @@ export class ModelRegistration {
         return await inScratchFolder(async (folder) => {
           let result: Pick<ModelManifest, 'optimised' | 'performance'> = {};
           await this.#run({ kind: 'optimise', modelPath, checkPath, save, measure, folder }, async (message) => {
-            if (message.kind !== 'optimised') return;
-            const optimised = await this.#storeForm(manifest, folder, message);
-            result = { optimised, performance: message.performance };
+            if (message.kind === 'optimised') {
+              const optimised = await this.#storeForm(manifest, folder, message);
+              result = { optimised, performance: message.performance };
+            } else if (message.kind === 'run_measured' && result.performance !== undefined) {
+              result = { ...result, performance: { ...result.performance, run_memory: message.runMemory } };
+            }
           });
           return { ...result, warning: save === 'nothing' ? warning : undefined };
         });

@@ -17,7 +17,7 @@ type OptimiseTask = RegistrationTask & { readonly kind: 'optimise' };
 export async function optimiseModel(task: OptimiseTask): Promise<Omit<Optimised, 'kind'>> {
   const { modelPath, checkPath, folder, save, measure } = task;
   const names = save === 'nothing' ? [] : await saveForm(modelPath, folder, { prepacked: save === 'prepacked' });
-  const path = save === 'nothing' ? modelPath : join(folder, FORM_FILES.model);
+  const path = servedPath(task);
   const session = await OnnxSession.open(path, { intraOpThreads: 1 });
   try {
     if (checkPath !== undefined) await checkSession(session, checkPath);
@@ -31,6 +31,11 @@ export async function optimiseModel(task: OptimiseTask): Promise<Omit<Optimised,
     form: files.length === 0 ? undefined : { ...formTarget(), files },
     performance,
   };
+}
+
+/** The file that threads will load. */
+export function servedPath({ modelPath, folder, save }: OptimiseTask): string {
+  return save === 'nothing' ? modelPath : join(folder, FORM_FILES.model);
 }
 
 /** SHA-256 of a file, lower-case hex. */

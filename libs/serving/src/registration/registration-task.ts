@@ -1,4 +1,4 @@
-import type { ModelBatch, ModelConfig, ModelParity, ModelPerformance } from '@sconce/contracts';
+import type { ModelBatch, ModelConfig, ModelParity, ModelPerformance, RunMemory } from '@sconce/contracts';
 import type { SerializedError } from '@sconce/errors';
 import type { ModelSignature } from '@sconce/tensor';
 
@@ -63,6 +63,12 @@ export interface Optimised {
   readonly performance?: ModelPerformance | undefined;
 }
 
-/** A message of a registration process. `failed`, `proved` and `optimised` are last messages. */
+/** The memory of a run was measured. The model is registered without it, too: a process that dies while it measures has done its task. */
+export interface RunMeasured {
+  readonly kind: 'run_measured';
+  readonly runMemory: RunMemory;
+}
+
+/** A message of a registration process. `failed` and `proved` are last messages; after `optimised` may come `run_measured`. */
 export type RegistrationMessage =
-  Compiled | Proved | Optimised | { readonly kind: 'failed'; readonly error: SerializedError };
+  Compiled | Proved | Optimised | RunMeasured | { readonly kind: 'failed'; readonly error: SerializedError };

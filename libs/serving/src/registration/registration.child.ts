@@ -2,14 +2,19 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { SconceError, toSconceError } from '@sconce/errors';
-import { casesOf, decodeSafetensors, encodeFrame, type CallCase } from '@sconce/tensor';
+import { exposeCollector } from '@sconce/process/memory';
+import { casesOf, decodeFrame, decodeSafetensors, encodeFrame, type CallCase } from '@sconce/tensor';
 import { checkParity, DEFAULT_TOLERANCE, parityError } from './check-parity.ts';
 import { loadArtifact, type LoadedArtifact } from './load-artifact.ts';
-import { digestOf, optimiseModel } from './optimise-model.ts';
+import { measureRunMemory } from './measure-run-memory.ts';
+import { digestOf, optimiseModel, servedPath } from './optimise-model.ts';
 import { makeCheck, proveModel } from './prove-model.ts';
 import type { MadeFile, RegistrationMessage, RegistrationTask } from './registration-task.ts';
 
 // The process of one registration task. A model that crashes, hangs or takes too much memory harms no other process.
+
+// Before the first thread starts.
+const collect = exposeCollector();
 
 type RegisterTask = RegistrationTask & { kind: 'register' };
 
@@ -53,6 +58,16 @@ async function prove(task: RegisterTask, model: LoadedArtifact, cases: readonly 
 
 async function optimise(task: RegistrationTask & { kind: 'optimise' }): Promise<void> {
   await send({ kind: 'optimised', ...(await optimiseModel(task)) });
+  const { measure } = task;
+  if (measure === undefined) return;
+  // Last, because the model may not bear the sizes that are tried here.
+  const call = decodeFrame(measure.call).tensors;
+  const runMemory = await measureRunMemory(servedPath(task), {
+    call,
+    batch: measure.batch,
+    collect: () => collect({ type: 'major', execution: 'sync' }),
+  }).catch(() => undefined);
+  if (runMemory !== undefined) await send({ kind: 'run_measured', runMemory });
 }
 
 async function writeMadeFile(folder: string, name: string, bytes: Uint8Array): Promise<MadeFile> {
