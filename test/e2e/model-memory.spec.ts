@@ -1,11 +1,22 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
+import { GraphBuilder, IR_VERSION, OPSET, encodeModel } from '@sconce/onnx';
+import { temporaryFolder } from '@sconce/testing';
 import { affineRequest, startStack, type Stack } from '../support/stack.ts';
 
-// One worker with one thread that has memory for two models: which models are unloaded, kept or refused.
+// One worker with one thread that has memory for two models, and 64 MiB for a run: which models are unloaded, kept or refused, and which
+// requests are.
 
 let stack: Stack;
 beforeAll(async () => {
-  stack = await startStack({ env: { SCONCE_THREADS: '1', SCONCE_MAX_MODELS_PER_THREAD: '2' } });
+  stack = await startStack({
+    env: {
+      SCONCE_THREADS: '1',
+      SCONCE_MAX_MODELS_PER_THREAD: '2',
+      SCONCE_MAX_RUN_MEMORY_BYTES: String(64 * 1024 ** 2),
+    },
+  });
   for (const name of ['kept', 'second', 'third']) await stack.push('affine', { name });
 });
 
@@ -60,4 +71,58 @@ it('evicts the model used longest ago but never a kept one, and refuses a model 
   await keep('second', false);
   await expect.poll(async () => (await infer('third')).status, { timeout: 10_000 }).toBe(200);
   expect(await metric('sconce_model_loads_total', 'kept')).toBe(loads[0]);
+});
+
+/** A model whose memory grows with the square of the length of its rows: softmax(x·xᵀ)·x. */
+function attention(): string {
+  const builder = new GraphBuilder();
+  builder.input({ name: 'x', datatype: 'FLOAT', shape: ['n', 'length', 1] });
+  const turned = builder.node('Transpose', ['x'], { attributes: { perm: { ints: [0, 2, 1] } } });
+  const weights = builder.node('Softmax', [builder.node('MatMul', ['x', turned])]);
+  const shape = ['n', 'length', 1];
+  builder.output({ name: builder.node('MatMul', [weights, 'x']), datatype: 'FLOAT', shape });
+  const path = join(temporaryFolder('attention'), 'attention.onnx');
+  const graph = builder.build('attention');
+  const model = { irVersion: IR_VERSION, opsets: { '': OPSET }, producer: 'spec', graph, metadata: {} };
+  writeFileSync(path, encodeModel(model));
+  return path;
+}
+
+it('refuses a request whose run would need too much memory, and cuts runs that would', async () => {
+  await stack.pushFile(attention(), 'attention');
+  const version = (await (await stack.fetch('/v1/models/attention/versions/1')).json()) as {
+    readonly performance: {
+      readonly run_memory: { readonly growth: readonly { readonly factor: readonly number[] }[] };
+    };
+  };
+  expect(version.performance.run_memory.growth[0]?.factor[2]).toBeGreaterThan(0.5);
+  const ask = async (rows: number, length: number): Promise<{ status: number; text: string; ms: number }> => {
+    const input = {
+      name: 'x',
+      datatype: 'FP32',
+      shape: [rows, length, 1],
+      data: Array.from({ length: rows * length }, () => 1),
+    };
+    const beganMs = performance.now();
+    const response = await stack.fetch('/v2/models/attention/infer', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ inputs: [input] }),
+    });
+    return { status: response.status, text: await response.text(), ms: performance.now() - beganMs };
+  };
+  const refused = await ask(1, 30_000);
+  expect(refused).toMatchObject({
+    status: 422,
+    text: expect.stringMatching(
+      /over its budget run_memory_bytes.*for x\[axis 1\] = 30000.*SCONCE_MAX_RUN_MEMORY_BYTES/,
+    ),
+  });
+  expect(refused.ms).toBeLessThan(5_000);
+  // 16 MiB or more a row: together they would need 160 MiB.
+  const cut = await ask(10, 2_000);
+  expect(cut.status).toBe(200);
+  const before = stack.workers.map(({ pid }) => pid);
+  expect((await ask(4, 10)).status).toBe(200);
+  expect(stack.workers.map(({ pid }) => pid)).toEqual(before);
 });

@@ -1,5 +1,5 @@
 import { instanceBudget, type Lane, type RequestBudget } from '@sconce/contracts';
-import { machineLimits, readSettings, threadsFor } from '@sconce/process';
+import { machineLimits, readSettings, runMemoryFor, threadsFor } from '@sconce/process';
 import { queueConfigSchema, type QueueConfig } from '@sconce/queue';
 import { runtimeConfigSchema, type RuntimeConfig } from '@sconce/runtime';
 import { storageFromSettings, type S3Settings, type StorageConfig } from '@sconce/storage';
@@ -69,7 +69,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
         ? undefined
         : { name: vars.SCONCE_POD_NAME, namespace: vars.SCONCE_POD_NAMESPACE },
     concurrency: { online: vars.SCONCE_ONLINE_CONCURRENCY ?? jobs, batch: vars.SCONCE_BATCH_CONCURRENCY ?? jobs },
-    budget: instanceBudget(vars),
+    budget: instanceBudget({
+      ...vars,
+      SCONCE_MAX_RUN_MEMORY_BYTES: vars.SCONCE_MAX_RUN_MEMORY_BYTES ?? runMemoryFor(limits, threads),
+    }),
     shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,
     registration: {
       memoryBytes: registrationBytes,

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { SETTINGS, machineLimits, threadsFor, type Setting, type Settings } from '@sconce/process';
+import { SETTINGS, machineLimits, runMemoryFor, threadsFor, type Setting, type Settings } from '@sconce/process';
 import { queueConfigSchema } from '@sconce/queue';
 import { runtimeConfigSchema } from '@sconce/runtime';
 import { telemetryConfigSchema } from '@sconce/telemetry';
@@ -56,6 +56,7 @@ const shares = memoryShares({ threads, memoryBytes: limits.memoryBytes });
 
 /** Defaults that depend on the machine. */
 const DERIVED: Readonly<Record<string, number>> = {
+  SCONCE_MAX_RUN_MEMORY_BYTES: runMemoryFor(limits, threads),
   SCONCE_THREADS: threads,
   SCONCE_MAX_MODEL_BYTES_PER_THREAD: shares.maxModelBytesPerThread,
   SCONCE_ONLINE_CONCURRENCY: 4 * threads,

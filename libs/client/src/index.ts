@@ -17,6 +17,7 @@ export type {
   ModelVersion,
   ParityOutput,
   RowError,
+  RunMemory,
 } from '@sconce/contracts';
 export { hasEnded, type BatchRequest, type TableRequest } from './batch-request.ts';
 export { BatchesClient, type ScoreOptions, type SubmitBatchOptions } from './batches.ts';

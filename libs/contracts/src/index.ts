@@ -69,11 +69,12 @@ export {
 } from './models/model-version.ts';
 export {
   explainRunMemory,
-  rowsThatFit,
+  rowsForMemory,
   runMemoryOf,
   runMemorySchema,
   type InputShapes,
   type RunMemory,
+  type RunMemoryLimit,
 } from './models/run-memory.ts';
 export {
   modelSchema,

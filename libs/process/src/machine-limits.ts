@@ -39,6 +39,11 @@ export function threadsFor({ cpus }: Pick<MachineLimits, 'cpus'>): number {
   return Math.max(1, Math.floor(cpus));
 }
 
+/** Memory that a run may need if no setting says it, bytes: the threads share a quarter of the memory. */
+export function runMemoryFor({ memoryBytes }: Pick<MachineLimits, 'memoryBytes'>, threads: number): number {
+  return Math.max(1, Math.floor(memoryBytes / 4 / threads));
+}
+
 function cpuQuota(read: ReadText): number | undefined {
   const [quota, period] = read(QUOTA_V2)?.trim().split(/\s+/) ?? QUOTA_V1.map((path) => read(path)?.trim());
   const share = Number(quota) / Number(period);

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { SETTINGS, type Setting, type Settings } from '@sconce/process';
+import { SETTINGS, machineLimits, runMemoryFor, threadsFor, type Setting, type Settings } from '@sconce/process';
 import { readServeConfig } from './config.ts';
 
 const config = readServeConfig({});
@@ -36,7 +36,9 @@ const EFFECTIVE: Record<keyof Settings<'serve'>, unknown> = {
 };
 
 it.each(Object.entries(EFFECTIVE))('%s has the default that the documentation prints', (name, value) => {
-  expect(value).toEqual((SETTINGS as Readonly<Record<string, Setting>>)[name]?.default);
+  const limits = machineLimits();
+  const derived = name === 'SCONCE_MAX_RUN_MEMORY_BYTES' ? runMemoryFor(limits, threadsFor(limits)) : undefined;
+  expect(value).toEqual((SETTINGS as Readonly<Record<string, Setting>>)[name]?.default ?? derived);
 });
 
 it('takes what is set, and opens the port for metrics only then', () => {

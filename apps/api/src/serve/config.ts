@@ -1,5 +1,5 @@
 import { instanceBudget, type RequestBudget } from '@sconce/contracts';
-import { machineLimits, readSettings, threadsFor } from '@sconce/process';
+import { machineLimits, readSettings, runMemoryFor, threadsFor } from '@sconce/process';
 import { runtimeConfigSchema, type RuntimeConfig } from '@sconce/runtime';
 import type { IsolationLimits } from '@sconce/serving';
 import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';
@@ -49,7 +49,10 @@ export function readServeConfig(env: NodeJS.ProcessEnv = process.env): ServeConf
     metricsPort: (env['SCONCE_METRICS_PORT'] ?? '') === '' ? undefined : vars.SCONCE_METRICS_PORT,
     keysFile: keysFileOf(vars),
     maxBodyBytes: vars.SCONCE_MAX_BODY_BYTES,
-    budget: instanceBudget(vars),
+    budget: instanceBudget({
+      ...vars,
+      SCONCE_MAX_RUN_MEMORY_BYTES: vars.SCONCE_MAX_RUN_MEMORY_BYTES ?? runMemoryFor(limits, threads),
+    }),
     requestTimeoutMs: vars.SCONCE_REQUEST_TIMEOUT_MS,
     maxOutstanding: vars.SCONCE_MAX_OUTSTANDING,
     shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,

@@ -44,6 +44,13 @@ const ready: ModelVersion = {
       { rows: 64, latency_ms: 123.4, rows_per_s: 518.6 },
     ],
     best_rows: 8,
+    run_memory: {
+      bytes: 16_777_216,
+      growth: [
+        { axes: [{ input: 'pixels', axis: 1 }], rows: false, size: 512, largest: 2_048, factor: [0, 0, 1] },
+        { axes: [{ input: 'pixels', axis: 0 }], rows: true, size: 2, largest: 16, factor: [0, 1, 0] },
+      ],
+    },
     spread: { threads: 2, rows: 8, latency_ms: 3.4, rows_per_s: 2_353, chosen: true },
   },
 };
@@ -69,6 +76,8 @@ describe('describeModel', () => {
   saved   68.4 KiB (artifact 61.5 KiB), as ONNX Runtime 1.24.1 optimised it
           for x64-avx512
   load    12 ms, 3.0 MiB per thread
+  memory  16.0 MiB for a run with pixels axis 1 = 512, rows = 2
+          grows with the square of pixels axis 1, with rows
   speed   one thread
           ROWS     MS  ROWS/S
              1  0.051  19,531

@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import type { ListedVersion, ModelBatch, ModelParity, ModelPerformance, ModelVersion } from '@sconce/client';
+import type { ListedVersion, ModelBatch, ModelParity, ModelPerformance, ModelVersion, RunMemory } from '@sconce/client';
 import { formatSpec } from '@sconce/tensor';
 import { PLAIN_CHARS } from './terminal.ts';
 import { countOf, formatBytes, oneLine } from './text.ts';
@@ -77,8 +77,28 @@ function formLines({ optimised, performance, size_bytes }: ModelVersion): string
           `for ${optimised.cpu_class}`,
         );
   if (performance === undefined) return saved;
-  const { load_ms, memory_bytes } = performance;
-  return [...saved, ...entry('load', `${formatMs(load_ms)} ms, ${formatBytes(memory_bytes)} per thread`)];
+  const { load_ms, memory_bytes, run_memory } = performance;
+  return [
+    ...saved,
+    ...entry('load', `${formatMs(load_ms)} ms, ${formatBytes(memory_bytes)} per thread`),
+    ...(run_memory === undefined ? [] : entry('memory', ...memoryLines(run_memory))),
+  ];
+}
+
+/** Memory of a run, and how it grows. */
+function memoryLines({ bytes, growth }: RunMemory): string[] {
+  const nameOf = ({ axes, rows }: RunMemory['growth'][number]): string =>
+    rows ? 'rows' : axes.map(({ input, axis }) => `${input} axis ${axis}`).join(' and ');
+  const sizes = growth.map((one) => `${nameOf(one)} = ${one.size}`).join(', ');
+  const laws = growth.map((one) => {
+    const [, linear = 0, square = 0] = one.factor;
+    if (square > linear) return `with the square of ${nameOf(one)}`;
+    return linear > 0 ? `with ${nameOf(one)}` : `not with ${nameOf(one)}`;
+  });
+  return [
+    `${formatBytes(bytes)} for a run${sizes === '' ? '' : ` with ${sizes}`}`,
+    ...(laws.length === 0 ? [] : [`grows ${laws.join(', ')}`]),
+  ];
 }
 
 function speedLines({ batch_sizes, best_rows, spread }: ModelPerformance): string[] {

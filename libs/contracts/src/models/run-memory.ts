@@ -1,5 +1,7 @@
 import * as z from 'zod';
+import { overBudget, type BudgetLimit } from '@sconce/errors';
 import type { DeepReadonly } from '../deep-readonly.ts';
+import type { BatchAxis } from './model-batch.ts';
 
 const axisSchema = z.strictObject({ input: z.string(), axis: z.int().min(0) });
 
@@ -38,7 +40,7 @@ export function runMemoryOf({ bytes, growth }: RunMemory, inputs: InputShapes, r
 }
 
 /** The largest number of rows of these inputs that a run has memory for: 0 if not even one fits, Infinity if rows need none. */
-export function rowsThatFit(memory: RunMemory, inputs: InputShapes, limitBytes: number): number {
+function rowsThatFit(memory: RunMemory, inputs: InputShapes, limitBytes: number): number {
   if (runMemoryOf(memory, inputs, 1) > limitBytes) return 0;
   const growth = memory.growth.find(({ rows }) => rows);
   if (growth === undefined) return Infinity;
@@ -66,6 +68,31 @@ export function explainRunMemory({ bytes, growth }: RunMemory, inputs: InputShap
     return [`times ${Number(factorOf(one, size).toPrecision(4))} for ${names} = ${size}, measured at ${one.size}`];
   });
   return [`${(bytes / 1024 ** 2).toFixed(1)} MiB`, ...parts].join(', ');
+}
+
+/** What a run may need of memory. */
+export interface RunMemoryLimit extends BudgetLimit {
+  readonly need: RunMemory;
+}
+
+/**
+ * The most rows of a request that one run has memory for. Only rows of a dynamic axis run in pieces; for any other request it is Infinity.
+ * @throws SconceError `over_budget` if the request cannot run at all, with the arithmetic.
+ */
+export function rowsForMemory(
+  { need, limit, setting }: RunMemoryLimit,
+  { axis, inputs }: { readonly axis: BatchAxis; readonly inputs: InputShapes },
+): number {
+  const least = axis === 'dynamic' ? 1 : undefined;
+  const value = Math.ceil(runMemoryOf(need, inputs, least));
+  if (value <= limit) return axis === 'dynamic' ? rowsThatFit(need, inputs, limit) : Infinity;
+  throw overBudget({
+    field: 'run_memory_bytes',
+    limit,
+    value,
+    setting,
+    because: explainRunMemory(need, inputs, least),
+  });
 }
 
 type Growth = RunMemory['growth'][number];

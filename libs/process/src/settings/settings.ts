@@ -209,8 +209,9 @@ export const SETTINGS = {
   SCONCE_MAX_RUN_MEMORY_BYTES: integer({
     programs: EVERY,
     unit: 'bytes',
-    about: 'Most memory that a run may need besides the model itself.',
-    whenUnset: 'no limit',
+    about:
+      'Most memory that a run may need besides the model itself, from the figures of the registration. Runs of several requests stay below it.',
+    whenUnset: 'worker, `sconce serve`: a quarter of the memory, divided by the threads; API: no limit',
   }),
   SCONCE_MAX_FILE_BYTES: integer({
     programs: API,

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@sconce/errors';
-import type { BatchAxis, BudgetLimit, Lane } from '@sconce/contracts';
+import type { BatchAxis, BudgetLimit, Lane, RunMemoryLimit } from '@sconce/contracts';
 import type { ModelSignature, Tensor, TensorSpec } from '@sconce/tensor';
 import type { RunCall, RunResult } from '../inference-pool.ts';
 import type { ModelFile, ThreadTiming } from '../thread-protocol.ts';
@@ -25,6 +25,8 @@ export interface BatchableModel {
   readonly maxConcurrentRuns?: number;
   /** How long runs took when the model was registered: the first estimate. */
   readonly measured?: readonly MeasuredRun[];
+  /** What its runs need of memory, and what they may need. Without it nothing is checked. */
+  readonly memory?: RunMemoryLimit | undefined;
   /** Longest time that rows wait for others to share a run while every thread is busy. Without it they wait as long as that lasts. */
   readonly maxQueueDelayMs?: number;
   /** Most bytes that the outputs of a request, and the outputs of a run, may have together. */

@@ -1,4 +1,4 @@
-import type { BudgetLimit, Lane } from '@sconce/contracts';
+import { rowsForMemory, type BudgetLimit, type Lane } from '@sconce/contracts';
 import { SconceError, isRunFailure, toSconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
 import { sliceRows, type Tensor, type TensorSpec } from '@sconce/tensor';
@@ -121,7 +121,16 @@ export class MicroBatcher {
       const key = lineKey(request);
       let line = this.#lines[lane].get(key);
       if (line === undefined) {
-        line = new WaitingLine(key);
+        try {
+          // Requests of one line have the same inner shapes, so they need the same memory per row.
+          line = new WaitingLine(
+            key,
+            model.memory && rowsForMemory(model.memory, { axis: model.axis, inputs: request.inputs }),
+          );
+        } catch (error) {
+          pending.fail(toSconceError(error));
+          return pending.reply;
+        }
         this.#lines[lane].set(key, line);
         const share = this.#shares.of(model);
         if (share.lines === 0 && share.running === 0) this.#shares.activate(share);
@@ -214,9 +223,9 @@ export class MicroBatcher {
 
   /** The largest number of rows for the line's next run. */
   #rowsOfRun(line: WaitingLine, model: BatchableModel, share: ModelShare): number {
-    const most = model.maxBatchRows;
+    const most = Math.min(model.maxBatchRows, line.maxRows);
     const own = line.head?.request.runRows;
-    if (own !== undefined) return own;
+    if (own !== undefined) return Math.min(own, line.maxRows);
     const idle = Math.min(this.#runner.threads, model.maxConcurrentRuns ?? Infinity) - this.#runs.size;
     if (model.axis !== 'dynamic' || idle < 2 || line.rows < 2) return most;
     const rows = Math.min(most, line.rows);

@@ -10,6 +10,8 @@ const COMPACT_FROM = 1024;
  */
 export class WaitingLine {
   readonly key: string;
+  /** Most rows of a run that there is memory for. */
+  readonly maxRows: number;
   #waiting: Pending[] = [];
   #first = 0;
   #rows = 0;
@@ -18,8 +20,9 @@ export class WaitingLine {
   /** Owner → the turn of its next request. */
   readonly #turns = new Map<string, number>();
 
-  constructor(key: string) {
+  constructor(key: string, maxRows = Infinity) {
     this.key = key;
+    this.maxRows = maxRows;
   }
 
   get head(): Pending | undefined {
@@ -62,7 +65,8 @@ export class WaitingLine {
       const { axis, maxBatchRows } = head.request.model;
       const { left } = head;
       const fits = rows + left <= most;
-      if (pieces.length > 0 && (axis === 'none' || (!fits && left <= maxBatchRows) || rows >= most)) break;
+      const fitsAlone = left <= Math.min(maxBatchRows, this.maxRows);
+      if (pieces.length > 0 && (axis === 'none' || (!fits && fitsAlone) || rows >= most)) break;
       const piece = head.take(most - rows);
       pieces.push(piece);
       rows += piece.rows;

@@ -95,7 +95,9 @@ export class ServedModels {
     const { threads } = this.#given.runtime;
     const instances =
       config.instance_group?.[0]?.count ?? (intraOp > 1 ? Math.max(1, Math.floor(threads / intraOp)) : undefined);
-    const maxOutput = smallestBudget({ instance: this.#given.budget, model: config.budget }).output_bytes;
+    const budget = smallestBudget({ instance: this.#given.budget, model: config.budget });
+    const maxOutput = budget.output_bytes;
+    const need = performance?.run_memory;
     const rowBytes = outputRowBytes(signature.outputs);
     // Runs of several requests stay within the budget of one request, as far as the sizes of rows are known.
     const fitting = rowBytes > 0 && maxOutput !== undefined ? Math.floor(maxOutput.limit / rowBytes) : Infinity;
@@ -111,6 +113,7 @@ export class ServedModels {
       maxBatchRows: axis === 'locked' ? (batch?.size ?? 1) : most,
       bulkRows: bulk === undefined ? undefined : Math.max(1, Math.min(bulk, fitting)),
       measured: performance?.batch_sizes.map(({ rows, latency_ms: latencyMs }) => ({ rows, latencyMs })) ?? [],
+      memory: need && budget.run_memory_bytes && { need, ...budget.run_memory_bytes },
       maxConcurrentRuns: instances,
       maxQueueDelayMs: delay === undefined ? undefined : delay / 1_000,
       maxOutput,

@@ -1,7 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { explainRunMemory, rowsThatFit, runMemoryOf, type ModelBatch, type RunMemory } from '@sconce/contracts';
+import {
+  explainRunMemory,
+  rowsForMemory,
+  runMemoryOf,
+  type ModelBatch,
+  type RunMemory,
+  type RunMemoryLimit,
+} from '@sconce/contracts';
 import { GraphBuilder, IR_VERSION, OPSET, encodeModel, type OnnxDim } from '@sconce/onnx';
 import { encodeFrame, type Tensor } from '@sconce/tensor';
 import { temporaryFolder } from '@sconce/testing';
@@ -79,8 +86,11 @@ describe.runIf(process.platform === 'linux')('the memory of a run', () => {
       expect(runMemoryOf(memory, shape(1, length, 4)) / square(length)).toBeLessThan(4);
       expect(runMemoryOf(memory, shape(8, length, 4)) / runMemoryOf(memory, shape(1, length, 4))).toBeCloseTo(8, -1);
     }
-    expect(rowsThatFit(memory, shape(1, 30_000, 4), 512 * MIB)).toBe(0);
-    const rows = rowsThatFit(memory, shape(64, 1_000, 4), 64 * MIB);
+    const limited = (limit: number): RunMemoryLimit => ({ need: memory, limit, setting: 'A_SETTING' });
+    expect(() => rowsForMemory(limited(512 * MIB), { axis: 'dynamic', inputs: shape(1, 30_000, 4) })).toThrow(
+      /needs \d+ bytes of memory \(\d+\.\d MiB, times \S+ for x\[axis 1\] = 30000, .*; allowed are 536870912\. .*A_SETTING/,
+    );
+    const rows = rowsForMemory(limited(64 * MIB), { axis: 'dynamic', inputs: shape(64, 1_000, 4) });
     expect(rows).toBeGreaterThan(3);
     expect(rows).toBeLessThan(20);
     expect(runMemoryOf(memory, shape(64, 1_000, 4), rows)).toBeLessThanOrEqual(64 * MIB);
