@@ -8,6 +8,7 @@ import { runIsolated } from '@sconce/serving';
 import { openBlobStore, storageConfigSchema } from '@sconce/storage';
 import { temporaryFolder } from '@sconce/testing';
 import { BatchNotices } from './batches/batch-notices.ts';
+import { DATASET_LIMITS } from './batches/dataset-limits.ts';
 import { DatasetThreads } from './batches/dataset-threads.ts';
 import { runRows } from './batches/row-runs.ts';
 import { PLUS_ONE, PlusOneRunner } from './batches/testing/plus-one-runner.ts';
@@ -17,8 +18,8 @@ import { storeColumn, tableSpec, validateTask } from './batches/testing/table-ba
 
 const folder = temporaryFolder('abort-listeners');
 const storage = storageConfigSchema.parse({ root: join(folder, 'blobs') });
-const threads = new DatasetThreads({ storage, s3: {}, datasetRoots: [] }, 1);
-const closedThreads = new DatasetThreads({ storage, s3: {}, datasetRoots: [] }, 1);
+const threads = new DatasetThreads({ storage, s3: {}, datasetRoots: [], limits: DATASET_LIMITS }, 1);
+const closedThreads = new DatasetThreads({ storage, s3: {}, datasetRoots: [], limits: DATASET_LIMITS }, 1);
 const runner = new PlusOneRunner();
 const batcher = new MicroBatcher(runner, { maxWaiting: 100 });
 const notices = new BatchNotices();

@@ -4,6 +4,7 @@ import { queueConfigSchema, type QueueConfig } from '@sconce/queue';
 import { runtimeConfigSchema, type RuntimeConfig } from '@sconce/runtime';
 import { storageFromSettings, type S3Settings, type StorageConfig } from '@sconce/storage';
 import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';
+import { DATASET_LIMITS, threadMemory, type DatasetLimits } from './batches/dataset-limits.ts';
 import type { WebhookConfig } from './webhooks/webhook.processor.ts';
 
 /** Memory of a worker without models and registrations, under a batch (measured: 410 MiB). */
@@ -34,6 +35,7 @@ export interface WorkerConfig {
   readonly s3: S3Settings;
   /** Folders and buckets from which datasets may be read in place. */
   readonly datasetRoots: readonly string[];
+  readonly datasets: DatasetLimits;
   readonly runtime: RuntimeConfig;
   readonly queue: QueueConfig;
   readonly telemetry: TelemetryConfig;
@@ -81,6 +83,13 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
     webhooks: { allowPrivate: vars.SCONCE_WEBHOOK_ALLOW_PRIVATE },
     ...storageFromSettings(vars),
     datasetRoots: vars.SCONCE_DATASET_ROOTS,
+    datasets: {
+      ...DATASET_LIMITS,
+      taskMs: vars.SCONCE_DATASET_TASK_MS,
+      memoryBytes: vars.SCONCE_DATASET_THREAD_MEMORY_BYTES ?? threadMemory(limits.memoryBytes),
+      maxUnpackedBytes: vars.SCONCE_MAX_UNPACKED_BYTES,
+      maxUnpackRatio: vars.SCONCE_MAX_UNPACK_RATIO,
+    },
     runtime,
     queue: queueConfigSchema.parse({
       redisUrl: vars.SCONCE_REDIS_URL,

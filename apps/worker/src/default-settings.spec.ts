@@ -3,6 +3,7 @@ import { SETTINGS, machineLimits, runMemoryFor, threadsFor, type Setting, type S
 import { queueConfigSchema } from '@sconce/queue';
 import { runtimeConfigSchema } from '@sconce/runtime';
 import { telemetryConfigSchema } from '@sconce/telemetry';
+import { threadMemory } from './batches/dataset-limits.ts';
 import { memoryShares, readConfig } from './config.ts';
 
 const config = readConfig({});
@@ -16,6 +17,10 @@ const EFFECTIVE: Record<keyof Settings<'worker'>, unknown> = {
   SCONCE_KEY_PREFIX: config.queue.keyPrefix,
   SCONCE_DATA: config.storage.root,
   SCONCE_DATASET_ROOTS: config.datasetRoots,
+  SCONCE_MAX_UNPACKED_BYTES: config.datasets.maxUnpackedBytes,
+  SCONCE_MAX_UNPACK_RATIO: config.datasets.maxUnpackRatio,
+  SCONCE_DATASET_TASK_MS: config.datasets.taskMs,
+  SCONCE_DATASET_THREAD_MEMORY_BYTES: config.datasets.memoryBytes,
   SCONCE_S3_ENDPOINT: s3.endpoint,
   SCONCE_S3_REGION: s3.region,
   SCONCE_S3_FORCE_PATH_STYLE: s3.forcePathStyle,
@@ -58,6 +63,7 @@ const shares = memoryShares({ threads, memoryBytes: limits.memoryBytes });
 const DERIVED: Readonly<Record<string, number>> = {
   SCONCE_MAX_RUN_MEMORY_BYTES: runMemoryFor(limits, threads),
   SCONCE_THREADS: threads,
+  SCONCE_DATASET_THREAD_MEMORY_BYTES: threadMemory(limits.memoryBytes),
   SCONCE_MAX_MODEL_BYTES_PER_THREAD: shares.maxModelBytesPerThread,
   SCONCE_ONLINE_CONCURRENCY: 4 * threads,
   SCONCE_BATCH_CONCURRENCY: 4 * threads,

@@ -71,7 +71,7 @@ export class WorkerModule {
           provide: DatasetThreads,
           useFactory: () =>
             new DatasetThreads(
-              { storage: config.storage, s3: config.s3, datasetRoots: config.datasetRoots },
+              { storage: config.storage, s3: config.s3, datasetRoots: config.datasetRoots, limits: config.datasets },
               chunkSlots(config.runtime.threads),
             ),
         },

@@ -100,10 +100,15 @@ export type ToThread =
   | { readonly kind: 'ran'; readonly run: number; readonly pieces: readonly RunPiece[] }
   /** A run failed for a reason that is not in its rows: the task fails with this error. */
   | { readonly kind: 'failed'; readonly run: number; readonly error: SerializedError }
-  | { readonly kind: 'abort'; readonly id: number };
+  | { readonly kind: 'abort'; readonly id: number }
+  /** To be answered with `pong`, at once. */
+  | { readonly kind: 'ping' };
 
 /** A message from a dataset thread. */
 export type FromThread =
+  /** The thread has loaded its code. `taskId` is its number at the system. */
+  | { readonly kind: 'started'; readonly taskId: number | undefined }
+  | { readonly kind: 'pong' }
   | { readonly kind: 'run'; readonly id: number; readonly run: number; readonly request: RunRequest }
   | { readonly kind: 'reply'; readonly id: number; readonly reply: unknown }
   | { readonly kind: 'error'; readonly id: number; readonly error: SerializedError };

@@ -4,6 +4,7 @@ import { MicroBatcher } from '@sconce/runtime';
 import { openBlobStore, storageConfigSchema } from '@sconce/storage';
 import { eventually, failOnLeaks, temporaryFolder } from '@sconce/testing';
 import type { DatasetTasks, RunPiece, RunRequest, ScoreTask } from './dataset-protocol.ts';
+import { DATASET_LIMITS } from './dataset-limits.ts';
 import { DatasetThreads, type TaskOptions } from './dataset-threads.ts';
 import { runRows } from './row-runs.ts';
 import { PLUS_ONE, PlusOneRunner } from './testing/plus-one-runner.ts';
@@ -41,7 +42,7 @@ afterEach(async () => {
 });
 
 function open(size: number): DatasetThreads {
-  const threads = new DatasetThreads({ storage, s3: {}, datasetRoots: [] }, size);
+  const threads = new DatasetThreads({ storage, s3: {}, datasetRoots: [], limits: DATASET_LIMITS }, size);
   opened.push(threads);
   return threads;
 }

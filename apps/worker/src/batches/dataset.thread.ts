@@ -1,4 +1,6 @@
+import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
+import { basename } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { SconceError, deserializeError, toSconceError } from '@sconce/errors';
 import { openBlobStore } from '@sconce/storage';
@@ -45,7 +47,7 @@ function run(id: number, request: RunRequest): Promise<readonly RunPiece[]> {
   return promise;
 }
 
-type Task = Exclude<ToThread, { kind: 'ran' | 'failed' | 'abort' }>;
+type Task = Exclude<ToThread, { kind: 'ran' | 'failed' | 'abort' | 'ping' }>;
 
 async function perform(message: Task, context: TaskContext): Promise<unknown> {
   switch (message.kind) {
@@ -65,7 +67,8 @@ async function take(message: Task): Promise<void> {
   const abort = new AbortController();
   running.set(id, abort);
   try {
-    const context: TaskContext = { store, sources, signal: abort.signal, run: (request) => run(id, request) };
+    const { limits } = options;
+    const context: TaskContext = { store, sources, limits, signal: abort.signal, run: (request) => run(id, request) };
     send({ kind: 'reply', id, reply: await perform(message, context) });
   } catch (error) {
     send({ kind: 'error', id, error: toSconceError(error).toJSON() });
@@ -84,6 +87,9 @@ port.on('message', (message: ToThread) => {
       runs.get(message.run)?.reject(deserializeError(message.error));
       runs.delete(message.run);
       return;
+    case 'ping':
+      send({ kind: 'pong' });
+      return;
     case 'abort':
       running.get(message.id)?.abort(new SconceError('job_cancelled', 'The batch takes no more results.'));
       return;
@@ -91,3 +97,14 @@ port.on('message', (message: ToThread) => {
       void take(message);
   }
 });
+
+send({ kind: 'started', taskId: ownTaskId() });
+
+/** The number of this thread at the system; undefined where the system does not tell. */
+function ownTaskId(): number | undefined {
+  try {
+    return Number(basename(readlinkSync('/proc/thread-self')));
+  } catch {
+    return undefined;
+  }
+}

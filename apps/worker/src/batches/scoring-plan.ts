@@ -2,6 +2,7 @@ import type { BatchSpec, DatasetLocation } from '@sconce/contracts';
 import type { CsvOptions, DatasetFormat, DatasetPosition, MappedInput, OutputColumn } from '@sconce/datasets';
 import type { S3Settings, StorageConfig } from '@sconce/storage';
 import type { ModelSignature } from '@sconce/tensor';
+import type { DatasetLimits } from './dataset-limits.ts';
 
 /** The dataset as it was when the batch was validated. If it changes afterwards, it is not read any further. */
 export interface PinnedDataset {
@@ -57,4 +58,7 @@ export interface DatasetThreadOptions {
   readonly s3: S3Settings;
   /** Folders and `s3://bucket/prefix` from which datasets may be read in place. */
   readonly datasetRoots: readonly string[];
+  readonly limits: DatasetLimits;
+  /** The code of the threads. For tests. */
+  readonly threadUrl?: URL;
 }

@@ -84,6 +84,34 @@ export const SETTINGS = {
     expected: 'folders and s3://bucket/prefix, separated by commas',
     about: 'Places outside the blob store from which batches may read datasets.',
   }),
+  SCONCE_MAX_UNPACKED_BYTES: integer({
+    programs: WORKER,
+    unit: 'bytes',
+    about: 'Largest dataset of a batch after decompression.',
+    default: 100 * GIB,
+  }),
+  SCONCE_MAX_UNPACK_RATIO: integer({
+    programs: WORKER,
+    about: 'A compressed dataset may unpack to so many times its size. The first 64 MiB are always allowed.',
+    default: 200,
+  }),
+  SCONCE_DATASET_TASK_MS: integer({
+    programs: WORKER,
+    unit: 'ms',
+    min: 1_000,
+    max: 24 * 3_600_000,
+    about:
+      'Longest time in which a thread checks, plans, scores or puts together a part of a batch, without the time of runs.',
+    default: 30 * 60_000,
+  }),
+  SCONCE_DATASET_THREAD_MEMORY_BYTES: integer({
+    programs: WORKER,
+    unit: 'bytes',
+    min: 64 * MIB,
+    about:
+      'Most memory of a thread that reads and writes datasets. A thread that needs more is replaced, and its batch gets the error.',
+    whenUnset: 'a quarter of the memory, 256 MiB to 1 GiB',
+  }),
   SCONCE_S3_ENDPOINT: text({
     programs: BOTH,
     expected: 'http(s)://host:port',

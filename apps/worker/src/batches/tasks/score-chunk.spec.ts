@@ -6,6 +6,7 @@ import { MicroBatcher } from '@sconce/runtime';
 import { openBlobStore, storageConfigSchema, type BlobStore } from '@sconce/storage';
 import { eventually, temporaryFolder } from '@sconce/testing';
 import type { RunPiece, RunRequest, ScoreTask } from '../dataset-protocol.ts';
+import { DATASET_LIMITS } from '../dataset-limits.ts';
 import { DatasetSources } from '../dataset-sources.ts';
 import { runRows } from '../row-runs.ts';
 import type { ScoringPlan } from '../scoring-plan.ts';
@@ -34,6 +35,7 @@ beforeEach(async () => {
   context = {
     store,
     sources: new DatasetSources(store, { roots: [], s3: {} }),
+    limits: DATASET_LIMITS,
     signal,
     run: (request) => runRows(batcher, request, { model: PLUS_ONE, runRows: 2, priority: 128, signal }),
   };

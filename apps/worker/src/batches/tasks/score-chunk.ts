@@ -97,7 +97,8 @@ export async function scoreChunk(task: ScoreTask, context: TaskContext): Promise
   async function giveUp(): Promise<number> {
     let done = 0;
     try {
-      if (scoring.identifiesRows) {
+      // Rows that could not be read are not tried again.
+      if (scoring.identifiesRows && task.giveUp?.code !== 'invalid_dataset') {
         await using reader = await openPinned(plan, context);
         for await (const block of reader.read(readOptions)) {
           signal.throwIfAborted();

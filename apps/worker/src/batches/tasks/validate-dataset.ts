@@ -13,6 +13,7 @@ import {
 } from '@sconce/datasets';
 import { SconceError, toSconceError } from '@sconce/errors';
 import { DATATYPE_BYTES } from '@sconce/tensor';
+import { FREE_UNPACKED_BYTES } from '../dataset-limits.ts';
 import type { DatasetTasks } from '../dataset-protocol.ts';
 import type { PinnedDataset, ScoredModel, ScoringPlan } from '../scoring-plan.ts';
 import { IdSet } from './id-set.ts';
@@ -22,8 +23,6 @@ import type { TaskContext } from './task-context.ts';
 const BLOCK_BYTES = 512 * 1024;
 /** Most runs of a block. A chunk has at least one block, and a run may take seconds. */
 const MAX_BLOCK_RUNS = 4;
-/** Largest dataset after decompression. */
-const MAX_UNPACKED_BYTES = 2 ** 40;
 /** Most errors that a batch reports. */
 const MAX_ERRORS = 100;
 /** Most request lines of a batch: validation holds all their ids in memory. */
@@ -89,7 +88,7 @@ async function validate(task: DatasetTasks['validate']['task'], context: TaskCon
 async function unpack(
   pinned: PinnedDataset,
   { batchId, spec }: { readonly batchId: string; readonly spec: BatchSpec },
-  { sources, store, signal }: TaskContext,
+  { sources, store, signal, limits }: TaskContext,
 ): Promise<PinnedDataset> {
   if (!TEXT_FORMATS.includes(spec.format) || pinned.sizeBytes < 2) return pinned;
   await using source = await sources.open(pinned);
@@ -103,13 +102,32 @@ async function unpack(
   pipeline(packed, gunzip, () => undefined);
   const location = { kind: 'blob', key: `batches/${batchId}/input` } as const;
   try {
-    await store.put(location.key, gunzip, { maxBytes: MAX_UNPACKED_BYTES, signal });
+    await store.put(location.key, gunzip, { maxBytes: unpackedLimit(pinned.sizeBytes, limits), signal });
   } catch (error) {
+    if (error instanceof SconceError && error.code === 'payload_too_large') throw tooLarge(pinned.sizeBytes, limits);
     if (error instanceof SconceError && error.code !== 'internal') throw error;
     const why = (error as NodeJS.ErrnoException).code === 'Z_BUF_ERROR' ? 'it is truncated' : (error as Error).message;
     throw datasetError(`The gzip file cannot be unpacked: ${why}.`, { param: 'input', cause: error });
   }
   return sources.pin(location);
+}
+
+type UnpackLimits = TaskContext['limits'];
+
+function unpackedLimit(packedBytes: number, { maxUnpackedBytes, maxUnpackRatio }: UnpackLimits): number {
+  return Math.min(maxUnpackedBytes, Math.max(FREE_UNPACKED_BYTES, packedBytes * maxUnpackRatio));
+}
+
+function tooLarge(packedBytes: number, limits: UnpackLimits): SconceError {
+  const limit = unpackedLimit(packedBytes, limits);
+  const why =
+    limit === limits.maxUnpackedBytes
+      ? 'SCONCE_MAX_UNPACKED_BYTES'
+      : `${limits.maxUnpackRatio} times its size (SCONCE_MAX_UNPACK_RATIO), at least ${FREE_UNPACKED_BYTES}`;
+  return datasetError(
+    `The gzip file has ${packedBytes} bytes and unpacks to more than ${limit} bytes, the most that are allowed: ${why}. Send it unpacked, or in parts.`,
+    { param: 'input' },
+  );
 }
 
 /** Reads every line. A missing or repeated custom_id fails the whole batch, because its answers could not be assigned. */

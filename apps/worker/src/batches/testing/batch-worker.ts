@@ -7,6 +7,7 @@ import { createLogger, type Telemetry } from '@sconce/telemetry';
 import { BatchPlanner } from '../batch-planner.ts';
 import { BatchResults } from '../batch-results.ts';
 import { ChunkProcessor } from '../chunk.processor.ts';
+import { DATASET_LIMITS } from '../dataset-limits.ts';
 import { DatasetThreads } from '../dataset-threads.ts';
 import { PLUS_ONE, PlusOneRunner } from './plus-one-runner.ts';
 
@@ -37,7 +38,7 @@ export class BatchWorker {
     this.store = store;
     this.connections = new WorkerConnections(queue, () => undefined);
     this.work = new BatchWork(this.connections);
-    this.threads = new DatasetThreads({ storage, s3: {}, datasetRoots: [] }, 2);
+    this.threads = new DatasetThreads({ storage, s3: {}, datasetRoots: [], limits: DATASET_LIMITS }, 2);
     this.chunks = new ChunkProcessor(this.work, this.threads, models, batcher, telemetry, logger, config);
     const results = new BatchResults(this.work, this.threads, store, config);
     this.planner = new BatchPlanner(this.work, this.threads, models, this.chunks, results, logger, telemetry);
