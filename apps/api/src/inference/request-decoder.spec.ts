@@ -8,6 +8,13 @@ import { RequestDecoder } from './request-decoder.ts';
 const manifestOf = (budget?: RequestBudget): ReadyManifest =>
   ({
     config: budget === undefined ? {} : { budget },
+    // A byte for each element.
+    performance: {
+      run_memory: {
+        bytes: 1,
+        growth: [{ axes: [{ input: 'x', axis: 0 }], rows: false, size: 1, largest: 1, factor: [0, 1, 0] }],
+      },
+    },
     signature: {
       inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }],
       outputs: [{ name: 'y', datatype: 'FP32', shape: [-1] }],
@@ -40,7 +47,12 @@ it('a small body is read at once, a large one in slices', async () => {
 
 it.each(SIZES)('a request of %i elements within its budgets passes', async (elements) => {
   // The body has 1 object, 1 list, 1 tensor, and of it a name, a datatype, a shape of 1 and the data.
-  const exact = { elements, json_values: elements + 8, body_bytes: callOf(elements).body.length };
+  const exact = {
+    elements,
+    json_values: elements + 8,
+    body_bytes: callOf(elements).body.length,
+    run_memory_bytes: elements,
+  };
   await expect(decode(callOf(elements), manifestOf(), exact)).resolves.toHaveProperty('inputs');
 });
 
@@ -49,6 +61,7 @@ it.each(
     const fields = {
       elements: elements - 1,
       json_values: elements + 7,
+      run_memory_bytes: elements - 1,
       body_bytes: callOf(elements).body.length - 1,
     } as const;
     return Object.entries(fields).map(([field, limit]) => [elements, field, limit] as const);

@@ -1,4 +1,4 @@
-import type { EffectiveBudget, RequestBudget } from '@sconce/contracts';
+import { rowsForMemory, type EffectiveBudget, type RequestBudget } from '@sconce/contracts';
 import { overBudget } from '@sconce/errors';
 import type { ReadyManifest } from '@sconce/models';
 import {
@@ -35,7 +35,8 @@ export class RequestDecoder {
     const budget = this.#budgetOf(call, manifest);
     const { body, headerLength } = call;
     const request = { body, headerLength, signature: manifest.signature, budget };
-    return body.length <= LARGE_BYTES ? decodeInferRequest(request) : slices.run(decodeInferSteps(request));
+    const decoded = body.length <= LARGE_BYTES ? decodeInferRequest(request) : slices.run(decodeInferSteps(request));
+    return withinMemory(decoded, manifest, budget);
   }
 
   /** Reads a request whose body names the model, up to its tensors. */
@@ -49,9 +50,11 @@ export class RequestDecoder {
   /** The second step for such a request. */
   bind(head: InferHead, call: InferenceCall, manifest: ReadyManifest): InferRequest | Promise<InferRequest> {
     const budget = this.#budgetOf(call, manifest);
-    if (call.body.length > LARGE_BYTES) return slices.run(bindInferSteps(head, manifest.signature, budget));
+    if (call.body.length > LARGE_BYTES) {
+      return withinMemory(slices.run(bindInferSteps(head, manifest.signature, budget)), manifest, budget);
+    }
     checkJsonValues(call.body.subarray(0, call.headerLength), budget.json_values);
-    return bindInferHead(head, manifest.signature, budget);
+    return withinMemory(bindInferHead(head, manifest.signature, budget), manifest, budget);
   }
 
   /** The budget of the call. @throws SconceError `payload_too_large` if a model or key allows a smaller body than the instance. */
@@ -63,4 +66,19 @@ export class RequestDecoder {
     }
     return budget;
   }
+}
+
+/** The request, if a run has memory for it. @throws SconceError `over_budget`. */
+function withinMemory(
+  decoded: InferRequest | Promise<InferRequest>,
+  { performance, batch }: ReadyManifest,
+  { run_memory_bytes: limit }: EffectiveBudget,
+): InferRequest | Promise<InferRequest> {
+  const need = performance?.run_memory;
+  if (need === undefined || limit === undefined) return decoded;
+  const check = (request: InferRequest): InferRequest => {
+    rowsForMemory({ need, ...limit }, { axis: batch?.axis ?? 'none', inputs: request.inputs });
+    return request;
+  };
+  return decoded instanceof Promise ? decoded.then(check) : check(decoded);
 }
