@@ -101,6 +101,8 @@ it('waits until Redis answers; Redis keeps every accepted job and never evicts',
     const command = FILES[name].services['redis']?.command?.join(' ');
     expect(command).toContain('--appendonly yes');
     expect(command).toContain('--maxmemory-policy noeviction');
+    // Below the limit of the container, 1 GiB.
+    expect(command).toContain('--maxmemory 700mb');
   }
   for (const [, service] of own) expect(service.depends_on?.['redis']?.condition).toBe('service_healthy');
 });

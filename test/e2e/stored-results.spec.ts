@@ -79,3 +79,27 @@ it('frees results that have expired', { timeout: 60_000 }, async () => {
   await stack.startWorker();
   await eventually(async () => expect([await storedBytes(), blobs()]).toEqual([0, []]), { timeoutMs: 10_000 });
 });
+
+it('refuses new work while Redis has little memory left, and goes on with the rest', { timeout: 60_000 }, async () => {
+  const id = await submit(1024);
+  await succeeded(id);
+  await redis.config('SET', 'maxmemory', String(Math.floor((await usedBytes()) / 0.95)));
+  const call = { inputs: [{ name: 'count', datatype: 'INT64', shape: [1], data: [4] }] };
+  const routes: readonly (readonly [string, RequestInit])[] = [
+    ['/v2/models/expand/infer', json(call)],
+    ['/v1/jobs', json({ model: 'expand', ...call })],
+    ['/v1/batches?model=expand', { method: 'POST', headers: { 'content-type': 'text/csv' }, body: 'count\n4\n' }],
+    ['/v1/models/other/versions/1', { method: 'PUT', body: 'x' }],
+  ];
+  for (const [path, init] of routes) {
+    await eventually(async () => {
+      const response = await stack.fetch(path, init);
+      expect([path, response.status, response.headers.get('retry-after')]).toEqual([path, 429, '5']);
+    });
+  }
+  expect((await stack.fetch(`/v1/jobs/${id}/result`)).status).toBe(200);
+  expect((await stack.fetch('/v2/health/ready')).status).toBe(200);
+  expect((await stack.fetch(`/v1/jobs/${id}`, { method: 'DELETE' })).status).toBe(200);
+  await redis.config('SET', 'maxmemory', String(128 * MIB));
+  await eventually(async () => expect((await stack.fetch('/v2/models/expand/infer', json(call))).status).toBe(200));
+});

@@ -53,7 +53,7 @@ export async function receiveBatch(request: FastifyRequest, producer: BatchProdu
     const asked = { ...readParameters(request.query), input_file_id: undefined };
     const extension = EXTENSIONS[mediaType];
     const named = readName(request.headers['content-disposition']) ?? `upload.${extension ?? 'bin'}`;
-    await producer.check(asked as BatchRequestInput);
+    await producer.check(asked as BatchRequestInput, owner);
     const file = await store(payload.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>, {
       producer,
       owner,
@@ -78,7 +78,7 @@ async function receiveForm(
     if (first?.name !== 'request') throw invalidRequest('request', 'The form takes "request" (JSON) and then "file".');
     const bytes = await readBytes(first.body);
     const asked = parseSmallJson(bytes, 'request') as BatchRequestInput;
-    await producer.check(asked);
+    await producer.check(asked, owner);
     const second = (await parts.next()).value as FormPart | undefined;
     if (second?.name !== 'file') throw invalidRequest('file', 'The form takes "request" (JSON) and then "file".');
     const file = await store(second.body, {

@@ -89,6 +89,7 @@ export class ModelsController {
     }
     parseModelName(target.model);
     if (target.version !== undefined) parseModelVersion(target.version);
+    this.producer.checkRoom();
     const { config, cases, model, close } = await readPushBody(request, target.model);
     const manifest = await this.repository
       .receive(target.model, target.version, model, {

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { machineLimits } from '@sconce/process';
 import { startRedisServer, type RedisServer } from '@sconce/redis-server';
 import { PROCESS_ENVIRONMENT } from '@sconce/runtime/process-environment';
 import type { CliConfig } from '../config.ts';
@@ -10,6 +11,9 @@ import { compileCacheFolder } from './compile-cache.ts';
 import { lockData } from './data-lock.ts';
 import { watchRedis } from './redis-watch.ts';
 import { SupervisedProcess } from './supervised-process.ts';
+
+/** Share of the memory of this machine that Redis may use. The API refuses new work before Redis has used it up. */
+const REDIS_MEMORY_SHARE = 0.25;
 
 export interface LocalStackOptions {
   readonly config: CliConfig;
@@ -76,6 +80,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     redis = await startRedisServer({
       dir: redisDir,
       appendOnly: true,
+      maxMemoryBytes: Math.floor(machineLimits().memoryBytes * REDIS_MEMORY_SHARE),
       path: config.path,
       signal: killSignal,
     });

@@ -20,6 +20,7 @@ import { queueFull } from '../producers/queue-full.ts';
 import { publishNotice } from '../messages/notices.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts';
+import { RedisMemory } from '../load/redis-memory.ts';
 import { mayUse } from '../records/owner.ts';
 import { StoredBytes } from '../records/stored-bytes.ts';
 import type { Submitter } from '../records/submitter.ts';
@@ -80,6 +81,7 @@ export class BatchProducer {
   readonly #batches: BatchRecords;
   readonly #files: FileRecords;
   readonly #stored: StoredBytes;
+  readonly #memory: RedisMemory;
   readonly #queues: BatchQueues;
   readonly #claims: JobRecords;
 
@@ -92,6 +94,7 @@ export class BatchProducer {
     this.#acks = new ReplicaAcks(this.#redis, minReplicas);
     const on = { redis: this.#redis, keys: this.#keys };
     this.#batches = new BatchRecords({ ...on, ttlSeconds: batchTtlSeconds });
+    this.#memory = new RedisMemory(this.#redis);
     this.#stored = new StoredBytes({ ...on, limits: options.config });
     this.#files = new FileRecords({ ...on, stored: this.#stored });
     this.#queues = new BatchQueues({ ...on, onError });
@@ -111,6 +114,7 @@ export class BatchProducer {
     const id = `file-${randomBytes(12).toString('hex')}`;
     const key = `files/${id}`;
     const { maxFileBytes, store } = this.#options;
+    this.#memory.admit();
     const room = await onRedis('count the stored bytes', () => this.#stored.room(owner));
     const maxBytes = Math.min(maxFileBytes, room.bytes);
     const { sizeBytes } = await store.put(key, body, { maxBytes, ...options }).catch((error: unknown) => {
@@ -187,10 +191,10 @@ export class BatchProducer {
    * Checks whether a batch would be accepted, before its dataset is uploaded.
    * @throws SconceError as `submit`.
    */
-  async check(input: BatchRequestInput): Promise<void> {
+  async check(input: BatchRequestInput, owner?: string): Promise<void> {
     await onRedis('accept the batch', async () => {
       const { model, version } = readBatchRequest(input);
-      await this.#checkRoom();
+      await this.#checkRoom(owner);
       await this.#options.models(model, version);
     });
   }
@@ -272,13 +276,14 @@ export class BatchProducer {
 
   /** Closes the connection. */
   async close(): Promise<void> {
+    this.#memory.close();
     await this.#queues.close();
     await closeRedis(this.#redis);
   }
 
   async #admit(input: unknown, { trace, owner, ofOwner }: SubmitBatchOptions): Promise<BatchSpec> {
     const { request, kind, model, version, endpoint, table } = readBatchRequest(input);
-    await this.#checkRoom();
+    await this.#checkRoom(owner);
     if (request.webhook !== undefined) this.#options.checkWebhookUrl?.(request.webhook.url);
     const found = await this.#options.models(model, version);
     const { input: location, name } = await this.#locate(request, ofOwner);
@@ -305,7 +310,9 @@ export class BatchProducer {
     };
   }
 
-  async #checkRoom(): Promise<void> {
+  async #checkRoom(owner: string | undefined): Promise<void> {
+    this.#memory.admit();
+    await this.#stored.room(owner);
     const { maxBatches } = this.#options.config;
     if ((await this.#batches.countUnfinished()) < maxBatches) return;
     throw queueFull(`${maxBatches} batches have not ended yet`, RETRY_AFTER_SECONDS);

@@ -1,3 +1,4 @@
+import { ALSO_WHEN_FULL } from '../records/also-when-full.ts';
 import { LEAVE_SUBMITTER, joinSubmitter } from '../records/submitter.ts';
 
 // Every change of a batch is one script. When two processes try the same change, exactly one makes it, and readers see the batch
@@ -25,7 +26,7 @@ export const ENTER = `
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status then return nil end
 if ARGV[1] ~= '' and redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'stale' end
-if not string.find(' ' .. ARGV[3] .. ' ', ' ' .. status .. ' ', 1, true) then return status end
+if not string.find(' ' .. ARGV[3] .. ' ', ' ' .. status .. ' ', 1, true) then return status end${ALSO_WHEN_FULL}
 redis.call('HSET', KEYS[1], 'status', ARGV[4], ARGV[4] .. '_at', ARGV[2], unpack(ARGV, 5))
 return ARGV[4]`;
 
@@ -100,7 +101,7 @@ export const FINISH = `
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status then return nil end
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'stale' end
-if not string.find(' ' .. ARGV[3] .. ' ', ' ' .. status .. ' ', 1, true) then return status end
+if not string.find(' ' .. ARGV[3] .. ' ', ' ' .. status .. ' ', 1, true) then return status end${ALSO_WHEN_FULL}
 redis.call('HSET', KEYS[1], 'status', ARGV[4], ARGV[4] .. '_at', ARGV[2], unpack(ARGV, 6))
 redis.call('EXPIRE', KEYS[1], ARGV[5])
 return ARGV[4]`;

@@ -4,6 +4,7 @@ import { readQueueStates, type QueueState } from '../library-internals/index.ts'
 import { LANES } from '@sconce/contracts';
 import { PLANNER_QUEUE, REGISTRATION_QUEUE, WEBHOOK_QUEUE, laneQueueName } from '../queue-names.ts';
 import type { Keys } from '../redis/keys.ts';
+import { memoryOf, type MemoryInfo } from '../redis/memory-info.ts';
 import { readPoolBacklog } from './pool-backlog.ts';
 import { withStreamState } from './stream-state.ts';
 
@@ -11,8 +12,8 @@ import { withStreamState } from './stream-state.ts';
 export interface QueueSnapshot {
   readonly queues: readonly QueueState[];
   readonly pools: readonly { readonly pool: string; readonly workers: number; readonly backlogSeconds: number }[];
-  /** Absent when this user of Redis may not read it. `maxBytes` is 0 when Redis has no limit. */
-  readonly memory?: { readonly usedBytes: number; readonly maxBytes: number };
+  /** Absent when this user of Redis may not read it. */
+  readonly memory?: MemoryInfo;
 }
 
 /** A pool that was not used for this long is left out. */
@@ -57,9 +58,4 @@ export async function takeQueueSnapshot(redis: Redis, keys: Keys): Promise<Queue
     pools: backlogs.map(({ pool, workers, seconds }) => ({ pool, workers, backlogSeconds: seconds })),
     memory: info === undefined ? undefined : memoryOf(info),
   };
-}
-
-function memoryOf(info: string): { readonly usedBytes: number; readonly maxBytes: number } {
-  const field = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
-  return { usedBytes: field('used_memory'), maxBytes: field('maxmemory') };
 }

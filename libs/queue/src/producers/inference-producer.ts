@@ -26,6 +26,7 @@ import { closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts'
 import { mayUse } from '../records/owner.ts';
 import { StoredBytes } from '../records/stored-bytes.ts';
 import type { Submitter } from '../records/submitter.ts';
+import { RedisMemory } from '../load/redis-memory.ts';
 import { PoolMonitor } from '../load/pool-monitor.ts';
 import { UsageNotes, readVersionUsage, type VersionUsage } from '../records/version-usage.ts';
 
@@ -68,6 +69,7 @@ export class InferenceProducer implements InferencePort {
   readonly #acks: ReplicaAcks;
   readonly #records: JobRecords;
   readonly #stored: StoredBytes;
+  readonly #memory: RedisMemory;
   readonly #queues: LaneQueues;
   readonly #pools: PoolMonitor;
   readonly #admission: RequestAdmission;
@@ -91,7 +93,8 @@ export class InferenceProducer implements InferencePort {
     this.#acks = new ReplicaAcks(redis, minReplicas);
     this.#stored = new StoredBytes({ redis, keys, limits: config });
     this.#records = new JobRecords({ redis, keys, config, store: options.store });
-    this.#queues = new LaneQueues({ redis, keys, maxBacklog, onError });
+    this.#memory = new RedisMemory(redis);
+    this.#queues = new LaneQueues({ redis, keys, memory: this.#memory, maxBacklog, onError });
     this.#pools = new PoolMonitor({ redis, keys, onError });
     this.#usage = new UsageNotes({ redis, keys, onError });
     this.#admission = new RequestAdmission(config);
@@ -99,6 +102,7 @@ export class InferenceProducer implements InferencePort {
       config,
       keys,
       redis,
+      memory: this.#memory,
       admission: this.#admission,
       onError,
       onLateReply: options.onLateReply ?? (() => undefined),
@@ -161,7 +165,8 @@ export class InferenceProducer implements InferencePort {
     return onRedis('accept the job', async () => {
       const known = claim && (await this.#records.claimed(claim));
       if (known === undefined) {
-        await Promise.all([this.#queues.admit(request.pool, options.lane), this.#stored.room(request.owner)]);
+        const bytes = request.inputs.reduce((sum, { data }) => sum + data.byteLength, 0);
+        await Promise.all([this.#queues.admit(request.pool, options.lane, bytes), this.#stored.room(request.owner)]);
       }
       const fresh = randomUUID();
       const id = known ?? (claim ? await this.#records.claim(claim, fresh, this.#config.jobTtlSeconds) : fresh);
@@ -223,6 +228,11 @@ export class InferenceProducer implements InferencePort {
     return record;
   }
 
+  /** Throws `queue_full` while Redis has too little memory for new work, such as a registration. */
+  checkRoom(): void {
+    this.#memory.admit();
+  }
+
   /** Queues the registration of a stored model version, and resets its totals: an earlier version may have had its number. */
   async register(job: RegistrationJob): Promise<void> {
     await this.forgetVersion(job.model, job.version);
@@ -279,6 +289,7 @@ export class InferenceProducer implements InferencePort {
     if (this.#closed) return;
     this.#closed = true;
     this.#usage.close();
+    this.#memory.close();
     await Promise.all([this.#stream.close(shuttingDown()), this.#queueLane?.close(shuttingDown())]);
     await this.#queues.close();
     await closeRedis(this.#redis);

@@ -6,6 +6,7 @@ import { queueFull } from './queue-full.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { StoredPayload } from '../messages/payload-store.ts';
 import { setPieces } from '../library-internals/index.ts';
+import type { RedisMemory } from '../load/redis-memory.ts';
 import { rememberPool } from '../load/queue-snapshot.ts';
 import { REGISTRATION_QUEUE, laneQueueName } from '../queue-names.ts';
 import { jobOptionsOf } from '../queue-options.ts';
@@ -25,32 +26,43 @@ export interface PackedJob {
  * queue for a lane implements both.
  */
 export interface LaneProducer {
-  /** Throws `queue_full` when the lane has as many waiting jobs as it may have. */
-  admit(pool: string, lane: Lane): Promise<void>;
+  /** Throws `queue_full` when the lane has as many waiting jobs as it may have, or Redis has too little memory. */
+  admit(pool: string, lane: Lane, bytes?: number): Promise<void>;
   /** Adds a job with its tensors. A job whose id is in the queue already is not added twice. */
   add(pool: string, lane: Lane, job: PackedJob): Promise<void>;
   /** Removes a job, with its tensors, that no worker has taken yet. A job that runs or has ended stays. */
   remove(queueName: string, jobId: string): Promise<void>;
 }
 
+export interface LaneQueuesOptions {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly memory: RedisMemory;
+  readonly maxBacklog: number;
+  readonly onError: (error: Error) => void;
+}
+
 /** Adds jobs to BullMQ queues: one Queue object per name, made at its first use, all on one connection. */
 export class LaneQueues implements LaneProducer {
   readonly #redis: Redis;
   readonly #keys: Keys;
+  readonly #memory: RedisMemory;
   readonly #maxBacklog: number;
   readonly #onError: (error: Error) => void;
   readonly #queues = new Map<string, { readonly queue: Queue; readonly backlog: BacklogGauge }>();
   /** Pools that Redis remembers already. */
   readonly #pools = new Set<string>();
 
-  constructor(options: { redis: Redis; keys: Keys; maxBacklog: number; onError: (error: Error) => void }) {
+  constructor(options: LaneQueuesOptions) {
     this.#redis = options.redis;
+    this.#memory = options.memory;
     this.#keys = options.keys;
     this.#maxBacklog = options.maxBacklog;
     this.#onError = options.onError;
   }
 
-  async admit(pool: string, lane: Lane): Promise<void> {
+  async admit(pool: string, lane: Lane, bytes?: number): Promise<void> {
+    this.#memory.admit(bytes);
     this.usePool(pool);
     const { backlog } = this.#get(laneQueueName(pool, lane));
     if ((await onRedis('count the backlog', () => backlog.waiting())) < this.#maxBacklog) return;

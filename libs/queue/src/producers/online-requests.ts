@@ -83,7 +83,7 @@ export class OnlineRequests {
     const { admission, queues } = this.#options;
     const candidate = { line, owner: request.owner, bytes };
     admission.check(candidate, options.deadlineMs);
-    await queues.admit(request.pool, 'online');
+    await queues.admit(request.pool, 'online', bytes);
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     const id = randomUUID();
     const acceptedAtMs = Date.now();

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { SconceError } from '@sconce/errors';
 import type { PoolMonitor } from '../load/pool-monitor.ts';
+import type { RedisMemory } from '../load/redis-memory.ts';
 import { ProducerBacklog } from '../load/producer-backlog.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -21,6 +22,7 @@ export interface StreamLaneOptions {
   readonly keys: Keys;
   /** The producer's connection for commands. */
   readonly redis: Redis;
+  readonly memory: RedisMemory;
   readonly pools: PoolMonitor;
   readonly admission: RequestAdmission;
   readonly onError: (error: Error) => void;
@@ -42,7 +44,7 @@ export class StreamLane {
   readonly #backlog: ProducerBacklog;
 
   constructor(options: StreamLaneOptions) {
-    const { config, keys, redis, pools, admission, onError, onLateReply, onGivenUp } = options;
+    const { config, keys, redis, memory, pools, admission, onError, onLateReply, onGivenUp } = options;
     const { redisUrl: url, maxBacklog } = config;
     const producer = randomUUID();
     const replyStream = keys.replies(producer);
@@ -61,7 +63,8 @@ export class StreamLane {
       replyStream,
       admission,
       threadsOf: (pool) => pools.view(pool)?.threads ?? 1,
-      admit: (pool) => {
+      admit: (pool, bytes) => {
+        memory.admit(bytes);
         if ((pools.view(pool)?.entries ?? 0) < maxBacklog) return;
         throw queueFull(`${maxBacklog} jobs are already waiting in the online lane`, RETRY_AFTER_SECONDS);
       },

@@ -1,12 +1,6 @@
+import { ALSO_WHEN_FULL } from './also-when-full.ts';
 import { STORED_BYTES } from './stored-bytes.ts';
 import { LEAVE_SUBMITTER, joinSubmitter } from './submitter.ts';
-
-/**
- * First write of a script that has to work while Redis is at its `maxmemory`: a job must still end, and what is deleted must be freed.
- * Redis refuses a script's first write if that write needs memory. This one needs none and changes nothing.
- */
-export const ALSO_WHEN_FULL = `
-redis.call('HDEL', KEYS[1], '')`;
 
 // Each transition is one script. When two workers ran one job, or a worker and a cancel meet, exactly one of them wins. The
 // same scripts add a job to its version's set of unfinished jobs, which the record names, and remove it. A job whose record

@@ -75,6 +75,9 @@ export async function bestEffort(step: Promise<unknown>): Promise<void> {
   );
 }
 
+/** When a caller should try again whom Redis refused because of its memory. */
+const RETRY_AFTER_SECONDS = 5;
+
 /** Whether Redis refused a command because it has reached its `maxmemory`. */
 export function isOutOfMemory(error: unknown): boolean {
   return error instanceof Error && error.message.includes('OOM command not allowed');
@@ -87,6 +90,10 @@ export async function onRedis<T>(what: string, work: () => Promise<T>): Promise<
   } catch (cause) {
     if (cause instanceof SconceError) throw cause;
     const reason = toSconceError(cause).message;
-    throw new SconceError('redis_unavailable', `Redis could not ${what}: ${reason}. Try again shortly.`, { cause });
+    const details = isOutOfMemory(cause) ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {};
+    throw new SconceError('redis_unavailable', `Redis could not ${what}: ${reason}. Try again shortly.`, {
+      cause,
+      details,
+    });
   }
 }

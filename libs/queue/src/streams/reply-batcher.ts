@@ -2,11 +2,16 @@ import { freeBytes } from '@sconce/process/memory';
 import { encodeReplyEntry, type NumberedReply } from './reply-entry.ts';
 import type { MemoryUse } from './memory-use.ts';
 import type { RespClient, RespCommand, RespPieces } from './resp-client.ts';
+import { RespError, type RespReply } from './resp-parser.ts';
 
 /** A reply stream outlives its producer by this much, seconds: then Redis removes answers that nobody reads. */
 const STREAM_TTL_SECONDS = 120;
 /** How often the expiry of a stream in use is set again, ms. */
 const RENEW_MS = 30_000;
+
+/** How often, and after which time, a reply is written again that Redis has no memory for. */
+const REFUSED_TRIES = 100;
+const REFUSED_RETRY_MS = 100;
 
 /** An entry of a pool's stream whose requests have all been answered. */
 export interface FinishedEntry {
@@ -79,8 +84,11 @@ export class ReplyBatcher {
     const commands: RespCommand[] = [];
     /** Position of a write that does nothing when its stream does not exist → that write. */
     const conditional = new Map<number, (typeof replies)[number]>();
+    /** Position of the write of each reply. */
+    const written = new Map<number, (typeof replies)[number]>();
     for (const reply of replies) {
       const { stream, frame } = reply;
+      written.set(commands.length, reply);
       if (nowMs - (this.#renewedAtMs.get(stream) ?? -Infinity) < RENEW_MS) {
         conditional.set(commands.length, reply);
         commands.push(['XADD', stream, 'NOMKSTREAM', '*', 'f', frame]);
@@ -94,12 +102,29 @@ export class ReplyBatcher {
       const lost = [...conditional].filter(([at]) => answers[at] === null);
       const again = lost.flatMap(([, { stream, frame }]) => this.#createAndWrite(stream, frame, nowMs));
       if (again.length > 0) await this.#redis.pipeline(again);
+      const refused = [...written].filter(([at]) => isOutOfMemory(answers[at]));
+      if (refused.length > 0) await this.#writeRefused(refused.map(([, reply]) => reply));
       for (const { frame } of entries) frame?.end();
       for (const { own } of replies) freeOutputs(own);
     } catch (error) {
       // The entries are still pending: a worker claims them and answers again.
       this.#onError(error as Error);
     }
+  }
+
+  /** Writes replies again that Redis refused because it is at its `maxmemory`. Their entries are deleted already, which frees memory. */
+  async #writeRefused(replies: readonly { readonly stream: string; readonly frame: RespPieces }[]): Promise<void> {
+    let waiting = replies;
+    for (let tries = 0; tries < REFUSED_TRIES && waiting.length > 0; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, REFUSED_RETRY_MS));
+      const nowMs = performance.now();
+      const answers = await Promise.all(
+        waiting.map(({ stream, frame }) => this.#redis.pipeline(this.#createAndWrite(stream, frame, nowMs))),
+      );
+      waiting = waiting.filter((_, index) => isOutOfMemory(answers[index]?.[0]));
+    }
+    if (waiting.length > 0)
+      this.#onError(new Error(`Redis is out of memory: ${waiting.length} replies were not written`));
   }
 
   /** Writes to a stream that may not exist, and sets its expiry. */
@@ -111,6 +136,10 @@ export class ReplyBatcher {
       ['EXPIRE', stream, STREAM_TTL_SECONDS],
     ];
   }
+}
+
+function isOutOfMemory(reply: RespReply | undefined): boolean {
+  return reply instanceof RespError && reply.code === 'OOM';
 }
 
 /** The answers have been written: nobody reads the memory of their outputs any more. */

@@ -16,6 +16,8 @@ import type { RespClient, RespPieces } from './resp-client.ts';
 const DEADLINE_CHECK_MS = 50;
 /** How long a producer counts as shared after the latest change from one owner's request to another's, ms. */
 const SHARED_MS = 1_000;
+/** When a caller should try again whose request Redis refused: it has no memory, or loads its data. */
+const RETRY_AFTER_SECONDS = 5;
 /** How often an entry is added when the connection is lost. Each time waits two seconds for a connection. */
 const MAX_TRIES = 3;
 
@@ -53,8 +55,8 @@ export interface StreamRequestsOptions {
   readonly admission: RequestAdmission;
   /** Threads of all workers of a pool, as far as known; at least 1. */
   readonly threadsOf: (pool: string) => number;
-  /** Throws `queue_full` when the pool has as many entries as it may have. */
-  readonly admit: (pool: string) => void;
+  /** Throws `queue_full` when the pool has as many entries as it may have, or Redis has no memory for the bytes of another request. */
+  readonly admit: (pool: string, bytes: number) => void;
   readonly onLateReply: () => void;
   /** Told about requests in flight whose answers nobody waits for any more. */
   readonly onGivenUp: (numbers: readonly number[]) => void;
@@ -124,7 +126,7 @@ export class StreamRequests implements InferencePort {
     const key = `${pool}/${model}/${version}/${priority ?? ''}/${owner ?? ''}`;
     const candidate = { line: key, owner, bytes };
     admission.check(candidate, deadlineMs);
-    admit(pool);
+    admit(pool, bytes);
     const acceptedAtMs = epochMs();
     if (owner !== this.#owner) {
       this.#owner = owner;
@@ -338,7 +340,7 @@ export class StreamRequests implements InferencePort {
 function notAdded(cause: unknown): SconceError {
   if (!(cause instanceof RespError)) return toSconceError(cause);
   const message = `Redis did not accept the request: ${cause.message}. Try again shortly.`;
-  return new SconceError('redis_unavailable', message, { cause });
+  return new SconceError('redis_unavailable', message, { cause, details: { retryAfterSeconds: RETRY_AFTER_SECONDS } });
 }
 
 function callerGone(): SconceError {
