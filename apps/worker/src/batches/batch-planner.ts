@@ -331,9 +331,10 @@ function errorRate({ spec, rowsDone, rowsFailed, inputEnded }: BatchRecord): Bat
   };
 }
 
-function scoredModel({ name, version, signature, rowInputs }: BatchableModel, endpoint: string): ScoredModel {
+function scoredModel(model: BatchableModel, endpoint: string): ScoredModel {
+  const { name, version, signature, rowInputs, inputBudget: budget } = model;
   const { inputs, outputs } = signature;
-  return { name, version, endpoint, signature: { inputs, outputs }, rowInputs: [...rowInputs] };
+  return { name, version, endpoint, signature: { inputs, outputs }, rowInputs: [...rowInputs], budget };
 }
 
 /** Rows of a run: the number with the best throughput, the exact number of a `locked` model, or 1 if rows cannot share a run. */

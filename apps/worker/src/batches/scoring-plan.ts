@@ -1,7 +1,7 @@
 import type { BatchSpec, DatasetLocation } from '@sconce/contracts';
 import type { CsvOptions, DatasetFormat, DatasetPosition, MappedInput, OutputColumn } from '@sconce/datasets';
 import type { S3Settings, StorageConfig } from '@sconce/storage';
-import type { ModelSignature } from '@sconce/tensor';
+import type { DecodeBudget, ModelSignature } from '@sconce/tensor';
 import type { DatasetLimits } from './dataset-limits.ts';
 
 /** The dataset as it was when the batch was validated. If it changes afterwards, it is not read any further. */
@@ -20,6 +20,8 @@ export interface ScoredModel {
   readonly signature: ModelSignature;
   /** Inputs whose axis 0 is rows; empty if each row runs alone. */
   readonly rowInputs: readonly string[];
+  /** The most that a request line may have. */
+  readonly budget?: DecodeBudget | undefined;
 }
 
 /**

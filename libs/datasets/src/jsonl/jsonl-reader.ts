@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer';
 import type { OpenByteSource } from '@sconce/storage';
 import type { DatasetReader } from '../dataset-reader.ts';
 import { MAX_RECORD_BYTES } from '../limits.ts';
@@ -38,7 +37,7 @@ async function sampleNames(source: OpenByteSource, from: number): Promise<string
   for await (const { bytes, spans } of recordWindows(source, { from, to: source.size }, SYNTAX)) {
     for (const span of spans) {
       if (span.blank || span.fault !== undefined) continue;
-      const { value } = parseLine(bytes.toString('utf8', span.start, span.end));
+      const { value } = parseLine(bytes.subarray(span.start, span.end));
       for (const name of Object.keys(value ?? {})) names.add(name);
       left -= 1;
       if (left === 0) return [...names];
@@ -58,10 +57,7 @@ class JsonlParser implements RecordParser {
 
   parse(bytes: Buffer, spans: readonly RecordSpan[], into: ParsedRows): void {
     for (const { start, end } of spans) {
-      const line = bytes.subarray(start, end);
-      const { value, problem } = isUtf8(line)
-        ? parseLine(line.toString('utf8'))
-        : { value: undefined, problem: 'the row is not valid UTF-8' };
+      const { value, problem } = parseLine(bytes.subarray(start, end));
       if (problem !== undefined) into.problems.set(into.rows.length, { message: problem });
       into.rows.push(value === undefined ? [] : this.#names.map((name) => own(value, name)));
     }

@@ -1,3 +1,7 @@
+import { isUtf8 } from 'node:buffer';
+import { measureJson } from '@sconce/tensor';
+import { ROW_JSON } from '../limits.ts';
+
 /** An integer value of 16 or more digits. Only such integers can lose precision as a double. */
 const LONG_INTEGER = /[[,:\s]-?\d{16,}(?![\d.eE])/;
 const MAX_INTEGER_CHARS = 20;
@@ -6,11 +10,18 @@ type SourceReviver = (this: unknown, key: string, value: unknown, context: { rea
 // Node passes the source text of primitives to revivers. TypeScript's library does not declare this.
 const parseWithSource = JSON.parse as (text: string, reviver: SourceReviver) => unknown;
 
-/** A line's JSON object, with integers beyond 2^53 as bigint; or why the line is bad. */
-export function parseLine(text: string): {
+/** A shorter line is within the bounds, or nearly. */
+const SHORT_BYTES = 4_096;
+
+/** A line's JSON object, with integers beyond 2^53 as bigint; or why the line is bad. Long lines are measured before objects are made. */
+export function parseLine(line: Buffer): {
   readonly value?: Readonly<Record<string, unknown>>;
   readonly problem?: string;
 } {
+  if (!isUtf8(line)) return { problem: 'the row is not valid UTF-8' };
+  const overBound = line.byteLength <= SHORT_BYTES ? undefined : boundExceeded(line);
+  if (overBound !== undefined) return { problem: overBound };
+  const text = line.toString('utf8');
   let value: unknown;
   try {
     value = LONG_INTEGER.test(text) ? parseWithSource(text, reviveLongInteger) : JSON.parse(text);
@@ -23,6 +34,14 @@ export function parseLine(text: string): {
     return { value: value as Record<string, unknown> };
   }
   return { problem: 'the row is not a JSON object' };
+}
+
+function boundExceeded(line: Buffer): string | undefined {
+  const { maxValues, maxDepth, maxContainers } = ROW_JSON;
+  const { values, depth, containers } = measureJson(line, ROW_JSON);
+  if (depth > maxDepth) return `the row is JSON that is nested more than ${maxDepth} levels deep`;
+  if (containers > maxContainers) return `the row is JSON with more than ${maxContainers} arrays and objects`;
+  return values > maxValues ? `the row is JSON with more than ${maxValues} values` : undefined;
 }
 
 function reviveLongInteger(

@@ -1,8 +1,8 @@
 import { SconceError, toSconceError } from '@sconce/errors';
 import {
-  bindInferHead,
   concatRows,
-  parseInferHead,
+  decodeInferRequest,
+  type DecodeBudget,
   type InferRequest,
   type ModelSignature,
   type Tensor,
@@ -36,6 +36,8 @@ export interface RequestModel {
   readonly rowInputs: ReadonlySet<string>;
   /** The expected `url` of each line. */
   readonly endpoint: string;
+  /** The most that a request may have. */
+  readonly budget?: DecodeBudget | undefined;
 }
 
 /** A line's `custom_id`, or why it is not valid. It is cheap, because validation reads all lines before the first run. */
@@ -72,7 +74,8 @@ function readRequest({ cells }: RowBlock, row: number, model: RequestModel): Inf
     throw invalid('url', `url is ${shown(url)}; expected the batch's endpoint, ${model.endpoint}`);
   const body = cellOf(cells, row, 3);
   if (typeof body !== 'object' || body === null) throw invalid('body', `body is ${shown(body)}; expected a request`);
-  const request = bindInferHead(parseInferHead({ body: Buffer.from(textOf(body)) }), model.signature);
+  const { signature, budget } = model;
+  const request = decodeInferRequest({ body: Buffer.from(textOf(body)), signature, budget });
   const binary = request.outputs.find((output) => output.binary);
   if (binary !== undefined) {
     throw invalid('outputs', `output ${shown(binary.name)} is requested as binary; a line of JSON cannot contain it`);
@@ -134,7 +137,12 @@ function checkRows({ inputs }: InferRequest, { rowInputs }: RequestModel): void 
 
 /** The body as JSON text. It has integers beyond 2^53 as bigint. */
 function textOf(body: object): string {
-  return JSON.stringify(body, (_key, value: unknown) => (typeof value === 'bigint' ? rawJson(String(value)) : value));
+  try {
+    return JSON.stringify(body, (_key, value: unknown) => (typeof value === 'bigint' ? rawJson(String(value)) : value));
+  } catch (error) {
+    if (error instanceof RangeError) throw invalid('body', 'body is nested too deeply to read');
+    throw error;
+  }
 }
 
 // Node has it; TypeScript's library does not declare it.

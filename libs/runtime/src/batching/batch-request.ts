@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@sconce/errors';
 import type { BatchAxis, BudgetLimit, Lane, RunMemoryLimit } from '@sconce/contracts';
-import type { ModelSignature, Tensor, TensorSpec } from '@sconce/tensor';
+import type { DecodeBudget, ModelSignature, Tensor, TensorSpec } from '@sconce/tensor';
 import type { RunCall, RunResult } from '../inference-pool.ts';
 import type { ModelFile, ThreadTiming } from '../thread-protocol.ts';
 
@@ -29,6 +29,8 @@ export interface BatchableModel {
   readonly memory?: RunMemoryLimit | undefined;
   /** Longest time that rows wait for others to share a run while every thread is busy. Without it they wait as long as that lasts. */
   readonly maxQueueDelayMs?: number;
+  /** The most that the inputs of a request line may have. */
+  readonly inputBudget?: DecodeBudget | undefined;
   /** Most bytes that the outputs of a request, and the outputs of a run, may have together. */
   readonly maxOutput?: BudgetLimit | undefined;
   /** Bytes of one row of all outputs, as far as the signature says them (`outputRowBytes`). Default 0: not known. */

@@ -95,7 +95,7 @@ export class ServedModels {
     const { threads } = this.#given.runtime;
     const instances =
       config.instance_group?.[0]?.count ?? (intraOp > 1 ? Math.max(1, Math.floor(threads / intraOp)) : undefined);
-    const budget = smallestBudget({ instance: this.#given.budget, model: config.budget });
+    const { json_values, elements, ...budget } = smallestBudget({ instance: this.#given.budget, model: config.budget });
     const maxOutput = budget.output_bytes;
     const need = performance?.run_memory;
     const rowBytes = outputRowBytes(signature.outputs);
@@ -116,6 +116,7 @@ export class ServedModels {
       memory: need && budget.run_memory_bytes && { need, ...budget.run_memory_bytes },
       maxConcurrentRuns: instances,
       maxQueueDelayMs: delay === undefined ? undefined : delay / 1_000,
+      inputBudget: { json_values, elements },
       maxOutput,
       outputRowBytes: rowBytes,
     };

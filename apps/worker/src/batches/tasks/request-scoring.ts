@@ -8,9 +8,9 @@ import type { TaskContext } from './task-context.ts';
 
 /** Scores request lines. */
 export function requestScoring({ plan, batchId, giveUp }: ScoreTask): Scoring {
-  const { signature, endpoint, name, version } = plan.model;
+  const { signature, endpoint, name, version, budget } = plan.model;
   const rowInputs = new Set(plan.model.rowInputs);
-  const model = { signature, endpoint, rowInputs };
+  const model = { signature, endpoint, rowInputs, budget };
   const answering = { name, version, rowInputs };
   const idOf = ({ firstRow }: { readonly firstRow: number }, row: number): string =>
     `batch_req_${batchId.slice(-12)}_${firstRow + row + 1}`;
