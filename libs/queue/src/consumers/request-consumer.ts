@@ -37,8 +37,8 @@ export interface DeliveredRequest {
   readonly delivery: number;
   /** Requests in the same job. */
   readonly jobRequests: number;
-  /** Aborted when the request is cancelled or given up. */
-  readonly signal: AbortSignal;
+  /** Aborted when the request is cancelled or given up. Only this is asked of it, so an `AbortSignal` will do. */
+  readonly signal: { readonly aborted: boolean };
 }
 
 /** Runs one request. An error that it throws is the request's answer, or has it delivered again when the error's policy says so. */

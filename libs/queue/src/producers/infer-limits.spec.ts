@@ -76,11 +76,11 @@ describe.each(CARRIERS)('infer, at its limits over the %s', (carrier) => {
     const producer = system.producer(config);
     const handled: string[] = [];
     const { promise: gate, resolve: open } = Promise.withResolvers<undefined>();
-    const { promise: cancelled, resolve: cancel } = Promise.withResolvers<undefined>();
+    let signal: { readonly aborted: boolean } | undefined;
     const consumer = await system.consumer(config, async (delivered) => {
       handled.push(delivered.model);
       if (delivered.model === 'begun') {
-        delivered.signal.addEventListener('abort', () => cancel(undefined));
+        ({ signal } = delivered);
         await gate;
       }
       return increment(delivered);
@@ -95,9 +95,12 @@ describe.each(CARRIERS)('infer, at its limits over the %s', (carrier) => {
     await eventually(() => {
       expect(handled).toContain('begun');
     });
+    expect(signal?.aborted).toBe(false);
     caller.abort();
     await gone;
-    await cancelled;
+    await eventually(() => {
+      expect(signal?.aborted).toBe(true);
+    });
     open(undefined);
     consumer.giveUp(Array.from({ length: 20_000 }, (_, n) => `never-came-${n}`));
     await producer.infer({ ...request([tensor([1])]), model: 'last' }, soon());

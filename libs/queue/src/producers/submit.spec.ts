@@ -48,13 +48,15 @@ describe('submit', () => {
     const { queues = [] } = (await producer.queueSnapshot()) ?? {};
     expect(queues.find(({ queue }) => queue === 'sconce.default.batch')?.jobs).toMatchObject({ waiting: 0, active: 0 });
     const ran: number[] = [];
-    const aborted = Promise.withResolvers<void>();
+    let isAborted = false;
     const consumer = await system.consumer(
       config,
       async (delivered: DeliveredRequest) => {
         ran.push(delivered.inputs[0]!.data[0]!);
-        delivered.signal.addEventListener('abort', () => aborted.resolve());
-        await aborted.promise;
+        await eventually(() => {
+          expect(delivered.signal.aborted).toBe(true);
+        });
+        isAborted = true;
         return increment(delivered);
       },
       'batch',
@@ -65,7 +67,9 @@ describe('submit', () => {
     });
     expect(await producer.cancel(running.id)).toBe('cancelled');
     consumer.cancel(running.id);
-    await aborted.promise;
+    await eventually(() => {
+      expect(isAborted).toBe(true);
+    });
     expect((await producer.job(running.id)).status).toBe('cancelled');
     expect(ran).toEqual([2]);
   });

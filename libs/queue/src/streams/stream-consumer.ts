@@ -61,9 +61,8 @@ interface HeldEntry {
   readonly id: string;
   readonly entry: RequestEntry;
   readonly delivery: number;
-  readonly aborts: Map<number, AbortController>;
-  /** Numbers of the requests without an answer. */
-  readonly open: Set<number>;
+  /** The requests without an answer by their numbers, and of each that is handled whether somebody still wants its answer. */
+  readonly open: Map<number, { aborted: boolean } | undefined>;
   /** Whether a request of it was written again: then this worker has not answered the whole entry. */
   isWrittenAgain: boolean;
   /** Use of the bytes of which the inputs are views. */
@@ -126,10 +125,11 @@ export class StreamConsumer {
     for (const id of ids) {
       const [producer = '', number] = splitId(id);
       const held = [...this.#held.values()].find(
-        ({ entry, aborts }) => entry.replyStream.endsWith(producer) && aborts.has(number),
+        ({ entry, open }) => entry.replyStream.endsWith(producer) && open.get(number) !== undefined,
       );
-      if (held === undefined) this.#givenUp.set(id, true);
-      else held.aborts.get(number)?.abort();
+      const signal = held?.open.get(number);
+      if (signal === undefined) this.#givenUp.set(id, true);
+      else signal.aborted = true;
     }
   }
 
@@ -252,8 +252,7 @@ export class StreamConsumer {
       id,
       entry,
       delivery,
-      aborts: new Map(),
-      open: new Set(entry.requests.map(({ number }) => number)),
+      open: new Map(entry.requests.map(({ number }) => [number, undefined])),
       isWrittenAgain: false,
       frame: new MemoryUse(() => freeBytes(frame)),
       readAtMs: performance.now(),
@@ -298,8 +297,8 @@ export class StreamConsumer {
       this.#close(held, request.number);
       return;
     }
-    const abort = new AbortController();
-    held.aborts.set(request.number, abort);
+    const signal = { aborted: false };
+    held.open.set(request.number, signal);
     try {
       if (Date.now() > request.deadlineMs) {
         throw new SconceError('deadline_exceeded', 'The request waited in the queue past its timeout.');
@@ -315,7 +314,7 @@ export class StreamConsumer {
         takenAtMs,
         delivery,
         jobRequests: entry.requests.length,
-        signal: abort.signal,
+        signal,
       });
       this.#settle(held, request.number, { ok: true, outputs, timing });
     } catch (thrown) {
@@ -345,7 +344,6 @@ export class StreamConsumer {
 
   /** A request needs nothing more here; the last one finishes its entry. */
   #close(held: HeldEntry, number: number): void {
-    held.aborts.delete(number);
     held.open.delete(number);
     if (held.open.size > 0 || this.#held.get(held.id) !== held) return;
     if (!held.isWrittenAgain) this.#answered.set(`${held.entry.replyStream}/${held.entry.number}`, true);
@@ -362,7 +360,7 @@ export class StreamConsumer {
   /** Writes entries in place of one that is held: copies first, so that none is lost in between. */
   async #writeAgain(held: HeldEntry, entries: readonly RequestEntry[], event: EntryEvent): Promise<void> {
     await this.#addCopies(held, entries);
-    for (const abort of held.aborts.values()) abort.abort();
+    for (const signal of held.open.values()) if (signal !== undefined) signal.aborted = true;
     this.#forget(held, event);
     this.#replies.finish({ stream: this.#stream, id: held.id });
   }

@@ -65,8 +65,8 @@ export interface BatchRequest {
   readonly owner?: string;
   /** Epoch ms after which the answer is of no use. A request that cannot be answered by then is refused and not run. */
   readonly deadlineMs?: number;
-  /** Aborted when the request is cancelled: it is then dropped and not run. */
-  readonly signal?: AbortSignal;
+  /** Aborted when the request is cancelled: it is then dropped and not run. An `AbortSignal`, or an object that costs less. */
+  readonly signal?: { readonly aborted: boolean };
   /** Passed to the requests that share a run with this one, e.g. its traceparent. */
   readonly label?: string;
 }

@@ -14,7 +14,8 @@ export interface LocalRunnerOptions {
 interface Outstanding {
   readonly deadlineMs: number;
   readonly bytes: number;
-  readonly abort: AbortController;
+  /** Whether it need not be run any more. */
+  aborted: boolean;
   readonly reject: (error: SconceError) => void;
 }
 
@@ -50,8 +51,7 @@ export class LocalRunner implements InferencePort {
     const refused = this.#refusal(bytes);
     if (refused !== undefined) return { answer: Promise.reject(refused), giveUp: () => undefined };
     const { promise, resolve, reject } = Promise.withResolvers<InferenceAnswer>();
-    const abort = new AbortController();
-    const outstanding: Outstanding = { deadlineMs, bytes, abort, reject };
+    const outstanding: Outstanding = { deadlineMs, bytes, aborted: false, reject };
     this.#outstanding.add(outstanding);
     this.#bytes += bytes;
     if (deadlineMs < this.#timerMs) this.#arm(deadlineMs);
@@ -75,7 +75,7 @@ export class LocalRunner implements InferencePort {
       takenAtMs: nowMs,
       delivery: 1,
       jobRequests: 1,
-      signal: abort.signal,
+      signal: outstanding,
     });
     handled.then(
       (answer) => {
@@ -129,7 +129,7 @@ export class LocalRunner implements InferencePort {
     if (!this.#settled(outstanding)) return;
     outstanding.reject(error);
     // It is not run if it waits for a thread.
-    outstanding.abort.abort();
+    outstanding.aborted = true;
   }
 
   #arm(deadlineMs: number): void {
