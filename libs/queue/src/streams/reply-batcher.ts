@@ -1,17 +1,17 @@
 import { freeBytes } from '@sconce/process/memory';
 import { encodeReplyEntry, type NumberedReply } from './reply-entry.ts';
 import type { MemoryUse } from './memory-use.ts';
+import { RespError } from './resp-parser.ts';
 import type { RespClient, RespCommand, RespPieces } from './resp-client.ts';
-import { RespError, type RespReply } from './resp-parser.ts';
 
 /** A reply stream outlives its producer by this much, seconds: then Redis removes answers that nobody reads. */
 const STREAM_TTL_SECONDS = 120;
 /** How often the expiry of a stream in use is set again, ms. */
 const RENEW_MS = 30_000;
-
-/** How often, and after which time, a reply is written again that Redis has no memory for. */
-const REFUSED_TRIES = 100;
-const REFUSED_RETRY_MS = 100;
+/** Answers that Redis did not take are written again after this pause, ms. */
+const REWRITE_MS = 100;
+/** After this time nobody waits for an answer any more, ms. */
+const KEEP_MS = 60_000;
 
 /** An entry of a pool's stream whose requests have all been answered. */
 export interface FinishedEntry {
@@ -21,9 +21,19 @@ export interface FinishedEntry {
   readonly frame?: MemoryUse;
 }
 
+/** Answers for one reply stream that are written together. */
+interface Write {
+  readonly stream: string;
+  readonly own: readonly NumberedReply[];
+  readonly frame: RespPieces;
+  readonly untilMs: number;
+}
+
 /**
  * Writes answers: those of one turn of the event loop that go to one producer are one entry of its reply stream. An entry of requests is
  * acknowledged and deleted behind its answers in the same write, so a worker that dies in between leads to a second answer, never to none.
+ * Answers that Redis does not take (it is away, full or read-only) are written again until it does: this worker does not run requests
+ * again that it has answered.
  */
 export class ReplyBatcher {
   readonly #redis: RespClient;
@@ -31,6 +41,7 @@ export class ReplyBatcher {
   readonly #onError: (error: Error) => void;
   #replies = new Map<string, NumberedReply[]>();
   #finished: FinishedEntry[] = [];
+  #unwritten: Write[] = [];
   #isScheduled = false;
   readonly #writes = new Set<Promise<void>>();
   /** Reply stream → when its expiry was last set. */
@@ -56,75 +67,79 @@ export class ReplyBatcher {
     this.#schedule();
   }
 
-  /** Resolves when everything that was added has been written, or could not be written. */
+  /** Resolves when everything that was added has been written, or is too old. */
   async idle(): Promise<void> {
     while (this.#writes.size > 0) await Promise.all(this.#writes);
   }
 
-  #schedule(): void {
+  #schedule(pauseMs = 0): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     const write = new Promise<void>((resolve) => {
-      setImmediate(() => {
+      const begin = (): void => {
         this.#isScheduled = false;
         this.#write().then(resolve, resolve);
-      });
+      };
+      if (pauseMs === 0) setImmediate(begin);
+      else setTimeout(begin, pauseMs);
     });
     this.#writes.add(write);
     void write.then(() => this.#writes.delete(write));
   }
 
   async #write(): Promise<void> {
-    const replies = [...this.#replies].map(([stream, own]) => ({ stream, own, frame: encodeReplyEntry(own) }));
+    const nowMs = performance.now();
+    const untilMs = nowMs + KEEP_MS;
+    const old = this.#unwritten.filter((write) => write.untilMs > nowMs);
+    const fresh = [...this.#replies].map(([stream, own]) => ({ stream, own, frame: encodeReplyEntry(own), untilMs }));
+    const writes: readonly Write[] = old.length === 0 ? fresh : [...old, ...fresh];
     const entries = this.#finished;
-    const finished = byStream(entries);
     this.#replies = new Map();
     this.#finished = [];
-    const nowMs = performance.now();
-    const commands: RespCommand[] = [];
-    /** Position of a write that does nothing when its stream does not exist → that write. */
-    const conditional = new Map<number, (typeof replies)[number]>();
-    /** Position of the write of each reply. */
-    const written = new Map<number, (typeof replies)[number]>();
-    for (const reply of replies) {
-      const { stream, frame } = reply;
-      written.set(commands.length, reply);
-      if (nowMs - (this.#renewedAtMs.get(stream) ?? -Infinity) < RENEW_MS) {
-        conditional.set(commands.length, reply);
-        commands.push(['XADD', stream, 'NOMKSTREAM', '*', 'f', frame]);
-      } else commands.push(...this.#createAndWrite(stream, frame, nowMs));
+    this.#unwritten = [];
+    const refused = await this.#send(writes, entries, nowMs);
+    for (const write of writes) if (!refused.includes(write)) freeOutputs(write.own);
+    if (refused.length === 0) {
+      for (const { frame } of entries) frame?.end();
+      return;
     }
-    for (const [stream, ids] of finished) {
+    // Outputs may be views of the entries' memory, so the entries end with the last of their answers.
+    this.#unwritten.push(...refused);
+    this.#finished.unshift(...entries);
+    this.#schedule(REWRITE_MS);
+  }
+
+  /** Writes answers and acknowledges entries. Returns the answers that Redis may not have. */
+  async #send(writes: readonly Write[], entries: readonly FinishedEntry[], nowMs: number): Promise<readonly Write[]> {
+    const commands: RespCommand[] = [];
+    /** Position of the write of an answer, and whether it does nothing when its stream does not exist. */
+    const positions: { readonly write: Write; readonly at: number; readonly isConditional: boolean }[] = [];
+    for (const write of writes) {
+      const { stream, frame } = write;
+      const isConditional = nowMs - (this.#renewedAtMs.get(stream) ?? -Infinity) < RENEW_MS;
+      positions.push({ write, at: commands.length, isConditional });
+      if (isConditional) commands.push(['XADD', stream, 'NOMKSTREAM', '*', 'f', frame]);
+      else commands.push(...this.#createAndWrite(stream, frame, nowMs));
+    }
+    for (const [stream, ids] of byStream(entries)) {
       commands.push(['XACK', stream, this.#group, ...ids], ['XDEL', stream, ...ids]);
     }
     try {
       const answers = await this.#redis.pipeline(commands);
-      const lost = [...conditional].filter(([at]) => answers[at] === null);
-      const again = lost.flatMap(([, { stream, frame }]) => this.#createAndWrite(stream, frame, nowMs));
+      const refused = positions.filter(({ at }) => answers[at] instanceof RespError).map(({ write }) => write);
+      if (refused.length > 0) {
+        for (const { stream } of refused) this.#renewedAtMs.delete(stream);
+        this.#onError(answers.find((answer) => answer instanceof RespError) as RespError);
+      }
+      const lost = positions.filter(({ at, isConditional }) => isConditional && answers[at] === null);
+      const again = lost.flatMap(({ write: { stream, frame } }) => this.#createAndWrite(stream, frame, nowMs));
       if (again.length > 0) await this.#redis.pipeline(again);
-      const refused = [...written].filter(([at]) => isOutOfMemory(answers[at]));
-      if (refused.length > 0) await this.#writeRefused(refused.map(([, reply]) => reply));
-      for (const { frame } of entries) frame?.end();
-      for (const { own } of replies) freeOutputs(own);
+      return refused;
     } catch (error) {
-      // The entries are still pending: a worker claims them and answers again.
       this.#onError(error as Error);
+      for (const { stream } of writes) this.#renewedAtMs.delete(stream);
+      return writes;
     }
-  }
-
-  /** Writes replies again that Redis refused because it is at its `maxmemory`. Their entries are deleted already, which frees memory. */
-  async #writeRefused(replies: readonly { readonly stream: string; readonly frame: RespPieces }[]): Promise<void> {
-    let waiting = replies;
-    for (let tries = 0; tries < REFUSED_TRIES && waiting.length > 0; tries++) {
-      await new Promise((resolve) => setTimeout(resolve, REFUSED_RETRY_MS));
-      const nowMs = performance.now();
-      const answers = await Promise.all(
-        waiting.map(({ stream, frame }) => this.#redis.pipeline(this.#createAndWrite(stream, frame, nowMs))),
-      );
-      waiting = waiting.filter((_, index) => isOutOfMemory(answers[index]?.[0]));
-    }
-    if (waiting.length > 0)
-      this.#onError(new Error(`Redis is out of memory: ${waiting.length} replies were not written`));
   }
 
   /** Writes to a stream that may not exist, and sets its expiry. */
@@ -136,10 +151,6 @@ export class ReplyBatcher {
       ['EXPIRE', stream, STREAM_TTL_SECONDS],
     ];
   }
-}
-
-function isOutOfMemory(reply: RespReply | undefined): boolean {
-  return reply instanceof RespError && reply.code === 'OOM';
 }
 
 /** The answers have been written: nobody reads the memory of their outputs any more. */

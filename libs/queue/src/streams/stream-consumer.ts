@@ -181,7 +181,7 @@ export class StreamConsumer {
         await this.#writeAgain(held, [{ ...held.entry, requests, deliveries }], 'handed_back').catch(this.#onError);
       }),
     );
-    await this.#replies.idle();
+    await withTimeout(this.#replies.idle(), LAST_ANSWERS_MS);
   }
 
   async #read(): Promise<void> {
@@ -365,14 +365,20 @@ export class StreamConsumer {
     this.#replies.finish({ stream: this.#stream, id: held.id });
   }
 
+  /** Adds entries, again and again while Redis does not take them: nobody else runs what this worker holds. @throws when it closes. */
   async #addCopies({ frame }: HeldEntry, entries: readonly RequestEntry[]): Promise<void> {
     frame.keep();
-    const commands = entries.map((entry) => [
-      ...(['XADD', this.#stream, '*', 'f'] as const),
-      encodeRequestEntry(entry),
-    ]);
-    const failed = (await this.#writer.pipeline(commands)).find((reply) => reply instanceof RespError);
-    if (failed !== undefined) throw failed;
+    const commands = entries.map((entry) => ['XADD', this.#stream, '*', 'f', encodeRequestEntry(entry)] as const);
+    for (;;) {
+      const failure = await this.#writer.pipeline(commands).then(
+        (replies) => replies.find((reply) => reply instanceof RespError),
+        (error: unknown) => error,
+      );
+      if (failure === undefined) return;
+      if (this.#draining) throw failure;
+      this.#onError(failure as Error);
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
   }
 }
 
