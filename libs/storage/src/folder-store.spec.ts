@@ -210,6 +210,22 @@ describe('FolderStore', () => {
       },
     );
 
+    it.each(['missing', 'an empty folder'])(
+      'is not made again by a reader that expects it (%s), so it does not look like an empty store',
+      async (how) => {
+        await store.put('a/b', x, MAX);
+        await rename(root, `${root}-away`);
+        if (how !== 'missing') await mkdir(root);
+        const opening = FolderStore.open({ root }, { mustExist: true });
+        await expect(opening).rejects.toMatchObject({ code: 'storage_unavailable' });
+        await expect(store.stat('a/b')).rejects.toMatchObject({ code: 'storage_unavailable' });
+        if (how !== 'missing') await rm(root, { recursive: true });
+        await rename(`${root}-away`, root);
+        const again = await FolderStore.open({ root }, { mustExist: true });
+        expect(await again.get('a/b', MAX)).toEqual(x);
+      },
+    );
+
     it('is there when another copy of the store was put in its place', async () => {
       await store.put('a/b', x, MAX);
       await cp(root, `${root}-copy`, { recursive: true });

@@ -36,14 +36,21 @@ export class FolderStore implements BlobStore {
     this.#presence = presence;
   }
 
-  /** Makes the folder if it is missing and removes stale unfinished uploads. @throws SconceError `storage_unavailable`. */
-  static async open(config: StorageConfigInput): Promise<FolderStore> {
+  /**
+   * Makes the folder if it is missing, unless it must exist, and removes stale unfinished uploads.
+   * @throws SconceError `storage_unavailable`.
+   */
+  static async open(
+    config: StorageConfigInput,
+    { mustExist = false }: { readonly mustExist?: boolean } = {},
+  ): Promise<FolderStore> {
     const { root, staleTempMs } = storageConfigSchema.parse(config);
     if (isS3Url(root)) {
       throw new SconceError('internal', `${root} is a bucket, not a folder: open it with openBlobStore`);
     }
     try {
-      await mkdir(root, { recursive: true, mode: 0o700 });
+      if (mustExist) await TempFolder.find(root);
+      else await mkdir(root, { recursive: true, mode: 0o700 });
       const realRoot = await realpath(root);
       const presence = await FolderPresence.of(realRoot);
       const temp = new TempFolder(realRoot, presence);

@@ -5,10 +5,14 @@ import type { StorageConfigInput } from './storage.config.ts';
 
 /**
  * Opens the configured store: a bucket if `root` is `s3://…`, else a folder. The AWS SDK is loaded only for a bucket.
+ * @param options.mustExist a folder that is not there is an error. Else it is made, and an empty store opens.
  * @throws SconceError `storage_unavailable`.
  */
-export async function openBlobStore(config: StorageConfigInput): Promise<BlobStore> {
-  if (!isS3Url(config.root)) return FolderStore.open(config);
+export async function openBlobStore(
+  config: StorageConfigInput,
+  options: { readonly mustExist?: boolean } = {},
+): Promise<BlobStore> {
+  if (!isS3Url(config.root)) return FolderStore.open(config, options);
   const { S3Store } = await import('./s3-store.ts');
   return S3Store.open(config);
 }

@@ -18,6 +18,11 @@ export class TempFolder {
     this.#presence = presence;
   }
 
+  /** Resolves if the root has its folder: a store that was opened before has one. @throws the system's error if it has none. */
+  static async find(root: string): Promise<void> {
+    await lstat(join(root, '.tmp'));
+  }
+
   /** Makes the folder and removes entries older than `staleMs`. Another process may remove them at the same time. */
   async init(staleMs: number): Promise<void> {
     await mkdir(this.#path, { recursive: true, mode: 0o700 });

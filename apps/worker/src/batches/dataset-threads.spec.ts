@@ -1,3 +1,5 @@
+import { existsSync, renameSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SconceError } from '@sconce/errors';
 import { MicroBatcher } from '@sconce/runtime';
@@ -80,6 +82,18 @@ describe('DatasetThreads', () => {
     expect([plan.format, plan.runRows, start.row]).toEqual(['csv', 2, 0]);
     await validate(threads);
     expect(live.started).toBe(1);
+  });
+
+  it('waits for a store that is away, and makes no empty store in its place', async () => {
+    const threads = open(1);
+    renameSync(folder, `${folder}-away`);
+    const validated = validate(threads);
+    // Time to start and to look for the store. A slower thread shows nothing, and the test passes too.
+    await delay(2_000);
+    const made = existsSync(folder);
+    renameSync(`${folder}-away`, folder);
+    expect(made).toBe(false);
+    expect(await validated).toMatchObject({ plan: { format: 'csv' } });
   });
 
   it('starts as many threads as it may, and gives each one chunk at a time', async () => {
