@@ -3,10 +3,15 @@ import type { OpKind, Outcome } from './events.ts';
 /** Which part of the system a fault needs. */
 export type FaultTarget = 'api' | 'worker' | 'redis' | 'store' | 'network';
 
-/** What one kind of fault excuses, from its beginning until `recoveryMs` after its end. */
+/** Errors that a fault explains end this long after it, ms, before slack. Delays may last longer (`recoveryMs`). */
+export const ERRORS_END_MS = 1_500;
+
+/** What one kind of fault excuses. */
 export interface FaultAllowance {
   readonly target: FaultTarget;
-  /** Time in which the system is as before again. It is multiplied by the slack. */
+  /** Other parts that have no fault at the same time. */
+  readonly without?: readonly FaultTarget[];
+  /** After this time behind its end nothing is slower any more. It is multiplied by the slack. */
   readonly recoveryMs: number;
   /** Outcomes of well-behaved calls that this fault explains. */
   readonly outcomes: readonly Outcome[];
@@ -20,8 +25,10 @@ export interface FaultAllowance {
   readonly rewinds?: boolean;
 }
 
+/** Calls that read or write the store. Manifests are read from it too, once they are a second old. */
 const STORED: readonly OpKind[] = [
   'infer',
+  'job.submit',
   'batch.submit',
   'batch.read',
   'batch.errors',
@@ -73,7 +80,15 @@ export const FAULTS = {
   'read-only-redis': { target: 'redis', recoveryMs: 10_000, outcomes: [503], delays: true },
   'full-redis': { target: 'redis', recoveryMs: 10_000, outcomes: [503, 429], delays: true },
   failover: { target: 'redis', recoveryMs: 15_000, outcomes: [503], delays: true, rewinds: true },
-  'store-away': { target: 'store', recoveryMs: 10_000, outcomes: [503], calls: STORED, delays: true },
+  // A process that starts while the folder is missing makes an empty store: it cannot know that there was one.
+  'store-away': {
+    target: 'store',
+    without: ['api', 'worker'],
+    recoveryMs: 10_000,
+    outcomes: [503],
+    calls: STORED,
+    delays: true,
+  },
   'disk-full': { target: 'store', recoveryMs: 10_000, outcomes: [503], calls: STORED, delays: true },
   'late-replies': { target: 'network', recoveryMs: 3_000, outcomes: [], delays: true },
   'cut-connections': { target: 'network', recoveryMs: 10_000, outcomes: [503], delays: true },
@@ -86,6 +101,12 @@ export const FAULT_KINDS = Object.keys(FAULTS) as readonly FaultKind[];
 /** A row of the table, as the general type. */
 export function allowanceOf(kind: FaultKind): FaultAllowance {
   return FAULTS[kind];
+}
+
+/** The parts of the system that have no other fault while this one lasts. */
+export function partsOf(kind: FaultKind): readonly FaultTarget[] {
+  const { target, without = [] } = allowanceOf(kind);
+  return [target, ...without];
 }
 
 /** Bounds without any fault. Times are multiplied by the slack, memory is not. */

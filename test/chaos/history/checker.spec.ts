@@ -73,7 +73,7 @@ describe('a good history has no violation:', () => {
       [
         fault('stop-redis', [0, 3_000], 'redis'),
         call([10, 400], infer, { outcome: 503 }),
-        call([4_000, 5_000], infer, { outcome: 503 }),
+        call([4_400, 5_000], infer, { outcome: 503 }),
         end(99_000),
       ],
     ],
@@ -152,8 +152,8 @@ describe('a bad history has one violation:', () => {
     ],
     [
       'charged',
-      'an error after the recovery from a fault',
-      [fault('stop-redis', [0, 3_000], 'redis'), call([14_000, 15_000], infer, { outcome: 503 }), end(99_000)],
+      'an error some time after a fault, although it still explains delays',
+      [fault('stop-redis', [0, 3_000], 'redis'), call([5_000, 5_100], infer, { outcome: 503 }), end(99_000)],
     ],
     [
       'charged',

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '@sconce/testing/without-vitest';
-import type { FaultKind } from './allowances.ts';
+import { partsOf, type FaultKind, type FaultTarget } from './allowances.ts';
 import type { FaultPlan } from './plan/plan.ts';
 import type { Recorder } from './recorder.ts';
 import type { ManagedProcess } from './system/managed-process.ts';
@@ -86,8 +86,20 @@ const BEGIN: Readonly<Record<FaultKind, Begin>> = {
   },
 };
 
-/** Makes a planned fault at its time and ends it. Both are in the history: the beginning before it, the end behind it. */
-export async function runFault(system: System, recorder: Recorder, fault: FaultPlan): Promise<void> {
+/** Makes the planned faults at their times. A fault waits for earlier faults of the same parts, because a process may end slowly. */
+export async function runFaults(system: System, recorder: Recorder, faults: readonly FaultPlan[]): Promise<void> {
+  const latest = new Map<FaultTarget, Promise<void>>();
+  for (const fault of faults) {
+    const parts = partsOf(fault.kind);
+    const earlier = parts.map((part) => latest.get(part));
+    const own = Promise.all(earlier).then(() => runFault(system, recorder, fault));
+    for (const part of parts) latest.set(part, own);
+  }
+  await Promise.all(latest.values());
+}
+
+/** Makes a fault and ends it. Both are in the history: the beginning before it, the end behind it. */
+async function runFault(system: System, recorder: Recorder, fault: FaultPlan): Promise<void> {
   await delay(Math.max(0, fault.atMs - recorder.now()));
   const { id, kind, process } = fault;
   const event = { type: 'fault', fault: id, kind, ...(process === undefined ? {} : { process }) } as const;

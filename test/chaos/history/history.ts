@@ -1,4 +1,11 @@
-import { ACCEPTING, FINAL_STATES, allowanceOf, type FaultAllowance, type ThingKind } from './allowances.ts';
+import {
+  ACCEPTING,
+  ERRORS_END_MS,
+  FINAL_STATES,
+  allowanceOf,
+  type FaultAllowance,
+  type ThingKind,
+} from './allowances.ts';
 import type { AnswerEvent, FaultEvent, HistoryEvent, InvokeEvent, OpKind } from './events.ts';
 
 /** A call and its answer. A call without an answer is hung. */
@@ -12,8 +19,10 @@ export interface Window {
   readonly fault: FaultEvent;
   readonly allowance: FaultAllowance;
   readonly from: number;
-  /** The end of the fault and of its recovery. */
+  /** The end of the fault and of its recovery: until then it explains delays. */
   readonly until: number;
+  /** Until then it explains errors. */
+  readonly errorsUntil: number;
 }
 
 /** A job, batch or version that the server accepted, with all calls about it in order. */
@@ -59,8 +68,14 @@ function windowsOf(events: readonly HistoryEvent[], slack: number): Window[] {
     .map((fault) => {
       const allowance = allowanceOf(fault.kind);
       const end = faults.find((other) => other.fault === fault.fault && other.phase === 'end');
-      const until = (end?.at ?? Infinity) + allowance.recoveryMs * slack;
-      return { fault, allowance, from: fault.at, until };
+      const endAt = end?.at ?? Infinity;
+      return {
+        fault,
+        allowance,
+        from: fault.at,
+        until: endAt + allowance.recoveryMs * slack,
+        errorsUntil: endAt + ERRORS_END_MS * slack,
+      };
     })
     .sort((a, b) => a.from - b.from);
 }

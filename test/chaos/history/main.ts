@@ -99,11 +99,16 @@ if (values.help) {
 mkdirSync(values.home, { recursive: true });
 const failed: number[] = [];
 for (const plan of plansOf()) {
-  const result = await runPlan(plan, { home: values.home });
-  const report = reportOf(result);
-  writeFileSync(join(result.home, 'report.txt'), `${report}\n`);
-  print(report);
-  if (result.violations.length > 0) failed.push(plan.seed);
+  try {
+    const result = await runPlan(plan, { home: values.home });
+    const report = reportOf(result);
+    writeFileSync(join(result.home, 'report.txt'), `${report}\n`);
+    print(report);
+    if (result.violations.length > 0) failed.push(plan.seed);
+  } catch (error) {
+    failed.push(plan.seed);
+    print(`seed ${plan.seed}: the run ended with ${error instanceof Error ? error.stack : String(error)}`);
+  }
 }
 print(failed.length === 0 ? 'no seed has a violation' : `seeds with violations: ${failed.join(', ')}`);
 // Connections of clients that gave up may still be open.

@@ -7,7 +7,7 @@ import { check } from './checker.ts';
 import { Caller } from './clients/caller.ts';
 import { runClient, watchHealth } from './clients/run-client.ts';
 import type { HistoryEvent } from './events.ts';
-import { runFault } from './faults.ts';
+import { runFaults } from './faults.ts';
 import type { Violation } from './history.ts';
 import type { Plan } from './plan/plan.ts';
 import { Recorder } from './recorder.ts';
@@ -64,9 +64,9 @@ async function drive(plan: Plan, recorder: Recorder, system: Awaited<ReturnType<
     signal: waiting.signal,
   });
   const health = watchHealth(caller, watching.signal);
-  const faults = plan.faults.map((fault) => runFault(system, recorder, fault));
+  const faults = runFaults(system, recorder, plan.faults);
   const clients = plan.clients.map((client) => runClient(caller, recorder, client));
-  const done = Promise.all([...clients, ...faults, delay(plan.forMs)]);
+  const done = Promise.all([...clients, faults, delay(plan.forMs)]);
   const settled = new AbortController();
   // Clients stop waiting at last, so that a lost job does not hold up the run; the checker sees that it has not ended.
   const bound = delay(plan.forMs + SETTLE_MS * plan.slack, undefined, { signal: settled.signal })

@@ -38,7 +38,9 @@ function isExplained(history: History, op: Op, outcome: Outcome): boolean {
   const own = poison?.outcomes ?? EXPECTED[invoke.kind] ?? [];
   if (poison === undefined && isSuccess(answer)) return true;
   if (own.includes(outcome)) return true;
-  return windowsIn(history, invoke.at, answer?.at ?? Infinity).some(
-    ({ allowance: { outcomes, calls } }) => outcomes.includes(outcome) && (calls?.includes(invoke.kind) ?? true),
+  const until = answer?.at ?? Infinity;
+  return windowsIn(history, invoke.at, until).some(
+    ({ allowance: { outcomes, calls }, errorsUntil }) =>
+      errorsUntil >= invoke.at && outcomes.includes(outcome) && (calls?.includes(invoke.kind) ?? true),
   );
 }

@@ -1,11 +1,15 @@
-import { allowanceOf, type FaultKind } from '../allowances.ts';
+import { allowanceOf, partsOf, type FaultKind } from '../allowances.ts';
 import type { Draw } from './draw.ts';
 import type { FaultPlan, PlanOptions, SystemPlan } from './plan.ts';
 
 /** Before the first fault and after the last one the system is left alone, in shares of the time. */
 const QUIET = 0.08;
-/** Pause between the beginnings of two faults, ms. Faults of different parts may overlap. */
-const PAUSE_MS = [2_500, 9_000] as const;
+/** Pause between the beginnings of two faults, ms. Faults of different parts may overlap. A seed has many faults, or few. */
+const PAUSES_MS = [
+  [1_500, 6_000],
+  [2_500, 9_000],
+  [8_000, 20_000],
+] as const;
 /** How long a fault lasts, ms. */
 const LASTS_MS = [400, 6_000] as const;
 
@@ -15,15 +19,16 @@ export function drawFaults(draw: Draw, system: SystemPlan, { forMs, faults }: Pl
   const planned: FaultPlan[] = [];
   const busyUntil = new Map<string, number>();
   const lastMs = forMs * (1 - QUIET);
-  const pause = (): number => draw.between(...PAUSE_MS);
+  const [shortest, longestPause] = draw.pick(PAUSES_MS);
+  const pause = (): number => draw.between(shortest, longestPause);
   for (let atMs = Math.round(forMs * QUIET) + draw.between(0, 2_000); atMs < lastMs; atMs += pause()) {
-    const free = possible.filter((kind) => (busyUntil.get(allowanceOf(kind).target) ?? 0) <= atMs);
+    const free = possible.filter((kind) => partsOf(kind).every((part) => (busyUntil.get(part) ?? 0) <= atMs));
     const longest = Math.min(LASTS_MS[1], Math.round(lastMs - atMs));
     if (free.length === 0 || longest < LASTS_MS[0]) continue;
     const kind = draw.pick(free);
     const forMs = draw.between(LASTS_MS[0], longest);
     const process = processOf(draw, kind, system);
-    busyUntil.set(allowanceOf(kind).target, atMs + forMs + 3_000);
+    for (const part of partsOf(kind)) busyUntil.set(part, atMs + forMs + 3_000);
     planned.push({
       id: `fault-${planned.length + 1}`,
       kind,

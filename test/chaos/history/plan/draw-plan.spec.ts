@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { FAULT_KINDS, allowanceOf } from '../allowances.ts';
+import { FAULT_KINDS, partsOf } from '../allowances.ts';
 import { POISON_NAMES } from '../poisons.ts';
 import { drawPlan } from './draw-plan.ts';
 
@@ -23,8 +23,8 @@ it('faults of one part of the system do not overlap, and all end in time', () =>
   for (const { faults, forMs } of plans) {
     for (const [index, fault] of faults.entries()) {
       expect(fault.atMs + fault.forMs).toBeLessThan(forMs);
-      const { target } = allowanceOf(fault.kind);
-      const next = faults.slice(index + 1).find(({ kind }) => allowanceOf(kind).target === target);
+      const parts = partsOf(fault.kind);
+      const next = faults.slice(index + 1).find(({ kind }) => partsOf(kind).some((part) => parts.includes(part)));
       if (next !== undefined) expect(next.atMs).toBeGreaterThan(fault.atMs + fault.forMs);
     }
   }
