@@ -35,10 +35,14 @@ beforeAll(async () => {
     entry('owner', ['admin']),
     entry('caller', ['infer', 'batch'], { max_backlog: 2 }),
     entry('other', ['infer']),
+    entry('watcher', ['batch'], { owner: 'team' }),
+    entry('watcher-2', ['batch'], { owner: 'team' }),
   ];
   writeFileSync(file, JSON.stringify({ keys }));
   // Runs take a minute, so that no job ends during the test. At the end the worker must not wait for them.
-  stack = await startStack({ env: { SCONCE_KEYS_FILE: file, SCONCE_SHUTDOWN_GRACE_MS: '500' } });
+  stack = await startStack({
+    env: { SCONCE_KEYS_FILE: file, SCONCE_SHUTDOWN_GRACE_MS: '500', SCONCE_MAX_EVENT_STREAMS_PER_OWNER: '2' },
+  });
   const pushed = await sconce(['push', fixturePath('slow'), '--name', 'slow'], {
     SCONCE_URL: stack.url,
     SCONCE_API_KEY: 'secret-of-owner',
@@ -67,4 +71,22 @@ it('limits the jobs and batches of a key that have not ended, without counting t
   expect(second.status).toBe(202);
   await batches.cancel(batch.id);
   await expect.poll(async () => (await slowJob('caller')).status, { timeout: 30_000 }).toBe(202);
+});
+
+it('limits the event streams of an owner', async () => {
+  const { id } = await client('watcher').batches.score({ model: 'slow' }, Buffer.from(SLOW_ROWS), {
+    filename: 'rows.csv',
+  });
+  const closers: AbortController[] = [];
+  const watch = async (key: string): Promise<number> => {
+    const closer = new AbortController();
+    closers.push(closer);
+    return (await as(key, `/v1/batches/${id}/events`, { signal: closer.signal })).status;
+  };
+  expect([await watch('watcher'), await watch('watcher-2'), await watch('watcher')]).toEqual([200, 200, 429]);
+  expect(await watch('owner')).toBe(200);
+  closers[0]?.abort();
+  await expect.poll(() => watch('watcher-2')).toBe(200);
+  for (const closer of closers) closer.abort();
+  await client('watcher').batches.cancel(id);
 });

@@ -44,6 +44,8 @@ const EFFECTIVE: Record<keyof Settings<'api'>, unknown> = {
   SCONCE_MAX_FILE_BYTES: config.maxFileBytes,
   SCONCE_MAX_ARTIFACT_BYTES: config.maxArtifactBytes,
   SCONCE_MAX_BATCHES: config.queue.maxBatches,
+  SCONCE_MAX_UNFINISHED_PER_OWNER: config.queue.maxUnfinishedPerOwner,
+  SCONCE_MAX_EVENT_STREAMS_PER_OWNER: config.maxEventStreamsPerOwner,
   SCONCE_MAX_BACKLOG: config.queue.maxBacklog,
   SCONCE_MAX_OUTSTANDING: config.queue.maxOutstanding,
   SCONCE_REQUEST_TIMEOUT_MS: config.requestTimeoutMs,

@@ -19,6 +19,8 @@ export interface ApiConfig {
   readonly budget: RequestBudget;
   readonly maxArtifactBytes: number;
   readonly maxFileBytes: number;
+  /** Event streams that one owner has open at this process. */
+  readonly maxEventStreamsPerOwner: number;
   readonly webhookAllowPrivate: boolean;
   /** Folders and buckets from which datasets may be read without an upload. */
   readonly datasetRoots: readonly string[];
@@ -46,6 +48,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
     budget: instanceBudget(vars),
     maxArtifactBytes: vars.SCONCE_MAX_ARTIFACT_BYTES,
     maxFileBytes: vars.SCONCE_MAX_FILE_BYTES,
+    maxEventStreamsPerOwner: vars.SCONCE_MAX_EVENT_STREAMS_PER_OWNER,
     webhookAllowPrivate: vars.SCONCE_WEBHOOK_ALLOW_PRIVATE,
     datasetRoots: vars.SCONCE_DATASET_ROOTS,
     requestTimeoutMs: vars.SCONCE_REQUEST_TIMEOUT_MS,
@@ -58,6 +61,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
       keyPrefix: vars.SCONCE_KEY_PREFIX,
       maxBacklog: vars.SCONCE_MAX_BACKLOG,
       maxBatches: vars.SCONCE_MAX_BATCHES,
+      maxUnfinishedPerOwner: vars.SCONCE_MAX_UNFINISHED_PER_OWNER,
       batchTtlSeconds: vars.SCONCE_BATCH_TTL_SECONDS,
       maxStoredBytes: vars.SCONCE_MAX_STORED_BYTES,
       maxStoredBytesPerOwner: vars.SCONCE_MAX_STORED_BYTES_PER_OWNER,

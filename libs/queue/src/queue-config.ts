@@ -33,6 +33,8 @@ export const queueConfigSchema = z.object({
     .int()
     .min(1)
     .default(256 * 1024 ** 3),
+  /** Jobs and batches of one owner that have not ended; more are refused. */
+  maxUnfinishedPerOwner: z.int().min(1).default(5_000),
   /** How long an ended batch is remembered, seconds. */
   batchTtlSeconds: z
     .int()

@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { SconceError } from '@sconce/errors';
 import { BatchProducer, type BatchRecord } from '@sconce/queue';
+import type { ApiConfig } from '../config.ts';
+import { CONFIG } from '../tokens.ts';
 import { hasEnded, toBatchResource } from './batch-resource.ts';
 
 /** Times between two reads of a batch. They are short at first, because small batches end soon. */
@@ -11,30 +13,35 @@ const MAX_READ_MS = 500;
 /** Proxies close connections that are silent for long. */
 const COMMENT_MS = 15_000;
 const MAX_WATCHERS = 1_000;
+/** When a refused caller should try again. */
+const RETRY_AFTER_SECONDS = 30;
 
 /** Reports the progress of batches as server-sent events: `batch` with the batch whenever it has changed, until the batch has ended. */
 @Injectable()
 export class BatchEvents {
   #watchers = 0;
+  /** Event streams of each owner. Callers that need no key are not counted here. */
+  readonly #byOwner = new Map<string, number>();
   #closing = false;
 
-  constructor(@Inject(BatchProducer) private readonly producer: BatchProducer) {}
+  constructor(
+    @Inject(BatchProducer) private readonly producer: BatchProducer,
+    @Inject(CONFIG) private readonly config: Pick<ApiConfig, 'maxEventStreamsPerOwner'>,
+  ) {}
 
-  /** @throws SconceError `queue_full` if the most callers that are allowed are watching. */
-  checkRoom(): void {
-    if (this.#watchers < MAX_WATCHERS) return;
-    throw new SconceError(
-      'queue_full',
-      `${MAX_WATCHERS} callers watch batches already: get the batch from time to time instead.`,
-      {
-        details: { retryAfterSeconds: 30 },
-      },
+  /** @throws SconceError `queue_full` if as many callers watch as may, of this owner or of all. */
+  checkRoom(owner: string | undefined): void {
+    const { maxEventStreamsPerOwner: mostOwn } = this.config;
+    if (this.#watchers >= MAX_WATCHERS) throw full(`${MAX_WATCHERS} callers watch batches already`);
+    if (owner === undefined || (this.#byOwner.get(owner) ?? 0) < mostOwn) return;
+    throw full(
+      `Owner ${owner} has ${mostOwn} event streams at this server and may have no more (SCONCE_MAX_EVENT_STREAMS_PER_OWNER)`,
     );
   }
 
   /** Writes events until the batch has ended or the caller has disconnected. */
-  async stream(batch: BatchRecord, response: ServerResponse): Promise<void> {
-    this.#watchers += 1;
+  async stream(batch: BatchRecord, response: ServerResponse, owner: string | undefined): Promise<void> {
+    this.#count(owner, 1);
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     response.writeHead(200, {
@@ -61,13 +68,26 @@ export class BatchEvents {
         readMs = Math.min(MAX_READ_MS, readMs * 1.25);
       }
     } finally {
-      this.#watchers -= 1;
+      this.#count(owner, -1);
       response.end();
     }
+  }
+
+  #count(owner: string | undefined, by: 1 | -1): void {
+    this.#watchers += by;
+    if (owner === undefined) return;
+    const own = (this.#byOwner.get(owner) ?? 0) + by;
+    if (own > 0) this.#byOwner.set(owner, own);
+    else this.#byOwner.delete(owner);
   }
 
   /** Ends every stream, because the server shuts down. Clients connect again to another server. */
   beforeApplicationShutdown(): void {
     this.#closing = true;
   }
+}
+
+function full(why: string): SconceError {
+  const message = `${why}: get the batch from time to time instead.`;
+  return new SconceError('queue_full', message, { details: { retryAfterSeconds: RETRY_AFTER_SECONDS } });
 }

@@ -83,9 +83,10 @@ export class BatchesController {
   @Get(':id/events')
   async events(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const batch = await this.producer.batch(id, onlyOwnerOf(request));
-    this.watching.checkRoom();
+    const owner = ownerOf(request);
+    this.watching.checkRoom(owner);
     reply.hijack();
-    await this.watching.stream(batch, reply.raw);
+    await this.watching.stream(batch, reply.raw, owner);
   }
 
   async #send(batch: BatchRecord, reply: FastifyReply, which: 'output' | 'errors'): Promise<void> {

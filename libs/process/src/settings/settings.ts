@@ -258,6 +258,18 @@ export const SETTINGS = {
     about: 'Most batches that have not ended. Above this number new batches are refused (429).',
     default: 1_000,
   }),
+  SCONCE_MAX_UNFINISHED_PER_OWNER: integer({
+    programs: API,
+    about:
+      'Most jobs and batches of one owner of API keys that have not ended. Above this number they are refused (429).',
+    default: 5_000,
+  }),
+  SCONCE_MAX_EVENT_STREAMS_PER_OWNER: integer({
+    programs: API,
+    about:
+      'Most event streams (`GET /v1/batches/{id}/events`) that one owner of API keys has open at one API process. Above this number they are refused (429).',
+    default: 100,
+  }),
   SCONCE_MAX_BACKLOG: integer({
     programs: API,
     about: 'Most jobs that wait in one queue. Above this number requests are refused (429).',

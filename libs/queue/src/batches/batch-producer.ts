@@ -178,7 +178,9 @@ export class BatchProducer {
         // A claim whose process died before it wrote the batch: this repetition completes it.
         const accepted = spec ?? (await this.#admit(input, options));
         const expiresAtMs = nowMs + windowMs(accepted.completionWindow);
-        await this.#batches.create(id, accepted, { nowMs, expiresAtMs, submitter: options.submitter });
+        const { submitter } = options;
+        const { maxUnfinishedPerOwner } = this.#options.config;
+        await this.#batches.create(id, accepted, { nowMs, expiresAtMs, submitter, maxUnfinishedPerOwner });
       }
       const record = await this.batch(id);
       await this.#queues.addPlanner(id, record.run);

@@ -3,7 +3,7 @@ import { FINAL_STATUSES, type BatchSpec, type BatchStatus, type ChunkPart, type 
 import { SconceError } from '@sconce/errors';
 import type { Removal } from '../files/file-records.ts';
 import type { Keys } from '../redis/keys.ts';
-import { tooManyUnfinished, type Submitter } from '../records/submitter.ts';
+import { unfinishedBounds, type Submitter } from '../records/submitter.ts';
 import { readBatchRecord, type BatchCursor, type BatchRecord } from './batch-record.ts';
 import { BEGIN_CHUNK, COMMIT_CHUNK, CREATE, DROP, ENTER, FINISH, PLAN, RETRY, TAKE_OVER } from './batch-scripts.ts';
 
@@ -50,22 +50,23 @@ export class BatchRecords {
     this.#ttlSeconds = options.ttlSeconds;
   }
 
-  /** Writes a new batch. A batch that exists stays unchanged. Throws `rate_limited` when its submitter has too many. */
+  /** Writes a new batch. A batch that exists stays unchanged. Throws `rate_limited` when its key or its owner has too many. */
   async create(
     id: string,
     spec: BatchSpec,
-    options: { nowMs: number; expiresAtMs: number; submitter?: Submitter | undefined },
+    options: { nowMs: number; expiresAtMs: number; submitter?: Submitter | undefined; maxUnfinishedPerOwner: number },
   ): Promise<void> {
-    const { nowMs, expiresAtMs, submitter } = options;
+    const { nowMs, expiresAtMs, submitter, maxUnfinishedPerOwner: most } = options;
     const ttl = Math.ceil((expiresAtMs - nowMs) / 1_000) + this.#ttlSeconds;
     const fields = { spec: JSON.stringify(spec), expires_at: expiresAtMs };
     const all = this.#keys.batches('all');
     const own = spec.owner === undefined ? all : this.#keys.batchesOf(spec.owner);
-    const keys = [this.#keys.batch(id), all, this.#keys.batches('unfinished'), own];
-    if (submitter !== undefined) keys.push(this.#keys.unfinishedOf(submitter.id));
-    const args = [id, nowMs, ttl, submitter?.maxUnfinished ?? '', ...flat(fields)];
+    const bounds = unfinishedBounds(this.#keys, submitter, { name: spec.owner, most });
+    const sets = bounds.map((bound) => bound.set);
+    const keys = [this.#keys.batch(id), all, this.#keys.batches('unfinished'), own, ...sets];
+    const args = [id, nowMs, ttl, ...bounds.map((bound) => bound.most), ...flat(fields)];
     const created = await this.#redis.eval(CREATE, keys.length, ...keys, ...args);
-    if (submitter !== undefined && created === -1) throw tooManyUnfinished(submitter);
+    if (created === -1 || created === -2) throw bounds[created === -1 ? 0 : 1].error();
   }
 
   async get(id: string): Promise<BatchRecord | undefined> {

@@ -1,16 +1,22 @@
 import { ALSO_WHEN_FULL } from '../records/also-when-full.ts';
-import { LEAVE_SUBMITTER, joinSubmitter } from '../records/submitter.ts';
+import { LEAVE_SUBMITTERS, joinSubmitters } from '../records/submitter.ts';
 
 // Every change of a batch is one script. When two processes try the same change, exactly one makes it, and readers see the batch
 // before or after it. KEYS[1] is the batch's hash. Times are epoch ms.
 
 /**
- * KEYS: batch, index of all, unfinished, index of its owner (or of all again), and the set of its submitter when that is limited. ARGV: id, now, ttl s, limit of its submitter,
- * field, value, …. Returns 0 when the batch exists, -1 when its submitter has too many.
+ * KEYS: batch, index of all, unfinished, index of its owner (or of all again), and the sets of its key and of its owner (empty without a limit).
+ * ARGV: id, now, ttl s, limits of its key and of its owner, field, value, …. Returns 0 when the batch exists, -1 and -2 as `joinSubmitters`.
  */
 export const CREATE = `
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitter({ set: 'KEYS[5]', most: 'ARGV[4]', id: 'ARGV[1]', ttl: 'ARGV[3]' })}
-redis.call('HSET', KEYS[1], 'status', 'validating', 'created_at', ARGV[2], 'epoch', 0, 'run', 1, unpack(ARGV, 5))
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitters(
+  [
+    { set: 'KEYS[5]', most: 'ARGV[4]', field: 'unfinished_of' },
+    { set: 'KEYS[6]', most: 'ARGV[5]', field: 'unfinished_of_owner' },
+  ],
+  { id: 'ARGV[1]', ttl: 'ARGV[3]' },
+)}
+redis.call('HSET', KEYS[1], 'status', 'validating', 'created_at', ARGV[2], 'epoch', 0, 'run', 1, unpack(ARGV, 6))
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
@@ -19,7 +25,7 @@ return 1`;
 
 /** KEYS: batch, unfinished. ARGV: id. Removes the batch from the unfinished ones. */
 export const DROP = `
-redis.call('ZREM', KEYS[2], ARGV[1])${LEAVE_SUBMITTER}`;
+redis.call('ZREM', KEYS[2], ARGV[1])${LEAVE_SUBMITTERS}`;
 
 /** ARGV: epoch, now, states it may be in (space-separated), new state, field, value, …. Returns the state that it then has; nil when it is gone. */
 export const ENTER = `

@@ -9,7 +9,7 @@ import { isOutOfMemory } from '../redis/redis-connection.ts';
 import { JobResults, removalOf, type StoredResult } from './job-results.ts';
 import { CANCEL, CREATE, FINISH, FORGET, REMOVE, START } from './job-scripts.ts';
 import { StoredBytes, type Full, type StoredLimits } from './stored-bytes.ts';
-import { tooManyUnfinished, type Submitter } from './submitter.ts';
+import { unfinishedBounds, type Submitter } from './submitter.ts';
 
 /** An asynchronous job as its owner sees it. */
 export interface JobRecord {
@@ -44,6 +44,7 @@ export interface JobRecordsOptions {
   readonly config: StoredLimits & {
     /** How long an ended job and its result are kept, seconds. */
     readonly resultTtlSeconds: number;
+    readonly maxUnfinishedPerOwner: number;
   };
   /** Where large results lie. Without it they are written to Redis, and those of other processes cannot be read. */
   readonly store?: BlobStore | undefined;
@@ -54,6 +55,7 @@ export class JobRecords {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #resultTtlSeconds: number;
+  readonly #maxUnfinishedPerOwner: number;
   readonly #stored: StoredBytes;
   readonly #results: JobResults;
 
@@ -62,11 +64,12 @@ export class JobRecords {
     this.#redis = redis;
     this.#keys = keys;
     this.#resultTtlSeconds = config.resultTtlSeconds;
+    this.#maxUnfinishedPerOwner = config.maxUnfinishedPerOwner;
     this.#stored = new StoredBytes({ redis, keys, limits: config });
     this.#results = new JobResults(options);
   }
 
-  /** Writes a queued job. A job that exists stays unchanged. Throws `rate_limited` when its submitter has too many. */
+  /** Writes a queued job. A job that exists stays unchanged. Throws `rate_limited` when its key or its owner has too many. */
   async create(record: NewJobRecord, ttlSeconds: number, submitter?: Submitter): Promise<void> {
     const { id, model, version, queue, createdAtMs, traceId = '', owner = '' } = record;
     const attachment = JSON.stringify(record.attachment ?? null);
@@ -83,12 +86,14 @@ export class JobRecords {
       owner,
       this.#results.usesBlobs ? '1' : '',
     ];
-    if (submitter !== undefined) {
-      keys.push(this.#keys.unfinishedOf(submitter.id));
-      own.push(submitter.maxUnfinished);
+    const most = this.#maxUnfinishedPerOwner;
+    const bounds = unfinishedBounds(this.#keys, submitter, { name: record.owner, most });
+    for (const bound of bounds) {
+      keys.push(bound.set);
+      own.push(bound.most);
     }
     const created = await this.#redis.eval(CREATE, keys.length, ...keys, ...own);
-    if (submitter !== undefined && created === -1) throw tooManyUnfinished(submitter);
+    if (created === -1 || created === -2) throw bounds[created === -1 ? 0 : 1].error();
   }
 
   /** Removes the record of a job that was never queued. */

@@ -1,16 +1,22 @@
 import { ALSO_WHEN_FULL } from './also-when-full.ts';
 import { STORED_BYTES } from './stored-bytes.ts';
-import { LEAVE_SUBMITTER, joinSubmitter } from './submitter.ts';
+import { LEAVE_SUBMITTERS, joinSubmitters } from './submitter.ts';
 
 // Each transition is one script. When two workers ran one job, or a worker and a cancel meet, exactly one of them wins. The
 // same scripts add a job to its version's set of unfinished jobs, which the record names, and remove it. A job whose record
 // expires stays in the set until the set is counted next. The set expires with its last record.
 const LEAVE = `
 local unfinished = redis.call('HGET', KEYS[1], 'unfinished')
-if unfinished then redis.call('ZREM', unfinished, ARGV[1]) end${LEAVE_SUBMITTER}`;
-/** KEYS: job, unfinished jobs of its version, set of its submitter when that is limited. */
+if unfinished then redis.call('ZREM', unfinished, ARGV[1]) end${LEAVE_SUBMITTERS}`;
+/** KEYS: job, unfinished jobs of its version, sets of its key and of its owner (empty without a limit). Returns 0 when the job exists, -1 and -2 as `joinSubmitters`. */
 export const CREATE = `
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitter({ set: 'KEYS[3]', most: 'ARGV[11]', id: 'ARGV[1]', ttl: 'ARGV[7]' })}
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitters(
+  [
+    { set: 'KEYS[3]', most: 'ARGV[11]', field: 'unfinished_of' },
+    { set: 'KEYS[4]', most: 'ARGV[12]', field: 'unfinished_of_owner' },
+  ],
+  { id: 'ARGV[1]', ttl: 'ARGV[7]' },
+)}
 redis.call('HSET', KEYS[1], 'status', 'queued', 'model', ARGV[2], 'version', ARGV[3], 'created_at', ARGV[4], 'attachment', ARGV[5], 'queue', ARGV[6], 'unfinished', KEYS[2], 'trace_id', ARGV[8])
 if ARGV[9] ~= '' then redis.call('HSET', KEYS[1], 'owner', ARGV[9]) end
 if ARGV[10] == '1' then redis.call('HSET', KEYS[1], 'blob_results', '1') end

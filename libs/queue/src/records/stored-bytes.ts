@@ -145,12 +145,11 @@ export class StoredBytes {
 
   /**
    * The bytes that an owner may still store, and the error for more.
-   * @param most the limit of the caller's key, if it has one.
    * @throws SconceError `quota_exceeded` if there is no room.
    */
-  async room(owner = '', most = Infinity): Promise<Room> {
+  async room(owner = ''): Promise<Room> {
     const [perOwner, maxAll] = this.limits;
-    const mostOwn = owner === '' ? Infinity : Math.min(most, perOwner);
+    const mostOwn = owner === '' ? Infinity : perOwner;
     const left = async (): Promise<{ own: number; all: number }> => {
       const used = await this.read(owner);
       return { own: mostOwn - used.own, all: maxAll - used.all };
@@ -158,8 +157,7 @@ export class StoredBytes {
     let room = await left();
     if (Math.min(room.own, room.all) <= 0 && (await this.settle()) > 0) room = await left();
     const bytes = Math.min(room.own, room.all);
-    const full =
-      room.all <= room.own ? this.full('all', owner) : this.full('owner', owner, most < perOwner ? most : undefined);
+    const full = this.full(room.all <= room.own ? 'all' : 'owner', owner);
     if (bytes <= 0) throw full;
     return { bytes, full };
   }
@@ -174,15 +172,13 @@ export class StoredBytes {
     }
   }
 
-  /** The error for something that there is no room for. @param ofKey the limit of the caller's key, if it is the smaller one. */
-  full(which: Full, owner: string, ofKey?: number): SconceError {
+  /** The error for something that there is no room for. */
+  full(which: Full, owner: string): SconceError {
     const [perOwner, all] = this.limits;
     const [limit, setting, whose] =
       which === 'all'
         ? ([all, 'SCONCE_MAX_STORED_BYTES', 'This installation'] as const)
-        : ofKey === undefined
-          ? ([perOwner, 'SCONCE_MAX_STORED_BYTES_PER_OWNER', `Owner ${owner}`] as const)
-          : ([ofKey, 'max_stored_bytes of the API key', `Owner ${owner}`] as const);
+        : ([perOwner, 'SCONCE_MAX_STORED_BYTES_PER_OWNER', `Owner ${owner}`] as const);
     return new SconceError(
       'quota_exceeded',
       `${whose} may store ${limit} bytes of results and files, and has no room for more. Delete jobs or files, wait until results expire, or raise ${setting}.`,

@@ -68,6 +68,11 @@ export class Keys {
     return `${this.#base}:unfinished-of:${submitterId}`;
   }
 
+  /** Sorted set: unfinished jobs and batches of an owner, by the second at which they have expired. */
+  unfinishedOfOwner(owner: string): string {
+    return `${this.#base}:unfinished-of-owner:${owner}`;
+  }
+
   /** Hash: the record of a batch, or one of the hashes that belong to it. */
   batch(batchId: string, of?: 'chunks' | 'parts' | 'tokens'): string {
     return `${this.#base}:batch:${batchId}${of === undefined ? '' : `:${of}`}`;

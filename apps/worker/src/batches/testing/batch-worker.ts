@@ -51,7 +51,7 @@ export class BatchWorker {
   /** Writes a batch's record. No planner has it yet. */
   async submit(id: string, spec: BatchSpec, expiresInMs = 3_600_000): Promise<void> {
     const nowMs = Date.now();
-    await this.work.records.create(id, spec, { nowMs, expiresAtMs: nowMs + expiresInMs });
+    await this.work.records.create(id, spec, { nowMs, expiresAtMs: nowMs + expiresInMs, maxUnfinishedPerOwner: 1_000 });
   }
 
   async close(): Promise<void> {
