@@ -31,6 +31,7 @@ export const APPS = {
       main: 'apps/api/src/serve/main.ts',
       'registration.child': 'libs/serving/src/registration/registration.child.ts',
       'inference.thread': 'libs/runtime/src/inference.thread.ts',
+      'sacrificial.child': 'libs/runtime/src/sacrificial/sacrificial.child.ts',
     },
     packages: ['onnxruntime-node', 'piscina', 'swagger-ui-dist'],
   },
@@ -40,6 +41,7 @@ export const APPS = {
       'dataset.thread': 'apps/worker/src/batches/dataset.thread.ts',
       'registration.child': 'libs/serving/src/registration/registration.child.ts',
       'inference.thread': 'libs/runtime/src/inference.thread.ts',
+      'sacrificial.child': 'libs/runtime/src/sacrificial/sacrificial.child.ts',
     },
     // Native code; threads of its own.
     packages: ['onnxruntime-node', 'piscina'],

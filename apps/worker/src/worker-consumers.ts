@@ -163,11 +163,6 @@ export class WorkerConsumers {
     this.#stream?.giveUp(requestIds);
   }
 
-  /** The largest delivery number among the active jobs of a model version; 0 if there is none. */
-  deliveriesOf(of: { readonly model: string; readonly version: string }): number {
-    return Math.max(this.#stream?.deliveriesOf(of) ?? 0, ...this.#lanes.map((lane) => lane.deliveriesOf(of)));
-  }
-
   /** Returns the active jobs of both lanes to where they came from, because this process ends abnormally. */
   async requeueAll(): Promise<void> {
     await Promise.all([this.#stream?.requeueAll(), ...this.#lanes.map((lane) => lane.requeueAll())]);

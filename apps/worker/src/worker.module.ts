@@ -1,8 +1,17 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import type { BudgetLimit } from '@sconce/contracts';
+import { BUDGET_SETTINGS } from '@sconce/errors';
 import { ModelDirectory, ModelFiles, ModelRepository } from '@sconce/models';
-import { BatchWork, ModelStatisticsWriter, WorkerConnections } from '@sconce/queue';
-import { InferencePool, MicroBatcher } from '@sconce/runtime';
-import { InferenceProcessor, ModelRegistration, RunStatistics, ServedModels } from '@sconce/serving';
+import { BatchWork, ModelStatisticsWriter, SuspectKinds, WorkerConnections } from '@sconce/queue';
+import { InferencePool, MicroBatcher, SacrificialRunner, SuspectQueue } from '@sconce/runtime';
+import {
+  GuardedRuns,
+  InferenceProcessor,
+  ModelRegistration,
+  RunStatistics,
+  ServedModels,
+  type SuspectKindStore,
+} from '@sconce/serving';
 import { openBlobStore, type BlobStore } from '@sconce/storage';
 import type { Logger, Telemetry } from '@sconce/telemetry';
 import { BatchMaintenance } from './batches/batch-maintenance.ts';
@@ -114,9 +123,46 @@ export class WorkerModule {
         },
         {
           provide: InferenceProcessor,
-          useFactory: (models: ServedModels, batcher: MicroBatcher, statistics: RunStatistics) =>
-            new InferenceProcessor({ models, batcher, statistics, telemetry, logger }),
-          inject: [ServedModels, MicroBatcher, RunStatistics],
+          useFactory: (models: ServedModels, runs: GuardedRuns, statistics: RunStatistics) =>
+            new InferenceProcessor({ models, runs, statistics, telemetry, logger }),
+          inject: [ServedModels, GuardedRuns, RunStatistics],
+        },
+        {
+          provide: SacrificialRunner,
+          useFactory: (pool: InferencePool) =>
+            new SacrificialRunner({
+              config: config.runtime,
+              memory: runMemoryOf(config),
+              verify: (file) => pool.verify(file),
+            }),
+          inject: [InferencePool],
+        },
+        {
+          provide: GuardedRuns,
+          useFactory: (
+            batcher: MicroBatcher,
+            runner: SacrificialRunner,
+            connections: WorkerConnections,
+            models: ServedModels,
+            statistics: RunStatistics,
+          ) => {
+            const { maxWaiting } = config.runtime;
+            return new GuardedRuns({
+              batcher,
+              alone: new SuspectQueue({ runner, maxWaiting, onRun: (run) => statistics.recordRun(run) }),
+              kinds: suspectKinds(connections),
+              onUnloadable: (model, version, why) => {
+                models
+                  .quarantine(model, version, why)
+                  .then(() => connections.notify({ kind: 'unload', model, version }))
+                  .catch((err: unknown) =>
+                    logger.error({ err, model, version }, 'the version was not put in quarantine'),
+                  );
+              },
+              logger,
+            });
+          },
+          inject: [MicroBatcher, SacrificialRunner, WorkerConnections, ServedModels, RunStatistics],
         },
         RegistrationProcessor,
         ChunkProcessor,
@@ -129,4 +175,22 @@ export class WorkerModule {
       ],
     };
   }
+}
+
+/** What a run in the sacrificial process may take, if its model's config does not say less. */
+function runMemoryOf({ budget }: WorkerConfig): BudgetLimit {
+  const { run_memory_bytes: limit = Infinity } = budget;
+  return { limit, setting: BUDGET_SETTINGS.run_memory_bytes };
+}
+
+/** The kinds in Redis; other workers read them again when one is added. */
+function suspectKinds(connections: WorkerConnections): SuspectKindStore {
+  const kinds = new SuspectKinds({ redis: connections.patient, keys: connections.keys });
+  return {
+    all: () => kinds.all(),
+    add: async (kind) => {
+      await kinds.add(kind);
+      await connections.notify({ kind: 'suspects' });
+    },
+  };
 }

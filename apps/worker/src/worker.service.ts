@@ -2,8 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Notice } from '@sconce/contracts';
 import { withTimeout } from '@sconce/process/time';
 import { BatchWork, ModelStatisticsWriter, WorkerConnections } from '@sconce/queue';
-import { InferencePool, type HungRun } from '@sconce/runtime';
-import { ServedModels } from '@sconce/serving';
+import { InferencePool, SacrificialRunner, type HungRun } from '@sconce/runtime';
+import { GuardedRuns, ServedModels } from '@sconce/serving';
 import type { Logger } from '@sconce/telemetry';
 import { BatchMaintenance } from './batches/batch-maintenance.ts';
 import { BatchPlanner } from './batches/batch-planner.ts';
@@ -15,12 +15,12 @@ import { RegistrationProcessor } from './registration/registration.processor.ts'
 import { CONFIG, LOGGER } from './tokens.ts';
 import { WorkerConsumers } from './worker-consumers.ts';
 
-/** A model whose run hangs in this delivery of a job, or in a later one, is put in quarantine. */
-const MAX_HUNG_DELIVERIES = 2;
 /** The part of the grace period that is left when chunks are told to stop. At most half of the grace period. */
 const HAND_BACK_MS = 5_000;
 /** Longest time for handing back the jobs of a worker with a hung run. */
 const HUNG_HAND_BACK_MS = 5_000;
+/** How often the kinds of suspects are read again, in case a notice was lost. */
+const READ_KINDS_MS = 30_000;
 
 /**
  * The worker's life: *stopped* → `start` → *running* → `stop` → *stopped*.
@@ -33,6 +33,7 @@ const HUNG_HAND_BACK_MS = 5_000;
 export class WorkerService {
   #podCost: PodDeletionCost | undefined;
   #running = false;
+  #readKinds: NodeJS.Timeout | undefined;
 
   constructor(
     @Inject(CONFIG) private readonly config: WorkerConfig,
@@ -48,6 +49,8 @@ export class WorkerService {
     @Inject(BatchMaintenance) private readonly maintenance: BatchMaintenance,
     @Inject(DatasetThreads) private readonly datasets: DatasetThreads,
     @Inject(BatchWork) private readonly batches: BatchWork,
+    @Inject(GuardedRuns) private readonly guarded: GuardedRuns,
+    @Inject(SacrificialRunner) private readonly sacrificial: SacrificialRunner,
   ) {}
 
   /** True while the worker takes jobs. */
@@ -57,6 +60,8 @@ export class WorkerService {
 
   async start(): Promise<void> {
     this.connections.listen((notice) => this.#onNotice(notice));
+    await this.#refreshSuspects();
+    this.#readKinds = setInterval(() => void this.#refreshSuspects(), READ_KINDS_MS).unref();
     await this.consumers.start();
     this.maintenance.start();
     const { pod } = this.config;
@@ -75,6 +80,7 @@ export class WorkerService {
     this.#running = false;
     const graceMs = this.config.shutdownGraceMs;
     this.#podCost?.close();
+    clearInterval(this.#readKinds);
     await this.maintenance.stop();
     const late = setTimeout(() => this.chunks.handBack(), graceMs - Math.min(HAND_BACK_MS, graceMs / 2));
     // A registration may take minutes. Another worker starts it again, so that it does not delay the shutdown.
@@ -82,6 +88,7 @@ export class WorkerService {
     const drained = await this.consumers.close(graceMs);
     clearTimeout(late);
     await this.datasets.close();
+    await this.sacrificial.close();
     if (drained) await this.pool.close();
     await Promise.all([this.statistics.close(), this.consumers.closeReporter(), this.batches.close()]);
     await this.connections.close();
@@ -90,7 +97,7 @@ export class WorkerService {
 
   /**
    * Resolves when a run counts as hung and this worker's jobs have been handed back. The process must end then, because the thread
-   * cannot. After the first hung run the job is delivered to another worker; after the next one the version is put in quarantine.
+   * cannot. What it had is delivered to other workers as suspects: these run it alone, in a process that can be ended.
    */
   async hung(): Promise<void> {
     const run = await this.pool.hung;
@@ -100,19 +107,16 @@ export class WorkerService {
   }
 
   async #handBackAfter({ file: { model, version }, runMs }: HungRun): Promise<void> {
-    const deliveries = this.consumers.deliveriesOf({ model, version });
-    const about = { model, version, runMs: Math.round(runMs), deliveries };
+    const about = { model, version, runMs: Math.round(runMs) };
     this.logger.error(about, 'a run does not end: this worker hands its jobs back and ends');
-    const seconds = this.config.runtime.maxRunMs / 1_000;
-    if (deliveries >= MAX_HUNG_DELIVERIES) {
-      await this.models
-        .quarantine(model, version, `${deliveries} runs in a row did not end within ${seconds} s`)
-        .then(() => this.connections.notify({ kind: 'unload', model, version }))
-        .catch((error: unknown) =>
-          this.logger.error({ err: error, ...about }, 'the version was not put in quarantine'),
-        );
-    }
+    void this.sacrificial.close();
     await this.consumers.requeueAll();
+  }
+
+  async #refreshSuspects(): Promise<void> {
+    await this.guarded
+      .refresh()
+      .catch((err: unknown) => this.logger.warn({ err }, 'the kinds of suspects were not read'));
   }
 
   #onNotice(notice: Notice): void {
@@ -122,6 +126,9 @@ export class WorkerService {
         return;
       case 'give_up':
         this.consumers.giveUp(notice.requestIds);
+        return;
+      case 'suspects':
+        void this.#refreshSuspects();
         return;
       case 'unload':
         void this.models.unload(notice.model, notice.version);

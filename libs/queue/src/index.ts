@@ -55,6 +55,7 @@ export { BatchRecords } from './batches/batch-records.ts';
 export type { FileContent, FileRecord, Removal } from './files/file-records.ts';
 export type { IdempotencyClaim, JobRecord } from './records/job-records.ts';
 export type { CountAndTime, ModelStatistics } from './records/model-statistics.ts';
+export { SuspectKinds, type SuspectKind } from './records/suspect-kinds.ts';
 export type { Submitter } from './records/submitter.ts';
 export type { VersionUsage } from './records/version-usage.ts';
 export { webhookBody } from './webhooks/webhook-body.ts';

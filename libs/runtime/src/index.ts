@@ -14,6 +14,9 @@ export type {
 } from './batching/batch-request.ts';
 export type { HungRun } from './run-watch.ts';
 export { MicroBatcher } from './batching/micro-batcher.ts';
+export { SacrificialRunner, type SacrificialRunnerOptions } from './sacrificial/sacrificial-runner.ts';
+export { kindOf } from './sacrificial/request-kind.ts';
+export { SuspectQueue } from './sacrificial/suspect-queue.ts';
 export { checkSession } from './check-session.ts';
 export { outputRowBytes } from './output-budget.ts';
 export { OnnxSession, type ModelSource } from './onnx-session.ts';

@@ -25,7 +25,7 @@ import type {
 const ALIGNMENT = 64;
 
 /** Longest time between two checks for hung runs. */
-const MAX_CHECK_MS = 1_000;
+const MAX_CHECK_MS = 500;
 
 /** Files that are remembered as verified. */
 const MAX_VERIFIED = 4096;
@@ -145,6 +145,11 @@ export class InferencePool {
     await this.#send({ kind: 'load', file }, { file });
   }
 
+  /** Compares the digests of a file's parts, once per process. Throws `model_corrupt`, `model_not_found`. */
+  async verify(file: ModelFile): Promise<void> {
+    if (file.digests !== undefined) await this.#verify(file, file.digests);
+  }
+
   /** Asks every thread to unload the file. A thread that runs it unloads it afterwards. */
   unload(fileKey: string): void {
     const notice: ThreadNotice = { unload: fileKey };
@@ -235,6 +240,8 @@ export class InferencePool {
     if (chosen === undefined) return undefined;
     wanted.thread = chosen.id;
     this.#placement.started(file.key, chosen.id);
+    // Loading has the instance's limit.
+    wanted.runMs = this.#placement.isLoading(chosen.id) ? undefined : file.budget?.run_ms?.limit;
     this.#placement.busy(chosen, wanted.expectedMs ?? 0, performance.now());
     if (thread === undefined) {
       const other = this.#placement.spread(file.key, busyWith(threads, chosen));
@@ -295,6 +302,7 @@ interface Placed {
   readonly file?: ModelFile;
   readonly expectedMs?: number;
   thread?: number;
+  runMs?: number | undefined;
 }
 
 interface PlacedTask {

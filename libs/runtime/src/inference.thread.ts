@@ -1,16 +1,14 @@
-import { existsSync } from 'node:fs';
 import { BroadcastChannel, threadId, workerData } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { toSconceError } from '@sconce/errors';
 import { releaseWhenIdle } from '@sconce/process/memory';
 import type { Tensor } from '@sconce/tensor';
-import { checkSession, warmUp } from './check-session.ts';
-import { outputsOverBudget } from './output-budget.ts';
+import { checkOutputs } from './output-budget.ts';
 import { OnnxSession } from './onnx-session.ts';
+import { openChecked } from './open-checked.ts';
 import { SessionCache } from './session-cache.ts';
-import { modelGone, verifyFiles } from './verify-files.ts';
+import { verifyFiles } from './verify-files.ts';
 import type {
-  ModelFile,
   RunTask,
   SharedTensor,
   ThreadNotice,
@@ -24,7 +22,7 @@ import type {
 
 const options = workerData as ThreadOptions;
 const sessions = new SessionCache<OnnxSession>({
-  open: openChecked,
+  open: (file) => openChecked(file, options),
   maxModels: options.maxModels,
   maxBytes: options.maxModelBytes,
   budgetFrom: options.modelBudgetFrom,
@@ -66,29 +64,6 @@ export default async function handleTask(task: ThreadTask): Promise<ThreadReply>
   }
 }
 
-async function openChecked(file: ModelFile): Promise<OnnxSession> {
-  const intraOpThreads = file.intraOpThreads ?? options.intraOpThreads;
-  const session = await OnnxSession.open(file.path, { intraOpThreads }).catch((error: unknown) => {
-    throw existsSync(file.path) ? error : modelGone(file.path);
-  });
-  try {
-    if (file.check !== undefined) await checkSession(session, file.check);
-    await warmUp(session, file);
-    return session;
-  } catch (error) {
-    await session.release();
-    throw error;
-  }
-}
-
-/** @throws SconceError `over_budget`. The outputs are still the runtime's own memory. */
-function checkOutputs(outputs: readonly Tensor[], { maxOutput }: RunTask): void {
-  if (maxOutput === undefined) return;
-  let bytes = 0;
-  for (const { data } of outputs) bytes += data.byteLength;
-  if (bytes > maxOutput.limit) throw outputsOverBudget(maxOutput, bytes, outputs);
-}
-
 async function run(
   session: OnnxSession,
   task: RunTask,
@@ -113,7 +88,7 @@ async function run(
   );
   const runEndMs = now();
 
-  checkOutputs(results, task);
+  checkOutputs(results, task.maxOutput);
   const transfer: ArrayBuffer[] = [];
   const outputs = results.map(({ name, datatype, shape, data }): ThreadOutput => {
     if (slots.has(name)) return { name, datatype, shape };

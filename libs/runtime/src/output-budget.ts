@@ -1,6 +1,6 @@
 import type { BudgetLimit } from '@sconce/contracts';
 import { overBudget, type SconceError } from '@sconce/errors';
-import { byteLength, type TensorSpec } from '@sconce/tensor';
+import { byteLength, type Tensor, type TensorSpec } from '@sconce/tensor';
 
 /** The bytes of one row of the outputs, as far as the signature says them: free axes and BYTES count as nothing. */
 export function outputRowBytes(outputs: readonly TensorSpec[]): number {
@@ -20,4 +20,12 @@ export function outputsOverBudget(
 ): SconceError {
   const shown = outputs.map(({ name, datatype, shape }) => `${name} is ${datatype} [${shape.join(', ')}]`);
   return overBudget({ field: 'output_bytes', limit, value, setting, because: `output ${shown.join(', output ')}` });
+}
+
+/** Checks the outputs of a run while they are still the runtime's own memory. @throws SconceError `over_budget`. */
+export function checkOutputs(outputs: readonly Tensor[], maxOutput: BudgetLimit | undefined): void {
+  if (maxOutput === undefined) return;
+  let bytes = 0;
+  for (const { data } of outputs) bytes += data.byteLength;
+  if (bytes > maxOutput.limit) throw outputsOverBudget(maxOutput, bytes, outputs);
 }

@@ -14,6 +14,15 @@ describe('RunWatch', () => {
     expect(watch.check(160)?.runMs).toBe(160);
   });
 
+  it('has a run end at its own limit, if it has one', () => {
+    const watch = new RunWatch({ maxRunMs: 100 });
+    watch.started({ ...task('quick'), runMs: 20 }, 1, 0);
+    watch.started(task('other'), 2, 0);
+    expect(watch.check(20)).toBeUndefined();
+    expect(watch.check(21)).toBeUndefined();
+    expect(watch.check(22)).toMatchObject({ file: { model: 'quick' }, runMs: 22 });
+  });
+
   it('counts the time of a run from the answer to the task before it in its thread', () => {
     const watch = new RunWatch({ maxRunMs: 100 });
     const [first, second] = [task('a'), task('b')];

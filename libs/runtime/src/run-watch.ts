@@ -4,6 +4,8 @@ import type { ModelFile } from './thread-protocol.ts';
 export interface WatchedTask {
   /** The file that it runs or loads. Tasks without a file are not watched. */
   readonly file?: WatchedFile;
+  /** The limit of this run, if it is not the instance's. */
+  runMs?: number | undefined;
 }
 
 /** The version whose run is watched. */
@@ -65,8 +67,9 @@ export class RunWatch {
   check(nowMs: number): HungRun | undefined {
     for (const watched of this.#threads.values()) {
       const runMs = nowMs - watched.sinceMs;
-      const file = watched.tasks[0]?.file;
-      if (runMs <= this.#maxRunMs || file === undefined) continue;
+      const [task] = watched.tasks;
+      const file = task?.file;
+      if (file === undefined || runMs <= (task?.runMs ?? this.#maxRunMs)) continue;
       if (watched.wasOverdue) return { file, runMs };
       watched.wasOverdue = true;
     }

@@ -95,6 +95,11 @@ export class ThreadPlacement {
     if (this.#holders.get(model)?.has(thread) !== true && !this.#loading.has(thread)) this.#loading.set(thread, model);
   }
 
+  /** Whether the thread loads a model now. */
+  isLoading(thread: number): boolean {
+    return this.#loading.has(thread);
+  }
+
   /** A task that needed the model was answered. `loaded`: the thread holds the model now. */
   answered(model: string, thread: number, loaded: boolean): void {
     if (this.#loading.get(thread) === model) this.#loading.delete(thread);

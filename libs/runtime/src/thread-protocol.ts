@@ -1,4 +1,4 @@
-import type { BudgetLimit } from '@sconce/contracts';
+import type { BudgetLimit, EffectiveBudget } from '@sconce/contracts';
 import type { SerializedError } from '@sconce/errors';
 import type { Datatype, ModelSignature, TensorSpec } from '@sconce/tensor';
 
@@ -16,6 +16,8 @@ export interface ModelFile {
   readonly memoryBytes?: number;
   /** ONNX Runtime's threads within one run. Default: the pool's number. */
   readonly intraOpThreads?: number;
+  /** The limits that hold for a run, if the model's config or this instance sets them. */
+  readonly budget?: EffectiveBudget;
   /** Never evicted to make room for other models. */
   readonly keepLoaded?: boolean;
   /** The digests of the model and of the files it refers to. Compared once per process, before the first load. */

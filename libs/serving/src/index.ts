@@ -1,3 +1,4 @@
+export { GuardedRuns, type GuardedRunsOptions, type RunPort, type SuspectKindStore } from './inference/guarded-runs.ts';
 export { InferenceProcessor, type InferenceProcessorOptions } from './inference/inference.processor.ts';
 export { RunStatistics, type StatisticsTotals } from './inference/run-statistics.ts';
 export { ServedModels, type ModelFinder, type ServedModelsOptions } from './inference/served-models.ts';

@@ -2,7 +2,18 @@ import { fileURLToPath } from 'node:url';
 
 /** Small ONNX models for tests. `fixtures/make.py` says what each model computes. */
 export type FixtureModel =
-  'affine' | 'simple' | 'row-mixing' | 'lookup' | 'every-type' | 'nonzero' | 'slow' | 'expand' | 'wide';
+  | 'affine'
+  | 'simple'
+  | 'row-mixing'
+  | 'lookup'
+  | 'every-type'
+  | 'nonzero'
+  | 'slow'
+  | 'expand'
+  | 'wide'
+  | 'recurrent'
+  | 'quadratic'
+  | 'masked';
 
 /** Path of a fixture model's file. */
 export function fixturePath(model: FixtureModel): string {

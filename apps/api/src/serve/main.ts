@@ -76,7 +76,7 @@ const batcher = new MicroBatcher(pool, {
 });
 statistics.watch(batcher, pool.threads);
 const runner = new LocalRunner({
-  processor: new InferenceProcessor({ models: models.served, batcher, statistics, telemetry, logger }),
+  processor: new InferenceProcessor({ models: models.served, runs: batcher, statistics, telemetry, logger }),
   maxOutstanding: config.maxOutstanding,
   maxOutstandingBytes: MAX_OUTSTANDING_BYTES,
 });

@@ -3,8 +3,7 @@ import type { ChunkJob, ChunkPart } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError, toSconceError, type SerializedError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
 import { BatchWork, batchErrorOf, isOutage, type BatchRecord, type DeliveredChunk } from '@sconce/queue';
-import { MicroBatcher } from '@sconce/runtime';
-import { ServedModels, type ModelFinder } from '@sconce/serving';
+import { GuardedRuns, ServedModels, type ModelFinder, type RunPort } from '@sconce/serving';
 import { spanOf, traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
 import type { WorkerConfig } from '../config.ts';
 import { CONFIG, LOGGER, TELEMETRY } from '../tokens.ts';
@@ -55,7 +54,7 @@ export class ChunkProcessor {
     @Inject(BatchWork) private readonly work: BatchWork,
     @Inject(DatasetThreads) private readonly threads: DatasetThreads,
     @Inject(ServedModels) private readonly models: ModelFinder,
-    @Inject(MicroBatcher) private readonly batcher: MicroBatcher,
+    @Inject(GuardedRuns) private readonly guarded: RunPort,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(CONFIG) config: { readonly runtime: Pick<WorkerConfig['runtime'], 'threads'> },
@@ -158,7 +157,7 @@ export class ChunkProcessor {
 
   /** Returns undefined if the chunk made its whole batch fail. */
   async #score(
-    { job, delivery, isLast }: DeliveredChunk,
+    { job, delivery, isLast, suspect = false }: DeliveredChunk,
     given: { batch: KnownBatch; token: number; signal: AbortSignal; runs: RunTally },
   ): Promise<ScoredChunk | undefined> {
     const { batch, token, signal, runs } = given;
@@ -179,7 +178,7 @@ export class ChunkProcessor {
         {
           signal,
           run: (request) =>
-            runRows(this.batcher, request, {
+            runRows(this.guarded, request, {
               model,
               runRows: batch.plan.runRows,
               priority: spec.priority,
@@ -188,6 +187,8 @@ export class ChunkProcessor {
                 runs.add(own);
               },
               label,
+              owner: spec.owner,
+              suspect,
             }),
         },
       );

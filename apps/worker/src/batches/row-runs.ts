@@ -1,5 +1,6 @@
 import { SconceError, isRunFailure, toSconceError } from '@sconce/errors';
-import type { BatchableModel, MicroBatcher, RunRecord } from '@sconce/runtime';
+import type { BatchReply, BatchRequest, BatchableModel, RunRecord } from '@sconce/runtime';
+import type { RunPort } from '@sconce/serving';
 import { sliceRows, type Tensor } from '@sconce/tensor';
 import type { RunPiece, RunRequest } from './dataset-protocol.ts';
 
@@ -12,6 +13,10 @@ export interface RowRunOptions {
   readonly signal: AbortSignal;
   /** The batch's traceparent, for links from shared runs. */
   readonly label?: string | undefined;
+  /** Owner of the batch. */
+  readonly owner?: string | undefined;
+  /** A worker ended while it scored the chunk of these rows. */
+  readonly suspect?: boolean | undefined;
   /** Called with the runs of the rows. */
   readonly onRuns?: (runs: readonly RunRecord[]) => void;
 }
@@ -21,13 +26,13 @@ export interface RowRunOptions {
  * and the other rows get their outputs. Other errors (a thread that ended, a shutdown) are thrown.
  */
 export async function runRows(
-  batcher: MicroBatcher,
+  port: RunPort,
   request: RunRequest,
   options: RowRunOptions,
 ): Promise<readonly RunPiece[]> {
   const { rows } = request;
   try {
-    return [{ rows, outputs: await submit(batcher, request, options) }];
+    return [{ rows, outputs: await submit(port, request, options) }];
   } catch (thrown) {
     const error = toSconceError(thrown);
     // Not an error of the rows: a thread that ended, a shutdown.
@@ -35,21 +40,21 @@ export async function runRows(
     if (rows === 1) return [{ rows, error: error.toJSON() }];
     const half = halfOf(rows, options.runRows);
     const [first, second] = await Promise.all([
-      runRows(batcher, partOf(request, { from: 0, to: half }, options.model), options),
-      runRows(batcher, partOf(request, { from: half, to: rows }, options.model), options),
+      runRows(port, partOf(request, { from: 0, to: half }, options.model), options),
+      runRows(port, partOf(request, { from: half, to: rows }, options.model), options),
     ]);
     return [...first, ...second];
   }
 }
 
-async function submit(batcher: MicroBatcher, request: RunRequest, options: RowRunOptions): Promise<readonly Tensor[]> {
+async function submit(port: RunPort, request: RunRequest, options: RowRunOptions): Promise<readonly Tensor[]> {
   const { model, priority, signal, label } = options;
   const outputs = request.outputs.map((name) => {
     const spec = model.signature.outputs.find((output) => output.name === name);
     if (spec === undefined) throw new SconceError('internal', `The model has no output "${name}"`);
     return spec;
   });
-  const reply = await batcher.submit({
+  const asked: BatchRequest = {
     model,
     inputs: request.inputs,
     outputs,
@@ -58,7 +63,16 @@ async function submit(batcher: MicroBatcher, request: RunRequest, options: RowRu
     signal,
     runRows: options.runRows,
     label,
-  });
+    owner: options.owner,
+    suspect: options.suspect,
+  };
+  let reply: BatchReply;
+  try {
+    reply = await port.submit(asked);
+  } catch (error) {
+    if (port.again === undefined) throw error;
+    reply = await port.again(asked, error);
+  }
   options.onRuns?.(reply.runs);
   return reply.outputs;
 }

@@ -23,6 +23,9 @@ export const noticeSchema = z.discriminatedUnion('kind', [
     kind: z.literal('give_up').describe('The callers of requests have gone.'),
     requestIds: z.array(z.string()).describe('Ids of the requests.'),
   }),
+  z.object({
+    kind: z.literal('suspects').describe('A kind of request has ended a process: workers read the kinds again.'),
+  }),
 ]);
 
 export type Notice = z.infer<typeof noticeSchema>;

@@ -324,7 +324,7 @@ export const SETTINGS = {
     min: 100,
     unit: 'ms',
     about:
-      'Longest time that a run or the loading of a model may take. If one takes longer, the worker hands its work back and exits.',
+      'Longest time that a run or the loading of a model may take. If one takes longer, the worker hands its work back and exits; the request then runs alone, and is ended after this time.',
     default: 120_000,
   }),
   SCONCE_MAX_MODELS_PER_THREAD: integer({

@@ -13,6 +13,8 @@ export interface DeliveredChunk {
   readonly delivery: number;
   /** Whether the queue gives the job up if this delivery ends in an error that is not postponed. */
   readonly isLast: boolean;
+  /** A worker ended while it scored this chunk. Default: false. */
+  readonly suspect?: boolean;
 }
 
 export interface ChunkConsumerOptions {
@@ -36,8 +38,10 @@ export class ChunkConsumer implements JobConsumer<ChunkJob> {
     this.#options = options;
   }
 
-  async consume(job: ChunkJob, { addedAtMs, takenAtMs, delivery, failures, maxFailures }: Delivery): Promise<void> {
-    await this.#options.handle({ job, addedAtMs, takenAtMs, delivery, isLast: failures + 1 >= maxFailures });
+  async consume(job: ChunkJob, given: Delivery): Promise<void> {
+    const { addedAtMs, takenAtMs, delivery, failures, maxFailures, workersLost } = given;
+    const isLast = failures + 1 >= maxFailures;
+    await this.#options.handle({ job, addedAtMs, takenAtMs, delivery, isLast, suspect: workersLost > 0 });
   }
 
   postpones(error: SconceError): boolean {

@@ -12,6 +12,8 @@ export interface Delivery {
   readonly delivery: number;
   /** Deliveries that ended in an error so far. A delivery whose worker died is not among them. */
   readonly failures: number;
+  /** Deliveries whose worker ended. */
+  readonly workersLost: number;
   /** Failures after which the queue keeps the job as failed. */
   readonly maxFailures: number;
   /** To be called when the job's work has reached the threads: the queue consumer then decides again how many jobs it takes. */

@@ -87,15 +87,6 @@ export class QueueConsumer {
     await this.#holder.worker.waitUntilReady();
   }
 
-  /** The largest delivery number among the active jobs of this model version; 0 when there is none. */
-  deliveriesOf({ model, version }: { readonly model: string; readonly version: string }): number {
-    const own = [...this.#active].filter(({ data }) => {
-      const job = (data ?? {}) as { readonly model?: unknown; readonly version?: unknown };
-      return job.model === model && job.version === version;
-    });
-    return Math.max(0, ...own.map((job) => job.attemptsStarted));
-  }
-
   /**
    * Takes no more jobs and waits for the active ones, at most `graceMs`. Returns whether all of them ended. A job that did
    * not end goes to another worker: at once when `handsBackLateJobs`, else when its lock expires.
@@ -168,6 +159,7 @@ export class QueueConsumer {
         takenAtMs,
         delivery,
         failures: job.attemptsMade,
+        workersLost: Math.max(0, delivery - 1 - job.attemptsMade),
         maxFailures: job.opts.attempts ?? 1,
         started: this.#adjustSoon,
       });

@@ -35,6 +35,8 @@ export interface DeliveredRequest {
   readonly takenAtMs: number;
   /** 1 for the first delivery. */
   readonly delivery: number;
+  /** A worker ended while it had this request. Default: false. */
+  readonly suspect?: boolean;
   /** Requests in the same job. */
   readonly jobRequests: number;
   /** Aborted when the request is cancelled or given up. Only this is asked of it, so an `AbortSignal` will do. */
@@ -143,7 +145,7 @@ export class RequestConsumer implements JobConsumer<InferJob> {
     job: InferJob,
     request: QueuedRequest,
     inputs: readonly Tensor[],
-    { takenAtMs, delivery }: Delivery,
+    { takenAtMs, delivery, workersLost }: Delivery,
   ): Promise<SconceError | undefined> {
     if (this.#givenUp.delete(request.id)) return undefined;
     const abort = new AbortController();
@@ -168,6 +170,7 @@ export class RequestConsumer implements JobConsumer<InferJob> {
         jobRequests: job.requests.length,
         takenAtMs,
         delivery,
+        suspect: workersLost > 0,
       });
       await this.#answer(job, request, { ok: true, outputs, timing });
     } catch (thrown) {

@@ -133,6 +133,11 @@ export class Keys {
     return `${this.#base}:slots:${pool}`;
   }
 
+  /** Sorted set: kinds of requests that have ended a process, by the ms at which they are forgotten. */
+  suspectKinds(): string {
+    return `${this.#base}:suspect-kinds`;
+  }
+
   /** Pub/sub channel: notices to every worker. */
   notices(): string {
     return `${this.#base}:notices`;

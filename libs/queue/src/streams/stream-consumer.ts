@@ -133,12 +133,6 @@ export class StreamConsumer {
     }
   }
 
-  /** The largest delivery number among the entries of this model version that are under way; 0 when there is none. */
-  deliveriesOf({ model, version }: { readonly model: string; readonly version: string }): number {
-    const own = [...this.#held.values()].filter(({ entry }) => entry.model === model && entry.version === version);
-    return Math.max(0, ...own.map(({ delivery }) => delivery));
-  }
-
   /** Reads nothing more and waits for what it holds, at most so long; the rest goes back. Answers whether everything was finished. */
   async close(graceMs: number): Promise<boolean> {
     await this.#stopReading();
@@ -313,6 +307,7 @@ export class StreamConsumer {
         addedAtMs: entry.addedAtMs,
         takenAtMs,
         delivery,
+        suspect: delivery > 1,
         jobRequests: entry.requests.length,
         signal,
       });

@@ -67,6 +67,8 @@ export interface BatchRequest {
   readonly deadlineMs?: number;
   /** Aborted when the request is cancelled: it is then dropped and not run. An `AbortSignal`, or an object that costs less. */
   readonly signal?: { readonly aborted: boolean };
+  /** A worker ended while it had this request: `SuspectQueue` runs it alone. */
+  readonly suspect?: boolean;
   /** Passed to the requests that share a run with this one, e.g. its traceparent. */
   readonly label?: string;
 }

@@ -103,12 +103,7 @@ export class MicroBatcher {
     const { model, lane } = request;
     const pending = new Pending(request, { sequence: this.#sequence++, submittedAtMs: epochMs() });
     if (model.axis === 'locked' && pending.rows === 0) {
-      pending.fail(
-        new SconceError(
-          'invalid_tensor',
-          `The request has no rows, and this model runs ${model.maxBatchRows} rows at a time: send at least one row.`,
-        ),
-      );
+      pending.fail(noRows(model));
     } else if (isOverBudget(request, pending.rows)) {
       const { outputs } = request;
       const bytes = outputRowBytes(outputs) * pending.rows;
@@ -342,7 +337,16 @@ function outputsOf(model: BatchableModel, pieces: readonly Piece[]): readonly Te
   return model.signature.outputs.filter((output) => names.has(output.name));
 }
 
-function checkRows(outputs: readonly Tensor[], rows: number): void {
+/** The error of a request without rows for a model whose runs have a fixed number of rows. */
+export function noRows({ maxBatchRows }: BatchableModel): SconceError {
+  return new SconceError(
+    'invalid_tensor',
+    `The request has no rows, and this model runs ${maxBatchRows} rows at a time: send at least one row.`,
+  );
+}
+
+/** Throws `inference_failed` if an output does not have the rows of its run. */
+export function checkRows(outputs: readonly Tensor[], rows: number): void {
   for (const output of outputs) {
     if (output.shape[0] !== rows) {
       throw new SconceError(

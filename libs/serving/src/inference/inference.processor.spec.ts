@@ -17,7 +17,7 @@ it('logs a failed request with its trace, at the level of its error', async () =
   const statistics = { recordRequest: () => undefined };
   const processor = new InferenceProcessor({
     models,
-    batcher: {} as never,
+    runs: {} as never,
     statistics,
     telemetry,
     logger,

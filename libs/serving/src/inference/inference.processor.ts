@@ -2,9 +2,10 @@ import type { RequestTiming } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
 import type { DeliveredRequest } from '@sconce/queue';
-import type { MicroBatcher, RunRecord } from '@sconce/runtime';
+import type { BatchReply, BatchRequest, RunRecord } from '@sconce/runtime';
 import { spanOf, traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
 import type { Tensor } from '@sconce/tensor';
+import type { RunPort } from './guarded-runs.ts';
 import { recordRequestSpans } from './request-spans.ts';
 import type { RunStatistics } from './run-statistics.ts';
 import type { ModelFinder } from './served-models.ts';
@@ -12,23 +13,23 @@ import type { ModelFinder } from './served-models.ts';
 /** What running requests needs. */
 export interface InferenceProcessorOptions {
   readonly models: ModelFinder;
-  readonly batcher: Pick<MicroBatcher, 'submit'>;
+  readonly runs: RunPort;
   readonly statistics: Pick<RunStatistics, 'recordRequest'>;
   readonly telemetry: Telemetry;
   readonly logger: Logger;
 }
 
-/** Runs one request: finds its model, submits its rows to the batcher, and records its times in its trace and in metrics. */
+/** Runs one request: finds its model, has its rows run, and records its times in its trace and in metrics. */
 export class InferenceProcessor {
   readonly #models: ModelFinder;
-  readonly #batcher: Pick<MicroBatcher, 'submit'>;
+  readonly #runs: RunPort;
   readonly #statistics: Pick<RunStatistics, 'recordRequest'>;
   readonly #telemetry: Telemetry;
   readonly #logger: Logger;
 
-  constructor({ models, batcher, statistics, telemetry, logger }: InferenceProcessorOptions) {
+  constructor({ models, runs, statistics, telemetry, logger }: InferenceProcessorOptions) {
     this.#models = models;
-    this.#batcher = batcher;
+    this.#runs = runs;
     this.#statistics = statistics;
     this.#telemetry = telemetry;
     this.#logger = logger;
@@ -46,7 +47,7 @@ export class InferenceProcessor {
         if (spec === undefined) throw new SconceError('internal', `The model has no output "${name}"`);
         return spec;
       });
-      const reply = await this.#batcher.submit({
+      const asked: BatchRequest = {
         model,
         inputs: delivered.inputs,
         outputs,
@@ -56,7 +57,15 @@ export class InferenceProcessor {
         label: request.trace?.traceparent,
         deadlineMs: request.deadlineMs,
         priority: request.priority,
-      });
+        suspect: delivered.suspect,
+      };
+      let reply: BatchReply;
+      try {
+        reply = await this.#runs.submit(asked);
+      } catch (error) {
+        if (this.#runs.again === undefined) throw error;
+        reply = await this.#runs.again(asked, error);
+      }
       runs = reply.runs;
       return { outputs: reply.outputs, timing: timingOf(delivered, runs) };
     } catch (error) {

@@ -156,6 +156,7 @@ export class ServedModels {
       path: digests[main]?.path ?? '',
       sizeBytes,
       digests,
+      budget: smallestBudget({ instance: this.#given.budget, model: config.budget }),
       keepLoaded: resolved.keepLoaded,
       intraOpThreads: this.#intraOpThreads(manifest),
       memoryBytes: shared + (performance?.memory_bytes ?? 0),

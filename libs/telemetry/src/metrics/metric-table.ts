@@ -151,7 +151,7 @@ const MODELS = {
   quarantined: gauge(
     'sconce_quarantined_versions',
     {
-      description: 'Versions of a model in quarantine: they are not run because their runs did not end (API)',
+      description: 'Versions of a model in quarantine: they are not run because loading them ended processes (API)',
       unit: '{version}',
     },
     ['model'],

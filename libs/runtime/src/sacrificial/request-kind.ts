@@ -1,0 +1,52 @@
+import { viewOf, type Tensor } from '@sconce/tensor';
+import type { BatchRequest } from '../batching/batch-request.ts';
+
+/** Integers of inputs with at most so many elements are a part of the kind: lengths, counts and indices. */
+const MAX_VALUES = 8;
+
+const INTEGERS: ReadonlySet<Tensor['datatype']> = new Set([
+  'INT8',
+  'INT16',
+  'INT32',
+  'INT64',
+  'UINT8',
+  'UINT16',
+  'UINT32',
+  'UINT64',
+  'BOOL',
+]);
+
+/**
+ * The kind of a request: requests of one model version with equal kinds are expected to end a process alike.
+ *
+ * - Sizes count as 0, 1, or by their power of two: native code fails at empty axes, and memory grows with sizes.
+ * - The number of rows of a model with a batch axis counts only as none or some: its runs have a bounded number of rows.
+ * - Integers of small inputs count by sign and power of two: they are lengths of loops, sizes and indices.
+ */
+export function kindOf({ model, inputs }: Pick<BatchRequest, 'model' | 'inputs'>): string {
+  return inputs
+    .map((input) => {
+      const hasRows = model.axis !== 'none' && model.rowInputs.has(input.name);
+      const sizes = input.shape.map((size, axis) => (hasRows && axis === 0 ? rowsClass(size) : magnitude(size)));
+      return `[${sizes.join(',')}]${valuesClass(input)}`;
+    })
+    .join(' ');
+}
+
+function rowsClass(rows: number): string {
+  return rows === 0 ? '0' : 'n';
+}
+
+function valuesClass(input: Tensor): string {
+  if (!INTEGERS.has(input.datatype)) return '';
+  const elements = input.shape.reduce((product, size) => product * size, 1);
+  if (elements > MAX_VALUES) return '';
+  return `=${Array.from(viewOf(input) as ArrayLike<number | bigint>, magnitude).join(',')}`;
+}
+
+/** `0`, `1`, or the power of two below the number, with its sign. */
+function magnitude(value: number | bigint): string {
+  const number = Number(value);
+  if (Math.abs(number) <= 1) return String(number);
+  return `${number < 0 ? '-' : ''}2^${Math.floor(Math.log2(Math.abs(number)))}`;
+}

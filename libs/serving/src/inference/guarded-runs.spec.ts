@@ -1,0 +1,146 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { SconceError, overBudget } from '@sconce/errors';
+import type { SuspectKind } from '@sconce/queue';
+import type { BatchReply, BatchRequest, BatchableModel } from '@sconce/runtime';
+import { createLogger } from '@sconce/telemetry';
+import { GuardedRuns } from './guarded-runs.ts';
+
+const REPLY: BatchReply = { outputs: [], runs: [] };
+const CRASH = new SconceError('run_crashed', 'The run ended its process (SIGABRT).', { details: { ended: 'SIGABRT' } });
+const TIME = overBudget({ field: 'run_ms', limit: 10, value: 11, setting: 'SCONCE_MAX_RUN_MS' });
+const MEMORY = overBudget({ field: 'run_memory_bytes', limit: 10, value: 11, setting: 'SCONCE_MAX_RUN_MEMORY_BYTES' });
+
+function requestOf(over: Partial<BatchRequest> & { rows?: number } = {}): BatchRequest {
+  const { rows = 0, ...more } = over;
+  const model = { name: 'm', version: '1', axis: 'dynamic', rowInputs: new Set(['x']) } as unknown as BatchableModel;
+  const input = { name: 'x', datatype: 'FP32', shape: [rows, 1], data: new Uint8Array(4 * rows) } as const;
+  return { model, inputs: [input], outputs: [], lane: 'online', ...more };
+}
+
+/** Where requests ran, and what the sacrificial process does with them. */
+let ran: string[];
+let stored: SuspectKind[];
+let alone: (request: BatchRequest) => Promise<BatchReply>;
+let unloadable: string[];
+
+function newGuard(): GuardedRuns {
+  return new GuardedRuns({
+    batcher: { submit: () => Promise.resolve(REPLY).finally(() => ran.push('merged')) },
+    alone: { submit: (request) => alone(request).finally(() => ran.push('alone')) },
+    kinds: { add: (kind) => Promise.resolve(void stored.push(kind)), all: () => Promise.resolve(stored) },
+    onUnloadable: (model, version) => unloadable.push(`${model}/${version}`),
+    logger: createLogger({ service: 'worker', level: 'silent' }),
+  });
+}
+
+beforeEach(() => {
+  [ran, stored, unloadable] = [[], [], []];
+  alone = () => Promise.resolve(REPLY);
+});
+afterEach(() => vi.useRealTimers());
+
+const dies = (error: SconceError) => (): Promise<never> => Promise.reject(error);
+const suspect = { suspect: true } as const;
+
+describe('GuardedRuns', () => {
+  it('runs a suspect alone and all other requests merged', async () => {
+    const guard = newGuard();
+    await guard.submit(requestOf());
+    await guard.submit(requestOf(suspect));
+    await guard.submit(requestOf());
+    expect(ran).toEqual(['merged', 'alone', 'merged']);
+    expect(stored).toEqual([]);
+  });
+
+  it.each([
+    ['crashed', CRASH],
+    ['took too long', TIME],
+    ['took too much memory', MEMORY],
+  ])('runs requests of the kind and owner of a run that %s alone from then on, in all workers', async (_, error) => {
+    const [guard, other] = [newGuard(), newGuard()];
+    alone = dies(error);
+    await expect(guard.submit(requestOf({ ...suspect, owner: 'a' }))).rejects.toBe(error);
+    alone = () => Promise.resolve(REPLY);
+    expect(stored).toEqual([{ model: 'm', version: '1', kind: '[0,1]', owner: 'a' }]);
+    await other.refresh();
+    for (const worker of [guard, other]) {
+      ran = [];
+      await worker.submit(requestOf({ owner: 'a' }));
+      await worker.submit(requestOf({ owner: 'a', rows: 3 }));
+      await worker.submit(requestOf({ owner: 'b' }));
+      await worker.submit(requestOf({ owner: 'a', model: { ...requestOf().model, version: '2' } }));
+      expect(ran).toEqual(['alone', 'merged', 'merged', 'merged']);
+    }
+  });
+
+  it('runs a kind of two owners alone for all others too', async () => {
+    const guard = newGuard();
+    alone = dies(CRASH);
+    for (const owner of ['a', 'b']) await guard.submit(requestOf({ ...suspect, owner })).catch(() => undefined);
+    ran = [];
+    await guard.submit(requestOf({ owner: 'c' })).catch(() => undefined);
+    expect(ran).toEqual(['alone']);
+  });
+
+  it.each(['invalid_input', 'inference_failed', 'invalid_tensor'] as const)(
+    'keeps no kind for a run that only failed (%s)',
+    async (code) => {
+      const guard = newGuard();
+      alone = dies(new SconceError(code, 'no'));
+      await expect(guard.submit(requestOf(suspect))).rejects.toMatchObject({ code });
+      expect(stored).toEqual([]);
+    },
+  );
+
+  it.each([
+    ['out_of_memory', 'alone'],
+    ['thread_crashed', 'alone'],
+    ['inference_failed', undefined],
+    ['invalid_input', undefined],
+  ] as const)('after %s in a thread, the request runs %s', async (code, where) => {
+    const guard = newGuard();
+    const error = new SconceError(code, 'no');
+    const again = guard.again(requestOf(), error);
+    if (where === undefined) await expect(again).rejects.toBe(error);
+    else expect(await again).toBe(REPLY);
+    expect(ran).toEqual(where === undefined ? [] : [where]);
+    await expect(guard.again(requestOf(suspect), error)).rejects.toBe(error);
+  });
+
+  it.each([
+    ['eight deaths in a row', CRASH, 8, 0],
+    ['three deaths that took long', TIME, 3, 4_000],
+  ])('refuses a kind after %s, for half a minute; a success begins the count again', async (_, error, most, tookMs) => {
+    vi.useFakeTimers();
+    const guard = newGuard();
+    const fatal = async (): Promise<never> => {
+      await vi.advanceTimersByTimeAsync(tookMs);
+      throw error;
+    };
+    const attempt = (): Promise<unknown> => guard.submit(requestOf(suspect)).catch((failure: unknown) => failure);
+    alone = fatal;
+    for (let death = 1; death < most; death++) await attempt();
+    alone = () => Promise.resolve(REPLY);
+    expect(await attempt()).toBe(REPLY);
+    alone = fatal;
+    for (let death = 0; death < most; death++) await attempt();
+    ran = [];
+    expect(await attempt()).toMatchObject({
+      code: error.code,
+      message: expect.stringMatching(new RegExp(`The last ${most} requests of this kind ended so`)) as string,
+    });
+    expect(ran).toEqual([]);
+    await guard.submit(requestOf({ ...suspect, owner: 'other' })).catch(() => undefined);
+    expect(ran).toEqual(['alone']);
+    vi.advanceTimersByTime(30_001);
+    alone = () => Promise.resolve(REPLY);
+    expect(await attempt()).toBe(REPLY);
+  });
+
+  it('reports a version that cannot be loaded, and blames no kind', async () => {
+    const guard = newGuard();
+    alone = dies(new SconceError('model_not_ready', 'no', { details: { isUnloadable: true } }));
+    await expect(guard.submit(requestOf(suspect))).rejects.toMatchObject({ code: 'model_not_ready' });
+    expect([unloadable, stored]).toEqual([['m/1'], []]);
+  });
+});

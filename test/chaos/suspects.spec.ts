@@ -1,0 +1,118 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
+
+// A run that ends its process costs at most one worker, and no other caller an answer. Later runs of its kind cost no worker.
+
+const MIB = 1024 ** 2;
+/** The caller of a fatal request has its error by then. A machine that runs other tests beside this one is slower. */
+const ANSWER_MS = 10_000;
+
+let stack: Stack;
+beforeAll(async () => {
+  const env = { SCONCE_MAX_RUN_MS: '1500', SCONCE_MAX_RUN_MEMORY_BYTES: String(256 * MIB), SCONCE_THREADS: '2' };
+  stack = await startStack({ workers: 2, env });
+  for (const model of ['affine', 'recurrent', 'masked', 'quadratic', 'slow'] as const) await stack.push(model);
+}, 60_000);
+
+const series = (rows: number): object => ({
+  name: 'x',
+  datatype: 'FP32',
+  shape: [rows, 5, 3],
+  data: Array<number>(rows * 15).fill(1),
+});
+const mask = (values: boolean[]): object => ({ name: 'mask', datatype: 'BOOL', shape: [values.length], data: values });
+const steps = (count: number): object => ({ name: 'steps', datatype: 'INT64', shape: [1], data: [count] });
+const infer = (model: string, inputs: object[]): Promise<Response> =>
+  stack.fetch(`/v2/models/${model}/infer`, json({ inputs }));
+
+/** Workers that have ended since the last call; each is replaced. */
+async function replaceDead(): Promise<number> {
+  const dead = stack.workers.filter(({ child }) => child.exitCode !== null || child.signalCode !== null);
+  for (const worker of dead) stack.workers.splice(stack.workers.indexOf(worker), 1);
+  await Promise.all(dead.map(() => stack.startWorker()));
+  return dead.length;
+}
+
+/** Sends requests of another model one after the other while `work` goes on. Returns what went wrong. */
+async function withBystander<T>(work: () => Promise<T>): Promise<{ result: T; refused: number[]; healthMs: number }> {
+  let isOver = false;
+  const refused: number[] = [];
+  let healthMs = 0;
+  const bystander = (async () => {
+    while (!isOver) {
+      const { status } = await stack.fetch('/v2/models/affine/infer', affineRequest([[1, 2, 3, 4]]));
+      if (status !== 200) refused.push(status);
+      const startMs = performance.now();
+      await stack.fetch('/v2/health/live');
+      healthMs = Math.max(healthMs, performance.now() - startMs);
+    }
+  })();
+  const result = await work().finally(() => (isOver = true));
+  await bystander;
+  return { result, refused, healthMs };
+}
+
+interface Case {
+  readonly what: string;
+  readonly model: string;
+  readonly fatal: object[];
+  readonly good: object[];
+  /** Whether requests may share a run. Rows of others would keep a request without rows from being fatal. */
+  readonly merges?: boolean;
+  readonly error: RegExp;
+}
+
+describe.each<Case>([
+  {
+    what: 'a request without rows',
+    model: 'recurrent',
+    fatal: [series(0)],
+    good: [series(2)],
+    merges: true,
+    error: /ended its process \(SIGABRT/,
+  },
+  {
+    what: 'a mask that selects no row',
+    model: 'masked',
+    fatal: [series(2), mask([false, false])],
+    good: [series(2), mask([true, false])],
+    error: /ended its process \(SIGABRT/,
+  },
+  {
+    what: 'a loop that does not end',
+    model: 'slow',
+    fatal: [steps(1e13)],
+    good: [steps(1)],
+    error: /over its budget run_ms.*allowed are 1500\..*SCONCE_MAX_RUN_MS/,
+  },
+])('$what', ({ model, fatal, good, merges = false, error }) => {
+  it('gets its error at once, and costs one worker at most; others get their answers', async () => {
+    const { result, refused } = await withBystander(async () => {
+      const startMs = performance.now();
+      const beside = merges ? [] : [infer(model, good), infer(model, good)];
+      const answers = await Promise.all([infer(model, fatal), ...beside]);
+      return { answers, ms: performance.now() - startMs };
+    });
+    const [culprit, ...others] = result.answers;
+    expect([culprit?.status, await culprit?.json()]).toEqual([422, { error: expect.stringMatching(error) as string }]);
+    for (const { status } of others) expect(status).toBe(200);
+    expect(refused).toEqual([]);
+    expect(result.ms).toBeLessThan(ANSWER_MS);
+    expect(await replaceDead()).toBeLessThanOrEqual(1);
+  }, 30_000);
+
+  it('costs no worker from then on, in a job neither', async () => {
+    const answer = await infer(model, fatal);
+    expect([answer.status, await answer.json()]).toEqual([422, { error: expect.stringMatching(error) as string }]);
+    const submitted = await stack.fetch('/v1/jobs', json({ model, inputs: fatal }));
+    const { id } = (await submitted.json()) as { id: string };
+    await expect
+      .poll(async () => (await stack.fetch(`/v1/jobs/${id}`)).json(), { timeout: ANSWER_MS })
+      .toMatchObject({
+        status: 'failed',
+        error: { code: /run_ms/.test(error.source) ? 'over_budget' : 'run_crashed' },
+      });
+    expect(await replaceDead()).toBe(0);
+    expect((await infer(model, good)).status).toBe(200);
+  }, 30_000);
+});
