@@ -34,7 +34,9 @@ export function isMissing(thrown: unknown): boolean {
 export function storageError(thrown: unknown, what: string): SconceError {
   if (thrown instanceof SconceError) return thrown;
   const code = systemCode(thrown);
-  const reason = (code !== undefined && ADVICE[code]) || (thrown instanceof Error ? thrown.message : String(thrown));
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  // The message of a system error ends with the call and its path: "EEXIST: file already exists, open '/data/…'".
+  const reason = (code !== undefined && ADVICE[code]) || (code === undefined ? message : message.split(', ')[0]);
   const kind = code !== undefined && FULL.has(code) ? 'storage_full' : 'storage_unavailable';
   return new SconceError(kind, `${what}: ${reason}`, {
     details: code === undefined ? undefined : { errno: code },

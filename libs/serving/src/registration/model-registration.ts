@@ -1,12 +1,13 @@
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { ModelBatch } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import type { ManifestPatch, ModelFiles, ModelManifest, ModelRepository, StoredFile } from '@sconce/models';
 import type { Logger } from '@sconce/telemetry';
 import { runIsolated, type IsolationLimits } from './isolated-process.ts';
+import { withoutFolders } from './without-folders.ts';
 import type { MadeFile, Optimised, RegistrationMessage, RegistrationTask } from './registration-task.ts';
 
 const MAX_FILE_BYTES = 4 * 1024 ** 3;
@@ -167,11 +168,16 @@ export class ModelRegistration {
     throw new SconceError('internal', 'no way to serve the model was tried');
   }
 
-  #run(
+  async #run(
     task: RegistrationTask,
     onMessage: (message: Exclude<RegistrationMessage, { kind: 'failed' }>) => Promise<void>,
   ): Promise<void> {
-    return runIsolated(task, { limits: this.#limits, signal: this.#abort.signal, onMessage });
+    try {
+      await runIsolated(task, { limits: this.#limits, signal: this.#abort.signal, onMessage });
+    } catch (error) {
+      const file = task.kind === 'register' ? task.artifact.path : task.modelPath;
+      throw withoutFolders(error, [task.folder, dirname(file), tmpdir()]);
+    }
   }
 
   #update({ name, version }: ModelManifest, patch: ManifestPatch): Promise<ModelManifest> {
