@@ -49,6 +49,7 @@ const EFFECTIVE: Record<keyof Settings<'api'>, unknown> = {
   SCONCE_MAX_BACKLOG: config.queue.maxBacklog,
   SCONCE_MAX_OUTSTANDING: config.queue.maxOutstanding,
   SCONCE_REQUEST_TIMEOUT_MS: config.requestTimeoutMs,
+  SCONCE_TRANSFER_TIMEOUT_MS: config.transferTimeoutMs,
   SCONCE_JOB_TTL_SECONDS: config.queue.jobTtlSeconds,
 };
 

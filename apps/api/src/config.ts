@@ -25,6 +25,8 @@ export interface ApiConfig {
   /** Folders and buckets from which datasets may be read without an upload. */
   readonly datasetRoots: readonly string[];
   readonly requestTimeoutMs: number;
+  /** Time in which a caller must send or take 16 KiB. */
+  readonly transferTimeoutMs: number;
   readonly shutdownGraceMs: number;
   /** Time between reporting not ready and refusing connections. */
   readonly drainDelayMs: number;
@@ -52,6 +54,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
     webhookAllowPrivate: vars.SCONCE_WEBHOOK_ALLOW_PRIVATE,
     datasetRoots: vars.SCONCE_DATASET_ROOTS,
     requestTimeoutMs: vars.SCONCE_REQUEST_TIMEOUT_MS,
+    transferTimeoutMs: vars.SCONCE_TRANSFER_TIMEOUT_MS,
     shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,
     drainDelayMs: vars.SCONCE_DRAIN_DELAY_MS,
     storage: storageFromSettings(vars).storage,

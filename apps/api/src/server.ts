@@ -11,6 +11,7 @@ import type { ApiConfig } from './config.ts';
 import { installDocuments } from './documents/install-documents.ts';
 import { installBodyParser } from './http/body-parser.ts';
 import { installCompression } from './http/compression.ts';
+import { installConnectionWatch } from './http/connection-watch.ts';
 import { installDraining } from './http/draining.ts';
 import { FASTIFY_OPTIONS } from './http/fastify-options.ts';
 import { installRequestTrace } from './http/request-trace.ts';
@@ -35,6 +36,7 @@ export async function createApi(given: {
   const ring = config.keysFile === undefined ? undefined : await KeyRing.open(config.keysFile, logger);
   installAccess(fastify, { ring, logger });
   installDraining(fastify, isDraining);
+  installConnectionWatch(fastify, { timeoutMs: config.transferTimeoutMs });
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule.register(given), adapter, {
     bodyParser: false,
     logger: ['error', 'fatal'],

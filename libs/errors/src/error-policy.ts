@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'invalid_dataset'
   | 'payload_too_large'
   | 'over_budget'
+  | 'request_timeout'
   | 'unsupported_media_type'
   | 'unsupported'
   | 'not_found'
@@ -67,6 +68,7 @@ export const ERROR_POLICY: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   invalid_dataset: callerError(422),
   payload_too_large: callerError(413),
   over_budget: callerError(422),
+  request_timeout: callerError(408),
   unsupported_media_type: callerError(415),
   unsupported: callerError(501),
   not_found: callerError(404),

@@ -5,6 +5,7 @@ import { BUDGET_SETTINGS, SconceError, overBudget } from '@sconce/errors';
 import { freeBytes } from '@sconce/process/memory';
 import { STEP_BYTES, type Steps } from '@sconce/tensor';
 import { SMALL_JSON, smallBodyTooLarge } from './bounded-json.ts';
+import { onSlowBody } from './connection-watch.ts';
 import { slices } from './slices.ts';
 
 /** Route config that leaves the body a stream: for uploads of any size. */
@@ -26,7 +27,7 @@ export function installBodyParser(fastify: FastifyInstance, options: { maxBytes:
     }
     const isSmall = config.sconceTensorBody !== true && SMALL_JSON.maxBytes < options.maxBytes;
     const limits = isSmall ? SMALL_LIMITS : { maxBytes: options.maxBytes, tooLarge: bodyTooLarge };
-    collect(payload, { ...limits, isInflated: payload !== request.raw }, done);
+    collect(payload, { ...limits, isInflated: payload !== request.raw, raw: request.raw }, done);
   });
 }
 
@@ -53,7 +54,12 @@ const MAX_DROPPING_MS = 5_000;
  */
 function collect(
   payload: Readable,
-  { maxBytes, tooLarge: refuse, isInflated }: BodyLimits & { readonly isInflated: boolean },
+  {
+    maxBytes,
+    tooLarge: refuse,
+    isInflated,
+    raw,
+  }: BodyLimits & { readonly isInflated: boolean; readonly raw: IncomingMessage },
   done: (error: Error | null, body?: Buffer) => void,
 ): void {
   const expectedBytes = isInflated ? 0 : declaredBytes(payload);
@@ -112,6 +118,7 @@ function collect(
     else end(null, chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes));
   });
   payload.once('error', end);
+  onSlowBody(raw, end);
   payload.once('close', () => {
     if (payload.readableEnded) return;
     end(tooLarge ?? new SconceError('invalid_request', 'The connection closed before the whole body had arrived.'));

@@ -25,6 +25,10 @@ export interface FailedRequest {
  * (`{"error": "…"}`), for all other routes as OpenAI's clients parse it (`{"error": {message, type, code, param}}`).
  */
 export function answerError({ request, reply, thrown }: FailedRequest, logger: Logger): void {
+  if (reply.raw.destroyed && isHangUp(thrown)) {
+    logger.debug({ err: thrown, url: request.url }, 'the caller has gone');
+    return;
+  }
   const error = asSconceError(thrown);
   const { http: status, logLevel } = ERROR_POLICY[error.code];
   const about = { method: request.method, url: request.url, ...requestTraceFields(request) };
@@ -33,12 +37,25 @@ export function answerError({ request, reply, thrown }: FailedRequest, logger: L
     reply.raw.destroy();
     return;
   }
+  // The rest of the body may never come.
+  if (error.code === 'request_timeout') reply.header('connection', 'close');
   const retryAfter = error.details['retryAfterSeconds'];
   if (typeof retryAfter === 'number') reply.header('retry-after', String(retryAfter));
   void reply
     .status(status)
     .header('content-type', 'application/json; charset=utf-8')
     .send(errorBody(request.url, error, status));
+}
+
+/** What streams throw when the other side closes the connection. */
+const HANG_UPS: ReadonlySet<unknown> = new Set(['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'EPIPE', 'ABORT_ERR']);
+
+/** Whether an error comes from a caller that has closed its connection. Nobody reads an answer to it, and nobody is at fault. */
+function isHangUp(thrown: unknown): boolean {
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    if (HANG_UPS.has((error as NodeJS.ErrnoException).code)) return true;
+  }
+  return false;
 }
 
 /** OpenAI's names for kinds of errors. */

@@ -24,6 +24,7 @@ const EFFECTIVE: Record<keyof Settings<'serve'>, unknown> = {
   SCONCE_MAX_RUN_MEMORY_BYTES: config.budget.run_memory_bytes,
   SCONCE_MAX_OUTSTANDING: config.maxOutstanding,
   SCONCE_REQUEST_TIMEOUT_MS: config.requestTimeoutMs,
+  SCONCE_TRANSFER_TIMEOUT_MS: config.transferTimeoutMs,
   SCONCE_THREADS: undefined,
   SCONCE_INTRA_OP_THREADS: config.runtime.intraOpThreads,
   SCONCE_MAX_BATCH_ROWS: config.runtime.maxBatchRows,

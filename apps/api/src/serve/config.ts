@@ -23,6 +23,8 @@ export interface ServeConfig {
   /** The most that a request may need. */
   readonly budget: RequestBudget;
   readonly requestTimeoutMs: number;
+  /** Time in which a caller must send or take 16 KiB. */
+  readonly transferTimeoutMs: number;
   readonly maxOutstanding: number;
   readonly shutdownGraceMs: number;
   /** Time between reporting not ready and refusing connections. */
@@ -54,6 +56,7 @@ export function readServeConfig(env: NodeJS.ProcessEnv = process.env): ServeConf
       SCONCE_MAX_RUN_MEMORY_BYTES: vars.SCONCE_MAX_RUN_MEMORY_BYTES ?? runMemoryFor(limits, threads),
     }),
     requestTimeoutMs: vars.SCONCE_REQUEST_TIMEOUT_MS,
+    transferTimeoutMs: vars.SCONCE_TRANSFER_TIMEOUT_MS,
     maxOutstanding: vars.SCONCE_MAX_OUTSTANDING,
     shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,
     drainDelayMs: vars.SCONCE_DRAIN_DELAY_MS,

@@ -9,6 +9,7 @@ import { installBodyParser } from '../http/body-parser.ts';
 import { installCompression } from '../http/compression.ts';
 import { answerError } from '../http/error-answer.ts';
 import { FASTIFY_OPTIONS } from '../http/fastify-options.ts';
+import { installConnectionWatch } from '../http/connection-watch.ts';
 import { installDraining } from '../http/draining.ts';
 import { installRequestTrace } from '../http/request-trace.ts';
 import { installInferRoutes } from '../inference/infer.route.ts';
@@ -19,7 +20,10 @@ import { installReadRoutes } from './read-routes.ts';
 import { DURABLE_REQUESTS, installRefusedRoutes } from './refused-routes.ts';
 
 export interface ServeServerOptions {
-  readonly config: Pick<ServeConfig, 'budget' | 'keysFile' | 'maxBodyBytes' | 'requestTimeoutMs' | 'traceUrl'>;
+  readonly config: Pick<
+    ServeConfig,
+    'budget' | 'keysFile' | 'maxBodyBytes' | 'requestTimeoutMs' | 'transferTimeoutMs' | 'traceUrl'
+  >;
   readonly models: Pick<LocalModels, 'directory' | 'repository'>;
   readonly runner: LocalRunner;
   readonly statistics: LocalStatistics;
@@ -38,6 +42,7 @@ export async function createServeServer(options: ServeServerOptions): Promise<Fa
   const ring = config.keysFile === undefined ? undefined : await KeyRing.open(config.keysFile, logger);
   installAccess(fastify, { ring, logger });
   installDraining(fastify, isDraining);
+  installConnectionWatch(fastify, { timeoutMs: config.transferTimeoutMs });
   await installCompression(fastify);
   installBodyParser(fastify, { maxBytes: config.maxBodyBytes });
   fastify.setErrorHandler((thrown, request, reply) => answerError({ request, reply, thrown }, logger));

@@ -288,6 +288,15 @@ export const SETTINGS = {
     about: 'How long a request may take if it does not set its own timeout.',
     default: 60_000,
   }),
+  SCONCE_TRANSFER_TIMEOUT_MS: integer({
+    programs: SERVER,
+    min: 100,
+    max: 3_600_000,
+    unit: 'ms',
+    about:
+      'Time in which a caller must send at least 16 KiB of its body, or take as much of its answer, as long as there is more. Else the request ends with 408, or the connection is closed.',
+    default: 30_000,
+  }),
   SCONCE_JOB_TTL_SECONDS: integer({
     programs: API,
     unit: 'seconds',
