@@ -21,6 +21,7 @@ import { bindCall } from '@sconce/tensor';
 import { inProcess, load, median } from '../support/in-process.ts';
 import type { LoadPlan, LoadReport } from '../support/load-client.ts';
 import { sconceRequest, startBenchStack, type BenchStack } from '../support/stack.ts';
+import { closedLoop, type ClosedLoopReport } from '../support/wrk.ts';
 import type { BarePlan, BareReport } from './bare-loop.ts';
 import { benchModels, repeatRow, type BenchModel } from './models.ts';
 import { measurePeers } from './peers.ts';
@@ -161,11 +162,11 @@ async function push(model: BenchModel): Promise<{ readonly model: BenchModel; re
 async function measureModel(model: BenchModel, bestRows: number): Promise<ModelFigures> {
   const bare: number[] = [];
   const bareBest: number[] = [];
-  const full: LoadReport[] = [];
+  const full: ClosedLoopReport[] = [];
   for (let round = 0; round < rounds; round++) {
     progress(`${model.name}: round ${round + 1} of ${rounds}`);
     bare.push((await bareLoop(model, 1)).rowsPerSecond);
-    full.push(await load(planOf(stack, model, { inFlight: 64 })));
+    full.push(await closedLoop(planOf(stack, model, { inFlight: 64 })));
     bareBest.push(bestRows === 1 ? (bare.at(-1) ?? 0) : (await bareLoop(model, bestRows)).rowsPerSecond);
   }
   const ratios = full.map(({ perSecond }, round) => perSecond / Math.max(bare[round] ?? 0, bareBest[round] ?? 0));

@@ -26,6 +26,7 @@ let url = '';
 let run: (request: InferenceRequest) => Promise<InferenceAnswer>;
 let spans: string[] = [];
 let isDraining = false;
+let bodies: unknown[] = [];
 const begun: { readonly request: InferenceRequest; readonly giveUp: () => void; readonly options: BeginOptions }[] = [];
 const jobs = { submit: vi.fn<JobInference['submit']>(), inferOnce: vi.fn<JobInference['inferOnce']>() };
 
@@ -60,6 +61,10 @@ beforeAll(async () => {
   installDraining(fastify, () => isDraining);
   await installCompression(fastify);
   installBodyParser(fastify, { maxBytes: 1_000_000 });
+  fastify.addHook('preHandler', (request, _reply, done) => {
+    bodies.push(request.body);
+    done();
+  });
   installInferRoutes(fastify, {
     directory,
     port: {
@@ -88,7 +93,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   begun.length = 0;
-  spans = [];
+  [spans, bodies] = [[], []];
   vi.resetAllMocks();
 });
 
@@ -155,6 +160,15 @@ describe('an infer request', () => {
     begun[0]?.options.onInputsUnused?.();
     expect(inputs.map(({ byteLength }) => byteLength)).toEqual([0, 0]);
   });
+
+  it.each(['/v2/models/other/infer', '/v2/models/double/infer'])(
+    'to %s has its body freed when it is refused',
+    async (path) => {
+      const response = await fetch(`${url}${path}`, { method: 'POST', body: Buffer.alloc(900_000, 'x') });
+      expect(response.status).toBeGreaterThanOrEqual(400);
+      expect(bodies.map((own) => (own as Buffer).byteLength)).toEqual([0]);
+    },
+  );
 
   it('has no memory to free when it is small', async () => {
     await post(body());

@@ -89,13 +89,19 @@ class InferRoute {
     const { directory, decoder } = this.#options;
     const { model, version } = request.params;
     const call = readInferenceCall(request);
-    // Without a turn of the microtask queue when memory has the model.
-    const resolved = directory.fresh(model, version) ?? (await directory.resolve(model, version));
-    const manifest = requireServed(resolved);
-    const decoded = decoder.decode(call, manifest);
-    // A promise for large bodies alone.
-    const prepared = prepareInference(manifest, decoded instanceof Promise ? await decoded : decoded);
-    nameModel(request, manifest.name);
+    let prepared: PreparedInference;
+    try {
+      // Without a turn of the microtask queue when memory has the model.
+      const resolved = directory.fresh(model, version) ?? (await directory.resolve(model, version));
+      const manifest = requireServed(resolved);
+      const decoded = decoder.decode(call, manifest);
+      // A promise for large bodies alone.
+      prepared = prepareInference(manifest, decoded instanceof Promise ? await decoded : decoded);
+    } catch (error) {
+      freeBytes(call.body);
+      throw error;
+    }
+    nameModel(request, prepared.manifest.name);
     if (prefersAsync(request)) await this.#submit(prepared, call, { request, reply });
     else if (call.idempotencyKey !== undefined) await this.#inferOnce(prepared, call, { request, reply });
     else await this.#infer(prepared, call, { request, reply });
