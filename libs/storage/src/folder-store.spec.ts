@@ -61,7 +61,7 @@ describe('FolderStore', () => {
     await store.delete('a/b/c');
     expect(await readdir(join(root, 'a'))).toEqual(['d']);
     await store.deletePrefix('a/d/');
-    expect(await readdir(root)).toEqual(['.tmp']);
+    expect(await readdir(root)).toEqual(['.store-id', '.tmp']);
   });
 
   it('removes stale remains of uploads when opened, and keeps fresh ones', async () => {
@@ -225,6 +225,13 @@ describe('FolderStore', () => {
         expect(await again.get('a/b', MAX)).toEqual(x);
       },
     );
+
+    it('is away when a process has made a new store in its place', async () => {
+      await store.put('a/b', x, MAX);
+      await rename(root, `${root}-away`);
+      await FolderStore.open({ root });
+      await expect(store.get('a/b', MAX)).rejects.toMatchObject({ code: 'storage_unavailable' });
+    });
 
     it('is there when another copy of the store was put in its place', async () => {
       await store.put('a/b', x, MAX);

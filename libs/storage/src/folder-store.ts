@@ -7,7 +7,7 @@ import { isKeySegment, parseBlobKey, parseBlobPrefix } from './blob-key.ts';
 import type { BlobStat, BlobStore, ByteRange, PutOptions, StoredBlob } from './blob-store.ts';
 import type { BlobBody } from './body-chunks.ts';
 import { checkRange, type OpenByteSource } from './byte-source.ts';
-import { FolderPresence } from './folder-presence.ts';
+import { FolderPresence, folderAway, isStore } from './folder-presence.ts';
 import { FileByteSource, streamOf } from './folder-reader.ts';
 import { moveAside, publish, writeTemp } from './folder-writer.ts';
 import { isS3Url } from './s3-url.ts';
@@ -37,24 +37,23 @@ export class FolderStore implements BlobStore {
   }
 
   /**
-   * Makes the folder if it is missing, unless it must exist, and removes stale unfinished uploads.
+   * Makes the folder if it is missing and removes stale unfinished uploads.
+   * @param options.mustExist the folder was a store before: a missing or an empty folder means that it is away.
    * @throws SconceError `storage_unavailable`.
    */
-  static async open(
-    config: StorageConfigInput,
-    { mustExist = false }: { readonly mustExist?: boolean } = {},
-  ): Promise<FolderStore> {
+  static async open(config: StorageConfigInput, options: { readonly mustExist?: boolean } = {}): Promise<FolderStore> {
     const { root, staleTempMs } = storageConfigSchema.parse(config);
     if (isS3Url(root)) {
       throw new SconceError('internal', `${root} is a bucket, not a folder: open it with openBlobStore`);
     }
     try {
-      if (mustExist) await TempFolder.find(root);
-      else await mkdir(root, { recursive: true, mode: 0o700 });
+      if (options.mustExist === true && !(await isStore(root))) throw folderAway();
+      await mkdir(root, { recursive: true, mode: 0o700 });
       const realRoot = await realpath(root);
-      const presence = await FolderPresence.of(realRoot);
-      const temp = new TempFolder(realRoot, presence);
+      const temp = new TempFolder(realRoot);
       await temp.init(staleTempMs);
+      const presence = await FolderPresence.of(realRoot, temp.newPath());
+      temp.guard(presence);
       return new FolderStore(realRoot, temp, presence);
     } catch (error) {
       throw storageError(error, `opening the storage folder ${root} failed`);

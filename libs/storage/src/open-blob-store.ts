@@ -5,7 +5,7 @@ import type { StorageConfigInput } from './storage.config.ts';
 
 /**
  * Opens the configured store: a bucket if `root` is `s3://…`, else a folder. The AWS SDK is loaded only for a bucket.
- * @param options.mustExist a folder that is not there is an error. Else it is made, and an empty store opens.
+ * @param options.mustExist this process has opened the store before: a missing folder is not made.
  * @throws SconceError `storage_unavailable`.
  */
 export async function openBlobStore(

@@ -10,17 +10,16 @@ import { systemCode } from './storage-error.ts';
  */
 export class TempFolder {
   readonly #path: string;
-  readonly #presence: FolderPresence | undefined;
+  /** Throws if the root is away. Then the folder is not made again. */
+  #checkRoot: () => Promise<void> = () => Promise.resolve();
 
-  /** @param presence of the root, if its volume may be unmounted: the folder is not made again then. */
-  constructor(root: string, presence?: FolderPresence) {
+  constructor(root: string) {
     this.#path = join(root, '.tmp');
-    this.#presence = presence;
   }
 
-  /** Resolves if the root has its folder: a store that was opened before has one. @throws the system's error if it has none. */
-  static async find(root: string): Promise<void> {
-    await lstat(join(root, '.tmp'));
+  /** Has the presence of the root checked before the folder is made again. */
+  guard(presence: FolderPresence): void {
+    this.#checkRoot = () => presence.check();
   }
 
   /** Makes the folder and removes entries older than `staleMs`. Another process may remove them at the same time. */
@@ -48,7 +47,7 @@ export class TempFolder {
       return { path, handle: await open(path, 'wx', 0o600) };
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw error;
-      await this.#presence?.check();
+      await this.#checkRoot();
       // The folder was removed by another program.
       await mkdir(this.#path, { recursive: true, mode: 0o700 });
       return { path, handle: await open(path, 'wx', 0o600) };

@@ -1,10 +1,9 @@
 import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { basename } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { SconceError, deserializeError, toSconceError } from '@sconce/errors';
-import { openBlobStore, type BlobStore } from '@sconce/storage';
+import { openBlobStore } from '@sconce/storage';
 import type { FromThread, RunPiece, RunRequest, ToThread } from './dataset-protocol.ts';
 import { DatasetSources } from './dataset-sources.ts';
 import type { DatasetThreadOptions } from './scoring-plan.ts';
@@ -17,8 +16,6 @@ import { validateDataset } from './tasks/validate-dataset.ts';
 
 /** Lower priority than the event loop and the inference threads, which answer online requests. */
 const NICENESS = 5;
-/** How often a thread looks whether a store that is away is back, ms. */
-const STORE_RETRY_MS = 500;
 
 const port = parentPort;
 if (port === null) throw new Error('dataset.thread must be started as a worker thread');
@@ -30,21 +27,21 @@ try {
 }
 
 const options = workerData as DatasetThreadOptions;
-const store = await openStore();
-const sources = new DatasetSources(store, { roots: options.datasetRoots, s3: options.s3 });
+let opened: Promise<Pick<TaskContext, 'store' | 'sources'>> | undefined;
 const running = new Map<number, AbortController>();
 const runs = new Map<number, { resolve: (pieces: readonly RunPiece[]) => void; reject: (error: Error) => void }>();
 let nextRun = 1;
 
-/** Opens the store of the worker. While it is away, tasks wait: to make a folder in its place would show others an empty store. */
-async function openStore(): Promise<BlobStore> {
-  for (;;) {
-    try {
-      return await openBlobStore(options.storage, { mustExist: true });
-    } catch (error) {
-      if (toSconceError(error).code !== 'storage_unavailable') throw error;
-      await delay(STORE_RETRY_MS);
-    }
+/** Opens the store at the first task. If it is away, that task fails with the reason, and the next task tries again. */
+async function openStore(): Promise<Pick<TaskContext, 'store' | 'sources'>> {
+  opened ??= openBlobStore(options.storage, { mustExist: true }).then((store) => {
+    return { store, sources: new DatasetSources(store, { roots: options.datasetRoots, s3: options.s3 }) };
+  });
+  try {
+    return await opened;
+  } catch (error) {
+    opened = undefined;
+    throw error;
   }
 }
 
@@ -83,6 +80,7 @@ async function take(message: Task): Promise<void> {
   running.set(id, abort);
   try {
     const { limits } = options;
+    const { store, sources } = await openStore();
     const context: TaskContext = { store, sources, limits, signal: abort.signal, run: (request) => run(id, request) };
     send({ kind: 'reply', id, reply: await perform(message, context) });
   } catch (error) {
