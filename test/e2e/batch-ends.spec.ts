@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Batch, TableRequest } from '@sconce/client';
+import { oneByteMutants } from '@sconce/datasets/testing';
 import { batchScorer, bytes, type BatchScorer } from '../support/batch-scorer.ts';
 import { bytesOf } from '../support/rows.ts';
 import { startStack, type Stack } from '../support/stack.ts';
@@ -73,9 +74,31 @@ describe('a dataset that cannot be read', () => {
   });
 });
 
+describe('one-byte mutants of datasets', () => {
+  const SEED = 5;
+
+  it(`end within 30 s, four of each kind (seed ${SEED})`, { timeout: 120_000 }, async () => {
+    const mutants = [...oneByteMutants(SEED, 4)];
+    const ended = await Promise.all(
+      mutants.map(async ({ filename, column, bytes: file, at }) => {
+        // The model takes 4 values a row: the rows of a file that can be read are bad rows.
+        const request = { model: 'affine', inputs: { x: column }, output_format: 'csv' as const };
+        const { id } = await scorer.client.batches.score(request, file, { filename });
+        const { status, created_at: from, request_counts: counts, errors } = await scorer.client.batches.wait(id);
+        return { what: `${filename} at ${at}`, status, seconds: Date.now() / 1_000 - from, counts, errors };
+      }),
+    );
+    for (const { what, status, seconds, errors } of ended) {
+      expect(['completed', 'failed'], what).toContain(status);
+      expect(seconds, what).toBeLessThan(30);
+      if (status === 'failed') expect(errors?.data[0]?.code, what).toBe('invalid_dataset');
+    }
+  });
+});
+
 describe('a store that is away', () => {
   it('delays a batch, and the batch completes with every row when it is back', async () => {
-    const rows = Array.from({ length: 600 }, () => '200\n').join('');
+    const rows = Array.from({ length: 200 }, () => '200\n').join('');
     const { id } = await scorer.client.batches.score({ model: 'slow', output_format: 'csv' }, bytes(`steps\n${rows}`), {
       filename: 'rows.csv',
     });
@@ -85,6 +108,6 @@ describe('a store that is away', () => {
     await sleep(9_000);
     renameSync(`${stack.data}-away`, stack.data);
     const batch = await scorer.client.batches.wait(id);
-    expect(batch).toMatchObject({ status: 'completed', request_counts: { total: 600, completed: 600, failed: 0 } });
+    expect(batch).toMatchObject({ status: 'completed', request_counts: { total: 200, completed: 200, failed: 0 } });
   });
 });
