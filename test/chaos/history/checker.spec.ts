@@ -69,6 +69,18 @@ describe('a good history has no violation:', () => {
       ],
     ],
     [
+      'a job that its owner removed after its end',
+      [
+        accepted,
+        succeeded,
+        call([120, 130], { kind: 'job.cancel', thing: 'job-1' }, { state: 'succeeded' }),
+        call([140, 150], read, { outcome: 404 }),
+        call([140, 150], result, { outcome: 404 }),
+        call([140, 150], submit, { outcome: 404 }),
+        end(99_000),
+      ],
+    ],
+    [
       'a refusal while Redis is stopped, and shortly after it',
       [
         fault('stop-redis', [0, 3_000], 'redis'),

@@ -39,6 +39,8 @@ export interface History {
   readonly ops: readonly Op[];
   readonly windows: readonly Window[];
   readonly things: readonly Thing[];
+  /** When somebody first asked to cancel or remove a thing. From then on it may be unknown. */
+  readonly removals: ReadonlyMap<string, number>;
   readonly endedAt: number;
   readonly slack: number;
 }
@@ -58,7 +60,15 @@ export function readHistory(events: readonly HistoryEvent[], slack = 1): History
     .filter((event) => event.type === 'invoke')
     .map((invoke) => ({ invoke, answer: answers.get(invoke.op) }));
   const endedAt = Math.max(0, ...events.slice(-1).map(({ at }) => at));
-  return { events, ops, windows: windowsOf(events, slack), things: thingsOf(ops), endedAt, slack };
+  return {
+    events,
+    ops,
+    windows: windowsOf(events, slack),
+    things: thingsOf(ops),
+    removals: removalsOf(ops),
+    endedAt,
+    slack,
+  };
 }
 
 function windowsOf(events: readonly HistoryEvent[], slack: number): Window[] {
@@ -92,6 +102,15 @@ function thingsOf(ops: readonly Op[]): Thing[] {
     if (accepted?.answer === undefined || kind === undefined) return [];
     return [{ name, kind, acceptedAt: accepted.answer.at, ops: own }];
   });
+}
+
+function removalsOf(ops: readonly Op[]): Map<string, number> {
+  const removals = new Map<string, number>();
+  for (const { invoke } of ops) {
+    const removes = invoke.kind === 'job.cancel' || invoke.kind === 'version.delete';
+    if (removes && invoke.thing !== undefined && !removals.has(invoke.thing)) removals.set(invoke.thing, invoke.at);
+  }
+  return removals;
 }
 
 function kindOf(kind: OpKind): ThingKind | undefined {

@@ -7,7 +7,7 @@ import { drawPlan } from './plan/draw-plan.ts';
 import type { Plan } from './plan/plan.ts';
 import { POISON_NAMES, poisonNamed, type PoisonName } from './poisons.ts';
 import { reportOf } from './report.ts';
-import { runPlan } from './run-seed.ts';
+import { checkAgain, runPlan } from './run-seed.ts';
 
 // `npm run chaos`: runs seeds one after the other. Exit code 1 if one of them has a violation, 2 for a wrong option.
 
@@ -21,6 +21,7 @@ const USAGE = `npm run chaos -- [options]
   --only A,B        these faults and poison inputs alone
   --redis single|sentinels, --disk plain|small
   --plan FILE       runs a saved plan
+  --check FOLDER    runs nothing, and checks the history of an earlier run again
   --home FOLDER     where histories and logs go
 faults: ${FAULT_KINDS.join(', ')}
 poison: ${POISON_NAMES.join(', ')}`;
@@ -37,6 +38,7 @@ const { values } = parseArgs({
     redis: { type: 'string' },
     disk: { type: 'string' },
     plan: { type: 'string' },
+    check: { type: 'string' },
     home: { type: 'string', default: join(tmpdir(), 'sconce-chaos') },
     help: { type: 'boolean', default: false },
   },
@@ -80,8 +82,12 @@ function choice<T extends string>(name: 'redis' | 'disk', choices: readonly T[])
   return chosen === undefined ? refuse(`--${name} is one of ${choices.join(', ')}`) : { [name]: chosen };
 }
 
+function readPlan(path: string): Plan {
+  return JSON.parse(readFileSync(path, 'utf8')) as Plan;
+}
+
 function plansOf(): Plan[] {
-  if (values.plan !== undefined) return [JSON.parse(readFileSync(values.plan, 'utf8')) as Plan];
+  if (values.plan !== undefined) return [readPlan(values.plan)];
   const [first, count] = [number('seed'), number('seeds')];
   const options = {
     forMs: Math.round(number('minutes') * 60_000),
@@ -98,9 +104,10 @@ if (values.help) {
 }
 mkdirSync(values.home, { recursive: true });
 const failed: number[] = [];
-for (const plan of plansOf()) {
+const plans = values.check === undefined ? plansOf() : [readPlan(join(values.check, 'plan.json'))];
+for (const plan of plans) {
   try {
-    const result = await runPlan(plan, { home: values.home });
+    const result = values.check === undefined ? await runPlan(plan, { home: values.home }) : checkAgain(values.check);
     const report = reportOf(result);
     writeFileSync(join(result.home, 'report.txt'), `${report}\n`);
     print(report);

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -51,6 +51,14 @@ export async function runPlan(plan: Plan, { home: parent }: RunOptions): Promise
   const violations = check(recorder.events, plan.slack);
   if (violations.length === 0) await rm(join(home, 'store'), { recursive: true, force: true });
   return { plan, events: recorder.events, violations, home };
+}
+
+/** Checks the history in the folder of an earlier run. */
+export function checkAgain(home: string): SeedResult {
+  const plan = JSON.parse(readFileSync(join(home, 'plan.json'), 'utf8')) as Plan;
+  const lines = readFileSync(join(home, 'history.jsonl'), 'utf8').trim().split('\n');
+  const events = lines.map((line) => JSON.parse(line) as HistoryEvent);
+  return { plan, events, violations: check(events, plan.slack), home };
 }
 
 async function drive(plan: Plan, recorder: Recorder, system: Awaited<ReturnType<typeof startSystem>>): Promise<void> {

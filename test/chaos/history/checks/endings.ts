@@ -37,7 +37,8 @@ function checkOneId(thing: Thing): Violation[] {
 
 function checkEnd(history: History, thing: Thing): Violation[] {
   const gone = seen(thing).find(
-    ({ invoke, answer }) => answer?.outcome === 404 && invoke.at >= thing.acceptedAt && !wasDeleted(thing, invoke.at),
+    ({ invoke, answer }) =>
+      answer?.outcome === 404 && invoke.at >= thing.acceptedAt && !wasRemoved(history, thing, answer.at),
   );
   const accepted = events(thing.ops.slice(0, 1));
   if (gone !== undefined) {
@@ -79,8 +80,8 @@ function pollGap(thing: Thing, end: Op, latest: number): boolean {
   return before === undefined || (before.answer?.at ?? 0) < latest;
 }
 
-const wasDeleted = (thing: Thing, at: number): boolean =>
-  thing.ops.some(({ invoke }) => invoke.kind === 'version.delete' && invoke.at <= at);
+const wasRemoved = ({ removals }: History, { name }: Thing, at: number): boolean =>
+  (removals.get(name) ?? Infinity) <= at;
 
 /** A final state is not left. */
 function checkStaysEnded(history: History, thing: Thing): Violation[] {

@@ -38,6 +38,7 @@ function isExplained(history: History, op: Op, outcome: Outcome): boolean {
   const own = poison?.outcomes ?? EXPECTED[invoke.kind] ?? [];
   if (poison === undefined && isSuccess(answer)) return true;
   if (own.includes(outcome)) return true;
+  if (outcome === 404 && (history.removals.get(invoke.thing ?? '') ?? Infinity) <= (answer?.at ?? 0)) return true;
   const until = answer?.at ?? Infinity;
   return windowsIn(history, invoke.at, until).some(
     ({ allowance: { outcomes, calls }, errorsUntil }) =>
