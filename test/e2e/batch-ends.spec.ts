@@ -74,6 +74,20 @@ describe('a dataset that cannot be read', () => {
   });
 });
 
+describe('a pattern of columns', () => {
+  it('does not keep dataset threads busy, whatever it is: other batches are scored', async () => {
+    const column = 'a'.repeat(2_000);
+    const request: TableRequest = { model: 'affine', inputs: { x: `${'a*'.repeat(255)}b` } };
+    const batches = await Promise.all(Array.from({ length: 4 }, () => scorer.score(request, `${column}\n1\n`)));
+    const good = await scorer.score({ model: 'affine', inputs: { x: '*' } }, 'a,b,c,d\n1,2,3,4\n');
+    expect(good.status).toBe('completed');
+    for (const batch of batches) {
+      const message = expect.stringMatching(/^No column matches "a\*a\*/) as string;
+      expect(batch).toMatchObject({ status: 'failed', errors: { data: [{ message, param: 'inputs.x' }] } });
+    }
+  });
+});
+
 describe('one-byte mutants of datasets', () => {
   const SEED = 5;
 

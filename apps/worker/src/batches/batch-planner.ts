@@ -25,7 +25,7 @@ const CHUNKS_AT_ONCE = 16;
 const MAX_CRASHES = 8;
 
 /** Validations that may find the store full. Then the batch fails. */
-const MAX_FULL_STORES = 5;
+const MAX_FULL_STORES = 4;
 /** After so long without a counted chunk, the planner looks whether the open chunks are still in the queue. */
 const STUCK_MS = 30_000;
 
