@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { beforeAll, expect, it } from 'vitest';
@@ -14,9 +15,9 @@ const JOBS = 30;
 let stack: Stack;
 let redis: Redis;
 
-const submit = async (bytes: number): Promise<string> => {
+const submit = async (bytes: number, binary = true): Promise<string> => {
   const inputs = [{ name: 'count', datatype: 'INT64', shape: [1], data: [bytes / 4] }];
-  const outputs = [{ name: 'y', parameters: { binary_data: true } }];
+  const outputs = [{ name: 'y', parameters: { binary_data: binary } }];
   const response = await stack.fetch('/v1/jobs', json({ model: 'expand', inputs, outputs }));
   expect(response.status).toBe(202);
   return ((await response.json()) as { id: string }).id;
@@ -67,6 +68,19 @@ it(
     expect([await storedBytes(), blobs()]).toEqual([0, []]);
   },
 );
+
+it('answers a large result as JSON, and answers 404 when its blob is gone', { timeout: 60_000 }, async () => {
+  const ids = await Promise.all([submit(128 * 1024, false), submit(RESULT_BYTES)]);
+  await Promise.all(ids.map(succeeded));
+  const answer = (await (await stack.fetch(`/v1/jobs/${ids[0]}/result`)).json()) as { outputs: { data: number[] }[] };
+  expect(new Set(answer.outputs[0]?.data)).toEqual(new Set([0.5]));
+  expect(answer.outputs[0]?.data).toHaveLength(32 * 1024);
+  await rm(join(stack.data, 'results'), { recursive: true });
+  const gone = await stack.fetch(`/v1/jobs/${ids[1]}/result`);
+  expect([gone.status, await gone.json()]).toMatchObject([404, { error: { code: 'job_not_found' } }]);
+  for (const id of ids) expect((await stack.fetch(`/v1/jobs/${id}`, { method: 'DELETE' })).status).toBe(200);
+  expect(await storedBytes()).toBe(0);
+});
 
 it('frees results that have expired', { timeout: 60_000 }, async () => {
   await Promise.all([submit(RESULT_BYTES), submit(1024)].map(async (id) => succeeded(await id)));

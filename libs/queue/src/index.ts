@@ -53,6 +53,7 @@ export type { QueueSnapshot } from './load/queue-snapshot.ts';
 export { batchErrorOf, type BatchCursor, type BatchRecord } from './batches/batch-record.ts';
 export { BatchRecords } from './batches/batch-records.ts';
 export type { FileContent, FileRecord, Removal } from './files/file-records.ts';
+export type { StoredOutputs } from './records/job-results.ts';
 export type { IdempotencyClaim, JobRecord } from './records/job-records.ts';
 export type { CountAndTime, ModelStatistics } from './records/model-statistics.ts';
 export { SuspectKinds, type SuspectKind } from './records/suspect-kinds.ts';

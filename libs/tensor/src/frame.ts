@@ -69,11 +69,17 @@ export function framePieces(frame: Frame): { readonly pieces: readonly Uint8Arra
   return { pieces, byteLength };
 }
 
-/**
- * Unpacks a frame. The data of the tensors are views into `bytes`. Only Sconce writes frames, so a frame that is
- * truncated, has another version or contradicts its header throws 'internal', with the expected and the found value.
- */
-export function decodeFrame(bytes: Uint8Array): { meta: unknown; tensors: Tensor[] } {
+/** Where the data of a tensor lies in a frame. */
+export interface PlacedTensor extends TensorSpec {
+  readonly offset: number;
+  readonly byteLength: number;
+}
+
+/** Bytes at the start of a frame that say where its header ends. */
+export const FRAME_PREFIX_BYTES = PREFIX_BYTES;
+
+/** Where the header of a frame ends. `bytes` begin with the frame's prefix. Throws 'internal' as `decodeFrame` does. */
+export function frameHeaderEnd(bytes: Uint8Array): number {
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (frame.length < PREFIX_BYTES) throw frameError(`has ${frame.length} bytes; expected at least ${PREFIX_BYTES}`);
   if (!frame.subarray(0, 4).equals(MAGIC))
@@ -81,20 +87,39 @@ export function decodeFrame(bytes: Uint8Array): { meta: unknown; tensors: Tensor
   const version = frame.readUInt32LE(4);
   if (version !== VERSION)
     throw frameError(`has version ${version}; expected ${VERSION}: are all processes of the same release?`);
-  const headerEnd = PREFIX_BYTES + frame.readUInt32LE(8);
-  if (headerEnd > frame.length) throw frameError(`has ${frame.length} bytes; its header ends at ${headerEnd}`);
+  return PREFIX_BYTES + frame.readUInt32LE(8);
+}
 
-  const header = parse(frame.toString('utf8', PREFIX_BYTES, headerEnd)) as { meta?: unknown; tensors?: unknown } | null;
-  if (!Array.isArray(header?.tensors)) throw frameError('has a header without a list of tensors');
-  let offset = headerEnd;
-  const tensors = header.tensors.map((entry: unknown, index): Tensor => {
+/** Reads the beginning of a frame, up to `frameHeaderEnd`. Throws 'internal' as `decodeFrame` does. */
+export function readFrameHeader(bytes: Uint8Array): { readonly meta: unknown; readonly tensors: PlacedTensor[] } {
+  const header = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const content = parse(header.toString('utf8', PREFIX_BYTES)) as { meta?: unknown; tensors?: unknown } | null;
+  if (!Array.isArray(content?.tensors)) throw frameError('has a header without a list of tensors');
+  let end = header.length;
+  const tensors = content.tensors.map((entry: unknown, index): PlacedTensor => {
     if (!isFrameTensor(entry))
       throw frameError(`has a header whose tensor ${index} is not {name, datatype, shape, bytes}`);
-    const start = align(offset);
-    offset = start + entry.bytes;
-    if (offset > bytes.length) throw frameError(`has ${bytes.length} bytes; tensor ${index} ends at ${offset}`);
-    const { name, datatype, shape } = entry;
-    const tensor = { name, datatype, shape, data: bytes.subarray(start, offset) };
+    const { name, datatype, shape, bytes: byteLength } = entry;
+    const offset = align(end);
+    end = offset + byteLength;
+    return { name, datatype, shape, offset, byteLength };
+  });
+  return { meta: content.meta, tensors };
+}
+
+/**
+ * Unpacks a frame. The data of the tensors are views into `bytes`. Only Sconce writes frames, so a frame that is
+ * truncated, has another version or contradicts its header throws 'internal', with the expected and the found value.
+ */
+export function decodeFrame(bytes: Uint8Array): { meta: unknown; tensors: Tensor[] } {
+  const headerEnd = frameHeaderEnd(bytes);
+  if (headerEnd > bytes.length) throw frameError(`has ${bytes.length} bytes; its header ends at ${headerEnd}`);
+  const { meta, tensors: placed } = readFrameHeader(bytes.subarray(0, headerEnd));
+  let end = headerEnd;
+  const tensors = placed.map(({ name, datatype, shape, offset, byteLength }, index): Tensor => {
+    end = offset + byteLength;
+    if (end > bytes.length) throw frameError(`has ${bytes.length} bytes; tensor ${index} ends at ${end}`);
+    const tensor = { name, datatype, shape, data: bytes.subarray(offset, end) };
     try {
       checkTensor(tensor);
     } catch (error) {
@@ -102,8 +127,8 @@ export function decodeFrame(bytes: Uint8Array): { meta: unknown; tensors: Tensor
     }
     return tensor;
   });
-  if (offset !== bytes.length) throw frameError(`has ${bytes.length} bytes; its last tensor ends at ${offset}`);
-  return { meta: header.meta, tensors };
+  if (end !== bytes.length) throw frameError(`has ${bytes.length} bytes; its last tensor ends at ${end}`);
+  return { meta, tensors };
 }
 
 function isFrameTensor(entry: unknown): entry is FrameTensor {

@@ -15,7 +15,16 @@ export { fromBfloat16Bits, toBfloat16Bits } from './bfloat16.ts';
 export { allocateView, viewOf, type ViewByDatatype } from './typed-view.ts';
 export { bytesElements, checkTensor, encodeBytes } from './bytes-elements.ts';
 export { concatRows, padRows, rowCount, sliceRows, splitRows, writeRows } from './rows.ts';
-export { decodeFrame, encodeFrame, framePieces, type Frame } from './frame.ts';
+export {
+  FRAME_PREFIX_BYTES,
+  decodeFrame,
+  encodeFrame,
+  frameHeaderEnd,
+  framePieces,
+  readFrameHeader,
+  type Frame,
+  type PlacedTensor,
+} from './frame.ts';
 export { checkJsonValues } from './decode-budget.ts';
 export { measureJson, type JsonBounds, type JsonSize } from './json-bounds.ts';
 export { bindInferSteps, decodeInferSteps, parseInferSteps } from './sliced/infer-steps.ts';
@@ -38,6 +47,6 @@ export { decodeSafetensors, encodeSafetensors } from './safetensors.ts';
 export { casesOf, type CallCase } from './call-cases.ts';
 export { bindCall, callOf, checkNames, isPartOf, type InputSpec, type ModelCall } from './model-call.ts';
 export { compareOutput, failedReport, type OutputReport, type Tolerance } from './compare-output.ts';
-export type { OipBody, OipBodyParts } from './oip-body.ts';
+export { encodeBinaryHead, type OipBody, type OipBodyParts } from './oip-body.ts';
 export { encodeInferParts, encodeInferResponse, type InferResponse } from './oip-response.ts';
 export { decodeInferResponse, encodeInferRequest, type InferAnswer, type InferCall } from './oip-client.ts';

@@ -1,5 +1,5 @@
 import { SconceError, toSconceError } from '@sconce/errors';
-import type { Tensor } from './datatype.ts';
+import type { Tensor, TensorSpec } from './datatype.ts';
 import { encodeJsonData, type NonFinite } from './oip-json.ts';
 
 /** An HTTP body of the protocol, with the values of its headers. */
@@ -52,6 +52,18 @@ export function encodeParts({ fields, key, tensors, nonFinite }: BodyToWrite): O
     json: appendMember(JSON.stringify(fields), key, `[${entries.join(',')}]`),
     binary: tensors.filter((entry) => entry.binary).map((entry) => entry.tensor.data),
   };
+}
+
+/** The JSON of a body whose tensors are all binary and follow it in this order. */
+export function encodeBinaryHead(
+  fields: Readonly<Record<string, unknown>>,
+  key: 'inputs' | 'outputs',
+  tensors: readonly (TensorSpec & { readonly byteLength: number })[],
+): string {
+  const entries = tensors.map(({ name, datatype, shape, byteLength }) =>
+    JSON.stringify({ name, datatype, shape, parameters: { binary_data_size: byteLength } }),
+  );
+  return appendMember(JSON.stringify(fields), key, `[${entries.join(',')}]`);
 }
 
 /** The parts in one buffer, with the values of the headers. */

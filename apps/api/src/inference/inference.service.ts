@@ -5,7 +5,7 @@ import { SconceError } from '@sconce/errors';
 import { ModelDirectory, type ReadyManifest } from '@sconce/models';
 import { InferenceProducer, type JobRecord } from '@sconce/queue';
 import type { Context, Telemetry } from '@sconce/telemetry';
-import { STEP_BYTES, type Steps, type InferRequest, type RequestedOutput } from '@sconce/tensor';
+import { STEP_BYTES, type Steps, type InferRequest } from '@sconce/tensor';
 import { enqueued } from '../http/enqueue-span.ts';
 import { slices } from '../http/slices.ts';
 import { TELEMETRY } from '../tokens.ts';
@@ -13,6 +13,7 @@ import { jobNotFinished } from '../jobs/job-resource.ts';
 import { servedModel } from '../models/served-model.ts';
 import type { JobInference } from './infer.route.ts';
 import type { InferenceCall } from './inference-call.ts';
+import { storedResult, type JobAttachment } from './stored-result.ts';
 import {
   encodeResponse,
   prepareInference,
@@ -20,12 +21,6 @@ import {
   type InferenceResult,
   type PreparedInference,
 } from './prepared-inference.ts';
-
-/** The part of a request that its job keeps, to encode the answer. */
-interface JobAttachment {
-  readonly id?: string;
-  readonly requested: readonly RequestedOutput[];
-}
 
 const POLL_FIRST_MS = 5;
 const POLL_MAX_MS = 100;
@@ -95,16 +90,12 @@ export class InferenceService implements JobInference {
   async #answerOf(job: JobRecord): Promise<InferenceResult> {
     if (job.error !== undefined)
       throw new SconceError(job.error.code, job.error.message, { details: job.error.details ?? {} });
-    const outputs = await this.producer.result(job.id);
+    const timing = job.timing ?? { queueMs: 0, batchMs: 0, runMs: 0, batchRows: 0 };
+    const outputs = await this.producer.openResult(job.id);
+    if ('load' in outputs) return { ...(await storedResult(job, outputs)), timing };
     const { id, requested } = job.attachment as JobAttachment;
-    const response = await encodeResponse({
-      modelName: job.model,
-      modelVersion: job.version,
-      outputs,
-      requested,
-      id,
-    });
-    return { response, timing: job.timing ?? { queueMs: 0, batchMs: 0, runMs: 0, batchRows: 0 } };
+    const { model: modelName, version: modelVersion } = job;
+    return { response: await encodeResponse({ modelName, modelVersion, outputs, requested, id }), timing };
   }
 
   /** Waits until a job has ended. Another API process may have submitted it. */

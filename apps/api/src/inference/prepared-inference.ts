@@ -23,10 +23,24 @@ export interface PreparedInference {
   readonly request: InferRequest;
 }
 
+/** Bytes that are read when they are sent. */
+export interface StreamedBytes {
+  readonly byteLength: number;
+  open(): Promise<AsyncIterable<Uint8Array>>;
+}
+
+/** An answer whose binary outputs are read when they are sent. */
+export interface StreamedAnswer {
+  readonly json: string;
+  readonly binary: readonly StreamedBytes[];
+}
+
 /** An answer in the form of the protocol. */
 export interface InferenceResult {
-  readonly response: OipBodyParts | AnswerPieces;
+  readonly response: OipBodyParts | AnswerPieces | StreamedAnswer;
   readonly timing: RequestTiming;
+  /** To be called when the answer has been sent, or its caller has gone. */
+  readonly release?: () => void;
 }
 
 /** Checks a decoded request. @throws SconceError `invalid_tensor` if inputs have different numbers of rows. */

@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
-import type { AnswerPieces, OipBodyParts, Steps } from '@sconce/tensor';
+import type { OipBodyParts, Steps } from '@sconce/tensor';
 import { headersOf } from '../http/draining.ts';
 import { slices } from '../http/slices.ts';
-import type { InferenceResult } from './prepared-inference.ts';
+import type { InferenceResult, StreamedBytes } from './prepared-inference.ts';
 
 /** Characters or bytes that are written at once of a large answer. */
 const WRITE_BYTES = 256 * 1024;
@@ -15,7 +15,7 @@ const LARGE_BYTES = 1024 ** 2;
  * `send` costs a fifth of a small request (ADR 28). So no `onSend` hook sees the answer. A large answer is written in parts, as fast as the
  * caller takes them; the promise ends with the last.
  */
-export function sendResult(reply: FastifyReply, { response, timing }: InferenceResult): void | Promise<void> {
+export function sendResult(reply: FastifyReply, { response, timing, release }: InferenceResult): void | Promise<void> {
   const { queueMs, batchMs, runMs, batchRows } = timing;
   const headers = headersOf(reply, [
     'server-timing',
@@ -23,12 +23,17 @@ export function sendResult(reply: FastifyReply, { response, timing }: InferenceR
   ]);
   reply.hijack();
   const { raw } = reply;
+  if (release !== undefined) {
+    if (raw.destroyed) release();
+    else raw.once('close', release);
+  }
   if (isWhole(response)) sendWhole(raw, response, headers);
   else return sendPieces(raw, response, headers);
 }
 
-function isWhole(response: OipBodyParts | AnswerPieces): response is OipBodyParts {
-  return typeof response.json === 'string' && response.binary.every(({ byteLength }) => byteLength < LARGE_BYTES);
+function isWhole(response: InferenceResult['response']): response is OipBodyParts {
+  const isSmall = (part: Uint8Array | StreamedBytes): boolean => !('open' in part) && part.byteLength < LARGE_BYTES;
+  return typeof response.json === 'string' && response.binary.every(isSmall);
 }
 
 function sendWhole(raw: ServerResponse, { json, binary }: OipBodyParts, headers: readonly string[]): void {
@@ -46,7 +51,7 @@ function sendWhole(raw: ServerResponse, { json, binary }: OipBodyParts, headers:
   raw.end();
 }
 
-function binaryHeaders(jsonBytes: number, binary: readonly Uint8Array[]): string[] {
+function binaryHeaders(jsonBytes: number, binary: readonly { readonly byteLength: number }[]): string[] {
   const bytes = binary.reduce((sum, { byteLength }) => sum + byteLength, jsonBytes);
   const type = ['content-type', 'application/octet-stream', 'content-length', String(bytes)];
   return [...type, 'inference-header-content-length', String(jsonBytes)];
@@ -54,7 +59,7 @@ function binaryHeaders(jsonBytes: number, binary: readonly Uint8Array[]): string
 
 async function sendPieces(
   raw: ServerResponse,
-  { json, binary }: OipBodyParts | AnswerPieces,
+  { json, binary }: InferenceResult['response'],
   headers: readonly string[],
 ): Promise<void> {
   const texts = typeof json === 'string' ? [json].values() : json;
@@ -72,6 +77,10 @@ async function sendPieces(
     const jsonBytes = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
     raw.writeHead(200, [...headers, ...binaryHeaders(jsonBytes, binary)]);
     for (const part of [...parts, ...binary]) {
+      if ('open' in part) {
+        if (!(await streamed(raw, part))) return;
+        continue;
+      }
       for (let from = 0; from < part.byteLength; from += WRITE_BYTES) {
         if (!(await written(raw, part.subarray(from, from + WRITE_BYTES)))) return;
       }
@@ -94,6 +103,12 @@ function* textSteps(texts: Iterator<string>): Steps<string | undefined> {
     yield;
   }
   return text;
+}
+
+/** Writes bytes as they are read. False if the caller has gone. If they cannot be read, the error handler ends the connection. */
+async function streamed(raw: ServerResponse, part: StreamedBytes): Promise<boolean> {
+  for await (const bytes of await part.open()) if (!(await written(raw, bytes))) return false;
+  return true;
 }
 
 /** Writes a part, and waits until the caller has taken what was written. False if the caller has gone. */

@@ -23,6 +23,7 @@ import { laneQueueName } from '../queue-names.ts';
 import { readPoolBacklog } from '../load/pool-backlog.ts';
 import { takeQueueSnapshot, type QueueSnapshot } from '../load/queue-snapshot.ts';
 import { closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts';
+import type { StoredOutputs } from '../records/job-results.ts';
 import { mayUse } from '../records/owner.ts';
 import { StoredBytes } from '../records/stored-bytes.ts';
 import type { Submitter } from '../records/submitter.ts';
@@ -198,6 +199,13 @@ export class InferenceProducer implements InferencePort {
     const outputs = await onRedis('fetch the result', () => this.#records.result(id));
     if (outputs === undefined) throw jobNotFound(id);
     return outputs;
+  }
+
+  /** As `result`, but leaves a large result in the blob store, to be read piece by piece. Throws `job_not_found`. */
+  async openResult(id: string): Promise<readonly Tensor[] | StoredOutputs> {
+    const result = await onRedis('fetch the result', () => this.#records.openResult(id));
+    if (result === undefined) throw jobNotFound(id);
+    return result;
   }
 
   /** Cancels a job: a waiting job is not run, the answer of a running job is dropped. Returns the status that it then has. */

@@ -6,7 +6,7 @@ import type { BlobStore } from '@sconce/storage';
 import type { Tensor } from '@sconce/tensor';
 import type { Keys } from '../redis/keys.ts';
 import { isOutOfMemory } from '../redis/redis-connection.ts';
-import { JobResults, removalOf, type StoredResult } from './job-results.ts';
+import { JobResults, removalOf, type StoredOutputs, type StoredResult } from './job-results.ts';
 import { CANCEL, CREATE, FINISH, FORGET, REMOVE, START } from './job-scripts.ts';
 import { StoredBytes, type Full, type StoredLimits } from './stored-bytes.ts';
 import { unfinishedBounds, type Submitter } from './submitter.ts';
@@ -124,7 +124,13 @@ export class JobRecords {
 
   /** The outputs of a succeeded job; undefined when they have expired. */
   async result(id: string): Promise<readonly Tensor[] | undefined> {
-    return this.#results.read(id);
+    const result = await this.openResult(id);
+    return result !== undefined && 'load' in result ? result.load() : result;
+  }
+
+  /** As `result`, but leaves a large result in the blob store. */
+  async openResult(id: string): Promise<readonly Tensor[] | StoredOutputs | undefined> {
+    return this.#results.open(id);
   }
 
   /** Marks a job as running. Returns false when it has ended, cancelled or answered by another worker: then do not run it. */

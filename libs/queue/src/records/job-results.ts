@@ -1,8 +1,18 @@
 import { randomBytes } from 'node:crypto';
+import type { Readable } from 'node:stream';
 import type { Redis } from 'ioredis';
 import { SconceError } from '@sconce/errors';
 import type { BlobStore } from '@sconce/storage';
-import { decodeFrame, encodeFrame, framePieces, type Tensor } from '@sconce/tensor';
+import {
+  FRAME_PREFIX_BYTES,
+  decodeFrame,
+  encodeFrame,
+  frameHeaderEnd,
+  framePieces,
+  readFrameHeader,
+  type PlacedTensor,
+  type Tensor,
+} from '@sconce/tensor';
 import type { Removal } from '../files/file-records.ts';
 import type { Keys } from '../redis/keys.ts';
 import { SCHEDULE_REMOVAL } from './job-scripts.ts';
@@ -17,6 +27,17 @@ export interface StoredResult {
   readonly bytes: number;
   readonly inline?: Buffer;
   readonly blob?: string;
+}
+
+/** A large result: its outputs are read from the blob store when they are needed. */
+export interface StoredOutputs {
+  readonly outputs: readonly PlacedTensor[];
+  /** Bytes of the frame that holds all outputs. */
+  readonly byteLength: number;
+  /** The data of one output. The caller reads it to the end or destroys it. @throws SconceError `job_not_found` if it has expired. */
+  stream(output: PlacedTensor): Promise<Readable>;
+  /** All outputs, in memory. @throws SconceError `job_not_found` if they have expired. */
+  load(): Promise<readonly Tensor[]>;
 }
 
 export interface JobResultsOptions {
@@ -80,7 +101,7 @@ export class JobResults {
   }
 
   /** The outputs of a job; undefined when it has none, or when they have expired. */
-  async read(id: string): Promise<readonly Tensor[] | undefined> {
+  async open(id: string): Promise<readonly Tensor[] | StoredOutputs | undefined> {
     const blob = await this.#redis.hget(this.#keys.job(id), 'result_blob');
     if (blob === null) {
       const bytes = await this.#redis.getBuffer(this.#keys.result(id));
@@ -92,8 +113,7 @@ export class JobResults {
         `The result of job "${id}" is in the blob store, which this process does not use.`,
       );
     }
-    const bytes = await this.#store.get(blob, { maxBytes: Number.MAX_SAFE_INTEGER });
-    return bytes === undefined ? undefined : decodeFrame(bytes).tensors;
+    return openBlob(this.#store, blob);
   }
 
   /** Whether the process that submitted the job knows results in the blob store. Release 0.1 does not. */
@@ -109,4 +129,26 @@ export function removalOf(blob: string): string {
 
 async function* bodyOf(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   for (const piece of pieces) yield piece;
+}
+
+async function openBlob(store: BlobStore, blob: string): Promise<StoredOutputs | undefined> {
+  const source = await store.open(blob);
+  if (source === undefined) return undefined;
+  try {
+    const headerEnd = frameHeaderEnd(await source.read(0, Math.min(FRAME_PREFIX_BYTES, source.size)));
+    const { tensors: outputs } = readFrameHeader(await source.read(0, headerEnd));
+    return {
+      outputs,
+      byteLength: source.size,
+      stream: async ({ offset, byteLength: length }) => found(await store.stream(blob, { offset, length })),
+      load: async () => decodeFrame(found(await store.get(blob, { maxBytes: source.size }))).tensors,
+    };
+  } finally {
+    await source.close();
+  }
+}
+
+function found<T>(bytes: T | undefined): T {
+  if (bytes === undefined) throw new SconceError('job_not_found', 'The result of the job has expired.');
+  return bytes;
 }
