@@ -69,7 +69,9 @@ describe('a dataset that cannot be read', () => {
     for (const column of ['union', 'interval', 'runs']) {
       const batch = await scorer.score({ model: 'affine', inputs: { x: column } }, file, 'rows.arrow');
       const message = expect.stringMatching(/which is not supported: leave it out/) as string;
-      expect(batch).toMatchObject({ status: 'failed', errors: { data: [{ message }] } });
+      const errors = { data: [{ message, param: 'inputs.x' }] };
+      // No row was read: there is no error file.
+      expect(batch).toMatchObject({ status: 'failed', errors, request_counts: { failed: 0 } });
     }
   });
 });

@@ -9,6 +9,8 @@ export interface DatasetColumn {
   readonly datatype?: Datatype;
   /** Present if values are lists: the length of the lists, or -1 if the length differs between rows. */
   readonly list?: number;
+  /** Why no value of the column can be read, if that is known from the description of the file. */
+  readonly unreadable?: string;
 }
 
 /** A place in the dataset where a chunk may begin. Text formats need the byte, other formats only the row. */

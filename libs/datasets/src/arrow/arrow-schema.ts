@@ -172,7 +172,25 @@ function sizeOf(size: number): number {
   return size;
 }
 
-function columnOf({ name, type, children }: ArrowField): DatasetColumn {
+/** Why values of such a type cannot be read. @param column the column, or the member of one. */
+export function unsupportedType(column: string, type: string): string {
+  return `Column ${shown(column)} of the Arrow file has the type ${type}, which is not supported: leave it out, or write it as another type.`;
+}
+
+/** The first type among a column's values that is not supported. */
+function unsupportedOf({ name, type, children }: ArrowField): string | undefined {
+  if (type.kind === 'other') return unsupportedType(name, type.name);
+  for (const child of children) {
+    const found = unsupportedOf(child);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function columnOf(field: ArrowField): DatasetColumn {
+  const { name, type, children } = field;
+  const unreadable = unsupportedOf(field);
+  if (unreadable !== undefined) return { name, unreadable };
   const [member] = children;
   if ((type.kind !== 'list' && type.kind !== 'fixed_list') || member === undefined) {
     const datatype = datatypeOf(type);

@@ -1,7 +1,7 @@
-import { datasetError, shown } from '../dataset-error.ts';
+import { datasetError } from '../dataset-error.ts';
 import { piece } from '../parquet/value-runs.ts';
 import type { ColumnValues } from '../row-block.ts';
-import type { ArrowType } from './arrow-schema.ts';
+import { unsupportedType, type ArrowType } from './arrow-schema.ts';
 import type { BatchBody } from './batch-body.ts';
 import { typeOf, type ColumnLayout } from './column-layout.ts';
 import { numbers, readOffsets, readValidity, withNulls } from './primitive-values.ts';
@@ -45,9 +45,7 @@ async function readPlain(column: ColumnLayout, source: ValueSource, from: number
   const type = typeOf(column.field);
   if (type.kind === 'null') return new Array<unknown>(to - from).fill(null);
   if (type.kind === 'other') {
-    throw datasetError(
-      `Column ${shown(column.field.name)} of the Arrow file has the type ${type.name}, which is not supported: leave it out, or write it as another type.`,
-    );
+    throw datasetError(unsupportedType(column.field.name, type.name));
   }
   const valid = await readValidity(column, source.body, from, to);
   const values = await presentValues(type, column, { source, from, to, valid });

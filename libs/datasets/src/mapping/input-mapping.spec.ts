@@ -97,6 +97,23 @@ describe('columns of an input', () => {
   });
 });
 
+it.each<[string, InputSource | undefined]>([
+  ['its name', undefined],
+  ['a selection', 'x'],
+  ['a list', ['x', 'y']],
+  ['a pattern', '*'],
+])('refuses a column that cannot be read, found by %s', (_, source) => {
+  const columns = [{ name: 'x', unreadable: 'Column "x" has a type that is not supported' }, { name: 'y' }];
+  const model = { inputs: [x([-1, 2])], rowInputs: new Set(['x']) };
+  expect(() => mapInputs({ columns, closed: true }, model, source === undefined ? {} : { x: source })).toThrow(
+    expect.objectContaining({
+      code: 'invalid_dataset',
+      message: columns[0]?.unreadable,
+      details: { param: 'inputs.x' },
+    }),
+  );
+});
+
 it('maps a hundred thousand columns by name in a moment', () => {
   const names = Array.from({ length: 100_000 }, (_, index) => `column${index}`);
   const before = process.cpuUsage().user;

@@ -46,7 +46,14 @@ export function mapInputs(
   selection: Readonly<Record<string, InputSource>> = {},
 ): readonly MappedInput[] {
   const { columns, closed } = file;
-  const dataset: Dataset = { columns, closed, names: new Set(columns.map(({ name }) => name)) };
+  const dataset: Dataset = {
+    columns,
+    closed,
+    names: new Set(columns.map(({ name }) => name)),
+    unreadable: new Map(
+      columns.flatMap(({ name, unreadable }) => (unreadable === undefined ? [] : [[name, unreadable]])),
+    ),
+  };
   const unknown = Object.keys(selection).filter((name) => !model.inputs.some((input) => input.name === name));
   if (unknown[0] !== undefined) {
     throw datasetError(
@@ -78,6 +85,7 @@ interface Dataset {
   readonly columns: readonly DatasetColumn[];
   readonly closed: boolean;
   readonly names: ReadonlySet<string>;
+  readonly unreadable: ReadonlyMap<string, string>;
 }
 
 function readSource(dataset: Dataset, input: TensorSpec, given: InputSource): MappedInput['source'] {
@@ -87,6 +95,7 @@ function readSource(dataset: Dataset, input: TensorSpec, given: InputSource): Ma
     const matches = columnPattern(given);
     const found = dataset.columns.filter(({ name }) => matches(name)).map(({ name }) => name);
     if (found.length === 0) throw noColumn(dataset, `No column matches ${shown(given)}`, param);
+    checkReadable(dataset, found, input);
     const [only] = found;
     return found.length === 1 && only !== undefined
       ? single(dataset, input, only)
@@ -115,7 +124,9 @@ function findSource(
       let count = 0;
       while (count < (size ?? Infinity) && names.has(nameOf(count))) count += 1;
       if (count === 0 || (size !== undefined && count < size)) continue;
-      return { kind: 'scalars', columns: Array.from({ length: count }, (_, index) => nameOf(index)) };
+      const columns = Array.from({ length: count }, (_, index) => nameOf(index));
+      checkReadable(dataset, columns, input);
+      return { kind: 'scalars', columns };
     }
   }
   const [only, ...others] = dataset.columns;
@@ -134,7 +145,17 @@ function single(dataset: Dataset, input: TensorSpec, column: string): MappedInpu
       `inputs.${input.name}`,
     );
   }
+  checkReadable(dataset, [column], input);
   return { kind: 'list', column };
+}
+
+/** Refuses columns that cannot be read before any row is, because each chunk of the dataset would fail. */
+function checkReadable({ unreadable }: Dataset, columns: readonly string[], input: TensorSpec): void {
+  if (unreadable.size === 0) return;
+  for (const column of columns) {
+    const why = unreadable.get(column);
+    if (why !== undefined) throw datasetError(why, { param: `inputs.${input.name}` });
+  }
 }
 
 /** The row's shape if each element has its own column. The number of columns gives the size of a single free axis. */

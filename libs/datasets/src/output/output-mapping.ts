@@ -90,7 +90,8 @@ function passedColumn(
       param: 'pass_through',
     });
   }
-  const { datatype, list } = column ?? {};
+  const { datatype, list, unreadable } = column ?? {};
+  if (unreadable !== undefined) throw datasetError(unreadable, { param: 'pass_through' });
   return {
     name,
     datatype: datatype === undefined ? (closed ? 'BYTES' : 'JSON') : widen(datatype),
