@@ -190,6 +190,27 @@ describe('a planner that ends before its batch', () => {
     await second;
   });
 
+  it('queues chunks again that Redis has lost, when no chunk has been counted for a while', async () => {
+    const worker = await startWorker();
+    await submit(worker, numbers(400), { expiresInMs: 1e12 });
+    const stop = new AbortController();
+    const handled = worker.planner.handle(JOB, stop.signal);
+    await reach(worker, ({ chunksPlanned }) => chunksPlanned === 2);
+    await eventually(async () => expect(await queuedChunks(worker)).toEqual([0, 1]));
+    const { patient: redis, keys } = worker.connections;
+    const queue = `${keys.bullmq}:sconce.default.batch`;
+    await redis.del(`${queue}:${BATCH}-1-1`);
+    await redis.zrem(`${queue}:prioritized`, `${BATCH}-1-1`);
+    // Each look at the clock seems to be a minute after the one before.
+    const now = Date.now.bind(Date);
+    let looks = 0;
+    const later = vi.spyOn(Date, 'now').mockImplementation(() => now() + 60_000 * ++looks);
+    await eventually(async () => expect(await queuedChunks(worker)).toEqual([0, 1]), { timeoutMs: 30_000 });
+    later.mockRestore();
+    stop.abort();
+    await handled;
+  });
+
   it('is tried again when its dataset thread ends, and fails the batch when that happens every time', async () => {
     const live = new StartedThreads();
     closers.push(() => Promise.resolve(live.close()));
