@@ -67,6 +67,7 @@ beforeAll(async () => {
     entry('alice', { owner: 'team-a' }),
     entry('alice-2', { owner: 'team-a' }),
     entry('bob'),
+    entry('small', { budget: { output_bytes: 15 } }),
     entry('admin', { scopes: ['admin'] }),
   ];
   writeFileSync(file, JSON.stringify({ keys }));
@@ -182,4 +183,16 @@ it('what was made without keys is open to every key of the scope', async () => {
   for (const id of ['alice', 'bob', 'admin']) expect((await as(id, `/v1/jobs/${made.id}`)).status).toBe(200);
   // Callers without keys use everything.
   expect((await fetch(`${open.ready.url}/v1/jobs/${own.Jobs}`)).status).toBe(200);
+});
+
+it('outputs over the budget of the key are refused, also those of a job', async () => {
+  const setting = 'budget.output_bytes of the API key';
+  const refused = await as('small', '/v2/models/affine/infer', affineRequest([[1, 2, 3, 4]]));
+  expect([refused.status, await refused.json()]).toMatchObject([422, { error: expect.stringContaining(setting) }]);
+  const job = await submitJob('small');
+  await eventually(async () => {
+    const { status, error } = await client('small').jobs.get(job.id);
+    expect([status, error]).toMatchObject(['failed', { code: 'over_budget' }]);
+  });
+  expect((await as('bob', '/v2/models/affine/infer', affineRequest([[1, 2, 3, 4]]))).status).toBe(200);
 });

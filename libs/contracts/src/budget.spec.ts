@@ -1,7 +1,7 @@
 import { expect, expectTypeOf, it } from 'vitest';
 import { BUDGET_FIELDS, BUDGET_SETTINGS } from '@sconce/errors';
 import type * as z from 'zod';
-import { instanceBudget, requestBudgetSchema, smallestBudget, type RequestBudget } from './budget.ts';
+import { checkKeyOutputs, instanceBudget, requestBudgetSchema, smallestBudget, type RequestBudget } from './budget.ts';
 
 it('the smallest of instance, model and key holds, for each part by itself, and says where it is set', () => {
   const instance = instanceBudget({ SCONCE_MAX_JSON_VALUES: 100, SCONCE_MAX_ELEMENTS: 50, SCONCE_MAX_RUN_MS: 1_000 });
@@ -19,6 +19,17 @@ it('the instance holds when neither model nor key sets a part, also when they se
   expect(smallestBudget({ instance })).toEqual({ body_bytes: { limit: 10, setting: 'SCONCE_MAX_BODY_BYTES' } });
   expect(smallestBudget({ instance, model: { body_bytes: 10 }, key: { body_bytes: 11 } })).toEqual(
     smallestBudget({ instance }),
+  );
+});
+
+it('outputs are checked against the budget of the key', () => {
+  const outputs = [{ data: new Uint8Array(5) }, { data: new Uint8Array(6) }];
+  for (const limit of [undefined, 11]) expect(() => checkKeyOutputs(outputs, limit)).not.toThrow();
+  expect(() => checkKeyOutputs(outputs, 10)).toThrow(
+    expect.objectContaining({
+      code: 'over_budget',
+      details: { budget: 'output_bytes', limit: 10, value: 11, setting: 'budget.output_bytes of the API key' },
+    }),
   );
 });
 

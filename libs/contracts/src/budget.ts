@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { BUDGET_FIELDS, BUDGET_SETTINGS, type BudgetField, type BudgetLimit } from '@sconce/errors';
+import { BUDGET_FIELDS, BUDGET_SETTINGS, type BudgetField, type BudgetLimit, overBudget } from '@sconce/errors';
 
 const most = z.int().min(1).optional();
 
@@ -30,6 +30,17 @@ export function instanceBudget(
   return budget;
 }
 
+/**
+ * Checks the outputs of a request against the budget of the caller's key. The budgets of the instance and the model were checked before the
+ * outputs were copied. @throws SconceError `over_budget`.
+ */
+export function checkKeyOutputs(outputs: readonly { readonly data: Uint8Array }[], limit: number | undefined): void {
+  if (limit === undefined) return;
+  let value = 0;
+  for (const { data } of outputs) value += data.byteLength;
+  if (value > limit) throw overBudget({ field: 'output_bytes', limit, value, setting: settingOfKey('output_bytes') });
+}
+
 /** The smallest of each part of the budgets of the instance, the model and the caller's key, and where it is set. */
 export function smallestBudget(budgets: {
   readonly instance: RequestBudget;
@@ -42,7 +53,7 @@ export function smallestBudget(budgets: {
     const candidates = [
       { limit: instance[field], setting: BUDGET_SETTINGS[field] },
       { limit: model?.[field], setting: `budget.${field} in the config of the model` },
-      { limit: key?.[field], setting: `budget.${field} of the API key` },
+      { limit: key?.[field], setting: settingOfKey(field) },
     ];
     for (const { limit, setting } of candidates) {
       const least = smallest[field]?.limit ?? Infinity;
@@ -50,4 +61,8 @@ export function smallestBudget(budgets: {
     }
   }
   return smallest;
+}
+
+function settingOfKey(field: BudgetField): string {
+  return `budget.${field} of the API key`;
 }

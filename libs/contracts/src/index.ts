@@ -1,6 +1,7 @@
 export type { DeepReadonly } from './deep-readonly.ts';
 export type { BudgetLimit } from '@sconce/errors';
 export {
+  checkKeyOutputs,
   instanceBudget,
   requestBudgetSchema,
   smallestBudget,

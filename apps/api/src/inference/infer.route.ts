@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Lane } from '@sconce/contracts';
+import { checkKeyOutputs, type Lane } from '@sconce/contracts';
 import type { ModelDirectory } from '@sconce/models';
 import type { InferenceAnswer, InferencePort, InferenceRequest, JobRecord } from '@sconce/queue';
 import type { Context, Logger, Telemetry } from '@sconce/telemetry';
@@ -109,7 +109,7 @@ class InferRoute {
 
   async #infer(
     prepared: PreparedInference,
-    { owner, body }: InferenceCall,
+    { owner, body, keyBudget }: InferenceCall,
     { request, reply }: Exchange,
   ): Promise<void> {
     const { telemetry } = this.#options;
@@ -123,6 +123,7 @@ class InferRoute {
       markEncoding(request, traced.receivedAtMs);
       ({ answer } = traced);
     }
+    checkKeyOutputs(answer.outputs, keyBudget?.output_bytes);
     const encoded = encodeAnswer(prepared, answer.outputs);
     const response = encoded instanceof Promise ? await encoded : encoded;
     await sendResult(reply, { response, timing: answer.timing });

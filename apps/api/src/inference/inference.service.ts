@@ -67,11 +67,12 @@ export class InferenceService implements JobInference {
   ): Promise<JobRecord> {
     const { request } = prepared;
     const attachment: JobAttachment = { requested: request.outputs, id: request.id };
-    const { owner, idempotencyKey: key } = call;
+    const { owner, idempotencyKey: key, keyBudget } = call;
+    const maxOutputBytes = keyBudget?.output_bytes;
     const idempotency =
       key === undefined ? undefined : { owner, key, scope: options.scope, fingerprint: await fingerprint(call) };
     const { id } = await enqueued(this.telemetry.tracer, options.context, (trace) =>
-      this.producer.submit(queueRequest(prepared, { owner, trace }), {
+      this.producer.submit(queueRequest(prepared, { owner, trace, maxOutputBytes }), {
         lane: options.lane,
         attachment,
         submitter: call.submitter,

@@ -52,7 +52,7 @@ export function prepareInference(manifest: ReadyManifest, request: InferRequest)
 /** The request as the producer takes it. @throws SconceError `invalid_request` for a wrong `priority`. */
 export function queueRequest(
   { manifest, request }: PreparedInference,
-  { owner, trace }: Pick<InferenceRequest, 'owner' | 'trace'>,
+  { owner, trace, maxOutputBytes }: Pick<InferenceRequest, 'owner' | 'trace' | 'maxOutputBytes'>,
 ): InferenceRequest {
   return {
     model: manifest.name,
@@ -63,6 +63,7 @@ export function queueRequest(
     ...priorityOf(request.parameters['priority']),
     owner,
     trace,
+    maxOutputBytes,
   };
 }
 

@@ -12,6 +12,7 @@ export const queuedRequestSchema = z.object({
   priority: z.int().min(1).max(255).optional().describe('1 (first) to 255. Requests without one are in between.'),
   durable: z.boolean().describe('Whether the answer goes to the record of a job.'),
   trace: traceContextSchema.optional().describe('The span that added the request to the queue.'),
+  maxOutputBytes: z.int().min(1).optional().describe('Most bytes of the outputs, if the caller’s key limits them.'),
 });
 
 export type QueuedRequest = z.infer<typeof queuedRequestSchema>;

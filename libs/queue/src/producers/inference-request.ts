@@ -20,6 +20,8 @@ export interface InferenceRequest {
   /** Owner of the caller's key. Requests of one owner do not delay the requests of another. */
   readonly owner?: string;
   readonly trace?: TraceContext;
+  /** Most bytes of the outputs, if the caller's key limits them. It holds for jobs: who waits for an answer checks the answer. */
+  readonly maxOutputBytes?: number | undefined;
 }
 
 export interface InferenceAnswer {
@@ -33,7 +35,7 @@ export function toQueuedRequest(
   request: InferenceRequest,
   own: Pick<QueuedRequest, 'acceptedAtMs' | 'deadlineMs' | 'durable'>,
 ): QueuedRequest {
-  const { inputs, outputs, priority, trace } = request;
+  const { inputs, outputs, priority, trace, maxOutputBytes } = request;
   return {
     id,
     inputs: inputs.length,
@@ -41,5 +43,6 @@ export function toQueuedRequest(
     ...own,
     priority,
     trace,
+    maxOutputBytes,
   };
 }

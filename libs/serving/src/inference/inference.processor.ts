@@ -1,4 +1,4 @@
-import type { RequestTiming } from '@sconce/contracts';
+import { checkKeyOutputs, type RequestTiming } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
 import type { DeliveredRequest } from '@sconce/queue';
@@ -67,6 +67,7 @@ export class InferenceProcessor {
         reply = await this.#runs.again(asked, error);
       }
       runs = reply.runs;
+      checkKeyOutputs(reply.outputs, request.maxOutputBytes);
       return { outputs: reply.outputs, timing: timingOf(delivered, runs) };
     } catch (error) {
       failure = toSconceError(error);
