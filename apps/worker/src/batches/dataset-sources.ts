@@ -3,6 +3,7 @@ import { sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { DatasetLocation } from '@sconce/contracts';
 import { datasetError } from '@sconce/datasets';
+import { SconceError } from '@sconce/errors';
 import { S3Objects, openFile, type BlobStore, type OpenByteSource, type S3Settings } from '@sconce/storage';
 import type { PinnedDataset } from './scoring-plan.ts';
 
@@ -19,7 +20,10 @@ export class DatasetSources {
     this.#s3 = places.s3;
   }
 
-  /** Pins a dataset as it is now. @throws SconceError `invalid_dataset` if it does not exist or is not allowed; `storage_unavailable`. */
+  /**
+   * Pins a dataset as it is now. @throws SconceError `invalid_dataset` if it does not exist or is not allowed; `storage_unavailable` while the
+   * store, or the folder that it is in, is away.
+   */
   async pin(location: DatasetLocation): Promise<PinnedDataset> {
     if (location.kind === 'url' && location.url.startsWith('file:')) {
       const path = await this.#allowedPath(location.url);
@@ -66,15 +70,25 @@ export class DatasetSources {
 
   /** The real path of a file. It must be below a root: links that lead out of the root are refused. */
   async #allowedPath(url: string): Promise<string> {
-    const path = await realpath(fileURLToPath(url)).catch(() => undefined);
-    if (path === undefined) throw gone({ kind: 'url', url });
+    const named = fileURLToPath(url);
+    const path = await realpath(named).catch(() => undefined);
     for (const root of this.#roots) {
       if (root.startsWith('s3://')) continue;
       const real = await realpath(root).catch(() => undefined);
-      if (real !== undefined && path.startsWith(real.endsWith(sep) ? real : real + sep)) return path;
+      if (real === undefined && isBelow(named, root)) throw away(root);
+      if (real !== undefined && path !== undefined && isBelow(path, real)) return path;
     }
-    throw notAllowed(url);
+    throw path === undefined ? gone({ kind: 'url', url }) : notAllowed(url);
   }
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+}
+
+/** The folder itself is missing: its volume is not mounted. The batch waits for it. */
+function away(root: string): SconceError {
+  return new SconceError('storage_unavailable', `The folder ${root} of SCONCE_DATASET_ROOTS is away: mount it again.`);
 }
 
 function nameOf(location: DatasetLocation): string {
