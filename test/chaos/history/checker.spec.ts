@@ -197,11 +197,12 @@ describe('a bad history has one violation:', () => {
     ],
     [
       'ended twice',
-      'a job that succeeded and was cancelled',
+      'a batch that completed and was cancelled',
       [
-        accepted,
-        succeeded,
-        call([150, 160], { kind: 'job.cancel', thing: 'job-1' }, { state: 'cancelled' }),
+        call([0, 9], BATCH, { id: 'b', state: 'validating' }),
+        call([90, 99], { kind: 'batch.read', thing: 'batch-1' }, { state: 'completed' }),
+        call([100, 109], { kind: 'batch.cancel', thing: 'batch-1' }),
+        call([110, 119], { kind: 'batch.read', thing: 'batch-1' }, { state: 'cancelled' }),
         end(99_000),
       ],
     ],

@@ -90,7 +90,8 @@ function checkStaysEnded(history: History, thing: Thing): Violation[] {
   if (first?.answer === undefined) return [];
   const at = first.answer.at;
   const changed = reads.find(({ invoke, answer }) => invoke.at > at && answer?.state !== first.answer?.state);
-  if (changed === undefined) return [];
+  // A submission with the key of a job that its owner removed is a new one, with the same id.
+  if (changed === undefined || wasRemoved(history, thing, changed.answer?.at ?? 0)) return [];
   const rewound = windowsIn(history, at - 5_000, changed.answer?.at ?? at).some(({ allowance }) => allowance.rewinds);
   const same = reads.at(-1)?.answer?.state === first.answer.state;
   if (rewound && same) return [];
