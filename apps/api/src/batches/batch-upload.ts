@@ -46,7 +46,8 @@ export async function receiveBatch(request: FastifyRequest, producer: BatchProdu
   const mediaType = contentType.split(';')[0]?.trim().toLowerCase() ?? '';
   try {
     if (mediaType === 'application/json') {
-      const bytes = await readBytes(payload);
+      // A body that is too large is not destroyed: its caller could not be answered.
+      const bytes = await readBytes(payload.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>);
       return { request: parseSmallJson(bytes, 'body'), fingerprint: bytes.toString('utf8') };
     }
     if (isMultipart(contentType)) return await receiveForm(payload, contentType, { producer, owner });
