@@ -138,6 +138,11 @@ export class Keys {
     return `${this.#base}:suspect-kinds`;
   }
 
+  /** Pub/sub channel on which one worker listens as long as its process lives. Nobody publishes there. */
+  presence(worker: string): string {
+    return `${this.#base}:presence:${worker}`;
+  }
+
   /** Pub/sub channel: notices to every worker. */
   notices(): string {
     return `${this.#base}:notices`;

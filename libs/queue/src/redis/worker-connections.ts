@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Notice } from '@sconce/contracts';
 import { noticeSubscription, publishNotice } from '../messages/notices.ts';
 import type { QueueConfig } from '../queue-config.ts';
+import { PRESENT } from '../streams/dead-workers.ts';
 import { RespClient } from '../streams/resp-client.ts';
 import { Keys } from './keys.ts';
 import { closeRedis, connectRedis } from './redis-connection.ts';
@@ -15,6 +17,8 @@ import { closeRedis, connectRedis } from './redis-connection.ts';
 export class WorkerConnections {
   readonly config: QueueConfig;
   readonly keys: Keys;
+  /** Name of this worker among the consumers of streams. */
+  readonly workerId = `${PRESENT}${randomUUID()}`;
   /** For jobs, records, reports and statistics: commands wait while Redis is away. */
   readonly patient: Redis;
   /** For answers to online requests, and for notices: commands fail when the connection is lost. */
@@ -33,6 +37,8 @@ export class WorkerConnections {
       name: 'sconce.worker.online',
       onError,
       subscription: noticeSubscription(this.keys, (notice) => this.#onNotice(notice)),
+      // Other workers see by it that this process lives.
+      presence: this.keys.presence(this.workerId),
     });
   }
 

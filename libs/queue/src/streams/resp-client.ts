@@ -25,6 +25,8 @@ export interface RespClientOptions {
   readonly onReady?: (again: boolean) => void;
   /** A channel that this connection listens on besides its commands, from each connect on. */
   readonly subscription?: Subscription;
+  /** A channel on which this connection listens too, only to be counted there. With `subscription`. */
+  readonly presence?: string;
 }
 
 /** A channel, and what is called with each message that is published there. */
@@ -195,7 +197,7 @@ export class RespClient {
       const secret = decodeURIComponent(password);
       commands.push(username === '' ? ['AUTH', secret] : ['AUTH', decodeURIComponent(username), secret]);
     }
-    const { subscription } = this.#options;
+    const { subscription, presence } = this.#options;
     // Only RESP3 allows other commands while a connection is subscribed.
     if (subscription !== undefined) commands.push(['HELLO', 3]);
     if (pathname.length > 1) commands.push(['SELECT', pathname.slice(1)]);
@@ -211,7 +213,8 @@ export class RespClient {
       return;
     }
     // The confirmation is a pushed message and no reply.
-    if (subscription !== undefined) write(socket, [['SUBSCRIBE', subscription.channel]]);
+    if (subscription !== undefined)
+      write(socket, [['SUBSCRIBE', subscription.channel, ...(presence === undefined ? [] : [presence])]]);
     socket.setTimeout(0);
     this.#attempts = 0;
     this.#connections += 1;

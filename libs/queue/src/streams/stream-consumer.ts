@@ -8,6 +8,7 @@ import { bestEffort } from '../redis/redis-connection.ts';
 import type { WorkerConnections } from '../redis/worker-connections.ts';
 import { MAX_DELIVERIES } from '../queue-options.ts';
 import { MemoryUse } from './memory-use.ts';
+import { DeadWorkers } from './dead-workers.ts';
 import { ReplyBatcher } from './reply-batcher.ts';
 import type { ReplyOutcome } from './reply-entry.ts';
 import {
@@ -21,7 +22,7 @@ import {
 import { RespClient } from './resp-client.ts';
 import { RespError, type RespReply } from './resp-parser.ts';
 import { entriesIn } from './stream-entries.ts';
-import { WORKERS_GROUP, WorkersGroup } from './workers-group.ts';
+import { WORKERS_GROUP, WorkersGroup, type ClaimedEntry } from './workers-group.ts';
 
 /** How long a read waits for an entry, ms. */
 const READ_BLOCK_MS = 2_000;
@@ -86,6 +87,7 @@ export class StreamConsumer {
   readonly #reader: RespClient;
   readonly #writer: RespClient;
   readonly #group: WorkersGroup;
+  readonly #dead: DeadWorkers;
   readonly #replies: ReplyBatcher;
   readonly #held = new Map<string, HeldEntry>();
   /** Entries by producer and number that this worker has answered: a producer may add them again after a reconnect. */
@@ -97,13 +99,15 @@ export class StreamConsumer {
   #idle: (() => void) | undefined;
   #cleanedAtMs = 0;
 
-  constructor({ config, keys, online, onError }: WorkerConnections, options: StreamConsumerOptions) {
+  constructor({ config, keys, online, workerId, onError }: WorkerConnections, options: StreamConsumerOptions) {
     this.#options = options;
     this.#onError = onError;
     this.#stream = keys.onlineStream(options.pool);
     this.#reader = new RespClient({ url: config.redisUrl, name: 'sconce.worker.online-read', onError });
     this.#writer = online;
-    this.#group = new WorkersGroup(online, this.#stream);
+    this.#group = new WorkersGroup(online, this.#stream, workerId);
+    const take = (entry: ClaimedEntry): void => this.#take(entry.id, entry.frame, entry.deliveries);
+    this.#dead = new DeadWorkers({ redis: online, keys, group: this.#group, take, onError });
     this.#replies = new ReplyBatcher({ redis: online, group: WORKERS_GROUP, onError });
   }
 
@@ -117,6 +121,7 @@ export class StreamConsumer {
     await this.#group.create().catch(this.#onError);
     if (this.#draining) return;
     this.#loop = this.#read();
+    this.#dead.start();
     this.#timer = setInterval(() => void this.#keep().catch(this.#onError), CLAIM_INTERVAL_MS);
   }
 
@@ -159,6 +164,7 @@ export class StreamConsumer {
   /** Ends the read that waits in Redis: a connection that is only closed could still get an entry, and lose it. */
   async #stopReading(): Promise<void> {
     this.#draining = true;
+    this.#dead.stop();
     if (this.#reader.ready && this.#writer.ready) {
       await bestEffort(this.#writer.call('CLIENT', 'UNBLOCK', this.#reader.id));
       if (this.#loop !== undefined) await withTimeout(this.#loop, STOP_READING_MS);

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { RespClient } from './resp-client.ts';
 import { RespError, type RespReply } from './resp-parser.ts';
 import { entriesIn } from './stream-entries.ts';
@@ -8,6 +7,9 @@ export const WORKERS_GROUP = 'workers';
 /** An entry that its worker has not renewed for so long belongs to a dead worker, ms. */
 const CLAIM_IDLE_MS = 3_000;
 const CLAIM_COUNT = 16;
+/** Entries of a dead worker that are claimed at a time, once nobody has claimed or renewed them for so long, ms. */
+const CLAIM_DEAD_COUNT = 64;
+const CLAIM_DEAD_IDLE_MS = 100;
 /** A worker that has not read for so long is dead, ms. */
 const DEAD_AFTER_MS = 600_000;
 
@@ -22,13 +24,14 @@ export interface ClaimedEntry {
 /** The consumer group of a pool's stream, as one worker uses it. */
 export class WorkersGroup {
   /** This worker's name in the group. */
-  readonly consumer = randomUUID();
+  readonly consumer: string;
   readonly #redis: RespClient;
   readonly #stream: string;
 
-  constructor(redis: RespClient, stream: string) {
+  constructor(redis: RespClient, stream: string, consumer: string) {
     this.#redis = redis;
     this.#stream = stream;
+    this.consumer = consumer;
   }
 
   /** Makes the group, and the stream, if they do not exist. */
@@ -59,6 +62,32 @@ export class WorkersGroup {
       claimed.push({ id, frame, deliveries });
     }
     return claimed;
+  }
+
+  /** Names of the consumers that hold entries. */
+  async busyConsumers(): Promise<string[]> {
+    const reply = await this.#redis.call('XPENDING', this.#stream, WORKERS_GROUP);
+    const counts = Array.isArray(reply) && Array.isArray(reply[3]) ? reply[3] : [];
+    return counts.flatMap((each) => (Array.isArray(each) ? [String(each[0])] : []));
+  }
+
+  /** Takes over the entries of a worker that is known to be dead. Of several workers that try, one gets an entry. */
+  async claimFrom(dead: string): Promise<ClaimedEntry[]> {
+    const pending = await this.#redis.call('XPENDING', this.#stream, WORKERS_GROUP, '-', '+', CLAIM_DEAD_COUNT, dead);
+    const deliveries = new Map<string, number>();
+    for (const each of Array.isArray(pending) ? pending : []) {
+      if (Array.isArray(each)) deliveries.set(String(each[0]), Number(each[3]) + 1);
+    }
+    if (deliveries.size === 0) return [];
+    const { consumer } = this;
+    const reply = await this.#redis.call(
+      ...['XCLAIM', this.#stream, WORKERS_GROUP, consumer, CLAIM_DEAD_IDLE_MS, ...deliveries.keys()],
+    );
+    return (Array.isArray(reply) ? entriesIn(reply) : []).map(([id, frame]) => ({
+      id,
+      frame,
+      deliveries: deliveries.get(id) ?? 2,
+    }));
   }
 
   /** Removes the names of dead workers that have no entries. */
