@@ -18,7 +18,15 @@ export type { ModelLookup, SubmittableModel } from './batches/model-lookup.ts';
 export { InferenceProducer } from './producers/inference-producer.ts';
 export type { ProducerOptions, SubmitOptions } from './producers/inference-producer.ts';
 export { traceIdOf, type InferenceAnswer, type InferenceRequest } from './producers/inference-request.ts';
-export type { BeginOptions, InferencePort, PendingAnswer } from './producers/inference-port.ts';
+export {
+  ENDED,
+  promiseAnswer,
+  type AnswerListener,
+  type BeginOptions,
+  type InferencePort,
+  type PendingAnswer,
+  type PendingRequest,
+} from './producers/inference-port.ts';
 export {
   checkRowsAgree,
   priorityOf,

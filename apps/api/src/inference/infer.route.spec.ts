@@ -68,10 +68,11 @@ beforeAll(async () => {
   installInferRoutes(fastify, {
     directory,
     port: {
-      begin: (request, options) => {
+      begin: (request, options, { onAnswer, onError }) => {
         const giveUp = vi.fn<() => void>();
         begun.push({ request, options, giveUp });
-        return { answer: run(request), giveUp };
+        run(request).then(onAnswer, onError);
+        return { giveUp };
       },
     },
     jobs,

@@ -1,8 +1,15 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { checkKeyOutputs, type Lane } from '@sconce/contracts';
-import type { ModelDirectory } from '@sconce/models';
-import type { InferenceAnswer, InferencePort, InferenceRequest, JobRecord } from '@sconce/queue';
-import type { Context, Logger, Telemetry } from '@sconce/telemetry';
+import type { ModelDirectory, ResolvedModel } from '@sconce/models';
+import type {
+  AnswerListener,
+  InferenceAnswer,
+  InferencePort,
+  InferenceRequest,
+  JobRecord,
+  PendingRequest,
+} from '@sconce/queue';
+import type { Context, Logger, RequestTrace, Telemetry } from '@sconce/telemetry';
 import { freeBytes, isFreeable } from '@sconce/process/memory';
 import { TENSOR_BODY } from '../http/body-parser.ts';
 import { answerError } from '../http/error-answer.ts';
@@ -68,9 +75,7 @@ export function installInferRoutes(fastify: FastifyInstance, options: InferRoute
       config: TENSOR_BODY,
       errorHandler: (thrown, request, reply) => answerError({ request, reply, thrown }, options.logger),
       handler: (request, reply) => {
-        route.answer(request, reply).catch((thrown: unknown) => {
-          answerError({ request, reply, thrown }, options.logger);
-        });
+        route.answer({ request, reply });
       },
     });
   }
@@ -78,6 +83,15 @@ export function installInferRoutes(fastify: FastifyInstance, options: InferRoute
 
 type InferHttpRequest = FastifyRequest<{ Params: ModelParams }>;
 
+interface Exchange {
+  readonly request: InferHttpRequest;
+  readonly reply: FastifyReply;
+}
+
+/**
+ * Answers infer requests. The usual one goes without a promise: a model that memory has, a small body, a trace that is not recorded. What
+ * lives as long as a request has no answer is copied by the garbage collector again and again, so it is little (ADR 28).
+ */
 class InferRoute {
   readonly #options: InferRouteOptions;
 
@@ -85,64 +99,108 @@ class InferRoute {
     this.#options = options;
   }
 
-  async answer(request: InferHttpRequest, reply: FastifyReply): Promise<void> {
-    const { directory, decoder } = this.#options;
-    const { model, version } = request.params;
-    const call = readInferenceCall(request);
-    let prepared: PreparedInference;
-    try {
-      // Without a turn of the microtask queue when memory has the model.
-      const resolved = directory.fresh(model, version) ?? (await directory.resolve(model, version));
-      const manifest = requireServed(resolved);
-      const decoded = decoder.decode(call, manifest);
-      // A promise for large bodies alone.
-      prepared = prepareInference(manifest, decoded instanceof Promise ? await decoded : decoded);
-    } catch (error) {
-      freeBytes(call.body);
-      throw error;
-    }
-    nameModel(request, prepared.manifest.name);
-    if (prefersAsync(request)) await this.#submit(prepared, call, { request, reply });
-    else if (call.idempotencyKey !== undefined) await this.#inferOnce(prepared, call, { request, reply });
-    else await this.#infer(prepared, call, { request, reply });
+  answer(exchange: Exchange): void {
+    this.#attempt(exchange, () => {
+      const call = readInferenceCall(exchange.request);
+      const prepared = this.#prepare(call, exchange.request.params);
+      return prepared instanceof Promise
+        ? prepared.then((own) => this.#answerPrepared(own, call, exchange))
+        : this.#answerPrepared(prepared, call, exchange);
+    });
   }
 
-  async #infer(
-    prepared: PreparedInference,
-    { owner, body, keyBudget }: InferenceCall,
-    { request, reply }: Exchange,
-  ): Promise<void> {
-    const { telemetry } = this.#options;
-    const recorded = recordedTrace(request);
-    let answer: InferenceAnswer;
-    if (recorded === undefined) answer = await this.#begin(prepared, { owner, body }, reply);
-    else {
-      const run = (trace: InferenceRequest['trace']): Promise<InferenceAnswer> =>
-        this.#begin(prepared, { owner, trace, body }, reply);
-      const traced = await tracedInference(telemetry.tracer, recorded, run);
-      markEncoding(request, traced.receivedAtMs);
-      ({ answer } = traced);
+  /** Answers with the error of what it calls. */
+  #attempt(exchange: Exchange, act: () => void | Promise<void>): void {
+    const fail = (thrown: unknown): void => this.#fail(exchange, thrown);
+    try {
+      act()?.catch(fail);
+    } catch (thrown) {
+      fail(thrown);
     }
-    checkKeyOutputs(answer.outputs, keyBudget?.output_bytes);
-    const encoded = encodeAnswer(prepared, answer.outputs);
-    const response = encoded instanceof Promise ? await encoded : encoded;
-    await sendResult(reply, { response, timing: answer.timing });
+  }
+
+  #fail({ request, reply }: Exchange, thrown: unknown): void {
+    answerError({ request, reply, thrown }, this.#options.logger);
+  }
+
+  /** Resolves the model and decodes the request. If that fails, the memory of the body is freed. */
+  #prepare(call: InferenceCall, { model, version }: ModelParams): PreparedInference | Promise<PreparedInference> {
+    const { directory } = this.#options;
+    const fail = (error: unknown): never => {
+      freeBytes(call.body);
+      throw error;
+    };
+    try {
+      const resolved = directory.fresh(model, version);
+      const prepared =
+        resolved === undefined
+          ? directory.resolve(model, version).then((own) => this.#decode(own, call))
+          : this.#decode(resolved, call);
+      return prepared instanceof Promise ? prepared.catch(fail) : prepared;
+    } catch (error) {
+      return fail(error);
+    }
+  }
+
+  /** A promise for large bodies alone. */
+  #decode(resolved: ResolvedModel, call: InferenceCall): PreparedInference | Promise<PreparedInference> {
+    const manifest = requireServed(resolved);
+    const decoded = this.#options.decoder.decode(call, manifest);
+    return decoded instanceof Promise
+      ? decoded.then((own) => prepareInference(manifest, own))
+      : prepareInference(manifest, decoded);
+  }
+
+  #answerPrepared(prepared: PreparedInference, call: InferenceCall, exchange: Exchange): void | Promise<void> {
+    const { request, reply } = exchange;
+    nameModel(request, prepared.manifest.name);
+    if (prefersAsync(request)) return this.#submit(prepared, call, exchange);
+    if (call.idempotencyKey !== undefined) return this.#inferOnce(prepared, call, exchange);
+    const recorded = recordedTrace(request);
+    if (recorded !== undefined) return this.#inferTraced(recorded, { prepared, call, exchange });
+    // The tensors of JSON are no views of it.
+    if (call.headerLength === undefined) request.body = undefined;
+    const outputBytes = call.keyBudget?.output_bytes;
+    this.#begin({ prepared, call, reply }, undefined, {
+      onAnswer: (answer) =>
+        this.#attempt(exchange, () => {
+          checkKeyOutputs(answer.outputs, outputBytes);
+          return send(reply, prepared, answer);
+        }),
+      onError: (thrown) => this.#fail(exchange, thrown),
+    });
+    return undefined;
+  }
+
+  async #inferTraced(
+    recorded: RequestTrace,
+    { prepared, call, exchange }: { prepared: PreparedInference; call: InferenceCall; exchange: Exchange },
+  ): Promise<void> {
+    const { request, reply } = exchange;
+    const { answer, receivedAtMs } = await tracedInference(
+      this.#options.telemetry.tracer,
+      recorded,
+      (trace) =>
+        new Promise((onAnswer, onError) => {
+          this.#begin({ prepared, call, reply }, trace, { onAnswer, onError });
+        }),
+    );
+    markEncoding(request, receivedAtMs);
+    checkKeyOutputs(answer.outputs, call.keyBudget?.output_bytes);
+    await send(reply, prepared, answer);
   }
 
   /** Hands the request to what runs it, and gives it up when the caller has gone. */
   #begin(
-    prepared: PreparedInference,
-    { body, ...caller }: Parameters<typeof queueRequest>[1] & { readonly body: Uint8Array },
-    { raw }: FastifyReply,
-  ): Promise<InferenceAnswer> {
+    { prepared, call, reply }: { prepared: PreparedInference; call: InferenceCall; reply: FastifyReply },
+    trace: InferenceRequest['trace'],
+    listener: AnswerListener,
+  ): void {
     const { port, requestTimeoutMs } = this.#options;
+    const { owner, body } = call;
     const deadlineMs = deadlineOf(prepared, requestTimeoutMs);
-    const pending = port.begin(queueRequest(prepared, caller), { deadlineMs, onInputsUnused: freeing(body) });
-    // 'close' before the answer is written means that the caller has disconnected: its request need not be run.
-    raw.on('close', () => {
-      if (!raw.writableFinished) pending.giveUp();
-    });
-    return pending.answer;
+    const request = queueRequest(prepared, { owner, trace });
+    giveUpWhenGone(reply, port.begin(request, { deadlineMs, onInputsUnused: freeing(body) }, listener));
   }
 
   async #submit(prepared: PreparedInference, call: InferenceCall, { request, reply }: Exchange): Promise<void> {
@@ -171,7 +229,18 @@ function freeing(body: Uint8Array): (() => void) | undefined {
   return isFreeable(body) ? () => freeBytes(body) : undefined;
 }
 
-interface Exchange {
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
+/** Gives the request up when the caller has gone: 'close' before the answer is written means that the caller has disconnected. */
+function giveUpWhenGone({ raw }: FastifyReply, pending: PendingRequest): void {
+  raw.on('close', () => {
+    if (!raw.writableFinished) pending.giveUp();
+  });
+}
+
+/** Encodes an answer and sends it. A promise for large answers alone. */
+function send(reply: FastifyReply, prepared: PreparedInference, answer: InferenceAnswer): void | Promise<void> {
+  const { timing } = answer;
+  const response = encodeAnswer(prepared, answer.outputs);
+  return response instanceof Promise
+    ? response.then((own) => sendResult(reply, { response: own, timing }))
+    : sendResult(reply, { response, timing });
 }

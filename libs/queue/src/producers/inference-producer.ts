@@ -10,7 +10,15 @@ import { toQueuedRequest, traceIdOf, type InferenceAnswer, type InferenceRequest
 import { JobRecords, jobNotFound, type IdempotencyClaim, type JobRecord } from '../records/job-records.ts';
 import { Keys } from '../redis/keys.ts';
 import { ReplicaAcks } from '../redis/replica-acks.ts';
-import { waitForAnswer, type BeginOptions, type InferencePort, type PendingAnswer } from './inference-port.ts';
+import {
+  ENDED,
+  promiseAnswer,
+  waitForAnswer,
+  type AnswerListener,
+  type BeginOptions,
+  type InferencePort,
+  type PendingRequest,
+} from './inference-port.ts';
 import { LaneQueues } from './lane-queues.ts';
 import { readModelStatistics, type ModelStatistics } from '../records/model-statistics.ts';
 import { publishNotice } from '../messages/notices.ts';
@@ -105,6 +113,7 @@ export class InferenceProducer implements InferencePort {
       redis,
       memory: this.#memory,
       admission: this.#admission,
+      usage: this.#usage,
       onError,
       onLateReply: options.onLateReply ?? (() => undefined),
       onGivenUp: (requestIds) => {
@@ -120,16 +129,15 @@ export class InferenceProducer implements InferencePort {
     return this.#admission.outstanding;
   }
 
-  begin(request: InferenceRequest, options: BeginOptions): PendingAnswer {
-    if (this.#closed) return { answer: Promise.reject(shuttingDown()), giveUp: () => undefined };
+  begin(request: InferenceRequest, options: BeginOptions, listener: AnswerListener): PendingRequest {
+    if (this.#closed) {
+      listener.onError(shuttingDown());
+      return ENDED;
+    }
     this.#queues.usePool(request.pool);
-    const end = this.#usage.begin(request.model, request.version);
-    const pending =
-      this.#pools.view(request.pool)?.readsStream === true
-        ? this.#stream.requests.begin(request, options)
-        : this.#beginLater(request, options);
-    pending.answer.then(end, end);
-    return pending;
+    return this.#pools.view(request.pool)?.readsStream === true
+      ? this.#stream.requests.begin(request, options, listener)
+      : this.#beginLater(request, options, listener);
   }
 
   /**
@@ -140,19 +148,26 @@ export class InferenceProducer implements InferencePort {
     request: InferenceRequest,
     { signal, ...options }: BeginOptions & { readonly signal?: AbortSignal },
   ): Promise<InferenceAnswer> {
-    return waitForAnswer(this.begin(request, options), signal);
+    return waitForAnswer(promiseAnswer(this, request, options), signal);
   }
 
   /** Runs a request of a pool that is not known, or that has workers of the release before. */
-  #beginLater(request: InferenceRequest, options: BeginOptions): PendingAnswer {
+  #beginLater(request: InferenceRequest, options: BeginOptions, listener: AnswerListener): PendingRequest {
     const caller = new AbortController();
+    const end = this.#usage.begin(request.model, request.version);
     const begin = async (): Promise<InferenceAnswer> => {
       const { readsStream } = await this.#pools.read(request.pool).finally(() => this.#checkOpen());
-      if (readsStream) return waitForAnswer(this.#stream.requests.begin(request, options), caller.signal);
+      if (readsStream) return waitForAnswer(promiseAnswer(this.#stream.requests, request, options), caller.signal);
       this.#queueLane ??= new QueueLane({ ...this.#laneOptions, queues: this.#queues });
       return this.#queueLane.requests.infer(request, { ...options, signal: caller.signal });
     };
-    return { answer: begin(), giveUp: () => caller.abort() };
+    begin()
+      .finally(end)
+      .then(
+        (answer) => listener.onAnswer(answer),
+        (error: unknown) => listener.onError(error),
+      );
+    return { giveUp: () => caller.abort() };
   }
 
   /**

@@ -27,7 +27,7 @@ export interface Candidate {
 }
 
 /** A request that was admitted. */
-export interface Admitted extends Candidate {
+export interface Admitted extends Omit<Candidate, 'line'> {
   readonly rate: AnswerRate;
 }
 
@@ -87,7 +87,7 @@ export class RequestAdmission {
       const own = this.#owners.get(owner) ?? { requests: 0, bytes: 0 };
       this.#owners.set(owner, count(own, 1, bytes));
     }
-    return { line, owner, bytes, rate };
+    return { owner, bytes, rate };
   }
 
   /** A request has ended: with an answer, or with the code of an error. */

@@ -11,6 +11,7 @@ import { ReplyStreamReader } from '../streams/reply-stream-reader.ts';
 import { requestIdOf } from '../streams/request-entry.ts';
 import { RespClient } from '../streams/resp-client.ts';
 import { StreamRequests } from '../streams/stream-requests.ts';
+import type { UsageNotes } from '../records/version-usage.ts';
 import { queueFull } from './queue-full.ts';
 import type { RequestAdmission } from './request-admission.ts';
 
@@ -25,6 +26,7 @@ export interface StreamLaneOptions {
   readonly memory: RedisMemory;
   readonly pools: PoolMonitor;
   readonly admission: RequestAdmission;
+  readonly usage: UsageNotes;
   readonly onError: (error: Error) => void;
   readonly onLateReply: () => void;
   /** Called with requests in flight whose callers have gone. */
@@ -44,7 +46,7 @@ export class StreamLane {
   readonly #backlog: ProducerBacklog;
 
   constructor(options: StreamLaneOptions) {
-    const { config, keys, redis, memory, pools, admission, onError, onLateReply, onGivenUp } = options;
+    const { config, keys, redis, memory, pools, admission, usage, onError, onLateReply, onGivenUp } = options;
     const { redisUrl: url, maxBacklog } = config;
     const producer = randomUUID();
     const replyStream = keys.replies(producer);
@@ -62,6 +64,7 @@ export class StreamLane {
       keys,
       replyStream,
       admission,
+      usage,
       threadsOf: (pool) => pools.view(pool)?.threads ?? 1,
       admit: (pool, bytes) => {
         memory.admit(bytes);

@@ -14,11 +14,15 @@ const NOTE_INTERVAL_MS = 1_000;
 const NOTE_TTL_SECONDS = 3_600;
 
 interface Entry {
+  readonly model: string;
+  readonly version: string;
   /** Requests that are accepted and not answered. */
   open: number;
   /** Epoch ms at which a request was last accepted or answered, and whether that was after the last write. */
   touchedAtMs: number;
   touched: boolean;
+  /** A request has been answered. */
+  readonly end: () => void;
 }
 
 /**
@@ -31,6 +35,8 @@ export class UsageNotes {
   readonly #keys: Keys;
   readonly #onError: (error: Error) => void;
   readonly #entries = new Map<string, Entry>();
+  /** The entry of the latest request. */
+  #latest: Entry | undefined;
   #timer: NodeJS.Timeout | undefined;
   #noting = false;
 
@@ -42,28 +48,41 @@ export class UsageNotes {
 
   /** A request was accepted. Call the returned function when it has been answered. */
   begin(model: string, version: string): () => void {
+    const latest = this.#latest;
+    const isLatest = latest?.model === model && latest.version === version;
+    const entry = isLatest ? latest : this.#entryOf(model, version);
+    this.#latest = entry;
+    touch(entry);
+    entry.open += 1;
+    return entry.end;
+  }
+
+  #entryOf(model: string, version: string): Entry {
     const key = this.#keys.lastRequest(model, version);
-    let entry = this.#entries.get(key);
-    if (entry === undefined) {
-      entry = { open: 0, touched: false, touchedAtMs: Date.now() };
-      this.#entries.set(key, entry);
-      void this.#note([[key, entry.touchedAtMs]]);
-    } else {
-      touch(entry);
-    }
-    this.#timer ??= setInterval(() => this.#tick(), NOTE_INTERVAL_MS).unref();
-    const held = entry;
-    held.open += 1;
-    return () => {
-      held.open -= 1;
-      touch(held);
+    const known = this.#entries.get(key);
+    if (known !== undefined) return known;
+    const entry: Entry = {
+      model,
+      version,
+      open: 0,
+      touched: false,
+      touchedAtMs: Date.now(),
+      end: () => {
+        entry.open -= 1;
+        touch(entry);
+      },
     };
+    this.#entries.set(key, entry);
+    this.#timer ??= setInterval(() => this.#tick(), NOTE_INTERVAL_MS).unref();
+    void this.#note([[key, entry.touchedAtMs]]);
+    return entry;
   }
 
   close(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#entries.clear();
+    this.#latest = undefined;
   }
 
   #tick(): void {
@@ -71,7 +90,10 @@ export class UsageNotes {
     for (const [key, entry] of this.#entries) {
       if (entry.open > 0) used.push([key, Date.now()]);
       else if (entry.touched) used.push([key, entry.touchedAtMs]);
-      else this.#entries.delete(key);
+      else {
+        this.#entries.delete(key);
+        if (this.#latest === entry) this.#latest = undefined;
+      }
       entry.touched = false;
     }
     if (used.length > 0 && !this.#noting) {

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { SconceError } from '@sconce/errors';
+import { promiseAnswer } from '../producers/inference-port.ts';
 import { RequestAdmission } from '../producers/request-admission.ts';
 import { Keys } from '../redis/keys.ts';
 import { soon } from '../testing/queue-system.ts';
@@ -30,6 +31,7 @@ function producer(): { readonly requests: StreamRequests; readonly writes: Write
     keys: new Keys('spec'),
     replyStream: 'spec:replies',
     admission: new RequestAdmission({ maxOutstanding: 100, maxOutstandingBytes: 1e6 }),
+    usage: { begin: () => () => undefined },
     threadsOf: () => 1,
     admit: () => undefined,
     onLateReply: () => undefined,
@@ -42,7 +44,7 @@ function producer(): { readonly requests: StreamRequests; readonly writes: Write
 async function sent(count = 1) {
   const { requests, writes } = producer();
   const unused = Array.from({ length: count }, () => vi.fn<() => void>());
-  const pending = unused.map((onInputsUnused, n) => requests.begin(request(n), { ...soon(), onInputsUnused }));
+  const pending = unused.map((onInputsUnused, n) => promiseAnswer(requests, request(n), { ...soon(), onInputsUnused }));
   for (const { answer } of pending) answer.catch(() => undefined);
   await turn();
   const [write] = writes;
@@ -123,7 +125,7 @@ describe('the inputs of requests', () => {
 
     const { requests } = producer();
     const unused = vi.fn<() => void>();
-    const { answer, giveUp } = requests.begin(request(1), { ...soon(), onInputsUnused: unused });
+    const { answer, giveUp } = promiseAnswer(requests, request(1), { ...soon(), onInputsUnused: unused });
     giveUp();
     await expect(answer).rejects.toMatchObject({ code: 'job_cancelled' });
     await turn();
@@ -137,7 +139,7 @@ describe('answers that come together', () => {
     const { requests } = producer();
     const order: string[] = [];
     const all = owners.map(async (owner) => {
-      await requests.begin({ ...request(1), owner }, soon()).answer;
+      await promiseAnswer(requests, { ...request(1), owner }, soon()).answer;
       order.push(owner);
     });
     requests.onReplies(owners.map((_, index) => ({ number: index + 1, outcome: ANSWER })));
@@ -152,10 +154,11 @@ describe('answers that come together', () => {
     vi.useFakeTimers({ toFake: ['Date', 'performance'] });
     try {
       const { requests } = producer();
-      requests.begin({ ...request(1), owner: 'a' }, soon()).answer.catch(() => undefined);
+      promiseAnswer(requests, { ...request(1), owner: 'a' }, soon()).answer.catch(() => undefined);
       vi.advanceTimersByTime(1_001);
       const settled = vi.fn<() => void>();
-      for (let n = 0; n < 39; n++) void requests.begin({ ...request(1), owner: 'a' }, soon()).answer.then(settled);
+      for (let n = 0; n < 39; n++)
+        void promiseAnswer(requests, { ...request(1), owner: 'a' }, soon()).answer.then(settled);
       requests.onReplies(Array.from({ length: 40 }, (_, n) => ({ number: n + 1, outcome: ANSWER })));
       await Promise.resolve();
       expect(settled).toHaveBeenCalledTimes(39);

@@ -1,16 +1,25 @@
 import { SconceError, deserializeError, toSconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
-import type { BeginOptions, InferencePort, PendingAnswer } from '../producers/inference-port.ts';
-import type { InferenceAnswer, InferenceRequest } from '../producers/inference-request.ts';
-import type { Admitted, RequestAdmission } from '../producers/request-admission.ts';
+import {
+  ENDED,
+  type AnswerListener,
+  type BeginOptions,
+  type InferencePort,
+  type PendingRequest,
+} from '../producers/inference-port.ts';
+import type { InferenceRequest } from '../producers/inference-request.ts';
+import type { RequestAdmission } from '../producers/request-admission.ts';
+import type { UsageNotes } from '../records/version-usage.ts';
 import type { Keys } from '../redis/keys.ts';
 import type { NumberedReply, ReplyOutcome } from './reply-entry.ts';
 import { encodeRequestEntry } from './request-entry.ts';
 import { AnswerTurns } from './answer-turns.ts';
 import { MemoryUse } from './memory-use.ts';
+import { NumberedTable } from './numbered-table.ts';
+import { OutstandingRequest, type SentEntry } from './outstanding-request.ts';
 import { WaitingLine } from './waiting-line.ts';
 import { RespError, type RespReply } from './resp-parser.ts';
-import type { RespClient, RespPieces } from './resp-client.ts';
+import type { RespClient } from './resp-client.ts';
 
 /** How often deadlines are looked at, ms. */
 const DEADLINE_CHECK_MS = 50;
@@ -21,38 +30,13 @@ const RETRY_AFTER_SECONDS = 5;
 /** How often an entry is added when the connection is lost. Each time waits two seconds for a connection. */
 const MAX_TRIES = 3;
 
-/** A request whose caller waits. */
-export interface Outstanding {
-  readonly number: number;
-  readonly request: InferenceRequest;
-  readonly line: WaitingLine;
-  readonly admitted: Admitted;
-  readonly acceptedAtMs: number;
-  readonly deadlineMs: number;
-  readonly onSettled: (outcome: ReplyOutcome) => void;
-  readonly onInputsUnused: (() => void) | undefined;
-  entry: Entry | undefined;
-}
-
-/** An entry of the stream with requests that have no answer yet. */
-interface Entry {
-  readonly pool: string;
-  readonly line: WaitingLine;
-  readonly frame: RespPieces;
-  /** Requests without an answer. */
-  open: number;
-  /** Whether Redis has confirmed the entry. */
-  isAdded: boolean;
-  /** Use of the inputs: by the requests without an answer, and by each write of the frame to which Redis has not replied. */
-  readonly inputs: MemoryUse;
-}
-
 export interface StreamRequestsOptions {
   readonly redis: Pick<RespClient, 'call' | 'ready'>;
   readonly keys: Keys;
   /** Stream the answers come back on. */
   readonly replyStream: string;
   readonly admission: RequestAdmission;
+  readonly usage: Pick<UsageNotes, 'begin'>;
   /** Threads of all workers of a pool, as far as known; at least 1. */
   readonly threadsOf: (pool: string) => number;
   /** Throws `queue_full` when the pool has as many entries as it may have, or Redis has no memory for the bytes of another request. */
@@ -71,14 +55,14 @@ export interface StreamRequestsOptions {
 export class StreamRequests implements InferencePort {
   readonly #options: StreamRequestsOptions;
   readonly #lines = new Map<string, WaitingLine>();
-  readonly #outstanding = new Map<number, Outstanding>();
-  readonly #entries = new Set<Entry>();
+  readonly #outstanding = new NumberedTable<OutstandingRequest>();
+  readonly #entries = new NumberedTable<SentEntry>();
   readonly #turns = new AnswerTurns<NumberedReply>({
     ownerOf: ({ number }) => this.#outstanding.get(number)?.request.owner ?? '',
     handOn: (reply) => this.onReply(reply),
   });
-  /** Owner of the latest request. */
-  #owner: string | undefined;
+  /** What names the line of the latest request, and the line's key. */
+  #latest: (Pick<InferenceRequest, 'model' | 'version' | 'pool' | 'priority' | 'owner'> & { key: string }) | undefined;
   /** Until when this producer counts as shared by several owners, epoch ms. */
   #sharedUntilMs = 0;
   #numbers = 0;
@@ -99,17 +83,12 @@ export class StreamRequests implements InferencePort {
     return backlog;
   }
 
-  begin(request: InferenceRequest, options: BeginOptions): PendingAnswer {
-    const { promise: answer, resolve, reject } = Promise.withResolvers<InferenceAnswer>();
+  begin(request: InferenceRequest, options: BeginOptions, listener: AnswerListener): PendingRequest {
     try {
-      const outstanding = this.#accept(request, options, (outcome) => {
-        if (outcome.ok) resolve(outcome);
-        else reject(deserializeError(outcome.error));
-      });
-      return { answer, giveUp: () => this.#abandon(outstanding, callerGone()) };
+      return this.#accept(request, options, listener);
     } catch (error) {
-      reject(error);
-      return { answer, giveUp: () => undefined };
+      listener.onError(error);
+      return ENDED;
     }
   }
 
@@ -117,34 +96,31 @@ export class StreamRequests implements InferencePort {
   #accept(
     request: InferenceRequest,
     { deadlineMs, onInputsUnused }: BeginOptions,
-    onSettled: (outcome: ReplyOutcome) => void,
-  ): Outstanding {
-    const { model, version, pool, priority, owner } = request;
-    const { admission, admit } = this.#options;
+    listener: AnswerListener,
+  ): OutstandingRequest {
+    const { model, version, pool, owner } = request;
+    const { admission, admit, usage } = this.#options;
     let bytes = 0;
     for (const { data } of request.inputs) bytes += data.byteLength;
-    const key = `${pool}/${model}/${version}/${priority ?? ''}/${owner ?? ''}`;
+    const key = this.#keyOf(request);
     const candidate = { line: key, owner, bytes };
     admission.check(candidate, deadlineMs);
     admit(pool, bytes);
     const acceptedAtMs = epochMs();
-    if (owner !== this.#owner) {
-      this.#owner = owner;
-      this.#sharedUntilMs = acceptedAtMs + SHARED_MS;
-    }
     const line = this.#lineOf(key, pool);
-    const outstanding: Outstanding = {
+    const outstanding = new OutstandingRequest({
       number: ++this.#numbers,
       request,
       line,
       admitted: admission.begin(candidate, acceptedAtMs),
       acceptedAtMs,
       deadlineMs,
-      onSettled,
+      listener,
       onInputsUnused,
-      entry: undefined,
-    };
-    this.#outstanding.set(outstanding.number, outstanding);
+      endUse: usage.begin(model, version),
+      onGivenUp: this.#giveUp,
+    });
+    this.#outstanding.add(outstanding);
     this.#timer ??= setInterval(() => this.#checkDeadlines(), DEADLINE_CHECK_MS);
     line.add(outstanding);
     this.#schedule(line);
@@ -173,21 +149,35 @@ export class StreamRequests implements InferencePort {
 
   /** Adds unanswered entries again: after a reconnect, Redis may have lost some. */
   async addAgain(): Promise<void> {
-    await Promise.all([...this.#entries].filter(({ isAdded }) => isAdded).map((entry) => this.#add(entry)));
+    await Promise.all(this.#entries.filter(({ isAdded }) => isAdded).map((entry) => this.#add(entry)));
   }
 
   /** Refuses every request that has no answer. */
   refuseAll(error: SconceError): void {
     this.#turns.flush();
-    this.#refuse([...this.#outstanding.values()], error);
+    this.#refuse(
+      this.#outstanding.filter(() => true),
+      error,
+    );
   }
 
-  #refuse(requests: readonly Outstanding[], error: SconceError): void {
+  #refuse(requests: readonly OutstandingRequest[], error: SconceError): void {
     const outcome: ReplyOutcome = { ok: false, error: error.toJSON() };
     for (const outstanding of requests) {
       if (outstanding.entry === undefined) outstanding.line.remove(outstanding);
       this.#settle(outstanding, outcome);
     }
+  }
+
+  /** The key of a request's line. That of the latest request is kept: to make one and to hash it takes a microsecond. */
+  #keyOf({ model, version, pool, priority, owner }: InferenceRequest): string {
+    const latest = this.#latest;
+    const isSameModel = latest?.model === model && latest.version === version && latest.pool === pool;
+    if (isSameModel && latest.priority === priority && latest.owner === owner) return latest.key;
+    if (latest !== undefined && latest.owner !== owner) this.#sharedUntilMs = Date.now() + SHARED_MS;
+    const key = `${pool}/${model}/${version}/${priority ?? ''}/${owner ?? ''}`;
+    this.#latest = { model, version, pool, priority, owner, key };
+    return key;
   }
 
   #lineOf(key: string, pool: string): WaitingLine {
@@ -214,20 +204,21 @@ export class StreamRequests implements InferencePort {
     if (line.isIdle) this.#lines.delete(line.key);
   }
 
-  #send(line: WaitingLine, items: readonly Outstanding[]): void {
+  #send(line: WaitingLine, items: readonly OutstandingRequest[]): void {
     const first = items[0];
     if (first === undefined) return;
     const { model, version, pool, owner } = first.request;
+    const number = ++this.#entryNumbers;
     const frame = encodeRequestEntry({
       deliveries: 0,
       model,
       version,
       owner,
       replyStream: this.#options.replyStream,
-      number: ++this.#entryNumbers,
+      number,
       addedAtMs: epochMs(),
-      requests: items.map(({ number, acceptedAtMs, deadlineMs, request }) => ({
-        number,
+      requests: items.map(({ number: own, acceptedAtMs, deadlineMs, request }) => ({
+        number: own,
         acceptedAtMs,
         deadlineMs,
         priority: request.priority,
@@ -239,7 +230,7 @@ export class StreamRequests implements InferencePort {
     const inputs = new MemoryUse(() => {
       for (const { onInputsUnused } of items) onInputsUnused?.();
     });
-    const entry: Entry = { pool, line, frame, inputs, open: items.length, isAdded: false };
+    const entry: SentEntry = { number, pool, line, frame, inputs, open: items.length, isAdded: false };
     for (const item of items) item.entry = entry;
     line.entriesInFlight += 1;
     this.#entries.add(entry);
@@ -247,19 +238,19 @@ export class StreamRequests implements InferencePort {
   }
 
   /** Adds a new entry. If that fails, its requests fail. */
-  async #deliver(entry: Entry, items: readonly Outstanding[]): Promise<void> {
+  async #deliver(entry: SentEntry, items: readonly OutstandingRequest[]): Promise<void> {
     try {
       await this.#addUntilConfirmed(entry);
       entry.isAdded = true;
     } catch (error) {
       // Redis is away or takes no entries: the requests that have not been sent would wait in vain.
-      const waiting = [...this.#outstanding.values()].filter((each) => each.entry === undefined);
+      const waiting = this.#outstanding.filter(({ entry: own }) => own === undefined);
       this.#refuse([...items, ...waiting], notAdded(error));
     }
   }
 
   /** Adds an entry, again when the connection is lost before the reply: Redis may have lost it, or never got it. */
-  async #addUntilConfirmed(entry: Entry): Promise<void> {
+  async #addUntilConfirmed(entry: SentEntry): Promise<void> {
     for (let tries = 1; ; tries++) {
       const wasSent = this.#options.redis.ready;
       try {
@@ -271,7 +262,7 @@ export class StreamRequests implements InferencePort {
     }
   }
 
-  async #add(entry: Entry): Promise<RespReply> {
+  async #add(entry: SentEntry): Promise<RespReply> {
     const { redis, keys } = this.#options;
     entry.inputs.begin();
     try {
@@ -285,7 +276,7 @@ export class StreamRequests implements InferencePort {
     }
   }
 
-  #settle(outstanding: Outstanding, outcome: ReplyOutcome): void {
+  #settle(outstanding: OutstandingRequest, outcome: ReplyOutcome): void {
     if (!this.#outstanding.delete(outstanding.number)) return;
     this.#options.admission.end(outstanding.admitted, outcome.ok ? undefined : outcome.error.code);
     if (this.#outstanding.size === 0) {
@@ -293,26 +284,34 @@ export class StreamRequests implements InferencePort {
       this.#timer = undefined;
     }
     this.#leaveEntry(outstanding);
-    outstanding.onSettled(outcome);
+    outstanding.endUse();
+    const { listener } = outstanding;
+    if (outcome.ok) listener.onAnswer(outcome);
+    else listener.onError(deserializeError(outcome.error));
   }
 
   /** The last request of an entry makes room for the next one of its line. */
-  #leaveEntry({ entry, line }: Outstanding): void {
+  #leaveEntry({ entry, line }: OutstandingRequest): void {
     if (entry === undefined) {
       if (line.isIdle) this.#lines.delete(line.key);
       return;
     }
     entry.open -= 1;
     if (entry.open > 0) return;
-    this.#entries.delete(entry);
+    this.#entries.delete(entry.number);
     entry.inputs.end();
     line.entriesInFlight -= 1;
     if (line.length > 0) this.#schedule(line);
     else if (line.isIdle) this.#lines.delete(line.key);
   }
 
-  #abandon(outstanding: Outstanding, error: SconceError): void {
-    if (!this.#outstanding.has(outstanding.number)) return;
+  readonly #giveUp = (outstanding: OutstandingRequest): void => {
+    if (this.#outstanding.get(outstanding.number) === undefined) return;
+    this.#abandon(outstanding, new SconceError('job_cancelled', 'The caller closed the connection.'));
+  };
+
+  #abandon(outstanding: OutstandingRequest, error: SconceError): void {
+    if (this.#outstanding.get(outstanding.number) === undefined) return;
     if (outstanding.entry === undefined) outstanding.line.remove(outstanding);
     else this.#noteGivenUp(outstanding.number);
     this.#settle(outstanding, { ok: false, error: error.toJSON() });
@@ -330,8 +329,7 @@ export class StreamRequests implements InferencePort {
 
   #checkDeadlines(): void {
     const nowMs = Date.now();
-    for (const outstanding of this.#outstanding.values()) {
-      if (outstanding.deadlineMs > nowMs) continue;
+    for (const outstanding of this.#outstanding.filter(({ deadlineMs }) => deadlineMs <= nowMs)) {
       this.#abandon(outstanding, new SconceError('deadline_exceeded', "No answer came within the request's timeout."));
     }
   }
@@ -341,8 +339,4 @@ function notAdded(cause: unknown): SconceError {
   if (!(cause instanceof RespError)) return toSconceError(cause);
   const message = `Redis did not accept the request: ${cause.message}. Try again shortly.`;
   return new SconceError('redis_unavailable', message, { cause, details: { retryAfterSeconds: RETRY_AFTER_SECONDS } });
-}
-
-function callerGone(): SconceError {
-  return new SconceError('job_cancelled', 'The caller closed the connection.');
 }

@@ -1,4 +1,4 @@
-import type { Outstanding } from './stream-requests.ts';
+import type { OutstandingRequest } from './outstanding-request.ts';
 
 /** Entries of a fast model that may be unanswered: while they are, the next one gathers requests. */
 const FAST_ENTRIES = 2;
@@ -22,7 +22,7 @@ export class WaitingLine {
   entriesInFlight = 0;
   /** Whether a flush comes at the end of this turn of the event loop. */
   isScheduled = false;
-  #waiting: Outstanding[] = [];
+  #waiting: OutstandingRequest[] = [];
   #first = 0;
   /** Time in the native run per request, smoothed, ms; undefined before the first answer. */
   #runMs: number | undefined;
@@ -40,12 +40,12 @@ export class WaitingLine {
     return this.length === 0 && this.entriesInFlight === 0 && !this.isScheduled;
   }
 
-  add(request: Outstanding): void {
+  add(request: OutstandingRequest): void {
     this.#waiting.push(request);
   }
 
   /** Takes a waiting request out. False when it is in an entry already. */
-  remove(request: Outstanding): boolean {
+  remove(request: OutstandingRequest): boolean {
     const index = this.#waiting.indexOf(request, this.#first);
     if (index < 0) return false;
     this.#waiting.splice(index, 1);
@@ -74,12 +74,12 @@ export class WaitingLine {
   }
 
   /** The requests of the next entry. */
-  take(): Outstanding[] {
+  take(): OutstandingRequest[] {
     const most = this.#requestsPerEntry;
-    const taken: Outstanding[] = [];
+    const taken: OutstandingRequest[] = [];
     let bytes = 0;
     while (taken.length < most && this.#first < this.#waiting.length) {
-      const next = this.#waiting[this.#first] as Outstanding;
+      const next = this.#waiting[this.#first] as OutstandingRequest;
       bytes += next.admitted.bytes;
       if (taken.length > 0 && bytes > MAX_BYTES_PER_ENTRY) break;
       taken.push(next);

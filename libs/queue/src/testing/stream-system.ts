@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { SconceError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
-import { waitForAnswer, type BeginOptions } from '../producers/inference-port.ts';
+import { promiseAnswer, waitForAnswer, type BeginOptions } from '../producers/inference-port.ts';
 import type { InferenceAnswer, InferenceRequest } from '../producers/inference-request.ts';
 import { queueConfigSchema } from '../queue-config.ts';
 import { Keys } from '../redis/keys.ts';
@@ -68,6 +68,7 @@ export class StreamSystem {
       keys,
       replyStream,
       admission,
+      usage: { begin: () => ignore },
       threadsOf: () => threads,
       admit: ignore,
       onLateReply: ignore,
@@ -82,7 +83,7 @@ export class StreamSystem {
       redis.close();
     });
     return {
-      infer: (own, { signal, ...options }) => waitForAnswer(requests.begin(own, options), signal),
+      infer: (own, { signal, ...options }) => waitForAnswer(promiseAnswer(requests, own, options), signal),
       get size() {
         return admission.outstanding;
       },

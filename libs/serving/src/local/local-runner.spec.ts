@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { SconceError } from '@sconce/errors';
-import type { DeliveredRequest, InferenceAnswer, InferenceRequest } from '@sconce/queue';
+import type { DeliveredRequest, InferenceAnswer, InferenceRequest, PendingAnswer } from '@sconce/queue';
 import { failOnLeaks } from '@sconce/testing';
 import { LocalRunner } from './local-runner.ts';
 
@@ -18,6 +18,13 @@ const request = (bytes = 4): InferenceRequest => ({
   owner: 'o',
 });
 const inMs = (ms: number): { deadlineMs: number } => ({ deadlineMs: Date.now() + ms });
+
+/** Hands a request to the runner, and gives its end as a promise. */
+function begin(runner: LocalRunner, options: { deadlineMs: number }, bytes?: number): PendingAnswer {
+  const { promise, resolve, reject } = Promise.withResolvers<InferenceAnswer>();
+  const { giveUp } = runner.begin(request(bytes), options, { onAnswer: resolve, onError: reject });
+  return { answer: promise, giveUp };
+}
 
 /** A runner whose requests are answered by the test. */
 function heldRunner(limits: { maxOutstanding?: number; maxOutstandingBytes?: number } = {}): {
@@ -36,7 +43,7 @@ function heldRunner(limits: { maxOutstanding?: number; maxOutstandingBytes?: num
 describe('LocalRunner', () => {
   it('hands a request over as a worker gets it, and returns its answer', async () => {
     const { runner, held } = heldRunner();
-    const { answer } = runner.begin(request(), inMs(1_000));
+    const { answer } = begin(runner, inMs(1_000));
     expect(held[0]?.delivered).toMatchObject({
       ...{ model: 'm', version: '2', lane: 'online', owner: 'o', delivery: 1, jobRequests: 1 },
       request: { inputs: 1, outputs: ['y'], priority: 7, durable: false },
@@ -50,7 +57,7 @@ describe('LocalRunner', () => {
 
   it('passes on the error of a run', async () => {
     const { runner, held } = heldRunner();
-    const { answer } = runner.begin(request(), inMs(1_000));
+    const { answer } = begin(runner, inMs(1_000));
     held[0]?.fail(new SconceError('inference_failed', 'the run failed'));
     await expect(answer).rejects.toMatchObject({ code: 'inference_failed' });
     await runner.close(0);
@@ -58,7 +65,7 @@ describe('LocalRunner', () => {
 
   it('ends each request at its own deadline, in any order of deadlines', async () => {
     const { runner, held } = heldRunner();
-    const [late, early] = [runner.begin(request(), inMs(120)), runner.begin(request(), inMs(30))];
+    const [late, early] = [begin(runner, inMs(120)), begin(runner, inMs(30))];
     const ends: string[] = [];
     const ended = [late, early].map(({ answer }, i) =>
       answer.catch((error: SconceError) => ends.push(`${i === 0 ? 'late' : 'early'} ${error.code}`)),
@@ -71,7 +78,7 @@ describe('LocalRunner', () => {
 
   it('drops a request whose caller gives up, and ignores its late answer', async () => {
     const { runner, held } = heldRunner();
-    const pending = runner.begin(request(), inMs(1_000));
+    const pending = begin(runner, inMs(1_000));
     pending.giveUp();
     pending.giveUp();
     await expect(pending.answer).rejects.toMatchObject({ code: 'job_cancelled' });
@@ -87,14 +94,14 @@ describe('LocalRunner', () => {
     ['bytes', { maxOutstandingBytes: 7 }, /^Too much is waiting: 7 bytes of requests are already waiting/],
   ])('refuses too many %s, until others are answered', async (_, limits, message) => {
     const { runner, held } = heldRunner(limits);
-    const first = runner.begin(request(), inMs(1_000));
-    await expect(runner.begin(request(), inMs(1_000)).answer).rejects.toMatchObject({
+    const first = begin(runner, inMs(1_000));
+    await expect(begin(runner, inMs(1_000)).answer).rejects.toMatchObject({
       ...{ code: 'queue_full', details: { retryAfterSeconds: 1 } },
       message: expect.stringMatching(message) as string,
     });
     held[0]?.answer({ outputs: [], timing: TIMING });
     await first.answer;
-    const next = runner.begin(request(50), inMs(1_000));
+    const next = begin(runner, inMs(1_000), 50);
     held[1]?.answer({ outputs: [], timing: TIMING });
     await next.answer;
     await runner.close(0);
@@ -102,9 +109,9 @@ describe('LocalRunner', () => {
 
   it('answers what it has when it closes, and refuses new requests', async () => {
     const { runner, held } = heldRunner();
-    const { answer } = runner.begin(request(), inMs(1_000));
+    const { answer } = begin(runner, inMs(1_000));
     const closing = runner.close(5_000);
-    await expect(runner.begin(request(), inMs(1_000)).answer).rejects.toMatchObject({ code: 'shutting_down' });
+    await expect(begin(runner, inMs(1_000)).answer).rejects.toMatchObject({ code: 'shutting_down' });
     held[0]?.answer({ outputs: [], timing: TIMING });
     expect(await closing).toBe(true);
     expect(await answer).toMatchObject({ timing: TIMING });
@@ -112,7 +119,7 @@ describe('LocalRunner', () => {
 
   it('gives up what is not answered within the grace period', async () => {
     const { runner, held } = heldRunner();
-    const { answer } = runner.begin(request(), inMs(60_000));
+    const { answer } = begin(runner, inMs(60_000));
     answer.catch(() => undefined);
     expect(await runner.close(10)).toBe(false);
     await expect(answer).rejects.toMatchObject({ code: 'shutting_down' });

@@ -1,6 +1,6 @@
 import { SconceError } from '@sconce/errors';
 import { epochMs, withTimeout } from '@sconce/process/time';
-import type { BeginOptions, InferenceAnswer, InferencePort, InferenceRequest, PendingAnswer } from '@sconce/queue';
+import type { AnswerListener, BeginOptions, InferencePort, InferenceRequest, PendingRequest } from '@sconce/queue';
 import type { InferenceProcessor } from '../inference/inference.processor.ts';
 
 export interface LocalRunnerOptions {
@@ -16,7 +16,7 @@ interface Outstanding {
   readonly bytes: number;
   /** Whether it need not be run any more. */
   aborted: boolean;
-  readonly reject: (error: SconceError) => void;
+  readonly listener: AnswerListener;
 }
 
 /**
@@ -45,13 +45,19 @@ export class LocalRunner implements InferencePort {
     return this.#outstanding.size;
   }
 
-  begin(request: InferenceRequest, { deadlineMs, onInputsUnused }: BeginOptions): PendingAnswer {
+  begin(
+    request: InferenceRequest,
+    { deadlineMs, onInputsUnused }: BeginOptions,
+    listener: AnswerListener,
+  ): PendingRequest {
     let bytes = 0;
     for (const { data } of request.inputs) bytes += data.byteLength;
     const refused = this.#refusal(bytes);
-    if (refused !== undefined) return { answer: Promise.reject(refused), giveUp: () => undefined };
-    const { promise, resolve, reject } = Promise.withResolvers<InferenceAnswer>();
-    const outstanding: Outstanding = { deadlineMs, bytes, aborted: false, reject };
+    if (refused !== undefined) {
+      listener.onError(refused);
+      return { giveUp: () => undefined };
+    }
+    const outstanding: Outstanding = { deadlineMs, bytes, aborted: false, listener };
     this.#outstanding.add(outstanding);
     this.#bytes += bytes;
     if (deadlineMs < this.#timerMs) this.#arm(deadlineMs);
@@ -81,14 +87,13 @@ export class LocalRunner implements InferencePort {
       (answer) => {
         // All rows have run, so they were copied for their threads.
         onInputsUnused?.();
-        if (this.#settled(outstanding)) resolve(answer);
+        if (this.#settled(outstanding)) listener.onAnswer(answer);
       },
       (error: unknown) => {
-        if (this.#settled(outstanding)) reject(error);
+        if (this.#settled(outstanding)) listener.onError(error);
       },
     );
     return {
-      answer: promise,
       giveUp: () => this.#end(outstanding, new SconceError('job_cancelled', 'The caller has gone.')),
     };
   }
@@ -127,7 +132,7 @@ export class LocalRunner implements InferencePort {
 
   #end(outstanding: Outstanding, error: SconceError): void {
     if (!this.#settled(outstanding)) return;
-    outstanding.reject(error);
+    outstanding.listener.onError(error);
     // It is not run if it waits for a thread.
     outstanding.aborted = true;
   }
