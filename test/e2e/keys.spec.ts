@@ -86,7 +86,7 @@ it('limits the event streams of an owner', async () => {
   expect([await watch('watcher'), await watch('watcher-2'), await watch('watcher')]).toEqual([200, 200, 429]);
   expect(await watch('owner')).toBe(200);
   closers[0]?.abort();
-  await expect.poll(() => watch('watcher-2')).toBe(200);
+  await expect.poll(() => watch('watcher-2'), { timeout: 10_000 }).toBe(200);
   for (const closer of closers) closer.abort();
   await client('watcher').batches.cancel(id);
 });

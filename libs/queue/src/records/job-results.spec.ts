@@ -223,9 +223,11 @@ describe('without room', () => {
   });
 
   it('what has expired makes room', async () => {
-    await at.files.create(fileOf('brief', 290 * KIB, { owner: 'a', expiresAtMs: Date.now() + 300 }));
+    await at.files.create(fileOf('brief', 290 * KIB, { owner: 'a', expiresAtMs: Date.now() + 2_000 }));
     await expect(at.stored.charge({ kind: 'file', id: 'x', owner: 'a', bytes: 20 * KIB })).rejects.toThrow();
-    await eventually(async () => at.stored.charge({ kind: 'file', id: 'x', owner: 'a', bytes: 20 * KIB }));
+    await eventually(async () => at.stored.charge({ kind: 'file', id: 'x', owner: 'a', bytes: 20 * KIB }), {
+      timeoutMs: 10_000,
+    });
     expect((await at.stored.read('a')).own).toBe(20 * KIB);
   });
 });
