@@ -17,6 +17,7 @@ it.each<[string, RegExp]>([
   [JSON.stringify({ keys: [key('a', { secret: 'x' })] }), /secret/],
   [JSON.stringify({ keys: [key('a', { budget: { elements: 0 } })] }), /keys\.0\.budget\.elements/],
   [JSON.stringify({ keys: [key('a', { budget: { bytes: 1 } })] }), /keys\.0\.budget/],
+  [JSON.stringify({ keys: [key('a', { budget: { run_ms: 1 } })] }), /keys\.0\.budget/],
   [JSON.stringify({ keys: [key('a', { owner: 'team a' })] }), /keys\.0\.owner/],
   [JSON.stringify({ keys: [key('a'), key('a')] }), /two keys have the id a/],
   [JSON.stringify({ keys: [key('a'), { ...key('b'), sha256: hashSecret('a') }] }), /two keys have the sha256/],
@@ -26,8 +27,8 @@ it.each<[string, RegExp]>([
 
 it('accepts a valid file', () => {
   expect(
-    parseKeyFile(JSON.stringify({ keys: [key('a', { requests_per_second: 0.5, budget: { run_ms: 5 } })] })),
-  ).toMatchObject([{ id: 'a', requests_per_second: 0.5, budget: { run_ms: 5 } }]);
+    parseKeyFile(JSON.stringify({ keys: [key('a', { requests_per_second: 0.5, budget: { output_bytes: 5 } })] })),
+  ).toMatchObject([{ id: 'a', requests_per_second: 0.5, budget: { output_bytes: 5 } }]);
 });
 
 it('several keys may have one owner', () => {

@@ -12,6 +12,9 @@ export type Scope = (typeof SCOPES)[number];
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
 
+/** A run may have requests of several keys, so a key cannot bound its time. */
+const KEY_BUDGET_FIELDS = BUDGET_FIELDS.filter((field) => field !== 'run_ms');
+
 const apiKeySchema = z.strictObject({
   /** Names the key in logs. It is not secret. */
   id: z.string().regex(NAME),
@@ -29,7 +32,7 @@ const apiKeySchema = z.strictObject({
   /** Jobs and batches that have not ended, of all API processes together. */
   max_backlog: z.int().min(1).optional(),
   /** What each request may need. The smallest budget of instance, model and key holds. */
-  budget: z.partialRecord(z.enum(BUDGET_FIELDS), z.int().min(1)).optional(),
+  budget: z.partialRecord(z.enum(KEY_BUDGET_FIELDS), z.int().min(1)).optional(),
   expires_at: z.iso.datetime({ offset: true }).optional(),
 });
 
