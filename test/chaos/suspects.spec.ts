@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { batchScorer } from '../support/batch-scorer.ts';
 import { affineRequest, json, startStack, type Stack } from '../support/stack.ts';
 
 // A run that ends its process costs at most one worker, and no other caller an answer. Later runs of its kind cost no worker.
@@ -34,22 +35,20 @@ async function replaceDead(): Promise<number> {
 }
 
 /** Sends requests of another model one after the other while `work` goes on. Returns what went wrong. */
-async function withBystander<T>(work: () => Promise<T>): Promise<{ result: T; refused: number[]; healthMs: number }> {
+async function withBystander<T>(work: () => Promise<T>): Promise<{ result: T; refused: number[] }> {
   let isOver = false;
   const refused: number[] = [];
-  let healthMs = 0;
   const bystander = (async () => {
     while (!isOver) {
       const { status } = await stack.fetch('/v2/models/affine/infer', affineRequest([[1, 2, 3, 4]]));
       if (status !== 200) refused.push(status);
-      const startMs = performance.now();
-      await stack.fetch('/v2/health/live');
-      healthMs = Math.max(healthMs, performance.now() - startMs);
+      const { status: health } = await stack.fetch('/v2/health/live');
+      if (health !== 200) refused.push(health);
     }
   })();
   const result = await work().finally(() => (isOver = true));
   await bystander;
-  return { result, refused, healthMs };
+  return { result, refused };
 }
 
 interface Case {
@@ -114,5 +113,37 @@ describe.each<Case>([
       });
     expect(await replaceDead()).toBe(0);
     expect((await infer(model, good)).status).toBe(200);
+  }, 30_000);
+});
+
+describe('a row of a batch that does not end', () => {
+  it('goes to the error file, and costs one worker at most; the batch goes on', async () => {
+    // Of another magnitude than above: no worker knows its kind.
+    const rows = [1, 2, 1e12, 3, 4];
+    const scorer = batchScorer(stack.url);
+    const { result: batch, refused } = await withBystander(() =>
+      scorer.score({ model: 'slow' }, `steps\n${rows.join('\n')}\n`),
+    );
+    expect(batch.request_counts).toEqual({ total: 5, completed: 4, failed: 1 });
+    expect((await scorer.errorsOf(batch)).map(({ row, error }) => [row, error.code])).toEqual([[3, 'over_budget']]);
+    expect(refused).toEqual([]);
+    expect(await replaceDead()).toBeLessThanOrEqual(1);
+  }, 60_000);
+});
+
+describe('a run that needs more memory than it may take', () => {
+  it('is refused with the budget, and costs no worker', async () => {
+    const vector = (length: number): object[] => [
+      { name: 'x', datatype: 'FP32', shape: [1, length], data: Array<number>(length).fill(1) },
+    ];
+    const { result, refused } = await withBystander(() =>
+      Promise.all([30_000, 30_000, 30_000, 100].map((length) => infer('quadratic', vector(length)))),
+    );
+    expect(result.map(({ status }) => status)).toEqual([422, 422, 422, 200]);
+    expect(await result[0]?.json()).toEqual({
+      error: expect.stringMatching(/over its budget run_memory_bytes/) as string,
+    });
+    expect(refused).toEqual([]);
+    expect(await replaceDead()).toBe(0);
   }, 30_000);
 });
