@@ -2,7 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 import { SconceError } from '@sconce/errors';
 import { MemoryByteSource } from '@sconce/storage';
-import { VALID_DATASETS, oneByteMutants, type ValidDataset } from './testing/mutants.ts';
+import { oneByteMutants, validDatasets, type ValidDataset } from './testing/mutants.ts';
 import { openDataset } from './open-dataset.ts';
 
 // Whatever one byte of a dataset is changed to, its readers end: with rows, or with `invalid_dataset`.
@@ -36,7 +36,7 @@ async function rowsOf({ kind, format, column, bytes }: ValidDataset): Promise<nu
   }
 }
 
-it.each(VALID_DATASETS.map((dataset) => [dataset.filename, dataset] as const))('%s is valid', async (_, dataset) => {
+it.each(validDatasets().map((dataset) => [dataset.filename, dataset] as const))('%s is valid', async (_, dataset) => {
   expect(await rowsOf(dataset)).toBeGreaterThan(0);
 });
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openBlobStore, storageConfigSchema, type BlobStore } from '@sconce/storage';
 import { temporaryFolder } from '@sconce/testing';
-import { VALID_DATASETS, oneByteMutants } from '@sconce/datasets/testing';
+import { oneByteMutants, validDatasets } from '@sconce/datasets/testing';
 import { DATASET_LIMITS } from './dataset-limits.ts';
 import { DatasetThreads } from './dataset-threads.ts';
 import { scoreDataset } from './testing/score-dataset.ts';
@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => threads.close());
 
-it.each(VALID_DATASETS.map((dataset) => [dataset.filename, dataset] as const))(
+it.each(validDatasets().map((dataset) => [dataset.filename, dataset] as const))(
   '%s is valid',
   { timeout: 60_000 },
   async (_, dataset) => {

@@ -1,1 +1,1 @@
-export { VALID_DATASETS, oneByteMutants, type Mutant, type ValidDataset } from './mutants.ts';
+export { oneByteMutants, validDatasets, type Mutant, type ValidDataset } from './mutants.ts';

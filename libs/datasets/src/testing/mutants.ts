@@ -26,22 +26,24 @@ const file = (
   [column, bytes]: readonly [string, Uint8Array<ArrayBuffer>],
 ): ValidDataset => ({ kind, format: kind === 'gzip' ? 'csv' : kind, filename, column, bytes });
 
-/** Valid datasets: some of each kind. */
-export const VALID_DATASETS: readonly ValidDataset[] = [
-  ...['flat-v1-snappy-dictionary', 'flat-v1-none-plain', 'flat-v1-gzip', 'flat-v2-zstd-plain', 'encoded-v2'].map(
-    (name) => file('parquet', `${name}.parquet`, ['float32', fixture(`${name}.parquet`)]),
-  ),
-  ...['flat.arrow', 'flat-lz4.arrow', 'flat-zstd.arrow', 'flat-stream.arrow'].map((name) =>
-    file('arrow', name, ['float32', fixture(name)]),
-  ),
-  file('npy', 'rows.npy', [
-    'data',
-    Uint8Array.from(Buffer.concat([npyHeader('FP32', [ROWS]), Buffer.from(Float32Array.from(values).buffer)])),
-  ]),
-  file('csv', 'rows.csv', ['x', text(csv)]),
-  file('jsonl', 'rows.jsonl', ['x', text(jsonl)]),
-  file('gzip', 'rows.csv.gz', ['x', Uint8Array.from(gzipSync(csv))]),
-];
+/** Valid datasets: some of each kind. They are read from the fixtures of this library's sources. */
+export function validDatasets(): readonly ValidDataset[] {
+  return [
+    ...['flat-v1-snappy-dictionary', 'flat-v1-none-plain', 'flat-v1-gzip', 'flat-v2-zstd-plain', 'encoded-v2'].map(
+      (name) => file('parquet', `${name}.parquet`, ['float32', fixture(`${name}.parquet`)]),
+    ),
+    ...['flat.arrow', 'flat-lz4.arrow', 'flat-zstd.arrow', 'flat-stream.arrow'].map((name) =>
+      file('arrow', name, ['float32', fixture(name)]),
+    ),
+    file('npy', 'rows.npy', [
+      'data',
+      Uint8Array.from(Buffer.concat([npyHeader('FP32', [ROWS]), Buffer.from(Float32Array.from(values).buffer)])),
+    ]),
+    file('csv', 'rows.csv', ['x', text(csv)]),
+    file('jsonl', 'rows.jsonl', ['x', text(jsonl)]),
+    file('gzip', 'rows.csv.gz', ['x', Uint8Array.from(gzipSync(csv))]),
+  ];
+}
 
 /** A dataset in which one byte differs, and where that byte is. */
 export interface Mutant extends ValidDataset {
@@ -56,8 +58,9 @@ export interface Mutant extends ValidDataset {
  */
 export function* oneByteMutants(seed: number, count: number): Generator<Mutant, void, undefined> {
   const random = numbersOf(seed);
-  for (const kind of new Set(VALID_DATASETS.map((own) => own.kind))) {
-    const files = VALID_DATASETS.filter((own) => own.kind === kind);
+  const datasets = validDatasets();
+  for (const kind of new Set(datasets.map((own) => own.kind))) {
+    const files = datasets.filter((own) => own.kind === kind);
     for (let index = 0; index < count; index++) {
       const dataset = files[index % files.length];
       if (dataset === undefined) continue;
