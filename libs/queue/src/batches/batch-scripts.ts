@@ -5,7 +5,7 @@ import { LEAVE_SUBMITTERS, joinSubmitters } from '../records/submitter.ts';
 // before or after it. KEYS[1] is the batch's hash. Times are epoch ms.
 
 /**
- * KEYS: batch, index of all, unfinished, index of its owner (or of all again), and the sets of its key and of its owner (empty without a limit).
+ * KEYS: batch, index of all, unfinished, index of its owner (or of all again), and the sets of its key and of its owner (not used without a limit).
  * ARGV: id, now, ttl s, limits of its key and of its owner, field, value, …. Returns 0 when the batch exists, -1 and -2 as `joinSubmitters`.
  */
 export const CREATE = `

@@ -8,7 +8,7 @@ import { LEAVE_SUBMITTERS, joinSubmitters } from './submitter.ts';
 const LEAVE = `
 local unfinished = redis.call('HGET', KEYS[1], 'unfinished')
 if unfinished then redis.call('ZREM', unfinished, ARGV[1]) end${LEAVE_SUBMITTERS}`;
-/** KEYS: job, unfinished jobs of its version, sets of its key and of its owner (empty without a limit). Returns 0 when the job exists, -1 and -2 as `joinSubmitters`. */
+/** KEYS: job, unfinished jobs of its version, sets of its key and of its owner (not used without a limit). Returns 0 when the job exists, -1 and -2 as `joinSubmitters`. */
 export const CREATE = `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitters(
   [

@@ -8,8 +8,9 @@ export interface Submitter {
 
 /** A bound of unfinished jobs and batches: that of the key that submits them, or that of the owner of the key. */
 export interface UnfinishedBound {
-  /** Key of the sorted set with the unfinished jobs and batches that count; empty if there is no bound. */
+  /** Key of the sorted set with the unfinished jobs and batches that count. */
   readonly set: string;
+  /** 0 if there is no bound. */
   readonly most: number;
   readonly error: () => SconceError;
 }
@@ -29,14 +30,14 @@ interface Place {
 export function joinSubmitters(places: readonly [Place, Place], { id, ttl }: Record<'id' | 'ttl', string>): string {
   const checks = places.map(
     ({ set, most }, index) => `
-if ${set} ~= '' then
+if tonumber(${most}) > 0 then
   redis.call('ZREMRANGEBYSCORE', ${set}, '-inf', joined)
   if redis.call('ZCARD', ${set}) >= tonumber(${most}) then return ${-1 - index} end
 end`,
   );
   const joins = places.map(
-    ({ set, field }) => `
-if ${set} ~= '' then
+    ({ set, most, field }) => `
+if tonumber(${most}) > 0 then
   redis.call('ZADD', ${set}, joined + ${ttl} + 1, ${id})
   if redis.call('TTL', ${set}) < tonumber(${ttl}) then redis.call('EXPIRE', ${set}, ${ttl}) end
   redis.call('HSET', KEYS[1], '${field}', ${set})
@@ -53,7 +54,6 @@ for _, set in ipairs(redis.call('HMGET', KEYS[1], 'unfinished_of', 'unfinished_o
 end`;
 
 const RETRY_AFTER_SECONDS = 5;
-const NO_BOUND: UnfinishedBound = { set: '', most: 0, error: () => tooMany('', 0) };
 
 /** The bounds of the unfinished work of a submission. A key or an owner without a limit has none. */
 export function unfinishedBounds(
@@ -62,16 +62,18 @@ export function unfinishedBounds(
   owner: { readonly name: string | undefined; readonly most: number },
 ): readonly [UnfinishedBound, UnfinishedBound] {
   const { name, most } = owner;
+  // A Redis user with rights on Sconce's keys alone may not name a key of another form, not even an empty one.
+  const none: UnfinishedBound = { set: keys.unfinishedOf(''), most: 0, error: () => tooMany('', 0) };
   return [
     submitter === undefined
-      ? NO_BOUND
+      ? none
       : {
           set: keys.unfinishedOf(submitter.id),
           most: submitter.maxUnfinished,
           error: () => tooMany(`Key ${submitter.id}`, submitter.maxUnfinished),
         },
     name === undefined
-      ? NO_BOUND
+      ? none
       : { set: keys.unfinishedOfOwner(name), most, error: () => tooMany(`Owner ${name}`, most) },
   ];
 }
