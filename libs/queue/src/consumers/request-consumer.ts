@@ -15,7 +15,7 @@ import { ReplyWriter } from '../messages/reply-channel.ts';
 import { JobRecords } from '../records/job-records.ts';
 import { onRedis } from '../redis/redis-connection.ts';
 import type { WorkerConnections } from '../redis/worker-connections.ts';
-import { isRetried, type Delivery, type JobConsumer } from './job-consumer.ts';
+import { isOutage, isRetried, type Delivery, type JobConsumer } from './job-consumer.ts';
 
 /** Given-up requests that a worker remembers until their jobs are delivered to it. */
 const MAX_GIVEN_UP = 10_000;
@@ -105,9 +105,11 @@ export class RequestConsumer implements JobConsumer<InferJob> {
   async consume(job: InferJob, delivery: Delivery): Promise<void> {
     let tensors: readonly Tensor[];
     try {
-      tensors = await readPayload(this.#redis, job.payload);
-    } catch (error) {
-      await this.fail(job, toSconceError(error));
+      tensors = await onRedis('read the inputs', () => readPayload(this.#redis, job.payload));
+    } catch (thrown) {
+      const error = toSconceError(thrown);
+      if (isOutage(error)) throw error;
+      await this.fail(job, error);
       return;
     }
     // By then the requests have been handed to the batcher, when their model is known.
@@ -136,6 +138,10 @@ export class RequestConsumer implements JobConsumer<InferJob> {
     await dropPayload(this.#redis, job.payload);
   }
 
+  postpones(error: SconceError): boolean {
+    return isOutage(error);
+  }
+
   async abandon(job: InferJob, error: SconceError): Promise<void> {
     await this.fail(job, error);
   }
@@ -156,6 +162,7 @@ export class RequestConsumer implements JobConsumer<InferJob> {
         return undefined;
       }
     }
+    let outcome: Outcome;
     try {
       if (request.deadlineMs !== undefined && Date.now() > request.deadlineMs) {
         throw new SconceError('deadline_exceeded', 'The request waited in the queue past its timeout.');
@@ -172,14 +179,16 @@ export class RequestConsumer implements JobConsumer<InferJob> {
         delivery,
         suspect: workersLost > 0,
       });
-      await this.#answer(job, request, { ok: true, outputs, timing });
+      outcome = { ok: true, outputs, timing };
     } catch (thrown) {
       const error = toSconceError(thrown);
       if (isRetried(error, delivery)) return error;
-      await this.#answer(job, request, { ok: false, error: error.toJSON() });
+      outcome = { ok: false, error: error.toJSON() };
     } finally {
       this.#aborts.delete(request.id);
     }
+    // What Redis does not take is no fault of the request: the job is delivered again.
+    await this.#answer(job, request, outcome);
     return undefined;
   }
 
