@@ -7,7 +7,6 @@ import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
 import { BatchProducer, InferenceProducer } from '@sconce/queue';
 import type { ApiConfig } from './config.ts';
 import { readBacklog } from './health/backlog.ts';
-import { LISTEN_BACKLOG } from './http/fastify-options.ts';
 import { createApi } from './server.ts';
 import { VERSION } from './version.ts';
 
@@ -59,8 +58,7 @@ export async function runApi(config: ApiConfig, allMetricsUrl?: string): Promise
   const isOneOfSeveral = allMetricsUrl !== undefined;
   const metricsUrl = await health.listen(isOneOfSeveral ? '127.0.0.1' : config.host, config.metricsPort);
   // With `reusePort` the kernel spreads connections over the processes that listen.
-  const { port: wantedPort, host } = config;
-  const address = { port: wantedPort, host, reusePort: isOneOfSeveral, backlog: LISTEN_BACKLOG };
+  const address = { port: config.port, host: config.host, reusePort: isOneOfSeveral };
   await app.listen(address);
   const { port } = app.getHttpServer().address() as { port: number };
   const url = `http://${config.host}:${port}`;

@@ -16,9 +16,3 @@ export const FASTIFY_OPTIONS = {
   // Without these, Fastify loads and runs its compilers of schemas at the start: 8 MB (measured).
   schemaController: { compilersFactory: { buildValidator: () => noCompiler, buildSerializer: () => noCompiler } },
 } as const;
-
-/**
- * Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`). When thousands of clients connect at once,
- * the system drops what exceeds this, also connections of other callers, and these try again after a second or more.
- */
-export const LISTEN_BACKLOG = 4_096;

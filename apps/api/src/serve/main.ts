@@ -17,7 +17,6 @@ import {
   findModelFiles,
 } from '@sconce/serving';
 import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
-import { LISTEN_BACKLOG } from '../http/fastify-options.ts';
 import { VERSION } from '../version.ts';
 import { readServeConfig } from './config.ts';
 
@@ -140,7 +139,7 @@ const health =
   config.metricsPort === undefined ? undefined : new HealthServer({ telemetry, ready: () => !isDraining() });
 let metricsUrl: string | undefined;
 try {
-  await server.listen({ host: config.host, port: config.port, backlog: LISTEN_BACKLOG });
+  await server.listen({ host: config.host, port: config.port });
   metricsUrl = await health?.listen(config.host, config.metricsPort ?? 0);
 } catch (error) {
   process.stderr.write(`error: ${(error as Error).message}. Choose another port with --port (0: any free port).\n`);
