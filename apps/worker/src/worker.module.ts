@@ -151,6 +151,7 @@ export class WorkerModule {
               batcher,
               alone: new SuspectQueue({ runner, maxWaiting, onRun: (run) => statistics.recordRun(run) }),
               kinds: suspectKinds(connections),
+              whenGone: ({ model }, error) => models.whyGone(model.name, error),
               onUnloadable: (model, version, why) => {
                 models
                   .quarantine(model, version, why)

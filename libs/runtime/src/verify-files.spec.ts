@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { appendFileSync, mkdirSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fixturePath, temporaryFolder } from '@sconce/testing';
 import type { FileDigest } from './thread-protocol.ts';
@@ -66,7 +66,7 @@ describe('verifyFiles', () => {
       code: 'model_not_found',
       message: modelGone(file.path).message,
     });
-    expect(modelGone(file.path).message).toContain(file.path);
+    expect(modelGone(file.path).message).toContain(`(${basename(file.path)})`);
   });
 
   it('refuses a file that cannot be read, with the reason', async () => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { SconceError } from '@sconce/errors';
 import type { FileDigest } from './thread-protocol.ts';
 
@@ -29,7 +30,11 @@ export async function verifyFiles(files: readonly FileDigest[]): Promise<void> {
 
 /** The error for a file that is gone: its version was removed, maybe while a worker was about to load it. */
 export function modelGone(path: string): SconceError {
-  return new SconceError('model_not_found', `A file of the model is gone (${path}): its version was removed.`);
+  // Callers get this message: it has no folder of this machine.
+  return new SconceError(
+    'model_not_found',
+    `A file of the model is gone (${basename(path)}): its version was removed.`,
+  );
 }
 
 async function digestOf(path: string): Promise<string> {

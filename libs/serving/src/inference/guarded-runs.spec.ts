@@ -52,6 +52,29 @@ describe('GuardedRuns', () => {
     expect(stored).toEqual([]);
   });
 
+  it.each([undefined, suspect])(
+    'asks why the files of a model are gone, and passes other errors on (%j)',
+    async (over) => {
+      const away = new SconceError('storage_unavailable', 'the storage folder is away');
+      let thrown = new SconceError('model_not_found', 'A file of the model is gone.');
+      const failing = { submit: () => Promise.reject(thrown) };
+      const asked: string[] = [];
+      const guard = new GuardedRuns({
+        batcher: failing,
+        alone: failing,
+        whenGone: ({ model }) => {
+          asked.push(model.name);
+          return Promise.resolve(away);
+        },
+        logger: createLogger({ service: 'worker', level: 'silent' }),
+      });
+      await expect(guard.submit(requestOf(over))).rejects.toBe(away);
+      thrown = new SconceError('invalid_input', 'An index is out of range.');
+      await expect(guard.submit(requestOf(over))).rejects.toBe(thrown);
+      expect(asked).toEqual(['m']);
+    },
+  );
+
   it.each([
     ['crashed', CRASH],
     ['took too long', TIME],

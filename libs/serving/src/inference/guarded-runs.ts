@@ -22,6 +22,8 @@ export interface GuardedRunsOptions {
   readonly alone: Pick<RunPort, 'submit'>;
   /** Default: kinds are known to this process only. */
   readonly kinds?: SuspectKindStore | undefined;
+  /** The error when the files of a model were not found: the version was removed, or the store is away. Default: as it was found. */
+  readonly whenGone?: ((request: BatchRequest, error: SconceError) => Promise<SconceError>) | undefined;
   /** A version ends each process that loads it. */
   readonly onUnloadable?: (model: string, version: string, why: string) => void;
   readonly logger: Logger;
@@ -64,8 +66,12 @@ export class GuardedRuns implements RunPort {
   }
 
   submit(request: BatchRequest): Promise<BatchReply> {
-    if (request.suspect === true || this.#isSuspect(request)) return this.#alone(request);
-    return this.#options.batcher.submit(request);
+    const isSuspect = request.suspect === true || this.#isSuspect(request);
+    const reply = isSuspect ? this.#alone(request) : this.#options.batcher.submit(request);
+    return reply.catch(async (thrown: unknown) => {
+      const error = toSconceError(thrown);
+      throw error.code === 'model_not_found' ? ((await this.#options.whenGone?.(request, error)) ?? error) : thrown;
+    });
   }
 
   async again(request: BatchRequest, error: unknown): Promise<BatchReply> {

@@ -1,4 +1,5 @@
 import { smallestBudget, type RequestBudget } from '@sconce/contracts';
+import { toSconceError, type SconceError } from '@sconce/errors';
 import {
   requireRunnable,
   type ModelDirectory,
@@ -70,6 +71,17 @@ export class ServedModels {
   async quarantine(name: string, version: string, why: string): Promise<void> {
     await this.#given.repository.quarantine(name, version, why);
     this.#given.directory.invalidate(name);
+  }
+
+  /** Why a version's files were not found when they were to be loaded: `error`, or `storage_unavailable` if the whole store is away. */
+  async whyGone(name: string, error: SconceError): Promise<SconceError> {
+    this.#given.directory.invalidate(name);
+    try {
+      await this.#given.repository.versions(name);
+      return error;
+    } catch (thrown) {
+      return toSconceError(thrown);
+    }
   }
 
   /** Frees a model's sessions in every thread. */
