@@ -1,18 +1,22 @@
-/**
- * Answers that are handed on in one turn of the event loop. With each one, an answer is encoded and written and mostly the next request
- * of the same connection is read: some 60 µs together.
- */
-const ANSWERS_PER_TURN = 16;
+/** Answers that come together and are handed on without taking turns. */
+const FEW_ANSWERS = 16;
+/** For how long answers are handed on in a turn of the event loop, ms. */
+const MIN_TURN_MS = 1;
+/** More time is given after long turns: this part of the time since answers were handed on last. A larger part would make all turns long. */
+const PART_OF_TIME = 0.25;
 
 export interface AnswerTurnsOptions<Answer> {
   /** Whose answer it is. */
   readonly ownerOf: (answer: Answer) => string;
   readonly handOn: (answer: Answer) => void;
+  /** Milliseconds of a monotonic clock. Default `performance.now`. */
+  readonly now?: () => number;
 }
 
 /**
  * Spreads many answers over turns of the event loop, and lets their owners take turns. So a request of one owner does not wait until
- * a hundred answers of another are written, and its own answer does not wait behind them.
+ * a hundred answers of another are written, and its own answer does not wait behind them. Answers always have a part of the time, so
+ * reading thousands of requests does not hold them up.
  *
  * States: *empty* (few answers are handed on at once) ⇄ *waiting* (some answers are handed on in each turn of the event loop).
  */
@@ -20,9 +24,13 @@ export class AnswerTurns<Answer> {
   readonly #options: AnswerTurnsOptions<Answer>;
   /** Answers that wait, by owner, last one first. The owner whose turn is next comes first. */
   readonly #waiting = new Map<string, Answer[]>();
+  readonly #now: () => number;
+  /** When answers were last handed on in turns. */
+  #endedAtMs = 0;
 
   constructor(options: AnswerTurnsOptions<Answer>) {
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
   }
 
   get isEmpty(): boolean {
@@ -33,7 +41,7 @@ export class AnswerTurns<Answer> {
   add(answers: readonly Answer[]): void {
     const { ownerOf, handOn } = this.#options;
     const { isEmpty } = this;
-    if (isEmpty && answers.length <= ANSWERS_PER_TURN) {
+    if (isEmpty && answers.length <= FEW_ANSWERS) {
       for (const answer of answers) handOn(answer);
       return;
     }
@@ -47,29 +55,32 @@ export class AnswerTurns<Answer> {
     for (const [owner, own] of fresh) {
       this.#waiting.set(owner, [...own.reverse(), ...(this.#waiting.get(owner) ?? [])]);
     }
-    if (isEmpty) this.#takeTurn();
+    if (!isEmpty) return;
+    this.#takeTurn();
   }
 
   /** Hands on everything that waits. */
   flush(): void {
-    while (!this.isEmpty) this.#handOn(ANSWERS_PER_TURN);
+    this.#handOnFor(Infinity);
   }
 
   readonly #takeTurn = (): void => {
-    this.#handOn(ANSWERS_PER_TURN);
+    this.#handOnFor(Math.max(MIN_TURN_MS, PART_OF_TIME * (this.#now() - this.#endedAtMs)));
     if (!this.isEmpty) setImmediate(this.#takeTurn);
   };
 
-  #handOn(most: number): void {
-    for (let left = most; left > 0; left--) {
+  #handOnFor(ms: number): void {
+    const untilMs = this.#now() + ms;
+    do {
       const next = this.#waiting.entries().next().value;
-      if (next === undefined) return;
+      if (next === undefined) break;
       const [owner, own] = next;
       const answer = own.pop() as Answer;
       // Behind the other owners.
       this.#waiting.delete(owner);
       if (own.length > 0) this.#waiting.set(owner, own);
       this.#options.handOn(answer);
-    }
+    } while (this.#now() < untilMs);
+    this.#endedAtMs = this.#now();
   }
 }
