@@ -25,6 +25,9 @@ let state = SERVED;
 let url = '';
 let run: (request: InferenceRequest) => Promise<InferenceAnswer>;
 let spans: string[] = [];
+/** Refuses requests at once. */
+let refusal: SconceError | undefined;
+let order: string[] = [];
 let isDraining = false;
 let bodies: unknown[] = [];
 const begun: { readonly request: InferenceRequest; readonly giveUp: () => void; readonly options: BeginOptions }[] = [];
@@ -71,7 +74,12 @@ beforeAll(async () => {
       begin: (request, options, { onAnswer, onError }) => {
         const giveUp = vi.fn<() => void>();
         begun.push({ request, options, giveUp });
-        run(request).then(onAnswer, onError);
+        if (refusal === undefined) run(request).then(onAnswer, onError);
+        else {
+          // Runs in the next turn of the event loop.
+          setImmediate(() => order.push('turn'));
+          onError(refusal);
+        }
         return { giveUp };
       },
     },
@@ -80,6 +88,10 @@ beforeAll(async () => {
     logger,
     decoder: new RequestDecoder({}),
     requestTimeoutMs: 5_000,
+  });
+  fastify.addHook('onSend', (_request, _reply, _payload, done) => {
+    order.push('answer');
+    done();
   });
   await fastify.listen({ port: 0, host: '127.0.0.1' });
   url = `http://127.0.0.1:${(fastify.server.address() as AddressInfo).port}`;
@@ -170,6 +182,18 @@ describe('an infer request', () => {
       expect(bodies.map((own) => (own as Buffer).byteLength)).toEqual([0]);
     },
   );
+
+  it('that is refused is answered in a later turn of the event loop, so that others have theirs', async () => {
+    refusal = new SconceError('queue_full', 'Too much is waiting.', { details: { retryAfterSeconds: 1 } });
+    order = [];
+    try {
+      const response = await post(body());
+      expect(response.status).toBe(429);
+      expect(order).toEqual(['turn', 'answer']);
+    } finally {
+      refusal = undefined;
+    }
+  });
 
   it('has no memory to free when it is small', async () => {
     await post(body());

@@ -119,8 +119,12 @@ class InferRoute {
     }
   }
 
+  /**
+   * Answers with an error, after the event loop has read what has come. Clients that are refused and send again at once would be read again
+   * and again in the same turn otherwise, and nothing else would go on.
+   */
   #fail({ request, reply }: Exchange, thrown: unknown): void {
-    answerError({ request, reply, thrown }, this.#options.logger);
+    setImmediate(() => answerError({ request, reply, thrown }, this.#options.logger));
   }
 
   /** Resolves the model and decodes the request. If that fails, the memory of the body is freed. */
