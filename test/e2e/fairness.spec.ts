@@ -13,10 +13,10 @@ import { startStack, type Stack } from '../support/stack.ts';
 const THREADS = 2;
 const BURST = 16;
 /**
- * Runs that may end while a request of others waits: the runs under way, and those whose answers are on their way to the client, which a
- * busy machine delays. In the order of arrival it would be almost all of the burst.
+ * Runs that may end while a request of others waits: the runs under way, and those whose answers are on their way to the client. In the
+ * order of arrival it would be almost all of the burst.
  */
-const MOST = 3 * THREADS;
+const MOST = 2 * THREADS;
 /** A run of the slow model takes 0.2 to 0.5 s: much longer than the way of a request on a busy machine. */
 const STEPS = 5_000;
 
