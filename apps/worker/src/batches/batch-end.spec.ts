@@ -1,14 +1,11 @@
 import 'reflect-metadata';
 import { getEventListeners } from 'node:events';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { SconceError } from '@sconce/errors';
-import { queueConfigSchema } from '@sconce/queue';
 import type { BatchableModel } from '@sconce/runtime';
-import { storageConfigSchema } from '@sconce/storage';
-import { startTelemetry, telemetryConfigFromEnv } from '@sconce/telemetry';
 import { eventually, failOnLeaks, temporaryFolder, testRedis } from '@sconce/testing';
-import { BatchWorker, deliveryOf, type BatchWorkerOptions } from './testing/batch-worker.ts';
+import { deliveryOf } from './testing/batch-worker.ts';
+import { batchWorkers } from './testing/batch-workers.ts';
 import { PLUS_ONE } from './testing/plus-one-runner.ts';
 import {
   BATCH,
@@ -26,42 +23,13 @@ import {
 vi.setConfig({ testTimeout: 60_000 });
 failOnLeaks();
 
-const telemetry = await startTelemetry({
-  service: 'worker',
-  version: '0',
-  instanceId: 'i',
-  traces: telemetryConfigFromEnv({}).traces,
-});
-afterAll(() => telemetry.shutdown());
-const folder = temporaryFolder('batch-end');
-const { url: redisUrl, prefix } = testRedis();
-let systems = 0;
-let options: BatchWorkerOptions;
-const closers: (() => Promise<unknown>)[] = [];
-
-beforeEach(() => {
-  const system = systems++;
-  options = {
-    queue: queueConfigSchema.parse({ redisUrl, keyPrefix: `${prefix}-${system}` }),
-    storage: storageConfigSchema.parse({ root: join(folder, String(system)) }),
-    telemetry,
-  };
-});
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-async function startWorker(over: Partial<BatchWorkerOptions> = {}): Promise<BatchWorker> {
-  const worker = await BatchWorker.start({ ...options, ...over });
-  closers.push(() => worker.close());
-  return worker;
-}
+const workers = await batchWorkers({ folder: temporaryFolder('batch-end'), redis: testRedis() });
 
 const away = (): SconceError => new SconceError('storage_unavailable', 'the store is away');
 
 describe('a batch that does not complete', () => {
   it('keeps the results that were counted when it is cancelled', async () => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     await submit(worker, numbers(400));
     const handled = worker.planner.handle(JOB, new AbortController().signal);
     await scoreUntil(worker, ({ chunksDone }) => chunksDone > 0);
@@ -90,7 +58,7 @@ describe('a batch that does not complete', () => {
 
   it('ends promptly when it is cancelled while its dataset is validated', async () => {
     const found = Promise.withResolvers<BatchableModel>();
-    const worker = await startWorker();
+    const worker = await workers.start();
     await submit(worker, numbers(4));
     // The task stands still, as on a store that does not answer.
     vi.spyOn(worker.threads, 'do').mockImplementation(async (_kind, _task, { signal } = {}) => {
@@ -110,7 +78,7 @@ describe('a batch that does not complete', () => {
   });
 
   it('ends as expired when its window ends while its dataset is validated', async () => {
-    const worker = await startWorker({ models: { find: () => Promise.reject(away()) } });
+    const worker = await workers.start({ models: { find: () => Promise.reject(away()) } });
     await submit(worker, numbers(4), { expiresInMs: 400 });
     const { signal } = new AbortController();
     expect(await failureOf(worker.planner.handle(JOB, signal))).toMatchObject({ code: 'storage_unavailable' });
@@ -122,7 +90,7 @@ describe('a batch that does not complete', () => {
 
   it('fails when the store stays full while its dataset is unpacked', async () => {
     const full = new SconceError('storage_full', 'the disk is full');
-    const worker = await startWorker({ models: { find: () => Promise.reject(full) } });
+    const worker = await workers.start({ models: { find: () => Promise.reject(full) } });
     await submit(worker, numbers(4));
     const { signal } = new AbortController();
     for (let attempt = 1; attempt < 4; attempt++) {
@@ -139,7 +107,7 @@ describe('a batch that does not complete', () => {
   ])(
     'ends as %s without files when the store is %s too long, and a retry has its results',
     async (status, store, attempts) => {
-      const worker = await startWorker();
+      const worker = await workers.start();
       await submit(worker, numbers(400));
       const stop = new AbortController();
       const first = failureOf(worker.planner.handle(JOB, stop.signal));
@@ -177,7 +145,7 @@ describe('a batch that does not complete', () => {
   );
 
   it('ends as expired when its time is over', async () => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     await submit(worker, numbers(4), { expiresInMs: -1 });
     await worker.planner.handle(JOB, new AbortController().signal);
     expect(await recordOf(worker)).toMatchObject({ status: 'expired', rowsDone: 0 });
@@ -187,7 +155,7 @@ describe('a batch that does not complete', () => {
     [0.25, 'completed'],
     [0.24, 'failed'],
   ])('with a quarter of its rows bad and max_error_rate %d ends as %s', async (maxErrorRate, status) => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     await submit(worker, [1, 2, 'bad', 4], { maxErrorRate });
     const handled = worker.planner.handle(JOB, new AbortController().signal);
     await scoreUntil(worker, (record) => record.status === status);

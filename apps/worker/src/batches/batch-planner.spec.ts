@@ -1,13 +1,9 @@
 import 'reflect-metadata';
 import { getEventListeners } from 'node:events';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { queueConfigSchema } from '@sconce/queue';
+import { describe, expect, it, vi } from 'vitest';
 import type { BatchableModel } from '@sconce/runtime';
-import { storageConfigSchema } from '@sconce/storage';
-import { startTelemetry, telemetryConfigFromEnv } from '@sconce/telemetry';
 import { eventually, failOnLeaks, temporaryFolder, testRedis } from '@sconce/testing';
-import { BatchWorker, type BatchWorkerOptions } from './testing/batch-worker.ts';
+import { batchWorkers } from './testing/batch-workers.ts';
 import { PLUS_ONE } from './testing/plus-one-runner.ts';
 import { StartedThreads } from './testing/started-threads.ts';
 import {
@@ -28,40 +24,11 @@ import {
 vi.setConfig({ testTimeout: 60_000 });
 failOnLeaks();
 
-const telemetry = await startTelemetry({
-  service: 'worker',
-  version: '0',
-  instanceId: 'i',
-  traces: telemetryConfigFromEnv({}).traces,
-});
-afterAll(() => telemetry.shutdown());
-const folder = temporaryFolder('batch-planner');
-const { url: redisUrl, prefix } = testRedis();
-let systems = 0;
-let options: BatchWorkerOptions;
-const closers: (() => Promise<unknown>)[] = [];
-
-beforeEach(() => {
-  const system = systems++;
-  options = {
-    queue: queueConfigSchema.parse({ redisUrl, keyPrefix: `${prefix}-${system}` }),
-    storage: storageConfigSchema.parse({ root: join(folder, String(system)) }),
-    telemetry,
-  };
-});
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-async function startWorker(over: Partial<BatchWorkerOptions> = {}): Promise<BatchWorker> {
-  const worker = await BatchWorker.start({ ...options, ...over });
-  closers.push(() => worker.close());
-  return worker;
-}
+const workers = await batchWorkers({ folder: temporaryFolder('batch-planner'), redis: testRedis() });
 
 describe('BatchPlanner', () => {
   it('leads a batch from validation to its results', async () => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     await submit(worker, [...numbers(20), 'bad'], { webhook: { url: 'https://example.com', secret: 'whsec_AAAA' } });
     const { signal } = new AbortController();
     const handled = worker.planner.handle(JOB, signal);
@@ -78,7 +45,7 @@ describe('BatchPlanner', () => {
   });
 
   it('queues only a window of the chunks until some have been scored', async () => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     await submit(worker, numbers(400));
     const stop = new AbortController();
     const handled = worker.planner.handle(JOB, stop.signal);
@@ -95,7 +62,7 @@ describe('BatchPlanner', () => {
   });
 
   it('refuses a dataset that does not fit the model, with the reason', async () => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     await submit(worker, numbers(4), { table: { inputs: { x: 'no such column' } } });
     await worker.planner.handle(JOB, new AbortController().signal);
     const record = await recordOf(worker);
@@ -104,7 +71,7 @@ describe('BatchPlanner', () => {
   });
 
   it('does nothing for a run that is over', async () => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     await submit(worker, numbers(4));
     await worker.planner.handle({ ...JOB, run: 2 }, new AbortController().signal);
     await worker.planner.handle({ ...JOB, batchId: 'batch_none' }, new AbortController().signal);
@@ -118,7 +85,7 @@ describe('two planners of one batch', () => {
     let asked = 0;
     // The older planner has validated the batch, and stands still before it plans its first chunks.
     const slow = { find: () => (++asked === 1 ? Promise.resolve(PLUS_ONE) : found.promise) };
-    const [older, newer] = [await startWorker({ models: slow }), await startWorker()];
+    const [older, newer] = [await workers.start({ models: slow }), await workers.start()];
     await submit(older, numbers(400));
     const first = older.planner.handle(JOB, new AbortController().signal);
     await eventually(() => asked === 2, { timeoutMs: 30_000 });
@@ -133,7 +100,7 @@ describe('two planners of one batch', () => {
   });
 
   it('end the batch once: the older planner does not change how the newer one ended it', async () => {
-    const [older, newer] = [await startWorker(), await startWorker()];
+    const [older, newer] = [await workers.start(), await workers.start()];
     await submit(older, numbers(4));
     const stop = new AbortController();
     const first = older.planner.handle(JOB, stop.signal);
@@ -154,7 +121,7 @@ describe('two planners of one batch', () => {
 
 describe('a planner that ends before its batch', () => {
   it('leaves the batch as it is when its worker stops, and the next planner goes on', async () => {
-    const [stopping, next] = [await startWorker(), await startWorker()];
+    const [stopping, next] = [await workers.start(), await workers.start()];
     await submit(stopping, numbers(400));
     const stop = new AbortController();
     const first = stopping.planner.handle(JOB, stop.signal);
@@ -169,7 +136,7 @@ describe('a planner that ends before its batch', () => {
   });
 
   it('leaves chunks that were planned and not queued, and the next planner queues them', async () => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     await submit(worker, numbers(400));
     const stop = new AbortController();
     const first = worker.planner.handle(JOB, stop.signal);
@@ -191,7 +158,7 @@ describe('a planner that ends before its batch', () => {
   });
 
   it('queues chunks again that Redis has lost, when no chunk has been counted for a while', async () => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     await submit(worker, numbers(400), { expiresInMs: 1e12 });
     const stop = new AbortController();
     const handled = worker.planner.handle(JOB, stop.signal);
@@ -213,8 +180,8 @@ describe('a planner that ends before its batch', () => {
 
   it('is tried again when its dataset thread ends, and fails the batch when that happens every time', async () => {
     const live = new StartedThreads();
-    closers.push(() => Promise.resolve(live.close()));
-    const worker = await startWorker();
+    workers.onEnd(() => Promise.resolve(live.close()));
+    const worker = await workers.start();
     await submit(worker, numbers(4));
     live.onStart = (thread) => void thread.terminate();
     const { signal } = new AbortController();

@@ -1,14 +1,12 @@
 import 'reflect-metadata';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { ChunkJob, ChunkPart } from '@sconce/contracts';
 import { SconceError, type ErrorCode } from '@sconce/errors';
-import { queueConfigSchema, type BatchRecord } from '@sconce/queue';
-import { storageConfigSchema } from '@sconce/storage';
-import { startTelemetry, telemetryConfigFromEnv } from '@sconce/telemetry';
+import type { BatchRecord } from '@sconce/queue';
 import { eventually, failOnLeaks, temporaryFolder, testRedis } from '@sconce/testing';
 import { MAX_CHUNK_DELIVERIES } from './chunk.processor.ts';
-import { BatchWorker, deliveryOf, type BatchWorkerOptions } from './testing/batch-worker.ts';
+import { deliveryOf, type BatchWorker, type BatchWorkerOptions } from './testing/batch-worker.ts';
+import { batchWorkers } from './testing/batch-workers.ts';
 import { StartedThreads } from './testing/started-threads.ts';
 import { storeColumn, tableSpec, validateTask } from './testing/table-batch.ts';
 
@@ -16,37 +14,7 @@ import { storeColumn, tableSpec, validateTask } from './testing/table-batch.ts';
 vi.setConfig({ testTimeout: 60_000 });
 failOnLeaks();
 
-const telemetry = await startTelemetry({
-  service: 'worker',
-  version: '0',
-  instanceId: 'i',
-  traces: telemetryConfigFromEnv({}).traces,
-});
-afterAll(() => telemetry.shutdown());
-const folder = temporaryFolder('chunk-processor');
-const { url: redisUrl, prefix } = testRedis();
-let systems = 0;
-let options: BatchWorkerOptions;
-const workers: BatchWorker[] = [];
-
-beforeEach(() => {
-  const system = systems++;
-  options = {
-    queue: queueConfigSchema.parse({ redisUrl, keyPrefix: `${prefix}-${system}` }),
-    storage: storageConfigSchema.parse({ root: join(folder, String(system)) }),
-    telemetry,
-  };
-});
-afterEach(async () => {
-  for (const worker of workers.splice(0)) await worker.close();
-});
-
-/** Another worker of the same pool. */
-async function startWorker(over: Partial<BatchWorkerOptions> = {}): Promise<BatchWorker> {
-  const worker = await BatchWorker.start({ ...options, ...over });
-  workers.push(worker);
-  return worker;
-}
+const workers = await batchWorkers({ folder: temporaryFolder('chunk-processor'), redis: testRedis() });
 
 const BATCH = 'batch_1';
 
@@ -102,7 +70,7 @@ const failure = (handled: Promise<void>): Promise<unknown> =>
 
 describe('a delivery of a chunk', () => {
   it('is counted once, with the rows that have a result and the rows that failed', async () => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     const job = await chunkOf(worker, [0, 'bad', 2, 3, -4, 5]);
     await worker.chunks.handle(deliveryOf(job));
     expect(await countsOf(worker)).toEqual({ chunksDone: 1, rowsDone: 4, rowsFailed: 2 });
@@ -118,7 +86,7 @@ describe('a delivery of a chunk', () => {
   });
 
   it('does not count when a later delivery has begun', async () => {
-    const [slow, fast] = [await startWorker(), await startWorker()];
+    const [slow, fast] = [await workers.start(), await workers.start()];
     const job = await chunkOf(slow, numbers(20));
     slow.runner.hold();
     const first = slow.chunks.handle(deliveryOf(job));
@@ -137,7 +105,7 @@ describe('a delivery of a chunk', () => {
   });
 
   it('does not count when a later delivery was counted', async () => {
-    const [slow, fast] = [await startWorker(), await startWorker()];
+    const [slow, fast] = [await workers.start(), await workers.start()];
     const job = await chunkOf(slow, numbers(20));
     slow.runner.hold();
     const first = slow.chunks.handle(deliveryOf(job));
@@ -150,7 +118,7 @@ describe('a delivery of a chunk', () => {
   });
 
   it('of an earlier run of the batch does nothing', async () => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     const job = await chunkOf(worker, numbers(4));
     const { records } = worker.work;
     await records.finish(BATCH, 'failed', { from: ['in_progress'], epoch: 1 });
@@ -164,7 +132,7 @@ describe('a delivery of a chunk', () => {
 
 describe('a chunk of a batch that was cancelled', () => {
   it('is not begun', async () => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     const job = await chunkOf(worker, numbers(4));
     await worker.work.records.enter(BATCH, 'cancelling', { from: ['in_progress'] });
     await worker.chunks.handle(deliveryOf(job));
@@ -173,7 +141,7 @@ describe('a chunk of a batch that was cancelled', () => {
   });
 
   it('stops in the middle, and its delivery ends without an error', async () => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     const job = await chunkOf(worker, numbers(400));
     worker.runner.hold();
     const handled = worker.chunks.handle(deliveryOf(job));
@@ -192,7 +160,7 @@ describe('a chunk of a batch that was cancelled', () => {
 
 describe('a worker that ends', () => {
   it('hands a chunk back in the middle, and another worker scores all of it', async () => {
-    const [ending, other] = [await startWorker(), await startWorker()];
+    const [ending, other] = [await workers.start(), await workers.start()];
     const job = await chunkOf(ending, numbers(400));
     ending.runner.hold();
     const handled = failure(ending.chunks.handle(deliveryOf(job)));
@@ -218,7 +186,7 @@ describe('a chunk that cannot be scored', () => {
     [MAX_CHUNK_DELIVERIES, false],
     [4, true],
   ])('is delivered again for a crash, and given up with its last delivery (%d, last: %s)', async (last, isLast) => {
-    const [worker, failing] = [await startWorker(), await startWorker(unavailable('thread_crashed'))];
+    const [worker, failing] = [await workers.start(), await workers.start(unavailable('thread_crashed'))];
     const job = await chunkOf(worker, numbers(3));
     for (const delivery of [1, last - 1]) {
       expect(await failure(failing.chunks.handle(deliveryOf(job, delivery)))).toMatchObject({ code: 'thread_crashed' });
@@ -231,7 +199,7 @@ describe('a chunk that cannot be scored', () => {
   it.each<[code: ErrorCode]>([['storage_unavailable'], ['redis_unavailable'], ['queue_full']])(
     'is never given up for %s, which ends by waiting',
     async (code) => {
-      const [worker, failing] = [await startWorker(), await startWorker(unavailable(code))];
+      const [worker, failing] = [await workers.start(), await workers.start(unavailable(code))];
       const job = await chunkOf(worker, numbers(3));
       const last = deliveryOf(job, MAX_CHUNK_DELIVERIES, true);
       expect(await failure(failing.chunks.handle(last))).toMatchObject({ code });
@@ -242,7 +210,7 @@ describe('a chunk that cannot be scored', () => {
   );
 
   it('makes its batch fail when the store stays full', async () => {
-    const [worker, failing] = [await startWorker(), await startWorker(unavailable('storage_full'))];
+    const [worker, failing] = [await workers.start(), await workers.start(unavailable('storage_full'))];
     const job = await chunkOf(worker, numbers(3));
     expect(await failure(failing.chunks.handle(deliveryOf(job)))).toMatchObject({ code: 'storage_full' });
     await failing.chunks.handle(deliveryOf(job, 2, true));
@@ -254,7 +222,7 @@ describe('a chunk that cannot be scored', () => {
   });
 
   it('makes its batch fail when the dataset is gone', async () => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     const job = await chunkOf(worker, numbers(3));
     await worker.store.delete('rows');
     await worker.chunks.handle(deliveryOf(job));
@@ -266,7 +234,7 @@ describe('a chunk that cannot be scored', () => {
   });
 
   it('has its rows in the error file, unread, when its queue job has failed', async () => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     const job = await chunkOf(worker, numbers(3));
     await worker.store.delete('rows');
     await worker.chunks.abandon(job, new SconceError('worker_lost', 'The job was given up.'));
@@ -277,13 +245,13 @@ describe('a chunk that cannot be scored', () => {
   });
 
   it('is given up at once for an error that no repetition mends', async () => {
-    const [worker, failing] = [await startWorker(), await startWorker(unavailable('model_not_found'))];
+    const [worker, failing] = [await workers.start(), await workers.start(unavailable('model_not_found'))];
     await failing.chunks.handle(deliveryOf(await chunkOf(worker, numbers(3))));
     await expectAllRowsFailed(worker, 'model_not_found');
   });
 
   it('is given up unrun when all the workers that had it ended', async () => {
-    const worker = await startWorker();
+    const worker = await workers.start();
     await worker.chunks.handle(deliveryOf(await chunkOf(worker, numbers(3)), MAX_CHUNK_DELIVERIES + 1));
     expect(worker.runner.runs).toEqual([]);
     await expectAllRowsFailed(worker, 'worker_lost');
@@ -291,7 +259,7 @@ describe('a chunk that cannot be scored', () => {
 
   it('is delivered again when its dataset thread ends, and is then scored by a new thread', async () => {
     const live = new StartedThreads();
-    const worker = await startWorker();
+    const worker = await workers.start();
     const job = await chunkOf(worker, numbers(20));
     worker.runner.hold();
     const handled = failure(worker.chunks.handle(deliveryOf(job)));
