@@ -2,8 +2,8 @@ import { sep } from 'node:path';
 import { SconceError, toSconceError } from '@sconce/errors';
 
 /**
- * An error whose message names files without their folders on this machine: the owner of a model reads it, and the folders are none of the
- * owner's. The given error is its cause, for the log.
+ * The same error with a message that leaves out these folders of this machine: callers read it, and must not learn the server's paths. The
+ * given error is its cause, for the log.
  */
 export function withoutFolders(thrown: unknown, folders: readonly string[]): SconceError {
   const error = toSconceError(thrown);

@@ -13,8 +13,8 @@ const COMMA = 0x2c;
 const ARRAY = 0x5b;
 
 /**
- * Decodes the `data` of the protocol's JSON form in steps: as `decodeJsonData`, with the same results and errors, but for text and without
- * an object for each array. Takes the memory of the tensor and of a piece of the text.
+ * Decodes the `data` of the protocol's JSON form in steps. It reads text, and makes no object for each array. Results and errors are those
+ * of `decodeJsonData`. Takes the memory of the tensor and of a piece of the text.
  */
 export function* decodeJsonRange(spec: TensorSpec, range: JsonRange, nonFinite: NonFinite): Steps<Tensor> {
   const { name, shape } = spec;
