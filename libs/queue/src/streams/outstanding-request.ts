@@ -19,7 +19,14 @@ export interface SentEntry {
   readonly inputs: MemoryUse;
 }
 
-interface Given {
+/** What a request is made of. */
+type Given = Omit<OutstandingRequest, 'entry' | 'giveUp'>;
+
+/**
+ * A request whose caller waits. Thousands of them may live for many garbage collections, so it is one object and has no functions of its
+ * own.
+ */
+export class OutstandingRequest implements PendingRequest {
   readonly number: number;
   readonly request: InferenceRequest;
   readonly line: WaitingLine;
@@ -30,23 +37,6 @@ interface Given {
   readonly listener: AnswerListener;
   readonly onInputsUnused: (() => void) | undefined;
   /** Called when it has ended. */
-  readonly endUse: () => void;
-  readonly onGivenUp: (outstanding: OutstandingRequest) => void;
-}
-
-/**
- * A request whose caller waits. Thousands of them may live for many garbage collections, so it is one object and has no functions of its
- * own.
- */
-export class OutstandingRequest implements PendingRequest, Given {
-  readonly number: number;
-  readonly request: InferenceRequest;
-  readonly line: WaitingLine;
-  readonly admitted: Admitted;
-  readonly acceptedAtMs: number;
-  readonly deadlineMs: number;
-  readonly listener: AnswerListener;
-  readonly onInputsUnused: (() => void) | undefined;
   readonly endUse: () => void;
   readonly onGivenUp: (outstanding: OutstandingRequest) => void;
   /** The entry that it is in, once it has left its line. */
