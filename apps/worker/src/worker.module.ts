@@ -132,7 +132,7 @@ export class WorkerModule {
           useFactory: (pool: InferencePool) =>
             new SacrificialRunner({
               config: config.runtime,
-              memory: runMemoryOf(config),
+              memory: runMemoryLimit(config),
               verify: (file) => pool.verify(file),
             }),
           inject: [InferencePool],
@@ -179,7 +179,7 @@ export class WorkerModule {
 }
 
 /** What a run in the sacrificial process may take, if its model's config does not say less. */
-function runMemoryOf({ budget }: WorkerConfig): BudgetLimit {
+function runMemoryLimit({ budget }: WorkerConfig): BudgetLimit {
   const { run_memory_bytes: limit = Infinity } = budget;
   return { limit, setting: BUDGET_SETTINGS.run_memory_bytes };
 }
