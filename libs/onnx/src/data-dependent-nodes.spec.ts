@@ -75,6 +75,13 @@ const isLarge = (g: GraphBuilder, name: string): string =>
   g.node('Greater', [g.node('ReduceMax', [name], { attributes: { keepdims: { int: 0 } } }), g.node('Cast', ['k'])]);
 const always = (body: GraphBuilder): string => body.node('Identity', [body.initializer(yes)]);
 
+const most = int64('most', Number(2n ** 53n));
+const constant = (g: GraphBuilder): string => g.node('Constant', [], { attributes: { value: { tensor: most } } });
+const ENDS_ON_DATA: LoopParts = {
+  carried: ['x'],
+  body: (b, _, [v]) => [isLarge(b, v ?? ''), b.node('Exp', [v ?? ''])],
+};
+
 describe('findDataDependentNodes', () => {
   it.each<[what: string, build: (g: GraphBuilder) => string, expected: string[]]>([
     ['only arithmetic', (g) => g.node('Relu', ['x']), []],
@@ -316,6 +323,21 @@ describe('findDataDependentNodes', () => {
         return loop(g, { count: 'k', carried: ['x'], body: (b, _, [v]) => [always(b), b.node('Exp', [v ?? ''])] });
       }),
     ).toEqual([]);
+  });
+
+  it.each<[what: string, parts: (g: GraphBuilder) => LoopParts, isOpenEnded: true | undefined]>([
+    ['its count is data', (g) => ({ ...ENDS_ON_DATA, count: g.node('ReduceMax', ['x']) }), true],
+    ['it has no count and ends on data', () => ENDS_ON_DATA, true],
+    ['its count is the largest number, for none', (g) => ({ ...ENDS_ON_DATA, count: g.initializer(most) }), true],
+    ['its count is such a constant node', (g) => ({ ...ENDS_ON_DATA, count: constant(g) }), true],
+    ['its count is a constant', (g) => ({ ...ENDS_ON_DATA, count: g.initializer(int64('hundred', 100)) }), undefined],
+    ['its count is a size', (g) => ({ ...ENDS_ON_DATA, count: g.node('Size', ['x']) }), undefined],
+  ])('a Loop that data can end is told whether anything else bounds it: %s', (_, parts, isOpenEnded) => {
+    const [first] = findDataDependentNodes(
+      graph((g) => loop(g, parts(g))),
+      new Set(['x']),
+    );
+    expect([first?.does, first?.isOpenEnded]).toEqual(['loops by', isOpenEnded]);
   });
 
   it('gives the name of the node', () => {

@@ -1,4 +1,4 @@
-import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode } from './model.ts';
+import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from './model.ts';
 
 /** A node through which one element of an input can change the results of all other elements. */
 export interface DataDependentNode {
@@ -6,6 +6,8 @@ export interface DataDependentNode {
   readonly name: string;
   /** What the node does with the data, for messages: `branches on`, `loops by`, `makes a shape from`, `picks by`. */
   readonly does: string;
+  /** Of a Loop: data alone decide how many rounds it makes. No count that comes from shapes or constants bounds them. */
+  readonly isOpenEnded?: true;
 }
 
 /** For operators with inputs that determine the size of the result: the positions of those inputs. */
@@ -36,12 +38,22 @@ export function findDataDependentNodes(model: OnnxModel, inputs: ReadonlySet<str
   return walk.found;
 }
 
+/** A constant count above this one stands for none. */
+const MOST_ROUNDS = 2 ** 31;
+
 /** Follows the values that are computed from data through a graph and the bodies in it. */
 class DataFlowWalk {
   readonly found: DataDependentNode[] = [];
+  /** Constants above `MOST_ROUNDS`, of this graph and of those around it. */
+  readonly #huge: Set<string>;
+
+  constructor(huge: ReadonlySet<string> = new Set()) {
+    this.#huge = new Set(huge);
+  }
 
   /** Adds to `data` the names of all values of the graph that are computed from data. */
   graph(graph: OnnxGraph, data: Set<string>): void {
+    for (const { name, ...tensor } of graph.initializers) if (isHuge(tensor)) this.#huge.add(name);
     for (const node of graph.nodes) this.#node(node, data);
   }
 
@@ -49,6 +61,10 @@ class DataFlowWalk {
     const { opType, inputs, outputs } = node;
     // These operators read shapes only, so their results do not depend on data.
     if (opType === 'Shape' || opType === 'Size') return;
+    const { value } = node.attributes;
+    if (opType === 'Constant' && value !== undefined && 'tensor' in value && isHuge(value.tensor)) {
+      for (const name of outputs) this.#huge.add(name);
+    }
     if (opType === 'Loop') return this.#loop(node, data);
     if (opType === 'If') return this.#branch(node, data);
     const has = (name: string | undefined): boolean => name !== undefined && data.has(name);
@@ -64,7 +80,7 @@ class DataFlowWalk {
    * of the body may be any input of the node, or a value that an earlier round returned.
    */
   #body(body: OnnxGraph, data: ReadonlySet<string>, isData: boolean): boolean {
-    const bodyWalk = new DataFlowWalk();
+    const bodyWalk = new DataFlowWalk(this.#huge);
     const within = new Set([...data, ...(isData ? body.inputs.map(({ name }) => name) : [])]);
     bodyWalk.graph(body, within);
     const returnsData = body.outputs.some(({ name }) => within.has(name));
@@ -100,7 +116,7 @@ class DataFlowWalk {
         const name = body.inputs[i + 2]?.name;
         if (isData[i] === true && name !== undefined) within.add(name);
       });
-      const bodyWalk = new DataFlowWalk();
+      const bodyWalk = new DataFlowWalk(this.#huge);
       bodyWalk.graph(body, within);
       [goOnIsData = false, ...results] = body.outputs.map(({ name }) => within.has(name));
       const grown = results.slice(0, carried.length).some((result, i) => result && isData[i] !== true);
@@ -110,14 +126,18 @@ class DataFlowWalk {
       }
       results.slice(0, carried.length).forEach((result, i) => (isData[i] ||= result));
     }
-    if (goOnIsData || [count, first].some((name) => name !== undefined && data.has(name))) this.#add(node, 'loops by');
+    const countIsData = count !== undefined && data.has(count);
+    if (goOnIsData || countIsData || (first !== undefined && data.has(first))) {
+      const hasCount = count !== undefined && count !== '' && !countIsData && !this.#huge.has(count);
+      this.#add(node, 'loops by', hasCount ? {} : { isOpenEnded: true });
+    }
     node.outputs.forEach((name, i) => {
       if (results[i] === true || isData[i] === true) addName(data, name);
     });
   }
 
-  #add({ opType, name }: OnnxNode, does: string): void {
-    this.found.push({ opType, name, does });
+  #add({ opType, name }: OnnxNode, does: string, more: Pick<DataDependentNode, 'isOpenEnded'> = {}): void {
+    this.found.push({ opType, name, does, ...more });
   }
 }
 
@@ -130,4 +150,10 @@ function bodies({ attributes }: OnnxNode): OnnxGraph[] {
   return Object.values(attributes).flatMap((attribute: OnnxAttribute) =>
     'graph' in attribute ? [attribute.graph] : [],
   );
+}
+
+/** Whether a tensor is a count of rounds that no run makes. */
+function isHuge({ datatype, data }: Pick<OnnxTensor, 'datatype' | 'data'>): boolean {
+  if (datatype !== 'INT64' || !(data instanceof Uint8Array) || data.byteLength !== 8) return false;
+  return new DataView(data.buffer, data.byteOffset).getBigInt64(0, true) > MOST_ROUNDS;
 }
