@@ -60,6 +60,16 @@ export class RunStatistics {
     this.#totals.recordRun({ model: model.name, version: model.version, rows, runMs });
   }
 
+  /** A request has run alone, in the sacrificial process. */
+  recordAlone(model: string, outcome: string): void {
+    this.#telemetry.metrics.suspects.add(1, { model, outcome });
+  }
+
+  /** A run, or the loading of a model, ended the sacrificial process. */
+  recordSacrifice(model: string, cause: string): void {
+    this.#telemetry.metrics.sacrificialEnds.add(1, { model, cause });
+  }
+
   /** A queue job was taken or has ended. */
   recordJob(queue: string, event: 'taken' | 'answered' | 'retried' | 'handed_back'): void {
     const { metrics } = this.#telemetry;

@@ -117,6 +117,23 @@ const WORK = {
     { description: 'Inference threads that crashed', unit: '{thread}' },
     ['model'],
   ),
+  suspects: counter(
+    'sconce_suspects_total',
+    {
+      description: 'Requests and row groups that ran alone in the sacrificial process; outcome is ok or an error code',
+      unit: '{request}',
+    },
+    ['model', 'outcome'],
+  ),
+  sacrificialEnds: counter(
+    'sconce_sacrificial_process_ends_total',
+    {
+      description:
+        'Sacrificial processes that ended while they had a run, by cause: run_ms, run_memory_bytes, a signal such as SIGABRT, or exit',
+      unit: '{process}',
+    },
+    ['model', 'cause'],
+  ),
 } as const;
 
 /** Models. The worker measures them, except the metrics that name the API. */
