@@ -12,7 +12,9 @@ const slow = (steps: number): RequestInit =>
 let stack: Stack;
 beforeAll(async () => {
   stack = await startStack({ workers: 1 });
-  await Promise.all([stack.push('affine'), stack.push('slow')]);
+  // Runs of seconds.
+  const config = { budget: { run_ms: 120_000 } };
+  await Promise.all([stack.push('affine'), stack.push('slow', { config })]);
 });
 
 /** Waits until the newest worker has a queue job of the lane in flight. */

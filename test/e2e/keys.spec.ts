@@ -10,7 +10,8 @@ import { json, startStack, type Stack } from '../support/stack.ts';
 
 // An API that requires keys, with the scopes and limits of each key.
 
-const file = join(temporaryFolder('keys'), 'keys.json');
+const folder = temporaryFolder('keys');
+const file = join(folder, 'keys.json');
 const entry = (id: string, scopes: ApiKey['scopes'], more: Partial<ApiKey> = {}): ApiKey => ({
   id,
   sha256: hashSecret(`secret-of-${id}`),
@@ -43,7 +44,9 @@ beforeAll(async () => {
   stack = await startStack({
     env: { SCONCE_KEYS_FILE: file, SCONCE_SHUTDOWN_GRACE_MS: '500', SCONCE_MAX_EVENT_STREAMS_PER_OWNER: '2' },
   });
-  const pushed = await sconce(['push', fixturePath('slow'), '--name', 'slow'], {
+  const config = join(folder, 'long-runs.json');
+  writeFileSync(config, JSON.stringify({ budget: { run_ms: 120_000 } }));
+  const pushed = await sconce(['push', fixturePath('slow'), '--name', 'slow', '--config', config], {
     SCONCE_URL: stack.url,
     SCONCE_API_KEY: 'secret-of-owner',
   });

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ModelConfig } from '@sconce/contracts';
 import { startRedisServer, type RedisServer } from '@sconce/redis-server';
 import { startOtlpCollector, type OtlpCollector } from '@sconce/trace-view';
 import { atEndOfFile, eventually, fixturePath, temporaryFolder, type FixtureModel } from '@sconce/testing';
@@ -38,7 +39,7 @@ export interface Stack {
   /** Pushes a model file and waits until it is ready. */
   pushFile(path: string, name: string): Promise<void>;
   /** Pushes a fixture model and waits until it is ready. */
-  push(model: FixtureModel, options?: { name?: string; version?: string }): Promise<void>;
+  push(model: FixtureModel, options?: { name?: string; version?: string; config?: ModelConfig }): Promise<void>;
   fetch(path: string, init?: RequestInit): Promise<Response>;
 }
 
@@ -94,17 +95,20 @@ export async function startStack(
     startWorker,
     startApi: (extra = {}) => startProcess('api', { ...env, ...extra }),
     fetch: request,
-    push: (model, { name = model, version = '1' } = {}) =>
-      pushFile(request, { path: fixturePath(model), name, version }),
+    push: (model, { name = model, version = '1', config } = {}) =>
+      pushFile(request, { path: fixturePath(model), name, version, config }),
   };
 }
 
 async function pushFile(
   request: Stack['fetch'],
-  { path: file, name, version }: { path: string; name: string; version: string },
+  { path: file, name, version, config }: { path: string; name: string; version: string; config?: ModelConfig },
 ): Promise<void> {
   const path = `/v1/models/${name}/versions/${version}`;
-  const pushed = await request(path, { method: 'PUT', body: readFileSync(file) });
+  const body = new FormData();
+  body.append('config', new Blob([JSON.stringify(config)]), 'config.json');
+  body.append('model', new Blob([readFileSync(file)]), 'model');
+  const pushed = await request(path, { method: 'PUT', body: config === undefined ? readFileSync(file) : body });
   if (pushed.status !== 202) throw new Error(`push of ${name}: ${pushed.status} ${await pushed.text()}`);
   await eventually(
     async () => {

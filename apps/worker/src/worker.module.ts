@@ -129,13 +129,14 @@ export class WorkerModule {
         },
         {
           provide: SacrificialRunner,
-          useFactory: (pool: InferencePool) =>
+          useFactory: (pool: InferencePool, statistics: RunStatistics) =>
             new SacrificialRunner({
               config: config.runtime,
               memory: runMemoryLimit(config),
               verify: (file) => pool.verify(file),
+              onEnd: (model, cause) => statistics.recordSacrifice(model, cause),
             }),
-          inject: [InferencePool],
+          inject: [InferencePool, RunStatistics],
         },
         {
           provide: GuardedRuns,
@@ -151,6 +152,7 @@ export class WorkerModule {
               batcher,
               alone: new SuspectQueue({ runner, maxWaiting, onRun: (run) => statistics.recordRun(run) }),
               kinds: suspectKinds(connections),
+              onAlone: (model, outcome) => statistics.recordAlone(model, outcome),
               whenGone: ({ model }, error) => models.whyGone(model.name, error),
               onUnloadable: (model, version, why) => {
                 models

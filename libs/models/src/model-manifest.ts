@@ -62,6 +62,8 @@ export interface ModelManifest {
   /** Always present when `ready`. */
   readonly signature?: ModelSignature | undefined;
   readonly batch?: ModelBatch | undefined;
+  /** A loop ends when values of the inputs say so: sizes do not bound the time of a run. */
+  readonly unbounded?: boolean | undefined;
   readonly config: ModelConfig;
   /** The pushed cases: calls with PyTorch's own outputs. */
   readonly cases?: StoredFile | undefined;
@@ -105,6 +107,7 @@ export const modelManifestSchema: z.ZodType<ModelManifest> = z
     upload_id: z.string().min(1),
     signature: modelSignatureSchema.optional(),
     batch: modelBatchSchema.optional(),
+    unbounded: z.boolean().optional(),
     config: modelConfigSchema,
     cases: storedFileSchema.optional(),
     compiled: storedFileSchema.optional(),
@@ -132,7 +135,7 @@ export const modelManifestSchema: z.ZodType<ModelManifest> = z
 /** The part of a manifest that the API shows. */
 export function toModelVersion(manifest: ModelManifest): ModelVersion {
   const { name, version, status, platform, config, artifact, created_at, updated_at } = manifest;
-  const { error, signature, batch, warnings, parity, optimised, performance } = manifest;
+  const { error, signature, batch, unbounded, warnings, parity, optimised, performance } = manifest;
   return {
     name,
     version,
@@ -141,6 +144,7 @@ export function toModelVersion(manifest: ModelManifest): ModelVersion {
     platform,
     signature,
     batch,
+    unbounded,
     config,
     warnings,
     parity,

@@ -35,6 +35,7 @@ export type ManifestPatch = Partial<
     | 'error'
     | 'signature'
     | 'batch'
+    | 'unbounded'
     | 'config'
     | 'pool'
     | 'compiled'

@@ -22,4 +22,4 @@ export { outputRowBytes } from './output-budget.ts';
 export { OnnxSession, type ModelSource } from './onnx-session.ts';
 export { FORM_FILES, formTarget, saveForm, type FormTarget } from './saved-form.ts';
 export { runtimeConfigSchema, type RuntimeConfig } from './runtime-config.ts';
-export { modelFileKey, type FileDigest, type ModelFile } from './thread-protocol.ts';
+export { NO_THREAD, modelFileKey, type FileDigest, type ModelFile } from './thread-protocol.ts';

@@ -2,6 +2,9 @@ import type { BudgetLimit, EffectiveBudget } from '@sconce/contracts';
 import type { SerializedError } from '@sconce/errors';
 import type { Datatype, ModelSignature, TensorSpec } from '@sconce/tensor';
 
+/** `threadId` of a run in the sacrificial process. */
+export const NO_THREAD = 0;
+
 /** The file that a thread loads. */
 export interface ModelFile {
   /** The model and the version that the file belongs to. */
@@ -18,6 +21,8 @@ export interface ModelFile {
   readonly intraOpThreads?: number;
   /** The limits that hold for a run, if the model's config or this instance sets them. */
   readonly budget?: EffectiveBudget;
+  /** CPU time of a run in the sacrificial process, ms. Default: its limits are those of a run in a thread. */
+  readonly aloneMs?: number | undefined;
   /** Never evicted to make room for other models. */
   readonly keepLoaded?: boolean;
   /** The digests of the model and of the files it refers to. Compared once per process, before the first load. */

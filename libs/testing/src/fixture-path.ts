@@ -9,6 +9,7 @@ export type FixtureModel =
   | 'every-type'
   | 'nonzero'
   | 'slow'
+  | 'below'
   | 'expand'
   | 'wide'
   | 'recurrent'

@@ -87,6 +87,12 @@ describe('describeModel', () => {
     );
   });
 
+  it('says that sizes do not bound the time of a run', () => {
+    expect(describeModel({ ...received, unbounded: true })).toMatch(
+      /\n  loops   values of the inputs decide .* budget\.run_ms/,
+    );
+  });
+
   it('does not repeat facts that the evidence text has', () => {
     const evidence = 'rows run together (2, 7) agree: largest deviation 0.0e+0';
     const batch = { axis: 'dynamic', evidence, inputs: ['x'], sizes: [2, 7], max_deviation: 0 } as const;

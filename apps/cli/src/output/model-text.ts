@@ -5,6 +5,7 @@ import { PLAIN_CHARS } from './terminal.ts';
 import { countOf, formatBytes, oneLine } from './text.ts';
 
 const LABEL_WIDTH = 8;
+const UNBOUNDED = 'values of the inputs decide how long a run takes; budget.run_ms bounds it';
 
 /** Everything that registration found out about a version: signature, batch proof, parity, warnings, sizes, speed. */
 export function describeModel(model: ModelVersion & Partial<Pick<ListedVersion, 'quarantined'>>): string {
@@ -19,6 +20,7 @@ export function describeModel(model: ModelVersion & Partial<Pick<ListedVersion, 
     ...(batch === undefined ? [] : entry('batch', ...batchLines(batch))),
     ...(parity === undefined ? [] : entry('parity', ...parityLines(parity))),
     ...(warnings ?? []).flatMap((warning) => entry('warning', oneLine(warning))),
+    ...(model.unbounded === true ? entry('loops', UNBOUNDED) : []),
     ...formLines(model),
     ...(performance === undefined ? [] : speedLines(performance)),
     ...(error === undefined ? [] : entry('error', `${error.message} (${error.code})`)),

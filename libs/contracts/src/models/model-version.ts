@@ -110,6 +110,10 @@ const version = z.object({
   platform: z.enum(MODEL_PLATFORMS),
   signature: modelSignatureSchema.optional().describe('Inputs and outputs. Present when the status is `ready`.'),
   batch: modelBatchSchema.optional(),
+  unbounded: z
+    .boolean()
+    .optional()
+    .describe('A loop of the model ends when values of the inputs say so: sizes do not bound the time of a run.'),
   config: modelConfigSchema.describe('As it was pushed. `GET /v1/model-config.schema.json` is its schema.'),
   warnings: z.array(z.string()).optional().describe('What may differ from PyTorch.'),
   parity: modelParitySchema.optional(),

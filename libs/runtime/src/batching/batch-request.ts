@@ -25,6 +25,8 @@ export interface BatchableModel {
   readonly maxConcurrentRuns?: number;
   /** How long runs took when the model was registered: the first estimate. */
   readonly measured?: readonly MeasuredRun[];
+  /** A loop ends when values of the inputs say so: sizes do not bound the time of a run. Default: false. */
+  readonly unbounded?: boolean | undefined;
   /** What its runs need of memory, and what they may need. Without it nothing is checked. */
   readonly memory?: RunMemoryLimit | undefined;
   /** Longest time that rows wait for others to share a run while every thread is busy. Without it they wait as long as that lasts. */

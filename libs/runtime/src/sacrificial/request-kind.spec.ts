@@ -5,6 +5,13 @@ import { kindOf } from './request-kind.ts';
 
 const dynamic = model({ rowInputs: new Set(['x']) });
 const none = model({ axis: 'none' });
+const unbounded = model({ axis: 'none', unbounded: true });
+const numbers = (...values: number[]): Tensor => ({
+  name: 'x',
+  datatype: 'FP32',
+  shape: [values.length],
+  data: new Uint8Array(new Float32Array(values).buffer),
+});
 const floats = (shape: number[]): Tensor => ({
   name: 'x',
   datatype: 'FP32',
@@ -26,6 +33,17 @@ it.each([
   ['a scalar', { model: none, inputs: [floats([])] }, '[]'],
   ['a length', { model: none, inputs: [integers(10n ** 13n)] }, '[1]=2^43'],
   ['indices', { model: none, inputs: [integers(-1n, 0n, 77n, -77n)] }, '[2^2]=-1,0,2^6,-2^6'],
+  [
+    'many integers of an unbounded model',
+    { model: unbounded, inputs: [integers(...Array<bigint>(8).fill(-3n), 10n ** 13n)] },
+    '[2^3]<2^43',
+  ],
+  ['few integers of an unbounded model', { model: unbounded, inputs: [integers(5n)] }, '[1]=2^2'],
+  ['numbers of an unbounded model', { model: unbounded, inputs: [numbers(0.25, -7.5, 0.125)] }, '[2^1]<2^3'],
+  ['small numbers of an unbounded model', { model: unbounded, inputs: [numbers(0.25, -0.5)] }, '[2^1]<1'],
+  ['a number that is none', { model: unbounded, inputs: [numbers(1, NaN)] }, '[2^1]<NaN'],
+  ['an infinite number', { model: unbounded, inputs: [numbers(1, -Infinity)] }, '[2^1]<2^Infinity'],
+  ['no numbers of an unbounded model', { model: unbounded, inputs: [numbers()] }, '[0]'],
   ['many integers', { model: none, inputs: [integers(...Array<bigint>(9).fill(9n))] }, '[2^3]'],
   [
     'a mask of few elements',

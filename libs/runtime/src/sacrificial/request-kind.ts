@@ -16,19 +16,25 @@ const INTEGERS: ReadonlySet<Tensor['datatype']> = new Set([
   'BOOL',
 ]);
 
+/** Values of larger inputs are not looked at. */
+const MAX_EXTREMES = 65_536;
+
+const NUMBERS: ReadonlySet<Tensor['datatype']> = new Set([...INTEGERS, 'FP32', 'FP64']);
+
 /**
  * The kind of a request: requests of one model version with equal kinds are expected to end a process alike.
  *
  * - Sizes count as 0, 1, or by their power of two: native code fails at empty axes, and memory grows with sizes.
  * - The number of rows of a model with a batch axis counts only as none or some: its runs have a bounded number of rows.
  * - Integers of small inputs count by sign and power of two: they are lengths of loops, sizes and indices.
+ * - Of each other input of an unbounded model, the largest magnitude counts: a loop may end by it.
  */
 export function kindOf({ model, inputs }: Pick<BatchRequest, 'model' | 'inputs'>): string {
   return inputs
     .map((input) => {
       const hasRows = model.axis !== 'none' && model.rowInputs.has(input.name);
       const sizes = input.shape.map((size, axis) => (hasRows && axis === 0 ? rowsClass(size) : magnitude(size)));
-      return `[${sizes.join(',')}]${valuesClass(input)}`;
+      return `[${sizes.join(',')}]${valuesClass(input, model.unbounded === true)}`;
     })
     .join(' ');
 }
@@ -37,11 +43,19 @@ function rowsClass(rows: number): string {
   return rows === 0 ? '0' : 'n';
 }
 
-function valuesClass(input: Tensor): string {
-  if (!INTEGERS.has(input.datatype)) return '';
+function valuesClass(input: Tensor, isUnbounded: boolean): string {
   const elements = input.shape.reduce((product, size) => product * size, 1);
-  if (elements > MAX_VALUES) return '';
-  return `=${Array.from(viewOf(input) as ArrayLike<number | bigint>, magnitude).join(',')}`;
+  if (INTEGERS.has(input.datatype) && elements <= MAX_VALUES) {
+    return `=${Array.from(viewOf(input) as ArrayLike<number | bigint>, magnitude).join(',')}`;
+  }
+  if (!isUnbounded || !NUMBERS.has(input.datatype) || elements === 0 || elements > MAX_EXTREMES) return '';
+  let largest = 0;
+  for (const value of viewOf(input) as Iterable<number | bigint>) {
+    const size = Math.abs(Number(value));
+    if (Number.isNaN(size)) return '<NaN';
+    if (size > largest) largest = size;
+  }
+  return `<${magnitude(Math.ceil(largest))}`;
 }
 
 /** `0`, `1`, or the power of two below the number, with its sign. */

@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { setPriority, tmpdir } from 'node:os';
 import { deserializeError } from '@sconce/errors';
 import { PROCESS_ENVIRONMENT } from '../process-environment.ts';
-import { ownMemoryOf } from './process-memory.ts';
+import { cpuTimeOf, ownMemoryOf } from './process-usage.ts';
 import type { FromSacrificial, SacrificialOptions, SacrificialRun, ToSacrificial } from './sacrificial-protocol.ts';
 
 /** How often the memory of a run is read, ms. A page fault takes long enough: little is taken between two looks. */
@@ -16,6 +16,8 @@ const MAX_STDERR = 1_000;
 /** What a run may take. */
 export interface RunLimits {
   readonly runMs: number;
+  /** CPU time that the run may take, ms. A busy machine does not count against it. */
+  readonly cpuMs?: number | undefined;
   readonly loadMs: number;
   /** Memory that the run may take besides what the process had when the model was loaded, bytes. */
   readonly memoryBytes: number;
@@ -25,7 +27,7 @@ export interface RunLimits {
 
 /** How a process ended that had a run: by a limit of ours, or by itself. */
 export type RunDeath =
-  | { readonly kind: 'time'; readonly takenMs: number }
+  | { readonly kind: 'time' | 'cpu'; readonly takenMs: number }
   | { readonly kind: 'memory'; readonly takenBytes: number }
   /** A signal such as `SIGABRT`, or `exit code N`, and the last line that it wrote. */
   | { readonly kind: 'crash'; readonly how: string; readonly lastLine: string };
@@ -54,6 +56,8 @@ interface Watched {
   /** ms of `performance.now` at which loading or the run began. */
   sinceMs: number;
   baseBytes: number;
+  /** CPU time of the process when the run began, ms. */
+  baseCpuMs: number;
   isLoading: boolean;
   isLowered: boolean;
 }
@@ -131,6 +135,7 @@ export class SacrificialProcess {
         reject,
         sinceMs: performance.now(),
         baseBytes,
+        baseCpuMs: 0,
         isLoading: true,
         isLowered: false,
       };
@@ -159,6 +164,7 @@ export class SacrificialProcess {
         run.baseBytes = this.#baseBytes;
         run.isLoading = false;
         run.sinceMs = performance.now();
+        run.baseCpuMs = this.#cpuMs(run);
         this.#send({ kind: 'go' });
         return;
       case 'done':
@@ -177,6 +183,8 @@ export class SacrificialProcess {
     const takenMs = performance.now() - run.sinceMs;
     if (takenMs > (run.isLoading ? run.limits.loadMs : run.limits.runMs))
       return this.#end({ kind: 'time', takenMs: Math.round(takenMs) });
+    const cpuMs = run.isLoading ? 0 : this.#cpuMs(run) - run.baseCpuMs;
+    if (cpuMs > (run.limits.cpuMs ?? Infinity)) return this.#end({ kind: 'cpu', takenMs: Math.round(cpuMs) });
     if (takenMs > LOWER_PRIORITY_AFTER_MS && !run.isLowered) {
       run.isLowered = true;
       this.#prioritise(NICENESS);
@@ -213,6 +221,12 @@ export class SacrificialProcess {
     } catch {
       if (niceness === 0) this.kill();
     }
+  }
+
+  /** CPU time of the process; on systems that do not tell it, the time of the run. */
+  #cpuMs({ limits, sinceMs }: Watched): number {
+    if (limits.cpuMs === undefined || this.#child.pid === undefined) return 0;
+    return cpuTimeOf(this.#child.pid) ?? performance.now() - sinceMs;
   }
 
   #ownMemory(): number {

@@ -84,12 +84,14 @@ describe('a run in the sacrificial process', () => {
       call('masked', [floats([2, 5, 3]), { name: 'mask', datatype: 'BOOL', shape: [2], data: new Uint8Array(2) }]),
     ],
   ])('that native code ends is answered with the signal: %s; the next run has another process', async (_, fatal) => {
-    const runner = newRunner();
+    const ended: string[] = [];
+    const runner = newRunner({ onEnd: (_, cause) => ended.push(cause) });
     expect(await failureOf(runner.run(fatal))).toMatchObject({
       code: 'run_crashed',
       message: expect.stringMatching(/ended its process \(SIGABRT/) as string,
       details: { ended: 'SIGABRT' },
     });
+    expect(ended).toEqual(['SIGABRT']);
     expect((await runner.run(affine)).outputs[0]?.shape).toEqual([2, 4]);
   });
 
@@ -104,6 +106,20 @@ describe('a run in the sacrificial process', () => {
     });
     expect(performance.now() - startMs).toBeGreaterThan(300);
     expect((await runner.run(affine)).outputs).toHaveLength(1);
+  });
+
+  it('ends at its CPU time, if its model has no other limit', async () => {
+    const ended: string[] = [];
+    const runner = newRunner({ onEnd: (model, cause) => ended.push(`${model} ${cause}`) });
+    const file = { ...fileOf('slow'), aloneMs: 300 };
+    expect(await failureOf(runner.run(call('slow', [integers('steps', [1], 10n ** 13n)], { file })))).toMatchObject({
+      code: 'over_budget',
+      details: { budget: 'run_ms', limit: 300, setting: 'budget.run_ms in the config of the model' },
+    });
+    expect(ended).toEqual(['slow run_ms']);
+    // The next process has started, and a run within the limit ends.
+    expect(runner.isWarm).toBe(true);
+    expect((await runner.run(call('slow', [integers('steps', [1], 2n)], { file }))).outputs).toHaveLength(1);
   });
 
   it.runIf(process.platform === 'linux')('ends when it takes more memory than it may', async () => {

@@ -3,7 +3,7 @@ import { SconceError, overBudget, toSconceError } from '@sconce/errors';
 import { padRows, type Tensor } from '@sconce/tensor';
 import type { RunCall, RunResult } from '../inference-pool.ts';
 import type { RuntimeConfig } from '../runtime-config.ts';
-import type { ModelFile } from '../thread-protocol.ts';
+import { NO_THREAD, type ModelFile } from '../thread-protocol.ts';
 import { RunDied, SacrificialProcess, type RunDeath, type RunLimits } from './sacrificial-process.ts';
 
 /** A process without runs is ended after so long. */
@@ -20,6 +20,8 @@ export interface SacrificialRunnerOptions {
   /** Compares the digests of a file before it is first loaded. */
   readonly verify?: (file: ModelFile) => Promise<void>;
   readonly quietMs?: number;
+  /** The process ended in a run of the model, or while it loaded it. `cause`: the part of the budget, the signal, or `exit`. */
+  readonly onEnd?: (model: string, cause: string) => void;
   /** The module of the process. Default: `sacrificial.child`. */
   readonly childModule?: URL;
 }
@@ -89,11 +91,21 @@ export class SacrificialRunner {
       const { runStartMs, runEndMs, loadMs } = result;
       // The data of a message lies anywhere in its bytes.
       const outputs = result.outputs.map((output) => ({ ...output, data: Uint8Array.from(output.data) }));
-      return { outputs, timing: { threadId: 0, runStartMs, runEndMs, loadMs } };
+      return { outputs, timing: { threadId: NO_THREAD, runStartMs, runEndMs, loadMs } };
+    } catch (error) {
+      if (error instanceof RunDied) this.#onDeath(file, error.death);
+      throw error;
     } finally {
       if (process.isUsable && process.leftBytes > MAX_LEFT_BYTES) process.kill();
       this.#quiet = setTimeout(() => this.#process?.kill(), this.#options.quietMs ?? QUIET_MS).unref();
     }
+  }
+
+  /** Whatever ended the process may come again: the next run finds another one that has started. */
+  #onDeath({ model }: ModelFile, death: RunDeath): void {
+    if (this.#isClosed) return;
+    this.#options.onEnd?.(model, causeOf(death));
+    this.#process = this.#start();
   }
 
   /** Ends the process, whatever it does. */
@@ -121,6 +133,7 @@ export class SacrificialRunner {
     const { maxRunMs } = this.#options.config;
     return {
       runMs: file.budget?.run_ms?.limit ?? maxRunMs,
+      cpuMs: file.aloneMs,
       loadMs: maxRunMs,
       memoryBytes: this.#memoryOf(file).limit,
       loadMemoryBytes: LOAD_EXTRA_BYTES + 2 * (file.memoryBytes ?? file.sizeBytes),
@@ -148,6 +161,16 @@ export class SacrificialRunner {
         };
         return overBudget({ field: 'run_ms', limit, value: death.takenMs, setting, isAtLeast: true });
       }
+      case 'cpu': {
+        const setting = 'budget.run_ms in the config of the model';
+        return overBudget({
+          field: 'run_ms',
+          limit: file.aloneMs ?? 0,
+          value: death.takenMs,
+          setting,
+          isAtLeast: true,
+        });
+      }
       case 'memory':
         return overBudget({
           field: 'run_memory_bytes',
@@ -173,9 +196,16 @@ export class SacrificialRunner {
   }
 }
 
+function causeOf(death: RunDeath): string {
+  if (death.kind === 'memory') return 'run_memory_bytes';
+  if (death.kind !== 'crash') return 'run_ms';
+  return death.how.startsWith('SIG') ? death.how : 'exit';
+}
+
 function describe(death: RunDeath): string {
   switch (death.kind) {
     case 'time':
+    case 'cpu':
       return `took more than ${death.takenMs} ms`;
     case 'memory':
       return `took more than ${death.takenBytes} bytes of memory`;

@@ -22,19 +22,21 @@ let ran: string[];
 let stored: SuspectKind[];
 let alone: (request: BatchRequest) => Promise<BatchReply>;
 let unloadable: string[];
+let told: string[];
 
 function newGuard(): GuardedRuns {
   return new GuardedRuns({
     batcher: { submit: () => Promise.resolve(REPLY).finally(() => ran.push('merged')) },
     alone: { submit: (request) => alone(request).finally(() => ran.push('alone')) },
     kinds: { add: (kind) => Promise.resolve(void stored.push(kind)), all: () => Promise.resolve(stored) },
+    onAlone: (model, outcome) => told.push(`${model} ${outcome}`),
     onUnloadable: (model, version) => unloadable.push(`${model}/${version}`),
     logger: createLogger({ service: 'worker', level: 'silent' }),
   });
 }
 
 beforeEach(() => {
-  [ran, stored, unloadable] = [[], [], []];
+  [ran, stored, unloadable, told] = [[], [], [], []];
   alone = () => Promise.resolve(REPLY);
 });
 afterEach(() => vi.useRealTimers());
@@ -50,6 +52,10 @@ describe('GuardedRuns', () => {
     await guard.submit(requestOf());
     expect(ran).toEqual(['merged', 'alone', 'merged']);
     expect(stored).toEqual([]);
+    expect(told).toEqual(['m ok']);
+    alone = dies(CRASH);
+    await expect(guard.submit(requestOf(suspect))).rejects.toBe(CRASH);
+    expect(told).toEqual(['m ok', 'm run_crashed']);
   });
 
   it.each([undefined, suspect])(
@@ -103,6 +109,31 @@ describe('GuardedRuns', () => {
     ran = [];
     await guard.submit(requestOf({ owner: 'c' })).catch(() => undefined);
     expect(ran).toEqual(['alone']);
+  });
+
+  describe('of an unbounded model', () => {
+    const unbounded = (count: number, owner?: string): BatchRequest => {
+      const data = new Uint8Array(BigInt64Array.of(BigInt(count)).buffer);
+      const model = { ...requestOf().model, unbounded: true, axis: 'none', file: { key: 'm' } } as BatchableModel;
+      return requestOf({ owner, model, inputs: [{ name: 'steps', datatype: 'INT64', shape: [1], data }] });
+    };
+
+    it('runs the first request of each kind alone, and the others merged once it has ended', async () => {
+      const guard = newGuard();
+      await Promise.all([guard.submit(unbounded(9)), guard.submit(unbounded(12)), guard.submit(unbounded(15))]);
+      await guard.submit(unbounded(10, 'other'));
+      expect(ran).toEqual(['alone', 'merged', 'merged', 'merged']);
+      await guard.submit(unbounded(1e13));
+      expect(ran.slice(4)).toEqual(['alone']);
+    });
+
+    it('tries a kind again alone after a run that failed, and never merged', async () => {
+      const guard = newGuard();
+      alone = dies(TIME);
+      const all = [unbounded(1e13), unbounded(1e13), unbounded(1e13, 'other')].map((one) => guard.submit(one));
+      for (const one of all) await expect(one).rejects.toBe(TIME);
+      expect(ran).toEqual(['alone', 'alone', 'alone']);
+    });
   });
 
   it.each(['invalid_input', 'inference_failed', 'invalid_tensor'] as const)(

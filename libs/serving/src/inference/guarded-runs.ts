@@ -1,4 +1,4 @@
-import { SconceError, toSconceError } from '@sconce/errors';
+import { SconceError, toSconceError, type ErrorCode } from '@sconce/errors';
 import type { SuspectKind } from '@sconce/queue';
 import { kindOf, type BatchReply, type BatchRequest } from '@sconce/runtime';
 import type { Logger } from '@sconce/telemetry';
@@ -26,6 +26,8 @@ export interface GuardedRunsOptions {
   readonly whenGone?: ((request: BatchRequest, error: SconceError) => Promise<SconceError>) | undefined;
   /** A version ends each process that loads it. */
   readonly onUnloadable?: (model: string, version: string, why: string) => void;
+  /** A request has run alone. `outcome` is `ok` or the code of its error. */
+  readonly onAlone?: (model: string, outcome: ErrorCode | 'ok') => void;
   readonly logger: Logger;
 }
 
@@ -51,6 +53,8 @@ const ENOUGH_OWNERS = 2;
 /**
  * Decides where a request runs: merged with others in a thread, or alone in the sacrificial process. It runs alone if a worker ended
  * while it had the request, or if a request of its kind and owner, or of its kind and two owners, has ended a process in the last hour.
+ * The first request of each kind of an unbounded model runs alone too: the kind is *tried* until such a run succeeds. An owner's other
+ * requests of the kind wait for that run.
  *
  * A kind is *unknown* → *suspect* (a run of it ended the sacrificial process) → *paused* (8 such runs in a row, or 3 that took 10 s together:
  * its requests get the last error without a run) → *suspect* (after 30 s, or with a run that succeeds) → *unknown* (after an hour).
@@ -60,18 +64,50 @@ export class GuardedRuns implements RunPort {
   /** `model/version` → kind → owners. */
   #kinds = new Map<string, Map<string, Set<string>>>();
   readonly #deaths = new Map<string, Deaths>();
+  /** Kinds of unbounded models of which a request ran alone and ended. */
+  readonly #proved = new Set<string>();
+  /** The runs that try a kind, by kind and owner. They never reject. */
+  readonly #trials = new Map<string, Promise<void>>();
 
   constructor(options: GuardedRunsOptions) {
     this.#options = options;
   }
 
   submit(request: BatchRequest): Promise<BatchReply> {
-    const isSuspect = request.suspect === true || this.#isSuspect(request);
-    const reply = isSuspect ? this.#alone(request) : this.#options.batcher.submit(request);
-    return reply.catch(async (thrown: unknown) => {
+    return this.#run(request).catch(async (thrown: unknown) => {
       const error = toSconceError(thrown);
       throw error.code === 'model_not_found' ? ((await this.#options.whenGone?.(request, error)) ?? error) : thrown;
     });
+  }
+
+  #run(request: BatchRequest): Promise<BatchReply> {
+    if (request.suspect === true || this.#isSuspect(request)) return this.#alone(request);
+    if (request.model.unbounded === true) return this.#tried(request);
+    return this.#options.batcher.submit(request);
+  }
+
+  /** Runs a request of an unbounded model: in a thread if its kind is known to end, else alone. */
+  #tried(request: BatchRequest): Promise<BatchReply> {
+    const kind = `${request.model.file.key} ${kindOf(request)}`;
+    if (this.#proved.has(kind)) return this.#options.batcher.submit(request);
+    const key = `${kind} ${request.owner ?? ''}`;
+    const trial = this.#trials.get(key);
+    if (trial !== undefined) return trial.then(() => this.#run(request));
+    const reply = this.#alone(request);
+    const ended = reply.then(
+      () => this.#prove(kind),
+      () => undefined,
+    );
+    this.#trials.set(
+      key,
+      ended.finally(() => this.#trials.delete(key)),
+    );
+    return reply;
+  }
+
+  #prove(kind: string): void {
+    this.#proved.add(kind);
+    if (this.#proved.size > MAX_KINDS) this.#proved.delete(this.#proved.keys().next().value ?? kind);
   }
 
   async again(request: BatchRequest, error: unknown): Promise<BatchReply> {
@@ -107,9 +143,11 @@ export class GuardedRuns implements RunPort {
     try {
       const reply = await this.#options.alone.submit(request);
       this.#deaths.delete(key);
+      this.#options.onAlone?.(kind.model, 'ok');
       return reply;
     } catch (thrown) {
       const error = toSconceError(thrown);
+      this.#options.onAlone?.(kind.model, error.code);
       if (endedItsProcess(error)) this.#onDeath(kind, error, performance.now() - startMs);
       if (error.details.isUnloadable === true) {
         this.#options.onUnloadable?.(kind.model, kind.version, error.message);

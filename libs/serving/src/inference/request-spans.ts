@@ -1,7 +1,7 @@
 import type { SconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
 import type { DeliveredRequest } from '@sconce/queue';
-import type { RunRecord } from '@sconce/runtime';
+import { NO_THREAD, type RunRecord } from '@sconce/runtime';
 import {
   SpanKind,
   contextWithSpan,
@@ -46,6 +46,7 @@ export function recordRequestSpans(tracer: Tracer, { delivered, runs, failure }:
       ...identity,
       'sconce.lane': lane,
       'sconce.delivery': delivered.delivery,
+      ...(delivered.suspect === true ? { 'sconce.suspect': true } : {}),
       'sconce.job.requests': delivered.jobRequests,
     },
   });
@@ -107,9 +108,14 @@ function recordBatch(
     parent: inside,
     startMs: runStartMs,
     endMs: runEndMs,
-    attributes: { ...identity, ...rows, 'thread.id': run.threadId },
+    attributes: { ...identity, ...rows, ...where(run) },
   });
   spanAt({ tracer, name: 'sconce.collect', parent: inside, startMs: runEndMs, endMs: answeredAtMs });
+}
+
+/** The thread of a run, or that it ran alone. */
+function where({ threadId }: RunRecord): Attributes {
+  return threadId === NO_THREAD ? { 'sconce.run.alone': true } : { 'thread.id': threadId };
 }
 
 function linkTo(traceparent: string): Link[] {

@@ -125,6 +125,7 @@ export class ServedModels {
       maxBatchRows: axis === 'locked' ? (batch?.size ?? 1) : most,
       bulkRows: bulk === undefined ? undefined : Math.max(1, Math.min(bulk, fitting)),
       measured: performance?.batch_sizes.map(({ rows, latency_ms: latencyMs }) => ({ rows, latencyMs })) ?? [],
+      unbounded: manifest.unbounded,
       memory: need && budget.run_memory_bytes && { need, ...budget.run_memory_bytes },
       maxConcurrentRuns: instances,
       maxQueueDelayMs: delay === undefined ? undefined : delay / 1_000,
@@ -169,6 +170,7 @@ export class ServedModels {
       sizeBytes,
       digests,
       budget: smallestBudget({ instance: this.#given.budget, model: config.budget }),
+      aloneMs: aloneMs(manifest),
       keepLoaded: resolved.keepLoaded,
       intraOpThreads: this.#intraOpThreads(manifest),
       memoryBytes: shared + (performance?.memory_bytes ?? 0),
@@ -216,4 +218,16 @@ function bulkRows(performance: ResolvedModel['manifest']['performance']): number
   if (measured === undefined || measured.latency_ms <= 0) return best;
   const rows = (best / measured.latency_ms) * BULK_RUN_MS;
   return Math.max(best, Math.min(MAX_BULK_ROWS, 2 ** Math.floor(Math.log2(Math.max(1, rows)))));
+}
+
+/** Least time of a run of an unbounded model in the sacrificial process, ms. */
+const LEAST_ALONE_MS = 3_000;
+/** It is at least so many times the slowest run that registration measured. */
+const ALONE_FACTOR = 20;
+
+/** The time that a run of an unbounded model may take alone, if its config sets none, ms. */
+function aloneMs({ unbounded, config, performance }: ResolvedModel['manifest']): number | undefined {
+  if (unbounded !== true || config.budget?.run_ms !== undefined) return undefined;
+  const slowestMs = Math.max(0, ...(performance?.batch_sizes ?? []).map((run) => run.latency_ms));
+  return Math.max(LEAST_ALONE_MS, Math.ceil(ALONE_FACTOR * slowestMs));
 }

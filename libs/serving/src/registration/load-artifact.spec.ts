@@ -66,6 +66,20 @@ describe('a model that is given cases', () => {
   });
 });
 
+it.each<[what: string, load: () => ReturnType<ArtifactLoader['onnx']>, unbounded: boolean]>([
+  ['a loop whose length is an input', () => loader.onnx(fixturePath('slow')), true],
+  ['a loop that ends on data', () => loader.torchScript('control/newton', {}, casesIn('control/newton')), true],
+  ['loops over sizes', () => loader.torchScript('control/nested_loops', {}, casesIn('control/nested_loops')), false],
+  [
+    'a loop with a break, which an archive has as a while loop',
+    () => loader.torchScript('control/break_continue'),
+    true,
+  ],
+  ['no loop', () => loader.onnx(fixturePath('masked')), false],
+])('sizes bound the time of a run, or not: %s', async (_, load, unbounded) => {
+  expect((await load()).unbounded).toBe(unbounded);
+});
+
 describe('a model with state', () => {
   it('has the state among its inputs and outputs, and its first value', async () => {
     const name = 'state/stateful_sum';

@@ -28,6 +28,8 @@ export interface LoadedArtifact {
   readonly session: OnnxSession;
   readonly warnings: readonly string[];
   readonly hints: BatchHints;
+  /** A loop ends when values of the inputs say so: sizes do not bound the time of a run. */
+  readonly unbounded: boolean;
   /** The ONNX graph of a TorchScript artifact. */
   readonly graph?: Uint8Array;
   /** Makes the session's inputs from a call's tensors and from `state`. */
@@ -78,11 +80,13 @@ async function loadOnnx(path: string, config: ModelConfig): Promise<LoadedArtifa
     );
   const session = await OnnxSession.open(path, THREADS);
   const { inputs } = session.signature;
+  const graph = await readGraph(path);
   return {
     source: path,
     session,
     warnings: [],
-    hints: hintsOf(await readGraph(path)),
+    hints: hintsOf(graph),
+    unbounded: isUnbounded(graph),
     bind: (call) => bindCall(call, inputs),
     state: new Map(),
     stateInputs: new Map(),
@@ -128,6 +132,7 @@ async function loadTorchScript(path: string, config: ModelConfig, cases: readonl
       ...hintsOf(compiled.model, compiled),
       examples: { shapes: exampleShapes(archive, config, open) },
     },
+    unbounded: isUnbounded(compiled.model),
     bind: (call, state) => {
       const bound = new Map(
         [...bindCall(reduce(call), open), ...state.values()].map((tensor) => [tensor.name, tensor]),
@@ -236,6 +241,15 @@ function hintsOf(graph: OnnxModel | undefined, compiled?: CompiledModel): BatchH
         ? undefined
         : `${control.opType} "${control.name}" ${control.does} the data of all rows${source === undefined ? '' : ` (${source})`}, so one row may change what happens to others`,
   };
+}
+
+/** Whether a loop ends when values of any inputs say so. A graph that cannot be decoded is not known to have such a loop. */
+function isUnbounded(model: OnnxModel | undefined): boolean {
+  if (model === undefined) return false;
+  const { inputs, initializers } = model.graph;
+  const weights = new Set(initializers.map(({ name }) => name));
+  const given = new Set(inputs.flatMap(({ name }) => (weights.has(name) ? [] : [name])));
+  return findDataDependentNodes(model, given).some(({ isOpenEnded }) => isOpenEnded === true);
 }
 
 /** Inputs that may carry rows if no axis 0 is free, because the number of rows is fixed: all inputs except numbers. */

@@ -88,11 +88,12 @@ export class ModelRegistration {
     await this.#run(task, async (message) => {
       switch (message.kind) {
         case 'compiled': {
-          const { signature, warnings, graph } = message;
+          const { signature, warnings, unbounded, graph } = message;
           const compiled = graph && (await this.#store(current, folder, graph, '.onnx'));
           current = await this.#update(current, {
             status: 'proving',
             signature,
+            ...(unbounded ? { unbounded } : {}),
             ...(warnings.length === 0 ? {} : { warnings }),
             ...(compiled === undefined ? {} : { compiled }),
           });

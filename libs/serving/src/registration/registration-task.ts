@@ -37,6 +37,8 @@ export interface Compiled {
   readonly kind: 'compiled';
   readonly signature: ModelSignature;
   readonly warnings: readonly string[];
+  /** A loop ends when values of the inputs say so. */
+  readonly unbounded: boolean;
   /** The graph of a TorchScript artifact. It refers to the artifact by its file name. */
   readonly graph?: MadeFile | undefined;
 }

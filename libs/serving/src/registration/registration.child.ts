@@ -30,7 +30,8 @@ async function register(task: RegisterTask): Promise<void> {
   const model = await loadArtifact(artifact, config, cases);
   const { inputs, outputs } = model.session.signature;
   const graph = model.graph && (await writeMadeFile(folder, 'graph.onnx', model.graph));
-  await send({ kind: 'compiled', signature: { inputs, outputs }, warnings: model.warnings, graph });
+  const { warnings, unbounded } = model;
+  await send({ kind: 'compiled', signature: { inputs, outputs }, warnings, unbounded, graph });
   await prove(task, model, cases);
 }
 
