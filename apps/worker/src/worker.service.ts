@@ -33,6 +33,7 @@ const READ_KINDS_MS = 30_000;
 export class WorkerService {
   #podCost: PodDeletionCost | undefined;
   #running = false;
+  #stopping: Promise<boolean> | undefined;
   #readKinds: NodeJS.Timeout | undefined;
 
   constructor(
@@ -75,8 +76,13 @@ export class WorkerService {
     this.#running = true;
   }
 
-  /** Returns whether all jobs ended. If not, native code is still running in the threads. */
-  async stop(): Promise<boolean> {
+  /** Returns whether all jobs and runs ended. If not, native code is still running in the threads. */
+  stop(): Promise<boolean> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<boolean> {
     this.#running = false;
     const graceMs = this.config.shutdownGraceMs;
     this.#podCost?.close();
@@ -92,15 +98,25 @@ export class WorkerService {
     if (drained) await this.pool.close();
     await Promise.all([this.statistics.close(), this.consumers.closeReporter(), this.batches.close()]);
     await this.connections.close();
-    return drained;
+    return drained && !this.pool.isStuck;
   }
 
   /**
    * Resolves when a run counts as hung and this worker's jobs have been handed back. The process must end then, because the thread
-   * cannot. What it had is delivered to other workers as suspects: these run it alone, in a process that can be ended.
+   * cannot. What it had is delivered to other workers as suspects: these run it alone, in a process that can be ended. If the run is
+   * abandoned, the worker has no suspects: it answers what it has, as at a shutdown.
    */
   async hung(): Promise<void> {
     const run = await this.pool.hung;
+    if (run.isAbandoned) {
+      const { model, version } = run.file;
+      this.logger.error(
+        { model, version, runMs: Math.round(run.runMs) },
+        'an abandoned run does not end: this worker ends',
+      );
+      await this.stop();
+      return;
+    }
     this.#running = false;
     // If Redis or the store does not answer, the process ends all the same: the locks of its jobs expire.
     await withTimeout(this.#handBackAfter(run), HUNG_HAND_BACK_MS);

@@ -2,30 +2,29 @@ import { BroadcastChannel } from 'node:worker_threads';
 import { Piscina, queueOptionsSymbol } from 'piscina';
 import type { BudgetLimit } from '@sconce/contracts';
 import { SconceError, deserializeError, isRunFailure } from '@sconce/errors';
-import { byteLength, padRows, type ModelSignature, type Tensor } from '@sconce/tensor';
+import type { ModelSignature, Tensor } from '@sconce/tensor';
 import { outputsOverBudget } from './output-budget.ts';
 import type { RuntimeConfig } from './runtime-config.ts';
 import { disableRuntimeTelemetry } from './runtime-telemetry.ts';
-import { RunWatch, type HungRun } from './run-watch.ts';
+import { RunWatch, type AbandonedThread, type HungRun } from './run-watch.ts';
+import { copyOut, fill, layOut } from './run-layout.ts';
 import { SharedArena } from './shared-arena.ts';
 import { ThreadPlacement, leastBusy, type PlacementThread } from './thread-placement.ts';
 import type {
   FileDigest,
   ModelFile,
-  SharedTensor,
   ThreadNotice,
   ThreadOptions,
   ThreadReply,
   ThreadTask,
   ThreadTiming,
-  WantedOutput,
 } from './thread-protocol.ts';
 
-/** Keeps every tensor in a task's buffer aligned for any element type and for SIMD loads. */
-const ALIGNMENT = 64;
+/** A run that comes with the loading of its model is overdue so much later, ms. */
+const LOADING_MS = 2_000;
 
 /** Longest time between two checks for hung runs. */
-const MAX_CHECK_MS = 500;
+const MAX_CHECK_MS = 125;
 
 /** Files that are remembered as verified. */
 const MAX_VERIFIED = 4096;
@@ -48,6 +47,10 @@ export interface RunCall {
   readonly expectedMs?: number;
   /** Most bytes of all outputs together. */
   readonly maxOutput?: BudgetLimit | undefined;
+  /** A run that takes longer is overdue, ms. Default: none is. */
+  readonly overdueMs?: number | undefined;
+  /** Asked from time to time while the run is overdue. True: nobody waits for the run any more, and other runs wait for its thread. */
+  readonly onOverdue?: (() => boolean) | undefined;
 }
 
 export interface RunResult {
@@ -61,6 +64,9 @@ export interface RunResult {
  *
  * States: *open* (constructor) → *closing* (`close`: refuses new calls, waits for calls in flight) → *closed*. A thread is
  * never ended while it may be inside native code: that aborts the process (measured).
+ *
+ * A thread whose run is overdue and abandoned is *stuck*: it gets no more calls, another thread takes its place, and calls that waited in it
+ * run elsewhere. It is not stuck any more when the run ends. There are at most as many stuck threads as there are threads.
  */
 export class InferencePool {
   /** Session calls that can run at the same time. */
@@ -76,6 +82,7 @@ export class InferencePool {
   readonly #verifying = new Map<string, Promise<unknown>>();
   readonly #watch: RunWatch;
   readonly #watchTimer: NodeJS.Timeout;
+  readonly #stuck = new Set<number>();
   readonly #hung = Promise.withResolvers<HungRun>();
   #closing: Promise<void> | undefined;
 
@@ -115,7 +122,9 @@ export class InferencePool {
     this.#watch = new RunWatch({ maxRunMs: config.maxRunMs });
     this.#watchTimer = setInterval(
       () => {
-        const hung = this.#watch.check(performance.now());
+        const nowMs = performance.now();
+        for (const abandoned of this.#watch.abandoned(nowMs)) this.#replace(abandoned);
+        const hung = this.#watch.check(nowMs);
         if (hung !== undefined) this.#hung.resolve(hung);
       },
       Math.min(MAX_CHECK_MS, Math.ceil(config.maxRunMs / 4)),
@@ -132,6 +141,11 @@ export class InferencePool {
     return this.#hung.promise;
   }
 
+  /** Whether a thread is inside a run that nobody waits for: then `close` leaves the threads to the end of the process. */
+  get isStuck(): boolean {
+    return this.#stuck.size > 0;
+  }
+
   /** Opens the file in a thread, returns its signature and closes it. Throws `model_invalid`. */
   async inspect(file: ModelFile): Promise<ModelSignature> {
     const reply = await this.#send({ kind: 'inspect', file });
@@ -142,7 +156,7 @@ export class InferencePool {
   /** Loads a file in a thread, so that its first run need not. Throws `model_invalid`, `model_corrupt`, `thread_crashed`. */
   async load(file: ModelFile): Promise<void> {
     if (file.digests !== undefined) await this.#verify(file, file.digests);
-    await this.#send({ kind: 'load', file }, { file });
+    await this.#load(file);
   }
 
   /** Compares the digests of a file's parts, once per process. Throws `model_corrupt`, `model_not_found`. */
@@ -160,6 +174,9 @@ export class InferencePool {
   /** One session call, in the thread that `ThreadPlacement` chooses. Throws `inference_failed`, `over_budget`, `model_invalid`, `model_corrupt`, `thread_crashed`. */
   async run(call: RunCall): Promise<RunResult> {
     if (call.file.digests !== undefined) await this.#verify(call.file, call.file.digests);
+    // Apart from the run, so that the time of loading does not count as time of the run.
+    const loadFirst = call.onOverdue !== undefined && !this.#placement.isHeld(call.file.key);
+    const loadMs = loadFirst ? await this.#load(call.file) : 0;
     const layout = layOut(call);
     const { maxOutput } = call;
     if (maxOutput !== undefined && layout.slotBytes > maxOutput.limit) {
@@ -181,8 +198,11 @@ export class InferencePool {
         outputs: layout.outputs,
         maxOutput,
       } as const;
-      reply = await this.#send(task, { file: call.file, expectedMs: call.expectedMs });
+      const { file, expectedMs, overdueMs, onOverdue } = call;
+      reply = await this.#send(task, { file, expectedMs, overdueMs, onOverdue });
     } catch (error) {
+      // Its buffer is not used again: the stuck thread may still run it.
+      if (error === MOVED) return this.run(call);
       // A crashed thread may still write to the buffer: it is used again only if its thread has answered.
       if (!(error instanceof SconceError && error.code === 'thread_crashed')) this.#arena.release(buffer);
       throw error;
@@ -195,7 +215,25 @@ export class InferencePool {
       return { name, datatype, shape, data: copyOut(buffer, slot) };
     });
     this.#arena.release(buffer);
-    return { outputs, timing: reply.timing };
+    const { timing } = reply;
+    return { outputs, timing: loadMs === 0 ? timing : { ...timing, loadMs: timing.loadMs + loadMs } };
+  }
+
+  async #load(file: ModelFile): Promise<number> {
+    return loadTimeOf(await this.#send({ kind: 'load', file }, { file }));
+  }
+
+  /** Leaves a thread to its run, and lets another one take its place. The worker must end if there are too many such threads. */
+  #replace({ thread, tasks: [first, ...behind], runMs }: AbandonedThread): void {
+    if (first?.file !== undefined && this.#stuck.size === this.threads) {
+      this.#hung.resolve({ file: first.file, runMs });
+    }
+    this.#stuck.add(thread);
+    const { promise } = first as Placed;
+    if (promise !== undefined) this.#running.delete(promise);
+    // There may be more threads by those that are stuck.
+    this.#piscina.options.maxThreads = this.threads + this.#stuck.size;
+    for (const task of behind) (task as Placed).move?.();
   }
 
   /** Once per file and process. A failure is not remembered: a repaired file would be refused for ever. */
@@ -218,13 +256,14 @@ export class InferencePool {
       await Promise.allSettled(this.#running);
       clearInterval(this.#watchTimer);
       this.#notices.close();
-      await this.#piscina.destroy();
+      if (!this.isStuck) await this.#piscina.destroy();
     })();
     await this.#closing;
   }
 
   /** Chooses the thread of a task, by the model that the task needs or by the thread that it names. */
-  #place<T extends PlacementThread>(wanted: Placed | undefined, threads: readonly T[]): T | null {
+  #place<T extends PlacementThread>(wanted: Placed | undefined, all: readonly T[]): T | null {
+    const threads = this.isStuck ? all.filter(({ id }) => !this.#stuck.has(id)) : all;
     // If no thread is idle and there may be more, piscina starts one. It asks again when that thread is ready or another task has ended.
     if (threads.length < this.threads && threads.every(({ currentUsage }) => currentUsage > 0)) return null;
     const chosen = wanted?.file === undefined ? leastBusy(threads) : this.#placeModel(wanted, wanted.file, threads);
@@ -241,7 +280,9 @@ export class InferencePool {
     wanted.thread = chosen.id;
     this.#placement.started(file.key, chosen.id);
     // Loading has the instance's limit.
-    wanted.runMs = this.#placement.isLoading(chosen.id) ? undefined : file.budget?.run_ms?.limit;
+    const isLoading = this.#placement.isLoading(chosen.id);
+    wanted.runMs = isLoading ? undefined : file.budget?.run_ms?.limit;
+    if (isLoading && wanted.overdueMs !== undefined) wanted.overdueMs += LOADING_MS;
     this.#placement.busy(chosen, wanted.expectedMs ?? 0, performance.now());
     if (thread === undefined) {
       const other = this.#placement.spread(file.key, busyWith(threads, chosen));
@@ -264,11 +305,28 @@ export class InferencePool {
     }
     const given: ThreadTask & PlacedTask = { ...task, [queueOptionsSymbol]: placed };
     const pending = this.#piscina.run(given);
-    this.#running.add(pending);
+    const { promise, resolve, reject } = Promise.withResolvers<ThreadReply>();
+    placed.promise = promise;
+    placed.move = () => {
+      if (placed.file !== undefined) this.#placement.answered(placed.file.key, placed.thread ?? 0, false);
+      reject(MOVED);
+    };
+    this.#running.add(promise);
+    pending.then(
+      (reply) => {
+        this.#ended(placed);
+        resolve(reply);
+      },
+      (error: unknown) => {
+        this.#ended(placed);
+        reject(error);
+      },
+    );
     let reply: ThreadReply;
     try {
-      reply = await pending;
+      reply = await promise;
     } catch (cause) {
+      if (cause === MOVED) throw cause;
       this.#placement.forgetThreads();
       throw new SconceError(
         'thread_crashed',
@@ -278,8 +336,7 @@ export class InferencePool {
         },
       );
     } finally {
-      this.#running.delete(pending);
-      this.#watch.ended(placed, performance.now());
+      this.#running.delete(promise);
     }
     const { file, thread } = placed;
     if (file !== undefined && thread !== undefined) {
@@ -289,6 +346,12 @@ export class InferencePool {
     const loadMs = loadTimeOf(reply);
     if (file !== undefined && loadMs > 0) this.#placement.loaded(file.key, loadMs);
     return reply;
+  }
+
+  /** A task was answered, or its thread is gone. */
+  #ended(placed: Placed): void {
+    if (this.isStuck && placed.thread !== undefined && this.#watch.isFirst(placed)) this.#stuck.delete(placed.thread);
+    this.#watch.ended(placed, performance.now());
   }
 }
 
@@ -300,10 +363,19 @@ function loadTimeOf(reply: ThreadReply & { ok: true }): number {
 /** Where a task must run: in a thread that holds the file, or in one thread. `thread` is set when the thread is chosen. */
 interface Placed {
   readonly file?: ModelFile;
-  readonly expectedMs?: number;
+  readonly expectedMs?: number | undefined;
+  overdueMs?: number | undefined;
+  readonly onOverdue?: (() => boolean) | undefined;
   thread?: number;
   runMs?: number | undefined;
+  /** Its answer. */
+  promise?: Promise<ThreadReply>;
+  /** Has the task run in another thread. */
+  move?: () => void;
 }
+
+/** The task waited in a thread that is stuck. */
+const MOVED = new Error('the task is sent again');
 
 interface PlacedTask {
   readonly [queueOptionsSymbol]?: Placed;
@@ -312,75 +384,6 @@ interface PlacedTask {
 /** The threads as they will be when the chosen one has its task. */
 function busyWith<T extends PlacementThread>(threads: readonly T[], chosen: T): PlacementThread[] {
   return threads.map(({ id, currentUsage }) => ({ id, currentUsage: currentUsage + (id === chosen.id ? 1 : 0) }));
-}
-
-interface Layout {
-  readonly byteLength: number;
-  readonly inputs: readonly SharedTensor[];
-  /** The bytes of each input, in order. */
-  readonly pieces: readonly (readonly Uint8Array[])[];
-  readonly outputs: readonly WantedOutput[];
-  /** Bytes of the outputs whose sizes are known before the run. */
-  readonly slotBytes: number;
-}
-
-function layOut(call: RunCall): Layout {
-  const first = call.parts[0];
-  if (first === undefined) throw new SconceError('internal', 'A session call needs at least one part');
-  let end = 0;
-  const place = (length: number): number => {
-    const offset = end;
-    end = Math.ceil((offset + length) / ALIGNMENT) * ALIGNMENT;
-    return offset;
-  };
-  const pieces = first.map((input, index) => piecesOf(call, input, index));
-  const inputs = first.map(({ name, datatype, shape: own }, index): SharedTensor => {
-    const length = (pieces[index] ?? []).reduce((sum, piece) => sum + piece.byteLength, 0);
-    const shape = call.rows?.inputs.has(name) === true ? [call.rows.count, ...own.slice(1)] : own;
-    return { name, datatype, shape, byteOffset: place(length), byteLength: length };
-  });
-  const rows = call.rows?.count ?? 0;
-  let slotBytes = 0;
-  const outputs = call.outputs.map(({ name, datatype, shape: declared }): WantedOutput => {
-    const shape = [rows, ...declared.slice(1)];
-    if (call.rows === undefined || datatype === 'BYTES' || declared.length === 0 || shape.some((size) => size <= 0)) {
-      return { name };
-    }
-    const length = byteLength(datatype, shape);
-    slotBytes += length;
-    return { name, slot: { name, datatype, shape, byteOffset: place(length), byteLength: length } };
-  });
-  return { byteLength: end, inputs, pieces, outputs, slotBytes };
-}
-
-/** The pieces of one input of the run: the rows of all parts, then repetitions of the last row. An input without rows is one piece. */
-function piecesOf({ rows, parts }: RunCall, input: Tensor, index: number): readonly Uint8Array[] {
-  if (rows?.inputs.has(input.name) !== true) return [input.data];
-  const tensors = parts.map((part) => {
-    const tensor = part[index];
-    if (tensor === undefined) throw new SconceError('internal', `A part lacks input "${input.name}"`);
-    return tensor;
-  });
-  const missing = rows.count - tensors.reduce((sum, { shape }) => sum + (shape[0] ?? 0), 0);
-  const last = tensors.at(-1) ?? input;
-  if (missing === 0) return tensors.map(({ data }) => data);
-  return [...tensors.slice(0, -1), padRows(last, (last.shape[0] ?? 0) + missing)].map(({ data }) => data);
-}
-
-function fill(target: Uint8Array, { inputs, pieces }: Layout): void {
-  inputs.forEach((input, index) => {
-    let offset = input.byteOffset;
-    for (const piece of pieces[index] ?? []) {
-      target.set(piece, offset);
-      offset += piece.byteLength;
-    }
-  });
-}
-
-function copyOut(buffer: SharedArrayBuffer, slot: SharedTensor): Uint8Array {
-  const copy = new Uint8Array(slot.byteLength);
-  copy.set(new Uint8Array(buffer, slot.byteOffset, slot.byteLength));
-  return copy;
 }
 
 function unexpected(reply: ThreadReply): SconceError {

@@ -58,4 +58,47 @@ describe('RunWatch', () => {
     watch.started(task('b'), 1, 400);
     expect(watch.check(450)).toBeUndefined();
   });
+
+  describe('of an overdue run', () => {
+    const overdue = (asked: boolean[], more: Partial<WatchedTask> = {}): WatchedTask => ({
+      ...task('a'),
+      overdueMs: 20,
+      onOverdue: () => asked.shift() ?? false,
+      ...more,
+    });
+
+    it('asks from the second look on whether it is abandoned, and tells that once, with what waits behind it', () => {
+      const watch = new RunWatch({ maxRunMs: 100 });
+      const [run, behind] = [overdue([false, true]), task('b')];
+      watch.started(run, 1, 0);
+      watch.started(behind, 1, 0);
+      const looks = [20, 21, 22, 23, 24].map((nowMs) => watch.abandoned(nowMs));
+      expect(looks).toEqual([[], [], [], [{ thread: 1, tasks: [run, behind], runMs: 23 }], []]);
+      expect([watch.isFirst(run), watch.isFirst(behind)]).toEqual([true, false]);
+    });
+
+    it('does not ask when the event loop stood still and the answer had come', () => {
+      const watch = new RunWatch({ maxRunMs: 1_000 });
+      const [first, second] = [overdue([true]), overdue([true])];
+      watch.started(first, 1, 0);
+      watch.started(second, 1, 0);
+      expect(watch.abandoned(500)).toEqual([]);
+      watch.ended(first, 501);
+      expect(watch.abandoned(530)).toEqual([]);
+      watch.ended(second, 540);
+      expect(watch.abandoned(600)).toEqual([]);
+    });
+
+    it.each<[string, Partial<WatchedTask>, number]>([
+      ['the instance’s', {}, 1_200],
+      ['its model’s', { runMs: 50 }, 1_100],
+      ['that of running alone', { file: { model: 'a', version: '1', aloneMs: 10 } }, 1_020],
+    ])('that is abandoned counts as hung after twice the limit and a second: %s', (_, more, limitMs) => {
+      const watch = new RunWatch({ maxRunMs: 100 });
+      watch.started(overdue([true], more), 1, 0);
+      for (const nowMs of [21, 22]) watch.abandoned(nowMs);
+      for (const nowMs of [limitMs, limitMs + 1]) expect(watch.check(nowMs)).toBeUndefined();
+      expect(watch.check(limitMs + 2)).toMatchObject({ runMs: limitMs + 2, isAbandoned: true });
+    });
+  });
 });

@@ -95,6 +95,11 @@ export class ThreadPlacement {
     if (this.#holders.get(model)?.has(thread) !== true && !this.#loading.has(thread)) this.#loading.set(thread, model);
   }
 
+  /** Whether a thread holds the model. */
+  isHeld(model: string): boolean {
+    return (this.#holders.get(model)?.size ?? 0) > 0;
+  }
+
   /** Whether the thread loads a model now. */
   isLoading(thread: number): boolean {
     return this.#loading.has(thread);

@@ -333,7 +333,7 @@ export const SETTINGS = {
     min: 100,
     unit: 'ms',
     about:
-      'Longest time that a run or the loading of a model may take. If one takes longer, the worker hands its work back and exits; the request then runs alone, and is ended after this time.',
+      'Longest time that a run or the loading of a model may take. A run that takes longer ends its worker; its request runs alone, and is ended after this time.',
     default: 120_000,
   }),
   SCONCE_MAX_MODELS_PER_THREAD: integer({

@@ -16,6 +16,11 @@ const SPREAD_FROM_MS = 1;
 const LEAD_MS = 2;
 /** Estimates come from few runs: a request is refused early only if it would miss its deadline by this factor. */
 const CERTAINTY = 0.5;
+/** A run that is later than this is not expected to end at once, ms. */
+const LATE_MS = 50;
+/** A run is overdue if it takes longer than this, and by this factor longer than any run of its model before. */
+const LEAST_OVERDUE_MS = 400;
+const OVERDUE_FACTOR = 20;
 /** Least time that a run counts for its model's share, ms. */
 const LEAST_COST_MS = 0.05;
 
@@ -26,6 +31,8 @@ interface Run {
   /** Epoch ms at which it is expected to start and to end. */
   readonly startMs: number;
   readonly endMs: number;
+  /** Its requests run elsewhere. The run does not count any more. */
+  isAbandoned: boolean;
 }
 
 /**
@@ -44,6 +51,9 @@ interface Run {
  * least thread time: one model's backlog does not delay another model's requests. Within a model, owners of the callers' keys take turns.
  *
  * A run of several requests that fails is repeated for each request alone, so that one bad row fails only its own request.
+ *
+ * A run that takes many times longer than any run of its model before is *overdue*. When others wait, it is *abandoned*: its requests fail
+ * with `thread_crashed`, so that they run again alone, and the runner gives its place to the others.
  */
 export class MicroBatcher {
   readonly #runner: BatchRunner;
@@ -72,7 +82,7 @@ export class MicroBatcher {
   get backlogMs(): number {
     const now = epochMs();
     let workMs = 0;
-    for (const { startMs, endMs } of this.#runs) workMs += Math.max(0, endMs - Math.max(now, startMs));
+    for (const run of this.#runs) workMs += Math.max(0, expectedEnd(run, now) - Math.max(now, run.startMs));
     for (const lines of Object.values(this.#lines)) {
       for (const line of lines.values()) workMs += this.#workMs(line);
     }
@@ -187,13 +197,14 @@ export class MicroBatcher {
     const head = line.head;
     if (this.#runs.size < threads || head === undefined) return 0;
     const { model } = head.request;
-    const ends = [...this.#runs].map((run) => run.endMs).sort((a, b) => a - b);
+    const now = epochMs();
+    const ends = [...this.#runs].map((run) => expectedEnd(run, now)).sort((a, b) => a - b);
     // Runs beyond the number of threads wait for the first ones to end.
     const freeMs = ends[this.#runs.size - threads] ?? 0;
     const gathers = model.axis !== 'none' && line.rows < model.maxBatchRows && head.request.runRows === undefined;
     // A run that waits inside a thread would start before a request that comes meanwhile and should go first.
     const latestMs = gathers ? head.submittedAtMs + (model.maxQueueDelayMs ?? Infinity) : Infinity;
-    return Math.min(freeMs - LEAD_MS, latestMs) - epochMs();
+    return Math.min(freeMs - LEAD_MS, latestMs) - now;
   }
 
   #handOver(line: WaitingLine, lane: Lane): void {
@@ -213,7 +224,7 @@ export class MicroBatcher {
     this.#shares.charge(share, Math.max(LEAST_COST_MS, expectedMs));
     const freeMs = this.#runs.size < this.#runner.threads ? 0 : Math.min(...[...this.#runs].map((run) => run.endMs));
     const startMs = Math.max(freeMs, epochMs());
-    void this.#perform({ model, share, pieces, startMs, endMs: startMs + expectedMs });
+    void this.#perform({ model, share, pieces, startMs, endMs: startMs + expectedMs, isAbandoned: false });
   }
 
   /** The largest number of rows for the line's next run. */
@@ -234,6 +245,7 @@ export class MicroBatcher {
     try {
       await this.#runPieces(run, pieces);
     } catch (thrown) {
+      if (run.isAbandoned) return;
       const error = toSconceError(thrown, 'internal');
       if (pieces.length > 1 && isRunFailure(error.code)) {
         for (const piece of pieces) {
@@ -243,13 +255,31 @@ export class MicroBatcher {
         for (const { pending } of pieces) pending.fail(error);
       }
     } finally {
-      this.#runs.delete(run);
-      share.running -= 1;
-      this.#dispatch();
+      if (!run.isAbandoned) this.#leave(run);
     }
   }
 
-  async #runPieces({ model, share, startMs, endMs }: Run, pieces: readonly Piece[]): Promise<void> {
+  #leave(run: Run): void {
+    this.#runs.delete(run);
+    run.share.running -= 1;
+    this.#dispatch();
+  }
+
+  /** An overdue run holds a thread. Returns whether it is abandoned: others wait, or its model is unbounded, so it may never end. */
+  #abandon(run: Run): boolean {
+    const { model, pieces } = run;
+    const othersWait = this.#waiting > 0 || this.#runs.size > this.#runner.threads;
+    if (!othersWait && model.unbounded !== true) return false;
+    run.isAbandoned = true;
+    const text = `A run of model ${model.name}/${model.version} takes much longer than any before; it runs again alone.`;
+    for (const { pending } of pieces) pending.fail(new SconceError('thread_crashed', text));
+    // The runner knows by then that its thread is no thread to count on.
+    queueMicrotask(() => this.#leave(run));
+    return true;
+  }
+
+  async #runPieces(run: Run, pieces: readonly Piece[]): Promise<void> {
+    const { model, share, startMs, endMs } = run;
     const rows = pieces.reduce((sum, piece) => sum + piece.rows, 0);
     const runRows = model.axis === 'locked' ? model.maxBatchRows : rows;
     const labels = pieces.flatMap(({ pending }) => pending.request.label ?? []).slice(0, MAX_LABELS);
@@ -263,13 +293,15 @@ export class MicroBatcher {
         rows: model.axis === 'none' ? undefined : { inputs: model.rowInputs, count: runRows },
         expectedMs: endMs - startMs,
         maxOutput: model.maxOutput,
+        overdueMs: share.longestMs === 0 ? undefined : Math.max(LEAST_OVERDUE_MS, OVERDUE_FACTOR * share.longestMs),
+        onOverdue: () => this.#abandon(run),
       });
     } catch (error) {
       this.#onRun({ ...about, outcome: { error: toSconceError(error).code } });
       throw error;
     }
     const { outputs, timing } = result;
-    share.estimate.record(runRows, timing.runEndMs - timing.runStartMs);
+    share.record(runRows, timing.runEndMs - timing.runStartMs);
     this.#onRun({ ...about, outcome: { timing } });
     if (model.axis !== 'none') checkRows(outputs, runRows);
     const shared = {
@@ -310,6 +342,11 @@ export class MicroBatcher {
     }
     return pending.settled;
   }
+}
+
+/** When a run will end: as expected, or, if it is late by far, after as long again. */
+function expectedEnd({ startMs, endMs }: Run, nowMs: number): number {
+  return nowMs - endMs < LATE_MS ? endMs : nowMs + (nowMs - startMs);
 }
 
 interface Candidate {

@@ -4,6 +4,8 @@ import { RunTimeEstimate } from './run-time-estimate.ts';
 /** What the batcher knows about one model: how long its runs take, how many are in flight, and its share of the threads' time. */
 export class ModelShare {
   readonly estimate: RunTimeEstimate;
+  /** The longest run of the model that is known, ms; 0 if none is. */
+  longestMs: number;
   /** Runs in flight. */
   running = 0;
   /** Request lines of the model. */
@@ -13,7 +15,14 @@ export class ModelShare {
 
   constructor(model: BatchableModel, virtualMs: number) {
     this.estimate = new RunTimeEstimate(model.measured);
+    this.longestMs = Math.max(0, ...(model.measured ?? []).map(({ latencyMs }) => latencyMs));
     this.virtualMs = virtualMs;
+  }
+
+  /** A run has ended. */
+  record(rows: number, ms: number): void {
+    this.estimate.record(rows, ms);
+    if (ms > this.longestMs) this.longestMs = ms;
   }
 }
 

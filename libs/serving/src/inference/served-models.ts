@@ -221,7 +221,7 @@ function bulkRows(performance: ResolvedModel['manifest']['performance']): number
 }
 
 /** Least time of a run of an unbounded model in the sacrificial process, ms. */
-const LEAST_ALONE_MS = 3_000;
+const LEAST_ALONE_MS = 2_000;
 /** It is at least so many times the slowest run that registration measured. */
 const ALONE_FACTOR = 20;
 
