@@ -12,15 +12,15 @@ let stack: Stack;
 beforeAll(async () => {
   const env = { SCONCE_MAX_RUN_MS: '1500', SCONCE_MAX_RUN_MEMORY_BYTES: String(256 * MIB), SCONCE_THREADS: '2' };
   stack = await startStack({ workers: 2, env });
-  const models = ['affine', 'recurrent', 'masked', 'quadratic', 'slow'] as const;
+  const models = ['affine', 'recurrent', 'masked', 'positive', 'quadratic', 'slow'] as const;
   await Promise.all(models.map((model) => stack.push(model)));
 }, 60_000);
 
-const series = (rows: number): object => ({
+const series = (rows: number, value = 1): object => ({
   name: 'x',
   datatype: 'FP32',
   shape: [rows, 5, 3],
-  data: Array<number>(rows * 15).fill(1),
+  data: Array<number>(rows * 15).fill(value),
 });
 const mask = (values: boolean[]): object => ({ name: 'mask', datatype: 'BOOL', shape: [values.length], data: values });
 const steps = (count: number): object => ({ name: 'steps', datatype: 'INT64', shape: [1], data: [count] });
@@ -72,13 +72,22 @@ describe.each<Case>([
     good: [series(2)],
     merges: true,
     error: /ended its process \(SIGABRT/,
-    workers: 1,
+    workers: 0,
   },
   {
     what: 'a mask that selects no row',
     model: 'masked',
     fatal: [series(2), mask([false, false])],
     good: [series(2), mask([true, false])],
+    error: /ended its process \(SIGABRT/,
+    workers: 0,
+  },
+  {
+    // Nothing shows before the run that it selects no row.
+    what: 'numbers that select no row',
+    model: 'positive',
+    fatal: [series(2, -1)],
+    good: [series(2)],
     error: /ended its process \(SIGABRT/,
     workers: 1,
   },

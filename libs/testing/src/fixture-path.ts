@@ -14,7 +14,8 @@ export type FixtureModel =
   | 'wide'
   | 'recurrent'
   | 'quadratic'
-  | 'masked';
+  | 'masked'
+  | 'positive';
 
 /** Path of a fixture model's file. */
 export function fixturePath(model: FixtureModel): string {

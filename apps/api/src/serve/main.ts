@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
-import { toSconceError } from '@sconce/errors';
+import { BUDGET_SETTINGS, toSconceError } from '@sconce/errors';
 import { exitOnBadSettings } from '@sconce/process';
 import { exposeCollector, finishStart, releaseWhenIdle } from '@sconce/process/memory';
 import { withTimeout } from '@sconce/process/time';
-import { InferencePool, MicroBatcher } from '@sconce/runtime';
+import { InferencePool, MicroBatcher, SacrificialRunner, SuspectQueue } from '@sconce/runtime';
 import {
+  GuardedRuns,
   InferenceProcessor,
   KeptModels,
   LocalModels,
@@ -74,8 +75,22 @@ const batcher = new MicroBatcher(pool, {
   onRun: (run) => statistics.recordRun(run),
 });
 statistics.watch(batcher, pool.threads);
+// Its process starts with the first suspect.
+const sacrificial = new SacrificialRunner({
+  config: config.runtime,
+  memory: { limit: config.budget.run_memory_bytes ?? Infinity, setting: BUDGET_SETTINGS.run_memory_bytes },
+  verify: (file) => pool.verify(file),
+  onEnd: (model, cause) => statistics.recordSacrifice(model, cause),
+});
+const { maxWaiting } = config.runtime;
+const runs = new GuardedRuns({
+  batcher,
+  alone: new SuspectQueue({ runner: sacrificial, maxWaiting, onRun: (run) => statistics.recordRun(run) }),
+  onAlone: (model, outcome) => statistics.recordAlone(model, outcome),
+  logger,
+});
 const runner = new LocalRunner({
-  processor: new InferenceProcessor({ models: models.served, runs: batcher, statistics, telemetry, logger }),
+  processor: new InferenceProcessor({ models: models.served, runs, statistics, telemetry, logger }),
   maxOutstanding: config.maxOutstanding,
   maxOutstandingBytes: MAX_OUTSTANDING_BYTES,
 });
@@ -97,7 +112,7 @@ function endProcess(exitCode: number, threadsAreIdle: boolean): never {
   process.exit(exitCode);
 }
 
-async function stop(reason: string): Promise<void> {
+async function stop(reason: string, exitCode = 0): Promise<void> {
   logger.info({ reason }, 'draining');
   kept.stop();
   if (!isListening) endProcess(0, false);
@@ -105,17 +120,20 @@ async function stop(reason: string): Promise<void> {
   const closing = server.close();
   const drained = await runner.close(config.shutdownGraceMs);
   await withTimeout(Promise.all([closing, health?.close()]), drained ? config.shutdownGraceMs : 1_000);
+  await sacrificial.close();
   if (drained) await pool.close();
   await telemetry.shutdown();
   logger.info({ drained }, 'stopped');
-  endProcess(0, drained);
+  endProcess(exitCode, drained && !pool.isStuck);
 }
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => (stopping ??= stop(signal)));
 // A process that was started over an IPC channel ends with its parent.
 process.on('disconnect', () => (stopping ??= stop('the parent process has ended')));
-void pool.hung.then(({ file: { model, version }, runMs }) => {
+void pool.hung.then(({ file: { model, version }, runMs, isAbandoned }) => {
   logger.error({ model, version, runMs: Math.round(runMs) }, 'a run does not end: this process ends');
-  endProcess(isDraining() ? 0 : 1, false);
+  // Other threads answer what it has.
+  if (isAbandoned === true) stopping ??= stop('a run does not end', 1);
+  else endProcess(isDraining() ? 0 : 1, false);
 });
 
 const loaded: object[] = [];

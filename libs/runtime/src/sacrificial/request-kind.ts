@@ -39,6 +39,14 @@ export function kindOf({ model, inputs }: Pick<BatchRequest, 'model' | 'inputs'>
     .join(' ');
 }
 
+/** Whether an axis is empty, or a mask selects nothing: what native code may not expect. */
+export function isHollow({ inputs }: Pick<BatchRequest, 'inputs'>): boolean {
+  for (const { shape, datatype, data } of inputs) {
+    if (shape.includes(0) || (datatype === 'BOOL' && !data.includes(1))) return true;
+  }
+  return false;
+}
+
 function rowsClass(rows: number): string {
   return rows === 0 ? '0' : 'n';
 }

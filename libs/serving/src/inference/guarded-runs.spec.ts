@@ -10,11 +10,13 @@ const CRASH = new SconceError('run_crashed', 'The run ended its process (SIGABRT
 const TIME = overBudget({ field: 'run_ms', limit: 10, value: 11, setting: 'SCONCE_MAX_RUN_MS' });
 const MEMORY = overBudget({ field: 'run_memory_bytes', limit: 10, value: 11, setting: 'SCONCE_MAX_RUN_MEMORY_BYTES' });
 
+const X = { name: 'x', datatype: 'FP32', data: new Uint8Array(8) } as const;
+
 function requestOf(over: Partial<BatchRequest> & { rows?: number } = {}): BatchRequest {
-  const { rows = 0, ...more } = over;
-  const model = { name: 'm', version: '1', axis: 'dynamic', rowInputs: new Set(['x']) } as unknown as BatchableModel;
-  const input = { name: 'x', datatype: 'FP32', shape: [rows, 1], data: new Uint8Array(4 * rows) } as const;
-  return { model, inputs: [input], outputs: [], lane: 'online', ...more };
+  const { rows = 1, ...more } = over;
+  const about = { name: 'm', version: '1', axis: 'dynamic', rowInputs: new Set(['x']), file: { key: 'm' } };
+  const model = about as unknown as BatchableModel;
+  return { model, inputs: [{ ...X, shape: [rows, 1] }], outputs: [], lane: 'online', ...more };
 }
 
 /** Where requests ran, and what the sacrificial process does with them. */
@@ -90,12 +92,12 @@ describe('GuardedRuns', () => {
     alone = dies(error);
     await expect(guard.submit(requestOf({ ...suspect, owner: 'a' }))).rejects.toBe(error);
     alone = () => Promise.resolve(REPLY);
-    expect(stored).toEqual([{ model: 'm', version: '1', kind: '[0,1]', owner: 'a' }]);
+    expect(stored).toEqual([{ model: 'm', version: '1', kind: '[n,1]', owner: 'a' }]);
     await other.refresh();
     for (const worker of [guard, other]) {
       ran = [];
       await worker.submit(requestOf({ owner: 'a' }));
-      await worker.submit(requestOf({ owner: 'a', rows: 3 }));
+      await worker.submit(requestOf({ owner: 'a', inputs: [{ ...X, shape: [1, 2] }] }));
       await worker.submit(requestOf({ owner: 'b' }));
       await worker.submit(requestOf({ owner: 'a', model: { ...requestOf().model, version: '2' } }));
       expect(ran).toEqual(['alone', 'merged', 'merged', 'merged']);
@@ -109,6 +111,16 @@ describe('GuardedRuns', () => {
     ran = [];
     await guard.submit(requestOf({ owner: 'c' })).catch(() => undefined);
     expect(ran).toEqual(['alone']);
+  });
+
+  it('runs the first request of a kind with an empty axis or an empty mask alone, until one of the kind has succeeded', async () => {
+    const guard = newGuard();
+    const mask = (...values: number[]): Partial<BatchRequest> => ({
+      inputs: [{ name: 'x', datatype: 'BOOL', shape: [values.length], data: Uint8Array.from(values) }],
+    });
+    const order = [requestOf({ rows: 0 }), requestOf({ rows: 0 }), requestOf(mask(0, 0)), requestOf(mask(0, 1))];
+    for (const one of order) await guard.submit(one);
+    expect(ran).toEqual(['alone', 'merged', 'alone', 'merged']);
   });
 
   describe('of an unbounded model', () => {

@@ -1,6 +1,6 @@
 import { SconceError, toSconceError, type ErrorCode } from '@sconce/errors';
 import type { SuspectKind } from '@sconce/queue';
-import { kindOf, type BatchReply, type BatchRequest } from '@sconce/runtime';
+import { isHollow, kindOf, type BatchReply, type BatchRequest } from '@sconce/runtime';
 import type { Logger } from '@sconce/telemetry';
 
 /** Runs requests: the port of those who have some. */
@@ -53,8 +53,8 @@ const ENOUGH_OWNERS = 2;
 /**
  * Decides where a request runs: merged with others in a thread, or alone in the sacrificial process. It runs alone if a worker ended
  * while it had the request, or if a request of its kind and owner, or of its kind and two owners, has ended a process in the last hour.
- * The first request of each kind of an unbounded model runs alone too: the kind is *tried* until such a run succeeds. An owner's other
- * requests of the kind wait for that run.
+ * The first request of each kind of an unbounded model runs alone too, and so does the first hollow one of each kind (`isHollow`): the kind
+ * is *tried* until such a run succeeds. An owner's other requests of the kind wait for that run.
  *
  * A kind is *unknown* → *suspect* (a run of it ended the sacrificial process) → *paused* (8 such runs in a row, or 3 that took 10 s together:
  * its requests get the last error without a run) → *suspect* (after 30 s, or with a run that succeeds) → *unknown* (after an hour).
@@ -64,7 +64,7 @@ export class GuardedRuns implements RunPort {
   /** `model/version` → kind → owners. */
   #kinds = new Map<string, Map<string, Set<string>>>();
   readonly #deaths = new Map<string, Deaths>();
-  /** Kinds of unbounded models of which a request ran alone and ended. */
+  /** Tried kinds of which a request ran alone and ended well. */
   readonly #proved = new Set<string>();
   /** The runs that try a kind, by kind and owner. They never reject. */
   readonly #trials = new Map<string, Promise<void>>();
@@ -82,13 +82,14 @@ export class GuardedRuns implements RunPort {
 
   #run(request: BatchRequest): Promise<BatchReply> {
     if (request.suspect === true || this.#isSuspect(request)) return this.#alone(request);
-    if (request.model.unbounded === true) return this.#tried(request);
+    if (isHollow(request)) return this.#tried(request, 'hollow');
+    if (request.model.unbounded === true) return this.#tried(request, 'unbounded');
     return this.#options.batcher.submit(request);
   }
 
-  /** Runs a request of an unbounded model: in a thread if its kind is known to end, else alone. */
-  #tried(request: BatchRequest): Promise<BatchReply> {
-    const kind = `${request.model.file.key} ${kindOf(request)}`;
+  /** Runs a request in a thread if one of its kind has run alone and ended well, else alone. */
+  #tried(request: BatchRequest, because: 'hollow' | 'unbounded'): Promise<BatchReply> {
+    const kind = `${request.model.file.key} ${because} ${kindOf(request)}`;
     if (this.#proved.has(kind)) return this.#options.batcher.submit(request);
     const key = `${kind} ${request.owner ?? ''}`;
     const trial = this.#trials.get(key);
