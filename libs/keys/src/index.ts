@@ -1,1 +1,1 @@
-export { SCOPES, hashSecret, newSecret, parseKeyFile, type ApiKey, type Scope } from './key-file.ts';
+export { KEY_BUDGET_FIELDS, SCOPES, hashSecret, newSecret, parseKeyFile, type ApiKey, type Scope } from './key-file.ts';

@@ -13,7 +13,7 @@ export type Scope = (typeof SCOPES)[number];
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
 
 /** A run may have requests of several keys, so a key cannot bound its time. */
-const KEY_BUDGET_FIELDS = BUDGET_FIELDS.filter((field) => field !== 'run_ms');
+export const KEY_BUDGET_FIELDS = BUDGET_FIELDS.filter((field) => field !== 'run_ms');
 
 const apiKeySchema = z.strictObject({
   /** Names the key in logs. It is not secret. */
