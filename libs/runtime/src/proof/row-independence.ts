@@ -107,6 +107,9 @@ export async function proveLocked(
   const call = pickRows(pool, shape, numbers);
   const none = (evidence: string): BatchFinding => noBatchAxis(evidence, call);
   if (size > 1 && mixing !== undefined) return none(mixing);
+  // One row alone influences no other, but data may decide how many rows come out of it.
+  const open = mixing === undefined ? undefined : openOutput(signature, shape);
+  if (open !== undefined) return none(`axis 0 of "${open}" may depend on the data of the row: ${mixing}`);
   const reference = await runs.attempt(call);
   if (reference === undefined) return none(runs.failure);
   const alone = numbers.map((row) => reference.map((output) => pickRow(output, row)));
@@ -158,3 +161,9 @@ async function isNoise(
 
 const firstRows = (count: number): number[] => Array.from({ length: count }, (_, row) => row);
 const sizes = ({ shape }: Tensor): string => `[${shape.join(',')}]`;
+
+/** An output whose number of rows is free, although that of the inputs is fixed. */
+function openOutput({ inputs, outputs }: ModelSignature, { rowInputs }: ProbeShape): string | undefined {
+  const isFixed = inputs.every(({ name, shape }) => !rowInputs.has(name) || shape[0] !== -1);
+  return isFixed ? outputs.find(({ shape }) => shape[0] === -1)?.name : undefined;
+}

@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ModelConfig } from '@sconce/contracts';
+import { GraphBuilder, IR_VERSION, OPSET, encodeModel } from '@sconce/onnx';
 import { casesOf, decodeSafetensors, type CallCase, type Tensor, type TensorSpec } from '@sconce/tensor';
-import { fixturePath, type FixtureModel } from '@sconce/testing';
+import { fixturePath, temporaryFolder, type FixtureModel } from '@sconce/testing';
 import { loadArtifact, type LoadedArtifact } from './load-artifact.ts';
 import { makeCheck, proveModel, runAll, type ProvedModel } from './prove-model.ts';
 
@@ -121,6 +123,35 @@ describe('proveModel', () => {
     const { batch, signature } = await proveModel(await torchScript('control/early_return', config, []), config, []);
     expect(batch).toMatchObject({ axis: 'none', evidence: expect.stringMatching(/branches on the data/) as string });
     expect(texts(signature.inputs)).toEqual(['x[4,6]']);
+  });
+
+  it.each([
+    ['chosen', 'none', /^axis 0 of "y" may depend on the data of the row: Compress .* picks by the data/],
+    [1, 'locked', /^only 1 row runs at a time/],
+  ])('one row of a model that picks rows by data gives %s rows: its batch axis is %s', async (rows, axis, evidence) => {
+    const builder = new GraphBuilder();
+    builder.input({ name: 'x', datatype: 'FLOAT', shape: [1, 4] });
+    const data = new Uint8Array(Float32Array.of(-1_000).buffer);
+    const low = builder.initializer({ name: 'low', datatype: 'FLOAT', dims: [], data });
+    const largest = builder.node('ReduceMax', ['x'], { attributes: { keepdims: { int: 0 } } });
+    const isChosen = builder.node('Greater', [largest, low]);
+    const one = {
+      name: 'one',
+      datatype: 'INT64',
+      dims: [1],
+      data: new Uint8Array(BigInt64Array.of(1n).buffer),
+    } as const;
+    const mask = builder.node('Reshape', [isChosen, builder.initializer(one)]);
+    const chosen = builder.node('Compress', ['x', mask], { attributes: { axis: { int: 0 } } });
+    builder.nodes('Identity', [chosen], { names: ['y'] });
+    builder.output({ name: 'y', datatype: 'FLOAT', shape: [rows, 4] });
+    const path = join(temporaryFolder('prove'), 'model.onnx');
+    const about = { irVersion: IR_VERSION, opsets: { '': OPSET }, producer: 'spec', metadata: {} };
+    writeFileSync(path, encodeModel({ ...about, graph: builder.build('g') }));
+    const model = await loadArtifact({ path, format: 'onnx' }, {}, []);
+    opened.push(model);
+    const { batch } = await proveModel(model, {}, []);
+    expect(batch).toMatchObject({ axis, evidence: expect.stringMatching(evidence) as string });
   });
 
   it('unknown sizes are taken from the config', async () => {
