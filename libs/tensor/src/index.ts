@@ -27,12 +27,26 @@ export {
 } from './frame.ts';
 export { checkJsonValues } from './decode-budget.ts';
 export { measureJson, type JsonBounds, type JsonSize } from './json-bounds.ts';
-export { bindInferSteps, decodeInferSteps, parseInferSteps } from './sliced/infer-steps.ts';
+export {
+  bindInferSteps,
+  bindTensorSteps,
+  checkTensorSteps,
+  decodeInferSteps,
+  parseInferSteps,
+} from './sliced/infer-steps.ts';
 export { beginAnswer, jsonElements, type AnswerPieces } from './sliced/answer-pieces.ts';
 export { STEP_BYTES, runToEnd, type Steps } from './sliced/steps.ts';
 export { decodeJsonData, encodeJsonData, type NonFinite } from './oip-json.ts';
 export { HEADER_LENGTH_HEADER } from './oip-binary.ts';
-export { parseInferHead, type InferHead, type OipParameters, type OutputHead, type TensorHead } from './oip-head.ts';
+export {
+  parseInferHead,
+  readOutputHead,
+  readTensorHead,
+  type InferHead,
+  type OipParameters,
+  type OutputHead,
+  type TensorHead,
+} from './oip-head.ts';
 export {
   bindInferHead,
   checkInputs,
@@ -43,10 +57,12 @@ export {
   type RequestedOutput,
 } from './oip-request.ts';
 export { classify } from './oip-classification.ts';
+export { classifySteps } from './sliced/classify-steps.ts';
+export { requestError, tensorError } from './tensor-error.ts';
 export { decodeSafetensors, encodeSafetensors } from './safetensors.ts';
 export { casesOf, type CallCase } from './call-cases.ts';
 export { bindCall, callOf, checkNames, isPartOf, type InputSpec, type ModelCall } from './model-call.ts';
 export { compareOutput, failedReport, type OutputReport, type Tolerance } from './compare-output.ts';
 export { encodeBinaryHead, type OipBody, type OipBodyParts } from './oip-body.ts';
-export { encodeInferParts, encodeInferResponse, type InferResponse } from './oip-response.ts';
+export { encodeInferParts, encodeInferResponse, requestedTensor, type InferResponse } from './oip-response.ts';
 export { decodeInferResponse, encodeInferRequest, type InferAnswer, type InferCall } from './oip-client.ts';

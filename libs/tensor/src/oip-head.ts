@@ -102,7 +102,7 @@ export function readParameters(value: unknown, path: string): OipParameters {
   return parameters as OipParameters;
 }
 
-/** Reads an entry of `inputs` or `outputs`. Throws as `parseInferHead` does. */
+/** Reads an entry of `inputs` (of a response: `outputs`). Throws as `parseInferHead` does. */
 export function readTensorHead(value: unknown, path: string): TensorHead {
   const entry = readObject(value, path);
   const name = readName(entry, path);
@@ -115,7 +115,8 @@ export function readTensorHead(value: unknown, path: string): TensorHead {
   };
 }
 
-function readOutputHead(value: unknown, path: string): OutputHead {
+/** Reads an entry of `outputs`. Throws as `parseInferHead` does. */
+export function readOutputHead(value: unknown, path: string): OutputHead {
   const entry = readObject(value, path);
   return { name: readName(entry, path), parameters: readParameters(entry['parameters'], `${path}.parameters`) };
 }

@@ -30,19 +30,24 @@ export function encodeInferResponse(response: InferResponse): OipBody {
 
 /** As `encodeInferResponse`, but leaves the parts apart and does not copy binary outputs. */
 export function encodeInferParts(response: InferResponse): OipBodyParts {
-  const { modelName, modelVersion, id, parameters, outputs, requested } = response;
+  const { modelName, modelVersion, id, parameters, requested } = response;
   return encodeParts({
     fields: { model_name: modelName, model_version: modelVersion, id, parameters },
     key: 'outputs',
-    tensors: requested.map(({ name, binary, classification }) => {
-      const tensor = outputs.find((output) => output.name === name);
-      if (tensor === undefined) {
-        throw new SconceError('internal', `the run gave no output ${JSON.stringify(name)}, which was requested`, {
-          details: { param: name },
-        });
-      }
+    tensors: requested.map((output) => {
+      const { binary, classification } = output;
+      const tensor = requestedTensor(response, output);
       return { tensor: classification === undefined ? tensor : classify(tensor, classification), binary };
     }),
     nonFinite: 'allow',
+  });
+}
+
+/** The output of the response that was requested, not classified yet. Throws 'internal' if it is missing. */
+export function requestedTensor({ outputs }: Pick<InferResponse, 'outputs'>, { name }: RequestedOutput): Tensor {
+  const tensor = outputs.find((output) => output.name === name);
+  if (tensor !== undefined) return tensor;
+  throw new SconceError('internal', `the run gave no output ${JSON.stringify(name)}, which was requested`, {
+    details: { param: name },
   });
 }

@@ -1,8 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import { SconceError } from '@sconce/errors';
 import type { FixedDatatype, Tensor } from '../datatype.ts';
 import { encodeJsonData, refuseBinaryText } from '../oip-json.ts';
-import type { InferResponse } from '../oip-response.ts';
+import { requestedTensor, type InferResponse } from '../oip-response.ts';
 import { elementCount } from '../shape.ts';
 import { classifySteps } from './classify-steps.ts';
 import type { Steps } from './steps.ts';
@@ -37,15 +36,10 @@ export function jsonElements({ outputs, requested }: Pick<InferResponse, 'output
  * wrong is thrown by the steps, so that no piece has been sent by then.
  */
 export function* beginAnswer(response: InferResponse): Steps<AnswerPieces> {
-  const { outputs, requested } = response;
   const entries: { readonly tensor: Tensor; readonly binary: boolean }[] = [];
-  for (const { name, binary, classification } of requested) {
-    const tensor = outputs.find((output) => output.name === name);
-    if (tensor === undefined) {
-      throw new SconceError('internal', `the run gave no output ${JSON.stringify(name)}, which was requested`, {
-        details: { param: name },
-      });
-    }
+  for (const output of response.requested) {
+    const { binary, classification } = output;
+    const tensor = requestedTensor(response, output);
     if (!binary && classification === undefined && tensor.datatype === 'BYTES') yield* checkText(tensor);
     entries.push({
       tensor: classification === undefined ? tensor : yield* classifySteps(tensor, classification),

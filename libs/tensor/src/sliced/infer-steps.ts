@@ -52,8 +52,23 @@ export function* bindInferSteps(
   budget?: DecodeBudget,
 ): Steps<InferRequest> {
   refuseJsonValues(head.jsonValues ?? 0, budget?.json_values, false);
+  return yield* bindTensorSteps(head, { signature, budget }, () => bodyTensors(head));
+}
+
+/**
+ * Compares a head with a signature, and then reads its tensors with `read`: for protocols whose tensors are not in a body of HTTP. `read`
+ * gives a checked tensor for each input of the head, in their order.
+ */
+export function* bindTensorSteps(
+  head: InferHead,
+  { signature, budget }: Pick<InferBody, 'signature' | 'budget'>,
+  read: () => Steps<readonly Tensor[]>,
+): Steps<InferRequest> {
   const outputs = checkHead(head, signature, budget);
-  const { inputs, binary } = head;
+  return boundRequest(head, outputs, inOrder(yield* read(), signature.inputs));
+}
+
+function* bodyTensors({ inputs, binary }: InferHead): Steps<Tensor[]> {
   const tensors: Tensor[] = [];
   let offset = 0;
   for (const input of inputs) {
@@ -72,7 +87,7 @@ export function* bindInferSteps(
     yield;
   }
   checkNoSurplus(binary, offset);
-  return boundRequest(head, outputs, inOrder(tensors, signature.inputs));
+  return tensors;
 }
 
 /** As `checkTensor`, in steps. */
