@@ -26,6 +26,7 @@ import { ProtocolModels } from './models/protocol-models.ts';
 import { RegistrationRecovery } from './models/registration-recovery.ts';
 import { ServerController } from './models/server.controller.ts';
 import { VersionRemoval } from './models/version-removal.ts';
+import { ModelLoading } from './repository/model-loading.ts';
 import { RepositoryController } from './repository/repository.controller.ts';
 import { BLOB_STORE, CONFIG, LOGGER, TELEMETRY } from './tokens.ts';
 import { TracesController } from './traces/traces.controller.ts';
@@ -111,6 +112,12 @@ export class ApiModule {
               statistics: (model, version) => producer.statistics(model, version),
             }),
           inject: [ModelDirectory, ModelRepository, InferenceProducer],
+        },
+        {
+          provide: ModelLoading,
+          useFactory: (repository: ModelRepository, directory: ModelDirectory, producer: InferenceProducer) =>
+            new ModelLoading({ repository, directory, producer }),
+          inject: [ModelRepository, ModelDirectory, InferenceProducer],
         },
         { provide: RequestDecoder, useValue: new RequestDecoder(config.budget) },
         InferenceService,

@@ -1,33 +1,15 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { checkKeyOutputs, type Lane } from '@sconce/contracts';
-import type { ModelDirectory, ResolvedModel } from '@sconce/models';
-import type {
-  AnswerListener,
-  InferenceAnswer,
-  InferencePort,
-  InferenceRequest,
-  JobRecord,
-  PendingRequest,
-} from '@sconce/queue';
-import type { Context, Logger, RequestTrace, Telemetry } from '@sconce/telemetry';
-import { freeBytes, isFreeable } from '@sconce/process/memory';
+import type { Lane } from '@sconce/contracts';
+import type { InferenceAnswer, JobRecord, PendingRequest } from '@sconce/queue';
+import type { Context, Logger, RequestTrace } from '@sconce/telemetry';
 import { TENSOR_BODY } from '../http/body-parser.ts';
 import { answerError } from '../http/error-answer.ts';
 import { markEncoding, nameModel, recordedTrace, requestContext } from '../http/request-trace.ts';
 import { sendJob, toJobResource } from '../jobs/job-resource.ts';
-import { requireServed } from '../models/served-model.ts';
 import { prefersAsync, readInferenceCall, type InferenceCall } from './inference-call.ts';
-import {
-  deadlineOf,
-  encodeAnswer,
-  prepareInference,
-  queueRequest,
-  type InferenceResult,
-  type PreparedInference,
-} from './prepared-inference.ts';
-import type { RequestDecoder } from './request-decoder.ts';
+import { OnlineInference, type OnlineInferenceOptions } from './online-inference.ts';
+import { deadlineOf, encodeAnswer, type InferenceResult, type PreparedInference } from './prepared-inference.ts';
 import { sendResult } from './send-response.ts';
-import { tracedInference } from './traced-inference.ts';
 
 /** Requests that become jobs: those that ask for one, and those that may be repeated (`Idempotency-Key`). */
 export interface JobInference {
@@ -45,15 +27,9 @@ export interface JobInference {
   ): Promise<InferenceResult>;
 }
 
-export interface InferRouteOptions {
-  readonly directory: Pick<ModelDirectory, 'fresh' | 'resolve'>;
-  readonly decoder: RequestDecoder;
-  readonly port: InferencePort;
+export interface InferRouteOptions extends OnlineInferenceOptions {
   readonly jobs: JobInference;
-  readonly telemetry: Pick<Telemetry, 'tracer'>;
   readonly logger: Logger;
-  /** Longest time that a caller waits, ms. */
-  readonly requestTimeoutMs: number;
 }
 
 /** The part of the path that names the model. */
@@ -94,15 +70,17 @@ interface Exchange {
  */
 class InferRoute {
   readonly #options: InferRouteOptions;
+  readonly #inference: OnlineInference;
 
   constructor(options: InferRouteOptions) {
     this.#options = options;
+    this.#inference = new OnlineInference(options);
   }
 
   answer(exchange: Exchange): void {
     this.#attempt(exchange, () => {
       const call = readInferenceCall(exchange.request);
-      const prepared = this.#prepare(call, exchange.request.params);
+      const prepared = this.#inference.prepare(call, exchange.request.params);
       return prepared instanceof Promise
         ? prepared.then((own) => this.#answerPrepared(own, call, exchange))
         : this.#answerPrepared(prepared, call, exchange);
@@ -127,34 +105,6 @@ class InferRoute {
     setImmediate(() => answerError({ request, reply, thrown }, this.#options.logger));
   }
 
-  /** Resolves the model and decodes the request. If that fails, the memory of the body is freed. */
-  #prepare(call: InferenceCall, { model, version }: ModelParams): PreparedInference | Promise<PreparedInference> {
-    const { directory } = this.#options;
-    const fail = (error: unknown): never => {
-      freeBytes(call.body);
-      throw error;
-    };
-    try {
-      const resolved = directory.fresh(model, version);
-      const prepared =
-        resolved === undefined
-          ? directory.resolve(model, version).then((own) => this.#decode(own, call))
-          : this.#decode(resolved, call);
-      return prepared instanceof Promise ? prepared.catch(fail) : prepared;
-    } catch (error) {
-      return fail(error);
-    }
-  }
-
-  /** A promise for large bodies alone. */
-  #decode(resolved: ResolvedModel, call: InferenceCall): PreparedInference | Promise<PreparedInference> {
-    const manifest = requireServed(resolved);
-    const decoded = this.#options.decoder.decode(call, manifest);
-    return decoded instanceof Promise
-      ? decoded.then((own) => prepareInference(manifest, own))
-      : prepareInference(manifest, decoded);
-  }
-
   #answerPrepared(prepared: PreparedInference, call: InferenceCall, exchange: Exchange): void | Promise<void> {
     const { request, reply } = exchange;
     nameModel(request, prepared.manifest.name);
@@ -164,15 +114,17 @@ class InferRoute {
     if (recorded !== undefined) return this.#inferTraced(recorded, { prepared, call, exchange });
     // The tensors of JSON are no views of it.
     if (call.headerLength === undefined) request.body = undefined;
-    const outputBytes = call.keyBudget?.output_bytes;
-    this.#begin({ prepared, call, reply }, undefined, {
+    // Not the call itself, which has the body.
+    const { keyBudget } = call;
+    const pending = this.#inference.begin({ prepared, call }, undefined, {
       onAnswer: (answer) =>
         this.#attempt(exchange, () => {
-          checkKeyOutputs(answer.outputs, outputBytes);
+          this.#inference.checkAnswer(answer, keyBudget);
           return send(reply, prepared, answer);
         }),
       onError: (thrown) => this.#fail(exchange, thrown),
     });
+    giveUpWhenGone(reply, pending);
     return undefined;
   }
 
@@ -181,30 +133,12 @@ class InferRoute {
     { prepared, call, exchange }: { prepared: PreparedInference; call: InferenceCall; exchange: Exchange },
   ): Promise<void> {
     const { request, reply } = exchange;
-    const { answer, receivedAtMs } = await tracedInference(
-      this.#options.telemetry.tracer,
-      recorded,
-      (trace) =>
-        new Promise((onAnswer, onError) => {
-          this.#begin({ prepared, call, reply }, trace, { onAnswer, onError });
-        }),
+    const { answer, receivedAtMs } = await this.#inference.traced({ prepared, call }, recorded, (pending) =>
+      giveUpWhenGone(reply, pending),
     );
     markEncoding(request, receivedAtMs);
-    checkKeyOutputs(answer.outputs, call.keyBudget?.output_bytes);
+    this.#inference.checkAnswer(answer, call.keyBudget);
     await send(reply, prepared, answer);
-  }
-
-  /** Hands the request to what runs it, and gives it up when the caller has gone. */
-  #begin(
-    { prepared, call, reply }: { prepared: PreparedInference; call: InferenceCall; reply: FastifyReply },
-    trace: InferenceRequest['trace'],
-    listener: AnswerListener,
-  ): void {
-    const { port, requestTimeoutMs } = this.#options;
-    const { owner, body } = call;
-    const deadlineMs = deadlineOf(prepared, requestTimeoutMs);
-    const request = queueRequest(prepared, { owner, trace });
-    giveUpWhenGone(reply, port.begin(request, { deadlineMs, onInputsUnused: freeing(body) }, listener));
   }
 
   async #submit(prepared: PreparedInference, call: InferenceCall, { request, reply }: Exchange): Promise<void> {
@@ -226,11 +160,6 @@ class InferRoute {
       await this.#options.jobs.inferOnce(prepared, call, { context, deadlineMs, signal: gone.signal }),
     );
   }
-}
-
-/** What frees the memory of a large body, whose tensors are views of it. */
-function freeing(body: Uint8Array): (() => void) | undefined {
-  return isFreeable(body) ? () => freeBytes(body) : undefined;
 }
 
 /** Gives the request up when the caller has gone: 'close' before the answer is written means that the caller has disconnected. */

@@ -2,22 +2,32 @@ import type { FastifyRequest } from 'fastify';
 import type { RequestBudget } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { Submitter } from '@sconce/queue';
+import type { InferMessage } from '../grpc/codec/infer-message.ts';
 import { keyBudgetOf, ownerOf, submitterOf } from '../access/install-access.ts';
 
-/** An infer or job request before its body is decoded. */
-export interface InferenceCall {
-  /** Path and query of the request. */
-  readonly url: string;
+/** A request whose caller waits, before its body is decoded. */
+export interface OnlineCall {
+  /** The bytes of the request: its body, or its message. */
   readonly body: Uint8Array;
   /** `Inference-Header-Content-Length`: length of the JSON in front of the tensors; 0 for a raw binary request. */
-  readonly headerLength?: number;
+  readonly headerLength?: number | undefined;
+  /** The request as gRPC has it. Its tensors are views of `body`. */
+  readonly message?: InferMessage;
+  /** Time after which the caller does not wait any more, ms from now. */
+  readonly maxWaitMs?: number | undefined;
+  /** Whose request it is: requests of one owner do not delay those of another. Undefined if callers need no key. */
+  readonly owner?: string | undefined;
+  /** What the caller's key allows. */
+  readonly keyBudget?: RequestBudget | undefined;
+}
+
+/** An infer or job request of HTTP before its body is decoded. */
+export interface InferenceCall extends OnlineCall {
+  /** Path and query of the request. */
+  readonly url: string;
   readonly idempotencyKey?: string;
   /** Whose unfinished jobs it counts with, if the key of the caller limits them. */
   readonly submitter?: Submitter;
-  /** Whose request it is: requests of one owner do not delay those of another. Undefined if callers need no key. */
-  readonly owner?: string;
-  /** What the caller's key allows. */
-  readonly keyBudget?: RequestBudget;
 }
 
 const MAX_IDEMPOTENCY_KEY_LENGTH = 255;

@@ -9,11 +9,13 @@ import {
   decodeInferSteps,
   parseInferHead,
   parseInferSteps,
+  runToEnd,
   type InferHead,
   type InferRequest,
 } from '@sconce/tensor';
 import { slices } from '../http/slices.ts';
-import type { InferenceCall } from './inference-call.ts';
+import { bindMessageSteps } from '../grpc/codec/bind-message.ts';
+import type { OnlineCall } from './inference-call.ts';
 import { RequestBudgets } from './request-budgets.ts';
 
 /** A larger body is read in steps. A body of this size takes about 1 ms at once, whatever is in it (measured). */
@@ -31,16 +33,20 @@ export class RequestDecoder {
   }
 
   /** Decodes a request to this model. @throws SconceError as `decodeInferRequest` does; `over_budget`, `payload_too_large`. */
-  decode(call: InferenceCall, manifest: ReadyManifest): InferRequest | Promise<InferRequest> {
+  decode(call: OnlineCall, manifest: ReadyManifest): InferRequest | Promise<InferRequest> {
     const budget = this.#budgetOf(call, manifest);
-    const { body, headerLength } = call;
+    const { body, headerLength, message } = call;
+    if (message !== undefined) {
+      const steps = bindMessageSteps(message, { signature: manifest.signature, budget });
+      return withinMemory(body.length <= LARGE_BYTES ? runToEnd(steps) : slices.run(steps), manifest, budget);
+    }
     const request = { body, headerLength, signature: manifest.signature, budget };
     const decoded = body.length <= LARGE_BYTES ? decodeInferRequest(request) : slices.run(decodeInferSteps(request));
     return withinMemory(decoded, manifest, budget);
   }
 
   /** Reads a request whose body names the model, up to its tensors. */
-  parseHead({ body, headerLength, keyBudget }: InferenceCall): InferHead | Promise<InferHead> {
+  parseHead({ body, headerLength, keyBudget }: OnlineCall): InferHead | Promise<InferHead> {
     const budget = this.#budgets.of(undefined, keyBudget);
     if (body.length > LARGE_BYTES) return slices.run(parseInferSteps({ body, headerLength, budget }));
     checkJsonValues(body.subarray(0, headerLength), budget.json_values);
@@ -48,7 +54,7 @@ export class RequestDecoder {
   }
 
   /** The second step for such a request. */
-  bind(head: InferHead, call: InferenceCall, manifest: ReadyManifest): InferRequest | Promise<InferRequest> {
+  bind(head: InferHead, call: OnlineCall, manifest: ReadyManifest): InferRequest | Promise<InferRequest> {
     const budget = this.#budgetOf(call, manifest);
     if (call.body.length > LARGE_BYTES) {
       return withinMemory(slices.run(bindInferSteps(head, manifest.signature, budget)), manifest, budget);
@@ -58,7 +64,7 @@ export class RequestDecoder {
   }
 
   /** The budget of the call. @throws SconceError `payload_too_large` if a model or key allows a smaller body than the instance. */
-  #budgetOf({ body, keyBudget }: InferenceCall, { config }: ReadyManifest): EffectiveBudget {
+  #budgetOf({ body, keyBudget }: OnlineCall, { config }: ReadyManifest): EffectiveBudget {
     const budget = this.#budgets.of(config.budget, keyBudget);
     const { body_bytes: bytes } = budget;
     if (bytes !== undefined && body.length > bytes.limit) {

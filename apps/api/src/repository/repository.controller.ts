@@ -1,10 +1,9 @@
 import { Controller, HttpCode, Inject, Param, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { loadRequestSchema, repositoryIndexRequestSchema, type RepositoryIndex } from '@sconce/contracts';
-import { SconceError } from '@sconce/errors';
-import { ModelDirectory, ModelRepository } from '@sconce/models';
-import { InferenceProducer } from '@sconce/queue';
+import { ModelRepository } from '@sconce/models';
 import { parseJsonBody } from '../http/json-body.ts';
+import { ModelLoading } from './model-loading.ts';
 import { repositoryIndex } from './repository-index.ts';
 
 /** The model repository extension: lists, loads and unloads models. `PUT /v1/models/…` pushes them. */
@@ -12,8 +11,7 @@ import { repositoryIndex } from './repository-index.ts';
 export class RepositoryController {
   constructor(
     @Inject(ModelRepository) private readonly repository: ModelRepository,
-    @Inject(ModelDirectory) private readonly directory: ModelDirectory,
-    @Inject(InferenceProducer) private readonly producer: InferenceProducer,
+    @Inject(ModelLoading) private readonly loading: ModelLoading,
   ) {}
 
   @Post('index')
@@ -26,27 +24,12 @@ export class RepositoryController {
   @Post('models/:model/load')
   @HttpCode(200)
   async load(@Req() request: FastifyRequest, @Param('model') model: string): Promise<void> {
-    const { parameters } = parseJsonBody(request.body, loadRequestSchema);
-    const override = Object.keys(parameters).find((name) => name === 'config' || name.startsWith('file:'));
-    if (override !== undefined) {
-      throw new SconceError(
-        'unsupported',
-        `Loading with parameter "${override}" is not supported; upload the file with PUT /v1/models/${model}/versions/{version}.`,
-        { details: { param: override } },
-      );
-    }
-    await this.#setLoaded(model, true);
+    await this.loading.load(model, parseJsonBody(request.body, loadRequestSchema).parameters);
   }
 
   @Post('models/:model/unload')
   @HttpCode(200)
   async unload(@Param('model') model: string): Promise<void> {
-    await this.#setLoaded(model, false);
-    await this.producer.notify({ kind: 'unload', model });
-  }
-
-  async #setLoaded(model: string, loaded: boolean): Promise<void> {
-    await this.repository.setState(model, { loaded });
-    this.directory.invalidate(model);
+    await this.loading.unload(model);
   }
 }
