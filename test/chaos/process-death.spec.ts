@@ -101,8 +101,9 @@ describe('SIGTERM', () => {
     stack.collector.clear();
     const hurried = await stack.startWorker({ SCONCE_SHUTDOWN_GRACE_MS: '6000' });
     const client = new SconceClient({ url: stack.url });
-    // A row takes about a second, a chunk has about four: runs end within half of the grace period, chunks do not.
-    const rows = `steps\n${'12000\n'.repeat(32)}`;
+    // Rows of the chunks in flight take about a second, a chunk has about four: runs end within half of the grace period, chunks do not.
+    // The other rows are as long, so that chunks have as many of them, and quick.
+    const rows = `steps\n${'12000\n'.repeat(16)}${'00001\n'.repeat(16)}`;
     const { id } = await client.batches.score({ model: 'slow' }, Buffer.from(rows), { filename: 'rows.csv' });
     await waitUntilInFlight('batch');
     expect(await hurried.stop()).toBe(0);
