@@ -150,7 +150,14 @@ export class WorkerModule {
             const { maxWaiting } = config.runtime;
             return new GuardedRuns({
               batcher,
-              alone: new SuspectQueue({ runner, maxWaiting, onRun: (run) => statistics.recordRun(run) }),
+              alone: new SuspectQueue({
+                runner,
+                maxWaiting,
+                onRun: (run) => {
+                  statistics.recordRun(run);
+                  batcher.learn(run);
+                },
+              }),
               kinds: suspectKinds(connections),
               onAlone: (model, outcome) => statistics.recordAlone(model, outcome),
               whenGone: ({ model }, error) => models.whyGone(model.name, error),

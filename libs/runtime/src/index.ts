@@ -15,7 +15,7 @@ export type {
 export type { HungRun } from './run-watch.ts';
 export { MicroBatcher } from './batching/micro-batcher.ts';
 export { SacrificialRunner, type SacrificialRunnerOptions } from './sacrificial/sacrificial-runner.ts';
-export { isHollow, kindOf } from './sacrificial/request-kind.ts';
+export { isHollow, kindOf, triedKindOf } from './sacrificial/request-kind.ts';
 export { SuspectQueue } from './sacrificial/suspect-queue.ts';
 export { checkSession } from './check-session.ts';
 export { outputRowBytes } from './output-budget.ts';

@@ -123,7 +123,8 @@ export class InferencePool {
     this.#watchTimer = setInterval(
       () => {
         const nowMs = performance.now();
-        for (const abandoned of this.#watch.abandoned(nowMs)) this.#replace(abandoned);
+        // Each stuck thread has a thread in its place, which takes memory. With as many of them again, runs are waited for.
+        for (const abandoned of this.#watch.abandoned(nowMs, this.threads - this.#stuck.size)) this.#replace(abandoned);
         const hung = this.#watch.check(nowMs);
         if (hung !== undefined) this.#hung.resolve(hung);
       },
@@ -223,11 +224,8 @@ export class InferencePool {
     return loadTimeOf(await this.#send({ kind: 'load', file }, { file }));
   }
 
-  /** Leaves a thread to its run, and lets another one take its place. The worker must end if there are too many such threads. */
-  #replace({ thread, tasks: [first, ...behind], runMs }: AbandonedThread): void {
-    if (first?.file !== undefined && this.#stuck.size === this.threads) {
-      this.#hung.resolve({ file: first.file, runMs });
-    }
+  /** Leaves a thread to its run, and lets another one take its place. */
+  #replace({ thread, tasks: [first, ...behind] }: AbandonedThread): void {
     this.#stuck.add(thread);
     const { promise } = first as Placed;
     if (promise !== undefined) this.#running.delete(promise);

@@ -72,9 +72,18 @@ describe('RunWatch', () => {
       const [run, behind] = [overdue([false, true]), task('b')];
       watch.started(run, 1, 0);
       watch.started(behind, 1, 0);
-      const looks = [20, 21, 22, 23, 24].map((nowMs) => watch.abandoned(nowMs));
-      expect(looks).toEqual([[], [], [], [{ thread: 1, tasks: [run, behind], runMs: 23 }], []]);
+      const looks = [20, 21, 22, 23, 24].map((nowMs) => watch.abandoned(nowMs, 9));
+      expect(looks).toEqual([[], [], [], [{ thread: 1, tasks: [run, behind] }], []]);
       expect([watch.isFirst(run), watch.isFirst(behind)]).toEqual([true, false]);
+    });
+
+    it('asks for no more threads than may be replaced', () => {
+      const watch = new RunWatch({ maxRunMs: 1_000 });
+      const asked = [[true], [true], [true]];
+      for (const [i, answers] of asked.entries()) watch.started(overdue(answers), i, 0);
+      expect([30, 40, 50].map((nowMs) => watch.abandoned(nowMs, 2).length)).toEqual([0, 2, 1]);
+      expect(watch.abandoned(60, 0)).toEqual([]);
+      expect(asked).toEqual([[], [], []]);
     });
 
     it('does not ask when the event loop stood still and the answer had come', () => {
@@ -82,11 +91,11 @@ describe('RunWatch', () => {
       const [first, second] = [overdue([true]), overdue([true])];
       watch.started(first, 1, 0);
       watch.started(second, 1, 0);
-      expect(watch.abandoned(500)).toEqual([]);
+      expect(watch.abandoned(500, 9)).toEqual([]);
       watch.ended(first, 501);
-      expect(watch.abandoned(530)).toEqual([]);
+      expect(watch.abandoned(530, 9)).toEqual([]);
       watch.ended(second, 540);
-      expect(watch.abandoned(600)).toEqual([]);
+      expect(watch.abandoned(600, 9)).toEqual([]);
     });
 
     it.each<[string, Partial<WatchedTask>, number]>([
@@ -96,7 +105,7 @@ describe('RunWatch', () => {
     ])('that is abandoned counts as hung after twice the limit and a second: %s', (_, more, limitMs) => {
       const watch = new RunWatch({ maxRunMs: 100 });
       watch.started(overdue([true], more), 1, 0);
-      for (const nowMs of [21, 22]) watch.abandoned(nowMs);
+      for (const nowMs of [21, 22]) watch.abandoned(nowMs, 9);
       for (const nowMs of [limitMs, limitMs + 1]) expect(watch.check(nowMs)).toBeUndefined();
       expect(watch.check(limitMs + 2)).toMatchObject({ runMs: limitMs + 2, isAbandoned: true });
     });

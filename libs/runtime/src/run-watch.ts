@@ -33,7 +33,6 @@ export interface AbandonedThread {
   readonly thread: number;
   /** The abandoned run, then those that wait behind it. */
   readonly tasks: readonly WatchedTask[];
-  readonly runMs: number;
 }
 
 interface WatchedThread {
@@ -104,17 +103,17 @@ export class RunWatch {
     return undefined;
   }
 
-  /** The threads whose first task is overdue and abandoned, with their tasks. To be called from time to time. */
-  abandoned(nowMs: number): AbandonedThread[] {
+  /** The threads whose first task is overdue and abandoned, with their tasks, at most so many. To be called from time to time. */
+  abandoned(nowMs: number, most: number): AbandonedThread[] {
     const found: AbandonedThread[] = [];
     for (const [thread, watched] of this.#threads) {
       const { tasks, sinceMs } = watched;
-      const runMs = nowMs - sinceMs;
       const [task] = tasks;
-      if (task?.onOverdue === undefined || runMs <= (task.overdueMs ?? Infinity)) continue;
+      if (task?.onOverdue === undefined || nowMs - sinceMs <= (task.overdueMs ?? Infinity)) continue;
       // The event loop may have stood still: the second look comes after the answers that wait.
       if (watched.isAbandoned || !watched.wasOverdue) watched.wasOverdue = true;
-      else if ((watched.isAbandoned = task.onOverdue())) found.push({ thread, tasks: [...tasks], runMs });
+      else if (found.length < most && (watched.isAbandoned = task.onOverdue()))
+        found.push({ thread, tasks: [...tasks] });
     }
     return found;
   }

@@ -85,7 +85,14 @@ const sacrificial = new SacrificialRunner({
 const { maxWaiting } = config.runtime;
 const runs = new GuardedRuns({
   batcher,
-  alone: new SuspectQueue({ runner: sacrificial, maxWaiting, onRun: (run) => statistics.recordRun(run) }),
+  alone: new SuspectQueue({
+    runner: sacrificial,
+    maxWaiting,
+    onRun: (run) => {
+      statistics.recordRun(run);
+      batcher.learn(run);
+    },
+  }),
   onAlone: (model, outcome) => statistics.recordAlone(model, outcome),
   logger,
 });

@@ -1,11 +1,12 @@
 import { rowsForMemory, type BudgetLimit, type Lane } from '@sconce/contracts';
 import { SconceError, isRunFailure, toSconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
-import { sliceRows, type Tensor, type TensorSpec } from '@sconce/tensor';
+import { sliceRows, type TensorSpec } from '@sconce/tensor';
 import type { RunResult } from '../inference-pool.ts';
 import { outputRowBytes, outputsOverBudget } from '../output-budget.ts';
 import type { BatchReply, BatchRequest, BatchRunner, BatchableModel, FinishedRun } from './batch-request.ts';
 import { WaitingLine, lineKey } from './waiting-line.ts';
+import { checkRows, noRows } from './run-rows.ts';
 import { ModelShares, type ModelShare } from './model-share.ts';
 import { Pending, type Piece } from './pending.ts';
 
@@ -98,6 +99,13 @@ export class MicroBatcher {
     const rest = line.rows % maxBatchRows;
     const full = Math.floor(line.rows / maxBatchRows) * estimate.of(maxBatchRows);
     return full + (rest === 0 ? 0 : estimate.of(model.axis === 'locked' ? maxBatchRows : rest));
+  }
+
+  /** A run of the model ended elsewhere: a run that takes as long is not overdue. */
+  learn({ model, outcome }: FinishedRun): void {
+    if (!('timing' in outcome)) return;
+    const { runStartMs, runEndMs } = outcome.timing;
+    this.#shares.of(model).learn(runEndMs - runStartMs);
   }
 
   /** Runs handed to threads and not answered yet. */
@@ -372,25 +380,4 @@ function isOverBudget({ model, outputs, runRows }: BatchRequest, rows: number): 
 function outputsOf(model: BatchableModel, pieces: readonly Piece[]): readonly TensorSpec[] {
   const names = new Set(pieces.flatMap(({ pending }) => pending.request.outputs.map((output) => output.name)));
   return model.signature.outputs.filter((output) => names.has(output.name));
-}
-
-/** The error of a request without rows for a model whose runs have a fixed number of rows. */
-export function noRows({ maxBatchRows }: BatchableModel): SconceError {
-  return new SconceError(
-    'invalid_tensor',
-    `The request has no rows, and this model runs ${maxBatchRows} rows at a time: send at least one row.`,
-  );
-}
-
-/** Throws `inference_failed` if an output does not have the rows of its run. */
-export function checkRows(outputs: readonly Tensor[], rows: number): void {
-  for (const output of outputs) {
-    if (output.shape[0] !== rows) {
-      throw new SconceError(
-        'inference_failed',
-        `Output "${output.name}" has shape [${output.shape.join(',')}] for ${rows} rows: the model does not keep its rows apart, though its batch axis was proved.`,
-        { details: { param: output.name } },
-      );
-    }
-  }
 }

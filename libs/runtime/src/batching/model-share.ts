@@ -22,6 +22,11 @@ export class ModelShare {
   /** A run has ended. */
   record(rows: number, ms: number): void {
     this.estimate.record(rows, ms);
+    this.learn(ms);
+  }
+
+  /** The model is known to have run for so long. */
+  learn(ms: number): void {
     if (ms > this.longestMs) this.longestMs = ms;
   }
 }

@@ -32,6 +32,18 @@ describe('an overdue run', () => {
     );
   });
 
+  it('is none if a run of its model took as long elsewhere', async () => {
+    const { runner, batcher } = newBatcher();
+    const timing = { threadId: 0, runStartMs: 0, runEndMs: 300, loadMs: 0 };
+    batcher.learn({ model: slow, rows: 1, requests: 1, labels: [], outcome: { timing } });
+    batcher.learn({ model: slow, rows: 1, requests: 1, labels: [], outcome: { error: 'run_crashed' } });
+    const reply = batcher.submit(request([1], { model: slow }));
+    await turn();
+    expect(runner.calls[0]?.overdueMs).toBe(6_000);
+    runner.releaseOne();
+    await reply;
+  });
+
   it('is abandoned when others wait: its requests are to run again, alone, and it does not count any more', async () => {
     const { runner, batcher } = newBatcher();
     const stuck = [batcher.submit(request([1], { model: slow })), batcher.submit(request([2], { model: slow }))];

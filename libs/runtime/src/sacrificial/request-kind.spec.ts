@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Tensor } from '@sconce/tensor';
 import { model } from '../batching/testing/test-runner.ts';
-import { kindOf } from './request-kind.ts';
+import { kindOf, triedKindOf } from './request-kind.ts';
 
 const dynamic = model({ rowInputs: new Set(['x']) });
 const none = model({ axis: 'none' });
@@ -52,4 +52,13 @@ it.each([
   ],
 ])('the kind of %s', (_, request, kind) => {
   expect(kindOf(request)).toBe(kind);
+});
+
+it.each([
+  ['a length', { model: unbounded, inputs: [integers(10n ** 13n)] }, '[1]<2^43'],
+  ['small and large integers', { model: unbounded, inputs: [integers(3n, -77n, 0n)] }, '[2^1]<2^6'],
+  ['small numbers', { model: unbounded, inputs: [numbers(0.25, -0.5)] }, '[2^1]<1'],
+  ['no rows of a bounded model', { model: dynamic, inputs: [floats([0, 4]), integers(7n)] }, '[0,2^2] [1]'],
+])('the kind that is tried of %s', (_, request, kind) => {
+  expect(triedKindOf(request)).toBe(kind);
 });

@@ -17,7 +17,7 @@ const INTEGERS: ReadonlySet<Tensor['datatype']> = new Set([
 ]);
 
 /** Values of larger inputs are not looked at. */
-const MAX_EXTREMES = 65_536;
+const MAX_EXTREMES = 4_096;
 
 const NUMBERS: ReadonlySet<Tensor['datatype']> = new Set([...INTEGERS, 'FP32', 'FP64']);
 
@@ -29,12 +29,28 @@ const NUMBERS: ReadonlySet<Tensor['datatype']> = new Set([...INTEGERS, 'FP32', '
  * - Integers of small inputs count by sign and power of two: they are lengths of loops, sizes and indices.
  * - Of each other input of an unbounded model, the largest magnitude counts: a loop may end by it.
  */
-export function kindOf({ model, inputs }: Pick<BatchRequest, 'model' | 'inputs'>): string {
+export function kindOf(request: Pick<BatchRequest, 'model' | 'inputs'>): string {
+  const isUnbounded = request.model.unbounded === true;
+  return classesOf(request, (input) => valuesClass(input) ?? (isUnbounded ? largestClass(input) : ''));
+}
+
+/**
+ * The kind that is tried before requests of it run in threads. It is coarser, so that callers with ever other values meet few kinds: of each
+ * input only the largest magnitude counts.
+ */
+export function triedKindOf(request: Pick<BatchRequest, 'model' | 'inputs'>): string {
+  return classesOf(request, request.model.unbounded === true ? largestClass : () => '');
+}
+
+function classesOf(
+  { model, inputs }: Pick<BatchRequest, 'model' | 'inputs'>,
+  classOf: (input: Tensor) => string,
+): string {
   return inputs
     .map((input) => {
       const hasRows = model.axis !== 'none' && model.rowInputs.has(input.name);
       const sizes = input.shape.map((size, axis) => (hasRows && axis === 0 ? rowsClass(size) : magnitude(size)));
-      return `[${sizes.join(',')}]${valuesClass(input, model.unbounded === true)}`;
+      return `[${sizes.join(',')}]${classOf(input)}`;
     })
     .join(' ');
 }
@@ -51,12 +67,14 @@ function rowsClass(rows: number): string {
   return rows === 0 ? '0' : 'n';
 }
 
-function valuesClass(input: Tensor, isUnbounded: boolean): string {
-  const elements = input.shape.reduce((product, size) => product * size, 1);
-  if (INTEGERS.has(input.datatype) && elements <= MAX_VALUES) {
-    return `=${Array.from(viewOf(input) as ArrayLike<number | bigint>, magnitude).join(',')}`;
-  }
-  if (!isUnbounded || !NUMBERS.has(input.datatype) || elements === 0 || elements > MAX_EXTREMES) return '';
+function valuesClass(input: Tensor): string | undefined {
+  if (!INTEGERS.has(input.datatype) || elementsOf(input) > MAX_VALUES) return undefined;
+  return `=${Array.from(viewOf(input) as ArrayLike<number | bigint>, magnitude).join(',')}`;
+}
+
+function largestClass(input: Tensor): string {
+  const elements = elementsOf(input);
+  if (!NUMBERS.has(input.datatype) || elements === 0 || elements > MAX_EXTREMES) return '';
   let largest = 0;
   for (const value of viewOf(input) as Iterable<number | bigint>) {
     const size = Math.abs(Number(value));
@@ -64,6 +82,10 @@ function valuesClass(input: Tensor, isUnbounded: boolean): string {
     if (size > largest) largest = size;
   }
   return `<${magnitude(Math.ceil(largest))}`;
+}
+
+function elementsOf({ shape }: Tensor): number {
+  return shape.reduce((product, size) => product * size, 1);
 }
 
 /** `0`, `1`, or the power of two below the number, with its sign. */

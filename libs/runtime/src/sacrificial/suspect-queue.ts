@@ -2,7 +2,7 @@ import { SconceError, toSconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
 import { sliceRows } from '@sconce/tensor';
 import type { BatchReply, BatchRequest, FinishedRun } from '../batching/batch-request.ts';
-import { checkRows, noRows } from '../batching/micro-batcher.ts';
+import { checkRows, noRows } from '../batching/run-rows.ts';
 import { Pending, type Piece } from '../batching/pending.ts';
 import type { RunCall, RunResult } from '../inference-pool.ts';
 

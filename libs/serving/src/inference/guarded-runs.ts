@@ -1,6 +1,6 @@
 import { SconceError, toSconceError, type ErrorCode } from '@sconce/errors';
 import type { SuspectKind } from '@sconce/queue';
-import { isHollow, kindOf, type BatchReply, type BatchRequest } from '@sconce/runtime';
+import { isHollow, kindOf, triedKindOf, type BatchReply, type BatchRequest } from '@sconce/runtime';
 import type { Logger } from '@sconce/telemetry';
 
 /** Runs requests: the port of those who have some. */
@@ -89,7 +89,7 @@ export class GuardedRuns implements RunPort {
 
   /** Runs a request in a thread if one of its kind has run alone and ended well, else alone. */
   #tried(request: BatchRequest, because: 'hollow' | 'unbounded'): Promise<BatchReply> {
-    const kind = `${request.model.file.key} ${because} ${kindOf(request)}`;
+    const kind = `${request.model.file.key} ${because} ${triedKindOf(request)}`;
     if (this.#proved.has(kind)) return this.#options.batcher.submit(request);
     const key = `${kind} ${request.owner ?? ''}`;
     const trial = this.#trials.get(key);
