@@ -46,8 +46,8 @@ if (isMainThread) {
   process.once('message', (plan: BarePlan) => {
     const threads = Array.from({ length: plan.threads }, async () => {
       const thread = new Worker(new URL(import.meta.url), { workerData: plan });
-      const [calls] = (await once(thread, 'message')) as [number];
-      await once(thread, 'exit');
+      // Both at once: the thread may end in the turn in which its message comes.
+      const [[calls]] = await Promise.all([once(thread, 'message') as Promise<[number]>, once(thread, 'exit')]);
       return calls;
     });
     void Promise.all(threads).then((calls) => {
