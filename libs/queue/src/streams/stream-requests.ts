@@ -232,7 +232,6 @@ export class StreamRequests implements InferencePort {
     });
     const entry: SentEntry = { number, pool, line, frame, inputs, open: items.length, isAdded: false };
     for (const item of items) item.entry = entry;
-    line.entriesInFlight += 1;
     this.#entries.add(entry);
     void this.#deliver(entry, items);
   }
@@ -290,17 +289,17 @@ export class StreamRequests implements InferencePort {
     else listener.onError(deserializeError(outcome.error));
   }
 
-  /** The last request of an entry makes room for the next one of its line. */
-  #leaveEntry({ entry, line }: OutstandingRequest): void {
-    if (entry === undefined) {
-      if (line.isIdle) this.#lines.delete(line.key);
-      return;
+  /** A request that ends makes room for the next ones of its line. */
+  #leaveEntry(outstanding: OutstandingRequest): void {
+    const { entry, line } = outstanding;
+    if (entry !== undefined) {
+      entry.open -= 1;
+      line.ended(outstanding, entry.open === 0);
+      if (entry.open === 0) {
+        this.#entries.delete(entry.number);
+        entry.inputs.end();
+      }
     }
-    entry.open -= 1;
-    if (entry.open > 0) return;
-    this.#entries.delete(entry.number);
-    entry.inputs.end();
-    line.entriesInFlight -= 1;
     if (line.length > 0) this.#schedule(line);
     else if (line.isIdle) this.#lines.delete(line.key);
   }
