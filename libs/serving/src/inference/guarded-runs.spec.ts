@@ -26,9 +26,9 @@ let alone: (request: BatchRequest) => Promise<BatchReply>;
 let unloadable: string[];
 let told: string[];
 
-function newGuard(): GuardedRuns {
+function newGuard(merged = (_: BatchRequest): Promise<BatchReply> => Promise.resolve(REPLY)): GuardedRuns {
   return new GuardedRuns({
-    batcher: { submit: () => Promise.resolve(REPLY).finally(() => ran.push('merged')) },
+    batcher: { submit: (request) => merged(request).finally(() => ran.push('merged')) },
     alone: { submit: (request) => alone(request).finally(() => ran.push('alone')) },
     kinds: { add: (kind) => Promise.resolve(void stored.push(kind)), all: () => Promise.resolve(stored) },
     onAlone: (model, outcome) => told.push(`${model} ${outcome}`),
@@ -137,6 +137,21 @@ describe('GuardedRuns', () => {
       expect(ran).toEqual(['alone', 'merged', 'merged', 'merged']);
       await guard.submit(unbounded(1e13));
       expect(ran.slice(4)).toEqual(['alone']);
+    });
+
+    it('tries the runs of a request one by one: those of a kind that is proved run in threads', async () => {
+      const data = new Uint8Array(BigInt64Array.of(1n, 2n, 3n, 2n, 1_000n).buffer);
+      const { model } = unbounded(1);
+      const request = { ...unbounded(1), model: { ...model, axis: 'locked' as const, rowInputs: new Set(['steps']) } };
+      const echo = (one: BatchRequest): Promise<BatchReply> => Promise.resolve({ outputs: one.inputs, runs: [] });
+      alone = echo;
+      const guard = newGuard(echo);
+      const inputs = [{ name: 'steps', datatype: 'INT64', shape: [5], data } as const];
+      const reply = await guard.submit({ ...request, inputs, runRows: 1 });
+      expect(reply.outputs[0]).toMatchObject({ shape: [5] });
+      expect(Buffer.from(reply.outputs[0]?.data ?? [])).toEqual(Buffer.from(data));
+      // 1; 2 and 3, of which one is tried; 1,000.
+      expect(ran.toSorted()).toEqual(['alone', 'alone', 'alone', 'merged', 'merged']);
     });
 
     it('tries a kind again alone after a run that failed, and never merged', async () => {

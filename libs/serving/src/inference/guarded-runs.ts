@@ -1,6 +1,7 @@
 import { SconceError, toSconceError, type ErrorCode } from '@sconce/errors';
 import type { SuspectKind } from '@sconce/queue';
 import { isHollow, kindOf, triedKindOf, type BatchReply, type BatchRequest } from '@sconce/runtime';
+import { concatRows, sliceRows, type Tensor } from '@sconce/tensor';
 import type { Logger } from '@sconce/telemetry';
 
 /** Runs requests: the port of those who have some. */
@@ -88,7 +89,10 @@ export class GuardedRuns implements RunPort {
   }
 
   /** Runs a request in a thread if one of its kind has run alone and ended well, else alone. */
-  #tried(request: BatchRequest, because: 'hollow' | 'unbounded'): Promise<BatchReply> {
+  async #tried(request: BatchRequest, because: 'hollow' | 'unbounded'): Promise<BatchReply> {
+    const runs = runsOf(request);
+    // Each run has a kind of its own: the first one need not keep the others from the threads until all have ended.
+    if (runs.length > 1) return joined(await Promise.all(runs.map((run) => this.#run(run))));
     const kind = `${request.model.file.key} ${because} ${triedKindOf(request)}`;
     if (this.#proved.has(kind)) return this.#options.batcher.submit(request);
     const key = `${kind} ${request.owner ?? ''}`;
@@ -180,6 +184,25 @@ export class GuardedRuns implements RunPort {
     this.#kinds.set(name, kinds);
     kinds.set(kind, (kinds.get(kind) ?? new Set()).add(owner));
   }
+}
+
+/** The runs of a request that says how many rows each has. */
+function runsOf(request: BatchRequest): BatchRequest[] {
+  const { model, inputs, runRows } = request;
+  const rows = inputs.find(({ name }) => model.rowInputs.has(name))?.shape[0] ?? 0;
+  if (runRows === undefined || model.axis === 'none' || rows <= runRows) return [request];
+  return Array.from({ length: Math.ceil(rows / runRows) }, (_, run) => {
+    const [from, to] = [run * runRows, Math.min(rows, (run + 1) * runRows)];
+    const part = (input: Tensor): Tensor => (model.rowInputs.has(input.name) ? sliceRows(input, from, to) : input);
+    return { ...request, inputs: inputs.map(part) };
+  });
+}
+
+/** The reply to a request from those to its runs. */
+function joined(replies: readonly BatchReply[]): BatchReply {
+  const [first] = replies;
+  const outputs = (first?.outputs ?? []).map((_, i) => concatRows(replies.map((reply) => reply.outputs[i] as Tensor)));
+  return { outputs, runs: replies.flatMap(({ runs }) => runs) };
 }
 
 function suspectKindOf(request: BatchRequest): SuspectKind {
