@@ -8,6 +8,8 @@ const READY_MS = 30_000;
 /** The message that a process sends when it is ready. */
 export interface ReadyMessage {
   readonly url?: string;
+  /** Host and port of gRPC. */
+  readonly grpcUrl?: string;
   readonly metricsUrl: string;
 }
 

@@ -1,15 +1,19 @@
 import { instanceBudget, type RequestBudget } from '@sconce/contracts';
+import { SconceError } from '@sconce/errors';
 import { readSettings } from '@sconce/process';
 import { queueConfigSchema, type QueueConfig } from '@sconce/queue';
 import { storageFromSettings, type StorageConfig } from '@sconce/storage';
 import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';
 import { keysFileOf } from './access/keys-file.ts';
+import { grpcConfigOf, type GrpcConfig } from './grpc/grpc-config.ts';
 
 /** The API's settings, read from the environment once. */
 export interface ApiConfig {
   readonly host: string;
   readonly port: number;
   readonly metricsPort: number;
+  /** Undefined: there is no gRPC. */
+  readonly grpc: GrpcConfig | undefined;
   /** Processes that answer on the port. */
   readonly processes: number;
   /** The file of API keys; undefined if callers need no key. */
@@ -40,10 +44,18 @@ export interface ApiConfig {
 /** Reads and checks the environment. @throws SconceError `invalid_request` that names every variable that is not valid, and why. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
   const vars = readSettings('api', env);
+  if (vars.SCONCE_GRPC_PORT === 0 && vars.SCONCE_API_PROCESSES > 1) {
+    throw new SconceError(
+      'invalid_request',
+      'SCONCE_GRPC_PORT: 0 gives each API process a port of its own. Set a number, or SCONCE_API_PROCESSES=1.',
+      { details: { param: 'SCONCE_GRPC_PORT' } },
+    );
+  }
   return Object.freeze({
     host: vars.SCONCE_HOST,
     port: vars.SCONCE_PORT,
     metricsPort: vars.SCONCE_METRICS_PORT,
+    grpc: grpcConfigOf(vars),
     processes: vars.SCONCE_API_PROCESSES,
     keysFile: keysFileOf(vars),
     maxBodyBytes: vars.SCONCE_MAX_BODY_BYTES,

@@ -6,6 +6,7 @@ import { withTimeout } from '@sconce/process/time';
 import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
 import { BatchProducer, InferenceProducer } from '@sconce/queue';
 import type { ApiConfig } from './config.ts';
+import { apiGrpcPort } from './grpc/api-grpc-port.ts';
 import { readBacklog } from './health/backlog.ts';
 import { createApi } from './server.ts';
 import { VERSION } from './version.ts';
@@ -29,6 +30,7 @@ export async function runApi(config: ApiConfig, allMetricsUrl?: string): Promise
   });
   let draining = false;
   const app = await createApi({ config, logger, telemetry, allMetricsUrl, isDraining: () => draining });
+  const grpc = apiGrpcPort(app, { config, logger, telemetry, isDraining: () => draining });
   const producer = app.get(InferenceProducer);
   const batches = app.get(BatchProducer);
   const health = new HealthServer({
@@ -43,7 +45,7 @@ export async function runApi(config: ApiConfig, allMetricsUrl?: string): Promise
     draining = true;
     await delay(config.drainDelayMs);
     // Refuses new connections and waits for the requests in flight, which still need the producer.
-    await withTimeout(app.close(), config.shutdownGraceMs);
+    await withTimeout(Promise.all([app.close(), grpc?.close(config.shutdownGraceMs)]), config.shutdownGraceMs);
     await Promise.all([producer.close(), batches.close()]);
     await health.close();
     await telemetry.shutdown();
@@ -62,8 +64,10 @@ export async function runApi(config: ApiConfig, allMetricsUrl?: string): Promise
   await app.listen(address);
   const { port } = app.getHttpServer().address() as { port: number };
   const url = `http://${config.host}:${port}`;
+  const grpcPort = await grpc?.listen({ ...address, port: config.grpc?.port ?? 0 });
+  const grpcUrl = grpcPort === undefined ? undefined : `${config.host}:${grpcPort}`;
   finishStart();
   releaseWhenIdle();
-  logger.info({ url, metricsUrl }, 'listening');
-  process.send?.({ type: 'ready', url, metricsUrl });
+  logger.info({ url, grpcUrl, metricsUrl }, 'listening');
+  process.send?.({ type: 'ready', url, grpcUrl, metricsUrl });
 }

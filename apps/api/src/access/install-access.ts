@@ -9,20 +9,27 @@ import { needOf } from './access-rules.ts';
 import { Access, budgetOf, ownerOfUse, secretFrom, type KeyUse } from './access.ts';
 import type { KeyRing } from './key-ring.ts';
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The keys of callers and their limits, for other protocols of this process. */
+    access: Access;
+  }
+}
+
 const KEY = 'sconceKey';
 
 type KeyedRequest = FastifyRequest & { [KEY]?: KeyUse | undefined };
 
 /**
  * Accepts a request if its key (`Authorization: Bearer …` or `X-API-Key`) has the scope and is within its limits. Without a key ring,
- * accepts every request. A request that changes models writes an audit line to the log, also when it is refused. Returns the access for
- * other protocols of this process.
+ * accepts every request. A request that changes models writes an audit line to the log, also when it is refused.
  */
 export function installAccess(
   fastify: FastifyInstance,
   given: { readonly ring: KeyRing | undefined; readonly logger: Logger },
-): Access {
+): void {
   const access = new Access(given);
+  fastify.decorate('access', access);
   fastify.decorateRequest(KEY);
   fastify.addHook('onRequest', (request, reply, done) => {
     const refusal = access.hasKeys ? admit(request, access) : undefined;
@@ -46,7 +53,6 @@ export function installAccess(
     access.close();
     done();
   });
-  return access;
 }
 
 /** What the caller's key allows a request to need, if it says so. */

@@ -10,6 +10,10 @@ const EFFECTIVE: Record<keyof Settings<'serve'>, unknown> = {
   SCONCE_PORT: config.port,
   // The port is opened only if it is set.
   SCONCE_METRICS_PORT: readServeConfig({ SCONCE_METRICS_PORT: '8002' }).metricsPort,
+  SCONCE_GRPC_PORT: config.grpc,
+  SCONCE_GRPC_TLS_CERT: config.grpc,
+  SCONCE_GRPC_TLS_KEY: config.grpc,
+  SCONCE_GRPC_TLS_CLIENT_CA: config.grpc,
   SCONCE_KEYS_FILE: config.keysFile,
   SCONCE_AUTH: config.keysFile,
   SCONCE_LOG_LEVEL: config.telemetry.logLevel,

@@ -4,6 +4,7 @@ import { runtimeConfigSchema, type RuntimeConfig } from '@sconce/runtime';
 import type { IsolationLimits } from '@sconce/serving';
 import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';
 import { keysFileOf } from '../access/keys-file.ts';
+import { grpcConfigOf, type GrpcConfig } from '../grpc/grpc-config.ts';
 
 const MIB = 1024 ** 2;
 /** Memory of the process without models, under load (measured: 100 MiB). */
@@ -17,6 +18,8 @@ export interface ServeConfig {
   readonly port: number;
   /** Undefined: there is no port for metrics of its own. */
   readonly metricsPort: number | undefined;
+  /** Undefined: there is no gRPC. */
+  readonly grpc: GrpcConfig | undefined;
   /** The file of API keys; undefined if callers need no key. */
   readonly keysFile: string | undefined;
   readonly maxBodyBytes: number;
@@ -49,6 +52,7 @@ export function readServeConfig(env: NodeJS.ProcessEnv = process.env): ServeConf
     host: vars.SCONCE_HOST,
     port: vars.SCONCE_PORT,
     metricsPort: (env['SCONCE_METRICS_PORT'] ?? '') === '' ? undefined : vars.SCONCE_METRICS_PORT,
+    grpc: grpcConfigOf(vars),
     keysFile: keysFileOf(vars),
     maxBodyBytes: vars.SCONCE_MAX_BODY_BYTES,
     budget: instanceBudget({

@@ -23,6 +23,29 @@ export const SETTINGS = {
     default: '127.0.0.1',
   }),
   SCONCE_PORT: integer({ ...PORT, programs: SERVER, about: 'HTTP port. 0 means any free port.', default: 8_000 }),
+  SCONCE_GRPC_PORT: integer({
+    ...PORT,
+    programs: SERVER,
+    about:
+      'Port of gRPC. 0 means any free port; not with several API processes. Its modules are loaded with the first connection.',
+    whenUnset: 'no gRPC; `sconce up`, the compose file and the Kubernetes manifests set 8001',
+  }),
+  SCONCE_GRPC_TLS_CERT: text({
+    programs: SERVER,
+    expected: 'the path of a PEM file',
+    about: 'Certificate chain of the gRPC port. Set it together with `SCONCE_GRPC_TLS_KEY`.',
+    whenUnset: 'gRPC without TLS',
+  }),
+  SCONCE_GRPC_TLS_KEY: text({
+    programs: SERVER,
+    expected: 'the path of a PEM file',
+    about: 'Private key of the gRPC port.',
+  }),
+  SCONCE_GRPC_TLS_CLIENT_CA: text({
+    programs: SERVER,
+    expected: 'the path of a PEM file',
+    about: 'Authorities of callers’ certificates. With it, callers of gRPC need a certificate of one of them.',
+  }),
   SCONCE_API_PROCESSES: integer({
     programs: API,
     max: 64,

@@ -10,7 +10,7 @@ import {
   type MetricDefinition,
 } from './metric-definition.ts';
 
-/** HTTP requests, measured by the API. */
+/** Requests over HTTP and gRPC, measured by the API. */
 const HTTP = {
   requestDuration: histogram(
     'http_server_request_duration_seconds',
@@ -21,6 +21,17 @@ const HTTP = {
       convention: 'http.server.request.duration',
     },
     ['http_request_method', 'http_route', 'http_response_status_code', 'error_type', 'model'],
+  ),
+  rpcDuration: histogram(
+    'rpc_server_call_duration_seconds',
+    {
+      description:
+        'Time from the arrival of a call of gRPC to its answer, or to the end of its stream; not of health and reflection',
+      unit: 's',
+      buckets: SECONDS,
+      convention: 'rpc.server.call.duration',
+    },
+    ['rpc_system_name', 'rpc_method', 'rpc_response_status_code', 'error_type', 'model'],
   ),
   outstandingRequests: gauge('sconce_outstanding_requests', {
     description: 'Requests of this API process that wait for a worker’s answer',

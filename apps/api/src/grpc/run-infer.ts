@@ -1,0 +1,83 @@
+import { SconceError } from '@sconce/errors';
+import type { InferenceAnswer, PendingRequest } from '@sconce/queue';
+import type { RequestTrace } from '@sconce/telemetry';
+import { runToEnd } from '@sconce/tensor';
+import { slices } from '../http/slices.ts';
+import type { OnlineCall } from '../inference/inference-call.ts';
+import type { PreparedInference } from '../inference/prepared-inference.ts';
+import type { CallRecord } from './call-record.ts';
+import { answerTensors, encodeAnswer } from './codec/answer-message.ts';
+import { readInferMessage } from './codec/infer-message.ts';
+import type { GrpcServices } from './grpc-services.ts';
+
+/** An infer request that is under way. */
+export interface InferRun {
+  readonly services: GrpcServices;
+  readonly record: CallRecord;
+  /** The trace, if its spans are recorded. */
+  readonly recorded: RequestTrace | undefined;
+  /** The message. */
+  readonly body: Buffer;
+  /** Whether the caller has gone. */
+  readonly isGone: () => boolean;
+  /** Gets what gives the request up. */
+  readonly onBegun: (pending: PendingRequest) => void;
+  /** Time after which the caller does not wait any more, ms from now. */
+  readonly maxWaitMs: number | undefined;
+}
+
+/** What becomes of a request: an answer or an error, once. */
+export interface InferEnd {
+  readonly onAnswer: (prepared: PreparedInference, answer: InferenceAnswer) => void;
+  readonly onError: (thrown: unknown) => void;
+}
+
+/** Runs a request. The usual one goes without a promise, as over HTTP (ADR 28). Never throws. */
+export function runInfer(run: InferRun, { onAnswer, onError }: InferEnd): void {
+  const { services, record, recorded, body, isGone, onBegun, maxWaitMs } = run;
+  const { inference } = services;
+  try {
+    const message = readInferMessage(body);
+    const { owner, keyBudget } = record;
+    const call: OnlineCall = { body, message, owner, keyBudget, maxWaitMs };
+    const begin = (prepared: PreparedInference): void => {
+      if (isGone()) throw new SconceError('job_cancelled', 'The request was cancelled.');
+      record.nameModel(prepared.manifest.name);
+      const end = (answer: InferenceAnswer): void => {
+        try {
+          inference.checkAnswer(answer, keyBudget);
+          onAnswer(prepared, answer);
+        } catch (error) {
+          onError(error);
+        }
+      };
+      if (recorded === undefined) onBegun(inference.begin({ prepared, call }, undefined, { onAnswer: end, onError }));
+      else inference.traced({ prepared, call }, recorded, onBegun).then(({ answer }) => end(answer), onError);
+    };
+    const prepared = inference.prepare(call, { model: message.modelName, version: message.modelVersion });
+    if (prepared instanceof Promise) prepared.then(begin).catch(onError);
+    else begin(prepared);
+  } catch (error) {
+    onError(error);
+  }
+}
+
+/** Writes an answer. A promise if outputs have to be ranked, which may take long. */
+export function writeAnswer(
+  { manifest, request }: PreparedInference,
+  { outputs }: InferenceAnswer,
+  options: { readonly inStream: boolean },
+): Buffer | Promise<Buffer> {
+  const { name: modelName, version: modelVersion } = manifest;
+  const head = { modelName, modelVersion, id: request.id };
+  const steps = answerTensors({ ...head, outputs, requested: request.outputs });
+  return request.outputs.some(({ classification }) => classification !== undefined)
+    ? Promise.resolve(slices.run(steps)).then((tensors) => encodeAnswer(head, tensors, options))
+    : encodeAnswer(head, runToEnd(steps), options);
+}
+
+/** Time until the deadline of a call, ms; undefined if it has none. */
+export function waitOf(deadline: Date | number): number | undefined {
+  const atMs = typeof deadline === 'number' ? deadline : deadline.getTime();
+  return Number.isFinite(atMs) ? Math.max(0, atMs - Date.now()) : undefined;
+}
