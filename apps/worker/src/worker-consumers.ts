@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { LANES, type Lane } from '@sconce/contracts';
 import {
   ChunkConsumer,
+  DeadWorkerJobs,
   FailedJobs,
   PlannerConsumer,
   QueueConsumer,
@@ -49,6 +50,7 @@ export class WorkerConsumers {
   #stream: StreamConsumer | undefined;
   #others: readonly QueueConsumer[] = [];
   #failed: FailedJobs | undefined;
+  #dead: DeadWorkerJobs | undefined;
   #reporter: WorkerReporter | undefined;
   #laneJobs = 0;
 
@@ -116,6 +118,8 @@ export class WorkerConsumers {
       onEnded: (ended) => this.logger.warn(ended, 'a failed job was ended'),
     });
     this.#failed.start();
+    this.#dead = new DeadWorkerJobs(connections, this.#queues);
+    this.#dead.start();
     this.#stream = this.#consumeStream();
     await Promise.all([this.#stream.start(), ...this.#queues.map((consumer) => consumer.ready())]);
   }
@@ -170,6 +174,7 @@ export class WorkerConsumers {
 
   /** Takes no more jobs and waits for the active ones, at most `graceMs`. Returns whether all of them ended. */
   async close(graceMs: number): Promise<boolean> {
+    this.#dead?.stop();
     await this.#failed?.close();
     const ended = await Promise.all([this.#stream, ...this.#queues].map((consumer) => consumer?.close(graceMs)));
     return !ended.includes(false);

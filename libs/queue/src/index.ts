@@ -37,6 +37,7 @@ export {
 
 // Consumers: for workers.
 export { ChunkConsumer, type ChunkConsumerOptions, type DeliveredChunk } from './consumers/chunk-consumer.ts';
+export { DeadWorkerJobs } from './consumers/dead-worker-jobs.ts';
 export { FailedJobs, type FailedJobsOptions, type OwnedQueue } from './consumers/failed-jobs.ts';
 export { FinalJobError, isOutage, type Delivery, type JobConsumer } from './consumers/job-consumer.ts';
 export { PlannerConsumer } from './consumers/planner-consumer.ts';

@@ -5,13 +5,24 @@ import type { QueueKind } from './queue-names.ts';
 export type JobOptions = Required<Pick<JobsOptions, 'attempts' | 'backoff' | 'removeOnComplete' | 'removeOnFail'>>;
 
 type QueueOptions = JobOptions &
-  Required<Pick<WorkerOptions, 'concurrency' | 'lockDuration' | 'stalledInterval' | 'maxStalledCount' | 'drainDelay'>>;
+  Required<
+    Pick<
+      WorkerOptions,
+      'concurrency' | 'lockDuration' | 'lockRenewTime' | 'stalledInterval' | 'maxStalledCount' | 'drainDelay'
+    >
+  >;
 
 /**
  * Deliveries of one job to workers. A delivery counts when it ended in an error that is worth a retry, and when its worker
  * died. The error of the last delivery is the caller's answer. So a model that kills its worker cannot stop a pool for good.
  */
 export const MAX_DELIVERIES = 4;
+
+/**
+ * How often a worker renews the locks of its jobs at the latest, ms. A lock that is older, of a worker whose process has ended, is removed
+ * (`DeadWorkerJobs`).
+ */
+const LOCK_RENEW_MS = 2_000;
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -40,9 +51,10 @@ export const QUEUE_OPTIONS: Readonly<Record<QueueKind, QueueOptions>> = {
     removeOnFail: { count: 1_000, age: 3_600 },
     // A worker has its own setting for both lanes.
     concurrency: 1,
-    // Another worker takes over a dead worker's job after lock + check at most. Locks are renewed in time, because the
+    // Another worker takes over the job of a worker that hangs after lock + check at most. Locks are renewed in time, because the
     // event loop of a worker never blocks.
     lockDuration: 8_000,
+    lockRenewTime: LOCK_RENEW_MS,
     stalledInterval: 4_000,
     // QueueConsumer bounds deliveries, and then answers the caller. BullMQ's own bound would only file the job away.
     maxStalledCount: 1_000,
@@ -55,6 +67,7 @@ export const QUEUE_OPTIONS: Readonly<Record<QueueKind, QueueOptions>> = {
     removeOnFail: { count: 1_000, age: 86_400 },
     concurrency: 1,
     lockDuration: 8_000,
+    lockRenewTime: LOCK_RENEW_MS,
     stalledInterval: 4_000,
     maxStalledCount: 1_000,
     drainDelay: 5,
@@ -68,6 +81,7 @@ export const QUEUE_OPTIONS: Readonly<Record<QueueKind, QueueOptions>> = {
     // Batches that one worker plans at once: each planner mostly waits.
     concurrency: 100,
     lockDuration: 8_000,
+    lockRenewTime: LOCK_RENEW_MS,
     stalledInterval: 4_000,
     maxStalledCount: 1_000_000,
     drainDelay: 5,
@@ -80,6 +94,7 @@ export const QUEUE_OPTIONS: Readonly<Record<QueueKind, QueueOptions>> = {
     removeOnFail: true,
     concurrency: 1,
     lockDuration: 30_000,
+    lockRenewTime: LOCK_RENEW_MS,
     stalledInterval: 10_000,
     maxStalledCount: 1_000,
     drainDelay: 5,
@@ -95,6 +110,7 @@ export const QUEUE_OPTIONS: Readonly<Record<QueueKind, QueueOptions>> = {
     // Deliveries of one worker at once: each mostly waits for its receiver.
     concurrency: 32,
     lockDuration: 8_000,
+    lockRenewTime: LOCK_RENEW_MS,
     stalledInterval: 4_000,
     maxStalledCount: 1_000,
     drainDelay: 5,

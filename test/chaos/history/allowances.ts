@@ -61,7 +61,7 @@ export const FAULTS = {
   },
   'kill-worker': {
     target: 'worker',
-    recoveryMs: 15_000,
+    recoveryMs: 6_000,
     outcomes: [],
     delays: true,
     exit: { code: null, signal: 'SIGKILL' },

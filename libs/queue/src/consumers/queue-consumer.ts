@@ -1,7 +1,13 @@
-import { DelayedError, UnrecoverableError, WaitingError, Worker, type Job, type KeepJobs } from 'bullmq';
+import { DelayedError, UnrecoverableError, WaitingError, type Job, type KeepJobs } from 'bullmq';
 import { SconceError, toSconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
-import { disconnectCopies, settleFailure, withCopies, type EndableRedis } from '../library-internals/index.ts';
+import {
+  NamedWorker,
+  disconnectCopies,
+  settleFailure,
+  withCopies,
+  type EndableRedis,
+} from '../library-internals/index.ts';
 import { describeQueue, type QueueId } from '../queue-names.ts';
 import { MAX_DELIVERIES, QUEUE_OPTIONS } from '../queue-options.ts';
 import { bestEffort } from '../redis/redis-connection.ts';
@@ -52,10 +58,10 @@ export class QueueConsumer {
   #standingBack: NodeJS.Timeout | undefined;
 
   constructor(connections: WorkerConnections, options: QueueConsumerOptions) {
-    const { patient: redis, keys, onError } = connections;
+    const { patient: redis, keys, workerId: processName, onError } = connections;
     const { name, kind } = describeQueue(options.queue);
-    const { concurrency, lockDuration, stalledInterval, maxStalledCount, drainDelay, removeOnComplete, removeOnFail } =
-      QUEUE_OPTIONS[kind];
+    const { concurrency, removeOnComplete, removeOnFail, ...queueOptions } = QUEUE_OPTIONS[kind];
+    const { lockDuration, lockRenewTime, stalledInterval, maxStalledCount, drainDelay } = queueOptions;
     this.#options = options;
     this.#consumers = new Map(options.consumers.map((consumer) => [consumer.jobName, consumer]));
     this.#onError = onError;
@@ -64,11 +70,13 @@ export class QueueConsumer {
     const { made: worker, copies } = withCopies(
       redis,
       () =>
-        new Worker(name, (job) => this.#take(job), {
+        new NamedWorker(name, (job) => this.#take(job), {
+          processName,
           connection: redis,
           prefix: keys.bullmq,
           concurrency: this.#concurrency,
           lockDuration,
+          lockRenewTime,
           stalledInterval,
           maxStalledCount,
           drainDelay,
@@ -80,6 +88,15 @@ export class QueueConsumer {
     worker.on('error', onError);
     this.#holder = { redis, worker };
     this.#blocking = copies;
+  }
+
+  get queue(): QueueId {
+    return this.#options.queue;
+  }
+
+  /** Looks now for jobs without a lock, and returns them to the queue. Otherwise this happens every few seconds. */
+  async returnStalled(): Promise<void> {
+    await this.#holder.worker.startStalledCheckTimer();
   }
 
   /** Resolves when the consumer is connected and takes jobs. */

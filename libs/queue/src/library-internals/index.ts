@@ -11,6 +11,9 @@
  * | A Worker leaves a shared connection open when it closes.                                             | bullmq 6.7.0  | worker-connections.ts |
  * | After `pause(true)` a Worker takes no job once its waiting fetch has ended, and `resume` works at once. | bullmq 6.7.0  | queue-consumer.ts     |
  * | The job's hash counts its deliveries in `ats`; the Worker that runs it holds `<job key>:lock`.       | bullmq 6.7.0  | bullmq-deliveries.ts  |
+ * | The lock of a job is `<id of the Worker>:<number>`; the Worker reads its id when it runs.             | bullmq 6.7.0  | bullmq-locks.ts       |
+ * | A look for stalled jobs returns the active jobs in `stalled` (set) without a lock; `stalled-check` delays it. | bullmq 6.7.0  | bullmq-locks.ts       |
+ * | `startStalledCheckTimer` looks at once.                                                              | bullmq 6.7.0  | queue-consumer.ts     |
  * | Waiting jobs are in `wait` (list), `prioritized`, `delayed` (sorted sets), running ones in `active`. | bullmq 6.7.0  | bullmq-queues.ts      |
  * | A new job enters `wait` on the left; the lowest score in `prioritized` is taken first.               | bullmq 6.7.0  | bullmq-queues.ts      |
  * | `moveToDelayed` and `DelayedError` do not count as an attempt.                                       | bullmq 6.7.0  | bullmq-deliveries.ts  |
@@ -18,6 +21,7 @@
  * | The job's hash has the epoch ms at which it was added in `timestamp`.                                | bullmq 6.7.0  | bullmq-queues.ts      |
  */
 export { countPostponed, uncountDelivery } from './bullmq-deliveries.ts';
+export { NamedWorker, breakLock, holderOf, oldLocks, type HeldLock, type LockedQueue } from './bullmq-locks.ts';
 export { openFailures, settleFailure } from './bullmq-failed.ts';
 export {
   JOB_STATES,

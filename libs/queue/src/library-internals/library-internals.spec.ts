@@ -6,7 +6,17 @@ import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startRedisServer } from '@sconce/redis-server';
 import { eventually, failOnLeaks, testRedis } from '@sconce/testing';
-import { EndableRedis, readQueueStates, setPieces, uncountDelivery, withCopies } from './index.ts';
+import {
+  EndableRedis,
+  NamedWorker,
+  breakLock,
+  holderOf,
+  oldLocks,
+  readQueueStates,
+  setPieces,
+  uncountDelivery,
+  withCopies,
+} from './index.ts';
 
 // The facts of the table in index.ts, against the versions that are installed.
 
@@ -132,6 +142,34 @@ describe('bullmq', () => {
     expect(await redis.hget(key, 'ats')).toBe('1');
     await uncountDelivery(job, worker, redis);
     expect((await queue.getJob(job.id ?? ''))?.attemptsStarted).toBe(0);
+    gate.resolve();
+  });
+
+  it('names its process in the lock of a job, and delivers a job again at once whose lock was removed', async () => {
+    const redis = connect();
+    const { name, queue } = openQueue(redis);
+    let deliveries = 0;
+    const gate = Promise.withResolvers<void>();
+    const take = async (): Promise<void> => {
+      deliveries += 1;
+      if (deliveries === 1) await gate.promise;
+    };
+    const times = { lockDuration: 60_000, stalledInterval: 60_000 };
+    const options = { connection: redis, prefix: bullmq, concurrency: 2, processName: 'process', ...times };
+    const worker = new NamedWorker(name, take, options);
+    worker.on('error', () => undefined);
+    closers.push(() => worker.close());
+    await queue.add('job', {}, { jobId: 'one' });
+    await eventually(() => expect(deliveries).toBe(1));
+    const find = (restMs: number): ReturnType<typeof oldLocks> => oldLocks(redis, bullmq, [{ queue: name, restMs }]);
+    expect(await find(30_000)).toEqual([]);
+    const [lock] = await find(60_000);
+    expect([lock?.jobId, holderOf(lock!)]).toEqual(['one', 'process']);
+    expect(await breakLock(redis, bullmq, { ...lock!, queue: name, restMs: 30_000 })).toBe(false);
+    expect(await breakLock(redis, bullmq, { ...lock!, token: 'another', queue: name, restMs: 60_000 })).toBe(false);
+    expect(await breakLock(redis, bullmq, { ...lock!, queue: name, restMs: 60_000 })).toBe(true);
+    await worker.startStalledCheckTimer();
+    await eventually(() => expect(deliveries).toBe(2));
     gate.resolve();
   });
 

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Notice } from '@sconce/contracts';
 import { noticeSubscription, publishNotice } from '../messages/notices.ts';
 import type { QueueConfig } from '../queue-config.ts';
-import { PRESENT } from '../streams/dead-workers.ts';
+import { PRESENT } from '../streams/absent-workers.ts';
 import { RespClient } from '../streams/resp-client.ts';
 import { Keys } from './keys.ts';
 import { closeRedis, connectRedis } from './redis-connection.ts';

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { eventually, failOnLeaks, testRedis } from '@sconce/testing';
 import { increment } from '../testing/queue-system.ts';
 import { StreamSystem, request, valueOf, type Installation } from '../testing/stream-system.ts';
-import { PRESENT } from './dead-workers.ts';
+import { PRESENT } from './absent-workers.ts';
 import { RespClient } from './resp-client.ts';
 import { WORKERS_GROUP } from './workers-group.ts';
 

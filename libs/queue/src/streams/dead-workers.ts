@@ -1,9 +1,8 @@
 import type { Keys } from '../redis/keys.ts';
+import { AbsentWorkers } from './absent-workers.ts';
 import type { RespClient } from './resp-client.ts';
 import type { ClaimedEntry, WorkersGroup } from './workers-group.ts';
 
-/** Names of consumers that listen on a channel of their own as long as their process lives begin with this. */
-export const PRESENT = 'present-';
 /** How often a worker looks for dead workers, ms. */
 const LOOK_INTERVAL_MS = 250;
 /** After Redis was away, workers come back one by one: nobody counts as dead for so long, ms. */
@@ -19,9 +18,8 @@ export interface DeadWorkersOptions {
 }
 
 /**
- * Finds workers whose process has ended, sooner than the time after which their entries count as abandoned. The system closes the connections
- * of a process that ends, and Redis then counts no listener on its channel. A worker without a listener at two looks in a row is
- * dead. If only its connection was lost, its entries run twice, and producers ignore the second answers.
+ * Finds workers whose process has ended (`AbsentWorkers`), sooner than the time after which their entries count as abandoned. If only the
+ * connection of a worker was lost, its entries run twice, and producers ignore the second answers.
  *
  * *stopped* → `start` → *looking* → `stop` → *stopped*.
  */
@@ -29,17 +27,15 @@ export class DeadWorkers {
   readonly #options: DeadWorkersOptions;
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
-  /** Consumers that had no listener at the last look. */
-  #absent: ReadonlySet<string> = new Set();
-  #connection = 0;
-  #sinceMs = -Infinity;
+  readonly #absent: AbsentWorkers;
 
   constructor(options: DeadWorkersOptions) {
+    const { redis, keys } = options;
     this.#options = options;
+    this.#absent = new AbsentWorkers({ redis, keys, afterReconnectMs: AFTER_RECONNECT_MS });
   }
 
   start(): void {
-    this.#connection = this.#options.redis.id;
     this.#timer = setInterval(() => void this.#lookOnce(), LOOK_INTERVAL_MS);
   }
 
@@ -57,20 +53,9 @@ export class DeadWorkers {
   }
 
   async #look(): Promise<void> {
-    const { redis, keys, group, take } = this.#options;
-    const nowMs = performance.now();
-    if (redis.id !== this.#connection) {
-      if (this.#connection !== 0) this.#sinceMs = nowMs;
-      this.#connection = redis.id;
-    }
-    if (nowMs - this.#sinceMs < AFTER_RECONNECT_MS) return;
-    const busy = (await group.busyConsumers()).filter((name) => name !== group.consumer && name.startsWith(PRESENT));
-    const reply =
-      busy.length === 0 ? [] : await redis.call('PUBSUB', 'NUMSUB', ...busy.map((name) => keys.presence(name)));
-    const listeners = Array.isArray(reply) ? reply.filter((_, index) => index % 2 === 1).map(Number) : [];
-    const absent = busy.filter((_, index) => listeners[index] === 0);
-    const dead = absent.filter((name) => this.#absent.has(name));
-    this.#absent = new Set(absent);
+    const { group, take } = this.#options;
+    if (!this.#absent.canTell()) return;
+    const dead = await this.#absent.look((await group.busyConsumers()).filter((name) => name !== group.consumer));
     for (const name of dead) {
       for (const entry of await group.claimFrom(name)) if (this.#timer !== undefined) take(entry);
     }
