@@ -14,6 +14,7 @@ import { SconceError } from '@sconce/errors';
 import type { BlobBody, BlobStore } from '@sconce/storage';
 import { FileRecords, fileNotFound, type FileRecord } from '../files/file-records.ts';
 import { JobRecords, type IdempotencyClaim } from '../records/job-records.ts';
+import { ConnectionCount } from '../redis/connection-count.ts';
 import { Keys } from '../redis/keys.ts';
 import { ReplicaAcks } from '../redis/replica-acks.ts';
 import { queueFull } from '../producers/queue-full.ts';
@@ -77,6 +78,7 @@ export class BatchProducer {
   readonly #options: BatchProducerOptions;
   readonly #keys: Keys;
   readonly #redis: Redis;
+  readonly #count: ConnectionCount;
   readonly #acks: ReplicaAcks;
   readonly #batches: BatchRecords;
   readonly #files: FileRecords;
@@ -91,6 +93,7 @@ export class BatchProducer {
     this.#options = options;
     this.#keys = new Keys(keyPrefix);
     this.#redis = connectRedis({ url: redisUrl, role: 'command', name: 'sconce.producer.batches', onError });
+    this.#count = new ConnectionCount(this.#redis);
     this.#acks = new ReplicaAcks(this.#redis, minReplicas);
     const on = { redis: this.#redis, keys: this.#keys };
     this.#batches = new BatchRecords({ ...on, ttlSeconds: batchTtlSeconds });
@@ -173,19 +176,21 @@ export class BatchProducer {
       const fresh = `batch_${randomBytes(12).toString('hex')}`;
       const ttl = this.#options.config.batchTtlSeconds;
       const id = known ?? (idempotency === undefined ? fresh : await this.#claims.claim(idempotency, fresh, ttl));
-      if ((await this.#batches.get(id)) === undefined) {
-        const nowMs = Date.now();
-        // A claim whose process died before it wrote the batch: this repetition completes it.
-        const accepted = spec ?? (await this.#admit(input, options));
-        const expiresAtMs = nowMs + windowMs(accepted.completionWindow);
-        const { submitter } = options;
-        const { maxUnfinishedPerOwner } = this.#options.config;
-        await this.#batches.create(id, accepted, { nowMs, expiresAtMs, submitter, maxUnfinishedPerOwner });
-      }
-      const record = await this.batch(id);
-      await this.#queues.addPlanner(id, record.run);
-      await this.#acks.confirm('the batch');
-      return record;
+      return this.#count.onOne(async () => {
+        if ((await this.#batches.get(id)) === undefined) {
+          const nowMs = Date.now();
+          // A claim whose process died before it wrote the batch: this repetition completes it.
+          const accepted = spec ?? (await this.#admit(input, options));
+          const expiresAtMs = nowMs + windowMs(accepted.completionWindow);
+          const { submitter } = options;
+          const { maxUnfinishedPerOwner } = this.#options.config;
+          await this.#batches.create(id, accepted, { nowMs, expiresAtMs, submitter, maxUnfinishedPerOwner });
+        }
+        const record = await this.batch(id);
+        await this.#queues.addPlanner(id, record.run);
+        await this.#acks.confirm('the batch');
+        return record;
+      });
     });
   }
 

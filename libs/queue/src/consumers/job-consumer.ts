@@ -21,6 +21,12 @@ export interface Delivery {
 }
 
 /**
+ * Called when the queue has removed a job that is done. It writes again what the job wrote, if a failover may have lost that and kept the
+ * removal: then nobody would deliver the job again.
+ */
+export type Confirm = () => Promise<void>;
+
+/**
  * What a worker does with one kind of queue job: the port between a queue and the work. It knows nothing of BullMQ, so
  * another kind of queue can deliver jobs to the same classes.
  *
@@ -36,7 +42,7 @@ export interface JobConsumer<T = unknown> {
   readonly jobName: string;
   /** The contract of the job's data. */
   readonly schema: z.ZodType<T>;
-  consume(job: T, delivery: Delivery): Promise<void>;
+  consume(job: T, delivery: Delivery): Promise<Confirm | void>;
   /** Tells the owner of a job that it failed for good. When it throws, the job is delivered again later. Also called, with `worker_lost`, for a job with too many deliveries. */
   fail?(job: T, error: SconceError): Promise<void>;
   /**

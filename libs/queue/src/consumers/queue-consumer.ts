@@ -20,7 +20,7 @@ import {
   postpone,
   type JobHolder,
 } from './hand-back.ts';
-import { FinalJobError, isRetried, type JobConsumer } from './job-consumer.ts';
+import { FinalJobError, isRetried, type Confirm, type JobConsumer } from './job-consumer.ts';
 import { waitForClose } from './wait-for-close.ts';
 
 /** What happened to a job: taken, done, to be delivered again after an error, or handed back (also to a newer release). */
@@ -54,6 +54,9 @@ export class QueueConsumer {
   /** The connection on which the worker waits for jobs. */
   readonly #blocking: readonly EndableRedis[];
   readonly #active = new Set<Job>();
+  /** Of jobs that are done, until the queue has removed them. */
+  readonly #confirms = new WeakMap<Job, Confirm>();
+  readonly #confirming = new Set<Promise<void>>();
   /** Runs while the worker takes no jobs because it left one to a newer release. */
   #standingBack: NodeJS.Timeout | undefined;
 
@@ -86,6 +89,7 @@ export class QueueConsumer {
         }),
     );
     worker.on('error', onError);
+    worker.on('completed', (job) => this.#confirm(job));
     this.#holder = { redis, worker };
     this.#blocking = copies;
   }
@@ -118,6 +122,7 @@ export class QueueConsumer {
     if (this.#options.handsBackLateJobs === true && activeJobs() > 0 && redis.status === 'ready') {
       await bestEffort(this.#forEachActive((job) => handBack(job, this.#holder)));
     }
+    await bestEffort(Promise.all(this.#confirming));
     for (const connection of this.#blocking) connection.disconnect();
     return activeJobs() === 0;
   }
@@ -133,6 +138,15 @@ export class QueueConsumer {
 
   async #forEachActive(work: (job: Job) => Promise<unknown>): Promise<void> {
     await Promise.all([...this.#active].map((job) => work(job).catch(this.#onError)));
+  }
+
+  #confirm(job: Job): void {
+    const confirm = this.#confirms.get(job);
+    if (confirm === undefined) return;
+    const confirming = confirm()
+      .catch(this.#onError)
+      .finally(() => this.#confirming.delete(confirming));
+    this.#confirming.add(confirming);
   }
 
   async #take(job: Job): Promise<void> {
@@ -171,7 +185,7 @@ export class QueueConsumer {
           `${MAX_DELIVERIES} workers died while they ran this; it is not run again.`,
         );
       }
-      await consumer.consume(data, {
+      const confirm = await consumer.consume(data, {
         addedAtMs: job.timestamp,
         takenAtMs,
         delivery,
@@ -180,6 +194,7 @@ export class QueueConsumer {
         maxFailures: job.opts.attempts ?? 1,
         started: this.#adjustSoon,
       });
+      if (confirm !== undefined) this.#confirms.set(job, confirm);
     } catch (thrown) {
       if (thrown instanceof FinalJobError) {
         await this.#settle(job);

@@ -13,9 +13,10 @@ import type { Tensor } from '@sconce/tensor';
 import { dropPayload, readPayload } from '../messages/payload-store.ts';
 import { ReplyWriter } from '../messages/reply-channel.ts';
 import { JobRecords } from '../records/job-records.ts';
+import type { ConnectionCount } from '../redis/connection-count.ts';
 import { onRedis } from '../redis/redis-connection.ts';
 import type { WorkerConnections } from '../redis/worker-connections.ts';
-import { isOutage, isRetried, type Delivery, type JobConsumer } from './job-consumer.ts';
+import { isOutage, isRetried, type Confirm, type Delivery, type JobConsumer } from './job-consumer.ts';
 
 /** Given-up requests that a worker remembers until their jobs are delivered to it. */
 const MAX_GIVEN_UP = 10_000;
@@ -43,6 +44,24 @@ export interface DeliveredRequest {
   readonly signal: { readonly aborted: boolean };
 }
 
+/** How a durable request of a job ended. */
+interface DurableEnd {
+  readonly id: string;
+  readonly outcome: Outcome;
+  /** Number of the connection when the end was about to be written. */
+  connection: number;
+}
+
+/** One request of a job. */
+interface RunOptions {
+  readonly job: InferJob;
+  readonly request: QueuedRequest;
+  readonly inputs: readonly Tensor[];
+  readonly delivery: Delivery;
+  /** Gets the end of the request, if it is durable. */
+  readonly ends: DurableEnd[];
+}
+
 /** Runs one request. An error that it throws is the request's answer, or has it delivered again when the error's policy says so. */
 export type RequestHandler = (
   delivered: DeliveredRequest,
@@ -68,6 +87,7 @@ export class RequestConsumer implements JobConsumer<InferJob> {
   readonly #lane: Lane;
   readonly #handle: RequestHandler;
   readonly #redis: Redis;
+  readonly #count: ConnectionCount;
   readonly #records: JobRecords;
   readonly #replies: ReplyWriter;
   /** Of the requests being handled. */
@@ -76,10 +96,11 @@ export class RequestConsumer implements JobConsumer<InferJob> {
   readonly #givenUp = new Set<string>();
 
   constructor(connections: WorkerConnections, options: RequestConsumerOptions) {
-    const { patient: redis, keys, config } = connections;
+    const { patient: redis, keys, config, count } = connections;
     this.#lane = options.lane;
     this.#handle = options.handle;
     this.#redis = redis;
+    this.#count = count;
     this.#records = new JobRecords({ redis, keys, config, store: options.store });
     this.#replies = new ReplyWriter(redis);
   }
@@ -102,7 +123,7 @@ export class RequestConsumer implements JobConsumer<InferJob> {
     }
   }
 
-  async consume(job: InferJob, delivery: Delivery): Promise<void> {
+  async consume(job: InferJob, delivery: Delivery): Promise<Confirm | void> {
     let tensors: readonly Tensor[];
     try {
       tensors = await onRedis('read the inputs', () => readPayload(this.#redis, job.payload));
@@ -110,25 +131,45 @@ export class RequestConsumer implements JobConsumer<InferJob> {
       const error = toSconceError(thrown);
       if (isOutage(error)) throw error;
       await this.fail(job, error);
-      return;
+      return undefined;
     }
     // By then the requests have been handed to the batcher, when their model is known.
     delivery.started();
     let next = 0;
     const retried: SconceError[] = [];
+    const ends: DurableEnd[] = [];
     await onRedis('store the answers', () =>
       Promise.all(
         job.requests.map(async (request) => {
           const inputs = tensors.slice(next, next + request.inputs);
           next += request.inputs;
-          const error = await this.#run(job, request, inputs, delivery);
+          const error = await this.#run({ job, request, inputs, delivery, ends });
           if (error !== undefined) retried.push(error);
         }),
       ),
     );
     // The queue delivers the job again. Requests in it that are answered already ignore their second answer.
     if (retried[0] !== undefined) throw retried[0];
+    if (ends.length === 0) {
+      await dropPayload(this.#redis, job.payload);
+      return undefined;
+    }
+    // A delivery that has to write the end needs the inputs.
+    await this.#endAgain(ends);
     await dropPayload(this.#redis, job.payload);
+    return () => this.#endAgain(ends);
+  }
+
+  /** Writes the ends of durable requests again that a failover may have lost. A final state does not change. */
+  async #endAgain(ends: readonly DurableEnd[]): Promise<void> {
+    const lost = ends.filter(({ connection }) => connection !== this.#count.value);
+    await Promise.all(
+      lost.map(async (end) => {
+        const connection = this.#count.value;
+        await this.#records.finish(end.id, end.outcome);
+        end.connection = connection;
+      }),
+    );
   }
 
   /** Answers every request of the job with the error. */
@@ -147,12 +188,8 @@ export class RequestConsumer implements JobConsumer<InferJob> {
   }
 
   /** Handles and answers one request. Returns the error when the request has to be delivered again. */
-  async #run(
-    job: InferJob,
-    request: QueuedRequest,
-    inputs: readonly Tensor[],
-    { takenAtMs, delivery, workersLost }: Delivery,
-  ): Promise<SconceError | undefined> {
+  async #run({ job, request, inputs, delivery: given, ends }: RunOptions): Promise<SconceError | undefined> {
+    const { takenAtMs, delivery, workersLost } = given;
     if (this.#givenUp.delete(request.id)) return undefined;
     const abort = new AbortController();
     this.#aborts.set(request.id, abort);
@@ -188,7 +225,9 @@ export class RequestConsumer implements JobConsumer<InferJob> {
       this.#aborts.delete(request.id);
     }
     // What Redis does not take is no fault of the request: the job is delivered again.
+    const connection = this.#count.value;
     await this.#answer(job, request, outcome);
+    if (request.durable) ends.push({ id: request.id, outcome, connection });
     return undefined;
   }
 

@@ -8,6 +8,7 @@ import type { BlobStore } from '@sconce/storage';
 import type { Tensor } from '@sconce/tensor';
 import { toQueuedRequest, traceIdOf, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
 import { JobRecords, jobNotFound, type IdempotencyClaim, type JobRecord } from '../records/job-records.ts';
+import { ConnectionCount } from '../redis/connection-count.ts';
 import { Keys } from '../redis/keys.ts';
 import { ReplicaAcks } from '../redis/replica-acks.ts';
 import {
@@ -75,6 +76,7 @@ export class InferenceProducer implements InferencePort {
   readonly #config: QueueConfig;
   readonly #keys: Keys;
   readonly #redis: Redis;
+  readonly #count: ConnectionCount;
   readonly #acks: ReplicaAcks;
   readonly #records: JobRecords;
   readonly #stored: StoredBytes;
@@ -99,6 +101,7 @@ export class InferenceProducer implements InferencePort {
     this.#onError = onError;
     this.#keys = keys;
     this.#redis = redis;
+    this.#count = new ConnectionCount(redis);
     this.#acks = new ReplicaAcks(redis, minReplicas);
     this.#stored = new StoredBytes({ redis, keys, limits: config });
     this.#records = new JobRecords({ redis, keys, config, store: options.store });
@@ -186,18 +189,13 @@ export class InferenceProducer implements InferencePort {
       }
       const fresh = randomUUID();
       const id = known ?? (claim ? await this.#records.claim(claim, fresh, this.#config.jobTtlSeconds) : fresh);
-      const record = id === fresh ? undefined : await this.#records.get(id);
-      // The submission of a job that is still queued may have died halfway. Writing it again completes it, or changes nothing.
-      if (record === undefined || record.status === 'queued') {
-        try {
-          await this.#enqueue(id, request, options);
-        } catch (error) {
-          // Without a key, no caller knows this id. With a key, the caller's repetition finds the job and completes it.
-          if (claim === undefined) await this.#records.forget(id).catch(this.#onError);
-          throw error;
-        }
-      }
-      await this.#acks.confirm('the job');
+      let isNew = id === fresh;
+      // A failover may lose the record and keep the queue job, or the other way round.
+      await this.#count.onOne(async () => {
+        await this.#complete({ id, isNew }, request, options);
+        isNew = false;
+        await this.#acks.confirm('the job');
+      });
       return { id, replayed: id !== fresh };
     });
   }
@@ -316,6 +314,24 @@ export class InferenceProducer implements InferencePort {
     await Promise.all([this.#stream.close(shuttingDown()), this.#queueLane?.close(shuttingDown())]);
     await this.#queues.close();
     await closeRedis(this.#redis);
+  }
+
+  /** Queues a job, unless it runs or has ended. */
+  async #complete(
+    { id, isNew }: { readonly id: string; readonly isNew: boolean },
+    request: InferenceRequest,
+    options: SubmitOptions,
+  ): Promise<void> {
+    const record = isNew ? undefined : await this.#records.get(id);
+    // The submission of a job that is still queued may have died halfway. Writing it again completes it, or changes nothing.
+    if (record !== undefined && record.status !== 'queued') return;
+    try {
+      await this.#enqueue(id, request, options);
+    } catch (error) {
+      // Without a key, no caller knows this id. With a key, the caller's repetition finds the job and completes it.
+      if (options.idempotency === undefined) await this.#records.forget(id).catch(this.#onError);
+      throw error;
+    }
   }
 
   /** Writes a job's record and adds its queue job. A record or queue job that exists stays unchanged. */

@@ -5,6 +5,7 @@ import { noticeSubscription, publishNotice } from '../messages/notices.ts';
 import type { QueueConfig } from '../queue-config.ts';
 import { PRESENT } from '../streams/absent-workers.ts';
 import { RespClient } from '../streams/resp-client.ts';
+import { ConnectionCount } from './connection-count.ts';
 import { Keys } from './keys.ts';
 import { closeRedis, connectRedis } from './redis-connection.ts';
 
@@ -21,6 +22,8 @@ export class WorkerConnections {
   readonly workerId = `${PRESENT}${randomUUID()}`;
   /** For jobs, records, reports and statistics: commands wait while Redis is away. */
   readonly patient: Redis;
+  /** Of `patient`. */
+  readonly count: ConnectionCount;
   /** For answers to online requests, and for notices: commands fail when the connection is lost. */
   readonly online: RespClient;
   readonly onError: (error: Error) => void;
@@ -32,6 +35,7 @@ export class WorkerConnections {
     this.keys = new Keys(keyPrefix);
     this.onError = onError;
     this.patient = connectRedis({ url, role: 'patient', name: 'sconce.worker.jobs', onError });
+    this.count = new ConnectionCount(this.patient);
     this.online = new RespClient({
       url,
       name: 'sconce.worker.online',
