@@ -117,7 +117,7 @@ export const INFERENCE_ROUTES: readonly Route[] = [
         409: 'The request was cancelled.',
         413: true,
         415: true,
-        422: 'The Idempotency-Key was used with another request.',
+        422: 'The Idempotency-Key was used with another request, or its job was removed.',
         504: true,
       }),
     },

@@ -35,7 +35,7 @@ export const JOB_ROUTES: readonly Route[] = [
         404: 'There is no such model or version.',
         413: true,
         415: true,
-        422: 'The Idempotency-Key was used with another request.',
+        422: 'The Idempotency-Key was used with another request, or its job was removed.',
         503: true,
       }),
     },

@@ -23,7 +23,9 @@ export const idempotencyHeaders = z.object({
     .min(1)
     .max(255)
     .optional()
-    .describe('Makes a repetition safe: the same key and request give the first answer.'),
+    .describe(
+      'Makes a repetition safe: the same key and request give the first answer. The request does not run again, also not after its job was removed.',
+    ),
 });
 
 /** Headers of infer and job requests. */

@@ -7,7 +7,13 @@ import { withTimeout } from '@sconce/process/time';
 import type { BlobStore } from '@sconce/storage';
 import type { Tensor } from '@sconce/tensor';
 import { toQueuedRequest, traceIdOf, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
-import { JobRecords, jobNotFound, type IdempotencyClaim, type JobRecord } from '../records/job-records.ts';
+import {
+  JobRecords,
+  jobNotFound,
+  jobOfKeyRemoved,
+  type IdempotencyClaim,
+  type JobRecord,
+} from '../records/job-records.ts';
 import { ConnectionCount } from '../redis/connection-count.ts';
 import { Keys } from '../redis/keys.ts';
 import { ReplicaAcks } from '../redis/replica-acks.ts';
@@ -176,13 +182,16 @@ export class InferenceProducer implements InferencePort {
   /**
    * Queues a durable job and returns its id, as soon as the replicas that the config asks for have it; `replayed` is true when the
    * idempotency key was used before.
-   * Throws `queue_full`, `quota_exceeded`, `rate_limited`, `idempotency_conflict`, `redis_unavailable`.
+   * Throws `queue_full`, `quota_exceeded`, `rate_limited`, `idempotency_conflict` (also when the job of the key was removed), `redis_unavailable`.
    */
   async submit(request: InferenceRequest, options: SubmitOptions): Promise<{ id: string; replayed: boolean }> {
     this.#checkOpen();
     const claim = options.idempotency;
     return onRedis('accept the job', async () => {
       const known = claim && (await this.#records.claimed(claim));
+      if (claim !== undefined && known !== undefined && (await this.#records.wasRemoved(known))) {
+        throw jobOfKeyRemoved(claim);
+      }
       if (known === undefined) {
         const bytes = request.inputs.reduce((sum, { data }) => sum + data.byteLength, 0);
         await Promise.all([this.#queues.admit(request.pool, options.lane, bytes), this.#stored.room(request.owner)]);
@@ -336,7 +345,7 @@ export class InferenceProducer implements InferencePort {
 
   /** Writes a job's record and adds its queue job. A record or queue job that exists stays unchanged. */
   async #enqueue(id: string, request: InferenceRequest, options: SubmitOptions): Promise<void> {
-    const { lane, attachment, submitter } = options;
+    const { lane, attachment } = options;
     const { model, version, pool, owner } = request;
     const ttlSeconds = this.#config.jobTtlSeconds;
     const createdAtMs = Date.now();
@@ -344,7 +353,7 @@ export class InferenceProducer implements InferencePort {
     this.#usage.begin(model, version)();
     const traceId = traceIdOf(request.trace);
     const record = { id, model, version, queue, createdAtMs, attachment, owner };
-    await this.#records.create(traceId === undefined ? record : { ...record, traceId }, ttlSeconds, submitter);
+    await this.#records.create(traceId === undefined ? record : { ...record, traceId }, ttlSeconds, options);
     const queued = toQueuedRequest(id, request, { acceptedAtMs: createdAtMs, durable: true });
     const payload = packPayload(this.#keys, id, request.inputs);
     const data: InferJob = { v: 1, model, version, requests: [queued], payload: payload.reference };

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { SconceError } from '@sconce/errors';
 import { eventually, failOnLeaks, testRedis } from '@sconce/testing';
 import type { DeliveredRequest } from '../consumers/request-consumer.ts';
+import { Keys } from '../redis/keys.ts';
 import { QueueSystem, increment, request, tensor } from '../testing/queue-system.ts';
 
 // Asynchronous jobs over a real Redis, as callers of the producer see them.
@@ -117,6 +118,38 @@ describe('submit', () => {
     });
     // A repetition adds no job, so it is never refused because the queue is full.
     expect(await producer.submit(request([tensor([1])]), keyed)).toEqual({ id, replayed: true });
+  });
+
+  it('does not run a request again whose idempotency key comes after its job was removed', async () => {
+    const config = system.config({ jobTtlSeconds: 600 });
+    const producer = system.producer(config);
+    const keyed = { ...options, idempotency: { key: 'removed', owner: 'a', scope: 'job', fingerprint: 'a' } };
+    const { id } = await producer.submit(request([tensor([1])]), keyed);
+    let runs = 0;
+    const handle: typeof increment = (delivered) => ((runs += 1), increment(delivered));
+    await system.consumer(config, handle, 'batch');
+    await eventually(async () => expect((await producer.job(id)).status).toBe('succeeded'));
+    await producer.cancelOrRemove(id);
+    const again = (): Promise<unknown> => producer.submit(request([tensor([1])]), keyed);
+    for (let n = 0; n < 2; n += 1) await expect(again()).rejects.toMatchObject({ code: 'idempotency_conflict' });
+    for (const look of ['job', 'cancel', 'cancelOrRemove', 'result'] as const) {
+      await expect(producer[look](id)).rejects.toMatchObject({ code: 'job_not_found' });
+    }
+    expect(runs).toBe(1);
+    // What is left of the job is forgotten together with the key.
+    const redis = new Redis(url);
+    const left = await redis.pttl(new Keys(config.keyPrefix).job(id));
+    redis.disconnect();
+    expect([left > 0, left <= 600_000]).toEqual([true, true]);
+  });
+
+  it('gives the cancelled job to a repetition whose key it has', async () => {
+    const producer = system.producer(system.config());
+    const keyed = { ...options, idempotency: { key: 'cancelled', scope: 'job', fingerprint: 'a' } };
+    const { id } = await producer.submit(request([tensor([1])]), keyed);
+    await producer.cancelOrRemove(id);
+    expect(await producer.submit(request([tensor([1])]), keyed)).toEqual({ id, replayed: true });
+    expect((await producer.job(id)).status).toBe('cancelled');
   });
 
   it('refuses jobs beyond the backlog, with a time to come back', async () => {

@@ -38,6 +38,12 @@ export type NewJobRecord = Pick<
   'id' | 'model' | 'version' | 'queue' | 'createdAtMs' | 'attachment' | 'traceId' | 'owner'
 >;
 
+/** Who submitted a job, and how. */
+export interface JobSubmission {
+  readonly submitter?: Submitter | undefined;
+  readonly idempotency?: IdempotencyClaim | undefined;
+}
+
 export interface JobRecordsOptions {
   readonly redis: Redis;
   readonly keys: Keys;
@@ -70,7 +76,11 @@ export class JobRecords {
   }
 
   /** Writes a queued job. A job that exists stays unchanged. Throws `rate_limited` when its key or its owner has too many. */
-  async create(record: NewJobRecord, ttlSeconds: number, submitter?: Submitter): Promise<void> {
+  async create(
+    record: NewJobRecord,
+    ttlSeconds: number,
+    { submitter, idempotency }: JobSubmission = {},
+  ): Promise<void> {
     const { id, model, version, queue, createdAtMs, traceId = '', owner = '' } = record;
     const attachment = JSON.stringify(record.attachment ?? null);
     const keys = [this.#keys.job(id), this.#keys.unfinishedJobs(model, version)];
@@ -92,6 +102,7 @@ export class JobRecords {
       keys.push(bound.set);
       own.push(bound.most);
     }
+    own.push(idempotency === undefined ? '' : this.#claimKey(idempotency));
     const created = await this.#redis.eval(CREATE, keys.length, ...keys, ...own);
     if (created === -1 || created === -2) throw bounds[created === -1 ? 0 : 1].error();
   }
@@ -99,6 +110,11 @@ export class JobRecords {
   /** Removes the record of a job that was never queued. */
   async forget(id: string): Promise<void> {
     await this.#redis.eval(FORGET, 1, this.#keys.job(id), id);
+  }
+
+  /** Whether somebody removed the job of an idempotency key, and the key is still kept. */
+  async wasRemoved(id: string): Promise<boolean> {
+    return (await this.#redis.hget(this.#keys.job(id), 'status')) === 'removed';
   }
 
   async get(id: string): Promise<JobRecord | undefined> {
@@ -254,6 +270,15 @@ export function jobNotFound(id: string): SconceError {
   return new SconceError('job_not_found', `There is no job "${id}" (finished jobs expire).`, {
     details: { param: 'id' },
   });
+}
+
+/** The error for an idempotency key whose job somebody removed. The key runs one request once: it does not run the request again. */
+export function jobOfKeyRemoved({ key }: IdempotencyClaim): SconceError {
+  return new SconceError(
+    'idempotency_conflict',
+    `The job of Idempotency-Key "${key}" was removed (DELETE), and its result with it; use a new key to run the request again.`,
+    { details: { param: 'Idempotency-Key' } },
+  );
 }
 
 function digest(text: string): string {

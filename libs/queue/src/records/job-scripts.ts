@@ -19,6 +19,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitters(
 )}
 redis.call('HSET', KEYS[1], 'status', 'queued', 'model', ARGV[2], 'version', ARGV[3], 'created_at', ARGV[4], 'attachment', ARGV[5], 'queue', ARGV[6], 'unfinished', KEYS[2], 'trace_id', ARGV[8])
 if ARGV[9] ~= '' then redis.call('HSET', KEYS[1], 'owner', ARGV[9]) end
+if ARGV[13] ~= '' then redis.call('HSET', KEYS[1], 'claim', ARGV[13]) end
 if ARGV[10] == '1' then redis.call('HSET', KEYS[1], 'blob_results', '1') end
 redis.call('EXPIRE', KEYS[1], ARGV[7])
 redis.call('ZADD', KEYS[2], redis.call('TIME')[1] + ARGV[7] + 1, ARGV[1])
@@ -68,6 +69,7 @@ redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])`;
 /** ARGV: id, now, ttl s. Returns the status that the job then has; nil when there is none. */
 export const CANCEL = `
 local status = redis.call('HGET', KEYS[1], 'status')
+if not status or status == 'removed' then return nil end
 if status ~= 'queued' and status ~= 'running' then return status end${ALSO_WHEN_FULL}
 redis.call('HSET', KEYS[1], 'status', 'cancelled', 'finished_at', ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])${LEAVE}
@@ -75,14 +77,21 @@ return 'cancelled'`;
 
 /**
  * KEYS: job, result, items and totals of the stored bytes, removals. ARGV: now. Removes a job that has ended, and frees the bytes of its result.
+ * While the idempotency key of the job is kept, its record only says that it was removed: the key must not run it again.
  * Returns 1 or the key of the blob with its result; 0 when the job has not ended or is gone.
  */
 export const REMOVE = `${STORED_BYTES}
 local status = redis.call('HGET', KEYS[1], 'status')
-if not status or status == 'queued' or status == 'running' then return 0 end${ALSO_WHEN_FULL}
+if not status or status == 'queued' or status == 'running' or status == 'removed' then return 0 end${ALSO_WHEN_FULL}
 local stored = redis.call('HGET', KEYS[1], 'stored')
 if stored then stored_free(KEYS[3], KEYS[4], stored) end
 local blob = redis.call('HGET', KEYS[1], 'result_blob')
 if blob then redis.call('ZADD', KEYS[5], ARGV[1], '{"kind":"blob","key":"' .. blob .. '"}') end
+local claim = redis.call('HGET', KEYS[1], 'claim')
 redis.call('UNLINK', KEYS[1], KEYS[2])
+local rest = claim and redis.call('PTTL', claim) or 0
+if rest > 0 then
+  redis.call('HSET', KEYS[1], 'status', 'removed')
+  redis.call('PEXPIRE', KEYS[1], rest)
+end
 return blob or 1`;
