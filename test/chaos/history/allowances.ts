@@ -119,6 +119,7 @@ export const LIMITS = {
     'job.read': 5_000,
     'job.result': 5_000,
     'job.cancel': 5_000,
+    'job.again': 5_000,
     'batch.submit': 10_000,
     'batch.read': 5_000,
     'batch.errors': 10_000,

@@ -38,6 +38,7 @@ const Y = [[3, 5, 7, 9]];
 const infer = { kind: 'infer', model: 'affine', inputs: X, timeoutMs: 15_000 } as const;
 const submit = { kind: 'job.submit', thing: 'job-1', model: 'affine', inputs: X } as const;
 const read = { kind: 'job.read', thing: 'job-1' } as const;
+const again = { kind: 'job.again', thing: 'job-1' } as const;
 const result = { kind: 'job.result', thing: 'job-1' } as const;
 const BATCH = {
   kind: 'batch.submit',
@@ -49,6 +50,10 @@ const BATCH = {
 const BATCH_OUTPUT = { kind: 'batch.output', thing: 'batch-1' } as const;
 const accepted = call([0, 10], submit, { outcome: 202, id: 'j1', state: 'queued' });
 const succeeded = call([100, 110], read, { state: 'succeeded' });
+
+const removed = call([120, 130], { kind: 'job.cancel', thing: 'job-1' }, { state: 'succeeded' });
+const ranAgain = call([400, 410], again, { outcome: 202, id: 'j1', state: 'queued' });
+const NO_REPLICA = '{"error":{"code":"redis_unavailable","message":"Only 0 of 1 replicas of Redis have the job."}}';
 
 describe('a good history has no violation:', () => {
   it.each<[string, (HistoryEvent | readonly HistoryEvent[])[]]>([
@@ -76,7 +81,8 @@ describe('a good history has no violation:', () => {
         call([120, 130], { kind: 'job.cancel', thing: 'job-1' }, { state: 'succeeded' }),
         call([140, 150], read, { outcome: 404 }),
         call([140, 150], result, { outcome: 404 }),
-        call([140, 150], submit, { outcome: 404 }),
+        call([140, 150], submit, { outcome: 422 }),
+        call([160, 170], again, { outcome: 422 }),
         end(99_000),
       ],
     ],
@@ -88,6 +94,18 @@ describe('a good history has no violation:', () => {
         call([4_400, 5_000], infer, { outcome: 503 }),
         end(99_000),
       ],
+    ],
+    [
+      'a submission that no replica has yet, some time after a fault of Redis',
+      [
+        fault('failover', [0, 3_000], 'redis-1'),
+        call([9_000, 10_000], submit, { outcome: 503, message: NO_REPLICA }),
+        end(99_000),
+      ],
+    ],
+    [
+      'a key that runs a job again whose removal a failover took back',
+      [accepted, succeeded, removed, fault('failover', [200, 300], 'redis-1'), ranAgain, end(99_000)],
     ],
     [
       'a job that ends late because its worker was killed',
@@ -215,6 +233,12 @@ describe('a bad history has one violation:', () => {
       'accepted twice',
       'an Idempotency-Key that gives two jobs',
       [accepted, call([11, 20], submit, { outcome: 202, id: 'j2' }), succeeded, end(99_000)],
+    ],
+    ['ran again', 'a key that runs a job again after its removal', [accepted, succeeded, removed, ranAgain]],
+    [
+      'charged',
+      'a submission that no replica has, without a fault of Redis',
+      [call([0, 10], submit, { outcome: 503, message: NO_REPLICA }), end(99_000)],
     ],
     [
       'owner',

@@ -9,6 +9,8 @@ export const OP_KINDS = [
   'job.read',
   'job.result',
   'job.cancel',
+  // The submission of a job that was removed comes again, with its Idempotency-Key.
+  'job.again',
   'batch.submit',
   'batch.read',
   'batch.errors',

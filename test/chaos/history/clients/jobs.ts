@@ -47,6 +47,15 @@ export async function runJob(caller: Caller, owner: string, step: JobStep): Prom
     step.cancelAfterMs === undefined ? undefined : cancel(caller, { owner, thing, path, afterMs: step.cancelAfterMs }),
     follow(caller, { owner, thing, path }),
   ]);
+  if (key === undefined || step.cancelAfterMs === undefined) return;
+  const job = { owner, thing, path };
+  const gone = await caller.until(() => remove(caller, job), {
+    everyMs: READ_MS,
+    stop: ({ outcome }) => outcome === 404,
+  });
+  if (gone === undefined) return;
+  const again = (): Promise<AnswerEvent> => caller.call({ kind: 'job.again', owner, thing }, submission);
+  await caller.until(again, { everyMs: READ_MS, stop: (answer) => !mayRetry(answer) });
 }
 
 interface JobOf {
@@ -57,7 +66,12 @@ interface JobOf {
 
 async function cancel(caller: Caller, { owner, thing, path, afterMs }: JobOf & { afterMs: number }): Promise<void> {
   await delay(afterMs);
-  await caller.call({ kind: 'job.cancel', owner, thing }, { path, method: 'DELETE', read: readState });
+  await remove(caller, { owner, thing, path });
+}
+
+/** Cancels a job, or removes one that has ended. */
+function remove(caller: Caller, { owner, thing, path }: JobOf): Promise<AnswerEvent> {
+  return caller.call({ kind: 'job.cancel', owner, thing }, { path, method: 'DELETE', read: readState });
 }
 
 async function follow(caller: Caller, { owner, thing, path }: JobOf): Promise<void> {
