@@ -350,6 +350,8 @@ export class InferencePool {
   #ended(placed: Placed): void {
     if (this.isStuck && placed.thread !== undefined && this.#watch.isFirst(placed)) this.#stuck.delete(placed.thread);
     this.#watch.ended(placed, performance.now());
+    // piscina keeps what a task was placed by for a while: it must not keep the requests and the answer of the run (measured).
+    placed.move = placed.promise = placed.onOverdue = undefined;
   }
 }
 
@@ -363,13 +365,13 @@ interface Placed {
   readonly file?: ModelFile;
   readonly expectedMs?: number | undefined;
   overdueMs?: number | undefined;
-  readonly onOverdue?: (() => boolean) | undefined;
+  onOverdue?: (() => boolean) | undefined;
   thread?: number;
   runMs?: number | undefined;
   /** Its answer. */
-  promise?: Promise<ThreadReply>;
+  promise?: Promise<ThreadReply> | undefined;
   /** Has the task run in another thread. */
-  move?: () => void;
+  move?: (() => void) | undefined;
 }
 
 /** The task waited in a thread that is stuck. */
