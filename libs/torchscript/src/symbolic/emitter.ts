@@ -4,6 +4,7 @@ import type { Position } from '../frontend/ast.ts';
 import type { ScalarType } from '../scalar-type.ts';
 import { modelError } from '../torchscript-error.ts';
 import type { Scope } from './dim-emitter.ts';
+import { addIf, type Way } from './either.ts';
 import { GraphValues, type UsedWeight } from './graph-values.ts';
 import { Heap } from './heap.ts';
 import { adaptedType } from './kernel-types.ts';
@@ -343,6 +344,10 @@ export class Emitter implements LowerContext {
       read: (content) => read(new TensorValue(content)).content,
       write: (content, updated) => write(new TensorValue(content), new TensorValue(updated)).content,
     });
+  }
+
+  either(condition: SymBool, then: Way, otherwise: Way): TensorValue[] {
+    return addIf(this, condition, then, otherwise);
   }
 
   resolve(dim: Dim): Dim {

@@ -3,7 +3,7 @@ import type { OnnxAttribute, OnnxDatatype } from '@sconce/onnx';
 import type { ScalarType } from '../scalar-type.ts';
 import type { Heap } from './heap.ts';
 import type { Dim } from './sym-int.ts';
-import type { Scalar, TensorContent, TensorValue } from './values.ts';
+import type { Scalar, SymBool, TensorContent, TensorValue } from './values.ts';
 
 /** An input of a node: a tensor, the name of a graph value, or null to leave an optional input out. */
 export type NodeInput = TensorValue | TensorContent | string | null;
@@ -77,6 +77,16 @@ export interface LowerContext {
     read: (base: TensorValue) => TensorValue,
     write: (base: TensorValue, updated: TensorValue) => TensorValue,
   ): TensorValue;
+
+  /**
+   * Computes tensors in one of two ways, which `condition` chooses at run time. Both ways give tensors of the same dtypes and
+   * ranks. Sizes that differ become known at run time only.
+   */
+  either(
+    condition: SymBool,
+    then: () => readonly TensorValue[],
+    otherwise: () => readonly TensorValue[],
+  ): TensorValue[];
 
   /**
    * Notes that the operator fails in PyTorch unless `a` equals `b` (a matrix’s inner axis, a convolution’s channels). If one is a

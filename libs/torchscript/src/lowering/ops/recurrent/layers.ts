@@ -1,5 +1,6 @@
 import { int, str } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
+import { guardEmpty } from '../../empty-guard.ts';
 import { longestOf, pack, runningMask, unpack } from './packed-sequence.ts';
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import { addDims, maxDims, mulDims, subDims, type Dim } from '../../../symbolic/sym-int.ts';
@@ -153,11 +154,10 @@ function runLayer(
   const batched = initial.map((part) => context.expand(part, state));
   const opType = kind === 'LSTM' || kind === 'GRU' ? kind : 'RNN';
   const outputs = [[time, directions, batch, hidden], state, ...(kind === 'LSTM' ? [state] : [])];
-  const [y, ...final] = context.nodes(
-    opType,
-    [x, inputWeight, hiddenWeight, bias, stack.lengths ?? null, ...batched],
-    outputs.map((shape) => ({ dtype: x.dtype, shape })),
-    {
+  const types = outputs.map((shape) => ({ dtype: x.dtype, shape }));
+  // The kernels end the process if the batch is empty.
+  const [y, ...final] = guardEmpty(context, [batch], types, () =>
+    context.nodes(opType, [x, inputWeight, hiddenWeight, bias, stack.lengths ?? null, ...batched], types, {
       attributes: {
         hidden_size: int(Number(hidden)),
         direction: str(directions === 2 ? 'bidirectional' : 'forward'),
@@ -166,7 +166,7 @@ function runLayer(
           ? { activations: { strings: Array(directions).fill(kind === 'RNN_TANH' ? 'Tanh' : 'Relu') as string[] } }
           : {}),
       },
-    },
+    }),
   );
   if (y === undefined) return context.unsupported('a recurrent layer without outputs');
   const output = context.reshape(context.transpose(y, [0, 2, 1, 3]), [time, batch, mulDims(hidden, directions)]);

@@ -1,5 +1,6 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
-import type { Scalar, TensorValue } from '../../../symbolic/values.ts';
+import { isLess, maxDims } from '../../../symbolic/sym-int.ts';
+import { SymBool, type Scalar, type TensorValue } from '../../../symbolic/values.ts';
 import { binary } from '../../arithmetic.ts';
 import { opFamily } from '../../define-op.ts';
 import { rangeOf } from '../../dims.ts';
@@ -93,13 +94,35 @@ function crossDistances(
 ): TensorValue {
   const [x, y] = promotedFloats(context, x1, x2);
   const [rows, others] = [x.content.shape.at(-2) ?? 1, y.content.shape.at(-2) ?? 1];
-  const many = [rows, others].some((size) => typeof size !== 'number' || size > MANY_ROWS);
-  const byProduct = p === 2 && (mode === 1 || (mode !== 2 && many));
-  if (!byProduct) {
-    const [wide, tall] = [x.content.shape.toSpliced(-1, 0, 1), y.content.shape.toSpliced(-2, 0, 1)];
-    const difference = binary(context, 'Sub', context.reshape(x, wide), context.reshape(y, tall));
-    return vectorNorm(context, difference, p, [difference.rank - 1], false);
-  }
+  if (p !== 2 || mode === 2) return byDifference(context, x, y, p);
+  if (mode === 1) return byProduct(context, x, y);
+  const larger = context.resolve(maxDims(rows, others));
+  if (isLess(MANY_ROWS, larger) === true) return byProduct(context, x, y);
+  const few = isLess(larger, MANY_ROWS + 1);
+  if (few === true) return byDifference(context, x, y, p);
+  const isMany = new SymBool({ kind: 'compare', op: 'lt', a: MANY_ROWS, b: larger });
+  const [chosen] = context.either(
+    isMany,
+    () => [byProduct(context, x, y)],
+    () => [byDifference(context, x, y, p)],
+  );
+  return chosen ?? x;
+}
+
+/** The p-norms of the differences. Exact for near points; memory grows with the product of both numbers of rows. */
+function byDifference(context: LowerContext, x: TensorValue, y: TensorValue, p: number): TensorValue {
+  // Unlike Reshape, Unsqueeze needs no sizes. So either side may have no row.
+  const unsqueezed = (tensor: TensorValue, axis: number): TensorValue =>
+    context.node('Unsqueeze', [tensor, context.ints([axis])], {
+      shape: tensor.content.shape.toSpliced(axis, 0, 1),
+      adapt: false,
+    });
+  const difference = binary(context, 'Sub', unsqueezed(x, x.rank - 1), unsqueezed(y, y.rank - 2));
+  return vectorNorm(context, difference, p, [difference.rank - 1], false);
+}
+
+/** Euclidean distances by `x² + y² − 2xy`. */
+function byProduct(context: LowerContext, x: TensorValue, y: TensorValue): TensorValue {
   const squares = (rowsOf: TensorValue): TensorValue =>
     sumOver(context, binary(context, 'Mul', rowsOf, rowsOf), [rowsOf.rank - 1], true);
   const flipped = (tensor: TensorValue): TensorValue => {

@@ -5,6 +5,7 @@ import { flag, int } from '../../attributes.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 import { toDim } from '../../dims.ts';
+import { guardEmpty } from '../../empty-guard.ts';
 import { scatterElements } from '../../scatter.ts';
 import { readSelect } from '../../slicing.ts';
 import { reduce } from './reduce.ts';
@@ -26,14 +27,15 @@ function topK(
   if (self.rank === 0) return [copyOf(self), context.scalar(0n, 'int64')];
   const input = self.dtype === 'bool' ? context.cast(self, 'uint8') : self;
   const shape = self.content.shape.with(axis, count);
-  const [values, indices] = context.nodes(
-    'TopK',
-    [input, context.ints([count])],
-    [
-      { dtype: input.dtype, shape },
-      { dtype: 'int64', shape },
-    ],
-    { attributes: { axis: int(axis), largest: flag(largest), sorted: flag(sorted) } },
+  const types = [
+    { dtype: input.dtype, shape },
+    { dtype: 'int64', shape },
+  ] as const;
+  const attributes = { axis: int(axis), largest: flag(largest), sorted: flag(sorted) };
+  const others = self.content.shape.toSpliced(axis, 1);
+  // The kernel divides by the number of rows.
+  const [values, indices] = guardEmpty(context, others, types, () =>
+    context.nodes('TopK', [input, context.ints([count])], types, { attributes }),
   );
   if (values === undefined || indices === undefined) return context.unsupported('TopK without results');
   return [context.cast(values, self.dtype), indices];
