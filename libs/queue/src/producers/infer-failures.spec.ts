@@ -1,3 +1,4 @@
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
 import { SconceError } from '@sconce/errors';
@@ -97,3 +98,19 @@ it('a queue job ends with worker_lost when the worker of every delivery dies', a
     redis.disconnect();
   }
 });
+
+it('answers in time when Redis takes the connection and says nothing, also while the pool is not known', async () => {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => void sockets.add(socket));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  system.onClose(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  const { port } = server.address() as AddressInfo;
+  const producer = system.producer(system.config({ redisUrl: `redis://127.0.0.1:${port}` }));
+  const answer = producer.infer(request([tensor([1])]), soon(500));
+  const later = new Promise((resolve) => setTimeout(() => resolve('no answer'), 2_500));
+  const code = answer.catch((error: unknown) => (error as SconceError).code);
+  expect(await Promise.race([code, later])).toBe('deadline_exceeded');
+}, 20_000);

@@ -170,8 +170,20 @@ export class InferenceProducer implements InferencePort {
       this.#queueLane ??= new QueueLane({ ...this.#laneOptions, queues: this.#queues });
       return this.#queueLane.requests.infer(request, { ...options, signal: caller.signal });
     };
-    begin()
-      .finally(end)
+    const late = Promise.withResolvers<never>();
+    // To read the pool may take longer than the request may: Redis that hangs does not refuse.
+    const timer = setTimeout(
+      () => {
+        caller.abort();
+        late.reject(new SconceError('deadline_exceeded', "No answer came within the request's timeout."));
+      },
+      Math.max(0, options.deadlineMs - Date.now()),
+    );
+    Promise.race([begin(), late.promise])
+      .finally(() => {
+        clearTimeout(timer);
+        end();
+      })
       .then(
         (answer) => listener.onAnswer(answer),
         (error: unknown) => listener.onError(error),
