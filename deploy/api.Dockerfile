@@ -29,7 +29,7 @@ ENV NODE_ENV=production \
     NODE_OPTIONS="--max-semi-space-size=16 --no-node-snapshot" \
     SCONCE_HOST=0.0.0.0
 USER 10001:10001
-EXPOSE 8000 8002
+EXPOSE 8000 8001 8002
 STOPSIGNAL SIGTERM
 # bash opens the connection: a Node process for every probe would use more memory than the idle service.
 HEALTHCHECK --interval=5s --timeout=4s --start-period=30s --retries=3 \

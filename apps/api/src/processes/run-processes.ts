@@ -48,7 +48,8 @@ export async function runProcesses(config: ApiConfig): Promise<void> {
   try {
     const url = await processes.start();
     logger.info({ url, metricsUrl, pids: processes.pids }, 'listening');
-    process.send?.({ type: 'ready', url, metricsUrl });
+    const grpcUrl = config.grpc === undefined ? undefined : `${config.host}:${config.grpc.port}`;
+    process.send?.({ type: 'ready', url, grpcUrl, metricsUrl });
   } catch (error) {
     if (stopping !== undefined) return;
     logger.fatal({ err: error }, 'an API process did not start');

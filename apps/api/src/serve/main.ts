@@ -124,7 +124,7 @@ async function stop(reason: string, exitCode = 0): Promise<void> {
   kept.stop();
   if (!isListening) endProcess(0, false);
   await delay(config.drainDelayMs);
-  const closing = server.close();
+  const closing = Promise.all([server.close(), grpc?.close(config.shutdownGraceMs)]);
   const drained = await runner.close(config.shutdownGraceMs);
   await withTimeout(Promise.all([closing, health?.close()]), drained ? config.shutdownGraceMs : 1_000);
   await sacrificial.close();
@@ -159,22 +159,31 @@ try {
   await stopping;
 }
 const { createServeServer } = await serverModule;
-const server = await createServeServer({ config, models, runner, statistics: totals, logger, telemetry, isDraining });
+const serverOptions = { config, models, runner, statistics: totals, logger, telemetry, isDraining };
+const server = await createServeServer(serverOptions);
+const { serveGrpcPort } = await import('./serve-grpc-port.ts');
+const grpc = config.grpc === undefined ? undefined : serveGrpcPort(server, serverOptions, config.grpc.tls);
 const health =
   config.metricsPort === undefined ? undefined : new HealthServer({ telemetry, ready: () => !isDraining() });
 let metricsUrl: string | undefined;
+let grpcPort: number | undefined;
 try {
   await server.listen({ host: config.host, port: config.port });
+  grpcPort = await grpc?.listen({ host: config.host, port: config.grpc?.port ?? 0 });
   metricsUrl = await health?.listen(config.host, config.metricsPort ?? 0);
 } catch (error) {
-  process.stderr.write(`error: ${(error as Error).message}. Choose another port with --port (0: any free port).\n`);
+  process.stderr.write(
+    `error: ${(error as Error).message}. Choose another port with --port, --grpc-port or --metrics-port (0: any free port).\n`,
+  );
   endProcess(1, false);
 }
 isListening = true;
 const { port } = server.server.address() as AddressInfo;
-const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
-logger.info({ url, models: entries.length, threads: pool.threads }, 'listening');
-const ready = { ready: true, url, metrics_url: metricsUrl, models: loaded };
+const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+const url = `http://${host}:${port}`;
+const grpcUrl = grpcPort === undefined ? undefined : `${host}:${grpcPort}`;
+logger.info({ url, grpcUrl, models: entries.length, threads: pool.threads }, 'listening');
+const ready = { ready: true, url, grpc_url: grpcUrl, metrics_url: metricsUrl, models: loaded };
 process.stdout.write(asJson ? `${JSON.stringify(ready)}\n` : `ready ${url}\n`);
 process.send?.({ type: 'ready', url });
 finishStart();

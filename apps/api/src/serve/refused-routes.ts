@@ -5,6 +5,9 @@ import type { JobInference } from '../inference/infer.route.ts';
 const ANY: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 const STACK = 'an API with a worker and Redis (`sconce up`, docs/deploy.md)';
 
+/** Why models cannot be changed. */
+export const MODELS_ARE_FIXED = `\`sconce serve\` serves the files that it was started with: start it again with other files, or use ${STACK}.`;
+
 /** What this process does not do, by route: why, and what to use instead. */
 const REFUSED: readonly { readonly methods: HTTPMethods[]; readonly urls: readonly string[]; readonly why: string }[] =
   [
@@ -21,7 +24,7 @@ const REFUSED: readonly { readonly methods: HTTPMethods[]; readonly urls: readon
     {
       methods: ['POST', 'PUT', 'PATCH', 'DELETE'],
       urls: ['/v1/models/*', '/v2/repository/models/*'],
-      why: `\`sconce serve\` serves the files that it was started with: start it again with other files, or use ${STACK}.`,
+      why: MODELS_ARE_FIXED,
     },
   ];
 

@@ -11,6 +11,7 @@ import type { CliConfig } from '../config.ts';
 interface ServeOptions {
   readonly port?: number;
   readonly host?: string;
+  readonly grpcPort?: number;
   readonly metricsPort?: number;
   readonly threads?: number;
   readonly cache?: string;
@@ -24,6 +25,7 @@ interface ServeOptions {
 const VARIABLES: Readonly<Record<Exclude<keyof ServeOptions, 'json'>, string>> = {
   port: 'SCONCE_PORT',
   host: 'SCONCE_HOST',
+  grpcPort: 'SCONCE_GRPC_PORT',
   metricsPort: 'SCONCE_METRICS_PORT',
   threads: 'SCONCE_THREADS',
   cache: 'SCONCE_SERVE_CACHE',
@@ -51,6 +53,7 @@ export function serveCommand(config: CliConfig): Command {
     .argument('<file...>', 'model files (.pt, .onnx), NAME=FILE, or folders of models')
     .option('--port <number>', 'HTTP port; 0: any free port (default: 8000)', port('--port'))
     .option('--host <address>', 'address to listen on (default: 127.0.0.1); any other than loopback needs --keys')
+    .option('--grpc-port <number>', 'gRPC port; 0: any free port (default: no gRPC)', port('--grpc-port'))
     .option('--metrics-port <number>', 'a port of its own for /metrics and /health', port('--metrics-port'))
     .option('--threads <number>', 'inference threads (default: the CPUs)', integerOption('--threads', 1, 256))
     .option('--cache <folder>', 'folder for compilations (default: .sconce-serve beside each file)')

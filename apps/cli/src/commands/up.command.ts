@@ -7,6 +7,7 @@ import { startLocalTraces } from '../stack/local-traces.ts';
 
 interface UpOptions {
   readonly port: number;
+  readonly grpcPort?: number;
   readonly data: string;
   readonly workers: number;
   readonly apis: number;
@@ -14,11 +15,19 @@ interface UpOptions {
   readonly json?: boolean;
 }
 
+const HTTP_PORT = 8000;
+const GRPC_PORT = 8001;
+
 /** `sconce up`: runs the local stack until it is stopped. */
 export function upCommand(config: CliConfig): Command {
   return new Command('up')
     .description('run the whole system on this machine: a private Redis, the API and workers; Ctrl-C stops it')
-    .option('--port <number>', 'HTTP port; 0: any free port', integerOption('--port', 0, 65_535), 8000)
+    .option('--port <number>', 'HTTP port; 0: any free port', integerOption('--port', 0, 65_535), HTTP_PORT)
+    .option(
+      '--grpc-port <number>',
+      'gRPC port; 0: any free port (default: 8001 with HTTP on 8000, else no gRPC)',
+      integerOption('--grpc-port', 0, 65_535),
+    )
     .option('--data <folder>', 'folder for models, queued work and logs', '.sconce')
     .option('--workers <number>', 'number of worker processes', integerOption('--workers', 1, 64), 1)
     .option('--apis <number>', 'number of API processes on the port', integerOption('--apis', 1, 64), 1)
@@ -52,6 +61,7 @@ async function up(config: CliConfig, options: UpOptions): Promise<void> {
     config,
     env: traces.env,
     port: options.port,
+    grpcPort: options.grpcPort ?? (options.port === HTTP_PORT ? GRPC_PORT : undefined),
     data: options.data,
     workers: options.workers,
     apis: options.apis,
@@ -79,6 +89,7 @@ function announce(terminal: Terminal, stack: LocalStack, options: UpOptions): vo
   terminal.result({
     ready: true,
     url: stack.url,
+    grpc_url: stack.grpcUrl,
     redis_url: stack.redisUrl,
     metrics_url: stack.metricsUrl,
     worker_metrics_urls: stack.workerMetricsUrls,
@@ -88,5 +99,6 @@ function announce(terminal: Terminal, stack: LocalStack, options: UpOptions): vo
   });
   terminal.print(`ready ${stack.url}`);
   const logs = options.verbose === true ? '' : `   logs ${stack.logs}`;
-  terminal.note(`docs ${stack.url}/docs   metrics ${stack.url}/metrics${logs}`);
+  const grpc = stack.grpcUrl === undefined ? '' : `gRPC ${stack.grpcUrl}   `;
+  terminal.note(`${grpc}docs ${stack.url}/docs   metrics ${stack.url}/metrics${logs}`);
 }

@@ -19,6 +19,8 @@ export interface LocalStackOptions {
   readonly config: CliConfig;
   /** 0: any free port. */
   readonly port: number;
+  /** The port of gRPC. Default: what the environment says, else none. */
+  readonly grpcPort?: number | undefined;
   /** The folder of everything that survives a restart: models, Redis data, logs of the processes. */
   readonly data: string;
   readonly workers: number;
@@ -39,6 +41,8 @@ export interface LocalStackOptions {
 /** The whole system on this machine. */
 export interface LocalStack {
   readonly url: string;
+  /** Host and port of gRPC; undefined if it is off. */
+  readonly grpcUrl: string | undefined;
   readonly redisUrl: string;
   readonly metricsUrl: string;
   /** Metrics addresses of the workers at the start. A worker that is started again has another. */
@@ -76,7 +80,8 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     unlock();
   });
   try {
-    const port = options.port === 0 ? await listenOnce(0) : await checkPort(options.port);
+    const port = options.port === 0 ? await listenOnce(0) : await checkPort(options.port, '--port');
+    const grpcPort = options.grpcPort === undefined ? undefined : await checkPort(options.grpcPort, '--grpc-port');
     redis = await startRedisServer({
       dir: redisDir,
       appendOnly: true,
@@ -95,6 +100,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       SCONCE_DATA: join(data, 'blobs'),
       SCONCE_METRICS_PORT: '0',
       SCONCE_PORT: String(port),
+      ...(grpcPort === undefined ? {} : { SCONCE_GRPC_PORT: String(grpcPort) }),
       SCONCE_API_PROCESSES: String(options.apis ?? 1),
     };
     const prepare = (name: string, app: 'api' | 'worker'): SupervisedProcess => {
@@ -110,6 +116,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     const server = redis;
     return {
       url: ready.url ?? '',
+      grpcUrl: ready.grpcUrl,
       redisUrl: server.url,
       metricsUrl: ready.metricsUrl,
       workerMetricsUrls: others.map(({ metricsUrl }) => metricsUrl),
@@ -148,7 +155,7 @@ function makeFolders(folders: readonly string[]): void {
 }
 
 /** The port's number, if it is free now. @throws SconceError `invalid_request` if it is not. */
-async function checkPort(port: number): Promise<number> {
+async function checkPort(port: number, option: string): Promise<number> {
   try {
     return await listenOnce(port);
   } catch (cause) {
@@ -159,7 +166,7 @@ async function checkPort(port: number): Promise<number> {
         ? `Port ${port} is in use by another process.`
         : `Port ${port} cannot be used: ${(cause as Error).message}.`,
       {
-        hint: `${taken ? 'Stop that process, or choose' : 'Choose'} another port with --port (0: any free port).`,
+        hint: `${taken ? 'Stop that process, or choose' : 'Choose'} another port with ${option} (0: any free port).`,
         cause,
       },
     );

@@ -8,6 +8,8 @@ import { DeathCounter } from './death-counter.ts';
 export interface ReadyMessage {
   readonly type: 'ready';
   readonly url?: string;
+  /** Host and port of gRPC. */
+  readonly grpcUrl?: string;
   readonly metricsUrl: string;
 }
 
