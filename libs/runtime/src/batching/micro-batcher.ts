@@ -21,7 +21,7 @@ const CERTAINTY = 0.5;
 const LATE_MS = 50;
 /** A run is overdue if it takes longer than this, and by this factor longer than any run of its model before. */
 const LEAST_OVERDUE_MS = 400;
-const OVERDUE_FACTOR = 20;
+const OVERDUE_FACTOR = 3;
 /** Least time that a run counts for its model's share, ms. */
 const LEAST_COST_MS = 0.05;
 
@@ -53,7 +53,7 @@ interface Run {
  *
  * A run of several requests that fails is repeated for each request alone, so that one bad row fails only its own request.
  *
- * A run that takes many times longer than any run of its model before is *overdue*. When others wait, it is *abandoned*: its requests fail
+ * A run that takes three times longer than any run of its model before is *overdue*. When others wait, it is *abandoned*: its requests fail
  * with `thread_crashed`, so that they run again alone, and the runner gives its place to the others.
  */
 export class MicroBatcher {

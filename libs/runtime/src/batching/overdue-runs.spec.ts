@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { MicroBatcher } from './micro-batcher.ts';
 import { TestRunner, fileOf, model, request, turn, valuesOf } from './testing/test-runner.ts';
 
-const measured = [{ rows: 1, latencyMs: 50 }];
+const measured = [{ rows: 1, latencyMs: 500 }];
 const slow = model({ measured, maxBatchRows: 2 });
 const other = model({ file: fileOf('other') });
 
@@ -12,7 +12,7 @@ function newBatcher(): { runner: TestRunner; batcher: MicroBatcher } {
 }
 
 describe('an overdue run', () => {
-  it('takes longer than any run of its model before, by far, and some tenths of a second', async () => {
+  it('takes longer than any run of its model before, three times, and some tenths of a second', async () => {
     const { runner, batcher } = newBatcher();
     const quick = model({ file: fileOf('quick'), measured: [{ rows: 1, latencyMs: 0.1 }] });
     const all = [slow, quick, other].map((one) => batcher.submit(request([1], { model: one })));
@@ -25,7 +25,7 @@ describe('an overdue run', () => {
     const limits = new Map(runner.calls.map(({ file, overdueMs }) => [file.key, overdueMs]));
     expect(limits).toEqual(
       new Map([
-        ['m', 1_000],
+        ['m', 1_500],
         ['quick', 400],
         ['other', undefined],
       ]),
@@ -34,12 +34,12 @@ describe('an overdue run', () => {
 
   it('is none if a run of its model took as long elsewhere', async () => {
     const { runner, batcher } = newBatcher();
-    const timing = { threadId: 0, runStartMs: 0, runEndMs: 300, loadMs: 0 };
+    const timing = { threadId: 0, runStartMs: 0, runEndMs: 800, loadMs: 0 };
     batcher.learn({ model: slow, rows: 1, requests: 1, labels: [], outcome: { timing } });
     batcher.learn({ model: slow, rows: 1, requests: 1, labels: [], outcome: { error: 'run_crashed' } });
     const reply = batcher.submit(request([1], { model: slow }));
     await turn();
-    expect(runner.calls[0]?.overdueMs).toBe(6_000);
+    expect(runner.calls[0]?.overdueMs).toBe(2_400);
     runner.releaseOne();
     await reply;
   });
