@@ -9,17 +9,24 @@ interface ResultType {
   readonly shape: readonly Dim[];
 }
 
+/** A kernel of ONNX Runtime that fails on empty input. */
+interface GuardedKernel {
+  readonly types: readonly ResultType[];
+  readonly run: () => readonly TensorValue[];
+  /** The results for empty input. Default: tensors of 0. */
+  readonly empty?: () => readonly TensorValue[];
+}
+
 /**
- * Runs a kernel of ONNX Runtime that ends the process when one of `sizes` is 0. Then the results are tensors of 0 instead: for
- * most kernels they have no elements either. Known sizes need no node. A free axis may hold no element in any call.
+ * Runs a kernel that ends the process, or gives garbage, when one of `sizes` is 0. Known sizes need no node. A free axis may hold
+ * no element in any call.
  */
 export function guardEmpty(
   context: LowerContext,
   sizes: readonly Dim[],
-  types: readonly ResultType[],
-  kernel: () => readonly TensorValue[],
+  { types, run, empty }: GuardedKernel,
 ): readonly TensorValue[] {
-  const zeros = (): TensorValue[] =>
+  const zeros = (): readonly TensorValue[] =>
     types.map(({ dtype, shape }) =>
       context.expand(
         context.reshape(
@@ -30,7 +37,8 @@ export function guardEmpty(
       ),
     );
   const product = productOf(sizes.map((size) => context.resolve(size)));
-  if (typeof product === 'number') return product === 0 ? zeros() : kernel();
-  const isEmpty = new SymBool({ kind: 'compare', op: 'eq', a: product, b: 0 });
-  return context.either(isEmpty, zeros, kernel);
+  if (typeof product === 'number' && product !== 0) return run();
+  const instead = empty ?? zeros;
+  if (product === 0) return instead();
+  return context.either(new SymBool({ kind: 'compare', op: 'eq', a: product, b: 0 }), instead, run);
 }

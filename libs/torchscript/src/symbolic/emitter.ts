@@ -191,12 +191,18 @@ export class Emitter implements LowerContext {
         return new TensorValue({ ...content, dtype, data: { kind: 'elements', elements } });
       }
     }
+    // It is held as float32, but a conversion rounds to the 8 bits of bfloat16.
+    if (dtype === 'bfloat16') return this.#castNode(this.#castNode(tensor, dtype, 'BFLOAT16'), dtype, 'FLOAT');
     if (onnxTypeOf(content.dtype) === onnxTypeOf(dtype)) {
       return this.graphTensorAs(content, dtype);
     }
+    return this.#castNode(tensor, dtype, onnxTypeOf(dtype));
+  }
+
+  #castNode(tensor: TensorValue, dtype: ScalarType, type: OnnxDatatype): TensorValue {
     return this.node('Cast', [tensor], {
       dtype,
-      attributes: { to: { int: castCode(onnxTypeOf(dtype)) } },
+      attributes: { to: { int: castCode(type) } },
       adapt: false,
     });
   }

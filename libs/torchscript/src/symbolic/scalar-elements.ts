@@ -58,6 +58,7 @@ const CAST_CODES: Readonly<Partial<Record<OnnxDatatype, number>>> = {
   BOOL: 9,
   FLOAT16: 10,
   DOUBLE: 11,
+  BFLOAT16: 16,
 };
 
 /** The number of a type in the `to` attribute of ONNX's Cast. */

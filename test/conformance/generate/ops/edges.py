@@ -41,6 +41,23 @@ class SelectedRows(nn.Module):
         return self.net(x[x[:, 0, 0] > 0])[0]
 
 
+NO_STEP = lambda: [(r(2, 5, 3),), (r(2, 0, 3),)]
+for kind in ("LSTM", "GRU", "RNN"):
+    family.add(
+        f"{kind.lower()}_no_step",
+        lambda kind=kind: Layer(kind, batch_first=True),
+        NO_STEP,
+        how="script",
+        note="the second call raises",
+    )
+
+
+@family("bfloat16_rounds", lambda: [(r(4, 8),), (r(7, 8) * 1e3,)], how="both", tolerance={"rtol": 1e-6, "atol": 1e-6})
+class Bfloat16Rounds(nn.Module):
+    def forward(self, x):
+        return x.to(torch.bfloat16).float(), x.double().to(torch.bfloat16).double()
+
+
 ROWS = lambda: [(r(2, 8),), (r(0, 8),), (r(1, 8),)]
 
 

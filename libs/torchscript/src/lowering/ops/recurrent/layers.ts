@@ -155,8 +155,8 @@ function runLayer(
   const opType = kind === 'LSTM' || kind === 'GRU' ? kind : 'RNN';
   const outputs = [[time, directions, batch, hidden], state, ...(kind === 'LSTM' ? [state] : [])];
   const types = outputs.map((shape) => ({ dtype: x.dtype, shape }));
-  // The kernels end the process if the batch is empty.
-  const [y, ...final] = guardEmpty(context, [batch], types, () =>
+  // The kernels end the process if the batch is empty, and give whatever is in memory if there is no step.
+  const run = (): TensorValue[] =>
     context.nodes(opType, [x, inputWeight, hiddenWeight, bias, stack.lengths ?? null, ...batched], types, {
       attributes: {
         hidden_size: int(Number(hidden)),
@@ -166,11 +166,33 @@ function runLayer(
           ? { activations: { strings: Array(directions).fill(kind === 'RNN_TANH' ? 'Tanh' : 'Relu') as string[] } }
           : {}),
       },
-    }),
-  );
+    });
+  const [y, ...final] = guardEmpty(context, [time, batch], {
+    types,
+    run,
+    empty: () => withoutRows(context, x, outputs),
+  });
   if (y === undefined) return context.unsupported('a recurrent layer without outputs');
   const output = context.reshape(context.transpose(y, [0, 2, 1, 3]), [time, batch, mulDims(hidden, directions)]);
   return { output, final };
+}
+
+/** The results for an empty batch. Reading the first step fails if there is none, as PyTorch does. */
+function withoutRows(context: LowerContext, x: TensorValue, shapes: readonly (readonly Dim[])[]): TensorValue[] {
+  const first = context.node('Gather', [x, context.ints([0])], {
+    shape: x.shape.with(0, 1),
+    attributes: { axis: int(0) },
+  });
+  const one = context.slice(first, 2, 0, 1, 1, 1);
+  return shapes.map((shape) =>
+    context.expand(
+      context.reshape(
+        one,
+        shape.map((_, axis) => (axis === shape.length - 2 ? (x.shape[1] ?? 1) : 1)),
+      ),
+      shape,
+    ),
+  );
 }
 
 /** The rows of a weight, which has one block for each gate, in ONNX's order of gates. */

@@ -34,9 +34,10 @@ function topK(
   const attributes = { axis: int(axis), largest: flag(largest), sorted: flag(sorted) };
   const others = self.content.shape.toSpliced(axis, 1);
   // The kernel divides by the number of rows.
-  const [values, indices] = guardEmpty(context, others, types, () =>
-    context.nodes('TopK', [input, context.ints([count])], types, { attributes }),
-  );
+  const [values, indices] = guardEmpty(context, others, {
+    types,
+    run: () => context.nodes('TopK', [input, context.ints([count])], types, { attributes }),
+  });
   if (values === undefined || indices === undefined) return context.unsupported('TopK without results');
   return [context.cast(values, self.dtype), indices];
 }
