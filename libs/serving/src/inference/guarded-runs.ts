@@ -54,7 +54,7 @@ const ENOUGH_OWNERS = 2;
 /**
  * Decides where a request runs: merged with others in a thread, or alone in the sacrificial process. It runs alone if a worker ended
  * while it had the request, or if a request of its kind and owner, or of its kind and two owners, has ended a process in the last hour.
- * The first request of each kind of an unbounded model runs alone too, and so does the first hollow one of each kind (`isHollow`): the kind
+ * The first request of each kind of an unbounded model runs alone too, and so does the first hollow request of each kind: the kind
  * is *tried* until such a run succeeds. An owner's other requests of the kind wait for that run.
  *
  * A kind is *unknown* → *suspect* (a run of it ended the sacrificial process) → *paused* (8 such runs in a row, or 3 that took 10 s together:
