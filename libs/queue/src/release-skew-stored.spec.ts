@@ -174,10 +174,14 @@ it('this release writes every job, record, reply and report in the same form', {
   const store = await openBlobStore(storageConfigSchema.parse({ root: temporaryFolder('skew') }));
   const written = await writeEverything(redis, await system.configFor('queue'), store);
   const { notices: _notices, ...before } = BEFORE;
-  // What counts the bytes of a result is added to the record of its job, and the release before passes over it.
-  const { succeeded } = written['jobRecords'] as Record<'succeeded', Record<string, string>>;
-  expect(succeeded['stored']).toMatch(/^\d+ {2}job:/);
-  delete succeeded['stored'];
+  // What counts the bytes of a result, and the key of its idempotency key, are added to the record of a job; the release before passes
+  // over them.
+  const jobRecords = written['jobRecords'] as Record<'succeeded', Record<string, string>>;
+  expect(jobRecords.succeeded['stored']).toMatch(/^\d+ {2}job:/);
+  delete jobRecords.succeeded['stored'];
+  const claims = Object.values(jobRecords).flatMap((record) => record['claim'] ?? []);
+  expect(claims).toHaveLength(3);
+  for (const record of Object.values(jobRecords)) delete record['claim'];
   // Fields that a release adds to a report are optional: the release before passes over them.
   for (const [name, text] of Object.entries(written['workerReports'] as Hash)) {
     const { threads, readsStream, ...report } = JSON.parse(text) as WorkerReport;
