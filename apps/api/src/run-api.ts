@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { finishStart, releaseWhenIdle } from '@sconce/process/memory';
+import { finishStart, releaseWhenIdle, tuneHeap } from '@sconce/process/memory';
 import { withTimeout } from '@sconce/process/time';
 import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
 import { BatchProducer, InferenceProducer } from '@sconce/queue';
@@ -16,9 +15,7 @@ import { VERSION } from './version.ts';
  * @param allMetricsUrl address of the metrics port of all processes, if this is one of several on the port.
  */
 export async function runApi(config: ApiConfig, allMetricsUrl?: string): Promise<void> {
-  // V8 counts the bytes of requests as growth of its heap. By default it runs a full collection for every 8 MB of them: with inputs of
-  // 600 KB this took half of the process's time (measured). With this flag it waits until the heap has doubled.
-  setFlagsFromString('--heap-growing-percent=100');
+  tuneHeap(100);
 
   const logger = createLogger({ service: 'api', level: config.telemetry.logLevel });
   const telemetry = await startTelemetry({

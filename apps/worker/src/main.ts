@@ -3,16 +3,14 @@ import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { NestFactory } from '@nestjs/core';
 import { exitOnBadSettings } from '@sconce/process';
-import { exposeCollector, finishStart, releaseWhenIdle } from '@sconce/process/memory';
+import { exposeCollector, finishStart, releaseWhenIdle, tuneHeap } from '@sconce/process/memory';
 import { HealthServer, createLogger, startTelemetry } from '@sconce/telemetry';
 import { readConfig } from './config.ts';
 import { VERSION } from './version.ts';
 import { WorkerModule } from './worker.module.ts';
 import { WorkerService } from './worker.service.ts';
 
-// V8 counts the bytes of requests as growth of its heap. By default it collects garbage after every 8 MB of them: with inputs of 600 KB
-// that took half of this process's time (measured). With this flag it waits until the heap has doubled.
-setFlagsFromString('--heap-growing-percent=100');
+tuneHeap(100);
 // This thread's young generation has its size by now. While the flag has a value, threads get the same size, whatever their own limits are.
 setFlagsFromString('--max-semi-space-size=0');
 exposeCollector();

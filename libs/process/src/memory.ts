@@ -2,3 +2,4 @@ export { finishStart, type FinishOptions } from './finish-start.ts';
 export { freeBytes, isFreeable } from './free-bytes.ts';
 export { exposeCollector } from './release-memory.ts';
 export { releaseWhenIdle, type ReleaseOptions } from './release-when-idle.ts';
+export { tuneHeap } from './tune-heap.ts';

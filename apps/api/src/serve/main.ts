@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { BUDGET_SETTINGS, toSconceError } from '@sconce/errors';
 import { exitOnBadSettings } from '@sconce/process';
-import { exposeCollector, finishStart, releaseWhenIdle } from '@sconce/process/memory';
+import { exposeCollector, finishStart, releaseWhenIdle, tuneHeap } from '@sconce/process/memory';
 import { withTimeout } from '@sconce/process/time';
 import { InferencePool, MicroBatcher, SacrificialRunner, SuspectQueue } from '@sconce/runtime';
 import {
@@ -26,8 +26,8 @@ const MAX_OUTSTANDING_BYTES = 256 * 1024 ** 2;
 /** Exit code for wrong arguments. */
 const EX_USAGE = 2;
 
-// How much the heap may grow between two full collections. More makes the process larger and not faster (measured).
-setFlagsFromString('--heap-growing-percent=25');
+// A larger number makes the process larger and not faster (measured).
+tuneHeap(25);
 // This thread's young generation has its size by now. While the flag has a value, threads get the same size, whatever their own limits are.
 setFlagsFromString('--max-semi-space-size=0');
 exposeCollector();
