@@ -63,7 +63,13 @@ export function nextSerial(): number {
 /** The place of a tensor's elements. */
 export type TensorData =
   /** A value of the graph at this depth. */
-  | { readonly kind: 'graph'; readonly name: string; readonly depth: number }
+  | {
+      readonly kind: 'graph';
+      readonly name: string;
+      readonly depth: number;
+      /** Each element is NaN or at least 0. */
+      readonly isNonNegative?: true;
+    }
   /** A weight of the archive. */
   | { readonly kind: 'weight'; readonly tensor: PickleTensor; readonly path: string }
   /** A few elements, row-major. Each is concrete or known only at run time. Mostly these are sizes that will become a shape. */

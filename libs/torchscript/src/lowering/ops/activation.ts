@@ -1,7 +1,7 @@
 import type { LowerContext } from '../../symbolic/lower-context.ts';
 import { isFloating } from '../../symbolic/onnx-types.ts';
 import { floorDivDims, productOf } from '../../symbolic/sym-int.ts';
-import type { Scalar, TensorValue } from '../../symbolic/values.ts';
+import { TensorValue, type Scalar } from '../../symbolic/values.ts';
 import { binary, choose, compare } from '../arithmetic.ts';
 import { float, str } from '../attributes.ts';
 import { opFamily } from '../define-op.ts';
@@ -14,8 +14,17 @@ const { ops, defineOp } = opFamily('activation');
 const number = (context: LowerContext, value: Scalar, like: TensorValue): TensorValue =>
   context.scalar(value, like.dtype);
 
+/** Notes that no element is negative. Pooling needs fewer nodes then. */
+function nonNegative(result: TensorValue): TensorValue {
+  const { data } = result.content;
+  if (data.kind !== 'graph') return result;
+  return new TensorValue({ ...result.content, data: { ...data, isNonNegative: true } });
+}
+
 defineOp('aten::relu(Tensor self) -> Tensor', (context, { self }) =>
-  isFloating(self.dtype) ? context.node('Relu', [self]) : binary(context, 'Max', self, number(context, 0n, self)),
+  isFloating(self.dtype)
+    ? nonNegative(context.node('Relu', [self]))
+    : binary(context, 'Max', self, number(context, 0n, self)),
 );
 
 /** A parameter of the function as a number. Refuses a parameter that is known only at run time. */
@@ -108,7 +117,10 @@ defineOp('aten::selu(Tensor self) -> Tensor', (context, { self }) => context.nod
 defineOp(
   'aten::gelu(Tensor self, *, str approximate="none") -> Tensor',
   (context, { self, approximate }) => context.node('Gelu', [self], { attributes: { approximate: str(approximate) } }),
-  { limits: '-inf gives 0 instead of NaN' },
+  {
+    limits:
+      'infinities and numbers above 1.7e38: PyTorch’s vector code gives NaN and Infinity, ONNX Runtime the limit of the function',
+  },
 );
 defineOp('aten::silu(Tensor self) -> Tensor', (context, { self }) =>
   binary(context, 'Mul', self, sigmoid(context, self)),
@@ -120,7 +132,9 @@ defineOp('aten::tanh(Tensor self) -> Tensor', (context, { self }) =>
 defineOp('aten::hardsigmoid(Tensor self) -> Tensor', (context, { self }) =>
   context.node('HardSigmoid', [self], { attributes: { alpha: float(1 / 6), beta: float(0.5) } }),
 );
-defineOp('aten::hardswish(Tensor self) -> Tensor', (context, { self }) => context.node('HardSwish', [self]));
+defineOp('aten::hardswish(Tensor self) -> Tensor', (context, { self }) => context.node('HardSwish', [self]), {
+  limits: 'numbers above 5.6e37 stay finite; PyTorch’s product overflows',
+});
 
 /** Above this value Softplus equals `x` in the precision of float32. */
 const SOFTPLUS_LINEAR = 20;

@@ -5,9 +5,9 @@ import { binary, choose } from '../../arithmetic.ts';
 import { isComplex, magnitude } from '../../complex.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
+import { isNan } from '../../nan.ts';
 import { operandAs, type Operand } from '../../promotion.ts';
 import { arithmetic as ofScalars } from '../../scalar-math.ts';
-import { isNan } from './number-kinds.ts';
 import { folded, promoted, withPythonNumber } from './operands.ts';
 
 const { ops, defineOp } = opFamily('elementwise');

@@ -4,10 +4,11 @@ import type { Scalar, TensorValue } from '../../../symbolic/values.ts';
 import { binary, compare } from '../../arithmetic.ts';
 import { flag } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
+import { isNan } from '../../nan.ts';
 import { sameShape } from '../../dims.ts';
 import type { Operand } from '../../promotion.ts';
 import { compareScalars, type Comparison } from '../../scalar-math.ts';
-import { isFinite, isNan } from './number-kinds.ts';
+import { isFinite } from './number-kinds.ts';
 import { folded, promoted } from './operands.ts';
 
 const { ops, defineOp } = opFamily('elementwise');

@@ -2,8 +2,8 @@ import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
 import { binary, choose, compare } from '../../arithmetic.ts';
 import { opFamily } from '../../define-op.ts';
+import { isNan } from '../../nan.ts';
 import { asFloat, type Operand } from '../../promotion.ts';
-import { isNan } from './number-kinds.ts';
 import { inDouble, promotedFloats } from './operands.ts';
 
 const { ops, defineOp } = opFamily('elementwise');

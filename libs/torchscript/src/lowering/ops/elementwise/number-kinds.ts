@@ -5,6 +5,7 @@ import { binary, choose, compare } from '../../arithmetic.ts';
 import { flag } from '../../attributes.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
+import { GREATEST, isNan } from '../../nan.ts';
 import { operandAs, type Operand } from '../../promotion.ts';
 import { promotedFloats } from './operands.ts';
 
@@ -16,13 +17,6 @@ export const numberKinds = ops;
 /** True for every element of a tensor without NaN. */
 function equalsItself(context: LowerContext, self: TensorValue): TensorValue {
   return compare(context, 'Equal', self, self);
-}
-
-/** True for elements that are NaN. */
-export function isNan(context: LowerContext, self: TensorValue): TensorValue {
-  return isFloating(self.dtype)
-    ? context.node('IsNaN', [self], { dtype: 'bool' })
-    : context.node('Not', [equalsItself(context, self)]);
 }
 
 /** True for elements that are infinities with one of the wanted signs. */
@@ -78,14 +72,6 @@ defineOp('aten::heaviside(Tensor self, Tensor values) -> Tensor', (context, { se
   const positive = context.cast(compare(context, 'Greater', self, zero), self.dtype);
   return choose(context, compare(context, 'Equal', self, zero), values, positive);
 });
-
-/** The largest finite number of a floating dtype. */
-const GREATEST: Readonly<Record<string, number>> = {
-  float16: 65504,
-  bfloat16: 3.3895313892515355e38,
-  float32: 3.4028234663852886e38,
-  float64: Number.MAX_VALUE,
-};
 
 defineOp(
   'aten::nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor',

@@ -1,12 +1,13 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import { isFloating } from '../../../symbolic/onnx-types.ts';
 import { TensorValue } from '../../../symbolic/values.ts';
-import { binary } from '../../arithmetic.ts';
+import { binary, choose } from '../../arithmetic.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 import { asFloat, operandAs, resultType, type Operand } from '../../promotion.ts';
 import { arithmetic as ofScalars } from '../../scalar-math.ts';
 import { multiply } from './arithmetic.ts';
+import { isInfinite } from './number-kinds.ts';
 import { folded, inDouble, promoted, promotedFloats } from './operands.ts';
 
 const { ops, defineOp } = opFamily('elementwise');
@@ -94,9 +95,12 @@ defineOp('aten::rsqrt(Tensor self) -> Tensor', (context, { self }) =>
 );
 defineOp('aten::hypot(Tensor self, Tensor other) -> Tensor', (context, { self, other }) =>
   // In float64 the squares of float32 numbers do not overflow.
-  inDouble(context, promotedFloats(context, self, other), (x, y) => {
-    const squares = [x, y].map((side) => binary(context, 'Mul', side ?? self, side ?? self));
-    return context.node('Sqrt', [binary(context, 'Add', squares[0] ?? self, squares[1] ?? self)]);
+  inDouble(context, promotedFloats(context, self, other), (x = self, y = self) => {
+    const squares = [x, y].map((side) => binary(context, 'Mul', side, side));
+    const root = context.node('Sqrt', [binary(context, 'Add', squares[0] ?? self, squares[1] ?? self)]);
+    // An infinite side makes the result infinite, also beside NaN.
+    const infinite = binary(context, 'Or', isInfinite(context, x), isInfinite(context, y));
+    return choose(context, infinite, context.scalar(Infinity, root.dtype), root);
   }),
 );
 defineOp('aten::ldexp.Tensor(Tensor self, Tensor other) -> Tensor', (context, { self, other }) =>

@@ -1,11 +1,13 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { isFloating } from '../../../symbolic/onnx-types.ts';
 import type { Scalar, TensorValue } from '../../../symbolic/values.ts';
 import { choose, compare } from '../../arithmetic.ts';
 import { opFamily } from '../../define-op.ts';
+import { isNan } from '../../nan.ts';
+import { highestOf, lowestOf } from '../../number-range.ts';
 import { operandAs, resultType, type Operand } from '../../promotion.ts';
 import { arithmetic as ofScalars } from '../../scalar-math.ts';
 import { extremeOfTwo } from '../reduction/extremes.ts';
-import { isNan } from './number-kinds.ts';
 import { folded, promoted } from './operands.ts';
 
 const { ops, defineOp } = opFamily('elementwise');
@@ -55,8 +57,14 @@ function clamp(context: LowerContext, self: TensorValue, min: Scalar | null, max
     const raised = min === null ? value : ofScalars(context, 'max', value, min);
     return max === null ? raised : ofScalars(context, 'min', raised, max);
   });
-  const bound = (value: Scalar | null): TensorValue | null => (value === null ? null : context.scalar(value, dtype));
-  return known ?? context.node('Clip', max === null ? [x, bound(min)] : [x, bound(min), bound(max)]);
+  if (known !== undefined) return known;
+  // Clip passes over a bound that is NaN, and without a bound it makes infinities finite.
+  if (bounds.some((bound) => typeof bound === 'object' || Number.isNaN(bound)) && isFloating(dtype)) {
+    const [least, most] = [min, max].map((bound) => (bound === null ? null : context.scalar(bound, dtype)));
+    return clampTo(context, x, least ?? null, most ?? null);
+  }
+  const [low, high] = [min ?? lowestOf(dtype), max ?? highestOf(dtype)];
+  return context.node('Clip', [x, context.scalar(low, dtype), context.scalar(high, dtype)]);
 }
 
 /** Limits the elements by bounds that are tensors. */

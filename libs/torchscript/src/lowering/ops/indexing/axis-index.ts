@@ -1,5 +1,5 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
-import { isIntegral } from '../../../symbolic/onnx-types.ts';
+import { isFloating, isIntegral } from '../../../symbolic/onnx-types.ts';
 import { productOf, sameDim, type Dim } from '../../../symbolic/sym-int.ts';
 import type { Scalar, TensorValue } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
@@ -8,6 +8,7 @@ import { int } from '../../attributes.ts';
 import { broadcastShapes } from '../../broadcast.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
+import { isNan } from '../../nan.ts';
 import { highestOf, lowestOf } from '../../number-range.ts';
 import { scatterElements, type ScatterReduction } from '../../scatter.ts';
 import { pick } from './advanced-index.ts';
@@ -225,7 +226,7 @@ defineOp(
       return context.unsupported(`scatter_reduce() with reduce “${reduce}”`, 'use sum, prod, mean, amax or amin');
     const neutral = filledLike(context, index, kind.neutral(self.dtype), self);
     const start = include_self ? self : scatter(context, self, dim, index, neutral);
-    const reduced = scatter(context, start, dim, index, src, kind.reduction);
+    const reduced = reduceInto(context, { start, dim, index, src, reduction: kind.reduction });
     if (reduce !== 'mean') return reduced;
     const one = (tensor: TensorValue): TensorValue => filledLike(context, tensor, 1n, self);
     const counts = include_self ? one(self) : filledLike(context, self, 0n, self);
@@ -239,6 +240,24 @@ defineOp(
     return floorDivide(context, reduced, divisor);
   },
 );
+
+interface Reduction {
+  readonly start: TensorValue;
+  readonly dim: number;
+  readonly index: TensorValue;
+  readonly src: TensorValue;
+  readonly reduction: ScatterReduction;
+}
+
+/** Combines the elements of `src` with those of `start`. An extreme of numbers of which one is NaN is NaN. */
+function reduceInto(context: LowerContext, { start, dim, index, src, reduction }: Reduction): TensorValue {
+  const reduced = scatter(context, start, dim, index, src, reduction);
+  if ((reduction !== 'max' && reduction !== 'min') || !isFloating(start.dtype)) return reduced;
+  const [before, written] = [start, src].map((tensor) => context.cast(isNan(context, tensor), 'int32'));
+  if (before === undefined || written === undefined) return reduced;
+  const holes = context.cast(scatter(context, before, dim, index, written, 'max'), 'bool');
+  return choose(context, holes, context.scalar(NaN, start.dtype), reduced);
+}
 
 /** The quotient. Of integers it is rounded down. */
 function floorDivide(context: LowerContext, a: TensorValue, b: TensorValue): TensorValue {

@@ -78,7 +78,9 @@ function countedPlaces(context: LowerContext, indices: TensorValue, padding: num
   return context.cast(context.node('Not', [isPadding]), 'int64');
 }
 
-const LIMITS = { limits: 'of the further results only the numbers and sizes of the bags are as in PyTorch' };
+const LIMITS = {
+  limits: 'of the further results only the numbers and sizes of the bags are as in PyTorch; mode max may pass over NaN',
+};
 
 defineOp(
   'aten::embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False) -> (Tensor, Tensor, Tensor, Tensor)',

@@ -1,11 +1,13 @@
+import { binary, choose } from '../../arithmetic.ts';
 import { flag } from '../../attributes.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 import { perAxis, requireFloating, withBatch } from '../../spatial.ts';
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
-import { exactQuotient, productOf, sameDim, type Dim } from '../../../symbolic/sym-int.ts';
+import { exactQuotient, sameDim, type Dim } from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
-import { averagingMatrix } from './adaptive-windows.ts';
+import { sumOver } from '../reduction/reduce.ts';
+import { adaptiveWindows } from './adaptive-windows.ts';
 import { meanOfWindows } from './average-pooling.ts';
 
 const { ops, defineOp } = opFamily('pooling');
@@ -19,17 +21,20 @@ export function evenWindows(size: Dim, count: Dim): number | undefined {
   return typeof quotient === 'number' && quotient > 0 ? quotient : undefined;
 }
 
-/** Averages along one axis by a matrix product. This works for windows of any size, also if it is known only at run time. */
+/**
+ * Averages along one axis. This works for windows of any size, also if it is known only at run time. A matrix product with zeros
+ * would spread NaN and infinities to all windows.
+ */
 function averageAxis(context: LowerContext, input: TensorValue, axis: number, count: Dim): TensorValue {
   const { shape } = input.content;
-  const matrix = averagingMatrix(context, shape[axis] ?? 1, count, input.dtype);
-  const pooled = shape.with(axis, count);
-  if (axis === shape.length - 1) {
-    return context.node('MatMul', [input, context.transpose(matrix, [1, 0])], { shape: pooled });
-  }
-  const rows = context.reshape(input, [...shape.slice(0, axis + 1), productOf(shape.slice(axis + 1))]);
-  const product = context.node('MatMul', [matrix, rows], { dtype: input.dtype, shape: rows.shape.with(axis, count) });
-  return context.reshape(product, pooled);
+  const windows = adaptiveWindows(context, shape[axis] ?? 1, count);
+  const behind = shape.slice(axis + 1).map(() => 1);
+  const wide = (tensor: TensorValue, ...own: readonly Dim[]): TensorValue =>
+    context.reshape(tensor, [...own, ...behind]);
+  const inside = wide(windows.inside, ...windows.inside.shape);
+  const elements = choose(context, inside, windows.elements(input, axis), context.scalar(0, input.dtype));
+  const sums = sumOver(context, elements, [axis + 1]);
+  return binary(context, 'Div', sums, wide(context.cast(windows.widths, input.dtype), count));
 }
 
 function adaptiveAveragePool(

@@ -1,12 +1,15 @@
+import { choose } from '../../arithmetic.ts';
 import { flag, int } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
+import { isNan, orderKeys } from '../../nan.ts';
 import { positions } from '../../positions.ts';
 import { perAxis, withBatchAxis } from '../../spatial.ts';
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
-import { addDims, floorDivDims, productOf, sameDim, type Dim } from '../../../symbolic/sym-int.ts';
+import { isFloating } from '../../../symbolic/onnx-types.ts';
+import { productOf, sameDim, type Dim } from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
 import { evenWindows } from './adaptive-average.ts';
-import { adaptiveBounds } from './adaptive-windows.ts';
+import { adaptiveWindows } from './adaptive-windows.ts';
 import { maxOfWindows } from './max-pooling.ts';
 
 const { ops, defineOp } = opFamily('pooling');
@@ -17,32 +20,29 @@ export const adaptiveMax = ops;
 /** Values, and the position of each in its plane. */
 type Indexed = readonly [values: TensorValue, indices: TensorValue];
 
-/** The elements of the windows along an axis: [… axis …] becomes [… count, width …]. Short windows repeat their last element. */
-function windowElements(context: LowerContext, [values, indices]: Indexed, axis: number, count: Dim): Indexed {
-  const size = values.shape[axis] ?? 1;
-  const width = addDims(floorDivDims(addDims(size, -1), count), 2);
-  const { start, end } = adaptiveBounds(context, size, count);
-  const shape = [count, width];
-  const reaching = context.node('Add', [start, positions(context, width, { axis: 1, rank: 2 })], { shape });
-  const last = context.node('Sub', [end, context.ints([1])]);
-  const at = context.node('Min', [reaching, last], { shape });
-  const gather = (tensor: TensorValue): TensorValue =>
-    context.node('Gather', [tensor, at], {
-      shape: tensor.shape.toSpliced(axis, 1, count, width),
-      attributes: { axis: int(axis) },
-    });
-  return [gather(values), gather(indices)];
+/** The position of the first of the greatest elements along an axis, or of the last NaN. */
+function greatestAt(context: LowerContext, values: TensorValue, axis: number): TensorValue {
+  const options = { dtype: 'int64', shape: values.shape.with(axis, 1) } as const;
+  const attributes = { axis: int(axis), keepdims: flag(true) };
+  const first = context.node('ArgMax', [orderKeys(context, values, 1)], { ...options, attributes });
+  if (!isFloating(values.dtype)) return first;
+  const holes = context.cast(isNan(context, values), 'int32');
+  const last = context.node('ArgMax', [holes], {
+    ...options,
+    attributes: { ...attributes, select_last_index: flag(true) },
+  });
+  const hasHole = context.cast(
+    context.node('GatherElements', [holes, last], { shape: options.shape, attributes: { axis: int(axis) } }),
+    'bool',
+  );
+  return choose(context, hasHole, last, first);
 }
 
 /** The first of the greatest elements along an axis. The axis is removed. */
 function firstGreatest(context: LowerContext, [values, indices]: Indexed, axis: number): Indexed {
   const kept = values.shape.with(axis, 1);
   const shape = values.shape.toSpliced(axis, 1);
-  const best = context.node('ArgMax', [values], {
-    dtype: 'int64',
-    shape: kept,
-    attributes: { axis: int(axis), keepdims: flag(true) },
-  });
+  const best = greatestAt(context, values, axis);
   const attributes = { axis: int(axis) };
   const pick = (tensor: TensorValue): TensorValue =>
     context.reshape(context.node('GatherElements', [tensor, best], { shape: kept, attributes }), shape);
@@ -81,7 +81,9 @@ function adaptiveMaxPool(
     return [...counts.entries()].reverse().reduce<Indexed>(
       (pooled, [i, count]) => {
         if (sameDim(pooled[0].shape[i + 2] ?? 1, count)) return pooled;
-        return firstGreatest(context, windowElements(context, pooled, i + 2, count), i + 3);
+        const [values, indices] = pooled;
+        const { elements } = adaptiveWindows(context, values.shape[i + 2] ?? 1, count);
+        return firstGreatest(context, [elements(values, i + 2), elements(indices, i + 2)], i + 3);
       },
       withPositions(context, batched),
     );

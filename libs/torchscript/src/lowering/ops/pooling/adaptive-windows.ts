@@ -1,53 +1,46 @@
+import { int } from '../../attributes.ts';
+import { compare } from '../../arithmetic.ts';
 import { positions } from '../../positions.ts';
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
-import { subDims, type Dim } from '../../../symbolic/sym-int.ts';
+import { addDims, floorDivDims, subDims, type Dim } from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
 
-/** A matrix with at most this many elements becomes a constant. The graph computes larger ones at run time. */
-const MAX_CONSTANT = 4096;
-
-/** The bounds of the window of each output of adaptive pooling: int64 [count, 1]. */
-export interface AdaptiveBounds {
-  /** `floor(i * size / count)` */
-  readonly start: TensorValue;
-  /** `ceil((i + 1) * size / count)` */
-  readonly end: TensorValue;
+/** The windows of adaptive pooling along an axis. They overlap, and their widths differ by 1. */
+export interface AdaptiveWindows {
+  /** The width of each window: int64 [count, 1]. */
+  readonly widths: TensorValue;
+  /** Tells which elements belong to their window: bool [count, width]. */
+  readonly inside: TensorValue;
+  /** The elements of the windows: `[… axis …]` becomes `[… count, width …]`. Short windows repeat their last element. */
+  elements(tensor: TensorValue, axis: number): TensorValue;
 }
 
-/** {@link AdaptiveBounds} for sizes known only at run time. Integer arithmetic keeps them exact. */
-export function adaptiveBounds(context: LowerContext, size: Dim, count: Dim): AdaptiveBounds {
-  const shape = [count, 1];
+/** The {@link AdaptiveWindows} of `count` outputs over an axis of `size` elements. Integer arithmetic keeps their bounds exact. */
+export function adaptiveWindows(context: LowerContext, size: Dim, count: Dim): AdaptiveWindows {
+  const bounds = [count, 1];
   const output = positions(context, count, { axis: 0, rank: 2 });
   const following = positions(context, count, { start: 1, axis: 0, rank: 2 });
   const [sizes, counts] = [context.ints([size]), context.ints([count])];
-  const scaled = context.node('Mul', [following, sizes], { shape });
-  const rounded = context.node('Add', [scaled, context.ints([subDims(count, 1)])], { shape });
+  const scaled = context.node('Mul', [following, sizes], { shape: bounds });
+  const rounded = context.node('Add', [scaled, context.ints([subDims(count, 1)])], { shape: bounds });
+  // floor(i * size / count) and ceil((i + 1) * size / count)
+  const start = context.node('Div', [context.node('Mul', [output, sizes], { shape: bounds }), counts], {
+    shape: bounds,
+  });
+  const end = context.node('Div', [rounded, counts], { shape: bounds });
+  const width = addDims(floorDivDims(addDims(size, -1), count), 2);
+  const shape = [count, width];
+  const reaching = context.node('Add', [start, positions(context, width, { axis: 1, rank: 2 })], { shape });
+  const last = context.node('Sub', [end, context.ints([1])]);
+  const at = context.node('Min', [reaching, last], { shape });
   return {
-    start: context.node('Div', [context.node('Mul', [output, sizes], { shape }), counts], { shape }),
-    end: context.node('Div', [rounded, counts], { shape }),
+    widths: context.node('Sub', [end, start]),
+    inside: compare(context, 'LessOrEqual', reaching, last),
+    elements: (tensor, axis) =>
+      context.node('Gather', [tensor, at], {
+        shape: tensor.shape.toSpliced(axis, 1, count, width),
+        attributes: { axis: int(axis) },
+        adapt: false,
+      }),
   };
-}
-
-/** The matrix [count, size] that averages each of `count` windows of an axis of `size` elements. */
-export function averagingMatrix(
-  context: LowerContext,
-  size: Dim,
-  count: Dim,
-  dtype: TensorValue['dtype'],
-): TensorValue {
-  if (typeof size === 'number' && typeof count === 'number' && size * count <= MAX_CONSTANT) {
-    const rows = Array.from({ length: count }, (_, i) => {
-      const [start, end] = [Math.floor((i * size) / count), Math.ceil(((i + 1) * size) / count)];
-      return Array.from({ length: size }, (_, at) => (at >= start && at < end ? 1 / (end - start) : 0));
-    });
-    return context.constant(rows.flat(), dtype, [count, size]);
-  }
-  const { start, end } = adaptiveBounds(context, size, count);
-  const shape = [count, size];
-  const input = positions(context, size, { axis: 1, rank: 2 });
-  const begun = context.node('GreaterOrEqual', [input, start], { dtype: 'bool', shape });
-  const open = context.node('Less', [input, end], { dtype: 'bool', shape });
-  const inside = context.cast(context.node('And', [begun, open], { shape }), dtype);
-  const widths = context.cast(context.node('Sub', [end, start], { shape: [count, 1] }), dtype);
-  return context.node('Div', [inside, widths], { shape });
 }

@@ -1,4 +1,4 @@
-import { flag } from '../../attributes.ts';
+import { flag, ints } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
 import { requireFloating, withBatch } from '../../spatial.ts';
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
@@ -20,7 +20,11 @@ export function meanOfWindows(
 ): TensorValue {
   return context.node('AveragePool', [input], {
     shape: pooledShape(input.shape, windows),
-    attributes: { ...windowAttributes(windows), count_include_pad: flag(countPadding) },
+    attributes: {
+      ...windowAttributes(windows),
+      ...(windows.dilation.some((step) => step > 1) ? { dilations: ints(windows.dilation) } : {}),
+      count_include_pad: flag(countPadding),
+    },
   });
 }
 

@@ -1,4 +1,5 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { isFloating } from '../../../symbolic/onnx-types.ts';
 import { minDims, subDims } from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
 import { binary, choose, compare } from '../../arithmetic.ts';
@@ -6,6 +7,7 @@ import { int } from '../../attributes.ts';
 import { copyOf } from '../../copies.ts';
 import { runningSum } from '../../counting.ts';
 import { opFamily } from '../../define-op.ts';
+import { isNan } from '../../nan.ts';
 import { highestOf, lowestOf } from '../../number-range.ts';
 import { positions } from '../../positions.ts';
 import { asFloat } from '../../promotion.ts';
@@ -102,6 +104,11 @@ defineOp(
   { limits: 'memory grows with the square of the size of the axis' },
 );
 
+/** The truth values, and true for every NaN of `self`. */
+function orNan(context: LowerContext, truths: TensorValue, self: TensorValue): TensorValue {
+  return isFloating(self.dtype) ? binary(context, 'Or', truths, isNan(context, self)) : truths;
+}
+
 for (const [name, beats] of [
   ['cummax', 'GreaterOrEqual'],
   ['cummin', 'LessOrEqual'],
@@ -123,7 +130,7 @@ for (const [name, beats] of [
               return shifted(context, tensor, axis, step, head);
             });
             if (before === undefined || at === undefined) return [value, index] as const;
-            const keeps = compare(context, beats, value, before);
+            const keeps = orNan(context, compare(context, beats, value, before), value);
             return [choose(context, keeps, value, before), choose(context, keeps, index, at)] as const;
           },
           [self, places] as readonly [TensorValue, TensorValue],
@@ -136,7 +143,8 @@ for (const [name, beats] of [
       const values = extremeOver(context, name === 'cummax' ? 'Max' : 'Min', rows, [last], true);
       // Of several positions with the extreme value, the last one counts.
       const seen = prefixesOf(context, places, axis, context.scalar(-1n, 'int64'));
-      const hits = choose(context, compare(context, 'Equal', rows, values), seen, context.scalar(-1n, 'int64'));
+      const equal = orNan(context, compare(context, 'Equal', rows, values), rows);
+      const hits = choose(context, equal, seen, context.scalar(-1n, 'int64'));
       const indices = reduce(context, 'ReduceMax', hits, [last], false);
       const flat = context.reshape(values, indices.content.shape);
       return [inOrder(context, flat, axis), inOrder(context, indices, axis)];

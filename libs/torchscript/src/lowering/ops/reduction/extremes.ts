@@ -1,4 +1,5 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { isFloating } from '../../../symbolic/onnx-types.ts';
 import { maxDims, minDims, productOf } from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
 import { binary } from '../../arithmetic.ts';
@@ -6,6 +7,7 @@ import { flag, int } from '../../attributes.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 import { dimsOf, toScalar } from '../../dims.ts';
+import { nanDetector, nanWhere, orderKeys } from '../../nan.ts';
 import { operandAs, resultType } from '../../promotion.ts';
 import { foldSizes, reduce, reducedAxes, reducedShape } from './reduce.ts';
 
@@ -16,9 +18,7 @@ export const extremes = ops;
 
 type Extreme = 'Max' | 'Min';
 
-const NAN = { limits: 'NaN may be ignored' };
-
-/** The extreme over axes, for bool tensors too. */
+/** The extreme over axes, for bool tensors too. It is NaN if any element is NaN. */
 export function extremeOver(
   context: LowerContext,
   extreme: Extreme,
@@ -26,11 +26,15 @@ export function extremeOver(
   axes: readonly number[],
   keepdim: boolean,
 ): TensorValue {
-  if (self.dtype !== 'bool') return reduce(context, `Reduce${extreme}`, self, axes, keepdim);
-  return context.cast(reduce(context, `Reduce${extreme}`, context.cast(self, 'uint8'), axes, keepdim), 'bool');
+  const opType = `Reduce${extreme}`;
+  if (self.dtype === 'bool')
+    return context.cast(reduce(context, opType, context.cast(self, 'uint8'), axes, keepdim), 'bool');
+  const result = reduce(context, opType, self, axes, keepdim);
+  if (!isFloating(self.dtype) || axes.length === 0) return result;
+  return nanWhere(context, reduce(context, 'ReduceSum', nanDetector(context, self), axes, keepdim), result);
 }
 
-/** The first position of the extreme along an axis, or in the flattened tensor if `dim` is null. */
+/** The first position of the extreme along an axis, or in the flattened tensor if `dim` is null. NaN is the extreme. */
 function positionOf(
   context: LowerContext,
   extreme: Extreme,
@@ -51,7 +55,7 @@ function positionOf(
       : place;
   }
   const axis = context.axis(dim, self.rank);
-  return context.node(`Arg${extreme}`, [self], {
+  return context.node(`Arg${extreme}`, [orderKeys(context, self, extreme === 'Max' ? 1 : -1)], {
     dtype: 'int64',
     shape: reducedShape(shape, [axis], keepdim),
     attributes: { axis: int(axis), keepdims: flag(keepdim) },
@@ -85,16 +89,22 @@ for (const [name, extreme] of [
     (context, { self }) =>
       foldSizes(context, self, undefined, extreme === 'Max' ? maxDims : minDims) ??
       extremeOver(context, extreme, self, reducedAxes(context, self.rank, null), false),
-    NAN,
   );
   defineOp(
     `aten::${name}.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)`,
     (context, { self, dim, keepdim }) => {
-      const axes = [context.axis(dim, self.rank)];
+      const axis = context.axis(dim, self.rank);
       if (self.rank === 0) return [copyOf(self), context.scalar(0n, 'int64')];
-      return [extremeOver(context, extreme, self, axes, keepdim), positionOf(context, extreme, self, dim, keepdim)];
+      const place = positionOf(context, extreme, self, dim, true);
+      const value = context.node('GatherElements', [self, place], {
+        shape: place.content.shape,
+        attributes: { axis: int(axis) },
+        adapt: false,
+      });
+      if (keepdim) return [value, place];
+      const shape = reducedShape(self.content.shape, [axis], false);
+      return [context.reshape(value, shape), context.reshape(place, shape)];
     },
-    NAN,
   );
   defineOp(`aten::${name}.other(Tensor self, Tensor other) -> Tensor`, (context, { self, other }) =>
     extremeOfTwo(context, extreme, self, other),
@@ -103,12 +113,10 @@ for (const [name, extreme] of [
     `aten::a${name}(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor`,
     (context, { self, dim, keepdim }) =>
       extremeOver(context, extreme, self, reducedAxes(context, self.rank, dim), keepdim),
-    NAN,
   );
   defineOp(
     `aten::arg${name}(Tensor self, int? dim=None, bool keepdim=False) -> Tensor`,
     (context, { self, dim, keepdim }) => positionOf(context, extreme, self, dim, keepdim),
-    NAN,
   );
 }
 
@@ -118,5 +126,4 @@ defineOp(
     const axes = reducedAxes(context, self.rank, dim === null ? null : [dim]);
     return [extremeOver(context, 'Min', self, axes, keepdim), extremeOver(context, 'Max', self, axes, keepdim)];
   },
-  NAN,
 );

@@ -1,11 +1,14 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
+import { isFloating } from '../../../symbolic/onnx-types.ts';
 import { addDims, floorDivDims, maxDims, productOf, subDims, type Dim } from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
+import { choose } from '../../arithmetic.ts';
 import { flag, int } from '../../attributes.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 import { toDim } from '../../dims.ts';
 import { guardEmpty } from '../../empty-guard.ts';
+import { isNan, orderKeys } from '../../nan.ts';
 import { scatterElements } from '../../scatter.ts';
 import { readSelect } from '../../slicing.ts';
 import { reduce } from './reduce.ts';
@@ -15,7 +18,7 @@ const { ops, defineOp } = opFamily('reduction');
 /** Sorting and operators made of it. */
 export const ordering = ops;
 
-/** The `count` largest or smallest elements of an axis and their positions. Equal elements stay in order. */
+/** The `count` largest or smallest elements of an axis and their positions. Equal elements stay in order. NaN is the largest. */
 function topK(
   context: LowerContext,
   self: TensorValue,
@@ -25,7 +28,7 @@ function topK(
   sorted = true,
 ): [TensorValue, TensorValue] {
   if (self.rank === 0) return [copyOf(self), context.scalar(0n, 'int64')];
-  const input = self.dtype === 'bool' ? context.cast(self, 'uint8') : self;
+  const input = self.dtype === 'bool' ? context.cast(self, 'uint8') : orderKeys(context, self, 1);
   const shape = self.content.shape.with(axis, count);
   const types = [
     { dtype: input.dtype, shape },
@@ -39,7 +42,8 @@ function topK(
     run: () => context.nodes('TopK', [input, context.ints([count])], types, { attributes }),
   });
   if (values === undefined || indices === undefined) return context.unsupported('TopK without results');
-  return [context.cast(values, self.dtype), indices];
+  if (!isFloating(self.dtype)) return [context.cast(values, self.dtype), indices];
+  return [context.node('GatherElements', [self, indices], { shape, attributes: { axis: int(axis) } }), indices];
 }
 
 defineOp(
@@ -53,29 +57,23 @@ function sort(context: LowerContext, self: TensorValue, dim: number, descending:
   return topK(context, self, axis, self.content.shape[axis] ?? 1, descending);
 }
 
-const NAN = { limits: 'NaN may be sorted to another position' };
-
 defineOp(
   'aten::sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)',
   (context, { self, dim, descending }) => sort(context, self, dim, descending),
-  NAN,
 );
 defineOp(
   'aten::sort.stable(Tensor self, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)',
   (context, { self, dim, descending }) => sort(context, self, dim, descending),
-  NAN,
 );
 defineOp(
   'aten::argsort(Tensor self, int dim=-1, bool descending=False) -> Tensor',
   (context, { self, dim, descending }) => sort(context, self, dim, descending)[1],
-  NAN,
 );
 defineOp(
   'aten::argsort.stable(Tensor self, *, bool stable, int dim=-1, bool descending=False) -> Tensor',
   (context, { self, dim, descending }) => sort(context, self, dim, descending)[1],
-  NAN,
 );
-defineOp('aten::msort(Tensor self) -> Tensor', (context, { self }) => sort(context, self, 0, false)[0], NAN);
+defineOp('aten::msort(Tensor self) -> Tensor', (context, { self }) => sort(context, self, 0, false)[0]);
 
 /** The k-th smallest element of an axis (k starts at 1) and its position. */
 function kthSmallest(context: LowerContext, self: TensorValue, dim: number, k: Dim, keepdim: boolean): TensorValue[] {
@@ -88,27 +86,38 @@ function kthSmallest(context: LowerContext, self: TensorValue, dim: number, k: D
   });
 }
 
+/** The lower median of an axis and its position: the first NaN if the axis has one. */
+function median(context: LowerContext, self: TensorValue, dim: number, keepdim: boolean): TensorValue[] {
+  const axis = context.axis(dim, self.rank);
+  const [middle = self, place = self] = kthSmallest(
+    context,
+    self,
+    dim,
+    medianRank(self.content.shape[axis] ?? 1),
+    keepdim,
+  );
+  if (!isFloating(self.dtype) || self.rank === 0) return [middle, place];
+  const holes = context.cast(isNan(context, self), 'int32');
+  const { shape } = place.content;
+  const hasHole = context.cast(reduce(context, 'ReduceMax', holes, [axis], keepdim), 'bool');
+  const attributes = { axis: int(axis), keepdims: flag(keepdim) };
+  const first = context.node('ArgMax', [holes], { dtype: 'int64', shape, attributes });
+  return [choose(context, hasHole, context.scalar(NaN, self.dtype), middle), choose(context, hasHole, first, place)];
+}
+
 /** The rank of the lower median of `count` elements. Ranks start at 1. */
 const medianRank = (count: Dim): Dim => addDims(floorDivDims(subDims(count, 1), 2), 1);
 
 defineOp(
   'aten::kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)',
   (context, { self, k, dim, keepdim }) => kthSmallest(context, self, dim, k, keepdim),
-  NAN,
 );
-defineOp(
-  'aten::median(Tensor self) -> Tensor',
-  (context, { self }) => {
-    const count = productOf(self.content.shape);
-    return kthSmallest(context, context.reshape(self, [count]), 0, medianRank(count), false)[0];
-  },
-  NAN,
-);
+defineOp('aten::median(Tensor self) -> Tensor', (context, { self }) => {
+  return median(context, context.reshape(self, [productOf(self.content.shape)]), 0, false)[0];
+});
 defineOp(
   'aten::median.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)',
-  (context, { self, dim, keepdim }) =>
-    kthSmallest(context, self, dim, medianRank(self.content.shape[context.axis(dim, self.rank)] ?? 1), keepdim),
-  NAN,
+  (context, { self, dim, keepdim }) => median(context, self, dim, keepdim),
 );
 
 defineOp(

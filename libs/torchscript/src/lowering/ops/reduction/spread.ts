@@ -21,7 +21,9 @@ function varianceAndMean(
   keepdim: boolean,
   root: boolean,
 ): [TensorValue, TensorValue] {
-  const self = floatingOnly(context, input, root ? 'std()' : 'var()');
+  const { dtype } = floatingOnly(context, input, root ? 'std()' : 'var()');
+  // PyTorch adds the squares in float64 too, so they do not overflow.
+  const self = context.cast(input, 'float64');
   const axes = reducedAxes(context, self.rank, dim);
   const off = correction === null ? 1 : Number(correction);
   if (correction instanceof SymFloat || Number.isNaN(off)) {
@@ -35,7 +37,7 @@ function varianceAndMean(
       ? reduce(context, 'ReduceMean', squares, axes, keepdim)
       : binary(context, 'Div', sumOver(context, squares, axes, keepdim), divisor(context, self, axes, off));
   const result = keepdim ? mean : context.reshape(mean, variance.content.shape);
-  return [root ? context.node('Sqrt', [variance]) : variance, result];
+  return [context.cast(root ? context.node('Sqrt', [variance]) : variance, dtype), context.cast(result, dtype)];
 }
 
 /** The number of elements minus the correction `off`, at least 0. */
@@ -46,6 +48,8 @@ function divisor(context: LowerContext, self: TensorValue, axes: readonly number
   const less = binary(context, 'Sub', all, context.scalar(off, self.dtype));
   return binary(context, 'Max', less, context.scalar(0, self.dtype));
 }
+
+const INFINITIES = { limits: 'the mean of numbers of which one is infinite is that infinity; PyTorch gives NaN here' };
 
 for (const [name, root] of [
   ['std', true],
@@ -64,16 +68,20 @@ for (const [name, root] of [
     `aten::${name}.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor`,
     (context, { self, dim, correction, keepdim }) => varianceAndMean(context, self, dim, correction, keepdim, root)[0],
   );
-  defineOp(`aten::${name}_mean(Tensor self, bool unbiased=True) -> (Tensor, Tensor)`, (context, { self, unbiased }) =>
-    varianceAndMean(context, self, null, unbiased ? 1n : 0n, false, root),
+  defineOp(
+    `aten::${name}_mean(Tensor self, bool unbiased=True) -> (Tensor, Tensor)`,
+    (context, { self, unbiased }) => varianceAndMean(context, self, null, unbiased ? 1n : 0n, false, root),
+    INFINITIES,
   );
   defineOp(
     `aten::${name}_mean.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> (Tensor, Tensor)`,
     (context, { self, dim, unbiased, keepdim }) =>
       varianceAndMean(context, self, dim, unbiased ? 1n : 0n, keepdim, root),
+    INFINITIES,
   );
   defineOp(
     `aten::${name}_mean.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)`,
     (context, { self, dim, correction, keepdim }) => varianceAndMean(context, self, dim, correction, keepdim, root),
+    INFINITIES,
   );
 }
