@@ -3,6 +3,5 @@ export const EXPECTED_FAILURES: Readonly<Record<string, string>> = {
   'activation/special_values': 'gelu(-inf) is NaN in PyTorch and 0 in ONNX Runtime',
   'control/filtered_list':
     'the length of a list depends on data in an unrolled loop: both branches of an if must have one structure',
-  'creation/random_trained': 'dropout in training mode is refused: call eval() before saving',
   'recurrent/lstm_projected': 'ONNX’s LSTM has no projections',
 };

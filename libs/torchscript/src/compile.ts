@@ -1,5 +1,5 @@
 import { SconceError } from '@sconce/errors';
-import { IR_VERSION, OPSET, pruneGraph, type OnnxModel } from '@sconce/onnx';
+import { IR_VERSION, OPSET, type OnnxModel } from '@sconce/onnx';
 
 import { readTensor } from './archive/read-tensor.ts';
 import type { TorchScriptArchive } from './archive/torchscript-archive.ts';
@@ -11,6 +11,7 @@ import { defaultsOf, methodParams } from './signature/inputs-of-call.ts';
 import type { Execution } from './signature/execution.ts';
 import { planInputs, type ArgumentPlan, type InputOptions } from './signature/plan-inputs.ts';
 import { resolveSignature, type CompiledSignature } from './signature/resolve-signature.ts';
+import { withoutUnusedState } from './signature/unused-state.ts';
 import { placeWeights } from './weights/place-weights.ts';
 import { readSmallTensors } from './weights/small-tensors.ts';
 
@@ -98,14 +99,18 @@ async function compileMethod(archive: TorchScriptArchive, options: CompileOption
       : inferInputs(planned, (plan) => executeLearning(plan, (sized, onLearned) => run(sized, onLearned, true)));
   const { execution, plan } = executeLearning(described, run);
   const { emitter } = execution;
-  const signature = resolveSignature(execution, plan);
+  const resolved = resolveSignature(execution, plan);
   const weights = await placeWeights(archive, emitter.weights, options.archiveName ?? 'model.pt');
-  const graph = emitter.root.build('model');
+  const built = emitter.root.build('model');
+  const { graph, signature } = withoutUnusedState(
+    { ...built, initializers: [...built.initializers, ...weights] },
+    resolved,
+  );
   const model: OnnxModel = {
     irVersion: IR_VERSION,
     opsets: { '': OPSET },
     producer: 'sconce',
-    graph: pruneGraph({ ...graph, initializers: [...graph.initializers, ...weights] }),
+    graph,
     metadata: await stateMetadata(archive, signature),
   };
   const fixedRows = [...emitter.fixedRows].map(([size, at]) => ({ size, source: describePosition(at) }));

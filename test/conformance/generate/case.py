@@ -36,6 +36,7 @@ class Case:
     strict: bool = True  # as torch.jit.trace: false allows dict results
     freeze: bool = False  # torch.jit.freeze before saving
     refused: bool = False  # PyTorch runs it, a compiler to ONNX has to refuse it by name; no calls are kept
+    train: bool = False  # saved in training mode
     debug: str = "drop"
     prepare: Optional[Callable[[torch.nn.Module], None]] = None
 
@@ -93,7 +94,7 @@ def write_case(case, folder):
     clear_compiled_classes()
     seed = zlib.crc32(case.name.encode())
     torch.manual_seed(seed)
-    module = case.make().eval()
+    module = case.make().train(case.train)
     if case.prepare:
         case.prepare(module)
     calls = case.calls()

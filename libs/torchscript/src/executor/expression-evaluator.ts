@@ -1,6 +1,7 @@
 import type { Expr, FunctionDef, Position, TypeExpr } from '../frontend/ast.ts';
 import { describePosition } from '../frontend/position.ts';
 import type { Program } from '../frontend/program.ts';
+import type { Emitter } from '../symbolic/emitter.ts';
 import type { CallArguments, CallOperator } from '../symbolic/operator-call.ts';
 import {
   DictValue,
@@ -30,7 +31,12 @@ export interface EvaluatorParts {
   readonly program: Program;
   readonly objects: ObjectGraph;
   readonly callOperator: CallOperator;
+  readonly emitter: Emitter;
 }
+
+const TRAINING =
+  'a module was saved in training mode, and the compiled model behaves so: batch norm uses the statistics of each batch, and dropout ' +
+  'drops elements at random. Call model.eval() before saving, unless this is wanted';
 
 type CallExpr = Expr & { kind: 'call' };
 
@@ -40,12 +46,14 @@ export class ExpressionEvaluator {
   readonly #objects: ObjectGraph;
   readonly #callOperator: CallOperator;
   readonly #calls: CodeCalls;
+  readonly #emitter: Emitter;
 
   constructor(parts: EvaluatorParts, calls: CodeCalls) {
     this.#program = parts.program;
     this.#objects = parts.objects;
     this.#callOperator = parts.callOperator;
     this.#calls = calls;
+    this.#emitter = parts.emitter;
   }
 
   /** The value of an expression, with the variables of `frame`. */
@@ -102,6 +110,7 @@ export class ExpressionEvaluator {
         return initial === undefined || initial === null ? initial : this.evaluate(initial, new Map());
       };
       const value = object.attributes.get(name) ?? constant();
+      if (name === 'training' && value === true) this.#emitter.warn(TRAINING);
       if (value !== undefined) return value;
       throw noAttribute(object, name, at);
     }

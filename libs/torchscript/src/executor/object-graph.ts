@@ -119,8 +119,7 @@ export class ObjectGraph {
     const object = new ObjectValue(value.className, new Map(), path);
     this.#values.set(value, object);
     for (const [name, attribute] of value.attributes) {
-      // Models are served in eval mode.
-      object.attributes.set(name, name === 'training' ? false : inner(attribute, name));
+      object.attributes.set(name, inner(attribute, name));
     }
     if (value.state !== undefined) this.#restoring.push({ object, state: value.state });
     return object;

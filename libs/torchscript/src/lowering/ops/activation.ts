@@ -5,6 +5,7 @@ import { TensorValue, type Scalar } from '../../symbolic/values.ts';
 import { binary, choose, compare } from '../arithmetic.ts';
 import { float, str } from '../attributes.ts';
 import { opFamily } from '../define-op.ts';
+import { draw } from '../random.ts';
 import { dropouts } from './dropout.ts';
 import { sigmoid } from './elementwise/exponential.ts';
 import { softmaxes } from './softmax.ts';
@@ -53,23 +54,36 @@ defineOp('aten::leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor', 
   leakyRelu(context, args.self, parameter(context, args.negative_slope)),
 );
 
-const RRELU_LIMITS = { limits: 'training mode is refused' };
+const RRELU_LIMITS = { limits: 'in training mode ONNX Runtime draws the slopes: they differ from PyTorch’s' };
 
-/** The slope of an RReLU in evaluation mode. Only training mode draws it at random. */
-function meanSlope(context: LowerContext, lower: Scalar, upper: Scalar, training: boolean): number {
-  if (training && lower !== upper)
-    return context.unsupported('rrelu in training mode', 'call model.eval() before saving');
-  return (parameter(context, lower) + parameter(context, upper)) / 2;
+interface RandomSlope {
+  readonly lower: Scalar;
+  readonly upper: Scalar;
+  readonly training: boolean;
+}
+
+/** RReLU. Training mode draws the slope of each element, evaluation mode takes the mean. */
+function randomRelu(context: LowerContext, self: TensorValue, slope: RandomSlope): TensorValue {
+  const [lower, upper] = [parameter(context, slope.lower), parameter(context, slope.upper)];
+  if (!slope.training || lower === upper) return leakyRelu(context, self, (lower + upper) / 2);
+  const spread = binary(
+    context,
+    'Mul',
+    draw(context, 'Uniform', self.shape, self.dtype),
+    number(context, upper - lower, self),
+  );
+  const lowered = binary(context, 'Mul', self, binary(context, 'Add', spread, number(context, lower, self)));
+  return choose(context, compare(context, 'LessOrEqual', self, number(context, 0, self)), lowered, self);
 }
 
 defineOp(
   'aten::rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor',
-  (context, { self, lower, upper, training }) => leakyRelu(context, self, meanSlope(context, lower, upper, training)),
+  (context, { self, ...slope }) => randomRelu(context, self, slope),
   RRELU_LIMITS,
 );
 defineOp(
   'aten::rrelu_with_noise(Tensor self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor',
-  (context, { self, lower, upper, training }) => leakyRelu(context, self, meanSlope(context, lower, upper, training)),
+  (context, { self, ...slope }) => randomRelu(context, self, slope),
   RRELU_LIMITS,
 );
 

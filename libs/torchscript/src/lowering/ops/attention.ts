@@ -3,6 +3,7 @@ import { broadcastShapes } from '../broadcast.ts';
 import { opFamily } from '../define-op.ts';
 import { maskNested, nestedMask, withNestedMask } from '../nested.ts';
 import { matmul } from '../matmul.ts';
+import { dropOut } from '../random.ts';
 import type { LowerContext } from '../../symbolic/lower-context.ts';
 import { floorDivDims, mulDims, SymInt, type Dim } from '../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../symbolic/values.ts';
@@ -19,6 +20,8 @@ interface AttentionOptions {
   readonly causal?: boolean;
   /** Default: 1 / sqrt(head size). */
   readonly scale?: number | null;
+  /** The probability with which a weight is dropped. Default: 0. */
+  readonly dropout?: number;
 }
 
 /**
@@ -55,7 +58,11 @@ function attend(
     }
     empty = excludesAll(context, mask);
   }
-  const weights = context.node('Softmax', [scores], { attributes: { axis: int(-1) } });
+  const weights = dropOut(
+    context,
+    context.node('Softmax', [scores], { attributes: { axis: int(-1) } }),
+    options.dropout ?? 0,
+  );
   const attended = matmul(context, weights, value);
   if (empty === undefined) return { output: attended, weights };
   const zero = context.scalar(0, attended.dtype);
@@ -122,15 +129,19 @@ defineOp(
   (context, args) => {
     const { query, attn_mask, is_causal } = args;
     let { key, value } = args;
-    if (args.dropout_p > 0) context.unsupported('attention with dropout', 'call model.eval() before saving');
     if (args.enable_gqa) {
       const heads = query.shape.at(-3) ?? 1;
       key = repeatHeads(context, key, heads);
       value = repeatHeads(context, value, heads);
     }
-    return attend(context, query, key, value, { mask: attn_mask, causal: is_causal, scale: args.scale }).output;
+    return attend(context, query, key, value, {
+      mask: attn_mask,
+      causal: is_causal,
+      scale: args.scale,
+      dropout: args.dropout_p,
+    }).output;
   },
-  { limits: 'dropout_p > 0 is refused' },
+  { limits: 'with dropout_p > 0 ONNX Runtime draws the weights to drop: they differ from PyTorch’s' },
 );
 
 /** Splits [N, L, D] into heads: [N, H, L, D / H]. */

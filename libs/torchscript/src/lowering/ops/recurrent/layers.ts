@@ -1,6 +1,7 @@
 import { int, str } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
 import { guardEmpty } from '../../empty-guard.ts';
+import { dropOut } from '../../random.ts';
 import { longestOf, pack, runningMask, unpack } from './packed-sequence.ts';
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import { addDims, maxDims, mulDims, subDims, type Dim } from '../../../symbolic/sym-int.ts';
@@ -45,8 +46,6 @@ function runStack(
   stack: Stack,
 ): { readonly output: TensorValue; readonly final: readonly TensorValue[] } {
   const { layers, hasBiases, initial } = stack;
-  if (stack.train && stack.dropout > 0)
-    context.unsupported('a recurrent layer in training mode', 'call model.eval() before saving');
   const directions = stack.bidirectional ? 2 : 1;
   const perDirection = hasBiases ? 4 : 2;
   if (stack.weights.length !== layers * directions * perDirection) {
@@ -73,6 +72,8 @@ function runStack(
     const from = states.map((state) =>
       context.slice(state, 0, layer * directions, (layer + 1) * directions, 1, directions),
     );
+    // In training mode the outputs of all layers but the last are dropped at random.
+    if (layer > 0 && stack.train) x = dropOut(context, x, stack.dropout);
     const result = runLayer(context, stack, x, weights, from, directions);
     x = result.output;
     result.final.forEach((state, i) => finals[i]?.push(state));
