@@ -29,6 +29,14 @@ it('LICENSE is the Apache License 2.0 with its appendix', () => {
   expect(root.license).toBe('Apache-2.0');
 });
 
+it('the Python package has the licence and the version of the others', () => {
+  const folder = `${ROOT}clients/python`;
+  expect(readFileSync(`${folder}/LICENSE`, 'utf8')).toBe(readFileSync(`${ROOT}LICENSE`, 'utf8'));
+  const { version } = read('package.json') as { version?: string };
+  expect(readFileSync(`${folder}/pyproject.toml`, 'utf8')).toContain(`\nversion = "${String(version)}"\n`);
+  expect(readFileSync(`${folder}/src/sconce/__init__.py`, 'utf8')).toContain(`__version__ = "${String(version)}"`);
+});
+
 describe.each(FOLDERS)('%s/package.json', (folder) => {
   const manifest = read(`${folder}/package.json`);
 
