@@ -16,6 +16,7 @@ import {
 import { modelError } from '../torchscript-error.ts';
 import { convertArgument, convertDefault, NotConcrete } from './convert-argument.ts';
 import type { LowerResult, OpDefinition } from './define-op.ts';
+import { lowerRounding } from './half-precision.ts';
 
 /** The supported operators, by name without overload. */
 export type OperatorTable = ReadonlyMap<string, readonly OpDefinition[]>;
@@ -54,7 +55,7 @@ export function callOperator({ table, report, context }: OperatorTools, call: Op
     }
     const { definition, values } = bound;
     if (!definition.symbolicScalars && [...args, ...kwargs.values()].some(isUnknown)) return new UnknownValue();
-    const result = asValue(definition, definition.lower(context, values));
+    const result = asValue(definition, lowerRounding(context, definition, values));
     noteFixedRows(context, call, result);
     const target = inPlace ? args[0] : out;
     if (target instanceof ListValue && result instanceof ListValue) {

@@ -31,6 +31,7 @@ export function castScalar(value: Scalar, dtype: ScalarType): Scalar | undefined
   if (dtype === 'bool') return typeof value === 'boolean' ? value : Number(value) !== 0;
   if (dtype === 'float64' || dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16') {
     const number = Number(value);
+    if (dtype === 'bfloat16') return roundToBfloat16(number);
     return dtype === 'float64' ? number : dtype === 'float16' ? Math.f16round(number) : Math.fround(number);
   }
   const whole = typeof value === 'number' ? (Number.isFinite(value) ? BigInt(Math.trunc(value)) : 0n) : BigInt(value);
@@ -46,6 +47,17 @@ export function castScalar(value: Scalar, dtype: ScalarType): Scalar | undefined
     default:
       return BigInt.asIntN(64, whole);
   }
+}
+
+const WORD = new DataView(new ArrayBuffer(4));
+
+/** The nearest number with the 8 significant bits of bfloat16. Of two it is the one whose last bit is 0. */
+function roundToBfloat16(number: number): number {
+  if (!Number.isFinite(number)) return number;
+  WORD.setFloat32(0, number);
+  const bits = WORD.getUint32(0);
+  WORD.setUint32(0, ((bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff0000) >>> 0);
+  return WORD.getFloat32(0);
 }
 
 const CAST_CODES: Readonly<Partial<Record<OnnxDatatype, number>>> = {
