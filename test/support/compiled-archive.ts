@@ -10,6 +10,7 @@ import {
   openArchive,
   readTensor,
   scalarTypeOf,
+  spreadLists,
   type CallArgument,
   type CompiledModel,
   type InputOptions,
@@ -65,7 +66,8 @@ export async function compileArchive(
           const next = results.find(({ name }) => name === output);
           if (next !== undefined) state.set(input, { ...next, name: input, data: next.data.slice() });
         }
-        return results.filter(({ name }) => !signature.state.some(({ output }) => output === name));
+        const own = results.filter(({ name }) => !signature.state.some(({ output }) => output === name));
+        return spreadLists(own, signature.lists);
       },
       [Symbol.asyncDispose]: () => session.release(),
     };

@@ -81,10 +81,10 @@ function run(model: ExecutedModel, plan: ExecutionPlan, state: readonly StateVar
     const serial = nextSerial();
     const result = interpreter.callMethod(root, plan.method, { args, kwargs: new Map() });
     report.throwIfAny();
-    const outputs = flattenOutputs(result, emitter);
+    const { outputs, lists } = flattenOutputs(result, emitter);
     const changed = findState(root, emitter, { serial, initial, known: state });
     const stateOutputs = state.length === 0 ? [] : outputState(changed, root, emitter);
-    return { emitter, outputs: [...outputs, ...stateOutputs], state: changed };
+    return { emitter, outputs: [...outputs, ...stateOutputs], lists, state: changed };
   } catch (thrown) {
     if (!(thrown instanceof RaisedException)) throw thrown;
     report.throwIfAny();

@@ -17,6 +17,7 @@ export { Program } from './frontend/program.ts';
 export type { PickleTensor } from './pickle/pickle-value.ts';
 export { datatypeOf, scalarTypeOf } from './scalar-datatype.ts';
 export { SCALAR_TYPES, SCALAR_TYPE_BYTES, type ScalarType } from './scalar-type.ts';
+export { spreadLists, type OutputColumn, type OutputList } from './signature/output-lists.ts';
 export { inputsOfCall, methodParams, type CallArgument } from './signature/inputs-of-call.ts';
 export type { InputOptions, TensorInput } from './signature/plan-inputs.ts';
 export type { CompiledSignature, SignatureState, SignatureTensor } from './signature/resolve-signature.ts';

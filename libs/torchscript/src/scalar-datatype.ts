@@ -18,7 +18,8 @@ const DATATYPES: Readonly<Partial<Record<ScalarType, Datatype>>> = {
 };
 
 /** The datatype with which a compiled model takes and returns tensors of a PyTorch dtype. @throws SconceError `unsupported` if there is none. */
-export function datatypeOf(dtype: ScalarType): Datatype {
+export function datatypeOf(dtype: ScalarType | 'str'): Datatype {
+  if (dtype === 'str') return 'BYTES';
   const datatype = DATATYPES[dtype];
   if (datatype === undefined)
     throw new SconceError('unsupported', `tensors of dtype ${dtype} cannot be passed to a model`);

@@ -71,7 +71,7 @@ async function checkCase(runnable: RunnableModel, one: CallCase, tolerance: Tole
   const { call, inputs, outputs: expected } = one;
   let actual: readonly Tensor[];
   try {
-    actual = await runnable.run({ tensors: inputs, byName: false });
+    actual = runnable.spread(await runnable.run({ tensors: inputs, byName: false }));
   } catch (error) {
     const ofThisCall = error instanceof SconceError && (isRunFailure(error.code) || error.code === 'invalid_tensor');
     if (!ofThisCall) throw error;

@@ -2,13 +2,15 @@ import { basename, dirname } from 'node:path';
 import { encodeModel } from '@sconce/onnx';
 import { OnnxSession } from '@sconce/runtime';
 import { bindCall, type InputSpec, type ModelCall, type Tensor } from '@sconce/tensor';
-import { compileForCall, datatypeOf, readTensor, type CompiledModel } from '@sconce/torchscript';
+import { compileForCall, datatypeOf, readTensor, spreadLists, type CompiledModel } from '@sconce/torchscript';
 import type { ModelFile, OnnxFile, TorchScriptFile } from './model-file.ts';
 import { compileOptions, refuseModelOptions, type ModelOptions } from './model-options.ts';
 
 /** A model that runs calls of one form. The owner must release it. */
 export interface RunnableModel {
   readonly warnings: readonly string[];
+  /** The outputs of a run as the cases of a model have them: lists of unknown length are spread in order, and strings are left out. */
+  spread(outputs: readonly Tensor[]): readonly Tensor[];
   /**
    * Runs one call. Returns the outputs in order, with lists flattened.
    * @throws SconceError `invalid_tensor` for tensors that do not fit the model; `inference_failed` if the run failed.
@@ -48,6 +50,7 @@ async function prepareOnnx({ path }: OnnxFile): Promise<RunnableModel> {
   const { inputs, outputs } = session.signature;
   return {
     warnings: [],
+    spread: (results) => results,
     run: (call) =>
       session.run(
         bindCall(call, inputs),
@@ -88,6 +91,7 @@ async function prepareTorchScript(
   const taken = new Set(session.signature.inputs.map(({ name }) => name));
   return {
     warnings,
+    spread: (results) => spreadLists(results, signature.lists),
     run: async (tensors) => {
       const kept = [...isState].flatMap((name) => state.get(name) ?? []);
       const feeds = [...bindCall(reduce(tensors), inputs), ...kept].filter(({ name }) => taken.has(name));

@@ -8,6 +8,7 @@ import {
   type Tensor,
   type Tolerance,
 } from '@sconce/tensor';
+import { spreadLists } from '@sconce/torchscript';
 import type { LoadedArtifact } from './load-artifact.ts';
 
 /** The tolerance of outputs if the config does not set one. */
@@ -48,11 +49,12 @@ async function checkCase(
     if (!ofThisCall) throw error;
     return [failedReport(call, 'all', `call ${call}: ${error.message}`)];
   }
-  const own = actual.filter((output) => {
+  const results = actual.filter((output) => {
     const input = model.stateInputs.get(output.name);
     if (input !== undefined) state.set(input, { ...output, name: input });
     return input === undefined;
   });
+  const own = spreadLists(results, model.lists);
   return Array.from({ length: Math.max(expected.length, own.length) }, (_, i) => {
     const [want, got] = [expected[i], own[i]];
     if (want === undefined)

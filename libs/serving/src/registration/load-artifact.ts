@@ -18,6 +18,7 @@ import {
   scalarTypeOf,
   type CompileOptions,
   type CompiledModel,
+  type OutputList,
   type TensorInput,
   type TorchScriptArchive,
 } from '@sconce/torchscript';
@@ -38,6 +39,8 @@ export interface LoadedArtifact {
   readonly state: ReadonlyMap<string, Tensor>;
   /** State outputs, each with the input that takes it in the next call. */
   readonly stateInputs: ReadonlyMap<string, string>;
+  /** The outputs that together hold a list whose length is known only at run time. */
+  readonly lists: readonly OutputList[];
 }
 
 const THREADS = { intraOpThreads: 1 };
@@ -90,6 +93,7 @@ async function loadOnnx(path: string, config: ModelConfig): Promise<LoadedArtifa
     bind: (call) => bindCall(call, inputs),
     state: new Map(),
     stateInputs: new Map(),
+    lists: [],
   };
 }
 
@@ -142,6 +146,7 @@ async function loadTorchScript(path: string, config: ModelConfig, cases: readonl
     },
     state: await initialState(archive, compiled),
     stateInputs: new Map(signature.state.map(({ input, output }) => [output, input])),
+    lists: signature.lists,
   };
 }
 

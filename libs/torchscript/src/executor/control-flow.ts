@@ -4,8 +4,12 @@ import { modelError } from '../torchscript-error.ts';
 import { assignedNames } from '../frontend/assigned-names.ts';
 import type { Scope } from '../symbolic/dim-emitter.ts';
 import type { Emitter } from '../symbolic/emitter.ts';
+import { growItems, hasRagged, typeOfWays, type GrownType } from '../symbolic/grown-list.ts';
 import type { Cell } from '../symbolic/heap.ts';
+import { partsOf, sameStructure, withParts } from '../symbolic/list-parts.ts';
+import { mapListPairs } from './list-pairs.ts';
 import { declareOutput } from './declare-output.ts';
+import { changedCells, contentAfter, detachViews, type BlockRun } from './block-run.ts';
 import type { Frame } from './frame.ts';
 import type { Interpreter } from './interpreter.ts';
 import { RaisedException } from './raised-exception.ts';
@@ -15,6 +19,7 @@ import {
   DictValue,
   isTuple,
   ListValue,
+  MaybeValue,
   nextSerial,
   ObjectValue,
   type SymBool,
@@ -23,15 +28,6 @@ import {
   type Value,
 } from '../symbolic/values.ts';
 import { LoopBuilder } from './loop-builder.ts';
-
-/** The result of a block that was executed on trial. */
-export interface BlockRun {
-  readonly scope: Scope;
-  /** The variables at the end of the block, with tensors as they are at that moment. */
-  readonly frame: Frame;
-  readonly changes: readonly { readonly cell: Cell; readonly after: Value | undefined }[];
-  readonly raised: RaisedException | undefined;
-}
 
 /** Optional parts of {@link ControlFlow.run}. */
 export interface BlockOptions {
@@ -68,8 +64,12 @@ export class ControlFlow {
     this.#emitter = emitter;
   }
 
-  /** Executes blocks with an unknown condition, so that they report what is unsupported. The variables that they assign become unknown. */
-  executeUnknown(blocks: readonly (readonly Stmt[])[], frame: Frame): void {
+  /**
+   * Executes blocks with an unknown condition, so that they report what is unsupported. The variables that they assign become unknown,
+   * and so does `variable`, which a `for` counts with.
+   */
+  executeUnknown(blocks: readonly (readonly Stmt[])[], frame: Frame, variable?: string): void {
+    if (variable !== undefined) frame.set(variable, new UnknownValue());
     for (const block of blocks) this.run(block, new Map(frame));
     for (const name of assignedNames(blocks.flat())) frame.set(name, new UnknownValue());
   }
@@ -135,14 +135,14 @@ export class ControlFlow {
     const leaf = ([a = null, b = null]: readonly Value[]): Value => {
       const type = joinedType(leafType(a) ?? leafType(b), leafType(b) ?? leafType(a));
       // It is replaced when the If node exists.
-      const placeholder = new UnknownValue();
+      const placeholder = type.kind === 'tensor' ? this.#emitter.elements([], type.dtype, []) : new UnknownValue();
       placeholders.set(placeholder, pairs.length);
       pairs.push({ then: a, otherwise: b, type });
       return placeholder;
     };
     const merge = (a: Value, b: Value, what: string): Value => {
       try {
-        return mergeValues([a, b], leaf);
+        return mergeValues(this.#alike([a, then.scope], [b, otherwise.scope]), leaf);
       } catch (thrown) {
         if (!(thrown instanceof CannotMerge)) throw thrown;
         this.#interpreter.report.add({
@@ -157,7 +157,10 @@ export class ControlFlow {
     const assigned = [...assignedNames([...statement.then, ...statement.else])].flatMap((name) => {
       const a = then.frame.get(name);
       const b = otherwise.frame.get(name);
-      return a === undefined || b === undefined ? [] : [{ name, value: merge(a, b, `‘${name}’`) }];
+      if (a === undefined || b === undefined) return [];
+      // An object that a branch changed and assigned to the variable has its content of that branch.
+      const [x, y] = a === b ? [a, b] : [contentAfter(then, a), contentAfter(otherwise, b)];
+      return [{ name, value: merge(x, y, `‘${name}’`) }];
     });
     const changed = changedCells(then, otherwise).map(({ cell, a, b }) => ({
       cell,
@@ -168,6 +171,18 @@ export class ControlFlow {
     const fill = (value: Value): Value => fillPlaceholders(value, placeholders, results);
     for (const { name, value } of assigned) frame.set(name, fill(value));
     for (const { cell, value } of changed) this.apply(cell, fill(value));
+  }
+
+  /** Values of two ways, with lists of different lengths in one form. */
+  #alike([a, then]: readonly [Value, Scope], [b, otherwise]: readonly [Value, Scope]): readonly [Value, Value] {
+    const emitter = this.#emitter;
+    const grow = (list: ListValue, scope: Scope, type: GrownType): ListValue =>
+      emitter.within(scope, () => new ListValue([], growItems(emitter, list, type)));
+    return mapListPairs(a, b, (x, y) => {
+      const type = typeOfWays(x, y, emitter.depth);
+      if (type === undefined || (sameStructure(x, y) && !hasRagged(type))) return [x, y];
+      return [grow(x, then, type), grow(y, otherwise, type)];
+    });
   }
 
   #ifNode({ test, then, otherwise }: Omit<Branches, 'statement'>, pairs: readonly LeafPair[]): Value[] {
@@ -213,8 +228,11 @@ export class ControlFlow {
     const { target, attribute } = cell;
     if (target instanceof ObjectValue) heap.setAttribute(target, attribute ?? '', value);
     else if (target instanceof TensorValue && value instanceof TensorValue) heap.setTensor(target, value.content);
-    else if (target instanceof ListValue && value instanceof ListValue) heap.setItems(target, value.stored);
-    else if (target instanceof DictValue && value instanceof DictValue) heap.setEntries(target, value.stored);
+    else if (target instanceof ListValue && value instanceof ListValue) {
+      if (value.grown === undefined) heap.setItems(target, value.stored);
+      else heap.setGrown(target, value.grown);
+      target.pieces = value.pieces;
+    } else if (target instanceof DictValue && value instanceof DictValue) heap.setEntries(target, value.stored);
     else if (!(value instanceof UnknownValue)) {
       throw modelError('execute', 'internal: a changed object has another kind after a branch; please report it');
     }
@@ -253,52 +271,21 @@ function joinedType(a: LeafType | undefined, b: LeafType | undefined): LeafType 
   return { ...a, shape };
 }
 
-/** Cells that one of the branches changed, with their values after each branch. */
-function changedCells(
-  then: BlockRun,
-  otherwise: BlockRun,
-): { readonly cell: Cell; readonly a: Value | undefined; readonly b: Value | undefined }[] {
-  const keyed = new Map<object, Map<string, { cell: Cell; a: Value | undefined; b: Value | undefined }>>();
-  for (const [run, side] of [[then, 'a'] as const, [otherwise, 'b'] as const]) {
-    for (const { cell, after } of run.changes) {
-      const cells =
-        keyed.get(cell.target) ?? new Map<string, { cell: Cell; a: Value | undefined; b: Value | undefined }>();
-      keyed.set(cell.target, cells);
-      const key = cell.attribute ?? '';
-      const present = cells.get(key) ?? { cell, a: cell.get(), b: cell.get() };
-      present[side] = after;
-      cells.set(key, present);
-    }
-  }
-  return [...keyed.values()].flatMap((cells) => [...cells.values()]);
-}
-
-/** The value with views that were made since `start` replaced by plain tensors, because the changes of their bases will be undone. */
-function detachViews(value: Value, start: number): Value {
-  if (value instanceof TensorValue) {
-    return value.view !== undefined && value.serial >= start ? new TensorValue(value.content) : value;
-  }
-  if (value instanceof ListValue && value.serial >= start && value.stack === undefined) {
-    value.stored = value.stored.map((item) => detachViews(item, start));
-  }
-  if (isTuple(value)) {
-    return { ...value, items: value.items.map((item) => detachViews(item, start)) };
-  }
-  return value;
-}
-
 function fillPlaceholders(value: Value, placeholders: ReadonlyMap<Value, number>, results: readonly Value[]): Value {
   const index = placeholders.get(value);
   if (index !== undefined) return results[index] ?? null;
   const fill = (item: Value): Value => fillPlaceholders(item, placeholders, results);
-  if (value instanceof ListValue && value.stored.some((item) => fill(item) !== item)) {
-    return new ListValue(value.stored.map(fill));
+  if (value instanceof ListValue && partsOf(value).some((part) => fill(part) !== part)) {
+    return withParts(value, partsOf(value).map(fill));
   }
   if (value instanceof DictValue && value.stored.some(([, item]) => fill(item) !== item)) {
     return new DictValue(value.stored.map(([key, item]) => [key, fill(item)] as const));
   }
   if (isTuple(value)) {
     return { ...value, items: value.items.map(fill) };
+  }
+  if (value instanceof MaybeValue) {
+    return new MaybeValue(fill(value.present) as MaybeValue['present'], fill(value.value));
   }
   return value;
 }

@@ -9,6 +9,7 @@ import {
   isTuple,
   kindOf,
   ListValue,
+  MaybeValue,
   ObjectValue,
   UninitializedValue,
   UnknownValue,
@@ -109,6 +110,7 @@ export class ExpressionEvaluator {
         const initial = this.#objects.constantOf(object, name);
         return initial === undefined || initial === null ? initial : this.evaluate(initial, new Map());
       };
+      this.#emitter.heap.noteRead(object, name);
       const value = object.attributes.get(name) ?? constant();
       if (name === 'training' && value === true) this.#emitter.warn(TRAINING);
       if (value !== undefined) return value;
@@ -163,6 +165,13 @@ export class ExpressionEvaluator {
   #typed(expression: Expr & { kind: 'typed' }, frame: Frame): Value {
     if (expression.form === 'uninitialized' || expression.value === undefined) return new UninitializedValue();
     const value = this.evaluate(expression.value, frame);
+    const [wanted] = expression.types;
+    if (expression.form === 'unchecked_cast' && value instanceof MaybeValue && wanted?.name !== 'Optional') {
+      return value.value;
+    }
+    if (expression.form === 'annotate' && value instanceof ListValue && value.stored.length === 0) {
+      if (wanted?.name === 'List') value.declared ??= wanted.args[0];
+    }
     if (expression.form !== 'isinstance') return value;
     if (value instanceof UnknownValue) return value;
     return expression.types.some((type: TypeExpr) => matchesType(value, type, this.#program));

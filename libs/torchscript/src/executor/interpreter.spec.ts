@@ -99,7 +99,7 @@ function run(body: string, plan: readonly ArgumentPlan[], attributes: Readonly<R
   });
   const self = new ObjectValue('__torch__.M', new Map(Object.entries(attributes)), '');
   const result = interpreter.callMethod(self, 'forward', { args: bindInputs(plan, emitter), kwargs: new Map() });
-  for (const { tensor } of flattenOutputs(result, emitter)) {
+  for (const { tensor } of flattenOutputs(result, emitter).outputs) {
     emitter.root.output({ name: emitter.name(tensor), datatype: 'FLOAT', shape: tensor.shape.map(() => null) });
   }
   const graph = pruneGraph(emitter.root.build('test'));

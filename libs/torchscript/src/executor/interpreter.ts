@@ -201,10 +201,7 @@ export class Interpreter implements CodeCalls {
       return;
     }
     if (count instanceof SymInt) this.#control.loop({ statement, count }, frame);
-    else {
-      frame.set(statement.variable, new UnknownValue());
-      this.#control.executeUnknown([statement.body], frame);
-    }
+    else this.#control.executeUnknown([statement.body], frame, statement.variable);
   }
 
   #while(statement: Stmt & { kind: 'while' }, frame: Frame): void {

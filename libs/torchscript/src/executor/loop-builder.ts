@@ -1,40 +1,32 @@
-import type { GraphBuilder } from '@sconce/onnx';
-
 import { assignedNames } from '../frontend/assigned-names.ts';
-import type { BlockRun, ControlFlow, LoopToBuild } from './control-flow.ts';
-import { declareOutput } from './declare-output.ts';
-import type { Frame } from './frame.ts';
+import { joinLists } from '../lowering/columns.ts';
 import type { Scope } from '../symbolic/dim-emitter.ts';
 import type { Emitter } from '../symbolic/emitter.ts';
+import { growItems, typeOfItems, typeOfRounds } from '../symbolic/grown-list.ts';
 import type { Cell } from '../symbolic/heap.ts';
-import type { Interpreter } from './interpreter.ts';
-import { CannotMerge, leafTensor, leafType, leafValue, sameLeaf, type LeafType } from '../symbolic/merge.ts';
-import { onnxTypeOf } from '../symbolic/onnx-types.ts';
+import { CannotMerge, leafTensor, leafType, leafValue, sameLeaf } from '../symbolic/merge.ts';
 import { asScalar } from '../symbolic/scalar-elements.ts';
 import { depthOf, sameDim, symbol, valueAtom, type Dim } from '../symbolic/sym-int.ts';
-import { isTuple, ListValue, TensorValue, UnknownValue, type Value } from '../symbolic/values.ts';
+import { ListValue, TensorValue, UnknownValue, type Value } from '../symbolic/values.ts';
+import { contentAfter, type BlockRun } from './block-run.ts';
+import type { ControlFlow, LoopToBuild } from './control-flow.ts';
+import { declareOutput } from './declare-output.ts';
+import type { Frame } from './frame.ts';
+import type { Interpreter } from './interpreter.ts';
+import { mapListPairs } from './list-pairs.ts';
+import { bodyInput, carriedType, cellKey, mapLeaves, visitLeafPairs } from './loop-leaves.ts';
+import {
+  cellAfter,
+  growsAtEnd,
+  ReadsScan,
+  type Carried,
+  type Round,
+  type Scan,
+  type Slot,
+  type SlotRound,
+} from './loop-slots.ts';
 
-/** A variable or a cell that a round may pass to the next round. */
-interface Slot {
-  readonly key: string;
-  readonly name?: string;
-  readonly cell?: Cell;
-  readonly initial: Value;
-}
-
-/** A leaf of a slot that rounds change. It is an input and an output of the body. */
-interface Carried {
-  readonly initial: Value;
-  type: LeafType;
-}
-
-/** A list to which every round appends one element. It becomes a scan output. */
-interface Scan {
-  readonly list: ListValue;
-  type: LeafType | undefined;
-}
-
-const MAX_TRIALS = 12;
+const MAX_TRIALS = 20;
 
 /** The parts of the executor that build a loop. */
 interface LoopParts {
@@ -57,7 +49,11 @@ export class LoopBuilder {
   readonly #slots: Slot[] = [];
   readonly #carried = new Map<string, Carried>();
   readonly #scans = new Map<ListValue, Scan>();
+  /** Lists that change in other ways than by one element at their end in every round. */
+  readonly #notScans = new Set<ListValue>();
   #stable = false;
+  /** The variable or attribute whose values are compared, for messages. */
+  #comparing: string | undefined;
 
   constructor(parts: LoopParts, loop: LoopToBuild, frame: Frame) {
     this.#interpreter = parts.interpreter;
@@ -72,11 +68,15 @@ export class LoopBuilder {
   }
 
   build(): void {
+    const { report } = this.#interpreter;
+    const { uses } = report;
     try {
       for (let trial = 0; trial < MAX_TRIALS; trial++) {
+        // A trial that does not know yet what rounds pass on reports what later trials do not.
+        report.restore(uses);
         this.#stable = true;
-        const round = this.#round();
-        if (this.#stable) {
+        const round = this.#trial();
+        if (this.#stable && round !== undefined) {
           this.#finish(round);
           return;
         }
@@ -84,13 +84,32 @@ export class LoopBuilder {
       throw new CannotMerge('of a different type in every round');
     } catch (thrown) {
       if (!(thrown instanceof CannotMerge)) throw thrown;
-      this.#interpreter.report.add({
-        op: 'prim::Loop',
-        reason: `a value that the loop passes to its next round is ${thrown.message}`,
-        hint: 'a compiled loop needs the same type and rank in every round; fix the number of rounds with --arg or --input',
-        at: this.#loop.statement.at,
-      });
-      this.#control.executeUnknown([this.#loop.statement.body], this.#frame);
+      // Unsupported operators in the body are the reason, if there are any.
+      if (report.uses === uses) this.#refuse(thrown);
+      const { statement } = this.#loop;
+      const variable = statement.kind === 'for' ? statement.variable : undefined;
+      this.#control.executeUnknown([statement.body], this.#frame, variable);
+    }
+  }
+
+  #refuse(reason: CannotMerge): void {
+    const what = this.#comparing === undefined ? 'a value' : `‘${this.#comparing}’`;
+    this.#interpreter.report.add({
+      op: 'prim::Loop',
+      reason: `${what} that the loop passes to its next round is ${reason.message}`,
+      hint: 'a compiled loop needs the same type and rank in every round; fix the number of rounds with --arg or --input',
+      at: this.#loop.statement.at,
+    });
+  }
+
+  /** As {@link LoopBuilder.#round}. Undefined if the body reads a list that it was believed only to append to. */
+  #trial(): Round | undefined {
+    try {
+      return this.#round();
+    } catch (thrown) {
+      if (!(thrown instanceof ReadsScan) || !this.#scans.delete(thrown.list)) throw thrown;
+      this.#notScans.add(thrown.list);
+      return undefined;
     }
   }
 
@@ -100,14 +119,14 @@ export class LoopBuilder {
     const { statement } = this.#loop;
     const scope = emitter.newScope();
     const { builder } = scope;
-    const iteration = input(builder, 'i', 'int64');
-    const condition = input(builder, 'go', 'bool');
+    const iteration = bodyInput(builder, 'i', 'int64');
+    const condition = bodyInput(builder, 'go', 'bool');
     const frame: Frame = new Map(this.#frame);
     const before = new Map<string, Value>();
     const inputs = new Map<string, Value>();
     emitter.within(scope, () => {
       for (const [key, carried] of this.#carried) {
-        const name = input(builder, 'carried', carried.type.dtype, carried.type.shape.length);
+        const name = bodyInput(builder, 'carried', carried.type.dtype, carried.type.shape.length);
         inputs.set(key, leafValue(emitter, name, carried.type));
       }
     });
@@ -121,10 +140,9 @@ export class LoopBuilder {
       }
       for (const { list } of this.#scans.values()) {
         emitter.heap.setItems(list, []);
-        list.appendOnly = () =>
-          emitter.unsupported(
-            'the loop reads a list to which it also appends, and its number of rounds depends on the input',
-          );
+        list.appendOnly = () => {
+          throw new ReadsScan(list);
+        };
       }
       if (statement.kind === 'for') frame.set(statement.variable, symbol(valueAtom(iteration, scope.depth)));
     });
@@ -134,9 +152,13 @@ export class LoopBuilder {
     for (const slot of this.#slots) {
       const start = before.get(slot.key);
       if (start === undefined) continue;
-      const after = slot.name !== undefined ? run.frame.get(slot.name) : cellAfter(run, slot);
-      if (after !== undefined) this.#compare({ slot, before: start, after }, inputs, outputs);
+      const last = slot.name !== undefined ? run.frame.get(slot.name) : cellAfter(run, slot);
+      const after = last === undefined || last === start ? last : contentAfter(run, last);
+      if (after === undefined) continue;
+      this.#comparing = slot.name ?? (slot.cell?.attribute === undefined ? undefined : `self.${slot.cell.attribute}`);
+      if (!this.#growLists(slot, after)) this.#compare({ slot, before: start, after, scope }, inputs, outputs);
     }
+    this.#comparing = undefined;
     const scanned = [...this.#scans.values()].map((scan) => this.#scanned(scan, run));
     return { run, condition, outputs, scanned };
   }
@@ -144,7 +166,7 @@ export class LoopBuilder {
   #runBody(scope: Scope, frame: Frame, prepare: () => void): BlockRun & { readonly again: Value } {
     let again: Value = true;
     const { statement } = this.#loop;
-    const lists = [...this.#scans.keys()];
+    const traps = [...this.#scans.keys()].map((list) => [list, list.appendOnly] as const);
     try {
       const run = this.#control.run(statement.body, frame, {
         scope,
@@ -155,27 +177,56 @@ export class LoopBuilder {
       });
       return { ...run, again };
     } finally {
-      for (const list of lists) list.appendOnly = undefined;
+      for (const [list, trap] of traps) list.appendOnly = trap;
     }
   }
 
   /** Notes a cell that the body changes and that has no slot: it gets one, or is a list to which the body only appends. */
   #noteChange(cell: Cell, after: Value | undefined): void {
     const { target } = cell;
+    const key = cellKey(cell);
+    if (this.#slots.some((slot) => slot.key === key)) return;
     if (target instanceof ListValue) {
       if (this.#scans.has(target)) return;
-      if (after instanceof ListValue && after.stored.length > target.stored.length) {
+      if (!this.#notScans.has(target) && after instanceof ListValue && growsAtEnd(target, after)) {
         this.#scans.set(target, { list: target, type: undefined });
         this.#stable = false;
         return;
       }
     }
-    const key = cellKey(cell);
-    if (this.#slots.some((slot) => slot.key === key)) return;
     const initial = cell.get();
     if (initial === undefined) throw new CannotMerge('an attribute that does not exist before the loop');
     this.#slots.push({ key, cell, initial });
     this.#stable = false;
+  }
+
+  /**
+   * Gives the lists of a slot that change their length, or whose items change their shapes, the form of a list of unknown length.
+   * Returns whether there were any.
+   */
+  #growLists(slot: Slot, after: Value): boolean {
+    const emitter = this.#emitter;
+    const [initial] = mapListPairs(slot.initial, after, (first, last) => {
+      const type = typeOfRounds(first, last, emitter.depth);
+      const { grown } = first;
+      const isWide = grown?.columns.every(({ sizes }, i) => sizes !== undefined || type?.columns[i]?.ragged !== true);
+      if (type === undefined || isWide === true) return [first, last];
+      return [new ListValue([], growItems(emitter, first, type)), last];
+    });
+    if (initial === slot.initial) return false;
+    slot.initial = initial;
+    this.#stable = false;
+    for (const key of this.#carried.keys()) if (key.startsWith(`${slot.key}#`)) this.#carried.delete(key);
+    let at = 0;
+    mapLeaves(initial, (leaf, ofColumn) => {
+      const key = `${slot.key}#${at++}`;
+      const type = leafType(leaf);
+      if (ofColumn && type !== undefined) {
+        this.#carried.set(key, { initial: leaf, type: { ...type, shape: [null, ...type.shape.slice(1)] } });
+      }
+      return leaf;
+    });
+    return true;
   }
 
   /** The slot's value with the body's inputs in place of its carried leaves. */
@@ -185,7 +236,18 @@ export class LoopBuilder {
   }
 
   /** Compares a slot's values before and after a round. Notes changed leaves as carried, and puts their new values into `outputs`. */
-  #compare({ slot, before, after }: SlotRound, inputs: ReadonlyMap<string, Value>, outputs: Map<string, Value>): void {
+  #compare(
+    { slot, before, after: last, scope }: SlotRound,
+    inputs: ReadonlyMap<string, Value>,
+    outputs: Map<string, Value>,
+  ): void {
+    const emitter = this.#emitter;
+    const [, after] = emitter.within(scope, () =>
+      mapListPairs(slot.initial, last, (first, list) => {
+        const type = first.grown === undefined ? undefined : typeOfItems(first);
+        return [first, type === undefined ? list : new ListValue([], growItems(emitter, list, type))];
+      }),
+    );
     const initialLeaves: Value[] = [];
     mapLeaves(slot.initial, (leaf) => (initialLeaves.push(leaf), leaf));
     let at = 0;
@@ -195,12 +257,12 @@ export class LoopBuilder {
       const carried = this.#carried.get(key);
       if (carried === undefined) {
         if (sameLeaf(start, end)) return;
-        const type = carriedType(leafType(initialLeaves[index] ?? null), leafType(end));
+        const type = carriedType(leafType(initialLeaves[index] ?? null), leafType(end), emitter.depth);
         this.#carried.set(key, { initial: initialLeaves[index] ?? null, type });
         this.#stable = false;
         return;
       }
-      const type = carriedType(carried.type, leafType(end));
+      const type = carriedType(carried.type, leafType(end), emitter.depth);
       const start0 = inputs.get(key);
       const shape = type.shape.map((_, axis) => {
         const given = start0 instanceof TensorValue ? start0.content.shape[axis] : undefined;
@@ -217,17 +279,28 @@ export class LoopBuilder {
     });
   }
 
-  /** The element that the round appended to a list. */
-  #scanned(scan: Scan, run: BlockRun): Value {
-    const change = run.changes.find(({ cell }) => cell.target === scan.list);
-    const items = change?.after instanceof ListValue ? change.after.stored : [];
-    const [item] = items;
-    if (items.length !== 1 || item === undefined)
-      throw new CannotMerge('a list that does not grow by one element in every round');
-    const type = leafType(item);
-    if (type === undefined) throw new CannotMerge('a list of elements that are not tensors or numbers');
-    scan.type = type;
-    return item;
+  /** The element that the round appended to a list. Undefined if the list cannot be a scan output. */
+  #scanned(scan: Scan, run: BlockRun): Value | undefined {
+    const { list } = scan;
+    const change = run.changes.find(({ cell }) => cell.target === list);
+    const after = change?.after instanceof ListValue ? change.after : undefined;
+    const [item] = after?.stored ?? [];
+    if (item instanceof UnknownValue) return undefined;
+    const type = item === undefined ? undefined : leafType(item);
+    // Scan outputs of all rounds have one shape.
+    const isFixed = type?.shape.every((dim) => dim !== null && depthOf(dim) <= this.#emitter.depth);
+    if (after?.stored.length === 1 && isFixed === true) {
+      scan.type = type;
+      // A later round would change the item in the list too.
+      if (item instanceof TensorValue) {
+        this.#emitter.heap.freeze(item, 'a change in place of a tensor that is in a list of unknown length');
+      }
+      return item;
+    }
+    this.#scans.delete(list);
+    this.#notScans.add(list);
+    this.#stable = false;
+    return undefined;
   }
 
   #finish({ run, condition, outputs, scanned }: Round): void {
@@ -280,97 +353,9 @@ export class LoopBuilder {
     const emitter = this.#emitter;
     const shape = type.shape.map((dim) => (dim === null || depthOf(dim) > emitter.depth ? null : dim));
     const count: Dim | null = 'count' in this.#loop ? this.#loop.count : null;
-    const stack = emitter.graphTensor(name, type.dtype, [count, ...shape]);
-    const earlier = list.stored.map((item) => {
-      const tensor = leafTensor(emitter, item, type);
-      return emitter.reshape(tensor, [1, ...tensor.content.shape]);
-    });
-    if (earlier.length === 0) return emitter.heap.setStack(list, stack);
-    const joined = emitter.node('Concat', [...earlier, stack], {
-      shape: [null, ...stack.content.shape.slice(1)],
-      attributes: { axis: { int: 0 } },
-    });
-    emitter.heap.setStack(list, joined);
+    const data = emitter.graphTensor(name, type.dtype, [count, ...shape]);
+    const appended = new ListValue([], { form: { kind: type.kind }, columns: [{ data }] });
+    const all = joinLists(emitter, new ListValue(list.stored), appended);
+    if (all !== undefined) emitter.heap.setGrown(list, all);
   }
-}
-
-/** The values of a slot at the start and at the end of a round. */
-interface SlotRound {
-  readonly slot: Slot;
-  readonly before: Value;
-  readonly after: Value;
-}
-
-/** The result of one trial of the body. */
-interface Round {
-  readonly run: BlockRun & { readonly again: Value };
-  readonly condition: string;
-  readonly outputs: ReadonlyMap<string, Value>;
-  readonly scanned: readonly Value[];
-}
-
-function input(builder: GraphBuilder, hint: string, dtype: LeafType['dtype'], rank = 0): string {
-  return builder.bodyInput(hint, { datatype: onnxTypeOf(dtype), shape: Array.from({ length: rank }, () => null) });
-}
-
-const cellIds = new WeakMap<object, number>();
-let cells = 0;
-
-function cellKey(cell: Cell): string {
-  let id = cellIds.get(cell.target);
-  if (id === undefined) cellIds.set(cell.target, (id = cells++));
-  return `@${id}.${cell.attribute ?? ''}`;
-}
-
-function cellAfter(run: BlockRun, slot: Slot): Value | undefined {
-  const change = run.changes.find(({ cell }) => slot.cell !== undefined && cellKey(cell) === slot.key);
-  return change?.after;
-}
-
-/** The value with every leaf of its tuples and lists replaced. */
-function mapLeaves(value: Value, replace: (leaf: Value) => Value): Value {
-  if (value instanceof ListValue && value.stack === undefined) {
-    const items = value.stored.map((item) => mapLeaves(item, replace));
-    return items.every((item, i) => item === value.stored[i]) ? value : new ListValue(items);
-  }
-  if (isTuple(value)) {
-    return { ...value, items: value.items.map((item) => mapLeaves(item, replace)) };
-  }
-  return replace(value);
-}
-
-/** Calls `visit` for each pair of leaves at the same place of two values. @throws CannotMerge if their structures differ. */
-function visitLeafPairs(a: Value, b: Value, visit: (a: Value, b: Value) => void): void {
-  if (a === b) {
-    mapLeaves(a, (leaf) => (visit(leaf, leaf), leaf));
-    return;
-  }
-  if (a instanceof UnknownValue || b instanceof UnknownValue) return visit(a, a);
-  const [x, y] = [itemsOf(a), itemsOf(b)];
-  if (x !== undefined && y !== undefined && x.length === y.length) {
-    x.forEach((item, i) => visitLeafPairs(item, y[i] ?? null, visit));
-    return;
-  }
-  if (x !== undefined || y !== undefined) throw new CannotMerge('a list or tuple of changing length');
-  visit(a, b);
-}
-
-function itemsOf(value: Value): readonly Value[] | undefined {
-  if (value instanceof ListValue) return value.stored;
-  return isTuple(value) ? value.items : undefined;
-}
-
-/** The type with which a leaf is passed to the next round. Sizes that change between rounds are free. */
-function carriedType(initial: LeafType | undefined, after: LeafType | undefined): LeafType {
-  if (initial === undefined && after === undefined) throw new CannotMerge('not a tensor or number');
-  const type = initial ?? after;
-  const other = after ?? initial;
-  if (type === undefined || other === undefined) throw new CannotMerge('not a tensor or number');
-  if (type.kind !== other.kind || type.dtype !== other.dtype) {
-    throw new CannotMerge(`${type.dtype} in one round and ${other.dtype} in another`);
-  }
-  if (type.shape.length !== other.shape.length) {
-    throw new CannotMerge(`of rank ${type.shape.length} in one round and ${other.shape.length} in another`);
-  }
-  return initial === undefined ? { ...type, shape: type.shape.map(() => null) } : type;
 }

@@ -36,6 +36,12 @@ export interface OperatorTools {
 export function callOperator({ table, report, context }: OperatorTools, call: OperatorCall): Value {
   const { name, args, kwargs, at } = call;
   context.operators.set(name, (context.operators.get(name) ?? 0) + 1);
+  const [first] = args;
+  // A loop may append to a list that it does not read: `list += items` must not read it.
+  if (name === 'aten::add_' && first instanceof ListValue) {
+    callOperator({ table, report, context }, { ...call, name: 'aten::extend' });
+    return first;
+  }
   const inPlace = !table.has(name) && name.endsWith('_') && !name.endsWith('__') && table.has(name.slice(0, -1));
   const definitions = table.get(inPlace ? name.slice(0, -1) : name);
   if (definitions === undefined) {
@@ -58,10 +64,6 @@ export function callOperator({ table, report, context }: OperatorTools, call: Op
     const result = asValue(definition, lowerRounding(context, definition, values));
     noteFixedRows(context, call, result);
     const target = inPlace ? args[0] : out;
-    if (target instanceof ListValue && result instanceof ListValue) {
-      context.heap.setItems(target, result.items);
-      return target;
-    }
     return target instanceof TensorValue && result instanceof TensorValue
       ? assignInPlace(context, target, result, inPlace)
       : result;
@@ -140,7 +142,7 @@ function bind(
 
 /** Whether a value is a tensor of rank 0, or a list that holds one. */
 function holdsNumber(value: Value): boolean {
-  if (value instanceof ListValue) return value.stack === undefined && value.stored.some(holdsNumber);
+  if (value instanceof ListValue) return value.stored.some(holdsNumber);
   return value instanceof TensorValue && value.rank === 0;
 }
 
@@ -181,14 +183,9 @@ function bindOverload(
   if (args.length > positional && !schema.variadic) return undefined;
   const names = new Set(schema.args.map((arg) => arg.name));
   for (const name of kwargs.keys()) if (!names.has(name)) return undefined;
-  const stacked = schema.overload === 'stacked';
-  if (stacked !== args.some((value) => value instanceof ListValue && value.stack !== undefined)) {
-    if (!definition.symbolicScalars || stacked) return undefined;
-  }
   const values: Record<string, unknown> = schema.variadic ? { '...': new ListValue(args.slice(positional)) } : {};
   for (const [i, arg] of schema.args.entries()) {
-    let value = i < args.length ? args[i] : kwargs.get(arg.name);
-    if (stacked && value instanceof ListValue && value.stack !== undefined) value = value.stack;
+    const value = i < args.length ? args[i] : kwargs.get(arg.name);
     if (value === undefined) {
       if (arg.default === undefined) return undefined;
       values[arg.name] = convertDefault(arg.default, arg.type, symbolicScalars);

@@ -1,5 +1,13 @@
 import { SCALAR_TYPES, type ScalarType } from '../scalar-type.ts';
-import { ListValue, SymBool, SymFloat, TensorValue, UninitializedValue, type Value } from '../symbolic/values.ts';
+import {
+  ListValue,
+  SymBool,
+  SymFloat,
+  SymStr,
+  TensorValue,
+  UninitializedValue,
+  type Value,
+} from '../symbolic/values.ts';
 import { SymInt } from '../symbolic/sym-int.ts';
 import type { SchemaType } from '../schema/parse-schema.ts';
 
@@ -32,7 +40,7 @@ export function convertArgument(value: Value, type: SchemaType, symbolic: boolea
 
 function convertList(value: Value, type: SchemaType & { kind: 'list' }, symbolic: boolean): Converted {
   if (value instanceof ListValue) {
-    if (value.stack !== undefined && (!symbolic || value.pieces === undefined)) return undefined;
+    if (value.grown !== undefined) return undefined;
     if (symbolic)
       return value.stored.every((item) => convertArgument(item, type.of, true) !== undefined) ? { value } : undefined;
     const items = value.items.map((item) => convertArgument(item, type.of, false));
@@ -78,7 +86,10 @@ function convertNamed(value: Value, name: string, symbolic: boolean): Converted 
       return isInt(value) || isFloat(value) || typeof value === 'boolean' || value instanceof SymBool
         ? { value }
         : undefined;
+    case 'AnyStr':
+      return typeof value === 'string' || value instanceof SymStr ? { value } : undefined;
     case 'str':
+      if (value instanceof SymStr) throw new NotConcrete();
       return typeof value === 'string' ? { value } : undefined;
     case 'AnyEnumType':
       return isKind(value, 'enum') ? { value } : undefined;

@@ -26,6 +26,12 @@ export function positions(context: LowerContext, count: Dim, options: PositionOp
       shape as number[],
     );
   }
+  if (typeof step !== 'number' || step < 0) {
+    // ONNX Runtime takes Gather(Range) for a Slice, which reads an end of -1 as the last position.
+    const factor = context.scalar(toScalar(step), 'int64');
+    const scaled = context.node('Mul', [positions(context, count, { axis, rank }), factor]);
+    return context.node('Add', [scaled, context.scalar(toScalar(start), 'int64')]);
+  }
   const bounds = [start, addDims(start, mulDims(count, step)), step];
   const range = context.node(
     'Range',

@@ -1,5 +1,5 @@
 import { SymInt } from '../symbolic/sym-int.ts';
-import { DictValue, isEnum, isTuple, ListValue, SymBool, SymFloat, type Value } from '../symbolic/values.ts';
+import { DictValue, isEnum, isTuple, ListValue, SymBool, SymFloat, SymStr, type Value } from '../symbolic/values.ts';
 
 /** The placeholder in a text for a value that is known only at run time. */
 export const UNKNOWN_TEXT = '\uFFFC';
@@ -18,9 +18,11 @@ export function textOf(value: Value): string {
       return floatText(value);
     default:
   }
-  if (value instanceof SymInt || value instanceof SymFloat || value instanceof SymBool) return UNKNOWN_TEXT;
+  if (value instanceof SymInt || value instanceof SymFloat || value instanceof SymBool || value instanceof SymStr) {
+    return UNKNOWN_TEXT;
+  }
   if (value instanceof ListValue)
-    return value.stack === undefined ? `[${value.items.map(textOf).join(', ')}]` : UNKNOWN_TEXT;
+    return value.grown === undefined ? `[${value.items.map(textOf).join(', ')}]` : UNKNOWN_TEXT;
   if (value instanceof DictValue) {
     return `{${value.entries.map(([key, item]) => `${textOf(key)}: ${textOf(item)}`).join(', ')}}`;
   }

@@ -4,22 +4,32 @@ import {
   DictValue,
   isTuple,
   ListValue,
+  MaybeValue,
   SymBool,
   SymFloat,
+  SymStr,
   TensorValue,
   type Scalar,
   type Value,
 } from '../symbolic/values.ts';
-import { combine, compareScalars } from './scalar-math.ts';
+import { combine, compareScalars, not } from './scalar-math.ts';
 
 /** Python's `is`: the same object, or the same constant. */
-export function sameIdentity(a: Value | undefined, b: Value | undefined): boolean {
+export function sameIdentity(a: Value | undefined, b: Value | undefined): boolean | SymBool {
+  if (a instanceof MaybeValue && b === null) return not(a.present);
+  if (b instanceof MaybeValue && a === null) return not(b.present);
   return sameConstant(a, b) ?? Object.is(a, b);
 }
 
 /** Python's `==` of numbers, strings, lists, tuples, dicts, devices, enums and objects (by identity). */
 export function sameValue(context: LowerContext, a: Value | undefined, b: Value | undefined): boolean | SymBool {
   if (isNumber(a) && isNumber(b)) return compareScalars(context, 'eq', a, b);
+  if (a instanceof SymStr || b instanceof SymStr) {
+    const [x, y] = [a, b].map((text) =>
+      text instanceof SymStr ? text.id : typeof text === 'string' ? BigInt(context.stringId(text)) : undefined,
+    );
+    return x !== undefined && y !== undefined && compareScalars(context, 'eq', x, y);
+  }
   const items = pairsOf(a, b);
   if (items === undefined) return sameIdentity(a, b);
   return items.reduce<boolean | SymBool>(

@@ -3,7 +3,8 @@ import { numberInput, tensorInput } from './plan-inputs.ts';
 import type { FlatOutput } from './flatten-outputs.ts';
 import type { Emitter } from '../symbolic/emitter.ts';
 import { leafTensor, leafType, type LeafType } from '../symbolic/merge.ts';
-import { ObjectValue, TensorValue, type Scalar, type TensorContent, type Value } from '../symbolic/values.ts';
+import { type ObjectValue, TensorValue, type Scalar, type TensorContent, type Value } from '../symbolic/values.ts';
+import { placesBelow, type StatePlace } from './state-places.ts';
 
 /** An attribute of a module that calls change. It is an input and an output of the compiled model. */
 export interface StateVariable {
@@ -21,8 +22,8 @@ export function stateOutputName(path: string): string {
 
 /** Replaces the attributes by graph inputs with the same names. */
 export function bindState(state: readonly StateVariable[], root: ObjectValue, emitter: Emitter): void {
+  const places = placesBelow(root);
   for (const { path, type } of state) {
-    const { owner, name } = ownerOf(root, path);
     const input: Value =
       type.kind === 'tensor'
         ? tensorInput(
@@ -30,8 +31,8 @@ export function bindState(state: readonly StateVariable[], root: ObjectValue, em
             { dtype: type.dtype, shape: type.shape.map((dim) => (typeof dim === 'number' ? dim : null)) },
             emitter,
           )
-        : numberInput(path, type.kind, emitter);
-    owner.attributes.set(name, input);
+        : numberInput(path, type.kind as 'int' | 'float' | 'bool', emitter);
+    places.get(path)?.set(input);
   }
 }
 
@@ -54,14 +55,15 @@ export function findState(
   { serial, initial, known }: StateBefore,
 ): StateVariable[] {
   const found = new Map<string, StateVariable>(known.map((variable) => [variable.path, variable]));
-  for (const path of changedPaths(root, emitter, serial)) {
-    const { owner, name } = ownerOf(root, path);
-    const type = leafType(owner.attributes.get(name) ?? null);
+  for (const { path, value } of changedPlaces(root, emitter, serial)) {
+    const type = leafType(value);
+    if (!found.has(path) && isUnchanged(initial.get(path), value)) continue;
     const first = found.get(path)?.initial ?? initial.get(path);
-    if (type === undefined || first === undefined) {
+    if (type === undefined || type.kind === 'str' || first === undefined) {
       throw modelError(
         'execute',
-        `the module changes self.${path}, which is not a tensor or number: such state is not supported`,
+        `the module changes self.${path}, which is not a tensor or number, or a list or dict of these that keeps its length: ` +
+          'such state is not supported',
       );
     }
     const given = found.get(path)?.type.shape ?? (typeof first === 'object' && 'shape' in first ? first.shape : []);
@@ -73,11 +75,16 @@ export function findState(
   return [...found.values()];
 }
 
+/** Whether an attribute was set to the value that it had. */
+function isUnchanged(before: TensorContent | Scalar | undefined, value: Value): boolean {
+  return before !== undefined && (value instanceof TensorValue ? value.content === before : value === before);
+}
+
 /** The outputs that hold the state after the call. */
 export function outputState(state: readonly StateVariable[], root: ObjectValue, emitter: Emitter): FlatOutput[] {
+  const places = placesBelow(root);
   return state.map(({ path, type }) => {
-    const { owner, name } = ownerOf(root, path);
-    return { name: stateOutputName(path), tensor: leafTensor(emitter, owner.attributes.get(name) ?? null, type) };
+    return { name: stateOutputName(path), tensor: leafTensor(emitter, places.get(path)?.value ?? null, type) };
   });
 }
 
@@ -87,61 +94,28 @@ export type InitialState = ReadonlyMap<string, TensorContent | Scalar>;
 /** Reads the present state from the modules' attributes. */
 export function snapshotState(root: ObjectValue): InitialState {
   const initial = new Map<string, TensorContent | Scalar>();
-  for (const { object, path } of modulesBelow(root)) {
-    for (const [name, value] of object.attributes) {
-      if (value instanceof TensorValue) initial.set(join(path, name), value.content);
-      else if (leafType(value) !== undefined) initial.set(join(path, name), value as Scalar);
-    }
+  for (const [path, { value }] of placesBelow(root)) {
+    if (value instanceof TensorValue) initial.set(path, value.content);
+    else if (leafType(value) !== undefined) initial.set(path, value as Scalar);
   }
   return initial;
 }
 
-/** Paths of attributes that were set, or whose tensor was changed in place. */
-function changedPaths(root: ObjectValue, emitter: Emitter, before: number): string[] {
-  const cells = emitter.heap.changesBefore(before);
+/** The places of attributes that were set, or whose tensor, list or dict was changed in place. */
+function changedPlaces(root: ObjectValue, emitter: Emitter, before: number): StatePlace[] {
+  const { heap } = emitter;
+  const cells = heap.changesBefore(before);
   const targets = new Set<object>(cells.filter(({ attribute }) => attribute === undefined).map(({ target }) => target));
   const set = new Map<object, Set<string>>();
   for (const { target, attribute } of cells) {
     if (attribute !== undefined) set.set(target, (set.get(target) ?? new Set()).add(attribute));
   }
-  const paths: string[] = [];
-  for (const { object, path } of modulesBelow(root)) {
-    for (const [name, value] of object.attributes) {
-      if (value instanceof ObjectValue) continue;
-      if (set.get(object)?.has(name) === true || (value instanceof TensorValue && targets.has(value))) {
-        paths.push(join(path, name));
-      }
+  const places = [...placesBelow(root).values()].filter(({ owner, attribute, holders, value }) => {
+    if (set.get(owner)?.has(attribute) === true) {
+      const isPlain = holders.length === 0 && leafType(value) !== undefined;
+      return isPlain || heap.isReadFirst(owner, attribute);
     }
-  }
-  return paths.sort();
-}
-
-const join = (path: string, name: string): string => (path === '' ? name : `${path}.${name}`);
-
-/** The module and all modules below it, each once. */
-function modulesBelow(root: ObjectValue): { readonly object: ObjectValue; readonly path: string }[] {
-  const found: { object: ObjectValue; path: string }[] = [];
-  const seen = new Set<object>();
-  const open = [{ object: root, path: '' }];
-  for (let entry = open.pop(); entry !== undefined; entry = open.pop()) {
-    if (seen.has(entry.object)) continue;
-    seen.add(entry.object);
-    found.push(entry);
-    for (const [name, value] of entry.object.attributes) {
-      if (value instanceof ObjectValue) open.push({ object: value, path: join(entry.path, name) });
-    }
-  }
-  return found;
-}
-
-function ownerOf(root: ObjectValue, path: string): { owner: ObjectValue; name: string } {
-  const names = path.split('.');
-  const name = names.pop() ?? '';
-  let owner = root;
-  for (const part of names) {
-    const next = owner.attributes.get(part);
-    if (!(next instanceof ObjectValue)) throw modelError('execute', `internal: no module at ${path}`);
-    owner = next;
-  }
-  return { owner, name };
+    return [...holders, value].some((holder) => holder !== null && typeof holder === 'object' && targets.has(holder));
+  });
+  return places.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }

@@ -1,5 +1,6 @@
 import { encodeElements } from '../symbolic/constant-data.ts';
 import type { Execution } from './execution.ts';
+import type { OutputList } from './output-lists.ts';
 import { stateOutputName, type StateVariable } from './module-state.ts';
 import { onnxTypeOf } from '../symbolic/onnx-types.ts';
 import { sizeAtom, substitute, SymInt, type Dim } from '../symbolic/sym-int.ts';
@@ -11,8 +12,8 @@ import type { ArgumentPlan } from './plan-inputs.ts';
 /** An input or output of the compiled model. */
 export interface SignatureTensor {
   readonly name: string;
-  /** PyTorch's dtype. A bfloat16 tensor is passed as float32. */
-  readonly dtype: ScalarType;
+  /** PyTorch's dtype, or `str` for strings. A bfloat16 tensor is passed as float32. */
+  readonly dtype: ScalarType | 'str';
   /** A free axis has the name of the input axis that gives its size (`x_0`), or is null if its size comes from no input axis. */
   readonly shape: readonly (number | string | null)[];
 }
@@ -33,6 +34,8 @@ export interface CompiledSignature {
   readonly inputs: readonly SignatureTensor[];
   /** Flattened in order. State comes last. */
   readonly outputs: readonly SignatureTensor[];
+  /** The outputs that together hold a list whose length is known only at run time. */
+  readonly lists: readonly OutputList[];
   readonly state: readonly SignatureState[];
   /**
    * Whether axis 0 may be a batch axis: every tensor input has a free axis 0, and the axis 0 of every output has the same size.
@@ -45,17 +48,29 @@ export interface CompiledSignature {
 export function resolveSignature(execution: Execution, plan: readonly ArgumentPlan[]): CompiledSignature {
   const { emitter, state } = execution;
   const inputs = [...plan.flatMap(flattenPlan), ...state.map(stateInput)];
-  const outputs = execution.outputs.map(({ name, tensor }): SignatureTensor & { readonly dims: readonly Dim[] } => {
-    const dims = tensor.content.shape.map((dim) => emitter.resolve(dim));
-    const shape = dims.map(nameOfDim);
-    const declared = emitter.root.uniqueName(name);
-    emitter.root.nodes('Identity', [emitter.name(tensor)], { names: [declared] });
-    emitter.root.output({ name: declared, datatype: onnxTypeOf(tensor.dtype), shape });
-    return { name: declared, dtype: tensor.dtype, shape, dims };
-  });
+  const outputs = execution.outputs.map(
+    ({ name, tensor, isText }): SignatureTensor & { readonly dims: readonly Dim[] } => {
+      const dims = tensor.content.shape.map((dim) => emitter.resolve(dim));
+      const shape = dims.map(nameOfDim);
+      const declared = emitter.root.uniqueName(name);
+      if (isText === true) {
+        const { strings } = emitter;
+        const table = emitter.root.initializer({
+          name: 'strings',
+          datatype: 'STRING',
+          dims: [strings.length],
+          data: strings,
+        });
+        emitter.root.nodes('Gather', [table, emitter.name(tensor)], { names: [declared] });
+      } else emitter.root.nodes('Identity', [emitter.name(tensor)], { names: [declared] });
+      emitter.root.output({ name: declared, datatype: isText === true ? 'STRING' : onnxTypeOf(tensor.dtype), shape });
+      return { name: declared, dtype: isText === true ? 'str' : tensor.dtype, shape, dims };
+    },
+  );
   return {
     inputs,
     outputs: outputs.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
+    lists: execution.lists,
     state: state.map(describeState),
     batch: batchAxis(inputs, outputs, examplesOf(plan)),
   };

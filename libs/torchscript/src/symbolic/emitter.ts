@@ -41,6 +41,8 @@ export class Emitter implements LowerContext {
   readonly heap = new Heap();
   readonly root = new GraphBuilder();
   readonly warnings = new Set<string>();
+  /** The strings of which a run chooses some. Their positions are their numbers. */
+  readonly strings: string[] = [];
   /** Number of calls of each PyTorch operator, including operators on numbers and lists. */
   readonly operators = new Map<string, number>();
   /** Sizes that the code gives to an axis 0 that had the size of an input's axis 0, with the first place that does so. */
@@ -375,6 +377,11 @@ export class Emitter implements LowerContext {
       `dimension ${axis} of a tensor of rank ${rank}`,
       'there is no such dimension: check the inputs’ ranks',
     );
+  }
+
+  stringId(text: string): number {
+    const present = this.strings.indexOf(text);
+    return present < 0 ? this.strings.push(text) - 1 : present;
   }
 
   warn(message: string): void {

@@ -3,10 +3,12 @@ import {
   ListValue,
   TensorValue,
   nextSerial,
+  type GrownItems,
   type ObjectValue,
   type TensorContent,
   type Value,
 } from './values.ts';
+import { modelError } from '../torchscript-error.ts';
 
 /** A place whose content can change: a tensor, a list, a dict, or an attribute of an object. */
 export interface Cell {
@@ -28,6 +30,33 @@ export class Heap {
   readonly #changed = new Map<object, Map<string, Cell>>();
   readonly #journals: Map<object, Map<string, { cell: Cell; before: Value | undefined }>>[] = [];
 
+  /** Objects that must not change, with the reason. */
+  readonly #frozen = new WeakMap<object, string>();
+
+  /** Attributes that were set, by object. */
+  readonly #written = new Map<object, Set<string>>();
+  /** Attributes that were read before they were set outside of a trial. */
+  readonly #readFirst = new Map<object, Set<string>>();
+
+  /** Notes that the code reads an attribute. */
+  noteRead(object: ObjectValue, name: string): void {
+    if (this.#written.get(object)?.has(name) === true) return;
+    const attributes = this.#readFirst.get(object) ?? new Set();
+    this.#readFirst.set(object, attributes.add(name));
+  }
+
+  /** Whether the code may read an attribute before it sets it, so that it sees the value from before the execution. */
+  isReadFirst(object: ObjectValue, name: string): boolean {
+    return this.#readFirst.get(object)?.has(name) === true;
+  }
+
+  /** Refuses changes of a list or tensor from now on, because they would not reach another place that PyTorch changes with it. */
+  freeze(value: ListValue | TensorValue, reason: string): void {
+    let root: object = value;
+    while (root instanceof TensorValue && root.view !== undefined) root = root.view.base;
+    this.#frozen.set(root, reason);
+  }
+
   /** Changes a tensor in place. A change of a view also changes its base. */
   setTensor(tensor: TensorValue, content: TensorContent): void {
     if (tensor.view === undefined) {
@@ -46,7 +75,7 @@ export class Heap {
   setItems(list: ListValue, items: readonly Value[]): void {
     this.#record(listCell(list));
     list.stored = items;
-    list.stack = undefined;
+    list.grown = undefined;
     list.pieces = undefined;
   }
 
@@ -56,11 +85,12 @@ export class Heap {
     list.stored = [...list.stored, item];
   }
 
-  /** Gives a list an unknown length, see {@link ListValue.stack}. */
-  setStack(list: ListValue, stack: TensorValue): void {
+  /** Gives a list an unknown length, see {@link ListValue.grown}. */
+  setGrown(list: ListValue, grown: GrownItems): void {
     this.#record(listCell(list));
     list.stored = [];
-    list.stack = stack;
+    list.grown = grown;
+    list.pieces = undefined;
   }
 
   setEntries(dict: DictValue, entries: readonly (readonly [Value, Value])[]): void {
@@ -69,6 +99,10 @@ export class Heap {
   }
 
   setAttribute(object: ObjectValue, name: string, value: Value): void {
+    // A change in a branch may not happen, so the value from before is still read.
+    if (this.onTrial) this.noteRead(object, name);
+    const attributes = this.#written.get(object) ?? new Set();
+    this.#written.set(object, attributes.add(name));
     this.#record(attributeCell(object, name));
     object.attributes.set(name, value);
   }
@@ -113,6 +147,10 @@ export class Heap {
   }
 
   #record(cell: Cell): void {
+    const frozen = cell.attribute === undefined ? this.#frozen.get(cell.target) : undefined;
+    if (frozen !== undefined) {
+      throw modelError('lower', frozen, { hint: 'make a new tensor or list, and put that into the list' });
+    }
     if (!this.onTrial) {
       const cells = this.#changed.get(cell.target) ?? new Map<string, Cell>();
       this.#changed.set(cell.target, cells.set(cell.attribute ?? '', cell));
@@ -141,11 +179,17 @@ function tensorCell(tensor: TensorValue): Cell {
 function listCell(list: ListValue): Cell {
   return {
     target: list,
-    get: () => new ListValue(list.stored, list.stack),
+    get: () => {
+      const copy = new ListValue(list.stored, list.grown);
+      copy.pieces = list.pieces;
+      copy.declared = list.declared;
+      return copy;
+    },
     set: (value) => {
       if (!(value instanceof ListValue)) return;
       list.stored = value.stored;
-      list.stack = value.stack;
+      list.grown = value.grown;
+      list.pieces = value.pieces;
     },
   };
 }

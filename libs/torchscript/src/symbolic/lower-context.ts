@@ -102,6 +102,10 @@ export interface LowerContext {
   onnxType(dtype: ScalarType): OnnxDatatype;
   /** `axis` counted from the front. Refuses an axis out of range. */
   axis(axis: number, rank: number): number;
+  /** The number that stands for a string where it is known only at run time which string it is. */
+  stringId(text: string): number;
+  /** The strings that have a number, by it. */
+  readonly strings: readonly string[];
   /** Warns the user that results may differ from PyTorch's. Each text is shown once. */
   warn(message: string): void;
   /** Ends the lowering. `what` says what is not supported, `hint` what to do. */

@@ -1,13 +1,16 @@
 import type { ScalarType } from '../scalar-type.ts';
 import type { Emitter } from './emitter.ts';
+import { partsOf, sameStructure, withParts } from './list-parts.ts';
 import { symbol, SymInt, valueAtom, type Dim } from './sym-int.ts';
 import {
   DictValue,
   isTuple,
   kindOf,
   ListValue,
+  MaybeValue,
   SymBool,
   SymFloat,
+  SymStr,
   TensorValue,
   UninitializedValue,
   UnknownValue,
@@ -17,23 +20,29 @@ import {
 
 /** The ONNX type of a leaf: a tensor or number that passes into or out of a body's graph. */
 export interface LeafType {
-  readonly kind: 'tensor' | 'int' | 'float' | 'bool';
+  /** A 'str' is held as its number, see {@link SymStr}. */
+  readonly kind: 'tensor' | 'int' | 'float' | 'bool' | 'str';
   readonly dtype: ScalarType;
   readonly shape: readonly (Dim | null)[];
 }
 
-/** The type of a leaf; undefined for values that ONNX cannot hold (strings, None, objects). */
+/** The type of a leaf; undefined for values that ONNX cannot hold (None, objects). */
 export function leafType(value: Value): LeafType | undefined {
   if (value instanceof TensorValue) return { kind: 'tensor', dtype: value.dtype, shape: value.content.shape };
   if (typeof value === 'bigint' || value instanceof SymInt) return { kind: 'int', dtype: 'int64', shape: [] };
   if (typeof value === 'number' || value instanceof SymFloat) return { kind: 'float', dtype: 'float64', shape: [] };
   if (typeof value === 'boolean' || value instanceof SymBool) return { kind: 'bool', dtype: 'bool', shape: [] };
+  if (typeof value === 'string' || value instanceof SymStr) return { kind: 'str', dtype: 'int64', shape: [] };
   return undefined;
 }
 
 /** A leaf as a tensor of its type in the current graph. */
 export function leafTensor(emitter: Emitter, value: Value, type: LeafType): TensorValue {
   if (value instanceof TensorValue) return emitter.cast(value, type.dtype);
+  if (type.kind === 'str' && typeof value === 'string') {
+    return emitter.scalar(BigInt(emitter.stringId(value)), 'int64');
+  }
+  if (value instanceof SymStr) return emitter.scalar(value.id, 'int64');
   if (value === null || typeof value === 'string' || value instanceof UninitializedValue) {
     // This path never reads the value: any tensor of the right type and rank will do.
     const shape = type.shape.map(() => 0);
@@ -53,6 +62,8 @@ export function leafValue(emitter: Emitter, name: string, type: LeafType): Value
       return new SymFloat(name, emitter.depth);
     case 'bool':
       return new SymBool({ kind: 'value', value: name, depth: emitter.depth });
+    case 'str':
+      return new SymStr(symbol(valueAtom(name, emitter.depth)) as SymInt);
   }
 }
 
@@ -60,6 +71,7 @@ export function leafValue(emitter: Emitter, name: string, type: LeafType): Value
 export function sameLeaf(a: Value | undefined, b: Value | undefined): boolean {
   if (Object.is(a, b)) return true;
   if (a instanceof SymInt && b instanceof SymInt) return a.key === b.key;
+  if (a instanceof SymStr && b instanceof SymStr) return a.id.key === b.id.key;
   if (a instanceof SymFloat && b instanceof SymFloat) return a.value === b.value;
   if (a instanceof TensorValue && b instanceof TensorValue) {
     const [x, y] = [a.content, b.content];
@@ -87,13 +99,9 @@ export function mergeValues(values: readonly Value[], leaf: (values: readonly Va
   if (values.some((value) => value instanceof UninitializedValue)) return mergeUninitialized(values, leaf);
   if (values.every((value) => value instanceof ListValue)) {
     const lists = values as readonly ListValue[];
-    if (lists.every((list) => list.stored.length === lists[0]?.stored.length && list.stack === undefined)) {
-      return new ListValue(
-        mergeItems(
-          lists.map((list) => list.stored),
-          leaf,
-        ),
-      );
+    const [list] = lists;
+    if (list !== undefined && lists.every((other) => sameStructure(list, other))) {
+      return withParts(list, mergeItems(lists.map(partsOf), leaf));
     }
     throw new CannotMerge('lists of different lengths');
   }
@@ -108,6 +116,18 @@ export function mergeValues(values: readonly Value[], leaf: (values: readonly Va
       return new DictValue((dicts[0]?.stored ?? []).map(([key], i) => [key, items[i] ?? null] as const));
     }
     throw new CannotMerge('dicts with different keys');
+  }
+  if (values.every((value) => value instanceof MaybeValue)) {
+    const maybe = values as readonly MaybeValue[];
+    const present = mergeValues(
+      maybe.map((value) => value.present),
+      leaf,
+    );
+    const value = mergeValues(
+      maybe.map((one) => one.value),
+      leaf,
+    );
+    return new MaybeValue(present as MaybeValue['present'], value);
   }
   if (sameTuples(values))
     return {

@@ -26,10 +26,21 @@ const MAX_PLACES = 5;
 
 /** Collects unsupported uses, so that one error reports all of them. */
 export class UnsupportedReport {
-  readonly #uses = new Map<string, UnsupportedUse>();
+  #uses: ReadonlyMap<string, UnsupportedUse> = new Map();
 
   add(use: UnsupportedUse): void {
-    this.#uses.set(`${use.op}|${use.reason}|${use.at.source.path}|${use.at.offset}`, use);
+    const key = `${use.op}|${use.reason}|${use.at.source.path}|${use.at.offset}`;
+    if (!this.#uses.has(key)) this.#uses = new Map([...this.#uses, [key, use]]);
+  }
+
+  /** The uses so far, for {@link UnsupportedReport.restore}. */
+  get uses(): ReadonlyMap<string, UnsupportedUse> {
+    return this.#uses;
+  }
+
+  /** Forgets the uses that were added since `uses` was read: they come from code that will be executed again. */
+  restore(uses: ReadonlyMap<string, UnsupportedUse>): void {
+    this.#uses = uses;
   }
 
   get isEmpty(): boolean {

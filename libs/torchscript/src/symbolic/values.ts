@@ -1,4 +1,4 @@
-import type { FunctionDef } from '../frontend/ast.ts';
+import type { FunctionDef, TypeExpr } from '../frontend/ast.ts';
 import type { PickleTensor } from '../pickle/pickle-value.ts';
 import type { ScalarType } from '../scalar-type.ts';
 import type { Dim, SymInt } from './sym-int.ts';
@@ -10,6 +10,7 @@ import type { Dim, SymInt } from './sym-int.ts';
 export type Value =
   | null
   | string
+  | SymStr
   | Scalar
   | TensorValue
   | ListValue
@@ -21,7 +22,8 @@ export type Value =
   | FunctionValue
   | ClassValue
   | UnknownValue
-  | UninitializedValue;
+  | UninitializedValue
+  | MaybeValue;
 
 /** A number or truth value. The Sym classes are known only at run time. */
 export type Scalar = boolean | bigint | number | SymInt | SymFloat | SymBool;
@@ -34,6 +36,15 @@ export class SymFloat {
   constructor(value: string, depth: number) {
     this.value = value;
     this.depth = depth;
+  }
+}
+
+/** A string known only at run time: one of the strings that the code has, by its number in {@link LowerContext.stringId}. */
+export class SymStr {
+  readonly id: SymInt;
+
+  constructor(id: SymInt) {
+    this.id = id;
   }
 }
 
@@ -161,28 +172,48 @@ export interface PieceReader {
   readonly unpack: (count: number) => readonly Value[];
 }
 
+/** The structure of one item of a list of unknown length. Each leaf of it has a {@link Column}. */
+export type ItemForm =
+  | { readonly kind: 'tensor' | 'int' | 'float' | 'bool' | 'str' }
+  /** A list of unknown length whose items have one shape. It has one column: the items of each list, stacked. */
+  | { readonly kind: 'list'; readonly of: ItemForm }
+  | { readonly kind: 'tuple'; readonly items: readonly ItemForm[]; readonly named?: TupleValue['named'] };
+
+/** One leaf of all items of a list of unknown length. */
+export interface Column {
+  /** [count, ...item]: the leaves along a new axis 0. With `sizes`, 1-D: the elements of all leaves one after the other. */
+  readonly data: TensorValue;
+  /** int64 [count, rank]: the shape of each leaf, if the shapes may differ. */
+  readonly sizes?: TensorValue;
+}
+
+/** The items of a list whose length is known only at run time. */
+export interface GrownItems {
+  readonly form: ItemForm;
+  readonly columns: readonly Column[];
+}
+
 /** A Python list. Read `items`. Only the heap changes it. */
 export class ListValue {
   readonly kind = 'list';
   readonly serial = nextSerial();
   /** @internal */
   stored: readonly Value[];
-  /**
-   * The elements of a list of unknown length, stacked along a new axis 0. `stored` is then empty. Such a list comes from a Loop
-   * that appends to it.
-   */
-  stack: TensorValue | undefined;
+  /** The items of a list of unknown length. `stored` is then empty. */
+  grown: GrownItems | undefined;
   /**
    * Set while a Loop's body appends to the list. The items of earlier rounds do not exist there, so a read calls this function,
-   * which reports it.
+   * which ends the trial.
    */
   appendOnly: (() => never) | undefined;
   /** Reads a list that holds the pieces of a split free axis. Their number is known only at run time. */
   pieces: PieceReader | undefined;
+  /** The type of the items of an empty list, as the code declares it. */
+  declared: TypeExpr | undefined;
 
-  constructor(items: readonly Value[], stack?: TensorValue) {
+  constructor(items: readonly Value[], grown?: GrownItems) {
     this.stored = items;
-    this.stack = stack;
+    this.grown = grown;
   }
 
   get items(): readonly Value[] {
@@ -266,6 +297,19 @@ export class UninitializedValue {
   readonly kind = 'uninitialized';
 }
 
+/** An Optional of which only a run knows whether it is None. */
+export class MaybeValue {
+  readonly kind = 'Optional';
+  readonly present: boolean | SymBool;
+  /** The value if it is not None. */
+  readonly value: Value;
+
+  constructor(present: boolean | SymBool, value: Value) {
+    this.present = present;
+    this.value = value;
+  }
+}
+
 /** Whether a value is a tuple. */
 export function isTuple(value: Value | undefined): value is TupleValue {
   return value !== null && typeof value === 'object' && 'kind' in value && value.kind === 'tuple';
@@ -292,6 +336,7 @@ export function kindOf(value: Value | undefined): string {
   }
   if (value instanceof SymFloat) return 'float';
   if (value instanceof SymBool) return 'bool';
+  if (value instanceof SymStr) return 'str';
   if ('kind' in value) return value.kind === 'tensor' ? `${value.dtype} tensor of rank ${value.rank}` : value.kind;
   return 'int';
 }

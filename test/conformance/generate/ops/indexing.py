@@ -292,3 +292,10 @@ class IntegersAndBooleans(nn.Module):
 class Int32Indices(nn.Module):
     def forward(self, x, i):
         return torch.index_select(x, 0, i), nn.functional.embedding(i, x), x[i.long()], x[i]
+
+
+@family("descending_positions", lambda: [(r(3, 4),), (r(5, 2),)], how="script")
+class DescendingPositions(nn.Module):
+    def forward(self, x):
+        back = torch.arange(x.size(0) - 1, -1, -1)
+        return x[back], x.index_select(0, back), x.t()[:, torch.arange(x.size(0) - 1, -1, -2)]

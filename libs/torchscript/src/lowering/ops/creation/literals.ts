@@ -3,7 +3,9 @@ import { SymInt } from '../../../symbolic/sym-int.ts';
 import { ListValue, TensorValue, type Scalar, type Value } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
 import { int } from '../../attributes.ts';
+import { stackOf } from '../../columns.ts';
 import { opFamily } from '../../define-op.ts';
+import { grownOf } from '../../grown-items.ts';
 import { scalarType } from '../../promotion.ts';
 
 const { ops, defineOp } = opFamily('creation');
@@ -34,8 +36,22 @@ function kindOfAll(numbers: readonly Scalar[]): ScalarType {
   return kinds.has('float32') || kinds.size === 0 ? 'float32' : kinds.has('int64') ? 'int64' : 'bool';
 }
 
+/** The numbers of a list of unknown length, or of a list of such lists. Undefined for lists of known length. */
+function grownNumbers(context: LowerContext, data: Value): TensorValue | undefined {
+  if (!(data instanceof ListValue)) return undefined;
+  const holdsGrown = (list: ListValue): boolean =>
+    list.grown !== undefined || list.items.some((item) => item instanceof ListValue && holdsGrown(item));
+  if (!holdsGrown(data)) return undefined;
+  const [column, ...others] = grownOf(context, data).columns;
+  if (column === undefined || others.length > 0)
+    return context.unsupported('a tensor of tuples', 'PyTorch fails here too');
+  return stackOf(context, column);
+}
+
 function tensorOf(context: LowerContext, data: Value, given: ScalarType | null): TensorValue {
   if (data instanceof TensorValue) return new TensorValue(context.cast(data, given ?? data.dtype).content);
+  const grown = grownNumbers(context, data);
+  if (grown !== undefined) return context.cast(grown, given ?? (grown.dtype === 'float64' ? 'float32' : grown.dtype));
   const { numbers, shape } = flatten(context, data);
   const dtype = given ?? kindOfAll(numbers);
   const sizes = dtype === 'int64' && numbers.every((value) => typeof value === 'bigint' || value instanceof SymInt);

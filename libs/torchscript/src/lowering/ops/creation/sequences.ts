@@ -2,6 +2,7 @@ import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import { addDims, floorDivDims, maxDims, subDims, SymInt, type Dim } from '../../../symbolic/sym-int.ts';
 import { SymBool, SymFloat, type Scalar, type TensorValue } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
+import { toDim } from '../../dims.ts';
 import { opFamily } from '../../define-op.ts';
 import { positions } from '../../positions.ts';
 
@@ -33,6 +34,10 @@ function arange(
       float ? Number(start) + i * Number(step) : BigInt(start) + BigInt(i) * BigInt(step),
     );
     return context.cast(context.constant(values, held, [size]), dtype);
+  }
+  const [first, stride] = [toDim(start), toDim(step)];
+  if (typeof stride === 'number' && stride < 0 && first !== undefined && size !== null) {
+    return context.cast(positions(context, size, { start: first, step: stride }), dtype);
   }
   const bounds = [start, end, step].map((value) => context.scalar(value, held));
   return context.cast(context.node('Range', bounds, { dtype: held, shape: [size] }), dtype);

@@ -1,4 +1,4 @@
-import { SymFloat, type Scalar, type SymBool, type TensorValue } from '../../../symbolic/values.ts';
+import { SymFloat, SymStr, type Scalar, type SymBool, type TensorValue } from '../../../symbolic/values.ts';
 import { sameIdentity, sameValue } from '../../same-value.ts';
 import { combine, compareScalars, not, toBoolean, toFloat, toInteger, type Comparison } from '../../scalar-math.ts';
 import { UNKNOWN_TEXT } from '../../python-text.ts';
@@ -21,7 +21,12 @@ for (const op of ['eq', 'ne', 'lt', 'le', 'gt', 'ge'] as const) {
   defineScalarOp(`aten::${op}(Scalar a, Scalar b) -> bool`, (context, { a, b }) =>
     compareScalars(context, op, a as Scalar, b as Scalar),
   );
-  defineScalarOp(`aten::${op}.str(str a, str b) -> bool`, (context, { a, b }) => {
+  defineScalarOp(`aten::${op}.str(AnyStr a, AnyStr b) -> bool`, (context, { a, b }) => {
+    if (a instanceof SymStr || b instanceof SymStr) {
+      if (op === 'eq') return sameValue(context, a, b);
+      if (op === 'ne') return not(sameValue(context, a, b));
+      return context.unsupported('the order of strings of which a run chooses one', 'compare numbers instead');
+    }
     const [x, y] = [a as string, b as string];
     if (`${x}${y}`.includes(UNKNOWN_TEXT))
       context.warn(
@@ -41,7 +46,7 @@ for (const [overload, type] of [
   );
 }
 defineScalarOp('aten::__is__(t1 self, t2 obj) -> bool', (_, { self, obj }) => sameIdentity(self, obj));
-defineScalarOp('aten::__isnot__(t1 self, t2 obj) -> bool', (_, { self, obj }) => !sameIdentity(self, obj));
+defineScalarOp('aten::__isnot__(t1 self, t2 obj) -> bool', (_, { self, obj }) => not(sameIdentity(self, obj)));
 
 defineScalarOp('aten::__not__(bool self) -> bool', (_, { self }) => not(self as boolean | SymBool));
 for (const op of ['and', 'or', 'xor'] as const) {

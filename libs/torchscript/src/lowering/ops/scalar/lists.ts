@@ -1,11 +1,14 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
-import { addDims, subDims, SymInt } from '../../../symbolic/sym-int.ts';
+import { maxDims, SymInt } from '../../../symbolic/sym-int.ts';
 import { ListValue, SymBool, TensorValue, type Scalar, type Value } from '../../../symbolic/values.ts';
-import { int } from '../../attributes.ts';
-import { knownDim, rangeOf } from '../../dims.ts';
+import { countOf, joinedItems } from '../../columns.ts';
+import { rangeOf } from '../../dims.ts';
+import { grownOf, insertItem, readItem, setGrown, setItem, sliceItems, takeItem } from '../../grown-items.ts';
 import { isSame } from '../../same-value.ts';
 import { arithmetic, asDim, combine, compareScalars, fromDim, toBoolean } from '../../scalar-math.ts';
-import { readSelect } from '../../slicing.ts';
+import type { LowerResult } from '../../define-op.ts';
+import { positions } from '../../positions.ts';
+import { listOfElements, repeatedItems } from './list-numbers.ts';
 import { defaultSlice, positionIn } from './list-indices.ts';
 import { scalarFamily } from './scalar-family.ts';
 
@@ -19,69 +22,76 @@ const itemsOf = (list: Value | undefined): readonly Value[] => (list as ListValu
 // ---- reading -----------------------------------------------------------------------------------------------------------
 
 defineScalarOp('aten::len.t(t[] a) -> int', (_, { a }) => BigInt(itemsOf(a).length));
-defineScalarOp('aten::len.stacked(Tensor a) -> int', (context, { a }) =>
-  fromDim(context.resolve((a as TensorValue).shape[0] ?? 0)),
-);
+defineScalarOp('aten::len.unknown(List(t) a) -> int', (context, { a }) => fromDim(countOf(context, a as ListValue)));
 for (const name of ['__getitem__', 'select']) {
   defineScalarOp(`aten::${name}.t(t[](a) list, int idx) -> t(*)`, (context, { list, idx }) => {
-    const { pieces } = list as ListValue;
-    const position = asDim(context, idx as bigint);
-    if (pieces !== undefined) return pieces.item(position);
     const items = itemsOf(list);
-    if (position instanceof SymInt) return pick(context, items, position);
+    const position = asDim(context, idx as bigint);
+    if (position instanceof SymInt) return pick(context, list as ListValue, position);
     return items[positionIn(context, items.length, BigInt(position))];
   });
-}
-defineScalarOp('aten::__getitem__.stacked(Tensor list, int idx) -> t(*)', (context, { list, idx }) =>
-  readSelect(context, list as TensorValue, 0, asDim(context, idx as bigint)),
-);
-
-/** An item at a position known only at run time. The items must be numbers of one kind or tensors of one shape. */
-function pick(context: LowerContext, items: readonly Value[], index: SymInt): Value {
-  const tensors = items.filter((item) => item instanceof TensorValue);
-  const [first] = tensors;
-  if (first === undefined) {
-    const whole = items.every((item) => typeof item === 'bigint' || item instanceof SymInt);
-    const real = items.every((item) => typeof item === 'number');
-    if (items.length === 0 || (!whole && !real)) return positionIn(context, items.length, index) as never;
-    const table = context.elements(items as Scalar[], whole ? 'int64' : 'float64', [items.length]);
-    return context.item(readSelect(context, table, 0, index));
-  }
-  if (
-    tensors.length < items.length ||
-    tensors.some(({ rank, dtype }) => rank !== first.rank || dtype !== first.dtype)
-  ) {
-    return positionIn(context, items.length, index) as never;
-  }
-  const shape = first.shape.map((dim, axis) => knownDim(dim, ...tensors.map((tensor) => tensor.shape[axis] ?? dim)));
-  const rows = tensors.map((tensor) => context.reshape(tensor, [1, ...tensor.shape]));
-  const stack = context.node('Concat', rows, {
-    shape: [rows.length, ...shape],
-    attributes: { axis: int(0) },
-    adapt: false,
+  defineScalarOp(`aten::${name}.unknown(List(t) list, int idx) -> t(*)`, (context, { list, idx }) => {
+    const { pieces } = list as ListValue;
+    const position = asDim(context, idx as bigint);
+    return pieces === undefined
+      ? readItem(context, grownOf(context, list as ListValue), position)
+      : pieces.item(position);
   });
-  return readSelect(context, stack, 0, index);
 }
 
-defineScalarOp(
-  'aten::slice.t(t[] l, int? start=None, int? end=None, int step=1) -> t[]',
-  (context, { l, start, end, step }) => {
-    const items = itemsOf(l);
-    return defaultSlice(context, items.length, { start, end, step }).map((i) => items[i] ?? null);
-  },
-);
-defineScalarOp('aten::add.t(t[] a, t[] b) -> t[]', (_, { a, b }) => [...itemsOf(a), ...itemsOf(b)]);
-const repeated = (context: LowerContext, list: Value | undefined, count: Value | undefined): Value[] => {
+/** An item of a list of known length at a position known only at run time. */
+function pick(context: LowerContext, list: ListValue, index: SymInt): Value {
+  const [first] = itemsOf(list);
+  if (itemsOf(list).length === 1 && first !== undefined) return first;
+  return readItem(context, grownOf(context, list), index);
+}
+
+for (const [overload, type] of [
+  ['t', 't[]'],
+  ['unknown', 'List(t)'],
+] as const) {
+  defineScalarOp(
+    `aten::slice.${overload}(${type} l, int? start=None, int? end=None, int step=1) -> t[]`,
+    (context, { l, start, end, step }) => {
+      const list = l as ListValue;
+      const [from, to] = [start, end].map((bound) => (bound === null ? null : asDim(context, bound as bigint)));
+      const known = list.grown === undefined && ![from, to, step].some((bound) => bound instanceof SymInt);
+      if (known) {
+        const items = itemsOf(list);
+        return defaultSlice(context, items.length, { start, end, step }).map((i) => items[i] ?? null);
+      }
+      if (typeof step !== 'bigint' || step === 0n) {
+        return context.unsupported(
+          'a slice of a list with a step of 0 or a step known only at run time',
+          'write the step as a number',
+        );
+      }
+      const slice = { start: from ?? null, end: to ?? null, step: Number(step) };
+      return new ListValue([], sliceItems(context, grownOf(context, list), slice));
+    },
+  );
+  defineScalarOp(`aten::add.${overload}(${type} a, ${type} b) -> t[]`, (context, { a, b }) => {
+    const [x, y] = [a as ListValue, b as ListValue];
+    if (x.grown === undefined && y.grown === undefined) return [...itemsOf(a), ...itemsOf(b)];
+    return new ListValue([], joinedItems(context, x, y));
+  });
+}
+const repeated = (context: LowerContext, list: Value | undefined, count: Value | undefined): LowerResult => {
   const times = asDim(context, count as bigint);
-  if (times instanceof SymInt)
-    return context.unsupported(
-      'a list repeated a number of times known only at run time',
-      'keep the items in a tensor',
-    );
+  if (times instanceof SymInt || (list as ListValue).grown !== undefined) {
+    return repeatedItems(context, list as ListValue, maxDims(times, 0));
+  }
   return rangeOf(Math.max(0, times)).flatMap(() => itemsOf(list));
 };
-defineScalarOp('aten::mul.left_t(t[] l, int n) -> t[]', (context, { l, n }) => repeated(context, l, n));
-defineScalarOp('aten::mul.right_(int n, t[] l) -> t[]', (context, { l, n }) => repeated(context, l, n));
+for (const [overload, type] of [
+  ['t', 't[]'],
+  ['unknown', 'List(t)'],
+] as const) {
+  defineScalarOp(`aten::mul.left_${overload}(${type} l, int n) -> t[]`, (context, { l, n }) => repeated(context, l, n));
+  defineScalarOp(`aten::mul.right_${overload}(int n, ${type} l) -> t[]`, (context, { l, n }) =>
+    repeated(context, l, n),
+  );
+}
 defineScalarOp('aten::list(str t) -> str[]', (_, { t }) => [...(t as string)]);
 for (const [key, name] of [
   ['list.t', 'l'],
@@ -89,6 +99,10 @@ for (const [key, name] of [
   ['Size', 'sizes'],
 ] as const) {
   defineScalarOp(`aten::${key}(t[] ${name}) -> t[]`, (_, args) => new ListValue(itemsOf(args[name])));
+  defineScalarOp(
+    `aten::${key.split('.')[0] ?? key}.unknown(List(t) ${name}) -> t[]`,
+    (_, args) => new ListValue([], (args[name] as ListValue).grown),
+  );
 }
 defineScalarOp('aten::__contains__.int_list(t[] l, t item) -> bool', (context, { l, item }) =>
   itemsOf(l).some((candidate) => isSame(context, candidate, item)),
@@ -149,103 +163,78 @@ defineScalarOp('aten::sort.any(t[](a!) self, bool reverse=False) -> ()', (contex
 defineScalarOp('aten::reverse.t(t[](a!) self) -> ()', (context, { self }) => {
   context.heap.setItems(self as ListValue, itemsOf(self).toReversed());
 });
+defineScalarOp('aten::reverse.unknown(List(t)(a!) self) -> ()', (context, { self }) => {
+  const items = grownOf(context, self as ListValue);
+  context.heap.setGrown(self as ListValue, sliceItems(context, items, { start: null, end: null, step: -1 }));
+});
 defineScalarOp('prim::rangelist(int n) -> int[]', (context, { n }) => {
   const count = asDim(context, n as bigint);
-  if (count instanceof SymInt)
-    return context.unsupported('a list made of a range whose length is known only at run time', 'use torch.arange');
+  if (count instanceof SymInt) return listOfElements(context, positions(context, maxDims(count, 0)));
   return rangeOf(Math.max(0, count)).map(BigInt);
 });
 
-const ONLY_ENDS = 'such a list can change only at its start and its end: keep the items in a tensor';
-
 // ---- changing ----------------------------------------------------------------------------------------------------------
 
-/** An item as a row [1, …] for the tensor that holds the items of a list of unknown length. */
-function rowOf(context: LowerContext, list: ListValue, stack: TensorValue, item: Value): TensorValue {
-  if (list.pieces !== undefined) {
-    return context.unsupported(
-      'changing a list of pieces whose length is known only at run time',
-      'fix the size of the axis with --input name:dtype[sizes]',
-    );
-  }
-  if (!(item instanceof TensorValue) || item.dtype !== stack.dtype || item.rank !== stack.rank - 1) {
-    return context.unsupported(
-      'a list of unknown length whose items are not tensors of one dtype and rank',
-      'keep the items in a tensor',
-    );
-  }
-  return context.reshape(item, [1, ...item.shape]);
-}
-
-function joined(context: LowerContext, first: TensorValue, second: TensorValue): TensorValue {
-  const [a = 0, ...rest] = first.shape;
-  return context.node('Concat', [first, second], {
-    shape: [addDims(a, second.shape[0] ?? 0), ...rest],
-    attributes: { axis: int(0) },
-    adapt: false,
-  });
-}
+const isKnown = (list: ListValue): boolean => list.grown === undefined && list.pieces === undefined;
 
 /** Appends an item, also to a list of unknown length. */
 function append(context: LowerContext, list: ListValue, item: Value): void {
-  const { stack } = list;
-  if (stack === undefined) context.heap.append(list, item);
-  else context.heap.setStack(list, joined(context, stack, rowOf(context, list, stack, item)));
+  if (isKnown(list)) context.heap.append(list, item);
+  else setGrown(context, list, joinedItems(context, list, new ListValue([item])));
 }
 defineTolerantOp('aten::append.t(Any self, t el) -> t[](a!)', (context, { self, el }) => {
   if (!(self instanceof ListValue)) return self;
   append(context, self, el ?? null);
   return self;
 });
-defineTolerantOp('aten::extend.t(Any self, t[] other) -> ()', (context, { self, other }) => {
-  if (self instanceof ListValue) for (const item of [...itemsOf(other)]) append(context, self, item);
+defineTolerantOp('aten::extend.t(Any self, Any other) -> ()', (context, { self, other }) => {
+  if (!(self instanceof ListValue) || !(other instanceof ListValue)) return undefined;
+  if (isKnown(other)) for (const item of [...itemsOf(other)]) append(context, self, item);
+  else setGrown(context, self, joinedItems(context, self, other));
+  return undefined;
 });
 defineTolerantOp('aten::_set_item.t(t[](a!) l, int idx, t el) -> t[](a!)', (context, { l, idx, el }) => {
   const items = itemsOf(l);
-  context.heap.setItems(l as ListValue, items.with(positionIn(context, items.length, idx), el ?? null));
+  const position = asDim(context, idx as bigint);
+  if (position instanceof SymInt) setItem(context, l as ListValue, position, el ?? null);
+  else context.heap.setItems(l as ListValue, items.with(positionIn(context, items.length, idx), el ?? null));
+  return l;
+});
+defineTolerantOp('aten::_set_item.unknown(List(t)(a!) l, int idx, t el) -> t[](a!)', (context, { l, idx, el }) => {
+  setItem(context, l as ListValue, asDim(context, idx as bigint), el ?? null);
   return l;
 });
 defineTolerantOp('aten::insert.t(Any self, int idx, t el) -> ()', (context, { self, idx, el }) => {
   if (!(self instanceof ListValue)) return undefined;
-  const { stack } = self;
-  if (stack !== undefined) {
-    if (idx !== 0n) return context.unsupported('inserting into the middle of a list of unknown length', ONLY_ENDS);
-    context.heap.setStack(self, joined(context, rowOf(context, self, stack, el ?? null), stack));
-    return undefined;
-  }
-  const { items } = self;
-  if (typeof idx !== 'bigint') return positionIn(context, items.length, idx) as never;
-  context.heap.setItems(self, items.toSpliced(Number(idx), 0, el ?? null));
+  const position = asDim(context, idx as bigint);
+  if (!isKnown(self) || position instanceof SymInt) insertItem(context, self, position, el ?? null);
+  else context.heap.setItems(self, self.items.toSpliced(position, 0, el ?? null));
   return undefined;
 });
 defineScalarOp('aten::pop.t(t[](a!) self, int idx=-1) -> t(*)', (context, { self, idx }) => {
   const items = itemsOf(self);
+  const position = asDim(context, idx as bigint);
+  if (position instanceof SymInt) return takeItem(context, self as ListValue, position);
   const at = positionIn(context, items.length, idx);
   context.heap.setItems(self as ListValue, items.toSpliced(at, 1));
   return items[at];
 });
-defineScalarOp('aten::pop.unknown(List(t) self, int idx=-1) -> t(*)', (context, { self, idx }) => {
-  const { stack, pieces } = self as ListValue;
-  if (stack === undefined || pieces !== undefined || (idx !== -1n && idx !== 0n)) {
-    return context.unsupported('taking an item out of the middle of a list of unknown length', ONLY_ENDS);
-  }
-  const item = readSelect(context, stack, 0, Number(idx));
-  const last = subDims(stack.shape[0] ?? 0, 1);
-  const rest =
-    idx === 0n
-      ? context.slice(stack, 0, 1, Number.MAX_SAFE_INTEGER, 1, last)
-      : context.slice(stack, 0, 0, last, 1, last);
-  context.heap.setStack(self as ListValue, rest);
-  return item;
-});
+defineScalarOp('aten::pop.unknown(List(t) self, int idx=-1) -> t(*)', (context, { self, idx }) =>
+  takeItem(context, self as ListValue, asDim(context, idx as bigint)),
+);
 defineScalarOp('aten::Delete.t(t[](a!) self, int idx) -> ()', (context, { self, idx }) => {
   const items = itemsOf(self);
-  context.heap.setItems(self as ListValue, items.toSpliced(positionIn(context, items.length, idx), 1));
+  const position = asDim(context, idx as bigint);
+  if (position instanceof SymInt) takeItem(context, self as ListValue, position);
+  else context.heap.setItems(self as ListValue, items.toSpliced(positionIn(context, items.length, idx), 1));
+});
+defineScalarOp('aten::Delete.unknown(List(t)(a!) self, int idx) -> ()', (context, { self, idx }) => {
+  takeItem(context, self as ListValue, asDim(context, idx as bigint));
 });
 defineScalarOp('aten::remove.int(t[](a!) self, t el) -> ()', (context, { self, el }) => {
   const items = itemsOf(self);
   context.heap.setItems(self as ListValue, items.toSpliced(items.indexOf(findItem(context, items, el)), 1));
 });
-defineScalarOp('aten::clear.t(t[](a!) self) -> ()', (context, { self }) => {
-  context.heap.setItems(self as ListValue, []);
+defineScalarOp('aten::clear.t(Any self) -> ()', (context, { self }) => {
+  if (self instanceof ListValue) context.heap.setItems(self, []);
 });

@@ -156,7 +156,8 @@ describe('lists and dicts', () => {
   it('a list of unknown length accepts and returns tensors at its ends', () => {
     const emitter = new Emitter();
     const call = calls(emitter);
-    const open = new ListValue([], emitter.graphTensor('s', 'float32', [n, 3]));
+    const data = emitter.graphTensor('s', 'float32', [n, 3]);
+    const open = new ListValue([], { form: { kind: 'tensor' }, columns: [{ data }] });
     call('append', open, emitter.graphTensor('t', 'float32', [3]));
     call('insert', open, 0n, emitter.graphTensor('t', 'float32', [3]));
     expect(textOfValue(call('len', open))).toBe('2+size(x,0)');

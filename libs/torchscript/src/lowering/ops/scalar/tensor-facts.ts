@@ -9,6 +9,7 @@ import { rangeOf, sameShape } from '../../dims.ts';
 import { promoteTypes, resultType, type Operand } from '../../promotion.ts';
 import { asDim, fromDim } from '../../scalar-math.ts';
 import { readSelect } from '../../slicing.ts';
+import { listOfElements } from './list-numbers.ts';
 import { scalarFamily } from './scalar-family.ts';
 
 const { ops, defineScalarOp, defineTolerantOp } = scalarFamily();
@@ -144,31 +145,22 @@ defineScalarOp('prim::name(Tensor a) -> str?', () => null);
 
 // ---- elements as numbers -------------------------------------------------------------------------------------------------
 
+/** Above this many elements, they are read when the code reads them. */
 const MAX_LIST = 4096;
 
 /** The elements of a tensor as nested lists of numbers. */
 function toList(context: LowerContext, tensor: TensorValue): Value {
   const [length, ...rest] = shapeOf(context, tensor);
   if (length === undefined) return context.item(tensor);
-  if (length instanceof SymInt || [length, ...rest].reduce<number>((n, d) => n * Number(d), 1) > MAX_LIST) {
-    return context.unsupported(
-      'tolist() of a tensor whose length is known only at run time or above 4096',
-      'work on the tensor itself, or fix its sizes with --input name:dtype[sizes]',
-    );
-  }
+  const count = [length, ...rest].reduce<number>((n, d) => n * (typeof d === 'number' ? d : Infinity), 1);
+  if (typeof length !== 'number' || count > MAX_LIST) return listOfElements(context, tensor);
   const known = context.elementsOf(tensor);
   if (known !== undefined && rest.length === 0) return new ListValue(known);
   return new ListValue(rangeOf(length).map((i) => toList(context, readSelect(context, tensor, 0, i))));
 }
-defineScalarOp('aten::tolist(Tensor self) -> Scalar[]', (context, { self }) => toList(context, self as TensorValue), {
-  limits: 'lengths known only at run time or above 4096 are refused',
-});
-defineScalarOp(
-  'prim::tolist(Tensor self, ...) -> Scalar[]',
-  (context, { self }) => toList(context, self as TensorValue),
-  {
-    limits: 'lengths known only at run time or above 4096 are refused',
-  },
+defineScalarOp('aten::tolist(Tensor self) -> Scalar[]', (context, { self }) => toList(context, self as TensorValue));
+defineScalarOp('prim::tolist(Tensor self, ...) -> Scalar[]', (context, { self }) =>
+  toList(context, self as TensorValue),
 );
 
 // ---- facts about the process and the program -----------------------------------------------------------------------------

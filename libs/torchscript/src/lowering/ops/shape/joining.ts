@@ -1,14 +1,16 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import { addDims, mulDims, type Dim } from '../../../symbolic/sym-int.ts';
-import type { TensorValue } from '../../../symbolic/values.ts';
+import type { Column, ListValue, TensorValue, Value } from '../../../symbolic/values.ts';
 import { int } from '../../attributes.ts';
+import { joinedRows, rankOf, stackOf } from '../../columns.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 import { knownDim, rangeOf } from '../../dims.ts';
+import { grownOf } from '../../grown-items.ts';
 import { promoteTypes } from '../../promotion.ts';
 import { atLeast } from './reshaping.ts';
 
-const { ops, defineOp } = opFamily('shape');
+const { ops, defineOp, defineScalarOp } = opFamily('shape');
 
 /** Operators that join tensors. */
 export const joining = ops;
@@ -59,13 +61,32 @@ for (const name of ['cat', 'concat', 'concatenate'] as const) {
   defineOp(`aten::${name}(Tensor[] tensors, int dim=0) -> Tensor`, (context, { tensors, dim }) =>
     concatenate(context, tensors, dim),
   );
-  // A list whose length is known only at run time is one tensor with a new axis 0. That axis is merged into the axis to join.
-  defineOp(`aten::${name}.stacked(Tensor tensors, int dim=0) -> Tensor`, (context, { tensors, dim }) => {
-    const [count = 1, ...shape] = tensors.content.shape;
-    const axis = context.axis(dim, shape.length);
-    const moved = context.transpose(tensors, movedFirst(tensors.rank, axis));
-    return context.reshape(moved, shape.with(axis, mulDims(count, shape[axis] ?? 1)));
-  });
+  defineScalarOp(`aten::${name}.unknown(List(t) tensors, int dim=0) -> Tensor`, (context, { tensors, dim }) =>
+    joinedAlong(context, columnOfTensors(context, tensors), Number(dim)),
+  );
+}
+
+/** The tensors of a list of unknown length. */
+function columnOfTensors(context: LowerContext, list: Value | undefined): Column {
+  const { form, columns } = grownOf(context, list as ListValue);
+  const [column] = columns;
+  if (form.kind !== 'tensor' || column === undefined) {
+    return context.unsupported(
+      `a list of items of type ${form.kind} where a list of tensors is needed`,
+      'PyTorch fails here too',
+    );
+  }
+  return column;
+}
+
+/** Joins the tensors of a column along one of their axes. */
+function joinedAlong(context: LowerContext, column: Column, dim: number): TensorValue {
+  const axis = context.axis(dim, rankOf(column));
+  if (axis === 0) return joinedRows(context, column);
+  const tensors = stackOf(context, column);
+  const [count = 1, ...shape] = tensors.content.shape;
+  const moved = context.transpose(tensors, movedFirst(tensors.rank, axis));
+  return context.reshape(moved, shape.with(axis, mulDims(count, shape[axis] ?? 1)));
 }
 
 /** The permutation that moves axis 0 to position `axis`. */
@@ -76,9 +97,10 @@ function movedFirst(rank: number, axis: number): number[] {
 defineOp('aten::stack(Tensor[] tensors, int dim=0) -> Tensor', (context, { tensors, dim }) =>
   stacked(context, tensors, dim),
 );
-defineOp('aten::stack.stacked(Tensor tensors, int dim=0) -> Tensor', (context, { tensors, dim }) =>
-  copyOf(context.transpose(tensors, movedFirst(tensors.rank, context.axis(dim, tensors.rank)))),
-);
+defineScalarOp('aten::stack.unknown(List(t) tensors, int dim=0) -> Tensor', (context, { tensors, dim }) => {
+  const whole = stackOf(context, columnOfTensors(context, tensors));
+  return copyOf(context.transpose(whole, movedFirst(whole.rank, context.axis(Number(dim), whole.rank))));
+});
 
 defineOp('aten::hstack(Tensor[] tensors) -> Tensor', (context, { tensors }) => {
   const parts = tensors.map((tensor) => atLeast(context, tensor, 1));

@@ -77,9 +77,15 @@ function equalPieces(context: LowerContext, self: TensorValue, axis: number, siz
 
 /** A list of pieces whose number is known only at run time. If they have one size, `stack` holds them along a new axis 0. */
 function listOfUnknownLength(context: LowerContext, stack: TensorValue | undefined, pieces: PieceReader): ListValue {
-  const list = new ListValue([], stack);
+  const list = new ListValue(
+    [],
+    stack === undefined ? undefined : { form: { kind: 'tensor' }, columns: [{ data: stack }] },
+  );
   list.pieces = pieces;
-  list.appendOnly = () => context.unsupported('a loop over the pieces of a free axis', FIX_SIZE);
+  if (stack === undefined) {
+    list.appendOnly = () =>
+      context.unsupported('a loop over the pieces of a free axis, of which the last may be smaller', FIX_SIZE);
+  }
   return list;
 }
 
