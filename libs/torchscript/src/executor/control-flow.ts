@@ -10,6 +10,7 @@ import { partsOf, sameStructure, withParts } from '../symbolic/list-parts.ts';
 import { mapListPairs } from './list-pairs.ts';
 import { declareOutput } from './declare-output.ts';
 import { changedCells, contentAfter, detachViews, type BlockRun } from './block-run.ts';
+import { alikeIfEmpty, type Ways } from './empty-ways.ts';
 import type { Frame } from './frame.ts';
 import type { Interpreter } from './interpreter.ts';
 import { RaisedException } from './raised-exception.ts';
@@ -132,7 +133,8 @@ export class ControlFlow {
     const { at } = statement;
     const pairs: LeafPair[] = [];
     const placeholders = new Map<Value, number>();
-    const leaf = ([a = null, b = null]: readonly Value[]): Value => {
+    const leaf = ([first = null, second = null]: readonly Value[]): Value => {
+      const { then: a, otherwise: b } = this.#alikeIfEmpty({ test, then, otherwise, statement }, first, second);
       const type = joinedType(leafType(a) ?? leafType(b), leafType(b) ?? leafType(a));
       // It is replaced when the If node exists.
       const placeholder = type.kind === 'tensor' ? this.#emitter.elements([], type.dtype, []) : new UnknownValue();
@@ -171,6 +173,19 @@ export class ControlFlow {
     const fill = (value: Value): Value => fillPlaceholders(value, placeholders, results);
     for (const { name, value } of assigned) frame.set(name, fill(value));
     for (const { cell, value } of changed) this.apply(cell, fill(value));
+  }
+
+  /** Tensors of two ways. One without elements has the rank of the other. */
+  #alikeIfEmpty({ test, then, otherwise }: Branches, a: Value, b: Value): Ways {
+    const ways = { then: a, otherwise: b };
+    const alike = alikeIfEmpty(this.#emitter, test, ways, (way, make) =>
+      this.#emitter.within((way === 'then' ? then : otherwise).scope, make),
+    );
+    if (alike === undefined) return ways;
+    this.#emitter.warn(
+      'a tensor without elements has other axes than in PyTorch: the model gives it another rank than a tensor with elements',
+    );
+    return alike;
   }
 
   /** Values of two ways, with lists of different lengths in one form. */

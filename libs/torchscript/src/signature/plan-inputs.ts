@@ -154,12 +154,33 @@ function planOne(argument: Argument, planning: Planning): ArgumentPlan {
     case 'Tensor':
       return tensorPlan(argument, planning);
     default:
-      throw modelError(
-        'execute',
-        `argument ${name} has type ${type?.name ?? 'unknown'}, which is not supported as an input: fix it with --arg ${name}=…`,
-      );
+      return anyPlan(argument, planning);
   }
 }
+
+/** An argument that may have several types (`Any`, `Union`): the caller's description or the trace says which it has. */
+function anyPlan(argument: Argument, planning: Planning): ArgumentPlan {
+  const { name, type, example } = argument;
+  const { options } = planning;
+  const part = (key: string, value?: PickleValue): ArgumentPlan =>
+    planOne({ name: `${name}.${key}`, type: ANY, example: value }, planning);
+  const isTensor = typeof example === 'object' && example !== null && example.kind === 'tensor';
+  if (options.inputs?.has(name) === true || isTensor) return tensorPlan(argument, planning);
+  const items = exampleItems(example);
+  const count = items?.length ?? countItems(name, options);
+  if (count !== undefined) {
+    return { kind: 'list', name, items: Array.from({ length: count }, (_, i) => part(String(i), items?.[i])) };
+  }
+  const keys = exampleKeys(example) ?? keysOf(name, options);
+  if (keys.length > 0) return { kind: 'dict', name, entries: keys.map((key) => [key, part(key)] as const) };
+  throw modelError(
+    'execute',
+    `argument ${name} has type ${type?.name ?? 'unknown'}, so its type must be said: --input '${name}:float32[-1,3]' for a tensor, ` +
+      `--input '${name}.0:…' for the items of a list, --input '${name}.KEY:…' for a dict, or --arg ${name}=… to fix it`,
+  );
+}
+
+const ANY: TypeExpr = { name: 'Any', args: [] };
 
 function tensorPlan({ name, example }: Argument, { options, open }: Planning): ArgumentPlan {
   const given = options.inputs?.get(name);
