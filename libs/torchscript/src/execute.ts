@@ -1,3 +1,5 @@
+import { SconceError } from '@sconce/errors';
+
 import type { TorchScriptArchive } from './archive/torchscript-archive.ts';
 import { Interpreter } from './executor/interpreter.ts';
 import { ObjectGraph, type SmallTensors } from './executor/object-graph.ts';
@@ -55,6 +57,10 @@ export function execute(model: ExecutedModel, plan: ExecutionPlan): Execution {
   );
 }
 
+function isOfModel(thrown: unknown): boolean {
+  return thrown instanceof SconceError && thrown.code === 'model_invalid';
+}
+
 function typeText(variable: StateVariable): unknown {
   return { path: variable.path, dtype: variable.type.dtype, shape: variable.type.shape.map((dim) => dim === null) };
 }
@@ -86,8 +92,9 @@ function run(model: ExecutedModel, plan: ExecutionPlan, state: readonly StateVar
     const stateOutputs = state.length === 0 ? [] : outputState(changed, root, emitter);
     return { emitter, outputs: [...outputs, ...stateOutputs], lists, state: changed };
   } catch (thrown) {
+    // What follows an unsupported operator may fail because of it, so that operator is the reason.
+    if (thrown instanceof RaisedException || isOfModel(thrown)) report.throwIfAny();
     if (!(thrown instanceof RaisedException)) throw thrown;
-    report.throwIfAny();
     throw modelError(
       'execute',
       `the model raises “${thrown.message}” for these inputs (${describePosition(thrown.at)}): check their ranks, sizes and types`,

@@ -6,6 +6,7 @@ import { configSignature } from '@sconce/models';
 import { findDataDependentNodes, decodeModel, encodeModel, rowHints, type OnnxModel } from '@sconce/onnx';
 import { OnnxSession, type BatchHints, type ModelSource } from '@sconce/runtime';
 import { openFile } from '@sconce/storage';
+import { withConfigWords } from './config-words.ts';
 import { bindCall, type CallCase, type InputSpec, type ModelCall, type Tensor, type TensorSpec } from '@sconce/tensor';
 import {
   Program,
@@ -111,10 +112,11 @@ async function loadTorchScript(path: string, config: ModelConfig, cases: readonl
   const archive = await openArchive(file);
   const options = { ...compileOptions(archive, config), archiveName: basename(path) };
   const [first] = cases;
-  const { compiled, reduce, fixed } =
+  const { compiled, reduce, fixed } = await withConfigWords(async () =>
     first === undefined
       ? { compiled: await compile(archive, options), reduce: (call: ModelCall) => call, fixed: [] }
-      : await compileForCall(archive, { tensors: first.inputs, byName: false }, options);
+      : compileForCall(archive, { tensors: first.inputs, byName: false }, options),
+  );
   const graph = encodeModel(compiled.model);
   const source = { bytes: graph, externalFolder: dirname(path) };
   const session = await OnnxSession.open(source, THREADS);

@@ -33,6 +33,14 @@ export async function openArchive(
   refuseOtherFormats(await source.read(0, Math.min(HEAD_BYTES, source.size)));
   const entries = (await readZipDirectory(source, bounds)).filter(({ name }) => !name.endsWith('/'));
   const records = recordsOfRoot(entries);
+  if (!isTorchScript(records)) {
+    const pickle = records.get('data.pkl');
+    const holdsModule = pickle !== undefined && (await holdsCompiledModule(source, pickle));
+    throw notTorchScript(
+      entries.map(({ name }) => name),
+      holdsModule,
+    );
+  }
   const texts = await readTexts(source, records, bounds);
   const version = readVersion(texts);
   refuseBigEndian(texts.get('byteorder')?.());
@@ -70,11 +78,24 @@ function recordsOfRoot(entries: readonly ZipEntry[]): Map<string, ZipEntry> {
   const first = entries[0]?.name ?? '';
   const root = first.slice(0, first.indexOf('/') + 1);
   const inRoot = entries.filter(({ name }) => root !== '' && name.startsWith(root));
-  const records = new Map(inRoot.map((entry) => [entry.name.slice(root.length), entry]));
+  return new Map(inRoot.map((entry) => [entry.name.slice(root.length), entry]));
+}
+
+function isTorchScript(records: ReadonlyMap<string, ZipEntry>): boolean {
   const hasCode = [...records.keys()].some((name) => name.startsWith('code/') && name.endsWith('.py'));
-  const torchScript = hasCode && records.has('data.pkl') && records.has('constants.pkl');
-  if (!torchScript) throw notTorchScript(entries.map(({ name }) => name));
-  return records;
+  return hasCode && records.has('data.pkl') && records.has('constants.pkl');
+}
+
+/** The name with which pickles of TorchScript refer to compiled classes. */
+const COMPILED_CLASS = new TextEncoder().encode('__torch__.');
+/** The class of the root module is at the start of its pickle. */
+const MAX_LOOK_BYTES = 1 << 16;
+
+/** Whether a pickle holds a compiled module, as in an archive that torch.jit.save began. */
+async function holdsCompiledModule(source: ByteSource, pickle: ZipEntry): Promise<boolean> {
+  if (pickle.method !== 'stored') return false;
+  const bytes = await source.read(pickle.dataOffset, Math.min(pickle.bytes, MAX_LOOK_BYTES));
+  return bytes.some((_, at) => COMPILED_CLASS.every((byte, i) => bytes[at + i] === byte));
 }
 
 function checkBytes(entry: ZipEntry, limit: number): void {

@@ -53,6 +53,7 @@ describe('files of other kinds', () => {
 
   it.each([
     ['state-dict.pth', /checkpoint of torch\.save.*load the checkpoint into it/],
+    ['half-written.pt', /parts missing.*torch\.jit\.save failed.*@torch\.jit\.ignore/],
     ['legacy.pth', /format before PyTorch 1\.6/],
     ['export.pt2', /\.pt2 archive of torch\.export/],
     ['package.pt', /torch\.package/],

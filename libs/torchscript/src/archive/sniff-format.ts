@@ -148,6 +148,11 @@ interface ZipFormat {
   readonly advice: string;
 }
 
+const INCOMPLETE =
+  'a TorchScript archive with parts missing (the code, its constants or data.pkl): torch.jit.save failed or was stopped before its end';
+const SAVE_AGAIN =
+  'Save the model again and look at the error of torch.jit.save. Often the model calls a function of Python: one with @torch.jit.ignore, for example';
+
 /** Formats of zip archives without `data.pkl` and `code/`, by the names in them. */
 const ZIP_FORMATS: readonly ZipFormat[] = [
   {
@@ -180,8 +185,8 @@ const ZIP_FORMATS: readonly ZipFormat[] = [
   },
   {
     matches: (has) => has(/^[^/]+\/code\//) || has(/^[^/]+\/bytecode\.pkl$/),
-    is: 'a TorchScript archive with parts missing (data.pkl or the code)',
-    advice: 'Save the model again with torch.jit.save',
+    is: INCOMPLETE,
+    advice: SAVE_AGAIN,
   },
   {
     matches: (has) => has(/^[^/]+\/data\.pkl$/),
@@ -196,8 +201,9 @@ const ZIP_FORMATS: readonly ZipFormat[] = [
   },
 ];
 
-/** The error for a zip archive that is not a TorchScript model. It names the archive's kind. */
-export function notTorchScript(names: readonly string[]): Error {
+/** The error for a zip archive that is not a TorchScript model. It names the archive's kind. `holdsModule`: its pickle has a compiled module. */
+export function notTorchScript(names: readonly string[], holdsModule = false): Error {
+  if (holdsModule) return modelError('format', `the file is ${INCOMPLETE}. ${SAVE_AGAIN}`);
   const format = ZIP_FORMATS.find(({ matches }) => matches((pattern) => names.some((name) => pattern.test(name))));
   if (format !== undefined)
     return modelError('format', `the file is ${format.is}. It is not TorchScript. ${format.advice}`);

@@ -1,3 +1,5 @@
+import { SconceError } from '@sconce/errors';
+
 import type { Expr, Stmt } from '../frontend/ast.ts';
 import { describePosition } from '../frontend/position.ts';
 import { modelError } from '../torchscript-error.ts';
@@ -71,7 +73,14 @@ export class ControlFlow {
    */
   executeUnknown(blocks: readonly (readonly Stmt[])[], frame: Frame, variable?: string): void {
     if (variable !== undefined) frame.set(variable, new UnknownValue());
-    for (const block of blocks) this.run(block, new Map(frame));
+    for (const block of blocks) {
+      try {
+        this.run(block, new Map(frame));
+      } catch (thrown) {
+        // The block works on results of unsupported operators, which have been reported.
+        if (!(thrown instanceof SconceError) || thrown.code !== 'model_invalid') throw thrown;
+      }
+    }
     for (const name of assignedNames(blocks.flat())) frame.set(name, new UnknownValue());
   }
 
