@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { SETTINGS, type Setting, type Settings } from '@sconce/process';
+import { SETTINGS, heldBytesFor, machineLimits, type Setting, type Settings } from '@sconce/process';
 import { queueConfigSchema } from '@sconce/queue';
 import { telemetryConfigSchema } from '@sconce/telemetry';
-import { readConfig } from './config.ts';
+import { childEnvironment, readConfig } from './config.ts';
 
 const config = readConfig({});
 const s3Config = readConfig({ SCONCE_DATA: 's3://bucket' });
@@ -42,6 +42,8 @@ const EFFECTIVE: Record<keyof Settings<'api'>, unknown> = {
   SCONCE_SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
   SCONCE_DRAIN_DELAY_MS: config.drainDelayMs,
   SCONCE_MAX_BODY_BYTES: config.maxBodyBytes,
+  // Without the setting it follows from the memory.
+  SCONCE_MAX_HELD_BYTES: undefined,
   SCONCE_MAX_JSON_VALUES: config.budget.json_values,
   SCONCE_MAX_ELEMENTS: config.budget.elements,
   SCONCE_MAX_RUN_MEMORY_BYTES: config.budget.run_memory_bytes,
@@ -59,6 +61,15 @@ const EFFECTIVE: Record<keyof Settings<'api'>, unknown> = {
 
 it.each(Object.entries(EFFECTIVE))('%s has the default that the documentation prints', (name, value) => {
   expect(value).toEqual((SETTINGS as Readonly<Record<string, Setting>>)[name]?.default);
+});
+
+it('shares the memory for held bytes among the processes', () => {
+  const memory = machineLimits();
+  expect(config.maxHeldBytes).toBe(heldBytesFor(memory, 1));
+  const four = readConfig({ SCONCE_API_PROCESSES: '4' });
+  expect(four.maxHeldBytes).toBe(heldBytesFor(memory, 4));
+  expect(childEnvironment(1, four)['SCONCE_MAX_HELD_BYTES']).toBe(String(four.maxHeldBytes));
+  expect(readConfig({ SCONCE_MAX_HELD_BYTES: '5', SCONCE_API_PROCESSES: '4' }).maxHeldBytes).toBe(5);
 });
 
 it('has the same defaults as a service that uses the libraries without the settings', () => {

@@ -1,6 +1,6 @@
 import { instanceBudget, type RequestBudget } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import { readSettings } from '@sconce/process';
+import { heldBytesFor, machineLimits, readSettings } from '@sconce/process';
 import { queueConfigSchema, type QueueConfig } from '@sconce/queue';
 import { storageFromSettings, type StorageConfig } from '@sconce/storage';
 import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';
@@ -19,6 +19,8 @@ export interface ApiConfig {
   /** The file of API keys; undefined if callers need no key. */
   readonly keysFile: string | undefined;
   readonly maxBodyBytes: number;
+  /** Most bytes of large bodies and answers that this process holds. */
+  readonly maxHeldBytes: number;
   /** The most that a request may need. */
   readonly budget: RequestBudget;
   readonly maxArtifactBytes: number;
@@ -59,6 +61,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
     processes: vars.SCONCE_API_PROCESSES,
     keysFile: keysFileOf(vars),
     maxBodyBytes: vars.SCONCE_MAX_BODY_BYTES,
+    maxHeldBytes: vars.SCONCE_MAX_HELD_BYTES ?? heldBytesFor(machineLimits(), vars.SCONCE_API_PROCESSES),
     budget: instanceBudget(vars),
     maxArtifactBytes: vars.SCONCE_MAX_ARTIFACT_BYTES,
     maxFileBytes: vars.SCONCE_MAX_FILE_BYTES,
@@ -89,7 +92,16 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
   });
 }
 
-/** The environment of one of several API processes on this port: the settings of this process, but a metrics port of its own. */
-export function childEnvironment(port: number): NodeJS.ProcessEnv {
-  return { ...process.env, SCONCE_PORT: String(port), SCONCE_METRICS_PORT: '0', SCONCE_API_PROCESSES: '1' };
+/**
+ * The environment of one of several API processes on this port: the settings of this process, but a metrics port of its own and its share of
+ * the memory.
+ */
+export function childEnvironment(port: number, { maxHeldBytes }: Pick<ApiConfig, 'maxHeldBytes'>): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    SCONCE_PORT: String(port),
+    SCONCE_METRICS_PORT: '0',
+    SCONCE_API_PROCESSES: '1',
+    SCONCE_MAX_HELD_BYTES: String(maxHeldBytes),
+  };
 }

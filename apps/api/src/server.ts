@@ -14,6 +14,7 @@ import { installCompression } from './http/compression.ts';
 import { installConnectionWatch } from './http/connection-watch.ts';
 import { installDraining } from './http/draining.ts';
 import { FASTIFY_OPTIONS } from './http/fastify-options.ts';
+import { HeldBytes } from './http/held-bytes.ts';
 import { installRequestTrace } from './http/request-trace.ts';
 import { relayMetrics } from './processes/local-http.ts';
 import { installInferRoutes } from './inference/infer.route.ts';
@@ -42,7 +43,7 @@ export async function createApi(given: {
     logger: ['error', 'fatal'],
   });
   await installCompression(fastify);
-  installBodyParser(fastify, { maxBytes: config.maxBodyBytes });
+  installBodyParser(fastify, { maxBytes: config.maxBodyBytes, held: new HeldBytes(config.maxHeldBytes) });
   fastify.get('/metrics', async (request, reply) => {
     reply.hijack();
     if (allMetricsUrl === undefined) await telemetry.handleMetricsRequest(request.raw, reply.raw);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { freeBytes, isFreeable } from './free-bytes.ts';
+import { freeBytes, isFreeable, ownMemory } from './free-bytes.ts';
 
 const LARGE = 1024 ** 2;
 
@@ -20,6 +20,16 @@ describe('freeBytes', () => {
     freeBytes(bytes);
     freeBytes(bytes);
     expect(bytes.byteLength).toBe(0);
+  });
+
+  it('frees the whole memory of bytes that are its only ones', () => {
+    const memory = Buffer.alloc(LARGE);
+    const part = ownMemory(memory.subarray(0, LARGE / 2));
+    expect([isFreeable(part), isFreeable(memory.subarray(0, LARGE / 2))]).toEqual([true, false]);
+    freeBytes(part);
+    expect([memory.byteLength, part.byteLength]).toEqual([0, 0]);
+    const small = ownMemory(Buffer.alloc(100).subarray(1));
+    expect(isFreeable(small)).toBe(false);
   });
 
   const memory = new Uint8Array(LARGE).fill(7);

@@ -14,8 +14,18 @@ export function freeBytes(bytes: Uint8Array): void {
   bytes.buffer.transfer(0);
 }
 
+/** Views that are the only ones of their memory, although they are not the whole of it. */
+const owners = new WeakSet<Uint8Array>();
+
+/** Declares that nobody else uses the memory of `bytes`, also not the part that `bytes` leaves out. Returns `bytes`. */
+export function ownMemory<T extends Uint8Array>(bytes: T): T {
+  if (bytes.byteLength < bytes.buffer.byteLength) owners.add(bytes);
+  return bytes;
+}
+
 /** Whether `freeBytes` has something to free. */
 export function isFreeable(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
   const { byteLength, buffer } = bytes;
-  return byteLength >= LEAST_BYTES && byteLength === buffer.byteLength && buffer instanceof ArrayBuffer;
+  if (byteLength < LEAST_BYTES || !(buffer instanceof ArrayBuffer)) return false;
+  return byteLength === buffer.byteLength || owners.has(bytes);
 }

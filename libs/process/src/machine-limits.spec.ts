@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { machineLimits, threadsFor } from './machine-limits.ts';
+import { heldBytesFor, machineLimits, threadsFor } from './machine-limits.ts';
 
 const GIB = 1024 ** 3;
 const V2 = '/sys/fs/cgroup/cpu.max';
@@ -18,4 +18,16 @@ it.each<[string, Record<string, string>, number, { cpus: number; threads: number
 ])('%s', (_name, files, constrainedBytes, expected) => {
   const limits = machineLimits({ cpus: 8, memoryBytes: 32 * GIB, constrainedBytes }, (path) => files[path]);
   expect({ cpus: limits.cpus, threads: threadsFor(limits), gib: limits.memoryBytes / GIB }).toEqual(expected);
+});
+
+it.each([
+  [0.25, 1, 32],
+  [0.5, 1, 128],
+  [1, 1, 384],
+  [1, 2, 128],
+  [1, 8, 32],
+  [24, 1, 2_048],
+  [24, 8, 1_408],
+])('of %d GiB, each of %i processes holds %i MiB for requests', (gib, shares, mib) => {
+  expect(heldBytesFor({ memoryBytes: gib * GIB }, shares)).toBe(mib * 1024 ** 2);
 });

@@ -44,6 +44,21 @@ export function runMemoryFor({ memoryBytes }: Pick<MachineLimits, 'memoryBytes'>
   return Math.max(1, Math.floor(memoryBytes / 4 / threads));
 }
 
+const MIB = 1024 ** 2;
+/** Memory of a process that answers requests, without what it holds for them. */
+const OWN_BYTES = 256 * MIB;
+const LEAST_HELD_BYTES = 32 * MIB;
+const MOST_HELD_BYTES = 2048 * MIB;
+
+/**
+ * Bytes that a process may hold for requests if no setting says it. The rest of the memory is for what cannot be counted: copies on their
+ * way, and garbage. @param shares how many share the memory: the processes of an API.
+ */
+export function heldBytesFor({ memoryBytes }: Pick<MachineLimits, 'memoryBytes'>, shares: number): number {
+  const half = Math.floor((memoryBytes - OWN_BYTES * shares) / 2 / shares);
+  return Math.min(MOST_HELD_BYTES, Math.max(LEAST_HELD_BYTES, half));
+}
+
 function cpuQuota(read: ReadText): number | undefined {
   const [quota, period] = read(QUOTA_V2)?.trim().split(/\s+/) ?? QUOTA_V1.map((path) => read(path)?.trim());
   const share = Number(quota) / Number(period);

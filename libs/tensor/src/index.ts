@@ -55,6 +55,7 @@ export {
   type InferBody,
   type InferRequest,
   type RequestedOutput,
+  type ReserveBytes,
 } from './oip-request.ts';
 export { classify } from './oip-classification.ts';
 export { classifySteps } from './sliced/classify-steps.ts';

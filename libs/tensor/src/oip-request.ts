@@ -51,6 +51,8 @@ export interface InferBody {
   readonly headerLength?: number | undefined;
   readonly signature: ModelSignature;
   readonly budget?: DecodeBudget | undefined;
+  /** Only used for bodies that are decoded in steps. */
+  readonly reserve?: ReserveBytes | undefined;
 }
 
 /** The parts of a request's budget that decoding checks. */
@@ -58,6 +60,9 @@ export interface DecodeBudget {
   readonly json_values?: BudgetLimit | undefined;
   readonly elements?: BudgetLimit | undefined;
 }
+
+/** Is told the bytes of the tensors that a large request needs besides its body, before they are made. What it throws refuses the request. */
+export type ReserveBytes = (bytes: number) => void;
 
 /** The second step of `decodeInferRequest`: compares a parsed head with a signature and decodes its tensors. */
 export function bindInferHead(head: InferHead, signature: ModelSignature, budget?: DecodeBudget): InferRequest {

@@ -23,12 +23,14 @@ export function apiGrpcPort(
 ): GrpcPort | undefined {
   const { config, telemetry, logger, isDraining } = given;
   if (config.grpc === undefined) return undefined;
+  const { access, heldBytes: held } = app.getHttpAdapter().getInstance();
   const producer = app.get(InferenceProducer);
   const repository = app.get(ModelRepository);
   const loading = app.get(ModelLoading);
   return new GrpcPort({
     services: {
-      access: app.getHttpAdapter().getInstance().access,
+      access,
+      held,
       inference: new OnlineInference({
         directory: app.get(ModelDirectory),
         decoder: app.get(RequestDecoder),

@@ -3,6 +3,7 @@ import type { RequestBudget } from '@sconce/contracts';
 import { ERROR_POLICY } from '@sconce/errors';
 import { endSpan, SpanKind, traceFields, type RequestTrace } from '@sconce/telemetry';
 import { budgetOf, ownerOfUse, secretFrom, type KeyUse } from '../access/access.ts';
+import type { Hold } from '../http/held-bytes.ts';
 import type { GrpcServices } from './grpc-services.ts';
 import { failedCall, statusName } from './grpc-status.ts';
 import type { GrpcMethod } from './methods.ts';
@@ -34,6 +35,8 @@ export class CallRecord {
   #model = '';
   #target = '';
   #hasEnded = false;
+  #hold: Hold | undefined;
+  #isReleased = false;
 
   constructor(services: GrpcServices, method: GrpcMethod, metadata: Metadata) {
     this.#services = services;
@@ -56,6 +59,24 @@ export class CallRecord {
 
   get keyBudget(): RequestBudget | undefined {
     return budgetOf(this.#use);
+  }
+
+  /** What the call holds. Undefined for the usual call, which holds little. */
+  get hold(): Hold | undefined {
+    return this.#hold;
+  }
+
+  /** The call holds so many bytes until `releaseBytes`. @throws SconceError as `Hold.set` does. */
+  holdBytes(bytes: number): void {
+    if (this.#isReleased) return;
+    this.#hold ??= this.#services.held.begin(this.owner);
+    this.#hold.set(bytes);
+  }
+
+  /** Its answer has been sent, or its caller has gone. */
+  releaseBytes(): void {
+    this.#isReleased = true;
+    this.#hold?.end();
   }
 
   /** The trace if its spans are recorded. */

@@ -1,12 +1,15 @@
 import type { RepositoryIndex, ServerMetadata } from '@sconce/contracts';
 import type { Logger, Telemetry } from '@sconce/telemetry';
 import type { Access } from '../access/access.ts';
+import type { HeldBytes } from '../http/held-bytes.ts';
 import type { OnlineInference } from '../inference/online-inference.ts';
 import type { ProtocolModels } from '../models/protocol-models.ts';
 
 /** What the methods of gRPC call: the same as the routes of HTTP. */
 export interface GrpcServices {
   readonly access: Access;
+  /** Bounds the messages and answers of calls, together with those of HTTP. */
+  readonly held: HeldBytes;
   readonly inference: OnlineInference;
   readonly models: ProtocolModels;
   readonly metadata: ServerMetadata;

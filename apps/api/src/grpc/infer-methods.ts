@@ -1,5 +1,7 @@
 import { Metadata, status, type sendUnaryData, type ServerDuplexStream, type ServerUnaryCall } from '@grpc/grpc-js';
 import type { InferenceAnswer, PendingRequest } from '@sconce/queue';
+import { freeBytes } from '@sconce/process/memory';
+import { MOST_TIMEOUTS } from '../http/connection-watch.ts';
 import { CallRecord } from './call-record.ts';
 import type { GrpcLimits, GrpcServices } from './grpc-services.ts';
 import { InferStream } from './infer-stream.ts';
@@ -25,9 +27,20 @@ export function inferHandlers(
       const send = (bytes: Buffer, timing: InferenceAnswer['timing']): void => {
         record.end();
         callback(null, bytes, trailers(record, timing));
+        if (record.hold === undefined || call.cancelled) return;
+        // grpc-js has copied the answer.
+        freeBytes(bytes);
+        timer = setTimeout(() => {
+          services.logger.info({ peer: call.getPeer() }, 'a caller does not take its answer');
+          limits.endConnection(call.getPeer());
+        }, MOST_TIMEOUTS * limits.transferTimeoutMs);
       };
+      let timer: NodeJS.Timeout | undefined;
       let pending: PendingRequest | undefined;
+      // Comes also when the answer has been sent.
       call.on('cancelled', () => {
+        clearTimeout(timer);
+        record.releaseBytes();
         record.end(isLate(call.getDeadline()) ? status.DEADLINE_EXCEEDED : status.CANCELLED);
         pending?.giveUp();
       });

@@ -75,18 +75,19 @@ export class InferStream {
     if (this.#hasEnded) return;
     this.#unfinished += 1;
     if (this.#unfinished >= MAX_UNFINISHED) this.#call.pause();
-    const answer = this.#run(body);
+    const record = new CallRecord(this.#services, REQUEST_OF_STREAM, this.#call.metadata);
+    const answer = this.#run(body, record);
     this.#written = this.#written.then(async () => {
       const bytes = await answer;
       if (bytes !== undefined && !this.#hasEnded) await this.#write(bytes);
+      record.releaseBytes();
       this.#unfinished -= 1;
       if (this.#unfinished < MAX_UNFINISHED) this.#call.resume();
     });
   }
 
   /** The answer of a request, also if it fails; undefined if the stream ends. */
-  async #run(body: Buffer): Promise<Buffer | undefined> {
-    const record = new CallRecord(this.#services, REQUEST_OF_STREAM, this.#call.metadata);
+  async #run(body: Buffer, record: CallRecord): Promise<Buffer | undefined> {
     const { recorded } = this.#record;
     let pending: PendingRequest | undefined;
     try {

@@ -4,12 +4,13 @@ import fastifyFactory, { type FastifyInstance } from 'fastify';
 import { afterAll, describe, expect, it } from 'vitest';
 import { STREAM_BODY, TENSOR_BODY, installBodyParser } from './body-parser.ts';
 import { SMALL_JSON } from './bounded-json.ts';
+import { HeldBytes } from './held-bytes.ts';
 import { installCompression } from './compression.ts';
 
 const MAX_BYTES = 4_000_000;
 const fastify: FastifyInstance = fastifyFactory({ bodyLimit: Number.MAX_SAFE_INTEGER });
 await installCompression(fastify);
-installBodyParser(fastify, { maxBytes: MAX_BYTES });
+installBodyParser(fastify, { maxBytes: MAX_BYTES, held: new HeldBytes(Infinity) });
 fastify.setErrorHandler((error: Error & { code?: string }, _request, reply) => {
   void reply.status(400).send({ code: error.code, message: error.message });
 });

@@ -2,10 +2,12 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { BUDGET_SETTINGS, SconceError, overBudget } from '@sconce/errors';
-import { freeBytes } from '@sconce/process/memory';
+import { freeBytes, ownMemory } from '@sconce/process/memory';
 import { STEP_BYTES, type Steps } from '@sconce/tensor';
 import { SMALL_JSON, smallBodyTooLarge } from './bounded-json.ts';
 import { onSlowBody } from './connection-watch.ts';
+import { HELD_FROM_BYTES, type HeldBytes } from './held-bytes.ts';
+import { holdBytes, holdOf, installHeldBytes } from './request-hold.ts';
 import { slices } from './slices.ts';
 
 /** Route config that leaves the body a stream: for uploads of any size. */
@@ -15,9 +17,14 @@ export const TENSOR_BODY = { sconceTensorBody: true } as const;
 
 /**
  * Gives handlers every body as bytes (a Buffer), whatever its content type, or as the stream itself on STREAM_BODY routes.
- * The bound counts decompressed bytes, so that a compressed body cannot exceed it.
+ * The bound counts decompressed bytes, so that a compressed body cannot exceed it. Large bodies are held bytes: they count with their
+ * declared length before they come, else as they come.
  */
-export function installBodyParser(fastify: FastifyInstance, options: { maxBytes: number }): void {
+export function installBodyParser(
+  fastify: FastifyInstance,
+  options: { readonly maxBytes: number; readonly held: HeldBytes },
+): void {
+  installHeldBytes(fastify, options.held);
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', (request: FastifyRequest, payload: Readable, done) => {
     const config = request.routeOptions.config as Partial<typeof STREAM_BODY & typeof TENSOR_BODY>;
@@ -27,7 +34,7 @@ export function installBodyParser(fastify: FastifyInstance, options: { maxBytes:
     }
     const isSmall = config.sconceTensorBody !== true && SMALL_JSON.maxBytes < options.maxBytes;
     const limits = isSmall ? SMALL_LIMITS : { maxBytes: options.maxBytes, tooLarge: bodyTooLarge };
-    collect(payload, { ...limits, isInflated: payload !== request.raw, raw: request.raw }, done);
+    collect(payload, { ...limits, isInflated: payload !== request.raw, request }, done);
   });
 }
 
@@ -43,7 +50,7 @@ const SMALL_LIMITS: BodyLimits = {
 };
 
 /** A body of this declared length or more is read into one buffer of that length. Shorter bodies are joined at their end. */
-const LARGE_BYTES = 64 * 1024;
+const LARGE_BYTES = HELD_FROM_BYTES;
 /** How much of a body that is too large is read before it is refused, and for how long. */
 const MAX_DROPPED_BYTES = 256 * 1024 ** 2;
 const MAX_DROPPING_MS = 5_000;
@@ -58,17 +65,15 @@ function collect(
     maxBytes,
     tooLarge: refuse,
     isInflated,
-    raw,
-  }: BodyLimits & { readonly isInflated: boolean; readonly raw: IncomingMessage },
+    request,
+  }: BodyLimits & { readonly isInflated: boolean; readonly request: FastifyRequest },
   done: (error: Error | null, body?: Buffer) => void,
 ): void {
-  const expectedBytes = isInflated ? 0 : declaredBytes(payload);
-  let whole: Buffer | undefined =
-    expectedBytes >= LARGE_BYTES && expectedBytes <= maxBytes ? Buffer.allocUnsafeSlow(expectedBytes) : undefined;
+  let whole: Buffer<ArrayBuffer> | undefined;
   const chunks: Buffer[] = [];
   let bytes = 0;
   let isEnded = false;
-  let tooLarge: SconceError | undefined;
+  let refusal: SconceError | undefined;
   let timer: NodeJS.Timeout | undefined;
   const end = (error: Error | null, body?: Buffer): void => {
     if (isEnded) return;
@@ -76,27 +81,48 @@ function collect(
     clearTimeout(timer);
     done(error, body);
   };
-  const drop = (): void => {
+  const drop = (error: SconceError): void => {
     chunks.length = 0;
+    if (whole !== undefined) freeBytes(whole);
     whole = undefined;
-    tooLarge ??= refuse(maxBytes, bytes);
-    timer ??= setTimeout(end, MAX_DROPPING_MS, tooLarge);
+    holdOf(request)?.set(0);
+    refusal ??= error;
+    timer ??= setTimeout(end, MAX_DROPPING_MS, refusal);
     if (isInflated && bytes > 2 * maxBytes) payload.destroy();
-    else if (bytes > MAX_DROPPED_BYTES) end(tooLarge);
+    else if (bytes > MAX_DROPPED_BYTES) end(refusal);
   };
+  /** Memory for the body, if the process may hold as much; else the body is dropped. */
+  const allocate = (length: number): Buffer<ArrayBuffer> | undefined => {
+    try {
+      // While the buffer grows there are two.
+      holdBytes(request, length + (whole?.byteLength ?? 0));
+      return Buffer.allocUnsafeSlow(length);
+    } catch (error) {
+      drop(error as SconceError);
+      return undefined;
+    }
+  };
+  const expectedBytes = isInflated ? 0 : declaredBytes(payload);
+  if (expectedBytes >= LARGE_BYTES && expectedBytes <= maxBytes) whole = allocate(expectedBytes);
   // Listeners, because an async iterator costs several times as much as the rest of reading a small body (measured).
   payload.on('data', (chunk: Buffer) => {
     const start = bytes;
     bytes += chunk.byteLength;
-    if (bytes > maxBytes) {
-      drop();
+    if (refusal !== undefined || bytes > maxBytes) {
+      drop(refusal ?? refuse(maxBytes, bytes));
+      if (!isInflated) freeBytes(chunk);
       return;
     }
     if (whole === undefined && bytes < LARGE_BYTES) {
       chunks.push(chunk);
       return;
     }
-    whole ??= Buffer.concat(chunks, Math.max(start, 2 * LARGE_BYTES));
+    if (whole === undefined) {
+      whole = allocate(Math.max(start, 2 * LARGE_BYTES));
+      if (whole === undefined) return;
+      Buffer.concat(chunks).copy(whole);
+      chunks.length = 0;
+    }
     if (bytes <= whole.byteLength) {
       whole.set(chunk, start);
       // Node's parser made this chunk for this listener.
@@ -105,23 +131,33 @@ function collect(
     }
     // The length of a compressed body is not known, so its buffer grows. Nothing is read meanwhile.
     payload.pause();
-    const from = whole.subarray(0, start);
-    whole = Buffer.allocUnsafeSlow(Math.min(maxBytes, 2 * bytes));
+    const full = whole;
+    const grown = allocate(Math.min(maxBytes, 2 * bytes));
+    if (grown === undefined) {
+      payload.resume();
+      return;
+    }
+    whole = grown;
     whole.set(chunk, start);
-    const growing = slices.run(copySteps(from, whole));
-    if (growing instanceof Promise) void growing.then(() => payload.resume());
-    else payload.resume();
+    const goOn = (): void => {
+      freeBytes(full);
+      holdBytes(request, grown.byteLength);
+      payload.resume();
+    };
+    const growing = slices.run(copySteps(full.subarray(0, start), grown));
+    if (growing instanceof Promise) void growing.then(goOn);
+    else goOn();
   });
   payload.once('end', () => {
-    if (tooLarge !== undefined) end(tooLarge);
-    else if (whole !== undefined) end(null, whole.subarray(0, bytes));
+    if (refusal !== undefined) end(refusal);
+    else if (whole !== undefined) end(null, ownMemory(Buffer.from(whole.buffer, 0, bytes)));
     else end(null, chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, bytes));
   });
   payload.once('error', end);
-  onSlowBody(raw, end);
+  onSlowBody(request.raw, end);
   payload.once('close', () => {
     if (payload.readableEnded) return;
-    end(tooLarge ?? new SconceError('invalid_request', 'The connection closed before the whole body had arrived.'));
+    end(refusal ?? new SconceError('invalid_request', 'The connection closed before the whole body had arrived.'));
   });
   // The decompression stream is paused at first.
   payload.resume();

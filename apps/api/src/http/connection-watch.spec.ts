@@ -11,13 +11,14 @@ import { STREAM_BODY, TENSOR_BODY, installBodyParser } from './body-parser.ts';
 import { installCompression } from './compression.ts';
 import { installConnectionWatch } from './connection-watch.ts';
 import { answerError } from './error-answer.ts';
+import { HeldBytes } from './held-bytes.ts';
 
 const TIMEOUT_MS = 300;
 const logger = createLogger({ service: 'api', level: 'fatal', destination: new Writable() });
 const fastify: FastifyInstance = fastifyFactory({ bodyLimit: Number.MAX_SAFE_INTEGER });
 installConnectionWatch(fastify, { timeoutMs: TIMEOUT_MS });
 await installCompression(fastify);
-installBodyParser(fastify, { maxBytes: 100_000_000 });
+installBodyParser(fastify, { maxBytes: 100_000_000, held: new HeldBytes(Infinity) });
 fastify.setErrorHandler((thrown, request, reply) => answerError({ request, reply, thrown }, logger));
 fastify.post('/body', { config: TENSOR_BODY }, (request) => ({ bytes: (request.body as Buffer).length }));
 fastify.post('/stream', { config: STREAM_BODY }, async (request) => {

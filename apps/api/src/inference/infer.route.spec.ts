@@ -11,6 +11,7 @@ import { createLogger, startTelemetry } from '@sconce/telemetry';
 import { atEndOfFile, eventually } from '@sconce/testing';
 import { installBodyParser } from '../http/body-parser.ts';
 import { installCompression } from '../http/compression.ts';
+import { HeldBytes } from '../http/held-bytes.ts';
 import { installDraining } from '../http/draining.ts';
 import { installRequestTrace } from '../http/request-trace.ts';
 import { installInferRoutes, type JobInference } from './infer.route.ts';
@@ -63,7 +64,7 @@ beforeAll(async () => {
   installRequestTrace(fastify, telemetry);
   installDraining(fastify, () => isDraining);
   await installCompression(fastify);
-  installBodyParser(fastify, { maxBytes: 1_000_000 });
+  installBodyParser(fastify, { maxBytes: 1_000_000, held: new HeldBytes(Infinity) });
   fastify.addHook('preHandler', (request, _reply, done) => {
     bodies.push(request.body);
     done();

@@ -4,11 +4,15 @@ import type { InferenceAnswer, JobRecord, PendingRequest } from '@sconce/queue';
 import type { Context, Logger, RequestTrace } from '@sconce/telemetry';
 import { TENSOR_BODY } from '../http/body-parser.ts';
 import { answerError } from '../http/error-answer.ts';
+import { HELD_FROM_BYTES } from '../http/held-bytes.ts';
+import { holdBytes, holdOf, onceWritten } from '../http/request-hold.ts';
 import { markEncoding, nameModel, recordedTrace, requestContext } from '../http/request-trace.ts';
 import { sendJob, toJobResource } from '../jobs/job-resource.ts';
+import { expectedAnswerBytes, freeAnswer, learnAnswerBytes, tensorBytes } from './answer-bytes.ts';
 import { prefersAsync, readInferenceCall, type InferenceCall } from './inference-call.ts';
 import { OnlineInference, type OnlineInferenceOptions } from './online-inference.ts';
 import { deadlineOf, encodeAnswer, type InferenceResult, type PreparedInference } from './prepared-inference.ts';
+import { holdResult } from './stored-result.ts';
 import { sendResult } from './send-response.ts';
 
 /** Requests that become jobs: those that ask for one, and those that may be repeated (`Idempotency-Key`). */
@@ -111,6 +115,7 @@ class InferRoute {
     if (prefersAsync(request)) return this.#submit(prepared, call, exchange);
     if (call.idempotencyKey !== undefined) return this.#inferOnce(prepared, call, exchange);
     const recorded = recordedTrace(request);
+    holdExpected(prepared, request);
     if (recorded !== undefined) return this.#inferTraced(recorded, { prepared, call, exchange });
     // The tensors of JSON are no views of it.
     if (call.headerLength === undefined) request.body = undefined;
@@ -120,6 +125,7 @@ class InferRoute {
       onAnswer: (answer) =>
         this.#attempt(exchange, () => {
           this.#inference.checkAnswer(answer, keyBudget);
+          holdAnswer(prepared, answer, exchange);
           return send(reply, prepared, answer);
         }),
       onError: (thrown) => this.#fail(exchange, thrown),
@@ -138,6 +144,7 @@ class InferRoute {
     );
     markEncoding(request, receivedAtMs);
     this.#inference.checkAnswer(answer, call.keyBudget);
+    holdAnswer(prepared, answer, exchange);
     await send(reply, prepared, answer);
   }
 
@@ -155,11 +162,33 @@ class InferRoute {
     });
     const context = requestContext(request);
     const deadlineMs = deadlineOf(prepared, this.#options.requestTimeoutMs);
-    await sendResult(
-      reply,
-      await this.#options.jobs.inferOnce(prepared, call, { context, deadlineMs, signal: gone.signal }),
-    );
+    const result = await this.#options.jobs.inferOnce(prepared, call, { context, deadlineMs, signal: gone.signal });
+    holdResult(request, result);
+    await sendResult(reply, result);
   }
+}
+
+/** Holds the bytes of the inputs and, as far as they are known, of the answer. @throws SconceError as `Hold.set` does. */
+function holdExpected(prepared: PreparedInference, request: FastifyRequest): void {
+  const expected = expectedAnswerBytes(prepared);
+  if (expected < HELD_FROM_BYTES && holdOf(request) === undefined) return;
+  holdBytes(request, tensorBytes(prepared.request.inputs) + expected);
+}
+
+/** Holds the bytes of the answer until it is written, and then frees its memory. @throws SconceError as `Hold.set` does. */
+function holdAnswer({ manifest }: PreparedInference, answer: InferenceAnswer, { request, reply }: Exchange): void {
+  const bytes = learnAnswerBytes(manifest, answer.outputs);
+  if (bytes < HELD_FROM_BYTES) {
+    holdOf(request)?.end();
+    return;
+  }
+  try {
+    holdBytes(request, bytes);
+  } catch (error) {
+    freeAnswer(answer);
+    throw error;
+  }
+  onceWritten(reply.raw, () => freeAnswer(answer));
 }
 
 /** Gives the request up when the caller has gone: 'close' before the answer is written means that the caller has disconnected. */

@@ -2,7 +2,9 @@ import type { FastifyRequest } from 'fastify';
 import type { RequestBudget } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { Submitter } from '@sconce/queue';
+import type { ReserveBytes } from '@sconce/tensor';
 import type { InferMessage } from '../grpc/codec/infer-message.ts';
+import { holdOf } from '../http/request-hold.ts';
 import { keyBudgetOf, ownerOf, submitterOf } from '../access/install-access.ts';
 
 /** A request whose caller waits, before its body is decoded. */
@@ -19,6 +21,8 @@ export interface OnlineCall {
   readonly owner?: string | undefined;
   /** What the caller's key allows. */
   readonly keyBudget?: RequestBudget | undefined;
+  /** Holds the bytes of tensors that are made of a large body. Undefined for small bodies. */
+  readonly reserve?: ReserveBytes | undefined;
 }
 
 /** An infer or job request of HTTP before its body is decoded. */
@@ -35,6 +39,7 @@ const MAX_IDEMPOTENCY_KEY_LENGTH = 255;
 /** Reads the headers of an infer or job request. @throws SconceError `invalid_request` that names the header. */
 export function readInferenceCall(request: FastifyRequest): InferenceCall {
   const { body, headers, url } = request;
+  const hold = holdOf(request);
   return {
     url,
     body: Buffer.isBuffer(body) ? body : Buffer.alloc(0),
@@ -43,6 +48,7 @@ export function readInferenceCall(request: FastifyRequest): InferenceCall {
     submitter: submitterOf(request),
     owner: ownerOf(request),
     keyBudget: keyBudgetOf(request),
+    reserve: hold === undefined ? undefined : (bytes) => hold.add(bytes),
   };
 }
 

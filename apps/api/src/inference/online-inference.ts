@@ -72,10 +72,10 @@ export class OnlineInference {
   /** Hands the request to what runs it. To be given up when the caller has gone. @throws SconceError for a wrong parameter. */
   begin({ prepared, call }: PreparedCall, trace: InferenceRequest['trace'], listener: AnswerListener): PendingRequest {
     const { port, requestTimeoutMs } = this.#options;
-    const { owner, body, maxWaitMs = requestTimeoutMs } = call;
+    const { owner, maxWaitMs = requestTimeoutMs } = call;
     const deadlineMs = deadlineOf(prepared, Math.min(maxWaitMs, requestTimeoutMs));
     const request = queueRequest(prepared, { owner, trace });
-    return port.begin(request, { deadlineMs, onInputsUnused: freeing(body) }, listener);
+    return port.begin(request, { deadlineMs, onInputsUnused: freeing(call, request.inputs) }, listener);
   }
 
   /** As `begin`, for a request whose trace is recorded. `onBegun` gets what gives it up. */
@@ -97,7 +97,15 @@ export class OnlineInference {
   }
 }
 
-/** What frees the memory of a large body, whose tensors are views of it. */
-function freeing(body: Uint8Array): (() => void) | undefined {
-  return isFreeable(body) ? () => freeBytes(body) : undefined;
+/** What frees the memory of the inputs of a large body. They are views of it, but those of JSON, whose body is freed at once. */
+function freeing(
+  { body, headerLength, message }: OnlineCall,
+  inputs: InferenceRequest['inputs'],
+): (() => void) | undefined {
+  if (!isFreeable(body)) return undefined;
+  if (headerLength !== undefined || message !== undefined) return () => freeBytes(body);
+  freeBytes(body);
+  return () => {
+    for (const { data } of inputs) freeBytes(data);
+  };
 }

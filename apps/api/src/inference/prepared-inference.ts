@@ -39,6 +39,8 @@ export interface StreamedAnswer {
 export interface InferenceResult {
   readonly response: OipBodyParts | AnswerPieces | StreamedAnswer;
   readonly timing: RequestTiming;
+  /** Bytes of outputs that were loaded into memory to be written. */
+  readonly loadedBytes?: number;
   /** To be called when the answer has been sent, or its caller has gone. */
   readonly release?: () => void;
 }

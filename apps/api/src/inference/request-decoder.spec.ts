@@ -45,6 +45,19 @@ it('a small body is read at once, a large one in slices', async () => {
   expect(large.inputs[0]?.shape).toEqual([1_000_000]);
 });
 
+it('the tensors of a large JSON body are reserved before they are made, also in a request that names its model', async () => {
+  const reserved: number[] = [];
+  const call = { ...callOf(100_000), reserve: (bytes: number) => void reserved.push(bytes) };
+  await decode(call);
+  const decoder = new RequestDecoder({});
+  await decoder.bind(await decoder.parseHead(call), call, manifestOf());
+  expect(reserved).toEqual([400_000, 400_000]);
+  const refuse = (): void => {
+    throw new RangeError('no room');
+  };
+  await expect(decode({ ...call, reserve: refuse })).rejects.toThrow('no room');
+});
+
 it.each(SIZES)('a request of %i elements within its budgets passes', async (elements) => {
   // The body has 1 object, 1 list, 1 tensor, and of it a name, a datatype, a shape of 1 and the data.
   const exact = {

@@ -35,12 +35,12 @@ export class RequestDecoder {
   /** Decodes a request to this model. @throws SconceError as `decodeInferRequest` does; `over_budget`, `payload_too_large`. */
   decode(call: OnlineCall, manifest: ReadyManifest): InferRequest | Promise<InferRequest> {
     const budget = this.#budgetOf(call, manifest);
-    const { body, headerLength, message } = call;
+    const { body, headerLength, message, reserve } = call;
     if (message !== undefined) {
-      const steps = bindMessageSteps(message, { signature: manifest.signature, budget });
+      const steps = bindMessageSteps(message, { signature: manifest.signature, budget, reserve });
       return withinMemory(body.length <= LARGE_BYTES ? runToEnd(steps) : slices.run(steps), manifest, budget);
     }
-    const request = { body, headerLength, signature: manifest.signature, budget };
+    const request = { body, headerLength, signature: manifest.signature, budget, reserve };
     const decoded = body.length <= LARGE_BYTES ? decodeInferRequest(request) : slices.run(decodeInferSteps(request));
     return withinMemory(decoded, manifest, budget);
   }
@@ -57,7 +57,8 @@ export class RequestDecoder {
   bind(head: InferHead, call: OnlineCall, manifest: ReadyManifest): InferRequest | Promise<InferRequest> {
     const budget = this.#budgetOf(call, manifest);
     if (call.body.length > LARGE_BYTES) {
-      return withinMemory(slices.run(bindInferSteps(head, manifest.signature, budget)), manifest, budget);
+      const model = { signature: manifest.signature, budget, reserve: call.reserve };
+      return withinMemory(slices.run(bindInferSteps(head, model)), manifest, budget);
     }
     checkJsonValues(call.body.subarray(0, call.headerLength), budget.json_values);
     return withinMemory(bindInferHead(head, manifest.signature, budget), manifest, budget);

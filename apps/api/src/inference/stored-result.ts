@@ -1,6 +1,8 @@
+import type { FastifyRequest } from 'fastify';
 import type { JobRecord, StoredOutputs } from '@sconce/queue';
 import { encodeBinaryHead, type PlacedTensor, type RequestedOutput } from '@sconce/tensor';
 import { SconceError } from '@sconce/errors';
+import { holdBytes } from '../http/request-hold.ts';
 import { ByteGate } from './byte-gate.ts';
 import { encodeResponse, type InferenceResult } from './prepared-inference.ts';
 
@@ -19,7 +21,7 @@ export interface JobAttachment {
 export async function storedResult(
   job: JobRecord,
   stored: StoredOutputs,
-): Promise<Pick<InferenceResult, 'response' | 'release'>> {
+): Promise<Pick<InferenceResult, 'response' | 'loadedBytes' | 'release'>> {
   const { id, requested } = job.attachment as JobAttachment;
   if (requested.every(({ binary, classification }) => binary && classification === undefined)) {
     const outputs = requested.map(({ name }) => outputOf(stored, name));
@@ -31,9 +33,20 @@ export async function storedResult(
   try {
     const outputs = await stored.load();
     const response = await encodeResponse({ modelName: job.model, modelVersion: job.version, outputs, requested, id });
-    return { response, release };
+    return { response, loadedBytes: stored.byteLength, release };
   } catch (error) {
     release();
+    throw error;
+  }
+}
+
+/** A result that was loaded is held until it is sent. @throws SconceError as `Hold.set` does. */
+export function holdResult(request: FastifyRequest, { loadedBytes, release }: InferenceResult): void {
+  if (loadedBytes === undefined) return;
+  try {
+    holdBytes(request, loadedBytes);
+  } catch (error) {
+    release?.();
     throw error;
   }
 }

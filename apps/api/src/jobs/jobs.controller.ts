@@ -10,6 +10,7 @@ import { nameModel, requestContext } from '../http/request-trace.ts';
 import { readInferenceCall } from '../inference/inference-call.ts';
 import { InferenceService } from '../inference/inference.service.ts';
 import { RequestDecoder } from '../inference/request-decoder.ts';
+import { holdResult } from '../inference/stored-result.ts';
 import { sendResult } from '../inference/send-response.ts';
 import { sendJob, toJobResource } from './job-resource.ts';
 
@@ -44,7 +45,9 @@ export class JobsController {
 
   @Get(':id/result')
   async result(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    await sendResult(reply, await this.inference.result(await this.producer.job(id, onlyOwnerOf(request))));
+    const result = await this.inference.result(await this.producer.job(id, onlyOwnerOf(request)));
+    holdResult(request, result);
+    await sendResult(reply, result);
   }
 
   @Delete(':id')

@@ -26,7 +26,7 @@ export async function runProcesses(config: ApiConfig): Promise<void> {
     port: config.port,
     modulePath: process.argv[1] ?? '',
     args: [metricsUrl],
-    environment: childEnvironment,
+    environment: (port) => childEnvironment(port, config),
     readyTimeoutMs: READY_MS,
     stopTimeoutMs: config.drainDelayMs + config.shutdownGraceMs + STOP_MARGIN_MS,
     logger,

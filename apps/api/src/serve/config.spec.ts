@@ -1,5 +1,13 @@
 import { expect, it } from 'vitest';
-import { SETTINGS, machineLimits, runMemoryFor, threadsFor, type Setting, type Settings } from '@sconce/process';
+import {
+  SETTINGS,
+  heldBytesFor,
+  machineLimits,
+  runMemoryFor,
+  threadsFor,
+  type Setting,
+  type Settings,
+} from '@sconce/process';
 import { readServeConfig } from './config.ts';
 
 const config = readServeConfig({});
@@ -22,6 +30,8 @@ const EFFECTIVE: Record<keyof Settings<'serve'>, unknown> = {
   SCONCE_SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
   SCONCE_DRAIN_DELAY_MS: config.drainDelayMs,
   SCONCE_MAX_BODY_BYTES: config.maxBodyBytes,
+  // Without the setting it follows from the memory.
+  SCONCE_MAX_HELD_BYTES: undefined,
   SCONCE_MAX_JSON_VALUES: config.budget.json_values,
   SCONCE_MAX_ELEMENTS: config.budget.elements,
   SCONCE_MAX_OUTPUT_BYTES: config.budget.output_bytes,
@@ -44,6 +54,11 @@ it.each(Object.entries(EFFECTIVE))('%s has the default that the documentation pr
   const limits = machineLimits();
   const derived = name === 'SCONCE_MAX_RUN_MEMORY_BYTES' ? runMemoryFor(limits, threadsFor(limits)) : undefined;
   expect(value).toEqual((SETTINGS as Readonly<Record<string, Setting>>)[name]?.default ?? derived);
+});
+
+it('holds for requests what two API processes would hold together in half of the memory', () => {
+  expect(config.maxHeldBytes).toBe(heldBytesFor(machineLimits(), 2));
+  expect(readServeConfig({ SCONCE_MAX_HELD_BYTES: '5' }).maxHeldBytes).toBe(5);
 });
 
 it('takes what is set, and opens the port for metrics only then', () => {

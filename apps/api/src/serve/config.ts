@@ -1,5 +1,5 @@
 import { instanceBudget, type RequestBudget } from '@sconce/contracts';
-import { machineLimits, readSettings, runMemoryFor, threadsFor } from '@sconce/process';
+import { heldBytesFor, machineLimits, readSettings, runMemoryFor, threadsFor } from '@sconce/process';
 import { runtimeConfigSchema, type RuntimeConfig } from '@sconce/runtime';
 import type { IsolationLimits } from '@sconce/serving';
 import { telemetryConfigFromEnv, type TelemetryConfig } from '@sconce/telemetry';
@@ -9,6 +9,8 @@ import { grpcConfigOf, type GrpcConfig } from '../grpc/grpc-config.ts';
 const MIB = 1024 ** 2;
 /** Memory of the process without models, under load (measured: 100 MiB). */
 const OWN_BYTES = 128 * MIB;
+/** It holds for requests as much as one of two API processes: the rest is for models. */
+const SHARES = 2;
 /** A thread's share if there is enough memory. */
 const MAX_MODEL_BYTES = 2 * 1024 ** 3;
 
@@ -23,6 +25,8 @@ export interface ServeConfig {
   /** The file of API keys; undefined if callers need no key. */
   readonly keysFile: string | undefined;
   readonly maxBodyBytes: number;
+  /** Most bytes of large bodies and answers that the process holds. */
+  readonly maxHeldBytes: number;
   /** The most that a request may need. */
   readonly budget: RequestBudget;
   readonly requestTimeoutMs: number;
@@ -55,6 +59,7 @@ export function readServeConfig(env: NodeJS.ProcessEnv = process.env): ServeConf
     grpc: grpcConfigOf(vars),
     keysFile: keysFileOf(vars),
     maxBodyBytes: vars.SCONCE_MAX_BODY_BYTES,
+    maxHeldBytes: vars.SCONCE_MAX_HELD_BYTES ?? heldBytesFor(limits, SHARES),
     budget: instanceBudget({
       ...vars,
       SCONCE_MAX_RUN_MEMORY_BYTES: vars.SCONCE_MAX_RUN_MEMORY_BYTES ?? runMemoryFor(limits, threads),

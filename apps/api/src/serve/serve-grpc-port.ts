@@ -22,6 +22,7 @@ export function serveGrpcPort(
   return new GrpcPort({
     services: {
       access: server.access,
+      held: server.heldBytes,
       inference: new OnlineInference({
         directory,
         decoder: new RequestDecoder(config.budget),

@@ -11,6 +11,7 @@ import { answerError } from '../http/error-answer.ts';
 import { FASTIFY_OPTIONS } from '../http/fastify-options.ts';
 import { installConnectionWatch } from '../http/connection-watch.ts';
 import { installDraining } from '../http/draining.ts';
+import { HeldBytes } from '../http/held-bytes.ts';
 import { installRequestTrace } from '../http/request-trace.ts';
 import { installInferRoutes } from '../inference/infer.route.ts';
 import { RequestDecoder } from '../inference/request-decoder.ts';
@@ -22,7 +23,7 @@ import { DURABLE_REQUESTS, installRefusedRoutes } from './refused-routes.ts';
 export interface ServeServerOptions {
   readonly config: Pick<
     ServeConfig,
-    'budget' | 'keysFile' | 'maxBodyBytes' | 'requestTimeoutMs' | 'transferTimeoutMs' | 'traceUrl'
+    'budget' | 'keysFile' | 'maxBodyBytes' | 'maxHeldBytes' | 'requestTimeoutMs' | 'transferTimeoutMs' | 'traceUrl'
   >;
   readonly models: Pick<LocalModels, 'directory' | 'repository'>;
   readonly runner: LocalRunner;
@@ -44,7 +45,7 @@ export async function createServeServer(options: ServeServerOptions): Promise<Fa
   installDraining(fastify, isDraining);
   installConnectionWatch(fastify, { timeoutMs: config.transferTimeoutMs });
   await installCompression(fastify);
-  installBodyParser(fastify, { maxBytes: config.maxBodyBytes });
+  installBodyParser(fastify, { maxBytes: config.maxBodyBytes, held: new HeldBytes(config.maxHeldBytes) });
   fastify.setErrorHandler((thrown, request, reply) => answerError({ request, reply, thrown }, logger));
   fastify.setNotFoundHandler((request, reply) => {
     const thrown = new SconceError('not_found', `Cannot ${request.method} ${request.url}`);

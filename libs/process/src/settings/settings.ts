@@ -240,6 +240,14 @@ export const SETTINGS = {
     about: 'Largest request body, after decompression.',
     default: 64 * MIB,
   }),
+  SCONCE_MAX_HELD_BYTES: integer({
+    programs: SERVER,
+    unit: 'bytes',
+    about:
+      'Most bytes of bodies and answers that one process holds for requests under way. Those below 64 KiB are not counted. Above this number requests are refused (429). Owners of keys who hold less than a tenth of it are admitted up to a tenth above it.',
+    whenUnset:
+      'half of the memory of the container or machine that is left after 256 MiB for each API process, divided by the processes, 32 MiB to 2 GiB; `sconce serve`: as each of two API processes',
+  }),
   SCONCE_MAX_JSON_VALUES: integer({
     programs: EVERY,
     about:

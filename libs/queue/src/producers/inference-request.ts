@@ -27,6 +27,11 @@ export interface InferenceRequest {
 export interface InferenceAnswer {
   readonly outputs: readonly Tensor[];
   readonly timing: RequestTiming;
+  /**
+   * The memory that large outputs are views of, which other answers may use too. Who has read the outputs may `end` its use; else the garbage
+   * collector has to find out.
+   */
+  readonly memory?: { end(): void } | undefined;
 }
 
 /** The request as a queue job holds it. Its tensors go into the payload. */

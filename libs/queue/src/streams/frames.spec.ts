@@ -119,6 +119,19 @@ describe('an entry of answers', () => {
   });
 });
 
+it('the memory of a large entry is freed when all its answers have been read', () => {
+  const output = { name: 'y', datatype: 'UINT8' as const, shape: [40_000], data: new Uint8Array(40_000) };
+  const timing = { queueMs: 1, batchMs: 1, runMs: 1, batchRows: 1 };
+  const ok = (number: number): NumberedReply => ({ number, outcome: { ok: true, outputs: [output], timing } });
+  const error = { code: 'internal' as const, message: 'no', details: {} };
+  const bytes = bytesOf(encodeReplyEntry([ok(1), { number: 2, outcome: { ok: false, error } }, ok(3)]));
+  const [first, , third] = decodeReplyEntry(bytes).map(({ outcome }) => (outcome.ok ? outcome : undefined));
+  first?.memory?.end();
+  expect(third?.outputs[0]?.data.byteLength).toBe(40_000);
+  third?.memory?.end();
+  expect([bytes.byteLength, third?.outputs[0]?.data.byteLength]).toEqual([0, 0]);
+});
+
 describe('the order of the datatypes', () => {
   it('stays as it is: entries of another release hold their positions', () => {
     expect(DATATYPES.join(' ')).toBe(

@@ -1,6 +1,8 @@
 import type { RequestTiming } from '@sconce/contracts';
 import { SconceError, deserializeError, type SerializedError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
+import { freeBytes } from '@sconce/process/memory';
+import { MemoryUse } from './memory-use.ts';
 import { ByteReader, ByteWriter } from './byte-writer.ts';
 import type { RespPieces } from './resp-client.ts';
 import { readTensor, readTensorHead, writeTensorHead, type TensorHead } from './tensor-heads.ts';
@@ -14,7 +16,13 @@ const VERSION = 1;
 
 /** The end of a request. */
 export type ReplyOutcome =
-  | { readonly ok: true; readonly outputs: readonly Tensor[]; readonly timing: RequestTiming }
+  | {
+      readonly ok: true;
+      readonly outputs: readonly Tensor[];
+      readonly timing: RequestTiming;
+      /** Use of the entry's memory, if it is large. */
+      readonly memory?: MemoryUse | undefined;
+    }
   | { readonly ok: false; readonly error: SerializedError };
 
 /** The answer to the request of that number. */
@@ -54,17 +62,34 @@ export function encodeReplyEntry(replies: readonly NumberedReply[]): RespPieces 
   return { byteLength: head.byteLength + dataBytes, pieces: [head, ...data] };
 }
 
-/** Reads answers; the outputs are views of the bytes. @throws SconceError `internal` for bytes of another version or that end early. */
+/** The memory of a smaller entry is left to the garbage collector. */
+const LARGE_BYTES = 64 * 1024;
+
+/** Reads answers; the outputs are views of the bytes, which the caller must not use any more. @throws SconceError `internal` for bytes of another version or that end early. */
 export function decodeReplyEntry(bytes: Buffer): NumberedReply[] {
   const reader = new ByteReader(bytes);
   const version = reader.u8();
   if (version !== VERSION) throw new SconceError('internal', `A reply has the format ${version}; expected ${VERSION}`);
   const heads: { number: number; timing?: RequestTiming; outputs: TensorHead[]; error?: SerializedError }[] = [];
   for (let count = reader.u32(); count > 0; count--) heads.push(readReply(reader));
+  const memory =
+    bytes.byteLength < LARGE_BYTES
+      ? undefined
+      : memoryOf(
+          bytes,
+          heads.filter(({ timing }) => timing),
+        );
   return heads.map(({ number, timing, outputs, error }) => {
     if (timing === undefined) return { number, outcome: { ok: false, error: deserializeError(error).toJSON() } };
-    return { number, outcome: { ok: true, timing, outputs: outputs.map((head) => readTensor(reader, head)) } };
+    return { number, outcome: { ok: true, timing, outputs: outputs.map((head) => readTensor(reader, head)), memory } };
   });
+}
+
+/** The memory of an entry, which all its answers use. */
+function memoryOf(bytes: Buffer, users: readonly unknown[]): MemoryUse {
+  const memory = new MemoryUse(() => freeBytes(bytes));
+  for (let others = users.length - 1; others > 0; others--) memory.begin();
+  return memory;
 }
 
 function readReply(reader: ByteReader): {

@@ -7,6 +7,8 @@ const TRIM_ENTRIES = 64;
 const TRIM_INTERVAL_MS = 1_000;
 const READ_BLOCK_MS = 5_000;
 const READ_COUNT = 256;
+/** After a read of more bytes, entries are read one by one, and removed at once: large answers must not be in memory together, here or in Redis. */
+const LARGE_READ_BYTES = 4 * 1024 ** 2;
 const RETRY_MS = 100;
 
 export interface ReplyStreamReaderOptions {
@@ -28,6 +30,8 @@ export class ReplyStreamReader {
   #lastId = '0-0';
   #untrimmed = 0;
   #trimmedAtMs = 0;
+  /** Bytes of the entries that were read last. */
+  #readBytes = 0;
   #stopped = false;
   #loop: Promise<void> | undefined;
 
@@ -50,8 +54,9 @@ export class ReplyStreamReader {
     const { stream } = this.#options;
     while (!this.#stopped) {
       try {
+        const count = this.#readBytes > LARGE_READ_BYTES ? 1 : READ_COUNT;
         const found = await this.#redis.call(
-          ...['XREAD', 'COUNT', READ_COUNT, 'BLOCK', READ_BLOCK_MS, 'STREAMS', stream, this.#lastId],
+          ...['XREAD', 'COUNT', count, 'BLOCK', READ_BLOCK_MS, 'STREAMS', stream, this.#lastId],
         );
         const [first] = Array.isArray(found) ? found : [];
         this.#deliver(entriesIn(Array.isArray(first) ? first[1] : undefined));
@@ -74,13 +79,16 @@ export class ReplyStreamReader {
   #deliver(entries: readonly [id: string, frame: Buffer][]): void {
     const last = entries.at(-1);
     if (last === undefined) return;
+    this.#readBytes = 0;
+    for (const [, { byteLength }] of entries) this.#readBytes += byteLength;
     this.#options.onReplies(
       entries.length === 1 ? this.#decode(last) : entries.flatMap((entry) => this.#decode(entry)),
     );
     [this.#lastId] = last;
     this.#untrimmed += entries.length;
     const nowMs = performance.now();
-    if (this.#untrimmed < TRIM_ENTRIES && nowMs - this.#trimmedAtMs < TRIM_INTERVAL_MS) return;
+    const isLarge = this.#readBytes > LARGE_READ_BYTES;
+    if (!isLarge && this.#untrimmed < TRIM_ENTRIES && nowMs - this.#trimmedAtMs < TRIM_INTERVAL_MS) return;
     this.#untrimmed = 0;
     this.#trimmedAtMs = nowMs;
     // Not awaited: the next read goes down the same connection behind it.

@@ -137,6 +137,7 @@ export class StreamRequests implements InferencePort {
   onReply({ number, outcome }: NumberedReply): void {
     const outstanding = this.#outstanding.get(number);
     if (outstanding === undefined) {
+      if (outcome.ok) outcome.memory?.end();
       this.#options.onLateReply();
       return;
     }

@@ -1,32 +1,27 @@
 import { checkBooleans, checkBytesEnd, checkLength, checkTensor, skipElements } from '../bytes-elements.ts';
-import type { ModelSignature, Tensor } from '../datatype.ts';
+import type { Tensor } from '../datatype.ts';
 import { checkElements, refuseJsonValues } from '../decode-budget.ts';
 import { binaryData, checkNoSurplus, splitBody } from '../oip-binary.ts';
 import { checkNotEmpty, readInferHead, readObject, type InferHead, type TensorHead } from '../oip-head.ts';
 import { decodeJsonData } from '../oip-json.ts';
 import { rawRequest } from '../oip-raw.ts';
-import {
-  boundRequest,
-  checkHead,
-  inOrder,
-  type DecodeBudget,
-  type InferBody,
-  type InferRequest,
-} from '../oip-request.ts';
-import { elementCount } from '../shape.ts';
+import { boundRequest, checkHead, inOrder, type InferBody, type InferRequest } from '../oip-request.ts';
+import { byteLength, elementCount } from '../shape.ts';
 import { decodeJsonRange, isNested } from './json-data.ts';
 import { JsonRange, parseJsonHead } from './json-head.ts';
 import { STEP_BYTES, type Steps } from './steps.ts';
 
 /** Elements of BYTES that one step takes. */
 const STEP_ELEMENTS = 16_384;
+/** Bytes of the length in front of an element of BYTES. */
+const BYTES_LENGTH_BYTES = 4;
 
 /** As `decodeInferRequest`, in steps: for large bodies. */
 export function* decodeInferSteps(request: InferBody): Steps<InferRequest> {
-  const { body, headerLength, signature, budget } = request;
+  const { body, headerLength, signature, budget, reserve } = request;
   if (headerLength !== 0) {
     const head = yield* parseInferSteps({ body, headerLength, budget });
-    return yield* bindInferSteps(head, signature, budget);
+    return yield* bindInferSteps(head, { signature, budget, reserve });
   }
   const decoded = rawRequest(body, signature);
   checkElements(decoded.inputs, budget?.elements);
@@ -48,11 +43,25 @@ export function* parseInferSteps({ body, headerLength, budget }: Omit<InferBody,
 /** As `bindInferHead`, in steps. */
 export function* bindInferSteps(
   head: InferHead,
-  signature: ModelSignature,
-  budget?: DecodeBudget,
+  model: Pick<InferBody, 'signature' | 'budget' | 'reserve'>,
 ): Steps<InferRequest> {
-  refuseJsonValues(head.jsonValues ?? 0, budget?.json_values, false);
-  return yield* bindTensorSteps(head, { signature, budget }, () => bodyTensors(head));
+  refuseJsonValues(head.jsonValues ?? 0, model.budget?.json_values, false);
+  return yield* bindTensorSteps(head, model, () => {
+    model.reserve?.(jsonTensorBytes(head.inputs));
+    return bodyTensors(head);
+  });
+}
+
+/** Bytes of the tensors that are made of JSON arrays which are still text. */
+function jsonTensorBytes(inputs: readonly TensorHead[]): number {
+  let bytes = 0;
+  for (const { name, datatype, shape, data } of inputs) {
+    if (!(data instanceof JsonRange)) continue;
+    // Texts are not longer than their JSON.
+    if (datatype === 'BYTES') bytes += BYTES_LENGTH_BYTES * elementCount(shape, name) + data.to - data.from;
+    else bytes += byteLength(datatype, shape, name);
+  }
+  return bytes;
 }
 
 /**

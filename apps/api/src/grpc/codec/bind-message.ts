@@ -1,5 +1,6 @@
 import {
   bindTensorSteps,
+  byteLength,
   checkTensorSteps,
   type InferBody,
   type InferRequest,
@@ -15,9 +16,21 @@ import { readContents } from './typed-contents.ts';
  */
 export function bindMessageSteps(
   message: InferMessage,
-  model: Pick<InferBody, 'signature' | 'budget'>,
+  model: Pick<InferBody, 'signature' | 'budget' | 'reserve'>,
 ): Steps<InferRequest> {
-  return bindTensorSteps(message.head, model, () => tensorsOf(message));
+  return bindTensorSteps(message.head, model, () => {
+    model.reserve?.(typedBytes(message));
+    return tensorsOf(message);
+  });
+}
+
+/** Bytes of the tensors that are made of typed contents: raw contents are used as they are, and BYTES are as long as their contents. */
+function typedBytes({ head, raw }: InferMessage): number {
+  let bytes = 0;
+  for (const [index, { name, datatype, shape }] of head.inputs.entries()) {
+    if (raw[index] === undefined && datatype !== 'BYTES') bytes += byteLength(datatype, shape, name);
+  }
+  return bytes;
 }
 
 function* tensorsOf({ head, contents, raw }: InferMessage): Steps<Tensor[]> {
