@@ -1,6 +1,7 @@
 import type { OpenByteSource } from '@sconce/storage';
 import type { Datatype } from '@sconce/tensor';
 import type { RowBlock } from './row-block.ts';
+import type { ExactType } from './values/exact-value.ts';
 
 /** A column as the file describes it. */
 export interface DatasetColumn {
@@ -9,6 +10,10 @@ export interface DatasetColumn {
   readonly datatype?: Datatype;
   /** Present if values are lists: the length of the lists, or -1 if the length differs between rows. */
   readonly list?: number;
+  /** The type of values, or of the elements of lists, if no tensor has it. */
+  readonly exact?: ExactType;
+  /** Whether the lists contain lists. */
+  readonly nested?: true;
   /** Why no value of the column can be read, if that is known from the description of the file. */
   readonly unreadable?: string;
 }

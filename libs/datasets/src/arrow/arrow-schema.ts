@@ -2,12 +2,14 @@ import type { Datatype } from '@sconce/tensor';
 import { datasetError, shown } from '../dataset-error.ts';
 import type { DatasetColumn } from '../dataset-reader.ts';
 import { MAX_COLUMNS } from '../limits.ts';
+import { TIME_UNITS, type ExactType, type TimeUnit } from '../values/exact-value.ts';
 import type { FlatTable } from './flat-table.ts';
 
 const MAX_DEPTH = 64;
 
-/** Units of times, in order. Each is a thousandth of the previous one. */
-export type TimeUnit = 0 | 1 | 2 | 3;
+/** The name of the extension type of UUIDs, which are stored as 16 bytes. */
+export const UUID_EXTENSION = 'arrow.uuid';
+const EXTENSION_NAME = 'ARROW:extension:name';
 
 /** The type of values and their layout in memory. */
 export type ArrowType =
@@ -18,12 +20,13 @@ export type ArrowType =
   /** Text and bytes, with offsets of 32 or 64 bits, or with views. */
   | { readonly kind: 'bytes'; readonly text: boolean; readonly layout: 32 | 64 | 'view' }
   | { readonly kind: 'fixed_bytes'; readonly width: number }
-  | { readonly kind: 'decimal'; readonly bits: number; readonly scale: number }
+  | { readonly kind: 'uuid' }
+  | { readonly kind: 'decimal'; readonly bits: number; readonly precision: number; readonly scale: number }
   /** Days or milliseconds. */
   | { readonly kind: 'date'; readonly bits: 32 | 64 }
-  | { readonly kind: 'timestamp'; readonly unit: TimeUnit }
-  /** Times of a day and durations. */
-  | { readonly kind: 'ticks'; readonly bits: number }
+  | { readonly kind: 'timestamp'; readonly unit: TimeUnit; readonly zone: string | undefined }
+  | { readonly kind: 'time'; readonly unit: TimeUnit; readonly bits: number }
+  | { readonly kind: 'duration'; readonly unit: TimeUnit }
   | { readonly kind: 'list'; readonly bits: 32 | 64 }
   | { readonly kind: 'fixed_list'; readonly size: number }
   | { readonly kind: 'struct' }
@@ -79,7 +82,8 @@ function readField(table: FlatTable, walk: Walk): ArrowField {
   if (budget.left < 0) throw datasetError(`The Arrow file has more than ${MAX_COLUMNS} columns.`);
   if (depth > MAX_DEPTH) throw datasetError(`The Arrow file's columns are nested more than ${MAX_DEPTH} levels deep.`);
   const children = table.tables(5).map((child) => readField(child, { version, depth: depth + 1, budget }));
-  const type = readType(table.integer(2, 8), table.table(3), version);
+  const stored = readType(table.integer(2, 8), table.table(3), version);
+  const type = isUuid(stored, table) ? ({ kind: 'uuid' } as const) : stored;
   if (!hasMembers(type, children.length)) throw new RangeError('a list does not have exactly one member');
   const encoding = table.table(4);
   const field = { name: table.text(0), type, children };
@@ -87,6 +91,11 @@ function readField(table: FlatTable, walk: Walk): ArrowField {
   const index = encoding.table(1);
   const int: ArrowType = index === undefined ? { kind: 'int', bits: 32, signed: true } : readInteger(index);
   return { ...field, dictionary: { id: encoding.integer(0, 64), index: int } };
+}
+
+function isUuid(stored: ArrowType, field: FlatTable): boolean {
+  if (stored.kind !== 'fixed_bytes' || stored.width !== 16) return false;
+  return field.tables(6).some((pair) => pair.text(0) === EXTENSION_NAME && pair.text(1) === UUID_EXTENSION);
 }
 
 function hasMembers({ kind }: ArrowType, count: number): boolean {
@@ -110,13 +119,22 @@ function readType(union: number, type: FlatTable | undefined, version: number): 
     case 6:
       return { kind: 'bool' };
     case 7:
-      return { kind: 'decimal', scale: integer(1, 32), bits: widthOf(integer(2, 32, 128), [32, 64, 128, 256]) };
+      return {
+        kind: 'decimal',
+        precision: integer(0, 32),
+        scale: integer(1, 32),
+        bits: widthOf(integer(2, 32, 128), [32, 64, 128, 256]),
+      };
     case 8:
       return { kind: 'date', bits: integer(0, 16, 1) === 0 ? 32 : 64 };
     case 9:
-      return { kind: 'ticks', bits: widthOf(integer(1, 32, 32), [32, 64]) };
+      return { kind: 'time', unit: unitOf(integer(0, 16, 1)), bits: widthOf(integer(1, 32, 32), [32, 64]) };
     case 10:
-      return { kind: 'timestamp', unit: (integer(0, 16) & 3) as TimeUnit };
+      return {
+        kind: 'timestamp',
+        unit: unitOf(integer(0, 16)),
+        zone: type?.text(1) === '' ? undefined : type?.text(1),
+      };
     case 11:
       return { kind: 'other', name: 'interval', buffers: 2 };
     case 12:
@@ -135,7 +153,7 @@ function readType(union: number, type: FlatTable | undefined, version: number): 
     case 17:
       return { kind: 'map' };
     case 18:
-      return { kind: 'ticks', bits: 64 };
+      return { kind: 'duration', unit: unitOf(integer(0, 16, 1)) };
     case 19:
     case 20:
       return { kind: 'bytes', text: union === 20, layout: 64 };
@@ -152,6 +170,12 @@ function readType(union: number, type: FlatTable | undefined, version: number): 
     default:
       return unknownType(union);
   }
+}
+
+function unitOf(unit: number): TimeUnit {
+  const name = TIME_UNITS[unit];
+  if (name === undefined) throw new RangeError(`a time has the unknown unit ${unit}`);
+  return name;
 }
 
 function unknownType(union: number): never {
@@ -194,12 +218,40 @@ function columnOf(field: ArrowField): DatasetColumn {
   const [member] = children;
   if ((type.kind !== 'list' && type.kind !== 'fixed_list') || member === undefined) {
     const datatype = datatypeOf(type);
-    return datatype === undefined ? { name } : { name, datatype };
+    if (datatype !== undefined) return { name, datatype };
+    const exact = exactTypeOf(type);
+    return exact === undefined ? { name } : { name, exact };
   }
   const inner = columnOf(member);
-  if (inner.datatype === undefined) return { name };
+  if (inner.datatype === undefined && inner.exact === undefined) return { name };
   const list = type.kind === 'fixed_list' && inner.list === undefined ? type.size : -1;
-  return { name, datatype: inner.datatype, list };
+  const nested = inner.list === undefined ? {} : ({ nested: true } as const);
+  if (inner.exact !== undefined) return { name, exact: inner.exact, list, ...nested };
+  return { name, datatype: inner.datatype, list, ...nested };
+}
+
+/** The exact type of values that no tensor has. */
+export function exactTypeOf(type: ArrowType): ExactType | undefined {
+  switch (type.kind) {
+    case 'decimal':
+      return { kind: 'decimal', precision: type.precision, scale: type.scale };
+    case 'date':
+    case 'uuid':
+      return { kind: type.kind };
+    case 'time':
+    case 'duration':
+      return { kind: type.kind, unit: type.unit };
+    case 'timestamp':
+      return type.zone === undefined
+        ? { kind: 'timestamp', unit: type.unit }
+        : { kind: 'timestamp', unit: type.unit, zone: type.zone };
+    case 'fixed_bytes':
+      return { kind: 'binary', width: type.width };
+    case 'bytes':
+      return type.text ? undefined : { kind: 'binary' };
+    default:
+      return undefined;
+  }
 }
 
 function datatypeOf(type: ArrowType): Datatype | undefined {

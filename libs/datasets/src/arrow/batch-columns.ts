@@ -20,6 +20,7 @@ import { SconceError } from '@sconce/errors';
 import { elementsOf, type ElementArray } from '../mapping/element-writers.ts';
 import type { OutputValues } from '../output/output-encoder.ts';
 import { widthOf, type ColumnDatatype, type OutputColumn } from '../output/output-mapping.ts';
+import { exactColumn, type ExactColumn } from './exact-columns.ts';
 import { CONVERTERS, elementsOfList, isMissing } from '../parquet/plain-values.ts';
 
 /** A column of results in Arrow. */
@@ -29,6 +30,8 @@ export interface BatchColumn {
   readonly nullable: boolean;
   /** Elements of each list; -1 if lists differ; absent if values are not lists. */
   readonly list?: number;
+  /** Present if the values, or the elements of the lists, have an exact type. */
+  readonly exact?: ExactColumn | undefined;
 }
 
 /** Values of a column, or of the elements of its lists: their number and their buffers. */
@@ -60,26 +63,28 @@ const TYPES: Readonly<Record<ColumnDatatype, () => DataType>> = {
 export function batchColumn(column: OutputColumn): BatchColumn {
   const { name, datatype, rowShape, source } = column;
   const nullable = source.kind === 'column';
-  const type = TYPES[datatype]();
-  if (rowShape.length === 0) return { field: new Field(name, type, nullable), datatype, nullable };
-  const element = new Field('item', type, nullable);
+  const exact = exactColumn(column.exact);
+  const type = exact?.type ?? TYPES[datatype]();
+  const metadata = new Map(exact?.metadata);
+  if (rowShape.length === 0) return { field: new Field(name, type, nullable, metadata), datatype, nullable, exact };
+  const element = new Field('item', type, nullable, metadata);
   const width = widthOf(column);
   // Readers disagree about lists that are always empty.
   const list = width > 0 ? width : -1;
   const listType = list > 0 ? new FixedSizeList(list, element) : new List(element);
-  return { field: new Field(name, listType, nullable), datatype, nullable, list };
+  return { field: new Field(name, listType, nullable), datatype, nullable, list, exact };
 }
 
 /** The nodes of a column, from the values of its blocks: first its own node, then the node of its elements. */
 export function storedNodes(column: BatchColumn, pieces: readonly OutputValues[], rows: number): StoredNode[] {
-  const { datatype, list } = column;
+  const { list, datatype } = column;
   const typed = typedPieces(pieces);
   if (list === undefined) {
     if (typed !== undefined) return [typedNode(datatype, typed)];
     const values = pieces.flatMap((piece) =>
       piece.kind === 'values' ? piece.values : Array.from<unknown>(piece.elements),
     );
-    return [valueNode(datatype, values)];
+    return [valueNode(column, values)];
   }
   if (list < 0 || typed === undefined) return listNodes(column, pieces, rows);
   return [{ length: rows, nulls: 0, buffers: [NONE] }, typedNode(datatype, typed)];
@@ -91,7 +96,8 @@ function typedPieces(pieces: readonly OutputValues[]): ElementArray[] | undefine
   return typed.length === pieces.length ? typed : undefined;
 }
 
-function listNodes({ datatype, list = -1 }: BatchColumn, pieces: readonly OutputValues[], rows: number): StoredNode[] {
+function listNodes(column: BatchColumn, pieces: readonly OutputValues[], rows: number): StoredNode[] {
+  const { list = -1 } = column;
   const elements: unknown[] = [];
   const offsets = new Int32Array(rows + 1);
   const valid = new Uint8Array(rows);
@@ -110,7 +116,7 @@ function listNodes({ datatype, list = -1 }: BatchColumn, pieces: readonly Output
   }
   const validity = bitmapOf(valid);
   const buffers = list > 0 ? [validity.bits] : [validity.bits, bytesOf(offsets)];
-  return [{ length: rows, nulls: validity.nulls, buffers }, valueNode(datatype, elements)];
+  return [{ length: rows, nulls: validity.nulls, buffers }, valueNode(column, elements)];
 }
 
 function* rowsOf(pieces: readonly OutputValues[]): Generator<unknown, void, undefined> {
@@ -132,10 +138,11 @@ function typedNode(datatype: ColumnDatatype, arrays: readonly ElementArray[]): S
 }
 
 /** Any values, including nulls. */
-function valueNode(datatype: ColumnDatatype, values: readonly unknown[]): StoredNode {
+function valueNode({ datatype, exact }: BatchColumn, values: readonly unknown[]): StoredNode {
   const { bits, nulls } = bitmapOf(Uint8Array.from(values, (value) => (isMissing(value) ? 0 : 1)));
-  const convert = CONVERTERS[datatype];
   const { length } = values;
+  if (exact !== undefined) return { length, nulls, buffers: [bits, ...exact.buffers(values)] };
+  const convert = CONVERTERS[datatype];
   if (datatype === 'BYTES' || datatype === 'JSON') {
     const texts = values.map((value) => (isMissing(value) ? '' : String(convert(value))));
     return { length, nulls, buffers: [bits, ...textBuffers(texts)] };

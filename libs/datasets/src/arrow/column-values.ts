@@ -17,8 +17,8 @@ export interface ValueSource {
 }
 
 /**
- * Rows `from` to `to` of a column: typed arrays if nothing is null, and views of the batch if it is not compressed. Dates and timestamps
- * become Dates, decimals become numbers, structs and maps become objects.
+ * Rows `from` to `to` of a column: typed arrays if nothing is null, and views of the batch if it is not compressed. Dates, times
+ * and decimals become exact values, bytes become Buffers, structs and maps become objects.
  *
  * @throws SconceError `invalid_dataset` for types that are not supported, RangeError if the batch is damaged.
  */

@@ -100,7 +100,7 @@ export class OpenBatch {
 }
 
 function widthOf(type: ArrowType): number {
-  if (type.kind === 'int' || type.kind === 'float' || type.kind === 'ticks') return type.bits / 8;
+  if (type.kind === 'int' || type.kind === 'float') return type.bits / 8;
   return type.kind === 'fixed_bytes' ? OBJECT_BYTES + type.width : OBJECT_BYTES;
 }
 

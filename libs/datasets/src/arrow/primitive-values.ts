@@ -1,5 +1,7 @@
+import { SconceError } from '@sconce/errors';
 import type { ColumnValues } from '../row-block.ts';
-import type { ArrowType, TimeUnit } from './arrow-schema.ts';
+import { ExactValue, uuidText } from '../values/exact-value.ts';
+import { exactTypeOf, type ArrowType } from './arrow-schema.ts';
 import type { BatchBody } from './batch-body.ts';
 import type { ColumnLayout } from './column-layout.ts';
 
@@ -8,6 +10,9 @@ export interface Rows {
   readonly from: number;
   readonly to: number;
 }
+
+const UUID_BYTES = 16;
+const MILLISECONDS_OF_DAY = 86_400_000n;
 
 const INTEGERS = {
   '8': [Int8Array, Uint8Array],
@@ -66,30 +71,52 @@ export async function numbers(
   const data = column.buffer + 1;
   const count = to - from;
   if (type.kind === 'bool') return readBits(body, data, { from, to });
-  if (type.kind === 'fixed_bytes') {
-    const { width } = type;
-    const bytes = await body.slice(data, from * width, to * width);
-    return Array.from({ length: count }, (_, row) => bytes.subarray(row * width, (row + 1) * width));
+  if (type.kind === 'fixed_bytes' || type.kind === 'uuid') {
+    const width = type.kind === 'uuid' ? UUID_BYTES : type.width;
+    const bytes = bufferOf(await body.slice(data, from * width, to * width));
+    const values = Array.from({ length: count }, (_, row) => bytes.subarray(row * width, (row + 1) * width));
+    return type.kind === 'uuid' ? values.map(uuidText) : values;
   }
-  const bits = type.kind === 'timestamp' ? 64 : type.bits;
+  const bits = type.kind === 'timestamp' || type.kind === 'duration' ? 64 : type.bits;
   const width = bits / 8;
   const bytes = await body.slice(data, from * width, to * width, Math.min(width, 8));
   switch (type.kind) {
     case 'int':
       return elementsOf(INTEGERS[String(bits) as keyof typeof INTEGERS][type.signed ? 0 : 1], bytes, count);
-    case 'ticks':
-      return elementsOf(bits === 32 ? Int32Array : BigInt64Array, bytes, count);
     case 'float':
       return elementsOf(FLOATS[String(bits) as keyof typeof FLOATS], bytes, count);
     case 'decimal':
-      return Array.from({ length: count }, (_, row) => decimal(bytes, row * width, { width, scale: type.scale }));
-    case 'date':
-      return Array.from(elementsOf(bits === 32 ? Int32Array : BigInt64Array, bytes, count), (value) =>
-        bits === 32 ? new Date(Number(value) * 86_400_000) : new Date(Number(value)),
+      return exactValues(
+        type,
+        Array.from({ length: count }, (_, row) => wholeNumber(bytes, row * width, width)),
       );
-    case 'timestamp':
-      return Array.from(elementsOf(BigInt64Array, bytes, count) as BigInt64Array, (value) => dateOf(value, type.unit));
+    case 'date': {
+      const days = bits === 64 ? MILLISECONDS_OF_DAY : 1n;
+      const values = elementsOf(bits === 32 ? Int32Array : BigInt64Array, bytes, count);
+      return exactValues(
+        type,
+        Array.from(values as ArrayLike<number | bigint>, (value) => dividedDown(BigInt(value), days)),
+      );
+    }
+    case 'time':
+    case 'duration':
+    case 'timestamp': {
+      const values = elementsOf(bits === 32 ? Int32Array : BigInt64Array, bytes, count);
+      return exactValues(type, Array.from(values as ArrayLike<number | bigint>, BigInt));
+    }
   }
+}
+
+function exactValues(type: ArrowType, ticks: readonly bigint[]): ExactValue[] {
+  const exact = exactTypeOf(type);
+  if (exact === undefined || exact.kind === 'uuid' || exact.kind === 'binary') {
+    throw new SconceError('internal', `values of ${type.kind} are not whole numbers of a unit`);
+  }
+  return ticks.map((value) => new ExactValue(exact, value));
+}
+
+function dividedDown(value: bigint, by: bigint): bigint {
+  return (value - (((value % by) + by) % by)) / by;
 }
 
 function elementsOf(Typed: Elements, bytes: Uint8Array, count: number): ColumnValues {
@@ -106,14 +133,13 @@ async function readBits(body: BatchBody, buffer: number, { from, to }: Rows): Pr
   return bits;
 }
 
-function decimal(bytes: Uint8Array, at: number, { width, scale }: { width: number; scale: number }): number {
+/** A two's complement number, little-endian. */
+function wholeNumber(bytes: Uint8Array, at: number, width: number): bigint {
   let value = 0n;
   for (let index = at + width - 1; index >= at; index--) value = (value << 8n) | BigInt(bytes[index] ?? 0);
-  return Number(BigInt.asIntN(width * 8, value)) / 10 ** scale;
+  return BigInt.asIntN(width * 8, value);
 }
 
-/** A date from seconds, milliseconds, microseconds or nanoseconds since 1970. */
-function dateOf(value: bigint, unit: TimeUnit): Date {
-  if (unit === 0) return new Date(Number(value) * 1000);
-  return new Date(Number(value / 1000n ** BigInt(unit - 1)));
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

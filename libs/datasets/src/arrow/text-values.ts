@@ -67,7 +67,5 @@ function bufferOf(bytes: Uint8Array): Buffer {
 }
 
 function valueOf(bytes: Buffer, start: number, end: number, text: boolean): unknown {
-  return text
-    ? bytes.toString('utf8', start, end)
-    : new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);
+  return text ? bytes.toString('utf8', start, end) : bytes.subarray(start, end);
 }

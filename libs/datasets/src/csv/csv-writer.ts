@@ -1,5 +1,7 @@
 import type { DatasetWriter, PartWriter } from '../output/dataset-writer.ts';
 import { jsonText } from '../output/json-text.ts';
+import { plainText } from '../parquet/plain-values.ts';
+import { ExactValue } from '../values/exact-value.ts';
 import { float32Text } from '../output/number-text.ts';
 import type { OutputBlock, OutputValues } from '../output/output-encoder.ts';
 import { widthOf, type OutputColumn } from '../output/output-mapping.ts';
@@ -84,6 +86,7 @@ function cellText(values: OutputValues, column: OutputColumn | undefined, delimi
 function valueText(value: unknown, { delimiter, isList }: { delimiter: string; isList: boolean }): string {
   if (value === undefined || value === null) return '';
   if (typeof value === 'string' && !isList) return quoted(value, delimiter);
+  if (value instanceof ExactValue || Buffer.isBuffer(value)) return quoted(plainText(value), delimiter);
   if (typeof value === 'object') return quoted(jsonText(value), delimiter);
   return String(value);
 }

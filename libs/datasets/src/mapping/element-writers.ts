@@ -1,5 +1,6 @@
 import { allocateView, toBfloat16Bits, type FixedDatatype } from '@sconce/tensor';
 import { shown } from '../dataset-error.ts';
+import { ExactValue } from '../values/exact-value.ts';
 
 /** A typed array for the elements of a tensor. */
 export type ElementArray =
@@ -54,8 +55,9 @@ export interface ElementTarget {
 export function writeElement(
   { datatype, out, options }: ElementTarget,
   at: number,
-  value: unknown,
+  given: unknown,
 ): string | undefined {
+  const value = given instanceof ExactValue ? given.element : given;
   switch (datatype) {
     case 'BOOL': {
       const bit = toBoolean(value);

@@ -1,3 +1,4 @@
+import { ExactValue, binaryText } from '../values/exact-value.ts';
 import { float32Text } from './number-text.ts';
 
 /** A float in JSON: NaN is null, and ±Infinity is a number that is too large for a float. */
@@ -8,10 +9,12 @@ export function floatText(value: number, single: boolean): string {
   return Object.is(value, -0) ? '-0' : String(value);
 }
 
-/** JSON of a value that may contain typed arrays, dates and bigints. */
+/** JSON of a value that may contain typed arrays, dates, bigints, exact values, and bytes (as Buffers). */
 export function jsonText(value: unknown): string {
   if (value === undefined || value === null) return 'null';
   if (typeof value === 'bigint') return String(value);
+  if (value instanceof ExactValue) return value.isNumber ? value.toString() : JSON.stringify(value);
+  if (Buffer.isBuffer(value)) return JSON.stringify(binaryText(value));
   if (value instanceof Date) return JSON.stringify(value);
   if (value instanceof Float32Array || value instanceof Float64Array) {
     const single = value instanceof Float32Array;

@@ -55,7 +55,8 @@ export class OutputEncoder {
     const columns = this.#columns.map((column): OutputValues => {
       if (column.source.kind === 'column') {
         const values = passed[next++] ?? [];
-        return { kind: 'values', values: rows.map((row) => values[row]) };
+        const own = rows.map((row) => values[row]);
+        return { kind: 'values', values: column.exact?.kind === 'binary' ? own.map(asBytes) : own };
       }
       const parts = results.map((result) => ({ rows: result.rows, elements: elementsOf(column, result) }));
       const width = widthOf(column);
@@ -75,6 +76,12 @@ export class OutputEncoder {
     });
     return { rows: rows.length, columns };
   }
+}
+
+/** Bytes that a reader took for text, because they are valid UTF-8, as bytes again. */
+function asBytes(value: unknown): unknown {
+  if (typeof value === 'string') return Buffer.from(value);
+  return Array.isArray(value) ? value.map(asBytes) : value;
 }
 
 interface Part {

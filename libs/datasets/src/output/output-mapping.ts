@@ -1,6 +1,7 @@
 import { formatSpec, type Datatype, type TensorSpec } from '@sconce/tensor';
 import { datasetError, listed, repeated, shown } from '../dataset-error.ts';
 import type { DatasetColumn } from '../dataset-reader.ts';
+import type { ExactType } from '../values/exact-value.ts';
 
 /** Transforms of an output before it is written. */
 export const OUTPUT_TRANSFORMS = ['none', 'argmax', 'softmax', 'top_k'] as const;
@@ -30,6 +31,8 @@ export interface OutputColumn {
   readonly datatype: ColumnDatatype;
   /** Shape of one row's value: `[]` is a single value; -1 if the size differs between rows. */
   readonly rowShape: readonly number[];
+  /** Of a passed column: the type of its values or elements, if no tensor has it. A format without the type stores text. */
+  readonly exact?: ExactType | undefined;
   readonly source:
     | { readonly kind: 'column'; readonly column: string }
     | {
@@ -90,13 +93,17 @@ function passedColumn(
       param: 'pass_through',
     });
   }
-  const { datatype, list, unreadable } = column ?? {};
+  const { datatype, list, unreadable, exact, nested } = column ?? {};
   if (unreadable !== undefined) throw datasetError(unreadable, { param: 'pass_through' });
+  const source = { kind: 'column', column: name } as const;
+  // Lists of lists are JSON in formats of typed columns: a flat list would lose their ends.
+  if (nested === true) return { name, datatype: 'JSON', rowShape: [], source };
   return {
     name,
     datatype: datatype === undefined ? (closed ? 'BYTES' : 'JSON') : widen(datatype),
     rowShape: list === undefined ? [] : [list],
-    source: { kind: 'column', column: name },
+    ...(exact === undefined ? {} : { exact }),
+    source,
   };
 }
 

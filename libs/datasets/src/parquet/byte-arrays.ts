@@ -76,7 +76,7 @@ function valueOf(buffer: Buffer, start: number, end: number, kind: ByteArrayKind
   const bytes = buffer.subarray(start, end);
   // Bytes without an annotation may be text: older writers did not write it.
   if (kind === 'unknown' && isUtf8(bytes)) return bytes.toString('utf8');
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return bytes;
 }
 
 function cutOff(): PageProblem {

@@ -1,6 +1,7 @@
 import { plainByteArrays, deltaByteArrays, deltaLengthByteArrays, type ByteArrayKind } from './byte-arrays.ts';
 import { unpackDelta } from './delta.ts';
 import { byteStreamSplit, convert, readPlain, DEFAULT_PARSERS } from './hyparquet-parts.ts';
+import { exactValues } from './exact-types.ts';
 import type { DecodedArray, Encoding } from './hyparquet-parts.ts';
 import { readHybrid } from './levels.ts';
 import { PageProblem } from './page-header.ts';
@@ -53,12 +54,15 @@ function physicalValues({ type, element }: Leaf, { bytes, count, encoding }: Enc
 function byteArrays(leaf: Leaf, page: EncodedValues): Values {
   const { element } = leaf;
   const annotated = element.logical_type !== undefined || element.converted_type !== undefined;
-  const kind: ByteArrayKind = leaf.isText ? 'text' : annotated ? 'bytes' : 'unknown';
+  // A value within structs has no column whose type would say that its text is bytes.
+  const isNested = leaf.path.length > 1 && leaf.maxRepetition !== 1;
+  const kind: ByteArrayKind = leaf.isText ? 'text' : annotated || isNested ? 'bytes' : 'unknown';
   const values = rawByteArrays(page, kind);
   return kind === 'bytes' ? converted(leaf, values) : values;
 }
 
 function converted(leaf: Leaf, values: DecodedArray): Values {
+  if (leaf.exact !== undefined) return exactValues(leaf.exact, leaf.element, values);
   return convert(values, {
     pathInSchema: [...leaf.path],
     type: leaf.type,

@@ -101,7 +101,7 @@ describe('openParquet', () => {
       { name: 'texts', datatype: 'BYTES', list: -1 },
       { name: 'bools', datatype: 'BOOL', list: -1 },
       { name: 'vector', datatype: 'FP32', list: -1 },
-      { name: 'nested', datatype: 'INT32', list: -1 },
+      { name: 'nested', datatype: 'INT32', list: -1, nested: true },
     ]);
     await using others = await openParquet(await fixture('others.parquet'));
     expect(others.columns.map(({ datatype, list }) => datatype ?? list)).toEqual(Array(7).fill(undefined));

@@ -1,7 +1,14 @@
 import type { OpenByteSource } from '@sconce/storage';
 import { SconceError } from '@sconce/errors';
 import { DATATYPE_BYTES } from '@sconce/tensor';
-import type { ChunkSize, DatasetPosition, DatasetReader, PlannedChunk, ReadOptions } from '../dataset-reader.ts';
+import type {
+  ChunkSize,
+  DatasetColumn,
+  DatasetPosition,
+  DatasetReader,
+  PlannedChunk,
+  ReadOptions,
+} from '../dataset-reader.ts';
 import { planRows } from '../plan-rows.ts';
 import type { ColumnValues, RowBlock } from '../row-block.ts';
 import { ColumnStream } from './column-stream.ts';
@@ -20,7 +27,8 @@ const OBJECT_BYTES = 40;
 const LIST_BYTES = 120;
 
 /**
- * Opens a Parquet file. Columns that no tensor can store (dates, decimals, structs, …) have no datatype; hyparquet converts their values.
+ * Opens a Parquet file. Columns that no tensor can store (dates, decimals, structs, …) have no datatype; their values are exact
+ * (`ExactType`).
  * Byte arrays without an annotation are text if they are valid UTF-8, else bytes.
  *
  * @throws SconceError `invalid_dataset` if the file is not a Parquet file, is cut off, damaged or encrypted, or has two columns with the
@@ -29,13 +37,23 @@ const LIST_BYTES = 120;
 export async function openParquet(source: OpenByteSource): Promise<DatasetReader> {
   const footer = await readFooter(source);
   return {
-    columns: footer.columns.map(({ name, datatype, list }) => ({ name, datatype, list })),
+    columns: footer.columns.map(describe),
     closed: true,
     rows: footer.rows,
     start: { row: 0, offset: 0 },
     plan: (from, size) => Promise.resolve(planParquet(footer, from, size)),
     read: (options) => readRows(source, footer, options),
     [Symbol.asyncDispose]: () => source.close(),
+  };
+}
+
+function describe({ name, datatype, list, exact, nested }: ParquetColumn): DatasetColumn {
+  return {
+    name,
+    datatype,
+    list,
+    ...(exact === undefined ? {} : { exact }),
+    ...(nested === undefined ? {} : { nested }),
   };
 }
 

@@ -3,6 +3,8 @@ import type { Datatype } from '@sconce/tensor';
 import { datasetError, shown } from '../dataset-error.ts';
 import type { DatasetColumn } from '../dataset-reader.ts';
 import { MAX_COLUMNS } from '../limits.ts';
+import type { ExactType } from '../values/exact-value.ts';
+import { exactTypeOf } from './exact-types.ts';
 import {
   isListLike,
   type FileMetaData,
@@ -27,6 +29,8 @@ export interface Leaf {
   readonly elementDefinition: number;
   /** Whether values are text. */
   readonly isText: boolean;
+  /** The type of values if no tensor has it. */
+  readonly exact: ExactType | undefined;
 }
 
 /** How the rows of a column are assembled from its leaves. */
@@ -70,6 +74,8 @@ export function readSchema(metadata: FileMetaData): ParquetColumns {
       name,
       datatype,
       list: leaf.maxRepetition === 0 ? undefined : -1,
+      ...(leaf.exact === undefined ? {} : { exact: leaf.exact }),
+      ...(leaf.maxRepetition > 1 ? { nested: true } : {}),
       shape: leaf.maxRepetition === 0 ? 'flat' : leaf.maxRepetition === 1 ? 'list' : 'nested',
       tree,
       leaves: places,
@@ -133,6 +139,7 @@ function addLeaves(leaves: Leaf[], path: readonly SchemaTree[]): void {
     maxRepetition: below.filter((own) => own === 'REPEATED').length,
     elementDefinition: below.slice(0, repeated + 1).filter((own) => own !== 'REQUIRED').length,
     isText: isText(element),
+    exact: isText(element) ? undefined : exactTypeOf(element),
   });
 }
 

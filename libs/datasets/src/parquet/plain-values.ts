@@ -1,4 +1,5 @@
 import { jsonText } from '../output/json-text.ts';
+import { ExactValue, binaryText } from '../values/exact-value.ts';
 import type { ColumnDatatype } from '../output/output-mapping.ts';
 
 /** The elements of a list. */
@@ -16,7 +17,8 @@ function* nestedElements(value: unknown): Generator<unknown, void, undefined> {
 }
 
 function isTyped(value: unknown): value is Float32Array {
-  return ArrayBuffer.isView(value) && !(value instanceof DataView);
+  // A Buffer is one value: bytes.
+  return ArrayBuffer.isView(value) && !(value instanceof DataView) && !Buffer.isBuffer(value);
 }
 
 /** Whether a value is null or missing. */
@@ -44,8 +46,11 @@ export const CONVERTERS: Readonly<Record<ColumnDatatype, (value: unknown) => unk
   JSON: plainText,
 };
 
-function plainText(value: unknown): string {
+/** The value as text: text as it is, other values as in JSON but without quotes. */
+export function plainText(value: unknown): string {
   if (typeof value === 'string') return value;
+  if (value instanceof ExactValue) return value.toString();
+  if (Buffer.isBuffer(value)) return binaryText(value);
   if (value instanceof Date && !Number.isNaN(value.getTime())) return value.toISOString();
   return jsonText(value);
 }

@@ -1,5 +1,7 @@
 import type { Encoding, SchemaElement } from './hyparquet-parts.ts';
 import type { ColumnDatatype, OutputColumn } from '../output/output-mapping.ts';
+import { exactStorage } from './exact-types.ts';
+import { CONVERTERS } from './plain-values.ts';
 
 /** A column of results in Parquet. */
 export interface StoredColumn {
@@ -10,6 +12,8 @@ export interface StoredColumn {
   readonly isList: boolean;
   /** The column and its members. The last one has the values. */
   readonly elements: readonly SchemaElement[];
+  /** A value or element that is not null, in the writer's form. */
+  readonly convert: (value: unknown) => unknown;
   /** The encoding, if the writer does not choose it. */
   readonly encoding?: Encoding;
 }
@@ -31,11 +35,12 @@ const TYPES: Readonly<Record<ColumnDatatype, Partial<SchemaElement>>> = {
 };
 
 /** How a column is stored: outputs are required, passed columns are optional; a value with a shape is a flat list of its elements. */
-export function storedColumn({ name, datatype, rowShape, source }: OutputColumn): StoredColumn {
+export function storedColumn({ name, datatype, rowShape, exact, source }: OutputColumn): StoredColumn {
   const optional = source.kind === 'column';
   const repetition_type = optional ? 'OPTIONAL' : 'REQUIRED';
   const isList = rowShape.length > 0;
-  const type = TYPES[datatype];
+  const storage = exactStorage(exact);
+  const type = storage?.element ?? TYPES[datatype];
   const elements: SchemaElement[] = isList
     ? [
         { name, repetition_type, num_children: 1, converted_type: 'LIST', logical_type: { type: 'LIST' } },
@@ -45,7 +50,8 @@ export function storedColumn({ name, datatype, rowShape, source }: OutputColumn)
     : [{ ...type, name, repetition_type }];
   // A dictionary does not distinguish 0 and -0, and floats rarely repeat.
   const plain = datatype === 'FP32' || datatype === 'FP64';
-  return { name, datatype, optional, isList, elements, ...(plain ? { encoding: 'PLAIN' } : {}) };
+  const convert = storage?.convert ?? CONVERTERS[datatype];
+  return { name, datatype, optional, isList, elements, convert, ...(plain ? { encoding: 'PLAIN' } : {}) };
 }
 
 /** Only the older annotation: hyparquet-writer writes the width of the newer one with a wrong type. */

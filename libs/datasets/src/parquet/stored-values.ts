@@ -38,9 +38,8 @@ function evenLists({ datatype }: StoredColumn, pieces: readonly OutputValues[]):
   return { values, definitionLevels: new Uint8Array(values.length).fill(1), repetitionLevels, maxDefinitionLevel: 1 };
 }
 
-function anyLists({ datatype, optional }: StoredColumn, pieces: readonly OutputValues[]): StoredValues {
+function anyLists({ convert, optional }: StoredColumn, pieces: readonly OutputValues[]): StoredValues {
   const maxDefinitionLevel = optional ? 3 : 1;
-  const convert = CONVERTERS[datatype];
   const values: unknown[] = [];
   const definitionLevels: number[] = [];
   const repetitionLevels: number[] = [];
@@ -76,9 +75,8 @@ function* rowsOf(pieces: readonly OutputValues[]): Generator<unknown, void, unde
   }
 }
 
-function flatValues({ datatype }: StoredColumn, piece: OutputValues): ColumnValues {
+function flatValues({ datatype, convert }: StoredColumn, piece: OutputValues): ColumnValues {
   if (piece.kind === 'elements') return typedValues(datatype, piece.elements);
-  const convert = CONVERTERS[datatype];
   return piece.values.map((value) => (isMissing(value) ? null : convert(value)));
 }
 
