@@ -17,6 +17,8 @@ import { mapListPairs } from './list-pairs.ts';
 import { bodyInput, carriedType, cellKey, mapLeaves, visitLeafPairs } from './loop-leaves.ts';
 import {
   cellAfter,
+  copyOfObject,
+  isObject,
   growsAtEnd,
   ReadsScan,
   type Carried,
@@ -135,7 +137,7 @@ export class LoopBuilder {
       for (const slot of this.#slots) {
         const value = this.#replaceLeaves(slot.key, slot.initial, inputs);
         before.set(slot.key, value);
-        if (slot.name !== undefined) frame.set(slot.name, value);
+        if (slot.name !== undefined) frame.set(slot.name, slot.rebound === true ? copyOfObject(value) : value);
         else if (slot.cell !== undefined) this.#control.apply(slot.cell, value);
       }
       for (const { list } of this.#scans.values()) {
@@ -155,6 +157,7 @@ export class LoopBuilder {
       const last = slot.name !== undefined ? run.frame.get(slot.name) : cellAfter(run, slot);
       const after = last === undefined || last === start ? last : contentAfter(run, last);
       if (after === undefined) continue;
+      if (last !== start && slot.name !== undefined && slot.rebound !== true && isObject(start)) this.#rebind(slot);
       this.#comparing = slot.name ?? (slot.cell?.attribute === undefined ? undefined : `self.${slot.cell.attribute}`);
       if (!this.#growLists(slot, after)) this.#compare({ slot, before: start, after, scope }, inputs, outputs);
     }
@@ -279,6 +282,14 @@ export class LoopBuilder {
     });
   }
 
+  /** Notes that a variable does not hold the same list or dict in every round. */
+  #rebind(slot: Slot): void {
+    slot.rebound = true;
+    this.#stable = false;
+    // They were found when the variable still held the object from before the loop.
+    this.#scans.clear();
+  }
+
   /** The element that the round appended to a list. Undefined if the list cannot be a scan output. */
   #scanned(scan: Scan, run: BlockRun): Value | undefined {
     const { list } = scan;
@@ -341,8 +352,9 @@ export class LoopBuilder {
     });
     for (const slot of this.#slots) {
       const value = this.#replaceLeaves(slot.key, slot.initial, results);
-      if (slot.name !== undefined) this.#frame.set(slot.name, value);
-      else if (slot.cell !== undefined) this.#control.apply(slot.cell, value);
+      if (slot.name !== undefined) {
+        this.#frame.set(slot.name, slot.rebound === true ? copyOfObject(value) : value);
+      } else if (slot.cell !== undefined) this.#control.apply(slot.cell, value);
     }
     scans.forEach((scan, i) => this.#finishScan(scan, names[carried.length + i] ?? ''));
   }

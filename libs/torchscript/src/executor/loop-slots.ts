@@ -1,7 +1,7 @@
 import type { Scope } from '../symbolic/dim-emitter.ts';
 import type { Cell } from '../symbolic/heap.ts';
 import type { LeafType } from '../symbolic/merge.ts';
-import { type ListValue, type Value } from '../symbolic/values.ts';
+import { DictValue, ListValue, type Value } from '../symbolic/values.ts';
 import type { BlockRun } from './block-run.ts';
 import { cellKey } from './loop-leaves.ts';
 
@@ -11,6 +11,8 @@ export interface Slot {
   readonly name?: string;
   readonly cell?: Cell;
   initial: Value;
+  /** Rounds give the variable another list or dict, so each round starts with a copy of its own. */
+  rebound?: true;
 }
 
 /** A leaf of a slot that rounds change. It is an input and an output of the body. */
@@ -33,6 +35,21 @@ export class ReadsScan extends Error {
     super();
     this.list = list;
   }
+}
+
+/** Whether a value is a list or dict, which has an identity. */
+export function isObject(value: Value): boolean {
+  return value instanceof ListValue || value instanceof DictValue;
+}
+
+/** A list or dict of its own with the same items. */
+export function copyOfObject(value: Value): Value {
+  if (value instanceof DictValue) return new DictValue(value.stored);
+  if (!(value instanceof ListValue)) return value;
+  const copy = new ListValue(value.stored, value.grown);
+  copy.pieces = value.pieces;
+  copy.declared = value.declared;
+  return copy;
 }
 
 /** Whether a round only appended to a list. */

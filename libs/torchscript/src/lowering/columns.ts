@@ -9,10 +9,11 @@ import {
   minDims,
   minimumOf,
   productOf,
+  sameDim,
   subDims,
   type Dim,
 } from '../symbolic/sym-int.ts';
-import { type Column, type GrownItems, type ListValue, type TensorValue } from '../symbolic/values.ts';
+import { TensorValue, type Column, type GrownItems, type ListValue, type Value } from '../symbolic/values.ts';
 import { int } from './attributes.ts';
 import { binary, choose, compare } from './arithmetic.ts';
 import { rangeOf, toDim, toScalar } from './dims.ts';
@@ -35,12 +36,24 @@ export function boundOf(context: LowerContext, bound: Dim, length: Dim): Dim {
   return maxDims(minDims(fromFront(context, bound, length), length), 0);
 }
 
+/** The places from which items were read. */
+const origins = new WeakMap<TensorValue, { readonly data: TensorValue; readonly index: Dim }>();
+
+/** Whether a value is a view of the item at this position of a column, so that it need not be put there. */
+export function isItemAt(value: Value, { data }: Column, index: Dim): boolean {
+  const origin = value instanceof TensorValue && data.rank > 1 ? origins.get(value) : undefined;
+  return origin?.data === data && sameDim(origin.index, index);
+}
+
 /** The leaf at a position. A position out of the list makes the run fail, as in PyTorch. */
 export function readLeaf(context: LowerContext, column: Column, index: Dim): TensorValue {
   const { data, sizes } = column;
-  // A view, so that a change in place of an item reaches the list.
-  if (sizes === undefined)
-    return data.rank > 1 ? selectView(context, data, 0, index) : readSelect(context, data, 0, index);
+  if (sizes === undefined) {
+    // A view, so that a change in place of an item reaches the list.
+    const item = data.rank > 1 ? selectView(context, data, 0, index) : readSelect(context, data, 0, index);
+    origins.set(item, { data, index });
+    return item;
+  }
   const shape = readSelect(context, sizes, 0, index);
   const at = fromFront(context, index, sizes.content.shape[0] ?? 0);
   const start = startOf(context, column, at);
@@ -128,12 +141,12 @@ export function takeLeaves(context: LowerContext, column: Column, indices: Tenso
 }
 
 /** For each element, the sum of the elements before it. */
-function exclusiveSums(context: LowerContext, values: TensorValue): TensorValue {
+export function exclusiveSums(context: LowerContext, values: TensorValue): TensorValue {
   return context.node('CumSum', [values, context.scalar(0n, 'int64')], { attributes: { exclusive: int(1) } });
 }
 
 /** For each of `total` elements, the number of the leaf that it belongs to. `begins` has the first element of each leaf. */
-function ownerOfElement(context: LowerContext, begins: TensorValue, total: Dim): TensorValue {
+export function ownerOfElement(context: LowerContext, begins: TensorValue, total: Dim): TensorValue {
   const zeros = context.expand(context.elements([0n], 'int64', [1]), [addDims(total, 1)]);
   const ones = context.expand(context.elements([1n], 'int64', [1]), begins.content.shape);
   const marks = scatterElements(context, zeros, 0, begins, ones, 'add');
@@ -243,5 +256,6 @@ function rangeTensor(context: LowerContext, from: Dim, to: Dim, step: number): T
 
 /** The number of items of a list, also of one whose length is known only at run time. */
 export function countOf(context: LowerContext, list: ListValue): Dim {
+  if (list.pieces !== undefined) return context.resolve(list.pieces.count);
   return list.grown === undefined ? list.items.length : context.resolve(lengthOf(list.grown));
 }

@@ -40,7 +40,7 @@ export function convertArgument(value: Value, type: SchemaType, symbolic: boolea
 
 function convertList(value: Value, type: SchemaType & { kind: 'list' }, symbolic: boolean): Converted {
   if (value instanceof ListValue) {
-    if (value.grown !== undefined) return undefined;
+    if (value.grown !== undefined || value.pieces !== undefined) return undefined;
     if (symbolic)
       return value.stored.every((item) => convertArgument(item, type.of, true) !== undefined) ? { value } : undefined;
     const items = value.items.map((item) => convertArgument(item, type.of, false));

@@ -6,6 +6,7 @@ import { ListValue, type GrownItems, type Value } from '../symbolic/values.ts';
 import {
   boundOf,
   fromFront,
+  isItemAt,
   joinColumns,
   joinedItems,
   mapColumns,
@@ -87,7 +88,11 @@ function joinSame(context: LowerContext, a: GrownItems, b: GrownItems): GrownIte
 
 /** Replaces one item. */
 export function setItem(context: LowerContext, list: ListValue, index: Dim, item: Value): void {
-  const at = fromFront(context, index, lengthOf(grownOf(context, list)));
+  const grown = grownOf(context, list);
+  const [column] = grown.columns;
+  // `items[i] += 1` changes the item in place and then puts it into the list.
+  if (column !== undefined && isItemAt(item, column, index)) return;
+  const at = fromFront(context, index, lengthOf(grown));
   setGrown(context, list, replaceItems(context, list, { start: at, end: addDims(at, 1) }, [item]));
 }
 

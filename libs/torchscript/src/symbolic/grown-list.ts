@@ -42,6 +42,8 @@ const NUMBERS = { int: 'int64', float: 'float64', bool: 'bool', str: 'int64' } a
 export function typeOfItems(list: ListValue): GrownType | undefined {
   const { grown } = list;
   if (grown !== undefined) return { form: grown.form, columns: grown.columns.map(typeOfColumn) };
+  if (list.pieces !== undefined)
+    throw new CannotMerge('a list of pieces of different sizes of an axis after the first');
   const types = list.stored.flatMap((item) => (item instanceof UnknownValue ? [] : [typeOfItem(item)]));
   const known = types.filter((type) => type !== undefined);
   const [first] = known;

@@ -166,6 +166,8 @@ export class TensorValue {
 
 /** Reads a list of unknown length. */
 export interface PieceReader {
+  /** The number of items. */
+  readonly count: Dim;
   /** The item at an index. A negative index counts from the end. */
   readonly item: (index: Dim) => Value;
   /** All items, when the code unpacks the list into `count` variables. */

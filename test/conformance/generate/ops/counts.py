@@ -4,7 +4,6 @@ from typing import List
 
 import torch
 import torch.nn as nn
-from torch import Tensor
 
 from generate.case import Family
 

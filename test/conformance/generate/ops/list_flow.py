@@ -57,7 +57,9 @@ class AppendAfterBranch(nn.Module):
         return torch.stack(out), len(out), out[-2]
 
 
-@scripted("lists_by_branch", lambda: [(torch.tensor(2.0), r(3)), (torch.tensor(-2.0), r(3))], note="a branch makes the list")
+@scripted(
+    "lists_by_branch", lambda: [(torch.tensor(2.0), r(3)), (torch.tensor(-2.0), r(3))], note="a branch makes the list"
+)
 class ListsByBranch(nn.Module):
     def forward(self, t, x):
         if bool(t > 0):
@@ -253,7 +255,9 @@ class AttributeCells(nn.Module):
         return [c + x.mean() for c in self.cells]
 
 
-@scripted("kept_list", lambda: [(r(2, 3),), (r(2, 3),), (r(2, 3),)], stateful=True, note="a list of two tensors as state")
+@scripted(
+    "kept_list", lambda: [(r(2, 3),), (r(2, 3),), (r(2, 3),)], stateful=True, note="a list of two tensors as state"
+)
 class KeptList(nn.Module):
     def __init__(self):
         super().__init__()

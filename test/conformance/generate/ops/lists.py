@@ -254,7 +254,9 @@ class NumbersRead(nn.Module):
         return a, least, sum(a), max(a), min(a), 30 in a, len(a)
 
 
-@scripted("from_tensor", lambda: [(torch.tensor([3, 1, 4, 1]), r(9, 2)), (torch.tensor([2, 7]), r(10, 3))], note="tolist")
+@scripted(
+    "from_tensor", lambda: [(torch.tensor([3, 1, 4, 1]), r(9, 2)), (torch.tensor([2, 7]), r(10, 3))], note="tolist"
+)
 class FromTensor(nn.Module):
     def forward(self, i, x):
         a: List[int] = i.tolist()

@@ -1,6 +1,6 @@
 import { lengthOf } from '../../../symbolic/grown-list.ts';
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
-import { mulDims, type Dim } from '../../../symbolic/sym-int.ts';
+import { minDims, mulDims, type Dim } from '../../../symbolic/sym-int.ts';
 import {
   ListValue,
   SymStr,
@@ -13,11 +13,12 @@ import {
 } from '../../../symbolic/values.ts';
 import { int } from '../../attributes.ts';
 import { binary, compare } from '../../arithmetic.ts';
-import { mapColumns, takeLeaves } from '../../columns.ts';
-import { toScalar } from '../../dims.ts';
+import { countOf, mapColumns, takeLeaves } from '../../columns.ts';
+import { toDim, toScalar } from '../../dims.ts';
 import { guardEmpty } from '../../empty-guard.ts';
-import { grownOf } from '../../grown-items.ts';
+import { grownOf, takeItem } from '../../grown-items.ts';
 import { positions } from '../../positions.ts';
+import { combine, compareScalars, fromDim, not } from '../../scalar-math.ts';
 import { scalarFamily } from './scalar-family.ts';
 
 const { ops, defineScalarOp } = scalarFamily();
@@ -84,15 +85,46 @@ defineScalarOp('aten::count.unknown(List(t) self, t el) -> int', (context, { sel
 defineScalarOp('aten::__contains__.unknown(List(t) l, t item) -> bool', (context, { l, item }) =>
   context.item(context.cast(reduced(context, 'ReduceSum', matches(context, l, item)), 'bool')),
 );
+/** The position of the first item that equals a number or string. The run fails if there is none, as in PyTorch. */
+function positionOf(context: LowerContext, list: Value | undefined, item: Value | undefined): TensorValue {
+  const found = matches(context, list, item);
+  const options = { dtype: 'int64', shape: [] } as const;
+  const first = context.node('ArgMax', [found], { ...options, attributes: { axis: int(0), keepdims: int(0) } });
+  // Position 1 of a table of one zero fails.
+  const missing = context.cast(
+    compare(context, 'Equal', reduced(context, 'ReduceSum', found), context.scalar(0n, 'int64')),
+    'int64',
+  );
+  const zero = context.node('Gather', [context.expand(context.elements([0n], 'int64', [1]), [1]), missing], {
+    ...options,
+    attributes: { axis: int(0) },
+  });
+  return binary(context, 'Add', first, zero);
+}
 defineScalarOp('aten::index.unknown(List(t) self, t el) -> int', (context, { self, el }) =>
-  context.item(
-    context.node('ArgMax', [matches(context, self, el)], {
-      dtype: 'int64',
-      shape: [],
-      attributes: { axis: int(0), keepdims: int(0) },
-    }),
-  ),
+  context.item(positionOf(context, self, el)),
 );
+defineScalarOp('aten::remove.unknown(List(t)(a!) self, t el) -> ()', (context, { self, el }) => {
+  takeItem(context, self as ListValue, toDim(context.item(positionOf(context, self, el))) ?? 0);
+});
+
+/** Whether two lists of numbers or strings are equal. */
+function equalLists(context: LowerContext, a: Value | undefined, b: Value | undefined): boolean | SymBool {
+  const empty = [a, b].some(
+    (list) => (list as ListValue).grown === undefined && (list as ListValue).items.length === 0,
+  );
+  const counts = [a, b].map((list) => fromDim(countOf(context, list as ListValue)));
+  const sameCount = compareScalars(context, 'eq', counts[0] ?? 0n, counts[1] ?? 0n);
+  if (empty || sameCount === false) return sameCount;
+  const [x, y] = [numbersOf(context, a), numbersOf(context, b)];
+  const shorter = minDims(x.content.shape[0] ?? 0, y.content.shape[0] ?? 0);
+  const [p, q] = [x, y].map((values) => context.slice(values, 0, 0, shorter, 1, shorter));
+  const differ = context.node('Not', [compare(context, 'Equal', p ?? x, q ?? y)]);
+  const count = context.item(reduced(context, 'ReduceSum', context.cast(differ, 'int64')));
+  return combine(context, 'and', sameCount, compareScalars(context, 'eq', count, 0n));
+}
+defineScalarOp('aten::eq.unknown(List(t) a, List(t) b) -> bool', (context, { a, b }) => equalLists(context, a, b));
+defineScalarOp('aten::ne.unknown(List(t) a, List(t) b) -> bool', (context, { a, b }) => not(equalLists(context, a, b)));
 
 /** The numbers in ascending or descending order. */
 function sorted(context: LowerContext, list: Value | undefined, descending: boolean): GrownItems {

@@ -130,6 +130,25 @@ defineOp('aten::column_stack(Tensor[] tensors) -> Tensor', (context, { tensors }
   ),
 );
 
+for (const [name, rank, axes] of [
+  ['hstack', 1, [0, 0, 1]],
+  ['vstack', 2, [0, 0, 0]],
+  ['row_stack', 2, [0, 0, 0]],
+  ['dstack', 3, [2, 2, 2]],
+] as const) {
+  defineScalarOp(`aten::${name}.unknown(List(t) tensors) -> Tensor`, (context, { tensors }) => {
+    const column = columnOfTensors(context, tensors);
+    if (rankOf(column) >= rank) return joinedAlong(context, column, axes[rankOf(column)] ?? axes[2]);
+    if (name === 'hstack' || name === 'dstack') {
+      return context.unsupported(
+        `${name}() of a list of unknown length with tensors of rank ${rankOf(column)}`,
+        'use torch.stack or torch.cat',
+      );
+    }
+    return atLeast(context, stackOf(context, column), 2);
+  });
+}
+
 defineOp('aten::block_diag(Tensor[] tensors) -> Tensor', (context, { tensors }) => {
   const blocks = tensors.map((tensor) => atLeast(context, tensor, 2));
   const dtype = blocks.map((block) => block.dtype).reduce(promoteTypes, blocks[0]?.dtype ?? 'float32');

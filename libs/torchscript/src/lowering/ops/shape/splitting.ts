@@ -4,21 +4,26 @@ import {
   exactQuotient,
   floorDivDims,
   minDims,
-  minimumOf,
   mulDims,
+  productOf,
   sameDim,
   subDims,
   SymInt,
   type Dim,
 } from '../../../symbolic/sym-int.ts';
-import { ListValue, type PieceReader, type TensorValue, type Value } from '../../../symbolic/values.ts';
+import { ListValue, type Column, type PieceReader, type TensorValue, type Value } from '../../../symbolic/values.ts';
+import { int } from '../../attributes.ts';
+import { binary } from '../../arithmetic.ts';
+import { fromFront } from '../../columns.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
-import { dimsOf, rangeOf } from '../../dims.ts';
-import { ceilDivDims, rangeView, selectView, sliceBounds, sliceView } from '../../slicing.ts';
+import { dimsOf, rangeOf, toDim, toScalar } from '../../dims.ts';
+import { grownOf } from '../../grown-items.ts';
+import { positions } from '../../positions.ts';
+import { ceilDivDims, rangeView, readSelect, selectView, sliceBounds, sliceView } from '../../slicing.ts';
 import { viewOf } from './reshaping.ts';
 
-const { ops, defineOp } = opFamily('shape');
+const { ops, defineOp, defineScalarOp } = opFamily('shape');
 
 /** Operators that split a tensor. */
 export const splitting = ops;
@@ -59,34 +64,71 @@ function equalPieces(context: LowerContext, self: TensorValue, axis: number, siz
   }
   const count = exactQuotient(length, size);
   if (typeof count === 'number') return pieces(context, self, axis, pieceSizes(length, size, count));
-  const stack =
+  const known = count ?? ceilDivDims(length, size);
+  const column =
     count === undefined
-      ? undefined
-      : outermost(context, context.reshape(self, shape.toSpliced(axis, 1, count, size)), axis);
-  return listOfUnknownLength(context, stack, {
+      ? raggedPieces(context, self, axis, () => lastSmaller(context, length, size, known))
+      : { data: outermost(context, context.reshape(self, shape.toSpliced(axis, 1, count, size)), axis) };
+  return listOfUnknownLength(column, {
+    count: known,
     item: (index) => {
-      if (minimumOf(index) < 0 && count === undefined) {
-        return context.unsupported('a negative index into pieces of a free axis', FIX_SIZE);
-      }
-      const start = mulDims(minimumOf(index) < 0 ? addDims(count ?? 0, index) : index, size);
+      const start = mulDims(fromFront(context, index, known), size);
       return rangeView(context, self, axis, start, count === undefined ? minDims(size, subDims(length, start)) : size);
     },
     unpack: (names) => pieces(context, self, axis, pieceSizes(length, size, names)),
   });
 }
 
-/** A list of pieces whose number is known only at run time. If they have one size, `stack` holds them along a new axis 0. */
-function listOfUnknownLength(context: LowerContext, stack: TensorValue | undefined, pieces: PieceReader): ListValue {
-  const list = new ListValue(
-    [],
-    stack === undefined ? undefined : { form: { kind: 'tensor' }, columns: [{ data: stack }] },
-  );
+/** A list of pieces whose number is known only at run time. `column` holds them, if one can. */
+function listOfUnknownLength(column: Column | undefined, pieces: PieceReader): ListValue {
+  const list = new ListValue([], column && { form: { kind: 'tensor' }, columns: [column] });
   list.pieces = pieces;
-  if (stack === undefined) {
-    list.appendOnly = () =>
-      context.unsupported('a loop over the pieces of a free axis, of which the last may be smaller', FIX_SIZE);
-  }
   return list;
+}
+
+/** Consecutive pieces of axis 0 as a column. Pieces of another axis do not follow each other in memory. */
+function raggedPieces(
+  context: LowerContext,
+  self: TensorValue,
+  axis: number,
+  sizes: () => TensorValue,
+): Column | undefined {
+  if (axis !== 0) return undefined;
+  const [, ...rest] = self.content.shape;
+  const lengths = sizes();
+  const count = lengths.content.shape[0] ?? 0;
+  const shapes = [
+    context.reshape(lengths, [count, 1]),
+    context.expand(context.reshape(context.ints(rest), [1, rest.length]), [count, rest.length]),
+  ];
+  return {
+    data: context.reshape(self, [productOf(self.content.shape)]),
+    sizes:
+      rest.length === 0
+        ? context.reshape(lengths, [count, 1])
+        : context.node('Concat', shapes, { shape: [count, rest.length + 1], attributes: { axis: int(1) } }),
+  };
+}
+
+/** The sizes of pieces of one size, of which the last may be smaller. */
+function lastSmaller(context: LowerContext, length: Dim, size: Dim, count: Dim): TensorValue {
+  const scalar = (dim: Dim): TensorValue => context.scalar(toScalar(dim), 'int64');
+  const begins = binary(context, 'Mul', positions(context, count), scalar(size));
+  return binary(context, 'Min', binary(context, 'Sub', scalar(length), begins), scalar(size));
+}
+
+/** Splits an axis into pieces whose sizes are in a list of unknown length. */
+function piecesOfList(context: LowerContext, self: TensorValue, axis: number, list: ListValue): ListValue {
+  const [column] = grownOf(context, list).columns;
+  const sizes = column?.data ?? context.ints([]);
+  const count = sizes.content.shape[0] ?? 0;
+  const begins = context.node('CumSum', [sizes, context.scalar(0n, 'int64')], { attributes: { exclusive: int(1) } });
+  const sizeAt = (from: TensorValue, index: Dim): Dim => toDim(context.item(readSelect(context, from, 0, index))) ?? 0;
+  const item = (index: Dim): TensorValue => rangeView(context, self, axis, sizeAt(begins, index), sizeAt(sizes, index));
+  return listOfUnknownLength(
+    raggedPieces(context, self, axis, () => sizes),
+    { count, item, unpack: (names) => rangeOf(names).map(item) },
+  );
 }
 
 /** `count` sizes that add up to `length`. All except the last are `size`. */
@@ -140,6 +182,15 @@ defineOp(
   'aten::split.sizes(Tensor(a -> *) self, SymInt[] split_size, int dim=0) -> Tensor(a)[]',
   (context, { self, split_size, dim }) => pieces(context, self, context.axis(dim, self.rank), split_size),
 );
+for (const name of ['split.unknown', 'split_with_sizes.unknown', 'unsafe_split_with_sizes.unknown'] as const) {
+  defineScalarOp(
+    `aten::${name}(Tensor(a -> *) self, List(t) split_size, int dim=0) -> Tensor(a)[]`,
+    (context, { self, split_size, dim }) => {
+      const tensor = self as TensorValue;
+      return piecesOfList(context, tensor, context.axis(Number(dim), tensor.rank), split_size as ListValue);
+    },
+  );
+}
 defineOp(
   'aten::unsafe_split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]',
   (context, { self, split_size, dim }) => equalPieces(context, self, context.axis(dim, self.rank), split_size),
@@ -201,13 +252,17 @@ defineOp('aten::unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]', (con
   const length = self.content.shape[axis] ?? 0;
   const items = (count: number): TensorValue[] => rangeOf(count).map((index) => selectView(context, self, axis, index));
   if (typeof length === 'number') return items(length);
-  return listOfUnknownLength(context, outermost(context, self, axis), {
-    item: (index) => selectView(context, self, axis, index),
-    unpack: (names) => {
-      context.require(length, names);
-      return items(names);
+  return listOfUnknownLength(
+    { data: outermost(context, self, axis) },
+    {
+      count: length,
+      item: (index) => selectView(context, self, axis, index),
+      unpack: (names) => {
+        context.require(length, names);
+        return items(names);
+      },
     },
-  });
+  );
 });
 
 defineOp(
