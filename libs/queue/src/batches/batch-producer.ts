@@ -246,7 +246,8 @@ export class BatchProducer {
 
   /**
    * Starts a new run, which scores the chunks without results and the chunks with failed rows.
-   * @throws SconceError `batch_not_finished` while it runs, `invalid_request` when nothing failed, or nothing was planned.
+   * @throws SconceError `batch_not_finished` while it runs, `invalid_request` when nothing failed, or nothing was planned;
+   * `queue_full` and `quota_exceeded` as `submit`.
    */
   async retry(id: string, ofOwner?: string): Promise<BatchRecord> {
     return onRedis('retry the batch', async () => {
@@ -269,6 +270,7 @@ export class BatchProducer {
           details: { param: 'batch_id' },
         });
       }
+      await this.#checkRoom(record.spec.owner);
       const expiresAtMs = Date.now() + windowMs(record.spec.completionWindow);
       const run = await this.#batches.retry(id, again, expiresAtMs);
       if (typeof run !== 'number') {

@@ -61,7 +61,8 @@ const row = tensor([1, 2]);
 const submit = (): Promise<{ id: string }> => producer.submit(request([row]), { lane: 'batch' });
 const upload = () => batches.createFile(Buffer.from('a\n1\n'), () => ({ filename: 'a.csv', purpose: 'batch' }));
 const score = async (fileId: string) => batches.submit({ model: 'm', input_file_id: fileId });
-const refusals = async (fileId: string): Promise<Record<string, unknown>> => ({
+const refusals = async (fileId: string, batchId: string): Promise<Record<string, unknown>> => ({
+  retry: await codeOf(batches.retry(batchId)),
   infer: await codeOf(producer.infer(request([row]), soon(200))),
   job: await codeOf(submit()),
   file: await codeOf(upload()),
@@ -71,12 +72,14 @@ const refusals = async (fileId: string): Promise<Record<string, unknown>> => ({
 
 it('refuses new work from 85 % on, and accepts it again below 80 %', { timeout: 30_000 }, async () => {
   const { id: fileId } = await upload();
+  const { id: batchId } = await score(fileId);
   await redis.setrange('ballast', BALLAST_BYTES, 'x');
   await useShare(0.9);
   const refused = ['queue_full', 5];
   await eventually(async () => {
-    expect(await refusals(fileId)).toEqual({
+    expect(await refusals(fileId, batchId)).toEqual({
       infer: refused,
+      retry: refused,
       job: refused,
       file: refused,
       batch: refused,
