@@ -39,6 +39,7 @@ const EFFECTIVE: Record<keyof Settings<'api'>, unknown> = {
   SCONCE_RESULT_TTL_SECONDS: config.queue.resultTtlSeconds,
   SCONCE_MAX_STORED_BYTES: config.queue.maxStoredBytes,
   SCONCE_MAX_STORED_BYTES_PER_OWNER: config.queue.maxStoredBytesPerOwner,
+  SCONCE_MAX_QUEUED_BYTES_PER_OWNER: config.queue.maxQueuedBytesPerOwner,
   SCONCE_SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
   SCONCE_DRAIN_DELAY_MS: config.drainDelayMs,
   SCONCE_MAX_BODY_BYTES: config.maxBodyBytes,

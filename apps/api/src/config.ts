@@ -83,6 +83,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
       batchTtlSeconds: vars.SCONCE_BATCH_TTL_SECONDS,
       maxStoredBytes: vars.SCONCE_MAX_STORED_BYTES,
       maxStoredBytesPerOwner: vars.SCONCE_MAX_STORED_BYTES_PER_OWNER,
+      maxQueuedBytesPerOwner: vars.SCONCE_MAX_QUEUED_BYTES_PER_OWNER,
       maxOutstanding: vars.SCONCE_MAX_OUTSTANDING,
       jobTtlSeconds: vars.SCONCE_JOB_TTL_SECONDS,
       resultTtlSeconds: vars.SCONCE_RESULT_TTL_SECONDS,

@@ -35,6 +35,11 @@ export const queueConfigSchema = z.object({
     .default(256 * 1024 ** 3),
   /** Jobs and batches of one owner that have not ended; more are refused. */
   maxUnfinishedPerOwner: z.int().min(1).default(5_000),
+  /** Bytes of the inputs of one owner's jobs that have not ended; more are refused. */
+  maxQueuedBytesPerOwner: z
+    .int()
+    .min(1)
+    .default(256 * 1024 ** 2),
   /** How long an ended batch is remembered, seconds. */
   batchTtlSeconds: z
     .int()

@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { SconceError } from '@sconce/errors';
 import { ModelDirectory } from '@sconce/models';
 import {
@@ -133,6 +133,17 @@ describe('infer with an idempotency key', () => {
     expect(bodyOf(first)).toMatchObject({ id: 'r', outputs: [{ data: [2, 4, 6, 8] }] });
     expect(bodyOf(await inferOnce(call))).toEqual(bodyOf(first));
     expect(delivered).toMatchObject([{ lane: 'online', request: { durable: true } }]);
+  });
+
+  it('does not run a request again whose result has expired before its key', async () => {
+    const call = callOf(request(), { idempotencyKey: 'expired' });
+    await inferOnce(call);
+    vi.spyOn(producer, 'openResult').mockRejectedValueOnce(new SconceError('job_not_found', 'no result'));
+    await expect(inferOnce(call)).rejects.toMatchObject({
+      code: 'idempotency_conflict',
+      message: expect.stringMatching(/"expired" has expired; use a new key/) as string,
+    });
+    expect(delivered).toHaveLength(1);
   });
 
   it('refuses another request with the same key', async () => {

@@ -55,8 +55,14 @@ export class InferenceService implements JobInference {
     call: InferenceCall,
     { context, deadlineMs, signal }: { context: Context; deadlineMs: number; signal: AbortSignal },
   ): Promise<InferenceResult> {
-    const job = await this.submit(prepared, call, { context, lane: 'online', scope: 'infer' });
-    return this.#answerOf(await this.#finished(job.id, deadlineMs, signal));
+    const { id } = await this.submit(prepared, call, { context, lane: 'online', scope: 'infer' });
+    const job = await this.#finished(id, deadlineMs, signal);
+    try {
+      return await this.#answerOf(job);
+    } catch (error) {
+      if (error instanceof SconceError && error.code === 'job_not_found') throw resultExpired(call);
+      throw error;
+    }
   }
 
   /** Submits a prepared request as a job. */
@@ -115,6 +121,15 @@ export class InferenceService implements JobInference {
       await new Promise((resolve) => setTimeout(resolve, waitMs));
     }
   }
+}
+
+/** The error for an idempotency key whose result has expired. The key runs one request once: it does not run the request again. */
+function resultExpired({ idempotencyKey: key }: InferenceCall): SconceError {
+  return new SconceError(
+    'idempotency_conflict',
+    `The result of Idempotency-Key "${key}" has expired; use a new key to run the request again.`,
+    { details: { param: 'Idempotency-Key' } },
+  );
 }
 
 /** Requests have equal fingerprints if they have the same path and the same bytes. */

@@ -218,6 +218,13 @@ export const SETTINGS = {
     about: 'As `SCONCE_MAX_STORED_BYTES`, for each owner of API keys.',
     default: 256 * GIB,
   }),
+  SCONCE_MAX_QUEUED_BYTES_PER_OWNER: integer({
+    programs: API,
+    unit: 'bytes',
+    about:
+      'Most bytes that the inputs of jobs of one owner of API keys may have together, until the jobs end. They are in Redis. Above this number new jobs are refused (429).',
+    default: 256 * MIB,
+  }),
   SCONCE_SHUTDOWN_GRACE_MS: integer({
     programs: EVERY,
     unit: 'ms',

@@ -365,7 +365,9 @@ export class InferenceProducer implements InferencePort {
     this.#usage.begin(model, version)();
     const traceId = traceIdOf(request.trace);
     const record = { id, model, version, queue, createdAtMs, attachment, owner };
-    await this.#records.create(traceId === undefined ? record : { ...record, traceId }, ttlSeconds, options);
+    const inputBytes = request.inputs.reduce((sum, { data }) => sum + data.byteLength, 0);
+    const own = { ...options, inputBytes };
+    await this.#records.create(traceId === undefined ? record : { ...record, traceId }, ttlSeconds, own);
     const queued = toQueuedRequest(id, request, { acceptedAtMs: createdAtMs, durable: true });
     const payload = packPayload(this.#keys, id, request.inputs);
     const data: InferJob = { v: 1, model, version, requests: [queued], payload: payload.reference };

@@ -42,6 +42,8 @@ export type NewJobRecord = Pick<
 export interface JobSubmission {
   readonly submitter?: Submitter | undefined;
   readonly idempotency?: IdempotencyClaim | undefined;
+  /** Of its inputs, which Redis holds until the job ends. */
+  readonly inputBytes?: number | undefined;
 }
 
 export interface JobRecordsOptions {
@@ -51,6 +53,7 @@ export interface JobRecordsOptions {
     /** How long an ended job and its result are kept, seconds. */
     readonly resultTtlSeconds: number;
     readonly maxUnfinishedPerOwner: number;
+    readonly maxQueuedBytesPerOwner: number;
   };
   /** Where large results lie. Without it they are written to Redis, and those of other processes cannot be read. */
   readonly store?: BlobStore | undefined;
@@ -62,6 +65,7 @@ export class JobRecords {
   readonly #keys: Keys;
   readonly #resultTtlSeconds: number;
   readonly #maxUnfinishedPerOwner: number;
+  readonly #maxQueuedBytesPerOwner: number;
   readonly #stored: StoredBytes;
   readonly #results: JobResults;
 
@@ -71,15 +75,19 @@ export class JobRecords {
     this.#keys = keys;
     this.#resultTtlSeconds = config.resultTtlSeconds;
     this.#maxUnfinishedPerOwner = config.maxUnfinishedPerOwner;
+    this.#maxQueuedBytesPerOwner = config.maxQueuedBytesPerOwner;
     this.#stored = new StoredBytes({ redis, keys, limits: config });
     this.#results = new JobResults(options);
   }
 
-  /** Writes a queued job. A job that exists stays unchanged. Throws `rate_limited` when its key or its owner has too many. */
+  /**
+   * Writes a queued job. A job that exists stays unchanged. Throws `rate_limited` when its key or its owner has too many, `quota_exceeded`
+   * when the inputs of its owner's jobs would have too many bytes.
+   */
   async create(
     record: NewJobRecord,
     ttlSeconds: number,
-    { submitter, idempotency }: JobSubmission = {},
+    { submitter, idempotency, inputBytes = 0 }: JobSubmission = {},
   ): Promise<void> {
     const { id, model, version, queue, createdAtMs, traceId = '', owner = '' } = record;
     const attachment = JSON.stringify(record.attachment ?? null);
@@ -102,9 +110,11 @@ export class JobRecords {
       keys.push(bound.set);
       own.push(bound.most);
     }
-    own.push(idempotency === undefined ? '' : this.#claimKey(idempotency));
+    keys.push(this.#keys.queuedItems(), this.#keys.queuedBytes());
+    own.push(idempotency === undefined ? '' : this.#claimKey(idempotency), inputBytes, this.#maxQueuedBytesPerOwner);
     const created = await this.#redis.eval(CREATE, keys.length, ...keys, ...own);
     if (created === -1 || created === -2) throw bounds[created === -1 ? 0 : 1].error();
+    if (created === -3) throw tooManyQueued({ owner, limit: this.#maxQueuedBytesPerOwner, value: inputBytes });
   }
 
   /** Removes the record of a job that was never queued. */
@@ -270,6 +280,19 @@ export function jobNotFound(id: string): SconceError {
   return new SconceError('job_not_found', `There is no job "${id}" (finished jobs expire).`, {
     details: { param: 'id' },
   });
+}
+
+const RETRY_AFTER_SECONDS = 5;
+
+/** The error for a job whose inputs its owner may not queue in addition. */
+function tooManyQueued({ owner, limit, value }: { owner: string; limit: number; value: number }): SconceError {
+  const setting = 'SCONCE_MAX_QUEUED_BYTES_PER_OWNER';
+  const details = { budget: 'queued_bytes', limit, value, setting };
+  return new SconceError(
+    'quota_exceeded',
+    `The inputs of jobs of owner ${owner} that have not ended may have ${limit} bytes, and there is no room for ${value} more. Wait for some to end, cancel them, or raise ${setting}.`,
+    { details: value > limit ? details : { ...details, retryAfterSeconds: RETRY_AFTER_SECONDS } },
+  );
 }
 
 /** The error for an idempotency key whose job somebody removed. The key runs one request once: it does not run the request again. */

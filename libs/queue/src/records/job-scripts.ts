@@ -5,12 +5,29 @@ import { LEAVE_SUBMITTERS, joinSubmitters } from './submitter.ts';
 // Each transition is one script. When two workers ran one job, or a worker and a cancel meet, exactly one of them wins. The
 // same scripts add a job to its version's set of unfinished jobs, which the record names, and remove it. A job whose record
 // expires stays in the set until the set is counted next. The set expires with its last record.
+// The inputs of a job with an owner count until it ends, in a ledger as that of the stored bytes. The record names it.
+// Scripts with LEAVE begin with STORED_BYTES.
 const LEAVE = `
+local queued = redis.call('HMGET', KEYS[1], 'queued', 'queued_items', 'queued_totals')
+if queued[1] then stored_free(queued[2], queued[3], queued[1]) end
 local unfinished = redis.call('HGET', KEYS[1], 'unfinished')
 if unfinished then redis.call('ZREM', unfinished, ARGV[1]) end${LEAVE_SUBMITTERS}`;
-/** KEYS: job, unfinished jobs of its version, sets of its key and of its owner (not used without a limit). Returns 0 when the job exists, -1 and -2 as `joinSubmitters`. */
-export const CREATE = `
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitters(
+/**
+ * The record of an ended job stays as long as its result, and at least as long as its idempotency key: without the record, the key would run
+ * the job again. `ttl` is a Lua expression, s.
+ */
+const keepEnded = (ttl: string): string => `
+local claim = redis.call('HGET', KEYS[1], 'claim')
+local rest = claim and redis.call('TTL', claim) or 0
+redis.call('EXPIRE', KEYS[1], math.max(tonumber(${ttl}), rest + 1))`;
+/**
+ * KEYS: job, unfinished jobs of its version, sets of its key and of its owner (not used without a limit), items and totals of the queued
+ * bytes. Returns 0 when the job exists, -1 and -2 as `joinSubmitters`, -3 when the owner may not queue so many bytes.
+ */
+export const CREATE = `${STORED_BYTES}
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+local counted = ARGV[9] ~= '' and tonumber(ARGV[14]) > 0
+if counted and stored_full(KEYS[5], KEYS[6], ARGV[9], tonumber(ARGV[14]), ARGV[15], '1e300') ~= '' then return -3 end${joinSubmitters(
   [
     { set: 'KEYS[3]', most: 'ARGV[11]', field: 'unfinished_of' },
     { set: 'KEYS[4]', most: 'ARGV[12]', field: 'unfinished_of_owner' },
@@ -20,12 +37,17 @@ if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end${joinSubmitters(
 redis.call('HSET', KEYS[1], 'status', 'queued', 'model', ARGV[2], 'version', ARGV[3], 'created_at', ARGV[4], 'attachment', ARGV[5], 'queue', ARGV[6], 'unfinished', KEYS[2], 'trace_id', ARGV[8])
 if ARGV[9] ~= '' then redis.call('HSET', KEYS[1], 'owner', ARGV[9]) end
 if ARGV[13] ~= '' then redis.call('HSET', KEYS[1], 'claim', ARGV[13]) end
+if counted then
+  local member = ARGV[14] .. ' ' .. ARGV[9] .. ' input:' .. ARGV[1]
+  stored_charge(KEYS[5], KEYS[6], member, string.format('%.0f', (joined + ARGV[7]) * 1000))
+  redis.call('HSET', KEYS[1], 'queued', member, 'queued_items', KEYS[5], 'queued_totals', KEYS[6])
+end
 if ARGV[10] == '1' then redis.call('HSET', KEYS[1], 'blob_results', '1') end
 redis.call('EXPIRE', KEYS[1], ARGV[7])
 redis.call('ZADD', KEYS[2], redis.call('TIME')[1] + ARGV[7] + 1, ARGV[1])
 if redis.call('TTL', KEYS[2]) < tonumber(ARGV[7]) then redis.call('EXPIRE', KEYS[2], ARGV[7]) end
 return 1`;
-export const FORGET = `${LEAVE}
+export const FORGET = `${STORED_BYTES}${LEAVE}
 redis.call('UNLINK', KEYS[1])`;
 export const START = `
 local status = redis.call('HGET', KEYS[1], 'status')
@@ -57,8 +79,7 @@ if bytes > 0 then
     redis.call('ZADD', KEYS[5], string.format('%.0f', expires), ARGV[10])
   end
 end${ALSO_WHEN_FULL}
-redis.call('HSET', KEYS[1], 'status', ARGV[2], 'finished_at', ARGV[3], 'error', ARGV[4], 'timing', ARGV[5])
-redis.call('EXPIRE', KEYS[1], ARGV[7])${LEAVE}
+redis.call('HSET', KEYS[1], 'status', ARGV[2], 'finished_at', ARGV[3], 'error', ARGV[4], 'timing', ARGV[5])${keepEnded('ARGV[7]')}${LEAVE}
 return 1`;
 
 /** KEYS: removals. ARGV: ms at which it is due, removal. Works also while Redis is at its `maxmemory`. */
@@ -67,12 +88,11 @@ redis.call('ZREM', KEYS[1], '')
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])`;
 
 /** ARGV: id, now, ttl s. Returns the status that the job then has; nil when there is none. */
-export const CANCEL = `
+export const CANCEL = `${STORED_BYTES}
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status or status == 'removed' then return nil end
 if status ~= 'queued' and status ~= 'running' then return status end${ALSO_WHEN_FULL}
-redis.call('HSET', KEYS[1], 'status', 'cancelled', 'finished_at', ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[3])${LEAVE}
+redis.call('HSET', KEYS[1], 'status', 'cancelled', 'finished_at', ARGV[2])${keepEnded('ARGV[3]')}${LEAVE}
 return 'cancelled'`;
 
 /**

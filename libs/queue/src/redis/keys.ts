@@ -108,6 +108,16 @@ export class Keys {
     return `${this.#base}:stored`;
   }
 
+  /** As `storedItems`, for the inputs of jobs that have not ended. */
+  queuedItems(): string {
+    return `${this.#base}:queued`;
+  }
+
+  /** As `storedBytes`, for the inputs of jobs that have not ended. */
+  queuedBytes(): string {
+    return `${this.#base}:queued-bytes`;
+  }
+
   /** Hash: bytes of stored results and files by owner, and of all. */
   storedBytes(): string {
     return `${this.#base}:stored-bytes`;
