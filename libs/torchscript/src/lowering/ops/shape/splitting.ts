@@ -182,15 +182,6 @@ defineOp(
   'aten::split.sizes(Tensor(a -> *) self, SymInt[] split_size, int dim=0) -> Tensor(a)[]',
   (context, { self, split_size, dim }) => pieces(context, self, context.axis(dim, self.rank), split_size),
 );
-for (const name of ['split.unknown', 'split_with_sizes.unknown', 'unsafe_split_with_sizes.unknown'] as const) {
-  defineScalarOp(
-    `aten::${name}(Tensor(a -> *) self, List(t) split_size, int dim=0) -> Tensor(a)[]`,
-    (context, { self, split_size, dim }) => {
-      const tensor = self as TensorValue;
-      return piecesOfList(context, tensor, context.axis(Number(dim), tensor.rank), split_size as ListValue);
-    },
-  );
-}
 defineOp(
   'aten::unsafe_split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]',
   (context, { self, split_size, dim }) => equalPieces(context, self, context.axis(dim, self.rank), split_size),
@@ -204,6 +195,16 @@ defineOp(
   'aten::unsafe_split_with_sizes(Tensor self, SymInt[] split_sizes, int dim=0) -> Tensor[]',
   (context, { self, split_sizes, dim }) => pieces(context, self, context.axis(dim, self.rank), split_sizes),
 );
+// After the overloads for lists of known sizes, because it takes every list.
+for (const name of ['split.unknown', 'split_with_sizes.unknown', 'unsafe_split_with_sizes.unknown'] as const) {
+  defineScalarOp(
+    `aten::${name}(Tensor(a -> *) self, List(t) split_size, int dim=0) -> Tensor(a)[]`,
+    (context, { self, split_size, dim }) => {
+      const tensor = self as TensorValue;
+      return piecesOfList(context, tensor, context.axis(Number(dim), tensor.rank), split_size as ListValue);
+    },
+  );
+}
 defineOp('aten::chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]', (context, { self, chunks, dim }) =>
   chunked(context, self, chunks, dim),
 );
