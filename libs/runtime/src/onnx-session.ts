@@ -16,6 +16,9 @@ import { disableRuntimeTelemetry } from './runtime-telemetry.ts';
 
 const ort = loadBinding();
 
+/** Node before 24 refuses native code memory that threads share: there, inputs and outputs are copied. */
+const READS_SHARED_MEMORY = Number(process.versions.node.split('.')[0]) >= 24;
+
 /**
  * Loads the native binding while `Float16Array` is hidden from it.
  *
@@ -129,11 +132,11 @@ export class OnnxSession {
     outputs: readonly string[],
     into: ReadonlyMap<string, Tensor>,
   ): Promise<SessionOutput[]> {
-    const feeds = Object.fromEntries(inputs.map((input) => [input.name, toOrt(input)]));
+    const feeds = Object.fromEntries(inputs.map((input) => [input.name, toOrt(readable(input))]));
     const fetches: Record<string, ortNamespace.Tensor | null> = {};
     for (const name of outputs) {
       const target = into.get(name);
-      fetches[name] = target === undefined ? null : toOrt(target);
+      fetches[name] = target === undefined || !isReadable(target) ? null : toOrt(target);
     }
     let results: ortNamespace.InferenceSession.ReturnType;
     try {
@@ -144,7 +147,9 @@ export class OnnxSession {
     return outputs.map((name) => {
       const value = results[name];
       if (value === undefined) throw new SconceError('internal', `ONNX Runtime returned no output "${name}"`);
-      return fromOrt(name, value);
+      const output = fromOrt(name, value);
+      const target = into.get(name);
+      return target === undefined || fetches[name] !== null ? output : copyTo(target, output);
     });
   }
 
@@ -203,6 +208,25 @@ function stringsOf(tensor: Tensor): string[] {
 function unfit(tensor: Tensor, index: number, why: string, cause?: unknown): SconceError {
   const details = { param: tensor.name };
   return new SconceError('invalid_tensor', `Input "${tensor.name}": element ${index} ${why}.`, { details, cause });
+}
+
+/** Whether native code may read and write the tensor's memory. */
+function isReadable({ data }: Tensor): boolean {
+  return READS_SHARED_MEMORY || !isShared(data);
+}
+
+function readable(tensor: Tensor): Tensor {
+  // `slice` of shared memory would be shared too.
+  return isReadable(tensor) ? tensor : { ...tensor, data: new Uint8Array(tensor.data) };
+}
+
+function copyTo(target: Tensor, { name, data }: Tensor): Tensor {
+  if (data.byteLength !== target.data.byteLength) {
+    const message = `Output "${name}" has ${data.byteLength} bytes, and ${target.data.byteLength} were expected.`;
+    throw new SconceError('inference_failed', message);
+  }
+  target.data.set(data);
+  return target;
 }
 
 function isShared(bytes: Uint8Array): boolean {

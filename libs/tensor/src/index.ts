@@ -12,6 +12,7 @@ export {
 } from './datatype.ts';
 export { MAX_RANK, byteLength, elementCount, matchesShape } from './shape.ts';
 export { fromBfloat16Bits, toBfloat16Bits } from './bfloat16.ts';
+export { HalfArray } from './half-array.ts';
 export { allocateView, viewOf, type ViewByDatatype } from './typed-view.ts';
 export { bytesElements, checkTensor, encodeBytes } from './bytes-elements.ts';
 export { concatRows, padRows, rowCount, sliceRows, splitRows, writeRows } from './rows.ts';

@@ -1,4 +1,5 @@
 import { DATATYPE_BYTES, type Datatype, type FixedDatatype, type Tensor } from './datatype.ts';
+import { HalfArray } from './half-array.ts';
 import { byteLength } from './shape.ts';
 import { tensorError } from './tensor-error.ts';
 
@@ -30,7 +31,7 @@ const VIEWS = {
   INT16: Int16Array,
   INT32: Int32Array,
   INT64: BigInt64Array,
-  FP16: Float16Array,
+  FP16: HalfArray,
   BF16: Uint16Array,
   FP32: Float32Array,
   FP64: Float64Array,

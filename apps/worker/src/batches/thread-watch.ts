@@ -12,6 +12,9 @@ const CLOCK_FACTOR = 4;
 /** The limit that a thread has exceeded. */
 export type Exceeded = 'busy' | 'memory';
 
+/** Node before 22.16 does not tell how much memory a thread has. */
+type WatchedWorker = Pick<Worker, 'postMessage'> & Partial<Pick<Worker, 'getHeapStatistics'>>;
+
 /**
  * Watches one thread from outside, because a thread that is busy cannot tell. It sends pings, and compares the CPU time that the thread
  * has used since the last ping without an answer. CPU time, not time: on a busy machine a thread of low priority waits.
@@ -19,7 +22,7 @@ export type Exceeded = 'busy' | 'memory';
  * States: *idle* → `start` (the thread has a task) → *watching* → `stop` → *idle*.
  */
 export class ThreadWatch {
-  readonly #worker: Pick<Worker, 'postMessage' | 'getHeapStatistics'>;
+  readonly #worker: WatchedWorker;
   readonly #limits: Pick<DatasetLimits, 'busyMs' | 'memoryBytes'>;
   readonly #onExceeded: (exceeded: Exceeded) => void;
   #timer: NodeJS.Timeout | undefined;
@@ -30,7 +33,7 @@ export class ThreadWatch {
   #looking = false;
 
   constructor(
-    worker: Pick<Worker, 'postMessage' | 'getHeapStatistics'>,
+    worker: WatchedWorker,
     limits: Pick<DatasetLimits, 'busyMs' | 'memoryBytes'>,
     onExceeded: (exceeded: Exceeded) => void,
   ) {
@@ -99,7 +102,7 @@ export class ThreadWatch {
 
   #checkMemory(): void {
     // A thread in native code answers when it returns, so this does not wait for the answer.
-    void this.#worker.getHeapStatistics().then(
+    void this.#worker.getHeapStatistics?.().then(
       // V8 bounds the objects by itself (`resourceLimits`). This is for the buffers.
       ({ external_memory: buffers }) => {
         if (buffers > this.#limits.memoryBytes && this.#timer !== undefined) this.#onExceeded('memory');

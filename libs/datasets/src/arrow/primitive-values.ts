@@ -1,4 +1,5 @@
 import { SconceError } from '@sconce/errors';
+import { HalfArray } from '@sconce/tensor';
 import type { ColumnValues } from '../row-block.ts';
 import { ExactValue, uuidText } from '../values/exact-value.ts';
 import { exactTypeOf, type ArrowType } from './arrow-schema.ts';
@@ -21,7 +22,7 @@ const INTEGERS = {
   '64': [BigInt64Array, BigUint64Array],
 } as const;
 
-const FLOATS = { '16': Float16Array, '32': Float32Array, '64': Float64Array } as const;
+const FLOATS = { '16': HalfArray, '32': Float32Array, '64': Float64Array } as const;
 
 type Elements = new (buffer: ArrayBufferLike, offset: number, length: number) => ColumnValues;
 

@@ -1,4 +1,4 @@
-import { allocateView, toBfloat16Bits, type FixedDatatype } from '@sconce/tensor';
+import { HalfArray, allocateView, toBfloat16Bits, type FixedDatatype } from '@sconce/tensor';
 import { shown } from '../dataset-error.ts';
 import { ExactValue } from '../values/exact-value.ts';
 
@@ -96,7 +96,7 @@ export function writeElement(
  */
 export function copyElements({ datatype, out, options }: ElementTarget, values: ArrayLike<unknown>): boolean {
   if (!ArrayBuffer.isView(values) || datatype === 'BOOL' || datatype === 'BF16') return false;
-  const floats = out instanceof Float32Array || out instanceof Float64Array || out instanceof Float16Array;
+  const floats = out instanceof Float32Array || out instanceof Float64Array || out instanceof HalfArray;
   const numbers = !(values instanceof BigInt64Array || values instanceof BigUint64Array);
   const same = values.constructor === out.constructor;
   if (!same && !(floats && numbers)) return false;
