@@ -46,6 +46,16 @@ export const APPS = {
     // Native code; threads of its own.
     packages: ['onnxruntime-node', 'piscina'],
   },
+  // A bundle in the npm package only.
+  cli: {
+    entries: {
+      main: 'apps/cli/src/main.ts',
+      'end-with-parent': 'apps/cli/src/stack/end-with-parent.ts',
+      'inference.thread': 'libs/runtime/src/inference.thread.ts',
+      'sacrificial.child': 'libs/runtime/src/sacrificial/sacrificial.child.ts',
+    },
+    packages: ['onnxruntime-node', 'piscina'],
+  },
 } as const satisfies Record<string, App>;
 
 export type AppName = keyof typeof APPS;
@@ -68,8 +78,11 @@ const require = createRequireOfBundle(import.meta.url);
 const __filename = import.meta.filename;
 const __dirname = import.meta.dirname;`;
 
-/** Empties a folder and writes an app's bundle into it. Returns the description of its content. */
-export async function bundle(name: AppName, folder: string): Promise<Metafile> {
+/**
+ * Empties a folder and writes an app's bundle into it. Returns the description of its content.
+ * @param target the oldest Node that runs it.
+ */
+export async function bundle(name: AppName, folder: string, target = 'node24'): Promise<Metafile> {
   await rm(folder, { recursive: true, force: true });
   const { entries, packages } = APPS[name];
   const { metafile } = await build({
@@ -81,7 +94,7 @@ export async function bundle(name: AppName, folder: string): Promise<Metafile> {
     chunkNames: '[name]-[hash]',
     platform: 'node',
     format: 'esm',
-    target: 'node24',
+    target,
     conditions: ['@sconce/source', 'module'],
     mainFields: ['module', 'main'],
     external: [...packages, ...ABSENT].flatMap((external) => [external, `${external}/*`]),

@@ -13,8 +13,18 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** Dependencies that only install scripts use. */
 const INSTALL_ONLY = new Set(['adm-zip', 'global-agent', '@scarf/scarf']);
 
-/** Copies the packages of an app. Returns their names. */
-export async function writeImagePackages(app: AppName, folder: string): Promise<string[]> {
+/** This machine's system and processor, as the folders of ONNX Runtime's package name them. */
+const OWN_SYSTEM = `${process.platform}/${process.arch}`;
+
+/**
+ * Copies the packages of an app. Returns their names.
+ * @param systems those whose native libraries are copied: `linux/x64`. Default: this machine's.
+ */
+export async function writeImagePackages(
+  app: AppName,
+  folder: string,
+  systems: readonly string[] = [OWN_SYSTEM],
+): Promise<string[]> {
   const wanted: string[] = [...APPS[app].packages];
   for (const name of wanted) {
     const from = installedFolder(app, name);
@@ -24,7 +34,7 @@ export async function writeImagePackages(app: AppName, folder: string): Promise<
     wanted.push(...Object.keys(dependencies).filter((other) => !INSTALL_ONLY.has(other) && !wanted.includes(other)));
     const to = join(folder, 'node_modules', name);
     await cp(from, to, { recursive: true, filter: (path) => !path.endsWith('.map') });
-    if (name === 'onnxruntime-node') await keepOwnLibraries(join(to, 'bin/napi-v6'));
+    if (name === 'onnxruntime-node') await keepLibraries(join(to, 'bin/napi-v6'), systems);
   }
   return wanted;
 }
@@ -38,11 +48,10 @@ function installedFolder(app: AppName, name: string): string {
 }
 
 /** Removes the libraries for other systems: ONNX Runtime's package has those of all systems. */
-async function keepOwnLibraries(folder: string): Promise<void> {
+async function keepLibraries(folder: string, systems: readonly string[]): Promise<void> {
   for (const system of await readdir(folder)) {
     for (const arch of await readdir(join(folder, system))) {
-      if (system !== process.platform || arch !== process.arch)
-        await rm(join(folder, system, arch), { recursive: true });
+      if (!systems.includes(`${system}/${arch}`)) await rm(join(folder, system, arch), { recursive: true });
     }
   }
 }

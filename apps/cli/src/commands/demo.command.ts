@@ -1,9 +1,8 @@
 import { once } from 'node:events';
-import { createReadStream, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { SconceClient } from '@sconce/client';
 import { startOtlpCollector } from '@sconce/trace-view';
@@ -11,6 +10,7 @@ import type { CliConfig } from '../config.ts';
 import { readHeldout, type Heldout } from '../demo/heldout.ts';
 import { scoreHeldout, timedRows, type Score } from '../demo/score.ts';
 import { traceOneRequest, type TracedRequest } from '../demo/trace-request.ts';
+import { productFile } from '../files/product-file.ts';
 import { failure } from '../output/failure.ts';
 import { interruptible } from '../output/interruption.ts';
 import { Terminal } from '../output/terminal.ts';
@@ -31,7 +31,7 @@ export function demoCommand(config: CliConfig): Command {
 }
 
 async function demo(config: CliConfig, terminal: Terminal): Promise<void> {
-  const examples = findExamples();
+  const examples = dirname(productFile('examples/digits/digits.pt'));
   const data = mkdtempSync(join(tmpdir(), 'sconce-demo-'));
   const kill = new AbortController();
   const removeData = (): void => {
@@ -159,19 +159,6 @@ function report(terminal: Terminal, score: Score, traced: TracedRequest): void {
       'Next: `npx sconce up` keeps the system running. Its API docs are then at http://127.0.0.1:8000/docs.',
     ].join('\n'),
   );
-}
-
-function findExamples(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'examples', 'digits', 'digits.pt'))) {
-    if (dirname(folder) === folder) {
-      throw failure('not_found', 'The folder examples/digits does not exist.', {
-        hint: 'Run the demo in a checkout of the project.',
-      });
-    }
-    folder = dirname(folder);
-  }
-  return join(folder, 'examples', 'digits');
 }
 
 function round(ms: number): number {

@@ -1,10 +1,8 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { PROCESS_ENVIRONMENT } from '@sconce/runtime/process-environment';
-import { failure } from '../output/failure.ts';
+import { productFile } from '../files/product-file.ts';
 import { integerOption } from '../output/options.ts';
 import type { CliConfig } from '../config.ts';
 
@@ -85,10 +83,7 @@ Examples:
 
 /** Replaces this process by the server, so that only one process runs. Where that is not possible, starts it and passes on its end. */
 async function serve(config: CliConfig, files: readonly string[], options: ServeOptions): Promise<void> {
-  const main = fileURLToPath(new URL('../../../api/dist/serve/main.js', import.meta.url));
-  if (!existsSync(main)) {
-    throw failure('not_found', `The server is not built: ${main} does not exist.`, { hint: 'Run: npm run build' });
-  }
+  const main = productFile('apps/api/dist/serve/main.js');
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries({ ...ENVIRONMENT, ...config.inherited })) {
     if (value !== undefined) env[name] = value;

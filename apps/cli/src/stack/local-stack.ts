@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { machineLimits } from '@sconce/process';
 import { startRedisServer, type RedisServer } from '@sconce/redis-server';
 import { PROCESS_ENVIRONMENT } from '@sconce/runtime/process-environment';
 import type { CliConfig } from '../config.ts';
+import { productFile } from '../files/product-file.ts';
 import { failure } from '../output/failure.ts';
 import { compileCacheFolder } from './compile-cache.ts';
 import { lockData } from './data-lock.ts';
@@ -130,14 +130,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   }
 }
 
-/** The program of an app. @throws SconceError `not_found` if it is not built. */
-function programOf(app: 'api' | 'worker'): string {
-  const path = fileURLToPath(new URL(`../../../${app}/dist/main.js`, import.meta.url));
-  if (!existsSync(path)) {
-    throw failure('not_found', `The ${app} is not built: ${path} does not exist.`, { hint: 'Run: npm run build' });
-  }
-  return path;
-}
+const programOf = (app: 'api' | 'worker'): string => productFile(`apps/${app}/dist/main.js`);
 
 /** Makes folders that only their owner may read. A folder that exists keeps its mode. */
 function makeFolders(folders: readonly string[]): void {
