@@ -10,6 +10,7 @@ import { growItems, hasRagged, typeOfWays, type GrownType } from '../symbolic/gr
 import type { Cell } from '../symbolic/heap.ts';
 import { partsOf, sameStructure, withParts } from '../symbolic/list-parts.ts';
 import { mapListPairs } from './list-pairs.ts';
+import { emptyLike, LeftOut, truthWithElements } from './empty-inputs.ts';
 import { declareOutput } from './declare-output.ts';
 import { changedCells, contentAfter, detachViews, type BlockRun } from './block-run.ts';
 import { alikeIfEmpty, type Ways } from './empty-ways.ts';
@@ -108,8 +109,29 @@ export class ControlFlow {
 
   /** Executes an `if` on a truth value that depends on the input. */
   branch(test: SymBool, statement: Stmt & { kind: 'if' }, frame: Frame): void {
+    const { report } = this.#interpreter;
+    const before = report.uses;
+    const usual = truthWithElements(test, (dim) => this.#emitter.resolve(dim));
+    if (usual === undefined) return this.#both(test, statement, frame);
+    // If the code for empty inputs cannot be compiled beside the code for all others, it is left out.
+    try {
+      this.#both(test, statement, frame, () => report.uses !== before);
+      return;
+    } catch (thrown) {
+      if (!(thrown instanceof LeftOut) && !(thrown instanceof SconceError)) throw thrown;
+    }
+    report.restore(before);
+    this.#emitter.warn(
+      `the model has other code for empty inputs (${describePosition(statement.at)}), which cannot be compiled: pass no axis of size 0`,
+    );
+    this.#interpreter.execute(usual ? statement.then : statement.else, frame);
+  }
+
+  /** Executes both ways. Throws {@link LeftOut}, without effects, if `gives up` says so. */
+  #both(test: SymBool, statement: Stmt & { kind: 'if' }, frame: Frame, givesUp = (): boolean => false): void {
     const then = this.run(statement.then, new Map(frame));
     const otherwise = this.run(statement.else, new Map(frame));
+    if (givesUp()) throw new LeftOut();
     if (then.raised !== undefined && otherwise.raised !== undefined) throw then.raised;
     if (then.raised !== undefined || otherwise.raised !== undefined) {
       // The `if` is a guard: only the other branch gives a result.
@@ -117,7 +139,7 @@ export class ControlFlow {
       this.#interpreter.execute(then.raised !== undefined ? statement.else : statement.then, frame);
       return;
     }
-    this.#join({ test, then, otherwise, statement }, frame);
+    this.#join({ test, then, otherwise, statement }, frame, givesUp);
   }
 
   /** Notes that a guard's condition is `holds`, because the model raises otherwise. */
@@ -138,12 +160,13 @@ export class ControlFlow {
   }
 
   /** Adds the If node and gives `frame` and changed objects the values that come out of it. */
-  #join({ test, then, otherwise, statement }: Branches, frame: Frame): void {
+  #join({ test, then, otherwise, statement }: Branches, frame: Frame, givesUp: () => boolean): void {
     const { at } = statement;
     const pairs: LeafPair[] = [];
     const placeholders = new Map<Value, number>();
     const leaf = ([first = null, second = null]: readonly Value[]): Value => {
-      const { then: a, otherwise: b } = this.#alikeIfEmpty({ test, then, otherwise, statement }, first, second);
+      const ways = this.#alikeIfEmpty({ test, then, otherwise, statement }, first, second);
+      const [a, b] = [emptyLike(ways.then, ways.otherwise), emptyLike(ways.otherwise, ways.then)];
       const type = joinedType(leafType(a) ?? leafType(b), leafType(b) ?? leafType(a));
       // It is replaced when the If node exists.
       const placeholder = type.kind === 'tensor' ? this.#emitter.elements([], type.dtype, []) : new UnknownValue();
@@ -177,6 +200,7 @@ export class ControlFlow {
       cell,
       value: merge(a ?? null, b ?? null, cell.attribute === undefined ? 'an object' : `self.${cell.attribute}`),
     }));
+    if (givesUp()) throw new LeftOut();
     this.#emitter.runtimeControl.push(at);
     const results = pairs.length === 0 ? [] : this.#ifNode({ test, then, otherwise }, pairs);
     const fill = (value: Value): Value => fillPlaceholders(value, placeholders, results);

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 
 import { Emitter } from '../symbolic/emitter.ts';
-import { addDims, sizeAtom, symbol, valueAtom, type Dim } from '../symbolic/sym-int.ts';
+import { addDims, freeAxis, symbol, valueAtom, type Dim } from '../symbolic/sym-int.ts';
 import { readSelect, readSlice, sliceBounds, sliceView } from './slicing.ts';
 
-const n = symbol(sizeAtom('x', 0, 0, 1));
+const n = symbol(freeAxis('x', 0));
 const anyNumber = symbol(valueAtom('i', 0));
 
 /** A matrix `x` of `size` rows. */
@@ -23,8 +23,8 @@ describe('a slice’s size', () => {
     [10, 5, 2, 1, '0'],
     [10, 1, null, 4, '3'],
     [n, null, null, 1, 'size(x,0)'],
-    [n, 1, null, 1, '-1+size(x,0)'],
-    [n, -1, null, 1, '1'],
+    [n, 1, null, 1, 'max(-1+size(x,0),0)'],
+    [n, -1, null, 1, 'min(1,size(x,0))'],
     [n, null, 512, 1, 'min(512,size(x,0))'],
     [addDims(n, 5), 2, null, 1, '3+size(x,0)'],
     // It is known only at run time whether the bound counts from the end, so the size is that of the result.

@@ -1,5 +1,5 @@
 import type { Emitter } from '../symbolic/emitter.ts';
-import { sizeAtom, symbol, valueAtom } from '../symbolic/sym-int.ts';
+import { freeAxis, symbol, valueAtom } from '../symbolic/sym-int.ts';
 import {
   DictValue,
   ListValue,
@@ -243,14 +243,14 @@ function bindInput(plan: ArgumentPlan, emitter: Emitter): Value {
   }
 }
 
-/** Declares a tensor input. A free axis is assumed to hold at least one element. */
+/** Declares a tensor input. A free axis may hold no element. */
 export function tensorInput(name: string, input: TensorInput, emitter: Emitter): TensorValue {
   emitter.root.input({
     name,
     datatype: onnxTypeOf(input.dtype),
     shape: input.shape.map((size, axis) => size ?? `${name}_${axis}`),
   });
-  const shape = input.shape.map((size, axis) => size ?? symbol(sizeAtom(name, axis, 0, 1)));
+  const shape = input.shape.map((size, axis) => size ?? symbol(freeAxis(name, axis)));
   return emitter.graphTensor(name, input.dtype, shape);
 }
 

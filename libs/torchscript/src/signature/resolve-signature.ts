@@ -130,7 +130,7 @@ function nameOfDim(dim: Dim): number | string | null {
   const [atom] = term?.atoms ?? [];
   if (dim.terms.length !== 1 || term?.factor !== 1 || term.atoms.length !== 1 || atom === undefined) return null;
   const { definition } = atom;
-  return definition.kind === 'size' && atom.min === 1 ? `${definition.value}_${definition.axis}` : null;
+  return definition.kind === 'size' && atom.isFree === true ? `${definition.value}_${definition.axis}` : null;
 }
 
 function batchAxis(

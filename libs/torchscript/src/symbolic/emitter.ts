@@ -169,8 +169,8 @@ export class Emitter implements LowerContext {
   }
 
   /** A tensor for a value of the current graph. A size given as null becomes the size of that axis. */
-  graphTensor(name: string, dtype: ScalarType, shape: readonly (Dim | null)[], min = 0): TensorValue {
-    const dims = shape.map((dim, axis) => dim ?? symbol(sizeAtom(name, axis, this.depth, min)));
+  graphTensor(name: string, dtype: ScalarType, shape: readonly (Dim | null)[]): TensorValue {
+    const dims = shape.map((dim, axis) => dim ?? symbol(sizeAtom(name, axis, this.depth)));
     return new TensorValue({ dtype, shape: dims, data: { kind: 'graph', name, depth: this.depth }, contiguous: true });
   }
 
@@ -277,25 +277,12 @@ export class Emitter implements LowerContext {
         'it has another number of elements: check the inputs’ ranks and sizes',
       );
     }
-    return this.node('Reshape', [tensor, this.#reshapeTarget(content.shape, wanted)], {
+    const target = reshapeTarget(content.shape, wanted);
+    return this.node('Reshape', [tensor, this.ints(target ?? wanted)], {
       shape: wanted,
-      attributes: wanted.includes(0) ? { allowzero: { int: 1 } } : {},
+      attributes: target === undefined ? { allowzero: { int: 1 } } : {},
       adapt: false,
     });
-  }
-
-  /** The shape input of Reshape: 0 copies an axis, and ONNX computes the size of one -1. The others are computed at run time. */
-  #reshapeTarget(from: readonly Dim[], to: readonly Dim[]): TensorValue {
-    if (to.includes(0)) return this.ints(to);
-    const copied = to.map((dim, i) => {
-      const present = from[i];
-      return dim instanceof SymInt && present !== undefined && sameDim(dim, present) && minimumOf(dim) > 0 ? 0 : dim;
-    });
-    const open = copied.filter((dim) => dim instanceof SymInt);
-    if (open.length === 1 && productOf(to) !== 0 && copied.every((dim) => dim instanceof SymInt || dim >= 0)) {
-      return this.ints(copied.map((dim) => (dim instanceof SymInt ? -1 : dim)));
-    }
-    return this.ints(copied);
   }
 
   transpose(tensor: TensorValue, permutation: readonly number[]): TensorValue {
@@ -395,4 +382,16 @@ export class Emitter implements LowerContext {
 
 function withContiguity(tensor: TensorValue, contiguous: boolean): TensorValue {
   return new TensorValue({ ...tensor.content, contiguous });
+}
+
+/**
+ * The shape input of Reshape if it can be a constant: 0 copies an axis, and ONNX computes the size of one -1, but not beside an axis
+ * that may be empty. Undefined if the sizes must be computed at run time.
+ */
+function reshapeTarget(from: readonly Dim[], to: readonly Dim[]): readonly number[] | undefined {
+  if (to.includes(0)) return undefined;
+  const target = to.map((dim, i) => (dim instanceof SymInt ? (sameDim(dim, from[i] ?? -1) ? 0 : -1) : dim));
+  const others = to.filter((_, i) => target[i] !== -1);
+  const open = to.length - others.length;
+  return open === 0 || (open === 1 && others.every((dim) => minimumOf(dim) > 0)) ? target : undefined;
 }

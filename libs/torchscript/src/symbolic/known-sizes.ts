@@ -34,8 +34,7 @@ export class KnownSizes {
     if (rest.length !== 1 || term?.atoms.length !== 1 || atom?.definition.kind !== 'size' || atom.depth > 0)
       return false;
     const value = -constant / term.factor;
-    // Only the axes of inputs have a lower bound of 1.
-    if (!Number.isInteger(value) || value < 1 || atom.min !== 1) return false;
+    if (!Number.isInteger(value) || value < 0 || atom.isFree !== true) return false;
     this.#fixed.set(atom.key, value);
     this.#resolved.clear();
     const { value: input, axis } = atom.definition;

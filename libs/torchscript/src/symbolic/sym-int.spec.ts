@@ -15,17 +15,18 @@ import {
   mulDims,
   productOf,
   sameDim,
-  sizeAtom,
+  freeAxis,
   subDims,
   substitute,
   symbol,
   SymInt,
   valueAtom,
   type Dim,
+  withElements,
 } from './sym-int.ts';
 
-const n = symbol(sizeAtom('x', 0, 0, 1));
-const m = symbol(sizeAtom('x', 1, 0, 1));
+const n = symbol(freeAxis('x', 0));
+const m = symbol(freeAxis('x', 1));
 const free = symbol(valueAtom('steps', 0));
 
 /** The value of an expression for these values of n, m and the free number. */
@@ -78,11 +79,15 @@ describe('SymInt', () => {
   });
 
   it.each<[string, boolean | undefined, boolean | undefined]>([
-    ['a free axis is at least 1', isLess(0, n), true],
+    ['a free axis may be empty', isLess(0, n), undefined],
+    ['no axis has less than 0 elements', isLess(n, 0), false],
+    ['n + 1 is at least 1', isLess(0, addDims(n, 1)), true],
     ['is not less than itself', isLess(n, n), false],
     ['n < n + 1', isLess(n, addDims(n, 1)), true],
     ['n < m depends on the input', isLess(n, m), undefined],
-    ['n == 0 is false', isEqual(n, 0), false],
+    ['n == 0 depends on the input', isEqual(n, 0), undefined],
+    ['n == 0 is false if axes have elements', isEqual(withElements(n), 0), false],
+    ['min(n, 1) is 1 if axes have elements', isEqual(withElements(minDims(n, 1)), 1), true],
     ['n == 1 depends on the input', isEqual(n, 1), undefined],
     ['a number read from a tensor may be anything', isLess(free, 0), undefined],
   ])('%s', (_, actual, expected) => {
@@ -98,7 +103,8 @@ describe('SymInt', () => {
   });
 
   it('gives lower bounds', () => {
-    expect(minimumOf(addDims(mulDims(n, 2), 3))).toBe(5);
+    expect(minimumOf(addDims(mulDims(n, 2), 3))).toBe(3);
+    expect(minimumOf(withElements(addDims(mulDims(n, 2), 3)))).toBe(5);
     expect(minimumOf(subDims(n, m))).toBe(-Infinity);
     expect(compareDims(addDims(n, 1), 1)).toBeGreaterThan(0);
   });

@@ -13,6 +13,8 @@ export interface Atom {
   readonly min: number;
   /** Depth of the graph (0 is the model's own) in which the atom can be computed. */
   readonly depth: number;
+  /** Whether it is a free axis of an input of the model. */
+  readonly isFree?: boolean;
 }
 
 export type AtomDefinition =
@@ -61,9 +63,14 @@ export function symbol(atom: Atom): SymInt {
   return new SymInt([{ factor: 1, atoms: [atom] }]);
 }
 
-/** The size of an axis of a graph value. A free axis is assumed to hold at least `min` elements. */
-export function sizeAtom(value: string, axis: number, depth: number, min = 0): Atom {
-  return { key: `size(${value},${axis})`, definition: { kind: 'size', value, axis }, min, depth };
+/** The size of an axis of a graph value. */
+export function sizeAtom(value: string, axis: number, depth: number): Atom {
+  return { key: `size(${value},${axis})`, definition: { kind: 'size', value, axis }, min: 0, depth };
+}
+
+/** The size of a free axis of an input. It may be 0. */
+export function freeAxis(input: string, axis: number): Atom {
+  return { ...sizeAtom(input, axis, 0), isFree: true };
 }
 
 /** The number in an int64 graph value of rank 0. */
@@ -100,6 +107,12 @@ export function addDims(a: Dim, b: Dim): Dim {
 
 /** `a - b`. */
 export function subDims(a: Dim, b: Dim): Dim {
+  // The last k elements of an axis: n - max(n - k, 0) is min(k, n).
+  const [atom] = typeof b === 'number' || b.terms.length !== 1 ? [] : (b.terms[0]?.atoms ?? []);
+  if (atom?.definition.kind === 'max' && sameDim(symbol(atom), b)) {
+    const [x, y] = [subDims(a, atom.definition.a), subDims(a, atom.definition.b)];
+    if (typeof x === 'number' || typeof y === 'number') return minDims(x, y);
+  }
   return addDims(a, mulDims(b, -1));
 }
 
@@ -314,6 +327,11 @@ export function isLess(a: Dim, b: Dim): boolean | undefined {
 export function isEqual(a: Dim, b: Dim): boolean | undefined {
   if (sameDim(a, b)) return true;
   return isLess(a, b) === true || isLess(b, a) === true ? false : undefined;
+}
+
+/** The expression for inputs whose free axes have at least one element each. */
+export function withElements(dim: Dim): Dim {
+  return substitute(dim, (atom) => (atom.isFree === true && atom.min < 1 ? symbol({ ...atom, min: 1 }) : undefined));
 }
 
 /** Depth of the innermost graph that an expression's atoms come from. */

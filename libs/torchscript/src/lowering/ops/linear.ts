@@ -1,6 +1,7 @@
 import { flag, float, int, str } from '../attributes.ts';
 import { broadcastShapes } from '../broadcast.ts';
 import { opFamily } from '../define-op.ts';
+import { guardEmpty } from '../empty-guard.ts';
 import { einsumShape } from '../einsum-shape.ts';
 import { matmul } from '../matmul.ts';
 import { promoteTypes, resultType, operandAs, type Operand } from '../promotion.ts';
@@ -169,7 +170,17 @@ export function einsum(context: LowerContext, equation: string, operands: readon
   );
   const dtype = operands.map((operand) => operand.dtype).reduce(promoteTypes);
   const cast = operands.map((operand) => context.cast(operand, dtype));
-  return context.node('Einsum', cast, { shape, attributes: { equation: str(text) } });
+  const types = [{ dtype, shape }];
+  // The kernel divides by sizes.
+  const [result] = guardEmpty(
+    context,
+    operands.flatMap((operand) => operand.shape),
+    {
+      types,
+      run: () => [context.node('Einsum', cast, { shape, attributes: { equation: str(text) } })],
+    },
+  );
+  return result ?? context.unsupported('einsum() without a result');
 }
 
 defineOp(

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { Emitter } from '../../symbolic/emitter.ts';
 import { UnsupportedReport } from '../../symbolic/unsupported-report.ts';
-import { mulDims, sizeAtom, symbol, type Dim } from '../../symbolic/sym-int.ts';
+import { mulDims, freeAxis, symbol, type Dim } from '../../symbolic/sym-int.ts';
 import { ListValue, TensorValue, UnknownValue, type Value } from '../../symbolic/values.ts';
 import type { Position } from '../../frontend/ast.ts';
 import type { ScalarType } from '../../scalar-type.ts';
@@ -11,8 +11,8 @@ import { operatorTable } from '../registry.ts';
 
 const table = operatorTable();
 const at: Position = { source: { path: 'code/model.py', text: '', originAt: () => undefined }, offset: 0 };
-const n = symbol(sizeAtom('x', 0, 0, 1));
-const m = symbol(sizeAtom('x', 1, 0, 1));
+const n = symbol(freeAxis('x', 0));
+const m = symbol(freeAxis('x', 1));
 
 /** Calls an operator on tensors given as `{dtype, shape}`. Returns its result and the text of its refusal. */
 function call(

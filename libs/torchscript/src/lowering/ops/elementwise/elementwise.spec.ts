@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { Emitter } from '../../../symbolic/emitter.ts';
 import { UnsupportedReport } from '../../../symbolic/unsupported-report.ts';
-import { floorDivDims, mulDims, sizeAtom, symbol, SymInt } from '../../../symbolic/sym-int.ts';
+import { floorDivDims, mulDims, freeAxis, symbol, SymInt } from '../../../symbolic/sym-int.ts';
 import { TensorValue, type Scalar, type Value } from '../../../symbolic/values.ts';
 import type { Position } from '../../../frontend/ast.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
@@ -11,7 +11,7 @@ import { operatorTable } from '../../registry.ts';
 
 const table = operatorTable();
 const at: Position = { source: { path: 'code/model.py', text: '', originAt: () => undefined }, offset: 0 };
-const n = symbol(sizeAtom('x', 0, 0, 1));
+const n = symbol(freeAxis('x', 0));
 
 /** Calls an operator. Returns its result and the types of the nodes that it added. */
 function call(

@@ -8,6 +8,7 @@ import { int } from '../../attributes.ts';
 import { broadcastShapes } from '../../broadcast.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
+import { toScalar } from '../../dims.ts';
 import { isNan } from '../../nan.ts';
 import { highestOf, lowestOf } from '../../number-range.ts';
 import { scatterElements, type ScatterReduction } from '../../scatter.ts';
@@ -27,14 +28,22 @@ defineOp('aten::index_select(Tensor self, int dim, Tensor index) -> Tensor', (co
   const axis = context.axis(dim, self.rank);
   requireIntegers(context, index);
   if (self.rank === 0) return copyOf(self);
-  return pick(context, self, axis, vector(context, index));
+  return pick(context, self, axis, notNegative(context, vector(context, index), self.shape[axis] ?? 1));
 });
+
+/** Indices of which a negative one is out of range. ONNX counts it from the end, and these operators of PyTorch refuse it. */
+export function notNegative(context: LowerContext, indices: TensorValue, size: Dim): TensorValue {
+  if (context.elementsOf(indices)?.every((index) => typeof index === 'bigint' && index >= 0n) === true) return indices;
+  const wide = context.cast(indices, 'int64');
+  const isNegative = compare(context, 'Less', wide, context.scalar(0n, 'int64'));
+  return choose(context, isNegative, context.scalar(toScalar(size), 'int64'), wide);
+}
 
 defineOp(
   'aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor',
   (context, { weight, indices }) => {
     requireIntegers(context, indices);
-    return context.node('Gather', [weight, indices], {
+    return context.node('Gather', [weight, notNegative(context, indices, weight.shape[0] ?? 1)], {
       shape: [...indices.content.shape, ...weight.content.shape.slice(1)],
       attributes: { axis: int(0) },
       adapt: false,

@@ -7,6 +7,7 @@ import { segmentNumbers } from '../../counting.ts';
 import { opFamily } from '../../define-op.ts';
 import { toScalar } from '../../dims.ts';
 import { scatterElements } from '../../scatter.ts';
+import { notNegative } from './axis-index.ts';
 
 const { ops, defineOp } = opFamily('indexing');
 
@@ -35,7 +36,7 @@ function embeddingBag(context: LowerContext, args: BagArguments): TensorValue[] 
   const one = context.scalar(1n, 'int64');
   const bagOf = binary(context, 'Sub', segmentNumbers(context, offsets, count), one);
   const [entries, width] = weight.content.shape;
-  const rows = context.node('Gather', [weight, indices], {
+  const rows = context.node('Gather', [weight, notNegative(context, indices, entries ?? 1)], {
     shape: [count, width ?? 1],
     attributes: { axis: int(0) },
     adapt: false,

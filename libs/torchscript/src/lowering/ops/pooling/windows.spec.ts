@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { sizeAtom, substitute, symbol } from '../../../symbolic/sym-int.ts';
+import { freeAxis, substitute, symbol } from '../../../symbolic/sym-int.ts';
 import { windowCount, windowsOf } from './windows.ts';
 
 interface Setting {
@@ -36,7 +36,7 @@ const settings: Setting[] = [
 ];
 
 describe('windowCount', () => {
-  const atom = sizeAtom('x', 2, 0, 1);
+  const atom = freeAxis('x', 2);
   it.each(settings)('counts the windows of $kernel every $stride, padding $padding, ceil $ceil', (setting) => {
     const windows = windowsOf(1, {
       kernel_size: [setting.kernel],

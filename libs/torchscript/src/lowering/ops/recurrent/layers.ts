@@ -2,7 +2,7 @@ import { int, str } from '../../attributes.ts';
 import { opFamily } from '../../define-op.ts';
 import { guardEmpty } from '../../empty-guard.ts';
 import { dropOut } from '../../random.ts';
-import { longestOf, pack, runningMask, unpack } from './packed-sequence.ts';
+import { checkedLengths, longestOf, pack, runningMask, unpack } from './packed-sequence.ts';
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import { addDims, maxDims, mulDims, subDims, type Dim } from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
@@ -322,7 +322,10 @@ defineOp(
   'aten::_pack_padded_sequence(Tensor input, Tensor lengths, bool batch_first) -> (Tensor, Tensor)',
   (context, { input, lengths, batch_first }) => {
     const timeFirst = batch_first ? context.transpose(input, [1, 0, ...input.shape.map((_, i) => i).slice(2)]) : input;
-    const { data, batchSizes } = pack(context, { padded: timeFirst, lengths: context.cast(lengths, 'int64') });
+    const { data, batchSizes } = pack(context, {
+      padded: timeFirst,
+      lengths: checkedLengths(context, context.cast(lengths, 'int64')),
+    });
     return [data, batchSizes];
   },
 );

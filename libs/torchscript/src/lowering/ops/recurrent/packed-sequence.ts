@@ -1,7 +1,9 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
-import { SymInt, type Dim } from '../../../symbolic/sym-int.ts';
+import { subDims, SymInt, type Dim } from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
+import { binary, compare } from '../../arithmetic.ts';
 import { int } from '../../attributes.ts';
+import { zeroUnless } from '../../empty-guard.ts';
 import { positions } from '../../positions.ts';
 
 /** Sequences of different lengths, the longest first, padded to one length. */
@@ -33,6 +35,22 @@ export function pack(
   });
   padded.set(data, sequences);
   return { data, batchSizes };
+}
+
+/** The lengths. A run fails, as in PyTorch, if one is below 1 or larger than the one before it. */
+export function checkedLengths(context: LowerContext, lengths: TensorValue): TensorValue {
+  const batch = lengths.shape[0] ?? 1;
+  const rest = subDims(batch, 1);
+  const others = context.slice(lengths, 0, 1, batch, 1, rest);
+  const following = context.node('Concat', [others, context.ints([1])], {
+    shape: [batch],
+    attributes: { axis: int(0) },
+    adapt: false,
+  });
+  const steps = binary(context, 'Sub', lengths, following);
+  const least = context.node('ReduceMin', [steps, context.ints([0])], { shape: [], attributes: { keepdims: int(0) } });
+  const isWrong = context.cast(compare(context, 'Less', least, context.scalar(0n, 'int64')), 'int64');
+  return binary(context, 'Add', lengths, zeroUnless(context, isWrong));
 }
 
 /** The padded sequences of packed data. */

@@ -12,7 +12,7 @@ import { highestOf, lowestOf } from '../../number-range.ts';
 import { positions } from '../../positions.ts';
 import { asFloat } from '../../promotion.ts';
 import { concatenate } from '../shape/joining.ts';
-import { extremeOver } from './extremes.ts';
+import { extremeOfAny } from './extremes.ts';
 import { accumulatedType, reduce } from './reduce.ts';
 
 const { ops, defineOp } = opFamily('reduction');
@@ -140,7 +140,7 @@ for (const [name, beats] of [
       const fill = context.scalar(name === 'cummax' ? lowestOf(self.dtype) : highestOf(self.dtype), self.dtype);
       const rows = prefixesOf(context, self, axis, fill);
       const last = rows.rank - 1;
-      const values = extremeOver(context, name === 'cummax' ? 'Max' : 'Min', rows, [last], true);
+      const values = extremeOfAny(context, name === 'cummax' ? 'Max' : 'Min', rows, [last], true);
       // Of several positions with the extreme value, the last one counts.
       const seen = prefixesOf(context, places, axis, context.scalar(-1n, 'int64'));
       const equal = orNan(context, compare(context, 'Equal', rows, values), rows);

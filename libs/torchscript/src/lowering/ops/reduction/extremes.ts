@@ -7,9 +7,10 @@ import { flag, int } from '../../attributes.ts';
 import { copyOf } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 import { dimsOf, toScalar } from '../../dims.ts';
+import { requireElements } from '../../empty-guard.ts';
 import { nanDetector, nanWhere, orderKeys } from '../../nan.ts';
 import { operandAs, resultType } from '../../promotion.ts';
-import { foldSizes, reduce, reducedAxes, reducedShape } from './reduce.ts';
+import { countOver, foldSizes, reduce, reducedAxes, reducedShape } from './reduce.ts';
 
 const { ops, defineOp } = opFamily('reduction');
 
@@ -18,7 +19,7 @@ export const extremes = ops;
 
 type Extreme = 'Max' | 'Min';
 
-/** The extreme over axes, for bool tensors too. It is NaN if any element is NaN. */
+/** The extreme over axes. It is NaN if any element is NaN. A run fails if there is no element, as in PyTorch. */
 export function extremeOver(
   context: LowerContext,
   extreme: Extreme,
@@ -26,10 +27,24 @@ export function extremeOver(
   axes: readonly number[],
   keepdim: boolean,
 ): TensorValue {
-  const opType = `Reduce${extreme}`;
-  if (self.dtype === 'bool')
-    return context.cast(reduce(context, opType, context.cast(self, 'uint8'), axes, keepdim), 'bool');
-  const result = reduce(context, opType, self, axes, keepdim);
+  const numbers = self.dtype === 'bool' ? context.cast(self, 'uint8') : self;
+  const result = requireElements(
+    context,
+    countOver(self, axes),
+    extremeOfAny(context, extreme, numbers, axes, keepdim),
+  );
+  return context.cast(result, self.dtype);
+}
+
+/** {@link extremeOver} that gives some number if there is no element. */
+export function extremeOfAny(
+  context: LowerContext,
+  extreme: Extreme,
+  self: TensorValue,
+  axes: readonly number[],
+  keepdim: boolean,
+): TensorValue {
+  const result = reduce(context, `Reduce${extreme}`, self, axes, keepdim);
   if (!isFloating(self.dtype) || axes.length === 0) return result;
   return nanWhere(context, reduce(context, 'ReduceSum', nanDetector(context, self), axes, keepdim), result);
 }

@@ -9,6 +9,7 @@ import { opFamily } from '../../define-op.ts';
 import { toDim } from '../../dims.ts';
 import { guardEmpty } from '../../empty-guard.ts';
 import { isNan, orderKeys } from '../../nan.ts';
+import { lowestOf } from '../../number-range.ts';
 import { scatterElements } from '../../scatter.ts';
 import { readSelect } from '../../slicing.ts';
 import { reduce } from './reduce.ts';
@@ -113,7 +114,13 @@ defineOp(
   (context, { self, k, dim, keepdim }) => kthSmallest(context, self, dim, k, keepdim),
 );
 defineOp('aten::median(Tensor self) -> Tensor', (context, { self }) => {
-  return median(context, context.reshape(self, [productOf(self.content.shape)]), 0, false)[0];
+  const count = productOf(self.content.shape);
+  const flat = context.reshape(self, [count]);
+  return guardEmpty(context, [count], {
+    types: [{ dtype: self.dtype, shape: [] }],
+    run: () => median(context, flat, 0, false).slice(0, 1),
+    empty: () => [context.scalar(isFloating(self.dtype) ? NaN : lowestOf(self.dtype), self.dtype)],
+  })[0];
 });
 defineOp(
   'aten::median.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)',

@@ -1,6 +1,6 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import { isFloating } from '../../../symbolic/onnx-types.ts';
-import type { Dim } from '../../../symbolic/sym-int.ts';
+import { minDims, minimumOf, productOf, type Dim } from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
 import { flag } from '../../attributes.ts';
@@ -69,4 +69,22 @@ export function floatingOnly(context: LowerContext, self: TensorValue, op: strin
     `${op} of a tensor of ${self.dtype}`,
     'PyTorch accepts floating-point tensors only: convert the tensor first',
   );
+}
+
+/** The number of elements in the axes. */
+export const countOver = (self: TensorValue, axes: readonly number[]): ReturnType<typeof productOf> =>
+  productOf(axes.map((axis) => self.content.shape[axis] ?? 1));
+
+/** The mean over the axes. The mean of nothing is NaN, for which the kernel gives 0. */
+export function meanOver(
+  context: LowerContext,
+  self: TensorValue,
+  axes: readonly number[],
+  keepdim: boolean,
+): TensorValue {
+  const result = reduce(context, 'ReduceMean', self, axes, keepdim);
+  const count = context.resolve(countOver(self, axes));
+  if (minimumOf(count) > 0) return result;
+  const one = context.scalar(toScalar(minDims(count, 1)), result.dtype);
+  return context.node('Div', [result, one]);
 }

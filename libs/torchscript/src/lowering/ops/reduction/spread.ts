@@ -4,8 +4,7 @@ import { SymFloat, type Scalar, type TensorValue } from '../../../symbolic/value
 import { binary } from '../../arithmetic.ts';
 import { opFamily } from '../../define-op.ts';
 import { toScalar } from '../../dims.ts';
-import { floatingOnly, reduce, reducedAxes, sumOver } from './reduce.ts';
-import { countOver } from './totals.ts';
+import { countOver, floatingOnly, meanOver, reducedAxes, sumOver } from './reduce.ts';
 
 const { ops, defineOp } = opFamily('reduction');
 
@@ -29,12 +28,12 @@ function varianceAndMean(
   if (correction instanceof SymFloat || Number.isNaN(off)) {
     return context.unsupported('a correction known only at run time', 'give the correction as a number');
   }
-  const mean = reduce(context, 'ReduceMean', self, axes, self.rank > 0);
+  const mean = meanOver(context, self, axes, self.rank > 0);
   const centred = binary(context, 'Sub', self, mean);
   const squares = binary(context, 'Mul', centred, centred);
   const variance =
     off === 0
-      ? reduce(context, 'ReduceMean', squares, axes, keepdim)
+      ? meanOver(context, squares, axes, keepdim)
       : binary(context, 'Div', sumOver(context, squares, axes, keepdim), divisor(context, self, axes, off));
   const result = keepdim ? mean : context.reshape(mean, variance.content.shape);
   return [context.cast(root ? context.node('Sqrt', [variance]) : variance, dtype), context.cast(result, dtype)];

@@ -1,12 +1,12 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
-import { addDims, mulDims, productOf } from '../../../symbolic/sym-int.ts';
+import { addDims, mulDims } from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
 import { binary, choose } from '../../arithmetic.ts';
 import { opFamily } from '../../define-op.ts';
 import { asFloat } from '../../promotion.ts';
 import { diagonalView } from '../shape/diagonals.ts';
-import { accumulatedType, floatingOnly, foldSizes, reduce, reducedAxes, sumOver } from './reduce.ts';
+import { accumulatedType, floatingOnly, foldSizes, meanOver, reduce, reducedAxes, sumOver } from './reduce.ts';
 
 const { ops, defineOp } = opFamily('reduction');
 
@@ -68,7 +68,7 @@ function mean(
 ): TensorValue {
   const cast = dtype === null ? self : context.cast(self, dtype);
   const axes = reducedAxes(context, self.rank, dim);
-  return reduce(context, 'ReduceMean', floatingOnly(context, cast, 'mean()'), axes, keepdim);
+  return meanOver(context, floatingOnly(context, cast, 'mean()'), axes, keepdim);
 }
 
 defineOp('aten::mean(Tensor self, *, ScalarType? dtype=None) -> Tensor', (context, { self, dtype }) =>
@@ -160,7 +160,3 @@ for (const name of ['logsumexp', 'special_logsumexp'] as const) {
 defineOp('aten::trace(Tensor self) -> Tensor', (context, { self }) =>
   sum(context, diagonalView(context, self, 0, 0, 1), null, false, null),
 );
-
-/** The number of elements in the axes. */
-export const countOver = (self: TensorValue, axes: readonly number[]): ReturnType<typeof productOf> =>
-  productOf(axes.map((axis) => self.content.shape[axis] ?? 1));

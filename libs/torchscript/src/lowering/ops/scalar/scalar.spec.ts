@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { Emitter } from '../../../symbolic/emitter.ts';
 import { UnsupportedReport } from '../../../symbolic/unsupported-report.ts';
-import { sizeAtom, symbol } from '../../../symbolic/sym-int.ts';
+import { freeAxis, symbol } from '../../../symbolic/sym-int.ts';
 import {
   DictValue,
   ListValue,
@@ -19,7 +19,7 @@ import { operatorTable } from '../../registry.ts';
 
 const table = operatorTable();
 const at: Position = { source: { path: 'code/model.py', text: '', originAt: () => undefined }, offset: 0 };
-const n = symbol(sizeAtom('x', 0, 0, 1));
+const n = symbol(freeAxis('x', 0));
 const list = (...items: Value[]): ListValue => new ListValue(items);
 
 function calls(emitter = new Emitter()): (op: string, ...args: Value[]) => Value {
@@ -98,8 +98,10 @@ describe('numbers', () => {
 
 describe('booleans', () => {
   it.each<[op: string, args: Value[], expected: string]>([
-    ['lt', [0n, n], 'True'],
-    ['le', [n, 0n], 'False'],
+    ['lt', [0n, n], 'compare'],
+    ['lt', [-1n, n], 'True'],
+    ['le', [n, 0n], 'compare'],
+    ['lt', [n, 0n], 'False'],
     ['eq', [n, n], 'True'],
     ['eq', [n, 4n], 'compare'],
     ['gt', [n, 2.5], 'compare'],

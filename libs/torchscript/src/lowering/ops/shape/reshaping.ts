@@ -1,5 +1,14 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
-import { exactQuotient, floorDivDims, minimumOf, productOf, SymInt, type Dim } from '../../../symbolic/sym-int.ts';
+import {
+  exactQuotient,
+  floorDivDims,
+  isEqual,
+  minimumOf,
+  productOf,
+  SymInt,
+  withElements,
+  type Dim,
+} from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
 import { withContiguity } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
@@ -64,7 +73,9 @@ function flattened(shape: readonly Dim[], start: number, end: number): Dim[] {
  */
 function isSqueezed(context: LowerContext, dim: Dim, named: boolean): boolean {
   const size = context.resolve(dim);
-  if (typeof size === 'number') return size === 1;
+  // `x[:, -1:]` has one element, unless `x` is empty.
+  if (isEqual(withElements(size), 1) === true) return true;
+  if (typeof size === 'number') return false;
   if (named && !isBatch(size) && context.require(size, 1)) return true;
   if (minimumOf(size) < 2)
     context.warn('squeeze() keeps free axes: if the size of such an axis is 1, fix it with --input name:dtype[sizes]');

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
-import { mulDims, sizeAtom, symbol } from '../../../symbolic/sym-int.ts';
+import { mulDims, freeAxis, symbol } from '../../../symbolic/sym-int.ts';
 import { isPowerOfTwo, ratio } from './resized-sizes.ts';
 
-const size = symbol(sizeAtom('x', 2, 0, 1));
+const size = symbol(freeAxis('x', 2));
 
 describe('ratio', () => {
   it.each([
