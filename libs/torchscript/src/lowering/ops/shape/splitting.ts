@@ -69,7 +69,7 @@ function equalPieces(context: LowerContext, self: TensorValue, axis: number, siz
     count === undefined
       ? raggedPieces(context, self, axis, () => lastSmaller(context, length, size, known))
       : { data: outermost(context, context.reshape(self, shape.toSpliced(axis, 1, count, size)), axis) };
-  return listOfUnknownLength(column, {
+  return listOfUnknownLength(context, column, {
     count: known,
     item: (index) => {
       const start = mulDims(fromFront(context, index, known), size);
@@ -80,9 +80,13 @@ function equalPieces(context: LowerContext, self: TensorValue, axis: number, siz
 }
 
 /** A list of pieces whose number is known only at run time. `column` holds them, if one can. */
-function listOfUnknownLength(column: Column | undefined, pieces: PieceReader): ListValue {
+function listOfUnknownLength(context: LowerContext, column: Column | undefined, pieces: PieceReader): ListValue {
   const list = new ListValue([], column && { form: { kind: 'tensor' }, columns: [column] });
   list.pieces = pieces;
+  if (column === undefined) {
+    list.appendOnly = () =>
+      context.unsupported('a list of pieces of a free axis that have different sizes, used as a whole', FIX_SIZE);
+  }
   return list;
 }
 
@@ -126,6 +130,7 @@ function piecesOfList(context: LowerContext, self: TensorValue, axis: number, li
   const sizeAt = (from: TensorValue, index: Dim): Dim => toDim(context.item(readSelect(context, from, 0, index))) ?? 0;
   const item = (index: Dim): TensorValue => rangeView(context, self, axis, sizeAt(begins, index), sizeAt(sizes, index));
   return listOfUnknownLength(
+    context,
     raggedPieces(context, self, axis, () => sizes),
     { count, item, unpack: (names) => rangeOf(names).map(item) },
   );
@@ -254,6 +259,7 @@ defineOp('aten::unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]', (con
   const items = (count: number): TensorValue[] => rangeOf(count).map((index) => selectView(context, self, axis, index));
   if (typeof length === 'number') return items(length);
   return listOfUnknownLength(
+    context,
     { data: outermost(context, self, axis) },
     {
       count: length,
