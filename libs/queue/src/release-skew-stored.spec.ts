@@ -182,6 +182,14 @@ it('this release writes every job, record, reply and report in the same form', {
   const claims = Object.values(jobRecords).flatMap((record) => record['claim'] ?? []);
   expect(claims).toHaveLength(3);
   for (const record of Object.values(jobRecords)) delete record['claim'];
+  // The bytes of a running batch's blobs are in its record until files have them.
+  const batchRecords = written['batchRecords'] as Record<string, Record<string, string>>;
+  const counted = Object.values(batchRecords).filter((record) => record['stored'] !== undefined);
+  expect(counted).not.toEqual([]);
+  for (const record of counted) {
+    expect(record['stored']).toMatch(/^\d+ {2}batch:/);
+    delete record['stored'];
+  }
   // Fields that a release adds to a report are optional: the release before passes over them.
   for (const [name, text] of Object.entries(written['workerReports'] as Hash)) {
     const { threads, readsStream, ...report } = JSON.parse(text) as WorkerReport;

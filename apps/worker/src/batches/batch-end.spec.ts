@@ -56,6 +56,30 @@ describe('a batch that does not complete', () => {
     expect(await linesOf(worker, record.outputFileId)).toHaveLength(1 + record.rowsDone);
   });
 
+  it('counts its blobs as stored bytes from the time they are written, and its files when it has ended', async () => {
+    const worker = await workers.start();
+    const stored = async (): Promise<number> => (await worker.work.stored.read()).all;
+    const before = await stored();
+    await submit(worker, numbers(400));
+    const handled = worker.planner.handle(JOB, new AbortController().signal);
+    await scoreUntil(worker, ({ chunksDone }) => chunksDone > 0);
+    const bytesOf = async (): Promise<number> => {
+      const parts = await worker.work.records.parts(BATCH);
+      return parts.reduce((sum, { output: { bytes = 0, trailer = 0 } = {}, errors }) => {
+        return sum + bytes + trailer + (errors?.bytes ?? 0);
+      }, 0);
+    };
+    expect(await bytesOf()).toBeGreaterThan(0);
+    expect((await stored()) - before).toBe(await bytesOf());
+    await scoreUntil(worker, ({ status }) => status === 'completed');
+    await handled;
+    const { outputFileId = '' } = await recordOf(worker);
+    const file = await worker.work.files.get(outputFileId);
+    expect((await stored()) - before).toBe(file?.bytes);
+    await worker.work.files.delete(outputFileId);
+    expect(await stored()).toBe(before);
+  });
+
   it('ends promptly when it is cancelled while its dataset is validated', async () => {
     const found = Promise.withResolvers<BatchableModel>();
     const worker = await workers.start();
@@ -133,6 +157,8 @@ describe('a batch that does not complete', () => {
       const record = await recordOf(worker);
       expect(record).toMatchObject({ status, rowsDone, outputFileId: undefined });
       expect(record.errors[0]?.message).toMatch(/could not be made.*retry the batch/);
+      // Its blobs stay, and count.
+      expect((await worker.work.stored.read()).all).toBeGreaterThan(0);
       failing.mockRestore();
       expect(await worker.work.records.retry(BATCH, [], Date.now() + 60_000)).toBe(2);
       const second = worker.planner.handle({ ...JOB, run: 2 }, signal);

@@ -49,6 +49,8 @@ export class BatchResults {
     const status = await this.work.records.finish(id, end.to, {
       from: [end.from],
       epoch: end.epoch,
+      // Without the files, the blobs of its chunks stay.
+      hasFiles: made.missing === undefined,
       fields: {
         output_file_id: output ?? '',
         error_file_id: errors ?? '',

@@ -50,6 +50,11 @@ export class BatchRecords {
     this.#ttlSeconds = options.ttlSeconds;
   }
 
+  /** The keys of the ledger of stored bytes: items, totals. */
+  get #storedKeys(): readonly [string, string] {
+    return [this.#keys.storedItems(), this.#keys.storedBytes()];
+  }
+
   /** Writes a new batch. A batch that exists stays unchanged. Throws `rate_limited` when its key or its owner has too many. */
   async create(
     id: string,
@@ -129,15 +134,16 @@ export class BatchRecords {
     return typeof status === 'string' && status !== 'stale' ? (status as BatchStatus) : undefined;
   }
 
-  /** Enters a final state. Only a retry leaves it. */
+  /** Enters a final state. Only a retry leaves it. @param options.hasFiles whether files have its results, and count their bytes. */
   async finish(
     id: string,
     to: BatchStatus,
-    options: { from: readonly BatchStatus[]; epoch: number; fields?: BatchFields },
+    options: { from: readonly BatchStatus[]; epoch: number; hasFiles?: boolean; fields?: BatchFields },
   ): Promise<BatchStatus | undefined> {
-    const { from, epoch, fields = {} } = options;
-    const own = [epoch, Date.now(), from.join(' '), to, this.#ttlSeconds, ...flat(fields)];
-    const status = await this.#redis.eval(FINISH, 1, this.#keys.batch(id), ...own);
+    const { from, epoch, hasFiles = true, fields = {} } = options;
+    const own = [epoch, Date.now(), from.join(' '), to, this.#ttlSeconds, hasFiles ? 1 : 0, ...flat(fields)];
+    const keys = [this.#keys.batch(id), ...this.#storedKeys] as const;
+    const status = await this.#redis.eval(FINISH, keys.length, ...keys, ...own);
     if (typeof status !== 'string' || status === 'stale') return undefined;
     const expiring = this.#redis.pipeline();
     // Its blobs are removed when its record expires.
@@ -209,11 +215,14 @@ export class BatchRecords {
     chunk: { run: number; token: number; part: ChunkPart; tookMs: number },
   ): Promise<ChangeResult> {
     const { run, token, part, tookMs } = chunk;
-    const keys = [this.#keys.batch(id), this.#keys.batch(id, 'parts'), this.#keys.batch(id, 'tokens')] as const;
+    const { output, errors } = part;
+    const bytes = (output === undefined ? 0 : output.bytes + output.trailer) + (errors?.bytes ?? 0);
+    const own = [this.#keys.batch(id), this.#keys.batch(id, 'parts'), this.#keys.batch(id, 'tokens')] as const;
+    const keys = [...own, ...this.#storedKeys];
     const notice = JSON.stringify({ kind: 'batch', batchId: id });
     return (await this.#redis.eval(
       COMMIT_CHUNK,
-      3,
+      keys.length,
       ...keys,
       run,
       part.index,
@@ -225,6 +234,8 @@ export class BatchRecords {
       Date.now(),
       this.#keys.notices(),
       notice,
+      bytes,
+      id,
     )) as ChangeResult;
   }
 

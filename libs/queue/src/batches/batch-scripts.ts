@@ -1,4 +1,5 @@
 import { ALSO_WHEN_FULL } from '../records/also-when-full.ts';
+import { STORED_BYTES } from '../records/stored-bytes.ts';
 import { LEAVE_SUBMITTERS, joinSubmitters } from '../records/submitter.ts';
 
 // Every change of a batch is one script. When two processes try the same change, exactly one makes it, and readers see the batch
@@ -71,11 +72,12 @@ if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 then return {'done'} end
 return {'run', redis.call('HINCRBY', KEYS[3], ARGV[2], 1)}`;
 
 /**
- * KEYS: batch, parts, tokens. ARGV: run, index, token, part, rows, failed, ms it took, now, notices' channel, notice.
- * Counts the results of the chunk, once. Returns 'ok'; 'stale' when a later delivery has begun; 'done' when another delivery was counted;
+ * KEYS: batch, parts, tokens, items and totals of the stored bytes. ARGV: run, index, token, part, rows, failed, ms it took, now, notices'
+ * channel, notice, bytes of its blobs, id of the batch.
+ * Counts the results of the chunk, once. Its blobs are stored bytes of the batch until files of the results have them. Returns 'ok'; 'stale' when a later delivery has begun; 'done' when another delivery was counted;
  * 'gone' when the batch takes no more results.
  */
-export const COMMIT_CHUNK = `
+export const COMMIT_CHUNK = `${STORED_BYTES}
 if redis.call('HGET', KEYS[1], 'status') ~= 'in_progress' then return 'gone' end
 if redis.call('HGET', KEYS[1], 'run') ~= ARGV[1] then return 'gone' end
 if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 then return 'done' end
@@ -96,20 +98,40 @@ if now - since > 10000 then
 else
   redis.call('HSET', KEYS[1], 'window_at', since, 'window_rows', window)
 end
+local bytes = tonumber(ARGV[11])
+if bytes > 0 then
+  local before = redis.call('HGET', KEYS[1], 'stored')
+  local owner, had
+  if before then
+    had, owner = string.match(before, '^(%d+) (%S*) ')
+    bytes = bytes + tonumber(had)
+    stored_free(KEYS[4], KEYS[5], before)
+  else
+    owner = cjson.decode(redis.call('HGET', KEYS[1], 'spec')).owner or ''
+  end
+  local member = string.format('%.0f', bytes) .. ' ' .. owner .. ' batch:' .. ARGV[12]
+  stored_charge(KEYS[4], KEYS[5], member, string.format('%.0f', now + redis.call('PTTL', KEYS[1])))
+  redis.call('HSET', KEYS[1], 'stored', member)
+end
 redis.call('PUBLISH', ARGV[9], ARGV[10])
 return 'ok'`;
 
 /**
- * ARGV: epoch, now, states it may be in, new state, ttl s, field, value, …. Enters a final state. The batch stays among the unfinished
- * ones until its webhook is queued.
+ * KEYS: batch, items and totals of the stored bytes. ARGV: epoch, now, states it may be in, new state, ttl s, whether files have its results,
+ * field, value, …. Enters a final state. The batch stays among the unfinished ones until its webhook is queued.
  */
-export const FINISH = `
+export const FINISH = `${STORED_BYTES}
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status then return nil end
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'stale' end
 if not string.find(' ' .. ARGV[3] .. ' ', ' ' .. status .. ' ', 1, true) then return status end${ALSO_WHEN_FULL}
-redis.call('HSET', KEYS[1], 'status', ARGV[4], ARGV[4] .. '_at', ARGV[2], unpack(ARGV, 6))
+redis.call('HSET', KEYS[1], 'status', ARGV[4], ARGV[4] .. '_at', ARGV[2], unpack(ARGV, 7))
 redis.call('EXPIRE', KEYS[1], ARGV[5])
+local stored = redis.call('HGET', KEYS[1], 'stored')
+if stored and ARGV[6] == '1' then
+  stored_free(KEYS[2], KEYS[3], stored)
+  redis.call('HDEL', KEYS[1], 'stored')
+end
 return ARGV[4]`;
 
 /**
