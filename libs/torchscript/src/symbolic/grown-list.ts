@@ -10,6 +10,7 @@ import {
   ListValue,
   SymStr,
   TensorValue,
+  UninitializedValue,
   UnknownValue,
   type Column,
   type GrownItems,
@@ -44,11 +45,13 @@ export function typeOfItems(list: ListValue): GrownType | undefined {
   if (grown !== undefined) return { form: grown.form, columns: grown.columns.map(typeOfColumn) };
   if (list.pieces !== undefined)
     throw new CannotMerge('a list of pieces of different sizes of an axis after the first');
-  const types = list.stored.flatMap((item) => (item instanceof UnknownValue ? [] : [typeOfItem(item)]));
+  const types = list.stored.flatMap((item) => (isUnread(item) ? [] : [typeOfItem(item)]));
   const known = types.filter((type) => type !== undefined);
   const [first] = known;
   return first === undefined ? declaredType(list.declared) : known.reduce(joinTypes, first);
 }
+
+const isUnread = (item: Value): boolean => item instanceof UnknownValue || item instanceof UninitializedValue;
 
 function typeOfColumn({ data, sizes }: Column): ColumnType {
   const shape = data.content.shape.slice(1);
@@ -172,7 +175,9 @@ export function growItems(context: LowerContext, list: ListValue, type: GrownTyp
     );
     return { form: grown.form, columns };
   }
-  const rows = list.stored.map((item) => leavesOf(context, item, type.form));
+  // Items without a value are in a list that no path reads.
+  const items = list.stored.filter((item) => !(item instanceof UninitializedValue));
+  const rows = items.map((item) => leavesOf(context, item, type.form));
   const columns = type.columns.map((column, i) =>
     columnOf(
       context,
