@@ -191,6 +191,15 @@ describe('infer', () => {
     expect(Object.fromEntries(outputs.map(({ datatype, data }) => [datatype, data]))).toEqual(EVERY_TYPE);
   });
 
+  it('takes NaN and infinities as clients write them, and gives them so that each of them reads them', async () => {
+    const data = '[NaN,Infinity,-Infinity,"Infinity"]';
+    const body = `{"inputs":[{"name":"x","datatype":"FP32","shape":[1,4],"data":${data}}]}`;
+    const response = await stack.fetch('/v2/models/affine/infer', { method: 'POST', body });
+    const { outputs } = (await response.json()) as { outputs: { data: unknown[] }[] };
+    // Each element of the output is one of the input, times a number, plus a number.
+    expect(outputs[0]?.data).toEqual([null, 'Infinity', '-Infinity', 'Infinity']);
+  });
+
   it('gives each of many concurrent requests its own answer', async () => {
     const answers = await Promise.all(
       Array.from({ length: 150 }, async (_, n) => {

@@ -58,7 +58,12 @@ export const BAD_REQUESTS: [string, RequestInit, number, RegExp][] = [
     400,
     /"x"/,
   ],
-  ['NaN', raw('{"inputs":[{"name":"x","datatype":"FP32","shape":[1,4],"data":[1,NaN,3,4]}]}'), 400, /NaN.*"x"/],
+  [
+    'a word that is not NaN',
+    raw('{"inputs":[{"name":"x","datatype":"FP32","shape":[1,4],"data":[1,nan,3,4]}]}'),
+    400,
+    /nan.*"x"/,
+  ],
   ['a number beyond FP32', json(x({ data: [1, 2, 3, 1e39] })), 400, /"x"/],
   ['an absurd size', json(x({ shape: [9_007_199_254_740_991, 4], data: [] })), 400, /"x"/],
   ['a negative dimension', json(x({ shape: [-1, 4] })), 400, /"x"/],

@@ -104,7 +104,7 @@ describe('infer', () => {
   it('passes integers and infinities through exactly', async () => {
     expect(await run(['infer', 'm', '--version', '3', '--json', '--input', `ids=${big}`])).toBe(0);
     expect(stdout).toContain('"data":[9007199254740993,-9223372036854775808]');
-    expect(stdout).toContain('"data":[1e999,null]');
+    expect(stdout).toContain('"data":["Infinity",null]');
     expect(stdout.trimEnd().split('\n').length).toBe(1);
     expect(() => JSON.parse(stdout) as unknown).not.toThrow();
   });

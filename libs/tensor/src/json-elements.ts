@@ -1,6 +1,7 @@
 import { toBfloat16Bits } from './bfloat16.ts';
 import { encodeBytes } from './bytes-elements.ts';
 import type { Datatype, FixedDatatype } from './datatype.ts';
+import { wordNumber } from './json-words.ts';
 import type { NonFinite } from './oip-json.ts';
 import { allocateView, bytesOf, type ViewByDatatype } from './typed-view.ts';
 
@@ -17,10 +18,10 @@ export const ELEMENT_TEXT: Readonly<Record<Datatype, string>> = {
   INT16: 'whole numbers from -32768 to 32767',
   INT32: 'whole numbers from -2147483648 to 2147483647',
   INT64: 'whole numbers from -9223372036854775808 to 9223372036854775807, written as plain digits',
-  FP16: 'finite numbers from -65504 to 65504',
-  BF16: 'finite numbers from -3.3895e38 to 3.3895e38',
-  FP32: 'finite numbers from -3.4028e38 to 3.4028e38',
-  FP64: 'finite numbers from -1.7976e308 to 1.7976e308',
+  FP16: 'finite numbers from -65504 to 65504, NaN, Infinity and -Infinity',
+  BF16: 'finite numbers from -3.3895e38 to 3.3895e38, NaN, Infinity and -Infinity',
+  FP32: 'finite numbers from -3.4028e38 to 3.4028e38, NaN, Infinity and -Infinity',
+  FP64: 'finite numbers from -1.7976e308 to 1.7976e308, NaN, Infinity and -Infinity',
   BYTES: 'strings of well-formed Unicode',
 };
 
@@ -163,13 +164,15 @@ function writeBfloats(leaves: Leaves, out: Uint16Array, { from, nonFinite }: Flo
   return -1;
 }
 
-/** Converts an element that is not a JSON number: a bigint to its number, null and everything else to NaN. */
+/** Converts an element that is not a JSON number: a bigint and a word to its number, null and everything else to NaN. */
 function toNumber(value: unknown): number {
-  return typeof value === 'bigint' ? Number(value) : NaN;
+  if (typeof value === 'bigint') return Number(value);
+  return typeof value === 'string' ? (wordNumber(value) ?? NaN) : NaN;
 }
 
 /** Tells whether an element that became NaN or infinite stands for that value. If not, it overflowed the datatype. */
 function isAllowed(value: unknown, nonFinite: NonFinite): boolean {
+  if (typeof value === 'string') return wordNumber(value) !== undefined;
   return nonFinite === 'allow' && (value === null || (typeof value === 'number' && !Number.isFinite(value)));
 }
 

@@ -1,6 +1,7 @@
 import { constants, isUtf8 } from 'node:buffer';
 import { SconceError } from '@sconce/errors';
 import { findJsonError } from './json-error.ts';
+import { parseWithWords, withoutWords } from './json-words.ts';
 import { quote, requestError } from './tensor-error.ts';
 
 /** An integer of 16 or more digits as a value. Only such integers can lose precision as a double. */
@@ -39,10 +40,24 @@ export function parseJsonText(
   positionOf: (position: number) => number = (position) => position,
 ): unknown {
   try {
-    return parseExactly(text);
+    return parseLeniently(text);
   } catch (error) {
     if (error instanceof SyntaxError) throw syntaxError(text, error, positionOf);
     throw new SconceError('invalid_request', 'body is JSON that is nested too deeply to read', { cause: error });
+  }
+}
+
+/**
+ * Parses text with `parse`. If it has NaN, Infinity or -Infinity as elements of arrays, as Python's and RapidJSON's writers put them there,
+ * each becomes a string that float tensors take for the number. @throws SyntaxError if the text is not JSON apart from that.
+ */
+export function parseLeniently(text: string, parse: (text: string) => unknown = parseExactly): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    const value = error instanceof SyntaxError ? parseWithWords(text, parse) : undefined;
+    if (value === undefined) throw error;
+    return value;
   }
 }
 
@@ -74,7 +89,7 @@ function reviveLongInteger(this: unknown, key: string, value: unknown, context: 
 }
 
 function syntaxError(text: string, cause: SyntaxError, positionOf: (position: number) => number): SconceError {
-  const position = findJsonError(text);
+  const position = findJsonError(withoutWords(text));
   const name = nameBefore(text, position);
   return notJson({ rest: text.slice(position, position + 16), position: positionOf(position), name }, cause);
 }
@@ -89,7 +104,7 @@ export function notJson(
   const codePoint = rest.codePointAt(0);
   let message: string;
   if (special !== undefined) {
-    message = `${special} at ${where}: JSON cannot carry NaN or Infinity; send the tensor as binary (parameters.binary_data_size)`;
+    message = `${special} at ${where}: expected a JSON value, or NaN, Infinity or -Infinity as an element of a tensor`;
   } else if (codePoint === undefined) {
     message = `it ends too early, at ${where}`;
   } else {

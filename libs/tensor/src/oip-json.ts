@@ -8,9 +8,9 @@ import { describeValue, requestError, tensorError } from './tensor-error.ts';
 import { viewOf } from './typed-view.ts';
 
 /**
- * How to treat NaN and infinities, for which JSON has no number. 'reject' refuses them, because tensors of a request may
- * not have them. 'allow' writes NaN as null and ±Infinity as ±1e999, and reads them back, because a response must be
- * able to contain every result of a model.
+ * How to treat NaN and infinities, for which JSON has no number. Both read the strings "NaN", "Infinity" and "-Infinity". 'reject' refuses
+ * null and numbers beyond float64 in a request: null may be a missing value, and 1e999 an overflow. It writes none of them. 'allow' writes
+ * NaN as null and infinities as strings (ADR 47), and reads null and ±1e999, which earlier releases wrote.
  */
 export type NonFinite = 'reject' | 'allow';
 
@@ -39,10 +39,9 @@ export function decodeJsonData(spec: TensorSpec, data: unknown, nonFinite: NonFi
 /**
  * Encodes the elements of a tensor as JSON text: a flat array in row-major order.
  *
- * With 'allow' (the default) NaN becomes null and ±Infinity becomes ±1e999. Both are valid JSON. The words NaN and
- * Infinity are not, and would break the client's parser. Parsers that read doubles read 1e999 as infinity. No JSON
- * number means NaN, and JSON.stringify writes null for it too. Floats are written as the shortest decimal of their
- * float64 value, so they can be read back exactly, -0 included.
+ * With 'allow' (the default) NaN becomes null, and infinities become "Infinity" and "-Infinity". Both are valid JSON. The words without
+ * quotes and numbers like 1e999 would break the parsers of clients. NumPy and JavaScript convert the strings to numbers. Floats are written
+ * as the shortest decimal of their float64 value, so they can be read back exactly, -0 included.
  *
  * Throws 'invalid_request' for a BYTES element that is not UTF-8. With 'reject', throws 'invalid_tensor' for NaN and
  * infinities. Both messages say to use binary data.
@@ -82,7 +81,7 @@ function floatText(name: string, value: number, options: { index: number; nonFin
     throw tensorError(name, `element ${options.index} is ${value}, which JSON cannot carry; send the tensor as binary`);
   }
   if (Number.isNaN(value)) return 'null';
-  return value > 0 ? '1e999' : '-1e999';
+  return value > 0 ? '"Infinity"' : '"-Infinity"';
 }
 
 /** The error for a BYTES element that JSON cannot carry. */

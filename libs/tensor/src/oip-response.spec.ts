@@ -56,9 +56,9 @@ describe('a response', () => {
   });
 
   it.each<[Tensor['datatype'], ArrayBufferView, string]>([
-    ['FP32', Float32Array.of(NaN, Infinity, -Infinity, -0, 0.5), '[null,1e999,-1e999,-0,0.5]'],
+    ['FP32', Float32Array.of(NaN, Infinity, -Infinity, -0, 0.5), '[null,"Infinity","-Infinity",-0,0.5]'],
     ['FP16', Float16Array.of(NaN, 65504), '[null,65504]'],
-    ['BF16', Uint16Array.of(0x7f80, 0x3fc0), '[1e999,1.5]'],
+    ['BF16', Uint16Array.of(0x7f80, 0x3fc0), '["Infinity",1.5]'],
     ['FP64', Float64Array.of(0.1, 1e21, 5e-324), '[0.1,1e+21,5e-324]'],
     ['INT64', BigInt64Array.of(-(2n ** 63n), 9007199254740993n), '[-9223372036854775808,9007199254740993]'],
     ['UINT64', BigUint64Array.of(2n ** 64n - 1n), '[18446744073709551615]'],

@@ -19,7 +19,7 @@ export interface InferResponse {
 
 /**
  * Writes an inference response of the Open Inference Protocol v2: the requested outputs in their order, each as flat JSON
- * or as binary. In JSON, NaN is null and ±Infinity is ±1e999 (see `encodeJsonData`). Copies the data.
+ * or as binary. In JSON, NaN is null and infinities are strings (see `encodeJsonData`). Copies the data.
  *
  * Throws 'invalid_request' with the output's name if BYTES for JSON are not UTF-8 and if an output to classify is not
  * numeric; 'payload_too_large' if the JSON is too long to write; 'internal' if an output is missing.

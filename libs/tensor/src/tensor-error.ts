@@ -1,4 +1,5 @@
 import { SconceError } from '@sconce/errors';
+import { wordOf } from './json-words.ts';
 
 const SHOWN_CHARS = 100;
 
@@ -23,7 +24,7 @@ export function describeValue(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return `an array of ${value.length} ${value.length === 1 ? 'element' : 'elements'}`;
   if (typeof value === 'object') return 'an object';
-  if (typeof value === 'string') return `the string ${quote(value)}`;
+  if (typeof value === 'string') return wordOf(value) ?? `the string ${quote(value)}`;
   return String(value);
 }
 

@@ -54,7 +54,7 @@ async function runInfer(config: CliConfig, model: string, options: InferOptions)
     name: output.name,
     datatype: output.datatype,
     shape: output.shape,
-    // As text: numbers beyond 2^53, and the 1e999 that means infinity, stay exact.
+    // As text: numbers beyond 2^53 stay exact.
     data: encodeJsonData(output, 'allow'),
   }));
   const { timing } = result;

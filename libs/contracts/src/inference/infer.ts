@@ -10,7 +10,9 @@ const datatype = z.enum(DATATYPES);
 const data = z
   .array(z.unknown())
   .optional()
-  .describe('Row-major, nested or flat. Absent for a binary tensor, whose bytes follow the JSON.');
+  .describe(
+    'Row-major, nested or flat. Floats may be the strings `NaN`, `Infinity` and `-Infinity`; answers write infinities so, and NaN as null. Absent for a binary tensor, whose bytes follow the JSON.',
+  );
 
 /** Body of an infer request. The bodies are read by the codecs of libs/tensor; this describes them. */
 export const inferRequestSchema = z

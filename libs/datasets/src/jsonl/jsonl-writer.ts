@@ -6,7 +6,7 @@ import type { OutputColumn } from '../output/output-mapping.ts';
 const EMPTY = new Uint8Array(0);
 
 /**
- * Writes one JSON object per line, with lists nested like the output's shape. NaN is null and ±Infinity is ±1e999, as in responses over HTTP.
+ * Writes one JSON object per line, with lists nested like the output's shape. NaN is null and infinities are strings, as in answers over HTTP.
  * Integers are plain digits of any length.
  */
 export function jsonlWriter(columns: readonly OutputColumn[]): DatasetWriter {

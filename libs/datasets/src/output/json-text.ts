@@ -1,10 +1,10 @@
 import { ExactValue, binaryText } from '../values/exact-value.ts';
 import { float32Text } from './number-text.ts';
 
-/** A float in JSON: NaN is null, and ±Infinity is a number that is too large for a float. */
+/** A float in JSON, as in answers over HTTP (ADR 47): NaN is null, and infinities are the strings "Infinity" and "-Infinity". */
 export function floatText(value: number, single: boolean): string {
   if (Number.isNaN(value)) return 'null';
-  if (!Number.isFinite(value)) return value > 0 ? '1e999' : '-1e999';
+  if (!Number.isFinite(value)) return value > 0 ? '"Infinity"' : '"-Infinity"';
   if (single) return float32Text(value);
   return Object.is(value, -0) ? '-0' : String(value);
 }

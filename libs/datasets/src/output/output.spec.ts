@@ -113,7 +113,9 @@ describe('results', () => {
       },
     ];
     const text = await written('jsonl', { ids: [null, { a: [1n] }], results });
-    expect(text.toString()).toBe('{"id":null,"logits":[null,1e999,-1e999]}\n{"id":{"a":[1]},"logits":[-0,0.1,1e-7]}\n');
+    expect(text.toString()).toBe(
+      '{"id":null,"logits":[null,"Infinity","-Infinity"]}\n{"id":{"a":[1]},"logits":[-0,0.1,1e-7]}\n',
+    );
   });
 
   it('as NPY have the header of NumPy', async () => {

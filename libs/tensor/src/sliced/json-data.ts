@@ -1,6 +1,7 @@
 import type { Tensor, TensorSpec } from '../datatype.ts';
 import { findJsonError } from '../json-error.ts';
-import { notJson, parseExactly } from '../json-text.ts';
+import { notJson, parseExactly, parseLeniently } from '../json-text.ts';
+import { withoutWords } from '../json-words.ts';
 import { pathOf, type NonFinite } from '../oip-json.ts';
 import { elementCount } from '../shape.ts';
 import { openSink, type DataSink } from './data-sink.ts';
@@ -58,10 +59,10 @@ class PieceReader {
   add(text: string, from: number): void {
     let elements: readonly unknown[];
     try {
-      elements = this.#parse(`[${text}]`) as readonly unknown[];
+      elements = parseLeniently(`[${text}]`, this.#parse) as readonly unknown[];
     } catch (error) {
       // The bracket in front is not in the body.
-      throw this.syntaxError(from + findJsonError(`[${text}]`) - 1, error);
+      throw this.syntaxError(from + findJsonError(withoutWords(`[${text}]`)) - 1, error);
     }
     if (elements.length === 0) throw this.syntaxError(from + text.length);
     this.sink.add(elements);

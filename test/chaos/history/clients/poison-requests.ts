@@ -42,7 +42,7 @@ const batch = (query: Record<string, string>, filename: string, body: string | U
 const COLUMNS = { inputs: JSON.stringify({ x: ['a', 'b', 'c', 'd'] }) };
 const HOSTILE = [
   '{"inputs":[{"name":"x"',
-  '{"inputs":[{"name":"x","datatype":"FP32","shape":[1,4],"data":[1,NaN,3,4]}]}',
+  '{"inputs":[{"name":"x","datatype":"FP32","shape":[1,4],"data":[1,nan,3,4]}]}',
   '{"inputs":{"__proto__":[]}}',
   '[1e999]',
   '"\\ud800"',
