@@ -43,6 +43,56 @@ family.add("rnn_relu", lambda: Recurrent("RNN", nonlinearity="relu", bidirection
 family.add(
     "lstm_projected", lambda: Recurrent("LSTM", proj_size=2, batch_first=True), BATCH_FIRST, note="with a projection"
 )
+PROJECTED = {
+    "deep": {**DEEP, "proj_size": 2},
+    "no_bias": {"proj_size": 1, "bias": False, "batch_first": True},
+    "three_layers": {"proj_size": 3, "num_layers": 3, "batch_first": True},
+    "both_directions": {"proj_size": 2, "bidirectional": True, "batch_first": True},
+}
+for name, options in PROJECTED.items():
+    make = lambda options=options: Recurrent("LSTM", **options)
+    family.add(f"lstm_projected_{name}", make, BATCH_FIRST, how="both")
+family.add("lstm_projected_unbatched", lambda: Recurrent("LSTM", proj_size=2), tokens((5, 3), (2, 3)), batch="none")
+family.add(
+    "lstm_projected_no_rows", lambda: Recurrent("LSTM", proj_size=2, batch_first=True), tokens((2, 5, 3), (0, 5, 3))
+)
+
+
+@family(
+    "lstm_projected_state",
+    lambda: [(r(5, 2, 3), r(4, 2, 2), r(4, 2, 4)), (r(3, 1, 3), r(4, 1, 2), r(4, 1, 4))],
+    how="both",
+    batch="none",
+)
+class ProjectedState(nn.Module):
+    """States that the caller gives: the hidden ones are projected."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.LSTM(3, 4, 2, bidirectional=True, proj_size=2)
+
+    def forward(self, x, h, c):
+        y, (h, c) = self.net(x, (h, c))
+        return y, h, c
+
+
+@family(
+    "lstm_projected_packed",
+    lambda: [(r(3, 5, 3), torch.tensor([5, 3, 1])), (r(2, 4, 3), torch.tensor([4, 4]))],
+    how="script",
+    batch="none",
+)
+class ProjectedPacked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.LSTM(3, 4, bidirectional=True, batch_first=True, proj_size=2)
+
+    def forward(self, x, lengths):
+        packed = pack_padded_sequence(x, lengths, batch_first=True)
+        y, (h, c) = self.net(packed)
+        return pad_packed_sequence(y, batch_first=True)[0], h, c
+
+
 family.add("lstm_unbatched", lambda: Recurrent("LSTM"), tokens((5, 3), (2, 3)), batch="none")
 family.add(
     "lstm_dropout",

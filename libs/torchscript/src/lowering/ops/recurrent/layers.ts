@@ -3,6 +3,7 @@ import { opFamily } from '../../define-op.ts';
 import { guardEmpty } from '../../empty-guard.ts';
 import { dropOut } from '../../random.ts';
 import { checkedLengths, longestOf, pack, runningMask, unpack } from './packed-sequence.ts';
+import { project, withoutProjection } from './projection.ts';
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import { addDims, maxDims, mulDims, subDims, type Dim } from '../../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
@@ -45,12 +46,9 @@ function runStack(
   context: LowerContext,
   stack: Stack,
 ): { readonly output: TensorValue; readonly final: readonly TensorValue[] } {
-  const { layers, hasBiases, initial } = stack;
+  const { layers, initial } = stack;
   const directions = stack.bidirectional ? 2 : 1;
-  const perDirection = hasBiases ? 4 : 2;
-  if (stack.weights.length !== layers * directions * perDirection) {
-    context.unsupported('an LSTM with projections (proj_size)', 'use a linear layer after an LSTM without proj_size');
-  }
+  const perDirection = weightsPerDirection(stack);
   const unbatched = stack.input.rank === 2;
   if (!unbatched && stack.input.rank !== 3) {
     context.unsupported(
@@ -95,6 +93,13 @@ function runStack(
   return { output: stack.batchFirst ? context.transpose(x, [1, 0, 2]) : x, final };
 }
 
+/** A weight and a bias for inputs and for states, and for a projected LSTM the projection. */
+function weightsPerDirection({ weights, hasBiases, layers, bidirectional }: Stack): number {
+  const directions = bidirectional ? 2 : 1;
+  const projected = (hasBiases ? 5 : 3) * layers * directions === weights.length;
+  return (hasBiases ? 4 : 2) + (projected ? 1 : 0);
+}
+
 /** Computes in float32, because ONNX Runtime has recurrent kernels for float32 only. */
 function inFloat32(
   context: LowerContext,
@@ -114,13 +119,13 @@ function inFloat32(
 function runLayer(
   context: LowerContext,
   stack: Stack,
-  x: TensorValue,
+  input: TensorValue,
   weights: readonly TensorValue[],
   initial: readonly TensorValue[],
   directions: number,
 ): { readonly output: TensorValue; readonly final: readonly TensorValue[] } {
-  const { kind, hasBiases } = stack;
-  const perDirection = hasBiases ? 4 : 2;
+  const { kind, hasBiases, lengths } = stack;
+  const perDirection = weightsPerDirection(stack);
   const ofDirection = (d: number, i: number): TensorValue => {
     const weight = weights[d * perDirection + i];
     return weight === undefined
@@ -140,25 +145,39 @@ function runLayer(
       attributes: { axis: int(0) },
     });
   };
-  const inputWeight = joinDirections((d) => ofDirection(d, 0));
-  const hiddenWeight = joinDirections((d) => ofDirection(d, 1));
+  const each = (i: number): TensorValue[] => Array.from({ length: directions }, (_, d) => ofDirection(d, i));
+  const [first] = initial;
+  const projections = perDirection % 2 === 0 ? [] : weights.filter((_, i) => i % perDirection === perDirection - 1);
+  context.require(input.shape[2] ?? 1, weights[0]?.shape[1] ?? 1);
+  const own = { x: input, inputWeights: each(0), hiddenWeights: each(1), hidden: first };
+  const plain =
+    first === undefined || projections.length === 0
+      ? own
+      : withoutProjection(context, {
+          ...own,
+          hidden: context.expand(first, [directions, input.shape[1] ?? 1, first.shape[2] ?? 1]),
+          projections,
+          lengths,
+        });
+  const { x } = plain;
+  const inputWeight = joinDirections((d) => plain.inputWeights[d] ?? input);
+  const hiddenWeight = joinDirections((d) => plain.hiddenWeights[d] ?? input);
   const bias = hasBiases
     ? joinDirections((d) => {
         const [a, b] = [ofDirection(d, 2), ofDirection(d, 3)];
         return context.node('Concat', [a, b], { shape: [mulDims(a.shape[0] ?? 1, 2)], attributes: { axis: int(0) } });
       })
     : null;
-  context.require(x.shape[2] ?? 1, inputWeight.shape[2] ?? 1);
   const hidden = hiddenWeight.shape[2] ?? 1;
   const [time = 1, batch = 1] = x.shape;
   const state: readonly Dim[] = [directions, batch, hidden];
-  const batched = initial.map((part) => context.expand(part, state));
+  const batched = initial.map((part, i) => context.expand((i === 0 ? plain.hidden : undefined) ?? part, state));
   const opType = kind === 'LSTM' || kind === 'GRU' ? kind : 'RNN';
   const outputs = [[time, directions, batch, hidden], state, ...(kind === 'LSTM' ? [state] : [])];
   const types = outputs.map((shape) => ({ dtype: x.dtype, shape }));
   // The kernels end the process if the batch is empty, and give whatever is in memory if there is no step.
   const run = (): TensorValue[] =>
-    context.nodes(opType, [x, inputWeight, hiddenWeight, bias, stack.lengths ?? null, ...batched], types, {
+    context.nodes(opType, [x, inputWeight, hiddenWeight, bias, lengths ?? null, ...batched], types, {
       attributes: {
         hidden_size: int(Number(hidden)),
         direction: str(directions === 2 ? 'bidirectional' : 'forward'),
@@ -174,8 +193,10 @@ function runLayer(
     empty: () => withoutRows(context, x, outputs),
   });
   if (y === undefined) return context.unsupported('a recurrent layer without outputs');
-  const output = context.reshape(context.transpose(y, [0, 2, 1, 3]), [time, batch, mulDims(hidden, directions)]);
-  return { output, final };
+  const steps = project(context, y, projections);
+  const size = mulDims(steps.shape[3] ?? 1, directions);
+  const output = context.reshape(context.transpose(steps, [0, 2, 1, 3]), [time, batch, size]);
+  return { output, final: final.map((part, i) => (i === 0 ? project(context, part, projections) : part)) };
 }
 
 /** The results for an empty batch. Reading the first step fails if there is none, as PyTorch does. */
@@ -221,12 +242,10 @@ defineOp(
     });
     return [output, ...final];
   },
-  { limits: 'projections (proj_size) are refused' },
 );
 defineOp(
   'aten::lstm.data(Tensor data, Tensor batch_sizes, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor, Tensor)',
   (context, args) => runPacked(context, 'LSTM', args, args.hx),
-  { limits: 'projections (proj_size) are refused' },
 );
 
 interface StackArguments {
