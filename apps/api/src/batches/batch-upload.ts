@@ -51,7 +51,7 @@ export async function receiveBatch(request: FastifyRequest, producer: BatchProdu
       return { request: parseSmallJson(bytes, 'body'), fingerprint: bytes.toString('utf8') };
     }
     if (isMultipart(contentType)) return await receiveForm(payload, contentType, { producer, owner });
-    const asked = { ...readParameters(request.query), input_file_id: undefined };
+    const asked = { ...charsetOf(contentType), ...readParameters(request.query), input_file_id: undefined };
     const extension = EXTENSIONS[mediaType];
     const named = readName(request.headers['content-disposition']) ?? `upload.${extension ?? 'bin'}`;
     await producer.check(asked as BatchRequestInput, owner);
@@ -66,6 +66,13 @@ export async function receiveBatch(request: FastifyRequest, producer: BatchProdu
     // Not awaited: the answer does not depend on it.
     void discard(payload);
   }
+}
+
+/** The encoding of a text in the body. UTF-8 is what a body has without it. */
+function charsetOf(contentType: string): { readonly encoding?: string } {
+  const [, quoted, plain] = /;\s*charset\s*=\s*(?:"([^"]*)"|([^\s;]+))/i.exec(contentType) ?? [];
+  const charset = quoted ?? plain;
+  return charset === undefined || /^(utf-?8|us-ascii)$/i.test(charset) ? {} : { encoding: charset };
 }
 
 async function receiveForm(

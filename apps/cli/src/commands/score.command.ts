@@ -27,7 +27,8 @@ interface ScoreOptions {
   readonly format?: string;
   readonly outputFormat?: string;
   readonly delimiter?: string;
-  readonly header: boolean;
+  readonly encoding?: string;
+  readonly header?: boolean;
   readonly allowNan?: boolean;
   readonly maxErrorRate?: number;
   readonly priority?: number;
@@ -41,7 +42,7 @@ export function scoreCommand(config: CliConfig): Command {
   return new Command('score')
     .description('score a file of rows (CSV, JSONL, Parquet, Arrow, NPY) and download the results')
     .argument('<model>')
-    .argument('<file>', 'file of rows; .csv and .jsonl may be compressed (.gz)')
+    .argument('<file>', 'file of rows; .csv and .jsonl may be compressed (.gz, .zst)')
     .option('-o, --out <file>', 'file for the results; its ending decides the format')
     .option('--errors <file>', 'file for rows that fail, if there are any; default: OUT.errors.jsonl')
     .option('--version <number>', 'version of the model; default: the one that is served')
@@ -61,6 +62,11 @@ export function scoreCommand(config: CliConfig): Command {
     .option('--format <format>', 'format of the input, if its name does not show it')
     .option('--output-format <format>', 'format of the results, if their name does not show it')
     .option('--delimiter <character>', 'delimiter of CSV files; default: a comma, or a tab for .tsv')
+    .option(
+      '--encoding <name>',
+      'encoding of CSV or JSON: latin1, windows-1252, shift_jis, gb18030, …; default: UTF-8, or UTF-16 by its mark',
+    )
+    .option('--header', 'the first line of the CSV file has names, even if all of them are numbers')
     .option('--no-header', 'the CSV file has no header line; its columns are named 0, 1, …')
     .option('--allow-nan', 'accept NaN and infinities as values; without it such rows fail')
     .option(
@@ -129,7 +135,7 @@ function requestOf(model: string, file: string, options: ScoreOptions): TableReq
     options.out === undefined && options.outputFormat === undefined
       ? format
       : formatOf(options.outputFormat, options.out ?? '', '--output-format');
-  const hasCsvOptions = delimiter !== undefined || !header;
+  const hasCsvOptions = delimiter !== undefined || header !== undefined;
   return {
     model,
     format,
@@ -138,7 +144,8 @@ function requestOf(model: string, file: string, options: ScoreOptions): TableReq
     inputs: input.size === 0 ? undefined : Object.fromEntries(input),
     outputs: output.length === 0 ? undefined : output,
     pass_through: keep?.split(','),
-    csv: hasCsvOptions ? { delimiter, header: header ? undefined : false } : undefined,
+    csv: hasCsvOptions ? { delimiter, header } : undefined,
+    encoding: options.encoding,
     allow_non_finite: options.allowNan === true ? true : undefined,
     max_error_rate: maxErrorRate,
     priority,

@@ -8,9 +8,13 @@ const FORMATS: Readonly<Record<string, BatchFormat>> = {
   csv: 'csv',
   tsv: 'csv',
   jsonl: 'jsonl',
+  txt: 'csv',
   ndjson: 'jsonl',
+  json: 'jsonl',
   parquet: 'parquet',
   arrow: 'arrow',
+  arrows: 'arrow',
+  ipc: 'arrow',
   feather: 'arrow',
   npy: 'npy',
 };
@@ -52,7 +56,7 @@ export function parseOutput(text: string): OutputSelection {
 
 /** The format that the option names, or else the file's ending. @throws UsageError. */
 export function formatOf(option: string | undefined, file: string, flag: string): BatchFormat {
-  const name = option ?? /\.([A-Za-z0-9]+)(?:\.gz)?$/.exec(file)?.[1]?.toLowerCase() ?? '';
+  const name = option ?? /\.([A-Za-z0-9]+)(?:\.(?:gz|zst))?$/.exec(file)?.[1]?.toLowerCase() ?? '';
   const format = FORMATS[name];
   if (format !== undefined) return format;
   const formats = [...new Set(Object.values(FORMATS))].join(', ');

@@ -46,10 +46,21 @@ export const tableSchema = z.strictObject({
   csv: z
     .strictObject({
       delimiter: z.string().length(1).optional().describe('Default: a comma, or a tab in a .tsv file.'),
-      header: z.boolean().optional().describe('Whether the first line holds the names of the columns. Default true.'),
+      header: z
+        .boolean()
+        .optional()
+        .describe(
+          'Whether the first line holds the names of the columns. Default: true; a first line of numbers is refused.',
+        ),
     })
     .optional()
     .describe('How CSV is read and written.'),
+  encoding: z
+    .string()
+    .min(1)
+    .max(40)
+    .optional()
+    .describe('Encoding of CSV or JSON that is not UTF-8: `latin1`, `windows-1252`, `shift_jis`, `gb18030`, `utf-16`.'),
   allow_non_finite: z
     .boolean()
     .optional()

@@ -24,6 +24,7 @@ const queryRequest = z.object({
   max_error_rate: fields.max_error_rate,
   priority: fields.priority,
   allow_non_finite: fields.allow_non_finite,
+  encoding: fields.encoding,
   pass_through: z.string().optional().describe('Names of columns, with commas between them.'),
   inputs: asJson('inputs'),
   outputs: asJson('outputs'),

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import Papa from 'papaparse';
 import type { OpenByteSource } from '@sconce/storage';
 import { datasetError, listed, placesOf, repeated, shown } from '../dataset-error.ts';
@@ -7,23 +8,28 @@ import type { RecordSpan, RecordSyntax } from '../text/record-scanner.ts';
 import { recordWindows } from '../text/record-windows.ts';
 import { planText } from '../text/text-plan.ts';
 import { readText, type ParsedRows, type RecordParser } from '../text/text-rows.ts';
+import { checkHeader } from './csv-header.ts';
 import { SKIPPED, readNumberFields, textPlace, type FieldPlan } from './number-fields.ts';
 
 /** The format of a CSV file. Quotes are `"`, doubled within a quoted field (RFC 4180); lines end with LF or CRLF. */
 export interface CsvOptions {
   /** The ASCII character between fields. Default: a comma. */
   readonly delimiter?: string;
-  /** Whether the first record has the names of the columns. Default: true. Without it, columns are named `0`, `1`, …. */
+  /**
+   * Whether the first record has the names of the columns. Without it, columns are named `0`, `1`, …. Default: true, unless all names
+   * are numbers: then the file is refused, because its header may be missing.
+   */
   readonly header?: boolean;
 }
 
 const BOM = [0xef, 0xbb, 0xbf];
+const EMPTY = new Uint8Array(0);
 const QUOTE = 34;
 const RETURN = 13;
 
 /** Opens a CSV file. @throws SconceError `invalid_dataset` if its header cannot be read or names a column twice. */
 export async function openCsv(source: OpenByteSource, options: CsvOptions): Promise<DatasetReader> {
-  const { delimiter = ',', header = true } = options;
+  const { delimiter = ',', header } = options;
   if (!/^[\x01-\x09\x0b\x0c\x0e-\x21\x23-\x7f]$/.test(delimiter)) {
     throw datasetError(
       `The delimiter is ${shown(delimiter)}: use one ASCII character that is not a quote and not a newline.`,
@@ -33,7 +39,8 @@ export async function openCsv(source: OpenByteSource, options: CsvOptions): Prom
   const begin = await bomLength(source);
   const first = await firstRecord(source, begin, syntax);
   const width = parseRecord(first.text, delimiter).cells;
-  const names = header ? width.map((name) => name.trim()) : width.map((_, index) => String(index));
+  const names = header === false ? width.map((_, index) => String(index)) : width.map((name) => name.trim());
+  if (header === undefined) checkHeader(names);
   const twice = repeated(names);
   if (twice.length > 0) {
     throw datasetError(`The header names ${listed(twice)} more than once: give each column a name of its own.`);
@@ -41,7 +48,7 @@ export async function openCsv(source: OpenByteSource, options: CsvOptions): Prom
   return {
     columns: names.map((name) => ({ name })),
     closed: true,
-    start: { row: 0, offset: header ? first.next : begin },
+    start: { row: 0, offset: header === false ? begin : first.next },
     plan: (from, size) => planText(source, from, { size, syntax }),
     read: (read) => readText(source, read, { syntax, parser: new CsvParser(names, read, delimiter) }),
     [Symbol.asyncDispose]: () => source.close(),
@@ -70,6 +77,12 @@ async function firstRecord(
           : 'The first line has a quoted field without a closing quote.',
       );
     }
+    if (!isUtf8(bytes.subarray(span.start, span.end))) {
+      throw datasetError(
+        'The first line of the CSV file is not valid UTF-8: name the encoding of the file ("encoding", --encoding), such as latin1 or shift_jis.',
+        { param: 'encoding' },
+      );
+    }
     return { text: bytes.toString('utf8', span.start, span.end), next: span.next < 0 ? next : offset + span.next };
   }
   throw datasetError('The file is empty: a CSV file begins with a line of column names.');
@@ -83,6 +96,8 @@ class CsvParser implements RecordParser {
   /** Indexes of the columns in the order of the parsed rows: text columns first, then number columns. */
   readonly #order: readonly number[];
   readonly #plan: FieldPlan;
+  /** Number of columns that are read as text. They come first in `#order`. */
+  readonly #texts: number;
 
   constructor(names: readonly string[], { columns, numbers = [] }: ReadOptions, delimiter: string) {
     this.#names = names;
@@ -90,6 +105,7 @@ class CsvParser implements RecordParser {
     this.numbers = numbers.length;
     const areNumbers = new Set(numbers);
     const texts = columns.filter((name) => !areNumbers.has(name));
+    this.#texts = texts.length;
     const order = [...texts, ...numbers];
     const places = placesOf(order);
     const placeInFile = placesOf(names);
@@ -105,6 +121,10 @@ class CsvParser implements RecordParser {
     const last = spans.at(-1);
     if (first === undefined || last === undefined) return;
     const region = bytes.subarray(first.start, last.end);
+    if (this.#texts > 0 && !isUtf8(region)) {
+      for (const span of spans) this.#addRecord(bytes, span, into);
+      return;
+    }
     const hasQuotes = region.includes(QUOTE);
     if (into.numbers !== undefined && !hasQuotes) {
       for (const span of spans) this.#addNumbers(bytes, span, into);
@@ -135,9 +155,30 @@ class CsvParser implements RecordParser {
   }
 
   #addRecord(bytes: Buffer, { start, end }: RecordSpan, into: ParsedRows): void {
+    if (this.#texts > 0 && !isUtf8(bytes.subarray(start, end))) {
+      this.#addOtherText(bytes, { start, end }, into);
+      return;
+    }
     const { cells, problem } = parseRecord(bytes.toString('utf8', start, end), this.#delimiter);
     if (problem !== undefined) into.problems.set(into.rows.length, { message: problem });
     this.#add(cells, into);
+  }
+
+  /** A record that is not UTF-8: it is bad if a column that is read is not. */
+  #addOtherText(bytes: Buffer, { start, end }: { start: number; end: number }, into: ParsedRows): void {
+    // As Latin-1 each byte is one character, and quotes and delimiters are those of UTF-8.
+    const { cells, problem } = parseRecord(bytes.toString('latin1', start, end), this.#delimiter);
+    const raw = cells.map((cell) => Buffer.from(cell, 'latin1'));
+    const wrong = this.#order.slice(0, this.#texts).find((column) => !isUtf8(raw[column] ?? EMPTY));
+    if (problem !== undefined) into.problems.set(into.rows.length, { message: problem });
+    else if (wrong !== undefined) {
+      const message = 'the text is not valid UTF-8; if the file has another encoding, name it ("encoding", --encoding)';
+      into.problems.set(into.rows.length, { message, column: this.#names[wrong] });
+    }
+    this.#add(
+      raw.map((cell) => cell.toString('utf8')),
+      into,
+    );
   }
 
   /** Parses many records without quotes at once. Undefined if there are blank lines between them. */

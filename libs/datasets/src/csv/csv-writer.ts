@@ -1,6 +1,6 @@
 import type { DatasetWriter, PartWriter } from '../output/dataset-writer.ts';
 import { jsonText } from '../output/json-text.ts';
-import { plainText } from '../parquet/plain-values.ts';
+import { elementsOfList, isMissing, plainText } from '../parquet/plain-values.ts';
 import { ExactValue } from '../values/exact-value.ts';
 import { float32Text } from '../output/number-text.ts';
 import type { OutputBlock, OutputValues } from '../output/output-encoder.ts';
@@ -66,6 +66,8 @@ function cellText(values: OutputValues, column: OutputColumn | undefined, delimi
   if (values.kind === 'values') {
     const { values: own } = values;
     const isList = column !== undefined && column.rowShape.length > 0;
+    const width = column === undefined || !isList ? -1 : widthOf(column);
+    if (width >= 0) return (row) => fieldsText(own[row], width, delimiter);
     return (row) => valueText(own[row], { delimiter, isList });
   }
   const { elements, width } = values;
@@ -81,6 +83,14 @@ function cellText(values: OutputValues, column: OutputColumn | undefined, delimi
     }
     return text;
   };
+}
+
+/** The elements of a list of a known width, one field each. */
+function fieldsText(value: unknown, width: number, delimiter: string): string {
+  const elements = isMissing(value) ? [] : elementsOfList(value);
+  return Array.from({ length: width }, (_, index) => valueText(elements[index], { delimiter, isList: false })).join(
+    delimiter,
+  );
 }
 
 function valueText(value: unknown, { delimiter, isList }: { delimiter: string; isList: boolean }): string {

@@ -18,7 +18,10 @@ export function parseLine(line: Buffer): {
   readonly value?: Readonly<Record<string, unknown>>;
   readonly problem?: string;
 } {
-  if (!isUtf8(line)) return { problem: 'the row is not valid UTF-8' };
+  if (!isUtf8(line))
+    return {
+      problem: 'the row is not valid UTF-8; if the file has another encoding, name it ("encoding", --encoding)',
+    };
   const overBound = line.byteLength <= SHORT_BYTES ? undefined : boundExceeded(line);
   if (overBound !== undefined) return { problem: overBound };
   const text = line.toString('utf8');

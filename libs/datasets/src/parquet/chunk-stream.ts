@@ -120,14 +120,16 @@ export class ChunkStream {
       throw new PageProblem('its pages have more values than its description says');
     this.#marks.push(place);
     this.#prune();
-    const told = this.#leaf.maxRepetition === 0 ? header.values : header.v2?.rows;
+    const { faults } = this.#chunk;
+    const pageRows = faults.wrongRows ? undefined : header.v2?.rows;
+    const told = this.#leaf.maxRepetition === 0 ? header.values : pageRows;
     if (told !== undefined && row + told <= this.#wanted) {
       this.#assembler.reset();
       this.#next = { ...behind, row: row + told };
       return;
     }
     const page = openPage(this.#leaf, this.#chunk.codec, {
-      header,
+      header: faults.alwaysCompressed ? withCompression(header) : header,
       bytes: await this.#bytes.page(offset, header, ahead),
     });
     if ((told !== undefined && told !== page.rows) || row + page.rows > this.#rows) {
@@ -143,7 +145,7 @@ export class ChunkStream {
       ? await this.#readDictionary(new ChunkBytes(this.#source, this.#chunk.end), 0)
       : undefined;
     const first = row - (this.#assembler.open ? 1 : 0);
-    this.#keep(first, this.#assembler.add(page.data(dictionary), header.v2 !== undefined), header.uncompressedBytes);
+    this.#keep(first, this.#assembler.add(page.data(dictionary), pageRows !== undefined), header.uncompressedBytes);
   }
 
   #keep(first: number, values: ColumnValues, pageBytes: number): void {
@@ -186,4 +188,8 @@ export class ChunkStream {
     const wanted = (rows / this.#rows) * (end - start) * 1.25;
     return Math.min(MAX_AHEAD_BYTES, Math.max(MIN_AHEAD_BYTES, Math.ceil(wanted)));
   }
+}
+
+function withCompression(header: PageHeader): PageHeader {
+  return header.v2 === undefined ? header : { ...header, v2: { ...header.v2, compressed: true } };
 }

@@ -4,6 +4,7 @@ import type { ByteSource } from '@sconce/storage';
 import { datasetError, shown } from '../dataset-error.ts';
 import { ThriftReader } from './compact-thrift.ts';
 import type { CompressionCodec, FileMetaData } from './hyparquet-parts.ts';
+import { faultsOfWriter, type WriterFaults } from './writer-faults.ts';
 import { readSchema, type Leaf, type ParquetColumn } from './parquet-schema.ts';
 
 const MAGIC = 'PAR1';
@@ -25,6 +26,7 @@ export interface ColumnChunk {
   readonly codec: CompressionCodec;
   /** Whether the file says that no value is null or missing. */
   readonly noNulls: boolean;
+  readonly faults: WriterFaults;
 }
 
 /** A row group of the file: rows that are stored together. */
@@ -61,6 +63,7 @@ export async function readFooter(source: ByteSource): Promise<ParquetFooter> {
 
 function checkFooter(metadata: FileMetaData, dataEnd: number): ParquetFooter {
   const { columns, leaves } = readSchema(metadata);
+  const faults = faultsOfWriter(metadata.created_by);
   const groups: RowGroup[] = [];
   let firstRow = 0;
   let bytes = 0;
@@ -72,7 +75,7 @@ function checkFooter(metadata: FileMetaData, dataEnd: number): ParquetFooter {
     if (group.columns.length !== leaves.length) {
       throw damaged(`row group ${index} has ${group.columns.length} columns, the schema ${leaves.length}`);
     }
-    const chunks = leaves.map((leaf, at) => readChunk(group.columns[at], { leaf, index, rows, dataEnd }));
+    const chunks = leaves.map((leaf, at) => readChunk(group.columns[at], { leaf, index, rows, dataEnd, faults }));
     for (const chunk of chunks) bytes += chunk.uncompressedBytes;
     groups.push({ firstRow, rows, chunks });
     firstRow += rows;
@@ -111,8 +114,9 @@ async function footerBytes(source: ByteSource): Promise<Uint8Array> {
 
 function readChunk(
   chunk: FileMetaData['row_groups'][number]['columns'][number] | undefined,
-  { leaf, index, rows, dataEnd }: { leaf: Leaf; index: number; rows: number; dataEnd: number },
+  at: { leaf: Leaf; index: number; rows: number; dataEnd: number; faults: WriterFaults },
 ): ColumnChunk {
+  const { leaf, index, rows, dataEnd, faults } = at;
   const where = `column ${shown(leaf.path.join('.'))} of row group ${index}`;
   const meta = chunk?.meta_data;
   if (chunk === undefined || meta === undefined) throw damaged(`${where} is not described`);
@@ -137,7 +141,7 @@ function readChunk(
     throw damaged(`${where} should have ${values} values for ${rows} rows`);
   }
   const noNulls = leaf.maxDefinition === 0 || Number(meta.statistics?.null_count ?? -1) === 0;
-  return { start, end, values, uncompressedBytes, codec: meta.codec, noNulls };
+  return { start, end, values, uncompressedBytes, codec: meta.codec, noNulls, faults };
 }
 
 function isCount(value: number): boolean {

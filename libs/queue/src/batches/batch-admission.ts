@@ -73,7 +73,7 @@ export function windowMs(completionWindow: string): number {
 /** The format in the request, or by the extension of the dataset's name. @throws SconceError `invalid_request`. */
 export function formatOf(request: BatchRequest, name: string): BatchSpec['format'] {
   if (request.format !== undefined) return request.format;
-  const extension = /\.([A-Za-z0-9]+)(?:\.gz)?$/.exec(name)?.[1]?.toLowerCase() ?? '';
+  const extension = /\.([A-Za-z0-9]+)(?:\.(?:gz|zst))?$/.exec(name)?.[1]?.toLowerCase() ?? '';
   const known = BY_EXTENSION[extension];
   if (known !== undefined) return known;
   throw invalid(
@@ -86,9 +86,13 @@ const BY_EXTENSION: Readonly<Record<string, BatchSpec['format']>> = {
   csv: 'csv',
   tsv: 'csv',
   jsonl: 'jsonl',
+  txt: 'csv',
   ndjson: 'jsonl',
+  json: 'jsonl',
   parquet: 'parquet',
   arrow: 'arrow',
+  arrows: 'arrow',
+  ipc: 'arrow',
   feather: 'arrow',
   npy: 'npy',
 };

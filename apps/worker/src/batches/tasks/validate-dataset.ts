@@ -1,22 +1,19 @@
-import { createGunzip } from 'node:zlib';
-import { pipeline } from 'node:stream';
 import type { BatchError, BatchSpec } from '@sconce/contracts';
 import {
   REQUEST_COLUMNS,
   createWriter,
-  datasetError,
   mapInputs,
   mapOutputs,
   openDataset,
   readCustomId,
   type DatasetReader,
 } from '@sconce/datasets';
-import { SconceError, toSconceError } from '@sconce/errors';
+import { toSconceError } from '@sconce/errors';
 import { DATATYPE_BYTES } from '@sconce/tensor';
-import { FREE_UNPACKED_BYTES } from '../dataset-limits.ts';
 import type { DatasetTasks } from '../dataset-protocol.ts';
-import type { PinnedDataset, ScoredModel, ScoringPlan } from '../scoring-plan.ts';
+import type { ScoredModel, ScoringPlan } from '../scoring-plan.ts';
 import { IdSet } from './id-set.ts';
+import { prepareText } from './prepare-text.ts';
 import type { TaskContext } from './task-context.ts';
 
 /** Target size of a block's inputs, bytes. */
@@ -27,7 +24,6 @@ const MAX_BLOCK_RUNS = 4;
 const MAX_ERRORS = 100;
 /** Most request lines of a batch: validation holds all their ids in memory. */
 const MAX_REQUESTS = 2_000_000;
-const TEXT_FORMATS: readonly string[] = ['csv', 'jsonl'];
 
 type Reply = DatasetTasks['validate']['reply'];
 
@@ -45,7 +41,7 @@ export async function validateDataset(task: DatasetTasks['validate']['task'], co
 
 async function validate(task: DatasetTasks['validate']['task'], context: TaskContext): Promise<Reply> {
   const { spec, model, runRows } = task;
-  const dataset = await unpack(await context.sources.pin(spec.input), task, context);
+  const dataset = await prepareText(await context.sources.pin(spec.input), task, context);
   const csv = csvOf(spec);
   await using reader = await openDataset(await context.sources.open(dataset), spec.format, { csv });
   const common = {
@@ -82,52 +78,6 @@ async function validate(task: DatasetTasks['validate']['task'], context: TaskCon
   await createWriter(columns, outputFormat, { csv });
   const plan = { ...common, outputFormat, runRows, blockRows: blockRows(model, runRows), inputs, columns };
   return { dataset: { plan, start: reader.start, rows: reader.rows } };
-}
-
-/** Unpacks a compressed text file into the store, because its rows cannot be read at random otherwise. */
-async function unpack(
-  pinned: PinnedDataset,
-  { batchId, spec }: { readonly batchId: string; readonly spec: BatchSpec },
-  { sources, store, signal, limits }: TaskContext,
-): Promise<PinnedDataset> {
-  if (!TEXT_FORMATS.includes(spec.format) || pinned.sizeBytes < 2) return pinned;
-  await using source = await sources.open(pinned);
-  const [first, second] = await source.read(0, 2);
-  if (first !== 0x1f || second !== 0x8b) return pinned;
-  const gunzip = createGunzip();
-  async function* packed(): AsyncGenerator<Uint8Array, void, undefined> {
-    for (let at = 0; at < source.size; at += BLOCK_BYTES)
-      yield source.read(at, Math.min(BLOCK_BYTES, source.size - at));
-  }
-  pipeline(packed, gunzip, () => undefined);
-  const location = { kind: 'blob', key: `batches/${batchId}/input` } as const;
-  try {
-    await store.put(location.key, gunzip, { maxBytes: unpackedLimit(pinned.sizeBytes, limits), signal });
-  } catch (error) {
-    if (error instanceof SconceError && error.code === 'payload_too_large') throw tooLarge(pinned.sizeBytes, limits);
-    if (error instanceof SconceError && error.code !== 'internal') throw error;
-    const why = (error as NodeJS.ErrnoException).code === 'Z_BUF_ERROR' ? 'it is truncated' : (error as Error).message;
-    throw datasetError(`The gzip file cannot be unpacked: ${why}.`, { param: 'input', cause: error });
-  }
-  return sources.pin(location);
-}
-
-type UnpackLimits = TaskContext['limits'];
-
-function unpackedLimit(packedBytes: number, { maxUnpackedBytes, maxUnpackRatio }: UnpackLimits): number {
-  return Math.min(maxUnpackedBytes, Math.max(FREE_UNPACKED_BYTES, packedBytes * maxUnpackRatio));
-}
-
-function tooLarge(packedBytes: number, limits: UnpackLimits): SconceError {
-  const limit = unpackedLimit(packedBytes, limits);
-  const why =
-    limit === limits.maxUnpackedBytes
-      ? 'SCONCE_MAX_UNPACKED_BYTES'
-      : `${limits.maxUnpackRatio} times its size (SCONCE_MAX_UNPACK_RATIO), at least ${FREE_UNPACKED_BYTES}`;
-  return datasetError(
-    `The gzip file has ${packedBytes} bytes and unpacks to more than ${limit} bytes, the most that are allowed: ${why}. Send it unpacked, or in parts.`,
-    { param: 'input' },
-  );
 }
 
 /** Reads every line. A missing or repeated custom_id fails the whole batch, because its answers could not be assigned. */
@@ -202,6 +152,6 @@ function blockRows({ signature, rowInputs }: ScoredModel, runRows: number): numb
 
 function csvOf({ table, inputName }: BatchSpec): ScoringPlan['csv'] {
   const { delimiter, header } = table.csv ?? {};
-  const tab = delimiter === undefined && /\.tsv(\.gz)?$/i.test(inputName) ? '\t' : delimiter;
+  const tab = delimiter === undefined && /\.tsv(\.(gz|zst))?$/i.test(inputName) ? '\t' : delimiter;
   return { delimiter: tab, header };
 }
