@@ -5,6 +5,7 @@ import { compileArchive, type CompiledArchive } from '../support/compiled-archiv
 import { difference } from './agreement.ts';
 import { archivePath, families, optionsOf, readCase, type CaseRow } from './cases.ts';
 import { EXPECTED_FAILURES } from './expected-failures.ts';
+import { REFUSAL_REASONS } from './refusal-reasons.ts';
 
 for (const { family, rows } of families()) {
   describe(family, () => {
@@ -24,6 +25,8 @@ async function expectRefusal(family: string, row: CaseRow): Promise<void> {
   const refused = await compileArchive(archivePath(family, row.name), []).catch((error: unknown) => error);
   expect(refused).toBeInstanceOf(SconceError);
   expect((refused as SconceError).code).toBe('model_invalid');
+  const reason = REFUSAL_REASONS[`${family}/${row.name}`];
+  if (reason !== undefined) expect((refused as SconceError).message).toMatch(reason);
 }
 
 /** Compiles an archive for each form of its calls and compares all outputs with PyTorch's. */

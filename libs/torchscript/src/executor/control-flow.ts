@@ -272,6 +272,12 @@ export class ControlFlow {
 
   /** Puts a merged value into the cell permanently. */
   apply(cell: Cell, value: Value): void {
+    this.#emitter.heap.passing(() => {
+      this.#put(cell, value);
+    });
+  }
+
+  #put(cell: Cell, value: Value): void {
     const { heap } = this.#emitter;
     const { target, attribute } = cell;
     if (target instanceof ObjectValue) heap.setAttribute(target, attribute ?? '', value);

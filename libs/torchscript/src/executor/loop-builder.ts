@@ -94,6 +94,12 @@ export class LoopBuilder {
     }
   }
 
+  /** The name of a changed object in the code, if it has one. */
+  #nameOf(cell: Cell | undefined): string | undefined {
+    if (cell?.attribute !== undefined) return `self.${cell.attribute}`;
+    return [...this.#frame].find(([, value]) => value === cell?.target)?.[0];
+  }
+
   #refuse(reason: CannotMerge): void {
     const what = this.#comparing === undefined ? 'a value' : `‘${this.#comparing}’`;
     this.#interpreter.report.add({
@@ -158,7 +164,7 @@ export class LoopBuilder {
       const after = last === undefined || last === start ? last : contentAfter(run, last);
       if (after === undefined) continue;
       if (last !== start && slot.name !== undefined && slot.rebound !== true && isObject(start)) this.#rebind(slot);
-      this.#comparing = slot.name ?? (slot.cell?.attribute === undefined ? undefined : `self.${slot.cell.attribute}`);
+      this.#comparing = slot.name ?? this.#nameOf(slot.cell);
       if (!this.#growLists(slot, after)) this.#compare({ slot, before: start, after, scope }, inputs, outputs);
     }
     this.#comparing = undefined;

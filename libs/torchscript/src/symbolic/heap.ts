@@ -32,6 +32,7 @@ export class Heap {
 
   /** Objects that must not change, with the reason. */
   readonly #frozen = new WeakMap<object, string>();
+  #isPassing = false;
 
   /** Attributes that were set, by object. */
   readonly #written = new Map<object, Set<string>>();
@@ -55,6 +56,17 @@ export class Heap {
     let root: object = value;
     while (root instanceof TensorValue && root.view !== undefined) root = root.view.base;
     this.#frozen.set(root, reason);
+  }
+
+  /** Runs changes that the code does not make: the values that blocks pass on. They are allowed for frozen objects too. */
+  passing(change: () => void): void {
+    const outer = this.#isPassing;
+    this.#isPassing = true;
+    try {
+      change();
+    } finally {
+      this.#isPassing = outer;
+    }
   }
 
   /** Changes a tensor in place. A change of a view also changes its base. */
@@ -147,7 +159,7 @@ export class Heap {
   }
 
   #record(cell: Cell): void {
-    const frozen = cell.attribute === undefined ? this.#frozen.get(cell.target) : undefined;
+    const frozen = cell.attribute === undefined && !this.#isPassing ? this.#frozen.get(cell.target) : undefined;
     if (frozen !== undefined) {
       throw modelError('lower', frozen, { hint: 'make a new tensor or list, and put that into the list' });
     }
