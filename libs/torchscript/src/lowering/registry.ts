@@ -11,6 +11,7 @@ import { scalar } from './ops/scalar/scalar.ts';
 import { creation } from './ops/creation/creation.ts';
 import { elementwise } from './ops/elementwise/elementwise.ts';
 import { linear } from './ops/linear.ts';
+import { groupedMatmul } from './ops/grouped-matmul.ts';
 import { normalization } from './ops/normalization.ts';
 import { pooling } from './ops/pooling/pooling.ts';
 import { recurrent } from './ops/recurrent/recurrent.ts';
@@ -29,7 +30,7 @@ export const OP_FAMILIES: readonly (readonly OpDefinition[])[] = [
   scalar,
   creation,
   elementwise,
-  linear,
+  [...linear, ...groupedMatmul],
   normalization,
   pooling,
   recurrent,

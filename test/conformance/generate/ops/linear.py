@@ -220,3 +220,51 @@ family.add(
     lambda: [(r(2, 4).bfloat16(),), (r(3, 4).bfloat16(),)],
     tolerance={"rtol": 4e-2, "atol": 4e-2},
 )
+
+
+def group(*sizes):
+    """The group of each position: the first `sizes[0]` positions have group 0."""
+    return torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes)).float()
+
+
+class Grouped(nn.Module):
+    def forward(self, a, b, groups):
+        return torch._grouped_mm(a, b, torch.cumsum(torch.histc(groups, 3, 0, 2), 0).to(torch.int32))
+
+
+GROUPED = {
+    "rows": [(r(10, 8), r(3, 8, 16), group(4, 1, 5)), (r(6, 8), r(3, 8, 16), group(0, 6, 0))],
+    "columns": [(r(3, 4, 8), r(8, 16), group(8, 0, 8)), (r(3, 4, 8), r(8, 32), group(16, 8, 8))],
+    "inner": [(r(4, 24), r(24, 8), group(8, 8, 8)), (r(8, 32), r(32, 8), group(8, 16, 8))],
+}
+for name, calls in GROUPED.items():
+    family.add(f"grouped_{name}", Grouped, lambda calls=calls: calls, how="both", batch="none")
+
+
+@family("grouped_batch", lambda: [(r(3, 4, 8), r(3, 8, 16)), (r(2, 5, 8), r(2, 8, 16))], how="both", batch="none")
+class GroupedBatch(nn.Module):
+    def forward(self, a, b):
+        return torch._grouped_mm(a, b)
+
+
+@family("grouped_experts", lambda: [(r(6, 8),), (r(11, 8),)], how="both")
+class GroupedExperts(nn.Module):
+    """A mixture of experts as transformers 5 writes it: rows sorted by expert, one grouped product, rows back in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.router = nn.Linear(8, 4)
+        self.up, self.down = nn.Parameter(r(4, 16, 8)), nn.Parameter(r(4, 8, 16))
+
+    def forward(self, x):
+        weight, expert = self.router(x).softmax(-1).topk(2)
+        flat = expert.reshape(-1)
+        order = torch.argsort(flat, stable=True)
+        rows = x.repeat_interleave(2, 0)[order]
+        counts = torch.histc(flat.float(), 4, 0, 3)
+        ends = torch.cumsum(counts, 0).to(torch.int32)
+        hidden = F.silu(torch._grouped_mm(rows, self.up.transpose(1, 2), ends))
+        out = torch._grouped_mm(hidden, self.down.transpose(1, 2), ends)
+        back = torch.empty_like(order)
+        back[order] = torch.arange(order.size(0))
+        return (out[back].reshape(-1, 2, 8) * weight.unsqueeze(-1)).sum(1)

@@ -192,3 +192,48 @@ class Losses(nn.Module):
             nn.functional.nll_loss(x.log_softmax(1), labels, reduction="none"),
             nn.functional.kl_div(x.log_softmax(1), y.softmax(1), reduction="batchmean"),
         )
+
+
+@family(
+    "histc",
+    lambda: [
+        (torch.randn(50),),
+        (torch.tensor([-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 9.0, 0.5]),),
+        (torch.randn(3, 40),),
+    ],
+    how="both",
+    batch="none",
+    note="the edges belong to the outer bins, and what is outside is not counted",
+)
+class Histc(nn.Module):
+    def forward(self, x):
+        return torch.histc(x, 6, -3, 3), torch.histc(x, bins=4, min=0, max=3), torch.histc(x, 1, -2.5, 0.25)
+
+
+@family(
+    "histc_own_range",
+    lambda: [(torch.randn(50),), (torch.full((7,), 2.5),), (torch.tensor([4.0]),)],
+    how="both",
+    batch="none",
+    note="the range is that of the data; one value has a range of 2",
+)
+class HistcOwnRange(nn.Module):
+    def forward(self, x):
+        return torch.histc(x, 5), torch.histc(x)
+
+
+@family("histc_double", lambda: [(torch.randn(50).double(),), (torch.rand(9).double(),)], how="both", batch="none")
+class HistcDouble(nn.Module):
+    def forward(self, x):
+        return torch.histc(x, 7, -1, 1)
+
+
+@family(
+    "histc_not_numbers",
+    lambda: [(torch.tensor([0.5, float("nan"), 2.0, float("inf"), -float("inf")]),)],
+    how="script",
+    batch="none",
+)
+class HistcNotNumbers(nn.Module):
+    def forward(self, x):
+        return torch.histc(x, 4, 0, 2)
