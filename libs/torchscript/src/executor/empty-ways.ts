@@ -19,6 +19,16 @@ function holdsNothing(tensor: TensorValue, size: Dim): boolean {
   return exactQuotient(productOf(tensor.content.shape), size) !== undefined;
 }
 
+/** `shape` with sizes that the other way knows, without elements if `size` is 0. */
+function emptyShape(shape: readonly Dim[], size: Dim, depth: number): Dim[] {
+  const isPlain = (dim: Dim): boolean =>
+    typeof dim === 'number' ||
+    dim.terms.every(({ atoms }) => atoms.every((atom) => atom.definition.kind === 'size' && atom.depth <= depth));
+  const known = shape.map((dim) => (isPlain(dim) ? dim : 0));
+  const isEmpty = known.some((dim) => dim === 0 || (typeof dim !== 'number' && exactQuotient(dim, size) !== undefined));
+  return isEmpty ? known : known.with(0, 0);
+}
+
 /** The value of a variable after each way of an `if`. */
 export interface Ways {
   readonly then: Value;
@@ -38,8 +48,8 @@ export function alikeIfEmpty(
   if (!(then instanceof TensorValue) || !(otherwise instanceof TensorValue) || then.rank === otherwise.rank) {
     return undefined;
   }
-  const reshaped = (way: keyof Ways, empty: TensorValue, like: TensorValue): TensorValue => {
-    const shape = like.content.shape.map((dim) => (typeof dim === 'number' ? dim : 0));
+  const reshaped = (way: keyof Ways, empty: TensorValue, like: TensorValue, size: Dim): TensorValue => {
+    const shape = emptyShape(like.content.shape, size, emitter.depth);
     return within(way, () =>
       emitter.node('Reshape', [empty, emitter.ints(shape)], {
         shape,
@@ -48,11 +58,13 @@ export function alikeIfEmpty(
       }),
     );
   };
+  if (then.rank === 0 || otherwise.rank === 0) return undefined;
   const noElse = emptyIf(test, false);
   if (noElse !== undefined && holdsNothing(otherwise, noElse)) {
-    return { then, otherwise: reshaped('otherwise', otherwise, then) };
+    return { then, otherwise: reshaped('otherwise', otherwise, then, noElse) };
   }
   const noThen = emptyIf(test, true);
-  if (noThen !== undefined && holdsNothing(then, noThen)) return { then: reshaped('then', then, otherwise), otherwise };
+  if (noThen !== undefined && holdsNothing(then, noThen))
+    return { then: reshaped('then', then, otherwise, noThen), otherwise };
   return undefined;
 }

@@ -133,3 +133,12 @@ class SameRankByCount(nn.Module):
         else:
             best = torch.full((b.size(1),), -1.0)
         return best, kept
+
+
+@scripted("row_or_nothing", MAYBE_NONE, note="the best row, or no row; only sums are compared")
+class RowOrNothing(nn.Module):
+    def forward(self, b, s):
+        kept = b[s > 0.1]
+        if kept.size(0) > 0:
+            kept = kept.max(0)[0]
+        return kept.sum(), kept.numel()

@@ -87,7 +87,12 @@ defineScalarOp('aten::__contains__.unknown(List(t) l, t item) -> bool', (context
 );
 /** The position of the first item that equals a number or string. The run fails if there is none, as in PyTorch. */
 function positionOf(context: LowerContext, list: Value | undefined, item: Value | undefined): TensorValue {
-  const found = matches(context, list, item);
+  // With one more position, so that no kernel gets an empty tensor.
+  const last = context.elements([0n], 'int64', [1]);
+  const found = context.node('Concat', [matches(context, list, item), last], {
+    shape: [null],
+    attributes: { axis: int(0) },
+  });
   const options = { dtype: 'int64', shape: [] } as const;
   const first = context.node('ArgMax', [found], { ...options, attributes: { axis: int(0), keepdims: int(0) } });
   // Position 1 of a table of one zero fails.
