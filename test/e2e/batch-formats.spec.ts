@@ -73,6 +73,7 @@ describe('a table', () => {
         `made.${format}`,
       );
       const errors = await scorer.errorsOf(again);
+      expect(again).toMatchObject({ status: 'failed', errors: { data: [{ code: 'invalid_dataset' }] } });
       expect(again.request_counts).toEqual({ total: 1_000, completed: 0, failed: 1_000 });
       expect(errors[999]).toMatchObject({
         row: 1_000,

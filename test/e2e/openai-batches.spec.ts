@@ -115,6 +115,11 @@ describe('the OpenAI SDK', () => {
       { code: 'duplicate_custom_id', line: 3, param: 'custom_id' },
     ],
     ['a line that is not JSON', [line('a', [[1, 2, 3, 4]]), '{"custom_id": '], { code: 'invalid_json_line', line: 2 }],
+    [
+      'a line that is not JSON, after blank lines',
+      ['', line('a', [[1, 2, 3, 4]]), '', '', '{'],
+      { code: 'invalid_json_line', line: 5 },
+    ],
     ['no custom_id', ['{"method": "POST"}'], { code: 'missing_custom_id', line: 1 }],
     ['an empty file', [''], { code: 'empty_file' }],
   ])('is told of %s before anything is run', async (_, lines, error) => {

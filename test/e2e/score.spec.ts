@@ -38,6 +38,15 @@ describe('sconce score', () => {
     expect(rows.filter((row) => row.split(',')[0] === row.split(',')[1]).length).toBe(490);
   });
 
+  it('fails if every row fails, and leaves nothing under the name of the results', async () => {
+    writeFileSync(path('none.csv'), 'pixels\n"[1, 2]"\nx\n');
+    const { code, stderr } = await sconce(['score', 'digits', path('none.csv'), '-o', path('none.out.csv')], env);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/All 2 rows failed/)]);
+    expect(existsSync(path('none.out.csv'))).toBe(false);
+    const errors = readFileSync(path('none.out.csv.errors.jsonl'), 'utf8').trimEnd().split('\n');
+    expect(errors.map((line) => (JSON.parse(line) as { row: number }).row)).toEqual([1, 2]);
+  });
+
   it('writes failed rows to a second file, and says so', async () => {
     writeFileSync(
       path('some.csv'),

@@ -22,6 +22,8 @@ export interface RowBlock {
    * numbers of those rows are not valid here.
    */
   readonly numbers?: { readonly values: Float32Array; readonly rest: readonly number[] };
+  /** Of text, if the read range has blank lines so far: for each row, the number of blank lines before it in the range. */
+  readonly blankLines?: readonly number[] | undefined;
   /** Bad rows by their index in the block. Their cells have no meaning. */
   readonly problems: ReadonlyMap<number, RowProblem>;
 }

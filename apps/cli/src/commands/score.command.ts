@@ -109,9 +109,13 @@ async function score(config: CliConfig, given: { model: string; file: string; op
   const beganMs = performance.now();
   const watched = await watchBatch(client, submitted.id, terminal);
   if (watched.kind === 'detached') {
-    throw failure('job_not_finished', `Batch ${submitted.id} has not ended; the server continues it.`, {
-      hint: `\`sconce batches download ${submitted.id} -o ${options.out}\` waits for it and downloads the results.`,
-    });
+    const hint = `\`sconce batches download ${submitted.id} -o ${options.out}\` waits for it and downloads the results.`;
+    if (!watched.chosen) {
+      throw failure('job_not_finished', `Batch ${submitted.id} has not ended; the server continues it.`, { hint });
+    }
+    terminal.result(submitted);
+    terminal.print(`Batch ${submitted.id} runs on. ${hint}`);
+    return;
   }
   await finish(client, watched.batch, { terminal, options, out: options.out, beganMs });
 }
@@ -162,7 +166,10 @@ async function finish(
   const seconds = (performance.now() - beganMs) / 1_000;
   const { completed, failed } = batch.request_counts;
   const hasResults = batch.output_file_id !== null || batch.error_file_id !== null;
-  const files = hasResults ? await fetchResults(client, batch, { output: out, errors: options.errors }) : undefined;
+  // Whoever waits for the file must not take the results of some rows for the results of all.
+  const output = batch.status === 'completed' ? out : `${out}.partial`;
+  const errors = options.errors ?? `${out}.errors.jsonl`;
+  const files = hasResults ? await fetchResults(client, batch, { output, errors }) : undefined;
   const rowsPerSecond = Math.round((completed + failed) / Math.max(seconds, 1e-3));
   terminal.result({ ...batch, seconds: Math.round(seconds * 1_000) / 1_000, rows_per_s: rowsPerSecond, ...files });
   if (files !== undefined) {

@@ -2,8 +2,9 @@ import { createInterface } from 'node:readline/promises';
 import type { Batch, SconceClient } from '@sconce/client';
 import type { Terminal } from '../output/terminal.ts';
 
-/** How the watch of a batch ended: the batch ended, or the user let it run on (`detached`). */
-export type Watched = { readonly kind: 'ended'; readonly batch: Batch } | { readonly kind: 'detached' };
+/** How the watch of a batch ended: the batch ended, or it runs on (`detached`), because the user chose so or a signal ended the watch. */
+export type Watched =
+  { readonly kind: 'ended'; readonly batch: Batch } | { readonly kind: 'detached'; readonly chosen: boolean };
 
 /**
  * Watches a batch with a progress bar until it has ended. On a terminal, Ctrl-C asks whether to let the batch run on, to
@@ -38,7 +39,7 @@ export async function watchBatch(client: SconceClient, id: string, terminal: Ter
     });
     return { kind: 'ended', batch };
   } catch (error) {
-    if (stop.signal.aborted) return { kind: 'detached' };
+    if (stop.signal.aborted) return { kind: 'detached', chosen: isInteractive() };
     throw error;
   } finally {
     bar.stop();
@@ -47,8 +48,12 @@ export async function watchBatch(client: SconceClient, id: string, terminal: Ter
   }
 }
 
+function isInteractive(): boolean {
+  return process.stdin.isTTY && process.stderr.isTTY;
+}
+
 async function ask(id: string): Promise<'detach' | 'cancel' | 'go on'> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) return 'detach';
+  if (!isInteractive()) return 'detach';
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   // A second Ctrl-C at the question means cancel.
   const interrupted = new Promise<string>((resolve) => lines.once('SIGINT', () => resolve('c')));

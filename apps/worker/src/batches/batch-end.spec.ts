@@ -56,6 +56,19 @@ describe('a batch that does not complete', () => {
     expect(await linesOf(worker, record.outputFileId)).toHaveLength(1 + record.rowsDone);
   });
 
+  it('is failed if every row failed, and has the reasons in its error file', async () => {
+    const worker = await workers.start();
+    await submit(worker, ['bad', 'worse', 'bad']);
+    const handled = worker.planner.handle(JOB, new AbortController().signal);
+    await scoreUntil(worker, ({ status }) => status === 'failed');
+    await handled;
+    const record = await recordOf(worker);
+    expect(record.errors).toMatchObject([
+      { code: 'invalid_dataset', message: 'All 3 rows failed. The error file has the reasons.' },
+    ]);
+    expect(await linesOf(worker, record.errorFileId)).toHaveLength(3);
+  });
+
   it('counts its blobs as stored bytes from the time they are written, and its files when it has ended', async () => {
     const worker = await workers.start();
     const stored = async (): Promise<number> => (await worker.work.stored.read()).all;

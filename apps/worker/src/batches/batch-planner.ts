@@ -184,9 +184,9 @@ export class BatchPlanner {
     if (tooMany !== undefined) return this.#finalize(record, planning, { endsAs: 'failed', errors: [tooMany] });
     const open = record.chunksPlanned - record.chunksDone;
     if (record.inputEnded && open === 0) {
-      const unreadable = await this.#unreadable(record);
-      if (unreadable === undefined) return this.#finalize(record, planning, { endsAs: 'completed' });
-      return this.#finalize(record, planning, { endsAs: 'failed', errors: [unreadable] });
+      const failure = await this.#failureOfAllRows(record);
+      if (failure === undefined) return this.#finalize(record, planning, { endsAs: 'completed' });
+      return this.#finalize(record, planning, { endsAs: 'failed', errors: [failure] });
     }
     const slots = await this.work.slots(spec.pool);
     const free = chunkWindow(record, slots) - open;
@@ -205,12 +205,15 @@ export class BatchPlanner {
     return true;
   }
 
-  /** Why no row of the batch could be read, if that is so. */
-  async #unreadable({ id, rowsDone, rowsFailed }: BatchRecord): Promise<BatchError | undefined> {
+  /** The error of a batch whose every row failed: why no row could be read, or that no row was scored. */
+  async #failureOfAllRows({ id, rowsDone, rowsFailed }: BatchRecord): Promise<BatchError | undefined> {
     if (rowsDone > 0 || rowsFailed === 0) return undefined;
     const parts = await this.work.records.parts(id);
     const [first] = parts;
-    if (first?.unreadable === undefined || parts.some(({ unreadable }) => unreadable === undefined)) return undefined;
+    if (first?.unreadable === undefined || parts.some(({ unreadable }) => unreadable === undefined)) {
+      const message = `All ${rowsFailed} rows failed. The error file has the reasons.`;
+      return { code: 'invalid_dataset', message, param: null, line: null };
+    }
     return batchErrorOf({ code: 'invalid_dataset', message: first.unreadable });
   }
 

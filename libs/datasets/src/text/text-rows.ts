@@ -19,6 +19,8 @@ export interface RecordParser {
 export interface ParsedRows {
   readonly rows: (readonly unknown[])[];
   readonly problems: Map<number, RowProblem>;
+  /** For each row, the number of blank lines before it in the range. */
+  readonly blankLines: number[];
   /** If the parser reads numbers: the numbers of all rows, and in `rest` the rows that have them in their cells instead. */
   readonly numbers?: { readonly values: Float32Array; readonly rest: number[] };
 }
@@ -38,16 +40,18 @@ export async function* readText(
   const empty = (): ParsedRows => {
     const count = Math.min(blockRows, range.firstRow + range.rows - firstRow) * (parser.numbers ?? 0);
     const numbers = count === 0 ? undefined : { values: new Float32Array(count), rest: [] };
-    return { rows: [], problems: new Map(), numbers };
+    return { rows: [], problems: new Map(), blankLines: [], numbers };
   };
+  let blank = 0;
   let block = empty();
   const finish = (): RowBlock => {
-    const { rows, problems, numbers } = block;
+    const { rows, problems, numbers, blankLines } = block;
     const done = {
       firstRow,
       rows: rows.length,
       cells: { by: 'row' as const, rows, at: parser.at },
       numbers,
+      blankLines: (blankLines.at(-1) ?? 0) === 0 ? undefined : blankLines,
       problems,
     };
     firstRow += rows.length;
@@ -56,14 +60,28 @@ export async function* readText(
   };
   for await (const { bytes, spans } of recordWindows(source, { from: range.offset, to: end }, syntax)) {
     const rows = spans.filter((span) => !span.blank);
+    const blanks = rows.length === spans.length ? undefined : blanksBefore(spans, blank);
     for (let start = 0; start < rows.length;) {
       const some = rows.slice(start, start + blockRows - block.rows.length);
+      for (let index = 0; index < some.length; index++) block.blankLines.push(blanks?.[start + index] ?? blank);
       parseRecords(bytes, some, { parser, syntax, into: block });
       start += some.length;
       if (block.rows.length === blockRows) yield finish();
     }
+    blank += spans.length - rows.length;
   }
   if (block.rows.length > 0) yield finish();
+}
+
+/** For each row, the number of blank lines before it. */
+function blanksBefore(spans: readonly RecordSpan[], before: number): number[] {
+  const counts: number[] = [];
+  let blanks = before;
+  for (const { blank } of spans) {
+    if (blank) blanks += 1;
+    else counts.push(blanks);
+  }
+  return counts;
 }
 
 function parseRecords(

@@ -88,12 +88,15 @@ async function checkRequestLines(
   const ids = new IdSet();
   const errors: BatchError[] = [];
   let rows = 0;
+  /** Lines before the chunk, with blank lines. */
+  let linesBefore = 0;
   let from = reader.start;
   for (let last = false; !last && errors.length < MAX_ERRORS;) {
     signal.throwIfAborted();
     const planned = await reader.plan(from, { rows: 50_000, multipleOf: 1, maxBytes: 2 ** 26 });
     ({ last, next: from } = planned);
     if (planned.chunk === undefined) continue;
+    let blankLines = 0;
     for await (const block of reader.read({
       range: planned.chunk,
       columns: REQUEST_COLUMNS.slice(0, 1),
@@ -114,7 +117,8 @@ async function checkRequestLines(
       const { cells } = block;
       if (cells.by !== 'row') continue;
       for (let row = 0; row < block.rows && errors.length < MAX_ERRORS; row++) {
-        const line = block.firstRow + row + 1;
+        blankLines = block.blankLines?.[row] ?? 0;
+        const line = linesBefore + block.firstRow - planned.chunk.firstRow + row + 1 + blankLines;
         const problem = block.problems.get(row);
         if (problem !== undefined) {
           errors.push({ code: 'invalid_json_line', message: `Line ${line}: ${problem.message}.`, line, param: null });
@@ -133,6 +137,7 @@ async function checkRequestLines(
         }
       }
     }
+    linesBefore += planned.chunk.rows + blankLines;
   }
   if (rows === 0 && errors.length === 0)
     errors.push({ code: 'empty_file', message: 'The file has no request lines.', line: null, param: null });
