@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { connect as http2Connect, type ClientHttp2Stream } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -17,6 +18,7 @@ const ENV = { SCONCE_MAX_HELD_BYTES: String(LIMIT), SCONCE_GRPC_PORT: '0', SCONC
 interface Server {
   readonly url: string;
   readonly grpc: GrpcClient;
+  readonly grpcUrl: string;
 }
 
 interface Answer {
@@ -36,8 +38,9 @@ beforeAll(async () => {
     stack.push('expand'),
   ]);
   const { grpc_url: grpcUrl } = JSON.parse(serve.process.readyLine) as { grpc_url: string };
-  servers.set('the API', { url: stack.url, grpc: grpcClient(stack.api.ready.grpcUrl ?? '') });
-  servers.set('sconce serve', { url: serve.url, grpc: grpcClient(grpcUrl) });
+  const { grpcUrl: apiGrpcUrl = '' } = stack.api.ready;
+  servers.set('the API', { url: stack.url, grpc: grpcClient(apiGrpcUrl), grpcUrl: apiGrpcUrl });
+  servers.set('sconce serve', { url: serve.url, grpc: grpcClient(grpcUrl), grpcUrl });
 });
 
 /** A request whose output has 256 KiB for each row, as the signature says. */
@@ -94,6 +97,11 @@ describe.each(['the API', 'sconce serve'])('%s', (name) => {
       code: status.RESOURCE_EXHAUSTED,
       message: expect.stringMatching(REFUSED) as string,
     });
+    // A message that comes is counted too, before it is complete.
+    expect(await inferGrpc((5 * MIB) / 4)).toMatchObject({
+      code: status.RESOURCE_EXHAUSTED,
+      message: expect.stringMatching(REFUSED) as string,
+    });
     expect((await infer('expand', expand(40))).status).toBe(200);
     expect((await infer('wide', wide(8))).status).toBe(200);
     expect(await inferGrpc(2)).toHaveProperty('answer');
@@ -112,6 +120,30 @@ describe.each(['the API', 'sconce serve'])('%s', (name) => {
     for (const { status: code } of some) expect([200, 429]).toContain(code);
     await Promise.all(Array.from({ length: 8 }, () => inferGrpc(15)));
     // It needs all the room.
+    await eventually(async () => expect((await infer('wide', wide(63))).status).toBe(200));
+  });
+
+  it('counts a message of gRPC that has not come completely, until its caller goes', async () => {
+    const session = http2Connect(`http://${server().grpcUrl}`);
+    atEndOfFile(async () => void session.destroy());
+    session.on('error', () => undefined);
+    const path = '/inference.GRPCInferenceService/ModelInfer';
+    const prefix = Buffer.alloc(5);
+    prefix.writeUInt32BE(12 * MIB, 1);
+    const begin = (): ClientHttp2Stream => {
+      const call = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc' });
+      call.on('error', () => undefined);
+      call.write(prefix);
+      return call.resume();
+    };
+    let call = begin();
+    const text = expect.stringMatching(REFUSED) as string;
+    await eventually(async () => {
+      // It was refused: the server still held the last answer of the test before.
+      if (call.closed) call = begin();
+      expect(await infer('wide', wide(20))).toEqual({ status: 429, retryAfter: '1', text });
+    });
+    session.destroy();
     await eventually(async () => expect((await infer('wide', wide(63))).status).toBe(200));
   });
 

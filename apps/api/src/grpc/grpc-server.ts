@@ -4,6 +4,7 @@ import { healthHandlers } from './health.ts';
 import { inferHandlers } from './infer-methods.ts';
 import { HEALTH_SERVICE, INFERENCE_SERVICE, REFLECTION_SERVICES } from './methods.ts';
 import { modelHandlers } from './model-methods.ts';
+import { meterMessages } from './message-meter.ts';
 import { methodsOf } from './proto/schema.ts';
 import { reflectionHandlers } from './reflection.ts';
 
@@ -67,6 +68,7 @@ export function createGrpcServer({ services, limits, tls, endConnection }: GrpcS
     // It would keep objects for each connection and call.
     'grpc.enable_channelz': 0,
   });
+  const endMetering = meterMessages({ held: services.held, maxBytes: limits.maxBodyBytes });
   server.addService(definitionOf(INFERENCE_SERVICE), {
     ...modelHandlers(services),
     ...inferHandlers(services, { ...limits, endConnection }),
@@ -79,7 +81,10 @@ export function createGrpcServer({ services, limits, tls, endConnection }: GrpcS
     connections: server.createConnectionInjector(credentialsOf(tls)),
     close: () =>
       new Promise((resolve) => {
-        server.tryShutdown(() => resolve());
+        server.tryShutdown(() => {
+          endMetering();
+          resolve();
+        });
       }),
   };
 }
