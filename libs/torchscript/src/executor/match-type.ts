@@ -1,7 +1,27 @@
 import type { TypeExpr } from '../frontend/ast.ts';
 import type { Program } from '../frontend/program.ts';
 import { SymInt } from '../symbolic/sym-int.ts';
-import { DictValue, isTuple, ListValue, SymBool, SymFloat, TensorValue, type Value } from '../symbolic/values.ts';
+import {
+  DictValue,
+  isTuple,
+  ListValue,
+  SymBool,
+  SymFloat,
+  SymStr,
+  TensorValue,
+  type Value,
+} from '../symbolic/values.ts';
+
+/** The types of items of lists of unknown length, as the code names them. */
+const FORM_NAMES = {
+  tensor: 'Tensor',
+  int: 'int',
+  float: 'float',
+  bool: 'bool',
+  str: 'str',
+  list: 'List',
+  tuple: 'Tuple',
+} as const;
 
 /** Whether a value has a type that is given as in the code. Used for `isinstance`. */
 export function matchesType(value: Value, type: TypeExpr, program: Program): boolean {
@@ -29,10 +49,13 @@ export function matchesType(value: Value, type: TypeExpr, program: Program): boo
     case 'number':
       return ['int', 'float'].some((name) => matchesType(value, { name, args: [] }, program));
     case 'str':
-      return typeof value === 'string';
+      return typeof value === 'string' || value instanceof SymStr;
     case 'List':
     case 'list':
       if (!(value instanceof ListValue)) return false;
+      if (value.grown !== undefined) {
+        return first === undefined || first.name === 'Any' || FORM_NAMES[value.grown.form.kind] === first.name;
+      }
       return first === undefined || value.stored.every((item) => matchesType(item, first, program));
     case 'Dict':
     case 'dict':

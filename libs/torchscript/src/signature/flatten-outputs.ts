@@ -1,3 +1,4 @@
+import { modelError } from '../torchscript-error.ts';
 import type { OutputList } from './output-lists.ts';
 import type { Emitter } from '../symbolic/emitter.ts';
 import { leafTensor, leafType } from '../symbolic/merge.ts';
@@ -6,6 +7,7 @@ import {
   isEnum,
   isTuple,
   ListValue,
+  MaybeValue,
   UnknownValue,
   type Column,
   type GrownItems,
@@ -125,6 +127,12 @@ function flatten(value: Value, name: string | undefined, emitter: Emitter, colle
     return;
   }
   if (isEnum(value)) return flatten(value.value, name, emitter, collected);
+  if (value instanceof MaybeValue) {
+    throw modelError(
+      'execute',
+      'the model returns an Optional, and only a run knows whether it is None: return a tensor, and a bool that says whether it counts',
+    );
+  }
   const type = leafType(value);
   if (type === undefined || typeof value === 'string') {
     emitter.warn(

@@ -1,6 +1,6 @@
 """Archives that PyTorch runs and that the compiler must refuse, with the reason, before anything runs."""
 
-from typing import List
+from typing import List, Optional
 
 import torch
 import torch.nn as nn
@@ -86,3 +86,12 @@ class ItemsOfTwoRanks(nn.Module):
             out.append(x[i])
             out.append(x)
         return out
+
+
+@refused_script("returned_optional", "only a run knows whether the result is None")
+class ReturnedOptional(nn.Module):
+    def forward(self, x) -> Optional[torch.Tensor]:
+        y: Optional[torch.Tensor] = None
+        if bool(x.sum() > 0):
+            y = x * 2
+        return y
