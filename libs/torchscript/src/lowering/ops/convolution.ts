@@ -1,8 +1,9 @@
 import { int, ints } from '../attributes.ts';
 import { opFamily } from '../define-op.ts';
+import { requireElements } from '../empty-guard.ts';
 import { perAxis, requireFloating, withBatch } from '../spatial.ts';
 import type { LowerContext } from '../../symbolic/lower-context.ts';
-import { addDims, floorDivDims, mulDims, subDims, type Dim } from '../../symbolic/sym-int.ts';
+import { addDims, floorDivDims, mulDims, productOf, subDims, type Dim } from '../../symbolic/sym-int.ts';
 import type { TensorValue } from '../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('convolution');
@@ -39,7 +40,9 @@ function convolve(
       const room = subDims(padded, addDims(reach(kernel[i] ?? 1, dilation[i] ?? 1), 1));
       return addDims(floorDivDims(room, stride[i] ?? 1), 1);
     });
-    return context.node('Conv', bias === null ? [batched, weight] : [batched, weight, bias], {
+    // The kernel does not end if a weight is empty.
+    const filter = requireElements(context, productOf(weight.shape), weight);
+    return context.node('Conv', bias === null ? [batched, filter] : [batched, filter, bias], {
       shape: [batch, filters, ...outputs],
       attributes: {
         ...(kernel.every((size) => typeof size === 'number') ? { kernel_shape: ints(kernel as number[]) } : {}),

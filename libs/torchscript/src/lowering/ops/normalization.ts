@@ -1,5 +1,6 @@
 import { flag, float, int } from '../attributes.ts';
 import { opFamily } from '../define-op.ts';
+import { requireElements } from '../empty-guard.ts';
 import { rangeOf } from '../dims.ts';
 import { isFloating } from '../../symbolic/onnx-types.ts';
 import type { LowerContext } from '../../symbolic/lower-context.ts';
@@ -203,7 +204,9 @@ defineOp(
     const scale = filled(context, weight, channels, 1, input.dtype);
     const shift = filled(context, bias, channels, 0, input.dtype);
     if (input.dtype !== 'float64' && input.rank > 2 && scale !== undefined && shift !== undefined) {
-      return context.node('InstanceNormalization', [input, scale, shift], { attributes: { epsilon: float(eps) } });
+      // The kernel ends the process if a channel is empty.
+      const checked = requireElements(context, productOf(input.shape.slice(2)), scale);
+      return context.node('InstanceNormalization', [input, checked, shift], { attributes: { epsilon: float(eps) } });
     }
     const { result } = standardize(context, input, rangeOf(input.rank).slice(2), eps);
     return affine(context, result, perChannel(context, weight, input.rank), perChannel(context, bias, input.rank));
