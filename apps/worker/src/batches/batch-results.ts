@@ -46,6 +46,10 @@ export class BatchResults {
     // The files are recorded before the state changes: a client that sees the state finds the files.
     const output = made.output && (await this.#file(record, made.output, 'output'));
     const errors = made.errors && (await this.#file(record, made.errors, 'error'));
+    // Those of an earlier run go first for the same reason: a client that sees the state does not find them any more.
+    for (const fileId of [record.outputFileId, record.errorFileId]) {
+      if (fileId !== undefined) await this.work.files.forget(fileId);
+    }
     const status = await this.work.records.finish(id, end.to, {
       from: [end.from],
       epoch: end.epoch,
@@ -60,9 +64,6 @@ export class BatchResults {
     if (status !== end.to) {
       for (const fileId of [output, errors]) if (fileId !== undefined) await this.work.files.forget(fileId);
       return status !== undefined;
-    }
-    for (const fileId of [record.outputFileId, record.errorFileId]) {
-      if (fileId !== undefined) await this.work.files.forget(fileId);
     }
     await this.#clear(record, new Set(parts.flatMap((part) => [part.output?.key ?? '', part.errors?.key ?? ''])));
     return true;
