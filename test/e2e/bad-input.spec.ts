@@ -26,6 +26,28 @@ async function jobsEver(): Promise<number> {
   return (await added('sconce:online:default')) + (await added('bull:sconce.default.online:events'));
 }
 
+it('errors below the routes have the form of the API, and words that clients of Triton look for', async () => {
+  const words = (message: RegExp): unknown => ({ error: expect.stringMatching(message) as string });
+  const coded = (code: string): unknown => ({ error: expect.objectContaining({ code }) as unknown });
+  for (const [method, path, status, allow, body] of [
+    ['DELETE', '/v2/models/affine/infer', 405, 'POST', words(/does not take DELETE; it takes POST/)],
+    ['PUT', '/v1/jobs/7', 405, 'DELETE, GET, HEAD', coded('method_not_allowed')],
+    ['GET', '/v2/nothing', 404, null, words(/no such route/)],
+    ['GET', '/v1/nothing', 404, null, coded('not_found')],
+    ['GET', '/v2/models/%zz', 400, null, words(/percent-encoded/)],
+    ['GET', '/v2/models/none', 404, null, words(/^Request for unknown model: 'none' is not found/)],
+    ['POST', '/v2/repository/models/none/load', 404, null, words(/^failed to load 'none': Request for unknown model/)],
+  ] as const) {
+    const response = await stack.fetch(path, { method });
+    expect([path, response.status, response.headers.get('allow'), await response.json()]).toEqual([
+      path,
+      status,
+      allow,
+      body,
+    ]);
+  }
+});
+
 describe('an infer request with', () => {
   it.each(BAD_REQUESTS)('%s', async (_, init, status, message) => {
     const before = await jobsEver();
@@ -94,7 +116,7 @@ describe('other requests with', () => {
     ['POST', '/v1/jobs', '{"model":"unknown","inputs":[]}', 404, 'model_not_found'],
     ['POST', '/v1/jobs', '{"model":"affine","version":1,"inputs":[]}', 400, 'invalid_request'],
     ['POST', '/v1/jobs', '{"model":"affine","inputs":[]}', 400, 'invalid_tensor'],
-    ['PATCH', '/v1/jobs', '{}', 404, 'not_found'],
+    ['PATCH', '/v1/jobs', '{}', 405, 'method_not_allowed'],
   ])('%s %s %s', async (method, path, body, status, code) => {
     const response = await stack.fetch(path, { method, ...(body === undefined ? {} : { body }) });
     expect([response.status, await response.json()]).toEqual([

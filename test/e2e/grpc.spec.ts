@@ -78,12 +78,12 @@ describe('one call', () => {
   });
 
   it.each<[string, Message, number, RegExp]>([
-    ['ModelInfer', { model_name: 'nothing' }, status.NOT_FOUND, /there is no model nothing/],
+    ['ModelInfer', { model_name: 'nothing' }, status.NOT_FOUND, /Request for unknown model: 'nothing' is not found/],
     ['ModelInfer', BAD_SHAPE, status.INVALID_ARGUMENT, /dimension 0 of shape \[-1,4\] is -1/],
     ['ModelInfer', affine([], { inputs: [] }), status.INVALID_ARGUMENT, /raw_input_contents has 1 entries/],
     ['ModelInfer', affine([1, 2, 3, 4], { model_version: '9' }), status.NOT_FOUND, /9/],
     ['ModelInfer', { raw_input_contents: [Buffer.alloc(2 * 1024 ** 2)] }, status.RESOURCE_EXHAUSTED, /larger than max/],
-    ['ModelMetadata', { name: 'nothing' }, status.NOT_FOUND, /there is no model nothing/],
+    ['ModelMetadata', { name: 'nothing' }, status.NOT_FOUND, /Request for unknown model: 'nothing' is not found/],
     ['SystemSharedMemoryStatus', {}, status.UNIMPLEMENTED, /shared memory is not supported/],
     ['TraceSetting', {}, status.UNIMPLEMENTED, /not supported/],
   ])('%s with %j fails', async (method, request, code, message) => {
@@ -187,7 +187,9 @@ describe('a stream', () => {
     expect(answers.map(({ infer_response: response }) => (response as Message)['id'])).toEqual(
       Array.from({ length: 300 }, (_, index) => String(index)),
     );
-    expect(answers[5]).toMatchObject({ error_message: expect.stringMatching(/^there is no model nothing/) as string });
+    expect(answers[5]).toMatchObject({
+      error_message: expect.stringMatching(/^Request for unknown model: 'nothing' is not found/) as string,
+    });
     expect(answers[6]).toMatchObject({
       error_message: '',
       infer_response: { raw_output_contents: [floats([13, 5, 7, 9])] },

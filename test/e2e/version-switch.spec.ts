@@ -112,7 +112,7 @@ describe('the default version', () => {
       .toMatchObject({ status: 'failed' });
     for (const [settings, status, code, message] of [
       [{ default_version: '2' }, 503, 'model_not_ready', /version 2 of model picky is failed/],
-      [{ default_version: '7' }, 404, 'model_not_found', /no version 7: it has 2, 1/],
+      [{ default_version: '7' }, 404, 'model_not_found', /version 7 is not found: it has 2, 1/],
       [{ default_version: 'newest' }, 400, 'invalid_request', /"newest"/],
       [{ default_version: 1 }, 400, 'invalid_request', /default_version/],
       [{ kept: true }, 400, 'invalid_request', /kept/],

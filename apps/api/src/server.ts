@@ -13,9 +13,11 @@ import { installBodyParser } from './http/body-parser.ts';
 import { installCompression } from './http/compression.ts';
 import { installConnectionWatch } from './http/connection-watch.ts';
 import { installDraining } from './http/draining.ts';
-import { FASTIFY_OPTIONS } from './http/fastify-options.ts';
+import { installExpectContinue } from './http/expect-continue.ts';
+import { fastifyOptions } from './http/fastify-options.ts';
 import { HeldBytes } from './http/held-bytes.ts';
 import { installRequestTrace } from './http/request-trace.ts';
+import { installRouteMethods } from './http/route-methods.ts';
 import { relayMetrics } from './processes/local-http.ts';
 import { installInferRoutes } from './inference/infer.route.ts';
 import { InferenceService } from './inference/inference.service.ts';
@@ -31,8 +33,10 @@ export async function createApi(given: {
   isDraining?: () => boolean;
 }): Promise<NestFastifyApplication> {
   const { config, logger, telemetry, allMetricsUrl, isDraining = () => false } = given;
-  const adapter = new FastifyAdapter(FASTIFY_OPTIONS);
+  const adapter = new FastifyAdapter(fastifyOptions(logger));
   const fastify = adapter.getInstance();
+  installRouteMethods(fastify);
+  installExpectContinue(fastify);
   installRequestTrace(fastify, telemetry);
   const ring = config.keysFile === undefined ? undefined : await KeyRing.open(config.keysFile, logger);
   installAccess(fastify, { ring, logger });

@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'unsupported_media_type'
   | 'unsupported'
   | 'not_found'
+  | 'method_not_allowed'
   | 'model_not_found'
   | 'job_not_found'
   | 'batch_not_found'
@@ -72,6 +73,7 @@ export const ERROR_POLICY: Readonly<Record<ErrorCode, ErrorPolicy>> = {
   unsupported_media_type: callerError(415),
   unsupported: callerError(501),
   not_found: callerError(404),
+  method_not_allowed: callerError(405),
   model_not_found: callerError(404),
   job_not_found: callerError(404),
   batch_not_found: callerError(404),

@@ -91,14 +91,14 @@ describe('ModelRepository', () => {
       await push('bert', '2', false);
       await expect(repository.get('restnet50')).rejects.toMatchObject({
         code: 'model_not_found',
-        message: 'there is no model restnet50: did you mean resnet50?',
+        message: "Request for unknown model: 'restnet50' is not found: did you mean resnet50?",
         details: { name: 'restnet50', suggestions: ['resnet50'] },
       });
       await expect(repository.get('zzzzzz')).rejects.toThrow('registered are bert, iris, resnet50');
       await expect(repository.get('zzzzzz', '1')).rejects.toThrow('registered are bert, iris, resnet50');
       await expect(repository.get('bert', '3')).rejects.toMatchObject({
         code: 'model_not_found',
-        message: 'model bert has no version 3: it has 2, 1',
+        message: "Request for unknown model: 'bert' version 3 is not found: it has 2, 1",
       });
     });
 

@@ -147,7 +147,7 @@ describe('the default version', () => {
   });
 
   it.each([
-    ['4', 'model_not_found', /no version 4: it has 3, 2, 1/],
+    ['4', 'model_not_found', /'m' version 4 is not found: it has 3, 2, 1/],
     ['2', 'model_not_ready', /version 2 of model m is compiling, and only/],
     ['3', 'model_not_ready', /version 3 of model m is failed \(it broke\), and only/],
     ['01', 'invalid_request', /"01"/],

@@ -127,7 +127,7 @@ describe('an API with keys', () => {
   it('logs with the trace of the request', async () => {
     const traceId = '0af7651916cd43dd8448eb211c80319c';
     const headers = { authorization: 'Bearer secret-of-pusher', traceparent: `00-${traceId}-b7ad6b7169203331-01` };
-    expect((await fetch(`${url}/v1/models/none`, { method: 'DELETE', headers })).status).toBe(404);
+    expect((await fetch(`${url}/v1/models/none`, { method: 'DELETE', headers })).status).toBe(405);
     await eventually(() => {
       const own = lines
         .map((line) => JSON.parse(line) as Record<string, unknown>)
@@ -158,7 +158,7 @@ describe('an API with keys', () => {
     expect(await refused.json()).toMatchObject({
       error: { code: 'forbidden', message: 'Key reader may not do this: it needs the scope "models" and has infer.' },
     });
-    expect((await ask('/v1/models/m', 'pusher', { method: 'DELETE' })).status).toBe(404);
+    expect((await ask('/v1/models/m', 'pusher', { method: 'DELETE' })).status).toBe(405);
     expect((await ask('/v1/batches', 'reader')).status).toBe(403);
     expect((await ask('/metrics', 'pusher')).status).toBe(403);
   });
@@ -169,7 +169,7 @@ describe('an API with keys', () => {
       .filter(({ audit }) => audit === true);
     expect(audits).toMatchObject([
       { act: 'DELETE', target: '/v1/models/m', key: 'reader', status: 403 },
-      { act: 'DELETE', target: '/v1/models/m', key: 'pusher', status: 404 },
+      { act: 'DELETE', target: '/v1/models/m', key: 'pusher', status: 405 },
     ]);
     expect(lines.join('\n')).not.toContain('secret-of');
   });

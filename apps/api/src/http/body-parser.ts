@@ -6,6 +6,7 @@ import { freeBytes, ownMemory } from '@sconce/process/memory';
 import { STEP_BYTES, type Steps } from '@sconce/tensor';
 import { SMALL_JSON, smallBodyTooLarge } from './bounded-json.ts';
 import { onSlowBody } from './connection-watch.ts';
+import { askForBody, isWaiting } from './expect-continue.ts';
 import { HELD_FROM_BYTES, type HeldBytes } from './held-bytes.ts';
 import { holdBytes, holdOf, installHeldBytes } from './request-hold.ts';
 import { slices } from './slices.ts';
@@ -29,11 +30,24 @@ export function installBodyParser(
   fastify.addContentTypeParser('*', (request: FastifyRequest, payload: Readable, done) => {
     const config = request.routeOptions.config as Partial<typeof STREAM_BODY & typeof TENSOR_BODY>;
     if (config.sconceStreamBody === true) {
+      askForBody(request);
       done(null, payload);
       return;
     }
     const isSmall = config.sconceTensorBody !== true && SMALL_JSON.maxBytes < options.maxBytes;
     const limits = isSmall ? SMALL_LIMITS : { maxBytes: options.maxBytes, tooLarge: bodyTooLarge };
+    if (isWaiting(request)) {
+      if (request.is404) {
+        done(null, Buffer.alloc(0));
+        return;
+      }
+      const bytes = declaredBytes(request.raw);
+      if (bytes > limits.maxBytes) {
+        done(limits.tooLarge(limits.maxBytes, bytes));
+        return;
+      }
+      askForBody(request);
+    }
     collect(payload, { ...limits, isInflated: payload !== request.raw, request }, done);
   });
 }

@@ -7,7 +7,7 @@ import { requestTraceFields } from './request-trace.ts';
 const CODE_BY_STATUS: Readonly<Record<number, ErrorCode>> = {
   400: 'invalid_request',
   404: 'not_found',
-  405: 'not_found',
+  405: 'method_not_allowed',
   413: 'payload_too_large',
   415: 'unsupported_media_type',
 };
@@ -39,8 +39,9 @@ export function answerError({ request, reply, thrown }: FailedRequest, logger: L
   }
   // The rest of the body may never come.
   if (error.code === 'request_timeout') reply.header('connection', 'close');
-  const retryAfter = error.details['retryAfterSeconds'];
+  const { retryAfterSeconds: retryAfter, allow } = error.details;
   if (typeof retryAfter === 'number') reply.header('retry-after', String(retryAfter));
+  if (typeof allow === 'string') reply.header('allow', allow);
   void reply
     .status(status)
     .header('content-type', 'application/json; charset=utf-8')

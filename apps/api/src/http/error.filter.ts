@@ -2,6 +2,7 @@ import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '@sconce/telemetry';
 import { answerError } from './error-answer.ts';
+import { noRoute } from './route-methods.ts';
 
 /** Turns every value that is thrown in a route of Nest into an error body. */
 @Catch()
@@ -14,9 +15,10 @@ export class ErrorFilter implements ExceptionFilter {
 
   catch(given: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
     const thrown = given instanceof HttpException ? withStatusCode(given) : given;
     answerError(
-      { request: http.getRequest<FastifyRequest>(), reply: http.getResponse<FastifyReply>(), thrown },
+      { request, reply: http.getResponse<FastifyReply>(), thrown: request.is404 ? noRoute(request) : thrown },
       this.#logger,
     );
   }

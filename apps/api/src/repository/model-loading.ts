@@ -26,7 +26,16 @@ export class ModelLoading {
         { details: { param: override } },
       );
     }
-    await this.#setLoaded(model, true);
+    try {
+      await this.#setLoaded(model, true);
+    } catch (error) {
+      if (!(error instanceof SconceError)) throw error;
+      // Triton's words, which its clients look for.
+      throw new SconceError(error.code, `failed to load '${model}': ${error.message}`, {
+        details: error.details,
+        cause: error,
+      });
+    }
   }
 
   /** @throws SconceError `model_not_found`. */

@@ -1,5 +1,4 @@
 import createFastify, { type FastifyInstance } from 'fastify';
-import { SconceError } from '@sconce/errors';
 import type { LocalModels, LocalRunner, LocalStatistics } from '@sconce/serving';
 import type { Logger, Telemetry } from '@sconce/telemetry';
 import { installAccess } from '../access/install-access.ts';
@@ -8,11 +7,13 @@ import { installDocuments } from '../documents/install-documents.ts';
 import { installBodyParser } from '../http/body-parser.ts';
 import { installCompression } from '../http/compression.ts';
 import { answerError } from '../http/error-answer.ts';
-import { FASTIFY_OPTIONS } from '../http/fastify-options.ts';
+import { installExpectContinue } from '../http/expect-continue.ts';
+import { fastifyOptions } from '../http/fastify-options.ts';
 import { installConnectionWatch } from '../http/connection-watch.ts';
 import { installDraining } from '../http/draining.ts';
 import { HeldBytes } from '../http/held-bytes.ts';
 import { installRequestTrace } from '../http/request-trace.ts';
+import { installRouteMethods, noRoute } from '../http/route-methods.ts';
 import { installInferRoutes } from '../inference/infer.route.ts';
 import { RequestDecoder } from '../inference/request-decoder.ts';
 import { ProtocolModels } from '../models/protocol-models.ts';
@@ -38,7 +39,9 @@ export interface ServeServerOptions {
 export async function createServeServer(options: ServeServerOptions): Promise<FastifyInstance> {
   const { config, models, runner, statistics, logger, telemetry, isDraining } = options;
   const { directory, repository } = models;
-  const fastify = createFastify(FASTIFY_OPTIONS);
+  const fastify = createFastify(fastifyOptions(logger));
+  installRouteMethods(fastify);
+  installExpectContinue(fastify);
   installRequestTrace(fastify, telemetry);
   const ring = config.keysFile === undefined ? undefined : await KeyRing.open(config.keysFile, logger);
   installAccess(fastify, { ring, logger });
@@ -48,8 +51,7 @@ export async function createServeServer(options: ServeServerOptions): Promise<Fa
   installBodyParser(fastify, { maxBytes: config.maxBodyBytes, held: new HeldBytes(config.maxHeldBytes) });
   fastify.setErrorHandler((thrown, request, reply) => answerError({ request, reply, thrown }, logger));
   fastify.setNotFoundHandler((request, reply) => {
-    const thrown = new SconceError('not_found', `Cannot ${request.method} ${request.url}`);
-    answerError({ request, reply, thrown }, logger);
+    answerError({ request, reply, thrown: noRoute(request) }, logger);
   });
   installReadRoutes(fastify, {
     repository,
