@@ -60,7 +60,7 @@ export function sweepPage(results: readonly CallResult[]): string {
 
 <!-- Written by \`npm run sweep -- --python PYTHON --out docs/sweep.md\`. -->
 
-Each operator case of \`test/conformance\` is called with sizes 0, 1 and many on every axis and with extreme values (NaN, infinities, the largest and
+The operator cases of these families of \`test/conformance\` are called with sizes 0, 1 and many on every axis and with extreme values (NaN, infinities, the largest and
 smallest numbers, indices out of range). The calls run in a process of their own, and PyTorch 2.13 answers the same calls.
 
 ${table.join('\n')}
