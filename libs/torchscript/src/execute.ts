@@ -82,6 +82,8 @@ function run(model: ExecutedModel, plan: ExecutionPlan, state: readonly StateVar
   const args = bindInputs(plan.arguments, emitter);
   try {
     const root = objects.root(archive.root, interpreter);
+    // What `__setstate__` sets belongs to the archive, it is no change that a call makes.
+    emitter.heap.forgetChanges();
     const initial = snapshotState(root);
     bindState(state, root, emitter);
     const serial = nextSerial();

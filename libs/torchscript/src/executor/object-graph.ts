@@ -2,6 +2,7 @@ import { describePosition } from '../frontend/position.ts';
 import type { Expr, Position } from '../frontend/ast.ts';
 import type { Program } from '../frontend/program.ts';
 import type { PickleObject, PickleTensor, PickleValue } from '../pickle/pickle-value.ts';
+import { isPackedClass } from '../pickle/allowed-globals.ts';
 import { modelError } from '../torchscript-error.ts';
 import type { CodeCalls } from './expression-evaluator.ts';
 import { DictValue, ListValue, ObjectValue, TensorValue, type Scalar, type Value } from '../symbolic/values.ts';
@@ -121,7 +122,8 @@ export class ObjectGraph {
     for (const [name, attribute] of value.attributes) {
       object.attributes.set(name, inner(attribute, name));
     }
-    if (value.state !== undefined) this.#restoring.push({ object, state: value.state });
+    if (isPackedClass(value.className)) object.attributes.set('state', inner(value.state ?? null, 'state'));
+    else if (value.state !== undefined) this.#restoring.push({ object, state: value.state });
     return object;
   }
 

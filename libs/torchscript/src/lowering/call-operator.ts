@@ -16,7 +16,7 @@ import {
 import { modelError } from '../torchscript-error.ts';
 import { convertArgument, convertDefault, NotConcrete } from './convert-argument.ts';
 import type { LowerResult, OpDefinition } from './define-op.ts';
-import { lowerRounding } from './half-precision.ts';
+import { lowerQuantized } from './quantized-fallback.ts';
 
 /** The supported operators, by name without overload. */
 export type OperatorTable = ReadonlyMap<string, readonly OpDefinition[]>;
@@ -61,7 +61,7 @@ export function callOperator({ table, report, context }: OperatorTools, call: Op
     }
     const { definition, values } = bound;
     if (!definition.symbolicScalars && [...args, ...kwargs.values()].some(isUnknown)) return new UnknownValue();
-    const result = asValue(definition, lowerRounding(context, definition, values));
+    const result = asValue(definition, lowerQuantized(context, definition, values));
     noteFixedRows(context, call, result);
     const target = inPlace ? args[0] : out;
     return target instanceof TensorValue && result instanceof TensorValue
@@ -229,7 +229,7 @@ function noOverload(
 function hintFor(name: string): string {
   const [namespace = ''] = name.split('::');
   if (namespace === 'quantized' || name.startsWith('aten::quantize')) {
-    return 'quantized models are not supported: compile the float model from which it was made';
+    return 'docs/supported-ops.md lists the supported quantized operators: use these, or compile the float model from which it was made';
   }
   if (namespace === 'prepacked')
     return 'the archive was optimised for mobile: save the model before optimize_for_mobile';

@@ -16,6 +16,7 @@ import { normalization } from './ops/normalization.ts';
 import { pooling } from './ops/pooling/pooling.ts';
 import { recurrent } from './ops/recurrent/recurrent.ts';
 import { loss } from './ops/loss.ts';
+import { quantized } from './ops/quantized/quantized.ts';
 import { reduction } from './ops/reduction/reduction.ts';
 import { shape } from './ops/shape/shape.ts';
 import { signal } from './ops/signal/signal.ts';
@@ -33,6 +34,7 @@ export const OP_FAMILIES: readonly (readonly OpDefinition[])[] = [
   [...linear, ...groupedMatmul],
   normalization,
   pooling,
+  quantized,
   recurrent,
   loss,
   reduction,

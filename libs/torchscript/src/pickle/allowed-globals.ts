@@ -4,6 +4,8 @@ import type { ScalarType } from '../scalar-type.ts';
 export type GlobalMeaning =
   | { readonly kind: 'class'; readonly className: string }
   | { readonly kind: 'storage-type'; readonly dtype: ScalarType }
+  /** How the elements of a quantized tensor map to numbers: with one scale, or with one scale for each index of an axis. */
+  | { readonly kind: 'quantizer'; readonly perChannel: boolean }
   /** A Python type that only labels the next argument. */
   | { readonly kind: 'label' }
   | { readonly kind: 'function'; readonly function: PickleFunction };
@@ -11,6 +13,7 @@ export type GlobalMeaning =
 /** The functions that a TorchScript pickle may name. */
 export type PickleFunction =
   | 'rebuild-tensor'
+  | 'rebuild-quantized'
   | 'rebuild-parameter'
   | 'rebuild-from-type'
   | 'ordered-dict'
@@ -44,6 +47,7 @@ const STORAGE_TYPES: Readonly<Record<string, ScalarType>> = {
 
 const FUNCTIONS: Readonly<Record<string, PickleFunction>> = {
   'torch._utils._rebuild_tensor_v2': 'rebuild-tensor',
+  'torch._utils._rebuild_qtensor': 'rebuild-quantized',
   'torch._utils._rebuild_parameter': 'rebuild-parameter',
   'torch._tensor._rebuild_from_type_v2': 'rebuild-from-type',
   'collections.OrderedDict': 'ordered-dict',
@@ -58,15 +62,32 @@ const FUNCTIONS: Readonly<Record<string, PickleFunction>> = {
   '__builtin__.complex': 'complex',
 };
 
+/** Classes of PyTorch's own C++ code that hold nothing but weights: the packed parameters of quantized layers. */
+const PACKED_CLASS =
+  /^__torch__\.torch\.classes\.(quantized\.(Linear|Conv1d|Conv2d|Conv3d|Embedding)PackedParamsBase|rnn\.CellParamsBase)$/;
+
+/** Whether a class is one of PyTorch's packed parameters. Such objects have no code: the state is all there is. */
+export function isPackedClass(className: string): boolean {
+  return PACKED_CLASS.test(className);
+}
+
+const QUANTIZERS: Readonly<Record<string, GlobalMeaning>> = {
+  'torch.per_tensor_affine': { kind: 'quantizer', perChannel: false },
+  'torch.per_channel_affine': { kind: 'quantizer', perChannel: true },
+  'torch.per_channel_affine_float_qparams': { kind: 'quantizer', perChannel: true },
+};
+
 const LABELS: readonly string[] = ['torch.Tensor', 'torch.nn.parameter.Parameter', 'torch.nn.Parameter'];
 
 /** The meaning of `module.name`, or undefined if no TorchScript model needs it. */
 export function meaningOf(module: string, name: string): GlobalMeaning | undefined {
   const global = `${module}.${name}`;
   if (module === '__torch__' || module.startsWith('__torch__.')) {
-    return global.startsWith('__torch__.torch.classes.') ? undefined : { kind: 'class', className: global };
+    const foreign = global.startsWith('__torch__.torch.classes.') && !isPackedClass(global);
+    return foreign ? undefined : { kind: 'class', className: global };
   }
   if (LABELS.includes(global)) return { kind: 'label' };
+  if (Object.hasOwn(QUANTIZERS, global)) return QUANTIZERS[global];
   if (module === 'torch' && Object.hasOwn(STORAGE_TYPES, name)) {
     return { kind: 'storage-type', dtype: STORAGE_TYPES[name] as ScalarType };
   }
@@ -77,8 +98,8 @@ export function meaningOf(module: string, name: string): GlobalMeaning | undefin
 /** Names that PyTorch writes but the compiler does not support: a pattern of the full name, and the message. */
 const KNOWN_BUT_REFUSED: readonly (readonly [RegExp, string])[] = [
   [
-    /^torch\._utils\._rebuild_qtensor$|^torch\.per_(tensor|channel)_/,
-    'a quantized tensor; quantized models are not supported: export the float model',
+    /^torch\.per_(tensor|channel)_/,
+    'a quantized tensor of a scheme that is not supported: quantize with an affine scheme, or export the float model',
   ],
   [/^torch\._utils\._rebuild_sparse/, 'a sparse tensor; sparse tensors are not supported: call to_dense() on it first'],
   [/^torch\._utils\._rebuild_nested/, 'a nested tensor; nested tensors are not supported: pad it to a plain tensor'],
@@ -88,7 +109,7 @@ const KNOWN_BUT_REFUSED: readonly (readonly [RegExp, string])[] = [
   ],
   [
     /^torch\.ScriptObject$|^__torch__\.torch\.classes\.|^torch\.classes\./,
-    'an object of a custom C++ class, which has no meaning outside of PyTorch: export the model without it (quantized and mobile-optimised models hold such objects)',
+    'an object of a custom C++ class, which has no meaning outside of PyTorch: export the model without it (mobile-optimised models hold such objects)',
   ],
   [
     /^torch\.\w+Storage$/,

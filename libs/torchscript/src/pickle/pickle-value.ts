@@ -55,7 +55,19 @@ export interface PickleTensor {
   readonly sizes: readonly number[];
   readonly strides: readonly number[];
   readonly requiresGrad: boolean;
+  /** The number of an element `q` of a quantized tensor is `(q - zeroPoint) * scale`. Absent for other tensors. */
+  readonly quantizer?: PickleQuantizer;
 }
+
+/** Scale and zero point of a quantized tensor: one number, or one element for each index of `axis`. */
+export type PickleQuantizer =
+  | { readonly kind: 'tensor'; readonly scale: number; readonly zeroPoint: number }
+  | {
+      readonly kind: 'channel';
+      readonly scale: PickleTensor;
+      readonly zeroPoint: PickleTensor;
+      readonly axis: number;
+    };
 
 /** One storage. Tensors that share it hold the same object. */
 export interface PickleStorage {

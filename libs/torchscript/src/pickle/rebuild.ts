@@ -1,7 +1,7 @@
 import type { PickleFunction } from './allowed-globals.ts';
 import { isKind, type NamedGlobal, type PickleItem, type StorageArgument } from './pickle-item.ts';
 import type { PickleReader } from './pickle-reader.ts';
-import type { PickleTensor, PickleValue } from './pickle-value.ts';
+import type { PickleQuantizer, PickleTensor, PickleValue } from './pickle-value.ts';
 import type { UnpickleOptions } from './unpickle.ts';
 
 /** PyTorch allows fewer dimensions. */
@@ -53,6 +53,8 @@ export class Rebuilder {
     switch (meaning.function) {
       case 'rebuild-tensor':
         return this.#tensor(args);
+      case 'rebuild-quantized':
+        return this.#quantized(args);
       case 'rebuild-parameter':
         return this.#parameter(args);
       case 'rebuild-from-type':
@@ -106,6 +108,29 @@ export class Rebuilder {
     };
     this.#checkExtent(tensor);
     return tensor;
+  }
+
+  /** Reads `(storage, offset, sizes, strides, quantizer, requires_grad, backward_hooks)`. */
+  #quantized(args: readonly PickleItem[]): PickleTensor {
+    const [source, offset, sizes, strides, scheme, ...rest] = args;
+    const tensor = this.#tensor([source ?? null, offset ?? null, sizes ?? null, strides ?? null, ...rest]);
+    return { ...tensor, quantizer: this.#quantizer(scheme, tensor) };
+  }
+
+  /** Reads `(torch.per_tensor_affine, scale, zero_point)` or `(torch.per_channel_affine, scales, zero_points, axis)`. */
+  #quantizer(item: PickleItem | undefined, { sizes }: PickleTensor): PickleQuantizer {
+    const [scheme, scale, zeroPoint, axis] = isKind(item, 'arguments') ? item.items : [];
+    const perChannel =
+      isKind(scheme, 'global') && scheme.meaning.kind === 'quantizer' ? scheme.meaning.perChannel : undefined;
+    if (perChannel === false && typeof scale === 'number' && typeof zeroPoint === 'bigint') {
+      return { kind: 'tensor', scale, zeroPoint: Number(zeroPoint) };
+    }
+    if (perChannel !== true || !isKind(scale, 'tensor') || !isKind(zeroPoint, 'tensor'))
+      throw this.#wrong('torch._utils._rebuild_qtensor');
+    const along = this.#size(axis, 'axis');
+    const matches = [scale, zeroPoint].every((part) => part.sizes.length === 1 && part.sizes[0] === sizes[along]);
+    if (!matches) throw this.#reader.damaged('a quantized tensor without one scale for each channel');
+    return { kind: 'channel', scale, zeroPoint, axis: along };
   }
 
   /** Checks that every element is within the storage, and that all arithmetic on sizes is exact. */

@@ -37,7 +37,8 @@ export class GraphValues {
   name(content: TensorContent): string {
     const { data } = content;
     // A complex tensor is held as its two parts (lowering/complex.ts). Hardly any node takes that for a complex number.
-    if (content.dtype.startsWith('complex')) onnxTypeOf(content.dtype);
+    // A quantized tensor is held as the numbers that it stands for (lowering/quantized.ts).
+    if (/^complex|^q/.test(content.dtype)) onnxTypeOf(content.dtype);
     if (data.kind === 'graph') return data.name;
     if (data.kind === 'weight') return this.#weightName(content, data);
     const { elements } = data;

@@ -151,6 +151,11 @@ export class Heap {
     return this.#journals.length > 0;
   }
 
+  /** Takes the present content of all objects as the start: {@link Heap.changesBefore} tells later changes only. */
+  forgetChanges(): void {
+    this.#changed.clear();
+  }
+
   /** Cells that were changed outside of trials, of objects with a number below `serial`. */
   changesBefore(serial: number): Cell[] {
     return [...this.#changed.values()]

@@ -28,6 +28,18 @@ export function onnxTypeOf(dtype: ScalarType): OnnxDatatype {
   );
 }
 
+/** The integer type that holds the elements of a quantized dtype. Other dtypes stay as they are. */
+export function codesTypeOf(dtype: ScalarType): ScalarType {
+  if (dtype === 'qint8') return 'int8';
+  if (dtype === 'quint8') return 'uint8';
+  return dtype === 'qint32' ? 'int32' : dtype;
+}
+
+/** Whether a dtype is quantized. */
+export function isQuantized(dtype: ScalarType): boolean {
+  return codesTypeOf(dtype) !== dtype;
+}
+
 /** Whether arithmetic on the dtype is floating-point. */
 export function isFloating(dtype: ScalarType): boolean {
   return dtype === 'float32' || dtype === 'float64' || dtype === 'float16' || dtype === 'bfloat16';

@@ -98,6 +98,14 @@ export interface TensorContent {
   readonly data: TensorData;
   /** Whether PyTorch holds it contiguous in memory, as far as known. It decides whether `contiguous()` is a copy. */
   readonly contiguous: boolean;
+  /** Scale and zero point of a quantized tensor that the graph computes (lowering/quantized.ts). */
+  readonly quantizer?: Quantizer;
+}
+
+/** The element `q` of a quantized tensor stands for the number `(q - zeroPoint) * scale`. */
+export interface Quantizer {
+  readonly scale: number;
+  readonly zeroPoint: number;
 }
 
 /** The link between a view and its base. */

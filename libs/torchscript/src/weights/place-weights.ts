@@ -3,7 +3,7 @@ import type { OnnxTensor } from '@sconce/onnx';
 import { contiguousRange, readTensor } from '../archive/read-tensor.ts';
 import type { TorchScriptArchive } from '../archive/torchscript-archive.ts';
 import type { UsedWeight } from '../symbolic/graph-values.ts';
-import { onnxTypeOf } from '../symbolic/onnx-types.ts';
+import { codesTypeOf, onnxTypeOf } from '../symbolic/onnx-types.ts';
 
 /** A smaller weight is copied into the model, because a reference would be as large. */
 const MIN_REFERENCED_BYTES = 1024;
@@ -20,7 +20,7 @@ export async function placeWeights(
   const placed: OnnxTensor[] = [];
   for (const { name, tensor } of used) {
     const { dtype } = tensor.storage;
-    const datatype = onnxTypeOf(dtype);
+    const datatype = onnxTypeOf(codesTypeOf(dtype));
     const dims = tensor.sizes;
     const range = dtype === 'bfloat16' ? undefined : contiguousRange(archive, tensor);
     if (range !== undefined && range.length >= MIN_REFERENCED_BYTES) {

@@ -16,8 +16,9 @@ export async function readSmallTensors(archive: TorchScriptArchive): Promise<Map
     const count = tensor.sizes.reduce((product, size) => product * size, 1);
     const { dtype } = tensor.storage;
     const decode = DECODERS[dtype];
+    // A quantized model keeps its scales in tensors of one element.
     const whole = dtype === 'bool' || dtype.startsWith('int') || dtype === 'uint8';
-    if (decode === undefined || count > MAX_ELEMENTS || (!whole && tensor.sizes.length > 0)) continue;
+    if (decode === undefined || count > MAX_ELEMENTS || (!whole && count !== 1)) continue;
     const bytes = await readTensor(archive, tensor);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     small.set(

@@ -35,16 +35,6 @@ class SparseWeight(nn.Module):
         return torch.sparse.mm(self.w, x.t())
 
 
-@refused("quantized_weight", "a quantized weight")
-class QuantizedWeight(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("w", torch.quantize_per_tensor(torch.randn(3), 0.1, 0, torch.qint8))
-
-    def forward(self, x):
-        return x * self.w.dequantize()
-
-
 @refused("decomposition", "operators that ONNX has no counterpart of")
 class Decomposition(nn.Module):
     def forward(self, x):

@@ -20,7 +20,7 @@ interface ConvolutionOptions {
 }
 
 /** `input` [N, C, …] or [C, …], `weight` [out, C / groups, …kernel], `bias` [out]. */
-function convolve(
+export function convolve(
   context: LowerContext,
   input: TensorValue,
   weight: TensorValue,

@@ -27,7 +27,7 @@ interface BagArguments {
 }
 
 /** The bags, the bag of each index, the sizes of the bags, and (PyTorch's fourth result) the sizes again. */
-function embeddingBag(context: LowerContext, args: BagArguments): TensorValue[] {
+export function embeddingBag(context: LowerContext, args: BagArguments): TensorValue[] {
   const { weight, mode, per_sample_weights } = args;
   const indices = context.cast(args.indices, 'int64');
   const count = indices.content.shape[0] ?? 0;
