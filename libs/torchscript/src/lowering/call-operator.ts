@@ -14,6 +14,8 @@ import {
   type Value,
 } from '../symbolic/values.ts';
 import { modelError } from '../torchscript-error.ts';
+import { isComplex } from './complex.ts';
+import { lowerComplex } from './complex-operators.ts';
 import { convertArgument, convertDefault, NotConcrete } from './convert-argument.ts';
 import type { LowerResult, OpDefinition } from './define-op.ts';
 import { lowerQuantized } from './quantized-fallback.ts';
@@ -61,7 +63,10 @@ export function callOperator({ table, report, context }: OperatorTools, call: Op
     }
     const { definition, values } = bound;
     if (!definition.symbolicScalars && [...args, ...kwargs.values()].some(isUnknown)) return new UnknownValue();
-    const result = asValue(definition, lowerQuantized(context, definition, values));
+    const result = asValue(
+      definition,
+      lowerComplex(context, definition, values) ?? lowerQuantized(context, definition, values),
+    );
     noteFixedRows(context, call, result);
     const target = inPlace ? args[0] : out;
     return target instanceof TensorValue && result instanceof TensorValue
@@ -94,6 +99,8 @@ const isRows = (definition: SymInt['terms'][number]['atoms'][number]['definition
 
 /** The in-place variant: casts and expands the result to the tensor's dtype and shape, and makes it the tensor's content. */
 function assignInPlace(context: Emitter, target: TensorValue, result: TensorValue, keepShape: boolean): TensorValue {
+  // Views of complex tensors are not linked to their bases.
+  if (isComplex(target.dtype)) context.unsupported('a complex tensor that is changed in place', 'make a new tensor');
   const cast = context.cast(result, target.dtype);
   const { shape } = target.content;
   const same =

@@ -1,5 +1,9 @@
 import type { LowerContext } from '../symbolic/lower-context.ts';
-import { TensorValue } from '../symbolic/values.ts';
+import { sameDim } from '../symbolic/sym-int.ts';
+import { TensorValue, type TensorContent } from '../symbolic/values.ts';
+import { int } from './attributes.ts';
+import { broadcastShapes } from './broadcast.ts';
+import type { PickleStorage } from '../pickle/pickle-value.ts';
 import type { ScalarType } from '../scalar-type.ts';
 
 /**
@@ -9,6 +13,11 @@ import type { ScalarType } from '../scalar-type.ts';
  */
 export function isComplex(dtype: ScalarType): boolean {
   return dtype.startsWith('complex');
+}
+
+/** The dtype of the parts of a complex tensor. */
+export function partType(dtype: ScalarType): 'float32' | 'float64' {
+  return dtype === 'complex128' ? 'float64' : 'float32';
 }
 
 /** The complex tensor [...] with the parts `parts` [..., 2]. */
@@ -24,17 +33,94 @@ export function complexOf(context: LowerContext, parts: TensorValue): TensorValu
 /** The parts [..., 2] of a complex tensor [...]. */
 export function partsOf(context: LowerContext, tensor: TensorValue): TensorValue {
   const { content } = tensor;
+  if (isComplex(content.dtype) && content.data.kind === 'weight') return weightParts(content, content.data);
   if (!isComplex(content.dtype) || content.data.kind !== 'graph') {
     return context.unsupported(
       `a ${content.dtype} tensor`,
-      'complex weights and inputs are not supported: pass real and imaginary parts',
+      'complex inputs are not supported: pass real and imaginary parts',
     );
   }
   return new TensorValue({
     ...content,
-    dtype: content.dtype === 'complex128' ? 'float64' : 'float32',
+    dtype: partType(content.dtype),
     shape: [...content.shape, 2],
   });
+}
+
+/** The storages of complex weights, as numbers: a storage is known by its object. */
+const partStorages = new WeakMap<PickleStorage, PickleStorage>();
+
+/** The parts of a complex weight: its storage holds them side by side. */
+function weightParts(content: TensorContent, data: Extract<TensorContent['data'], { kind: 'weight' }>): TensorValue {
+  const dtype = partType(content.dtype);
+  const { storage, storageOffset, sizes, strides } = data.tensor;
+  const parts = partStorages.get(storage) ?? { ...storage, dtype, elements: storage.elements * 2 };
+  partStorages.set(storage, parts);
+  const tensor = {
+    ...data.tensor,
+    storage: parts,
+    storageOffset: storageOffset * 2,
+    sizes: [...sizes, 2],
+    strides: [...strides.map((stride) => stride * 2), 1],
+  };
+  return new TensorValue({ ...content, dtype, shape: [...content.shape, 2], data: { ...data, tensor } });
+}
+
+/** The real and the imaginary part of a complex tensor. */
+export interface ComplexParts {
+  readonly re: TensorValue;
+  readonly im: TensorValue;
+}
+
+/** The parts of complex tensors that were made from them: reading them costs no node. */
+const known = new WeakMap<TensorContent, ComplexParts>();
+
+/** The complex tensor of two real tensors, which are broadcast to one shape. */
+export function joinParts(context: LowerContext, parts: ComplexParts): TensorValue {
+  const { re, im } = alikeParts(context, parts);
+  const columns = [re, im].map((part) => context.reshape(part, [...part.shape, 1]));
+  const joined = complexOf(
+    context,
+    context.node('Concat', columns, { shape: [...re.shape, 2], attributes: { axis: int(-1) } }),
+  );
+  known.set(joined.content, { re, im });
+  return joined;
+}
+
+/** The parts of a complex tensor. */
+export function splitParts(context: LowerContext, tensor: TensorValue): ComplexParts {
+  const own = known.get(tensor.content);
+  if (own !== undefined) return own;
+  const both = partsOf(context, tensor);
+  const part = (which: bigint): TensorValue =>
+    context.node('Gather', [both, context.scalar(which, 'int64')], {
+      shape: tensor.shape,
+      attributes: { axis: int(tensor.rank) },
+    });
+  return { re: part(0n), im: part(1n) };
+}
+
+/** Parts of the same dtype and shape. */
+function alikeParts(context: LowerContext, { re, im }: ComplexParts): ComplexParts {
+  const dtype = re.dtype === 'float64' || im.dtype === 'float64' ? 'float64' : 'float32';
+  const shape = broadcastShapes(context, re.shape, im.shape);
+  const alike = (part: TensorValue): TensorValue => {
+    const own = context.cast(part, dtype);
+    const same = own.rank === shape.length && own.shape.every((size, i) => sameDim(size, shape[i] ?? -1));
+    return same ? own : context.expand(own, shape);
+  };
+  return { re: alike(re), im: alike(im) };
+}
+
+/** A tensor in another dtype, if one of the two is complex. A real result has the real part, as PyTorch's has. */
+export function convertComplex(context: LowerContext, tensor: TensorValue, dtype: ScalarType): TensorValue {
+  if (!isComplex(dtype)) return context.cast(splitParts(context, tensor).re, dtype);
+  const cast = (part: TensorValue): TensorValue => context.cast(part, partType(dtype));
+  if (!isComplex(tensor.dtype)) {
+    return joinParts(context, { re: cast(tensor), im: context.scalar(0, partType(dtype)) });
+  }
+  const { re, im } = splitParts(context, tensor);
+  return joinParts(context, { re: cast(re), im: cast(im) });
 }
 
 /** `sqrt(re² + im²)` of a complex tensor. */

@@ -15,14 +15,12 @@ def refused(name, note, **options):
     return family(name, lambda: [(r(2, 3),)], refused=True, note=note, **options)
 
 
-@refused("complex_weight", "a complex weight")
-class ComplexWeight(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("w", torch.randn(3, dtype=torch.complex64))
-
+@refused("complex_changed", "a part of a complex tensor is written")
+class ComplexChanged(nn.Module):
     def forward(self, x):
-        return (x * self.w).abs()
+        out = torch.zeros(x.size(0), 3, dtype=torch.complex64)
+        out[:, :2] = torch.complex(x, x)[:, :2]
+        return out.abs()
 
 
 @refused("sparse_weight", "a sparse weight")

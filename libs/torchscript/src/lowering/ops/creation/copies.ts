@@ -1,6 +1,7 @@
 import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
+import { convertComplex, isComplex } from '../../complex.ts';
 import { copyOf, withContiguity } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 
@@ -14,6 +15,7 @@ const CONTIGUOUS = 0;
 const PRESERVE = 1;
 
 function to(context: LowerContext, self: TensorValue, dtype: ScalarType, copy: boolean): TensorValue {
+  if (dtype !== self.dtype && (isComplex(dtype) || isComplex(self.dtype))) return convertComplex(context, self, dtype);
   if (dtype !== self.dtype) return withContiguity(context.cast(self, dtype), self.content.contiguous);
   return copy ? withContiguity(copyOf(self), self.content.contiguous) : self;
 }

@@ -2,6 +2,7 @@ import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import type { Dim } from '../../../symbolic/sym-int.ts';
 import type { Scalar, TensorValue } from '../../../symbolic/values.ts';
 import type { ScalarType } from '../../../scalar-type.ts';
+import { isComplex, joinParts, partType } from '../../complex.ts';
 import { withContiguity } from '../../copies.ts';
 import { opFamily } from '../../define-op.ts';
 import { scalarType } from '../../promotion.ts';
@@ -13,6 +14,10 @@ export const filling = ops;
 
 /** A tensor of the shape `size` filled with `value`. */
 export function filled(context: LowerContext, size: readonly Dim[], value: Scalar, dtype: ScalarType): TensorValue {
+  if (isComplex(dtype)) {
+    const part = partType(dtype);
+    return joinParts(context, { re: filled(context, size, value, part), im: filled(context, size, 0, part) });
+  }
   const one = context.reshape(
     context.scalar(value, dtype),
     size.map(() => 1),

@@ -1,7 +1,6 @@
-import { int } from '../../attributes.ts';
-import { complexOf, isComplex, partsOf } from '../../complex.ts';
+import { broadcastShapes } from '../../broadcast.ts';
+import { complexOf, isComplex, joinParts, partsOf, splitParts } from '../../complex.ts';
 import { opFamily } from '../../define-op.ts';
-import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('signal');
@@ -11,19 +10,24 @@ export const complexParts = ops;
 
 defineOp('aten::view_as_real(Tensor self) -> Tensor', (context, { self }) => partsOf(context, self));
 defineOp('aten::view_as_complex(Tensor self) -> Tensor', (context, { self }) => complexOf(context, self));
-defineOp('aten::complex(Tensor real, Tensor imag) -> Tensor', (context, { real, imag }) => {
-  const parts = [real, imag].map((part) => context.reshape(part, [...part.shape, 1]));
-  const shape = [...real.shape, 2];
-  return complexOf(context, context.node('Concat', parts, { shape, attributes: { axis: int(-1) } }));
+defineOp('aten::complex(Tensor real, Tensor imag) -> Tensor', (context, { real, imag }) =>
+  joinParts(context, { re: real, im: imag }),
+);
+defineOp('aten::polar(Tensor abs, Tensor angle) -> Tensor', (context, { abs, angle }) => {
+  const shape = broadcastShapes(context, abs.shape, angle.shape);
+  const turned = (opType: string): TensorValue => context.node('Mul', [abs, context.node(opType, [angle])], { shape });
+  return joinParts(context, { re: turned('Cos'), im: turned('Sin') });
 });
 
-/** The real (0) or imaginary (1) part. */
-const part = (context: LowerContext, self: TensorValue, which: number): TensorValue =>
-  context.node('Gather', [partsOf(context, self), context.scalar(BigInt(which), 'int64')], {
-    shape: self.shape,
-    attributes: { axis: int(-1) },
-  });
 defineOp('aten::real(Tensor self) -> Tensor', (context, { self }) =>
-  isComplex(self.dtype) ? part(context, self, 0) : self,
+  isComplex(self.dtype) ? splitParts(context, self).re : self,
 );
-defineOp('aten::imag(Tensor self) -> Tensor', (context, { self }) => part(context, self, 1));
+defineOp('aten::imag(Tensor self) -> Tensor', (context, { self }) => splitParts(context, self).im);
+
+for (const name of ['conj', '_conj', '_conj_physical', 'conj_physical'] as const) {
+  defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => {
+    if (!isComplex(self.dtype)) return self;
+    const { re, im } = splitParts(context, self);
+    return joinParts(context, { re, im: context.node('Neg', [im]) });
+  });
+}

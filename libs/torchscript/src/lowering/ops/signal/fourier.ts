@@ -1,5 +1,4 @@
-import { int } from '../../attributes.ts';
-import { complexOf, isComplex, partsOf } from '../../complex.ts';
+import { isComplex, joinParts, splitParts } from '../../complex.ts';
 import { opFamily } from '../../define-op.ts';
 import { rangeOf } from '../../dims.ts';
 import { matmul } from '../../matmul.ts';
@@ -48,14 +47,8 @@ function inputParts(context: LowerContext, self: TensorValue, axis: number, size
   const order = movedLast(self.rank, axis);
   const ready = (tensor: TensorValue): TensorValue => resized(context, context.transpose(tensor, order), size);
   if (!isComplex(self.dtype)) return { real: ready(asFloat(context, self)), imaginary: null };
-  const both = partsOf(context, self);
-  const [real, imaginary] = [0, 1].map((which) =>
-    context.node('Gather', [both, context.scalar(BigInt(which), 'int64')], {
-      shape: self.shape,
-      attributes: { axis: int(self.rank) },
-    }),
-  );
-  return { real: ready(real ?? both), imaginary: ready(imaginary ?? both) };
+  const { re, im } = splitParts(context, self);
+  return { real: ready(re), imaginary: ready(im) };
 }
 
 /** The scale factor of a transform of `size` points. */
@@ -74,17 +67,12 @@ function scale(
 
 /** The complex tensor `real + i imaginary`, with the last axis moved back to position `axis`. */
 function complexResult(context: LowerContext, axis: number, real: TensorValue, imaginary: TensorValue): TensorValue {
-  const { shape, rank } = real;
-  const parts = context.node(
-    'Concat',
-    [real, imaginary].map((part) => context.reshape(part, [...shape, 1])),
-    { shape: [...shape, 2], attributes: { axis: int(rank) } },
-  );
-  return complexOf(context, context.transpose(parts, [...inversePermutation(movedLast(rank, axis)), rank]));
+  const back = inversePermutation(movedLast(real.rank, axis));
+  return joinParts(context, { re: context.transpose(real, back), im: context.transpose(imaginary, back) });
 }
 
 /** The transform, or with `inverse` its inverse. With `half` only the lower half of the frequencies is returned. */
-function transform(context: LowerContext, args: FourierArguments, half: boolean, inverse: boolean): TensorValue {
+export function transform(context: LowerContext, args: FourierArguments, half: boolean, inverse: boolean): TensorValue {
   const { self, norm } = args;
   const axis = context.axis(args.dim, self.rank);
   const size = args.n ?? self.shape[axis] ?? 1;
@@ -104,7 +92,7 @@ function transform(context: LowerContext, args: FourierArguments, half: boolean,
 }
 
 /** A real signal from the lower half of its frequencies. Each frequency except the first and the middle one counts twice. */
-function fromHalf(context: LowerContext, args: FourierArguments): TensorValue {
+export function fromHalf(context: LowerContext, args: FourierArguments): TensorValue {
   const { self, norm } = args;
   const axis = context.axis(args.dim, self.rank);
   const size = args.n ?? mulDims(subDims(self.shape[axis] ?? 1, 1), 2);

@@ -25,7 +25,7 @@ interface StftArguments {
 }
 
 /** The window padded with zeros on both sides to `size` elements. */
-function centredWindow(context: LowerContext, window: TensorValue, length: number, size: number): TensorValue {
+export function centredWindow(context: LowerContext, window: TensorValue, length: number, size: number): TensorValue {
   const left = Math.floor((size - length) / 2);
   return size === length ? window : pad(context, window, [left, size - length - left], 'constant');
 }
@@ -63,7 +63,7 @@ function stft(context: LowerContext, args: StftArguments): TensorValue {
 defineOp(
   'aten::stft(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool normalized=False, bool? onesided=None, bool? return_complex=None, bool? align_to_window=None) -> Tensor',
   stft,
-  { limits: 'complex input is refused; of a complex result only its parts and magnitude can be used' },
+  { limits: 'complex input is refused' },
 );
 defineOp(
   'aten::stft.center(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool center=True, str pad_mode="reflect", bool normalized=False, bool? onesided=None, bool? return_complex=None, bool? align_to_window=None) -> Tensor',
