@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { eventually, expectClose, fixturePath, temporaryFolder } from '@sconce/testing';
 import { decodeSafetensors, encodeSafetensors, viewOf, type Tensor } from '@sconce/tensor';
+import { archivePath } from '../conformance/cases.ts';
 import { sconce, startSconce } from '../support/cli.ts';
 
 // `sconce inspect`, `compile`, `run` and `check` on real files, without a server, as a user runs them.
@@ -131,6 +132,15 @@ describe('check', () => {
     const report = JSON.parse(ended.stdout) as { ok: boolean; outputs: { ok: boolean; elements: number }[] };
     expect(report.ok).toBe(true);
     expect(report.outputs.every(({ ok, elements }) => ok && elements > 0)).toBe(true);
+  });
+
+  it('takes the keys of a dict from --input, in the order of the call', async () => {
+    const model = archivePath('signature', 'dictionary_argument_script');
+    const cases = model.replace(/pt$/, 'safetensors');
+    const entries = ['--input', 'x.a:float32[-1,-1]', '--input', 'x.b:float32[-1,-1]'];
+    expect(await sconce(['check', model, cases, ...entries])).toMatchObject({ code: 0, stderr: '' });
+    const unknown = await sconce(['check', model, cases]);
+    expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining('--input x.KEY:') as string });
   });
 
   it.each(['digits.pt', 'digits.onnx'])('prints a table (%s)', async (file) => {

@@ -4,7 +4,7 @@ import type { ParamDef, TypeExpr } from '../frontend/ast.ts';
 import type { PickleValue } from '../pickle/pickle-value.ts';
 import type { ScalarType } from '../scalar-type.ts';
 import { modelError } from '../torchscript-error.ts';
-import type { InputOptions, TensorInput } from './plan-inputs.ts';
+import { countItems, keysOf, type InputOptions, type TensorInput } from './plan-inputs.ts';
 
 /** One tensor of a call, flattened. A number is a tensor of rank 0. */
 export interface CallArgument {
@@ -35,14 +35,14 @@ export function defaultsOf(params: readonly ParamDef[]): (readonly [string, bool
 
 /**
  * Describes a method's inputs by a call. The call's tensors are its arguments in order, with lists, tuples and dicts flattened. Every
- * axis stays free. Parameters after the last argument take their defaults.
+ * axis stays free. `options.inputs` may name the keys of dicts and the items of lists that the archive does not know. Parameters after the last argument take their defaults.
  *
  * @throws SconceError `model_invalid` if the call has more arguments than the method takes.
  */
 export function inputsOfCall(
   archive: TorchScriptArchive,
   call: readonly CallArgument[],
-  options: { readonly method?: string; readonly fixed?: ReadonlySet<string> } = {},
+  options: InputOptions & { readonly method?: string; readonly fixed?: ReadonlySet<string> } = {},
 ): InputOptions {
   const method = options.method ?? 'forward';
   const params = methodParams(archive, new Program(archive.sources), method);
@@ -60,13 +60,22 @@ export function inputsOfCall(
         type.args.forEach((of, i) => take(`${name}.${i}`, of, parts?.[i], after));
         return;
       case 'List': {
-        const count = parts?.length ?? Math.max(0, call.length - at - after);
+        const count = parts?.length ?? countItems(name, options) ?? Math.max(0, call.length - at - after);
         for (let i = 0; i < count; i++) take(`${name}.${i}`, inner, parts?.[i], after);
         return;
       }
       case 'Dict': {
-        const keys = typeof example === 'object' && example !== null && example.kind === 'dict' ? example.entries : [];
-        for (const [key, value] of keys) take(`${name}.${String(key)}`, type.args[1], value, after);
+        const entries =
+          typeof example === 'object' && example !== null && example.kind === 'dict'
+            ? example.entries
+            : keysOf(name, options).map((key) => [key, undefined] as const);
+        if (entries.length === 0) {
+          throw modelError(
+            'execute',
+            `input ${name} is a dict with unknown keys: give each entry with --input ${name}.KEY:…, in the order of the call`,
+          );
+        }
+        for (const [key, value] of entries) take(`${name}.${String(key)}`, type.args[1], value, after);
         return;
       }
       default: {

@@ -210,13 +210,15 @@ function exampleKeys(example: PickleValue | undefined): string[] | undefined {
   return example.entries.map(([key]) => String(key));
 }
 
-function countItems(name: string, options: InputOptions): number | undefined {
+/** How many items of a list the caller describes: `NAME.0`, `NAME.1`, … */
+export function countItems(name: string, options: InputOptions): number | undefined {
   let count = 0;
   while (isMentioned(`${name}.${count}`, options)) count++;
   return count === 0 ? undefined : count;
 }
 
-function keysOf(name: string, options: InputOptions): string[] {
+/** The keys of a dict that the caller describes, in that order: `NAME.KEY`. */
+export function keysOf(name: string, options: InputOptions): string[] {
   const keys = [...(options.inputs?.keys() ?? [])].filter((key) => key.startsWith(`${name}.`));
   return [...new Set(keys.map((key) => key.slice(name.length + 1).split('.')[0] ?? ''))];
 }
