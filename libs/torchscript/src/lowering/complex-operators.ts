@@ -1,5 +1,5 @@
 import { broadcastShapes } from './broadcast.ts';
-import { isComplex, joinParts, splitParts, type ComplexParts } from './complex.ts';
+import { angleOf, isComplex, joinParts, magnitude, splitParts, type ComplexParts } from './complex.ts';
 import { TensorValue } from '../symbolic/values.ts';
 import type { LowerContext } from '../symbolic/lower-context.ts';
 import type { LowerResult, OpDefinition } from './define-op.ts';
@@ -183,11 +183,20 @@ const power: Special = (context, args, call) =>
     ? square(context, args, call)
     : context.unsupported('a power of complex numbers other than 2', 'multiply');
 
+const logarithm: Special = (context, args) => {
+  const self = tensorOf(context, args['self']);
+  return joinParts(context, {
+    re: context.node('Log', [magnitude(context, self)]),
+    im: angleOf(context, splitParts(context, self)),
+  });
+};
+
 const SPECIAL: Readonly<Record<string, Special | undefined>> = {
   'aten::div': divide,
   'aten::divide': divide,
   'aten::true_divide': divide,
   'aten::exp': exponential,
+  'aten::log': logarithm,
   'aten::square': square,
   'aten::pow': power,
 };

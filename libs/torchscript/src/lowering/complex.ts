@@ -123,6 +123,25 @@ export function convertComplex(context: LowerContext, tensor: TensorValue, dtype
   return joinParts(context, { re: cast(re), im: cast(im) });
 }
 
+/** The angle of `re + i im` from -π to π, as `atan2(im, re)`. */
+export function angleOf(context: LowerContext, parts: ComplexParts): TensorValue {
+  const { re, im } = alikeParts(context, parts);
+  const { dtype, shape } = re;
+  const number = (value: number): TensorValue => context.scalar(value, dtype);
+  const square = (part: TensorValue): TensorValue => context.node('Mul', [part, part]);
+  const length = context.node('Sqrt', [context.node('Add', [square(re), square(im)])]);
+  const isNegative = context.node('Less', [re, number(0)], { dtype: 'bool', shape });
+  const choose = (left: TensorValue, right: TensorValue): TensorValue =>
+    context.node('Where', [isNegative, left, right], { dtype, shape });
+  // tan(a / 2) is im / (length + re) and (length - re) / im. The one without a difference of near numbers is exact.
+  const above = choose(context.node('Sub', [length, re]), im);
+  const below = choose(im, context.node('Add', [length, re]));
+  const half = context.node('Atan', [context.node('Div', [above, below])]);
+  const onAxis = context.node('Equal', [im, number(0)], { dtype: 'bool', shape });
+  const straight = choose(number(Math.PI), number(0));
+  return context.node('Where', [onAxis, straight, context.node('Mul', [half, number(2)])], { dtype, shape });
+}
+
 /** `sqrt(re² + im²)` of a complex tensor. */
 export function magnitude(context: LowerContext, tensor: TensorValue): TensorValue {
   const parts = partsOf(context, tensor);

@@ -1,5 +1,6 @@
+import { asFloat } from '../../promotion.ts';
 import { broadcastShapes } from '../../broadcast.ts';
-import { complexOf, isComplex, joinParts, partsOf, splitParts } from '../../complex.ts';
+import { angleOf, complexOf, isComplex, joinParts, partsOf, splitParts } from '../../complex.ts';
 import { opFamily } from '../../define-op.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
 
@@ -23,6 +24,12 @@ defineOp('aten::real(Tensor self) -> Tensor', (context, { self }) =>
   isComplex(self.dtype) ? splitParts(context, self).re : self,
 );
 defineOp('aten::imag(Tensor self) -> Tensor', (context, { self }) => splitParts(context, self).im);
+
+defineOp('aten::angle(Tensor self) -> Tensor', (context, { self }) => {
+  if (isComplex(self.dtype)) return angleOf(context, splitParts(context, self));
+  const re = asFloat(context, self);
+  return angleOf(context, { re, im: context.scalar(0, re.dtype) });
+});
 
 for (const name of ['conj', '_conj', '_conj_physical', 'conj_physical'] as const) {
   defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => {

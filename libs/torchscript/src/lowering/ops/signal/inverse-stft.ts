@@ -36,12 +36,16 @@ defineOp(
     const hop = args.hop_length ?? Math.floor(size / 4);
     const windowSize = args.win_length ?? size;
     const half = Math.floor(size / 2);
-    const bins = args.onesided === false ? size : half + 1;
+    const bins = half + 1;
+    const isWhole = args.onesided === false;
     const { re, im } = splitParts(context, self);
-    context.require(self.shape[self.rank - 2] ?? 1, bins);
+    context.require(self.shape[self.rank - 2] ?? 1, isWhole ? size : bins);
+    // The signal is real, so PyTorch reads only the lower half of the frequencies.
+    const lower = (part: TensorValue): TensorValue =>
+      isWhole ? context.slice(part, self.rank - 2, 0, bins, 1, bins) : part;
     const frames = self.shape.at(-1) ?? 1;
     const batch = self.rank === 2 ? 1 : (self.shape[0] ?? 1);
-    const columns = [re, im].map((part) => context.reshape(part, [batch, bins, frames]));
+    const columns = [re, im].map((part) => context.reshape(lower(part), [batch, bins, frames]));
     const both = context.node('Concat', columns, {
       shape: [batch, 2 * bins, frames],
       attributes: { axis: int(1) },
@@ -49,7 +53,7 @@ defineOp(
     const window = args.window ?? context.constant(new Array<number>(windowSize).fill(1), 'float64', [windowSize]);
     const centred = context.cast(centredWindow(context, window, windowSize, size), 'float64');
     // The half of the frequencies that is not there is the conjugate of the other: all but the first and the middle one count twice.
-    const alone = (bin: number): boolean => args.onesided === false || bin === 0 || 2 * bin === size;
+    const alone = (bin: number): boolean => bin === 0 || 2 * bin === size;
     const norm = args.normalized ? Math.sqrt(size) : size;
     const counts = context.constant(
       Array.from({ length: bins }, (_, bin) => (alone(bin) ? 1 : 2) / norm),
