@@ -1,5 +1,15 @@
 import { broadcastShapes } from './broadcast.ts';
-import { angleOf, isComplex, joinParts, magnitude, splitParts, type ComplexParts } from './complex.ts';
+import {
+  angleOf,
+  isComplex,
+  joinParts,
+  magnitude,
+  mayChange,
+  noteShared,
+  convertComplex,
+  splitParts,
+  type ComplexParts,
+} from './complex.ts';
 import { TensorValue } from '../symbolic/values.ts';
 import type { LowerContext } from '../symbolic/lower-context.ts';
 import type { LowerResult, OpDefinition } from './define-op.ts';
@@ -93,7 +103,36 @@ function partArguments(context: LowerContext, args: Arguments, part: keyof Compl
 }
 
 function linear(context: LowerContext, args: Arguments, call: Lower): LowerResult {
-  return joinResults(context, call(partArguments(context, args, 're')), call(partArguments(context, args, 'im')));
+  const re = call(partArguments(context, args, 're'));
+  const { self } = args;
+  if (self instanceof TensorValue && isComplex(self.dtype)) {
+    if (re instanceof TensorValue && re.view !== undefined)
+      return viewOf(context, self, (part) => call({ ...args, self: part }));
+    // Pieces, and results that are the argument itself, share its elements.
+    if (!(re instanceof TensorValue) || re === splitParts(context, self).re) noteShared(self);
+  }
+  return joinResults(context, re, call(partArguments(context, args, 'im')));
+}
+
+/** A view of a complex tensor: a change of it changes both parts of its base. `call` makes the view of one part. */
+function viewOf(context: LowerContext, self: TensorValue, call: (part: TensorValue) => LowerResult): TensorValue {
+  const view = (part: TensorValue): TensorValue => tensorOf(context, call(part));
+  return context.view(
+    self,
+    (base) => {
+      const { re, im } = splitParts(context, base);
+      return joinParts(context, { re: view(re), im: view(im) });
+    },
+    (base, updated) => {
+      const [whole, changed] = [splitParts(context, base), splitParts(context, updated)];
+      const write = (part: TensorValue, to: TensorValue): TensorValue => {
+        const copy = new TensorValue(part.content);
+        context.heap.setTensor(view(copy), to.content);
+        return copy;
+      };
+      return joinParts(context, { re: write(whole.re, changed.re), im: write(whole.im, changed.im) });
+    },
+  );
 }
 
 /** The product of two complex tensors, or of one and a real one. */
@@ -191,11 +230,24 @@ const logarithm: Special = (context, args) => {
   });
 };
 
+/** `self[...] = src`. */
+const assigned: Special = (context, args) => {
+  const [self, src] = [tensorOf(context, args['self']), tensorOf(context, args['src'])];
+  if (!isComplex(self.dtype)) return context.unsupported('complex numbers in a real tensor', 'take their real part');
+  if (!mayChange(self))
+    return context.unsupported('a change of a complex tensor that shares its elements', 'make a new tensor');
+  const { re, im } = splitParts(context, convertComplex(context, src, self.dtype));
+  const spread = (part: TensorValue): TensorValue => context.expand(part, self.shape);
+  context.heap.setTensor(self, joinParts(context, { re: spread(re), im: spread(im) }).content);
+  return self;
+};
+
 const SPECIAL: Readonly<Record<string, Special | undefined>> = {
   'aten::div': divide,
   'aten::divide': divide,
   'aten::true_divide': divide,
   'aten::exp': exponential,
+  'aten::copy_': assigned,
   'aten::log': logarithm,
   'aten::square': square,
   'aten::pow': power,

@@ -87,6 +87,22 @@ export function joinParts(context: LowerContext, parts: ComplexParts): TensorVal
   return joined;
 }
 
+/** Complex tensors whose elements another tensor shares without a link between the two. */
+const shared = new WeakSet<TensorValue>();
+
+/** Notes that a tensor without a link to `tensor` shares its elements: a change in place would be lost in one of them. */
+export function noteShared(tensor: TensorValue): void {
+  shared.add(rootOf(tensor));
+}
+
+/** Whether a change of a complex tensor in place reaches all tensors that share its elements. */
+export function mayChange(tensor: TensorValue): boolean {
+  const root = rootOf(tensor);
+  return known.has(root.content) && !shared.has(root);
+}
+
+const rootOf = (tensor: TensorValue): TensorValue => (tensor.view === undefined ? tensor : rootOf(tensor.view.base));
+
 /** The parts of a complex tensor. */
 export function splitParts(context: LowerContext, tensor: TensorValue): ComplexParts {
   const own = known.get(tensor.content);

@@ -94,6 +94,34 @@ class LongConvolution(nn.Module):
         return torch.fft.irfft(spectrum, n=2 * size)[..., :size]
 
 
+@family("spectral_layer", lambda: [(r(2, 3, 16),), (r(1, 3, 12),)], how="both", note="the layer of a Fourier neural operator")
+class SpectralLayer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 4, 5, dtype=torch.cfloat))
+
+    def forward(self, x):
+        spectrum = torch.fft.rfft(x)
+        out = torch.zeros(x.size(0), 4, x.size(-1) // 2 + 1, dtype=torch.cfloat)
+        out[:, :, :5] = torch.einsum("bix,iox->box", spectrum[:, :, :5], self.weight)
+        return torch.fft.irfft(out, n=x.size(-1))
+
+
+@family("spectral_layer_2d", lambda: [(r(2, 2, 8, 10),), (r(1, 2, 12, 8),)], how="both")
+class SpectralLayer2d(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.low = nn.Parameter(torch.randn(2, 3, 3, 3, dtype=torch.cfloat))
+        self.high = nn.Parameter(torch.randn(2, 3, 3, 3, dtype=torch.cfloat))
+
+    def forward(self, x):
+        spectrum = torch.fft.rfft2(x)
+        out = torch.zeros(x.size(0), 3, x.size(-2), x.size(-1) // 2 + 1, dtype=torch.cfloat)
+        out[:, :, :3, :3] = torch.einsum("bixy,ioxy->boxy", spectrum[:, :, :3, :3], self.low)
+        out[:, :, -3:, :3] = torch.einsum("bixy,ioxy->boxy", spectrum[:, :, -3:, :3], self.high)
+        return torch.fft.irfft2(out, s=(x.size(-2), x.size(-1)))
+
+
 @family("fft_axes", lambda: [(r(2, 4, 6),), (r(3, 5, 4),)], how="both")
 class FftAxes(nn.Module):
     def forward(self, x):

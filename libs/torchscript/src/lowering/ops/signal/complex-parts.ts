@@ -1,7 +1,17 @@
 import { asFloat } from '../../promotion.ts';
 import { broadcastShapes } from '../../broadcast.ts';
-import { angleOf, complexOf, isComplex, joinParts, partsOf, splitParts } from '../../complex.ts';
+import {
+  angleOf,
+  noteShared,
+  type ComplexParts,
+  complexOf,
+  isComplex,
+  joinParts,
+  partsOf,
+  splitParts,
+} from '../../complex.ts';
 import { opFamily } from '../../define-op.ts';
+import type { LowerContext } from '../../../symbolic/lower-context.ts';
 import type { TensorValue } from '../../../symbolic/values.ts';
 
 const { ops, defineOp } = opFamily('signal');
@@ -9,7 +19,10 @@ const { ops, defineOp } = opFamily('signal');
 /** Operators that make complex numbers from their parts or return the parts. */
 export const complexParts = ops;
 
-defineOp('aten::view_as_real(Tensor self) -> Tensor', (context, { self }) => partsOf(context, self));
+defineOp('aten::view_as_real(Tensor self) -> Tensor', (context, { self }) => {
+  noteShared(self);
+  return partsOf(context, self);
+});
 defineOp('aten::view_as_complex(Tensor self) -> Tensor', (context, { self }) => complexOf(context, self));
 defineOp('aten::complex(Tensor real, Tensor imag) -> Tensor', (context, { real, imag }) =>
   joinParts(context, { re: real, im: imag }),
@@ -21,9 +34,14 @@ defineOp('aten::polar(Tensor abs, Tensor angle) -> Tensor', (context, { abs, ang
 });
 
 defineOp('aten::real(Tensor self) -> Tensor', (context, { self }) =>
-  isComplex(self.dtype) ? splitParts(context, self).re : self,
+  isComplex(self.dtype) ? sharedParts(context, self).re : self,
 );
-defineOp('aten::imag(Tensor self) -> Tensor', (context, { self }) => splitParts(context, self).im);
+defineOp('aten::imag(Tensor self) -> Tensor', (context, { self }) => sharedParts(context, self).im);
+
+function sharedParts(context: LowerContext, self: TensorValue): ComplexParts {
+  noteShared(self);
+  return splitParts(context, self);
+}
 
 defineOp('aten::angle(Tensor self) -> Tensor', (context, { self }) => {
   if (isComplex(self.dtype)) return angleOf(context, splitParts(context, self));
@@ -34,7 +52,7 @@ defineOp('aten::angle(Tensor self) -> Tensor', (context, { self }) => {
 for (const name of ['conj', '_conj', '_conj_physical', 'conj_physical'] as const) {
   defineOp(`aten::${name}(Tensor self) -> Tensor`, (context, { self }) => {
     if (!isComplex(self.dtype)) return self;
-    const { re, im } = splitParts(context, self);
+    const { re, im } = sharedParts(context, self);
     return joinParts(context, { re, im: context.node('Neg', [im]) });
   });
 }
