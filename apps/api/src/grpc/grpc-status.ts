@@ -7,6 +7,7 @@ const STATUS_BY_HTTP: Readonly<Record<number, status>> = {
   401: status.UNAUTHENTICATED,
   403: status.PERMISSION_DENIED,
   404: status.NOT_FOUND,
+  405: status.UNIMPLEMENTED,
   408: status.DEADLINE_EXCEEDED,
   409: status.FAILED_PRECONDITION,
   413: status.RESOURCE_EXHAUSTED,
