@@ -4,6 +4,7 @@ import { SconceClient } from '@sconce/client';
 import { eventually } from '@sconce/testing';
 import { AFFINE_TABLE } from '../support/batch-scorer.ts';
 import { affineRequest, startStack, type Stack } from '../support/stack.ts';
+import { startTcpProxy } from '../support/tcp-proxy.ts';
 
 // Hosted Redis is often sold by connections, and each one costs Redis memory: a worker opens eight, and no more.
 
@@ -41,4 +42,26 @@ it('a worker that has served requests, jobs and batches has eight connections, a
     expect(connections).toEqual([...waiting, ...shared].sort());
     expect(connections.length).toBeLessThanOrEqual(MAX_WORKER_CONNECTIONS);
   });
+});
+
+it('an API that says it has started is ready, however slowly Redis answers', async () => {
+  const proxy = await startTcpProxy(stack.redis.port);
+  proxy.delayReplies(300);
+  const api = await stack.startApi({ SCONCE_REDIS_URL: `redis://127.0.0.1:${proxy.port}` });
+  expect((await fetch(`${api.ready.url}/v2/health/ready`)).status).toBe(200);
+  proxy.delayReplies(0);
+  await api.stop();
+  await proxy.stop();
+});
+
+it('an API starts without Redis, and says that it is not ready', async () => {
+  const proxy = await startTcpProxy(stack.redis.port);
+  proxy.cut(true);
+  const api = await stack.startApi({ SCONCE_REDIS_URL: `redis://127.0.0.1:${proxy.port}` });
+  const isReady = async (): Promise<number> => (await fetch(`${api.ready.url}/v2/health/ready`)).status;
+  expect(await isReady()).toBe(503);
+  proxy.accept();
+  await eventually(async () => expect(await isReady()).toBe(200));
+  await api.stop();
+  await proxy.stop();
 });

@@ -63,6 +63,8 @@ export async function runApi(config: ApiConfig, allMetricsUrl?: string): Promise
   const url = `http://${config.host}:${port}`;
   const grpcPort = await grpc?.listen({ ...address, port: config.grpc?.port ?? 0 });
   const grpcUrl = grpcPort === undefined ? undefined : `${config.host}:${grpcPort}`;
+  // Who is told that the API has started expects it to be ready. Without Redis it runs too, and says that it is not ready.
+  await producer.firstAnswer();
   finishStart();
   releaseWhenIdle();
   logger.info({ url, grpcUrl, metricsUrl }, 'listening');

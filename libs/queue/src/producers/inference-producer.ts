@@ -317,6 +317,11 @@ export class InferenceProducer implements InferencePort {
     return readPoolBacklog(this.#redis, this.#keys, { pool, unfinished });
   }
 
+  /** Resolves at Redis's first answer, or after some two seconds without one. */
+  async firstAnswer(): Promise<void> {
+    await this.#redis.ping().catch(() => undefined);
+  }
+
   /** Whether Redis answers now. */
   async ping(): Promise<boolean> {
     if (this.#redis.status !== 'ready') return false;
