@@ -26,7 +26,7 @@ ENV NODE_ENV=production \
     MALLOC_MMAP_THRESHOLD_=1048576 \
     MALLOC_TRIM_THRESHOLD_=16777216 \
     MALLOC_ARENA_MAX=1 \
-    NODE_OPTIONS="--max-semi-space-size=16 --no-node-snapshot" \
+    NODE_OPTIONS="--max-semi-space-size=24 --no-node-snapshot" \
     SCONCE_HOST=0.0.0.0
 USER 10001:10001
 EXPOSE 8000 8001 8002

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { SETTINGS } from '@sconce/process';
-import { PROCESS_ENVIRONMENT } from '@sconce/runtime/process-environment';
+import { API_ENVIRONMENT, PROCESS_ENVIRONMENT } from '@sconce/runtime/process-environment';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FOLDER = join(ROOT, 'deploy');
@@ -144,7 +144,7 @@ describe.each(own)('the image of the %s', (name, service) => {
     const env = Object.fromEntries(
       [...block.matchAll(/(\w+)=(?:"([^"]*)"|(\S+))/g)].map(([, key = '', quoted, plain]) => [key, quoted ?? plain]),
     );
-    expect(env).toMatchObject(PROCESS_ENVIRONMENT);
+    expect(env).toMatchObject(name === 'api' ? API_ENVIRONMENT : PROCESS_ENVIRONMENT);
   });
 });
 

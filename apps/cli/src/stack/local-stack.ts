@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { machineLimits } from '@sconce/process';
 import { startRedisServer, type RedisServer } from '@sconce/redis-server';
-import { PROCESS_ENVIRONMENT } from '@sconce/runtime/process-environment';
+import { API_ENVIRONMENT, PROCESS_ENVIRONMENT } from '@sconce/runtime/process-environment';
 import type { CliConfig } from '../config.ts';
 import { productFile } from '../files/product-file.ts';
 import { failure } from '../output/failure.ts';
@@ -90,8 +90,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       signal: killSignal,
     });
     unwatch = watchRedis(redis, { onEvent, onGaveUp });
-    const env = {
-      ...PROCESS_ENVIRONMENT,
+    const shared = {
       NODE_COMPILE_CACHE: compileCacheFolder(data, [programOf('api'), programOf('worker')]),
       ...config.inherited,
       ...options.env,
@@ -105,6 +104,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     };
     const prepare = (name: string, app: 'api' | 'worker'): SupervisedProcess => {
       const modulePath = programOf(app);
+      const env = { ...(app === 'api' ? API_ENVIRONMENT : PROCESS_ENVIRONMENT), ...shared };
       const logPath = options.verbose === true ? undefined : join(logs, `${name.replace(' ', '-')}.log`);
       const process = new SupervisedProcess({ name, modulePath, env, logPath, onEvent, onGaveUp });
       processes.push(process);
