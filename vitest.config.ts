@@ -18,6 +18,9 @@ export default defineConfig({
           exclude: ['**/node_modules/**', '**/dist/**'],
           testTimeout: 20_000,
           hookTimeout: 30_000,
+          // Many specs wait for a Redis or a timer.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -40,6 +43,9 @@ export default defineConfig({
           include: ['test/**/*.spec.ts'],
           testTimeout: 90_000,
           hookTimeout: 90_000,
+          // Each spec runs whole stacks, so one runs at a time, and nothing beside it.
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
