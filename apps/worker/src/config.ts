@@ -94,6 +94,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig {
     queue: queueConfigSchema.parse({
       redisUrl: vars.SCONCE_REDIS_URL,
       keyPrefix: vars.SCONCE_KEY_PREFIX,
+      lostJobSeconds: vars.SCONCE_LOST_JOB_SECONDS,
       resultTtlSeconds: vars.SCONCE_RESULT_TTL_SECONDS,
       batchTtlSeconds: vars.SCONCE_BATCH_TTL_SECONDS,
       maxStoredBytes: vars.SCONCE_MAX_STORED_BYTES,

@@ -32,6 +32,7 @@ const EFFECTIVE: Record<keyof Settings<'worker'>, unknown> = {
   SCONCE_TRACES_PER_SECOND: config.telemetry.traces.maxPerSecond,
   SCONCE_WEBHOOK_ALLOW_PRIVATE: config.webhooks.allowPrivate,
   SCONCE_BATCH_TTL_SECONDS: config.queue.batchTtlSeconds,
+  SCONCE_LOST_JOB_SECONDS: config.queue.lostJobSeconds,
   SCONCE_RESULT_TTL_SECONDS: config.queue.resultTtlSeconds,
   SCONCE_MAX_STORED_BYTES: config.queue.maxStoredBytes,
   SCONCE_MAX_STORED_BYTES_PER_OWNER: config.queue.maxStoredBytesPerOwner,

@@ -5,6 +5,7 @@ import {
   ChunkConsumer,
   DeadWorkerJobs,
   FailedJobs,
+  LostJobs,
   PlannerConsumer,
   QueueConsumer,
   RegistrationConsumer,
@@ -51,6 +52,7 @@ export class WorkerConsumers {
   #others: readonly QueueConsumer[] = [];
   #failed: FailedJobs | undefined;
   #dead: DeadWorkerJobs | undefined;
+  #lost: LostJobs | undefined;
   #reporter: WorkerReporter | undefined;
   #laneJobs = 0;
 
@@ -120,6 +122,11 @@ export class WorkerConsumers {
     this.#failed.start();
     this.#dead = new DeadWorkerJobs(connections, this.#queues);
     this.#dead.start();
+    this.#lost = new LostJobs(connections, {
+      consumers: this.#requests,
+      onEnded: (job) => this.logger.warn({ job }, 'a job was ended: its queue job is missing'),
+    });
+    this.#lost.start();
     this.#stream = this.#consumeStream();
     await Promise.all([this.#stream.start(), ...this.#queues.map((consumer) => consumer.ready())]);
   }
@@ -177,6 +184,8 @@ export class WorkerConsumers {
     this.#dead?.stop();
     await this.#failed?.close();
     const ended = await Promise.all([this.#stream, ...this.#queues].map((consumer) => consumer?.close(graceMs)));
+    // Until then it announces the jobs that still run.
+    this.#lost?.stop();
     return !ended.includes(false);
   }
 

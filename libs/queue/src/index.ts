@@ -40,6 +40,7 @@ export { ChunkConsumer, type ChunkConsumerOptions, type DeliveredChunk } from '.
 export { DeadWorkerJobs } from './consumers/dead-worker-jobs.ts';
 export { FailedJobs, type FailedJobsOptions, type OwnedQueue } from './consumers/failed-jobs.ts';
 export { FinalJobError, isOutage, type Delivery, type JobConsumer } from './consumers/job-consumer.ts';
+export { LostJobs, type LostJobsOptions } from './consumers/lost-jobs.ts';
 export { PlannerConsumer } from './consumers/planner-consumer.ts';
 export { QueueConsumer } from './consumers/queue-consumer.ts';
 export type { JobEvent, QueueConsumerOptions } from './consumers/queue-consumer.ts';

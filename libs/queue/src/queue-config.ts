@@ -47,6 +47,8 @@ export const queueConfigSchema = z.object({
     .default(30 * 86_400),
   /** How long an accepted job may wait before it runs, seconds. */
   jobTtlSeconds: z.int().min(1).default(86_400),
+  /** How long the queue job of a waiting job may be missing before the job fails, seconds. */
+  lostJobSeconds: z.int().min(1).default(600),
   /** How long a finished job's result can be fetched, seconds. */
   resultTtlSeconds: z.int().min(1).default(86_400),
 });

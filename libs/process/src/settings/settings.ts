@@ -342,6 +342,13 @@ export const SETTINGS = {
     about: 'How long an accepted job may wait before it runs.',
     default: DAY_SECONDS,
   }),
+  SCONCE_LOST_JOB_SECONDS: integer({
+    programs: WORKER,
+    unit: 'seconds',
+    about:
+      'How long the queue job of a waiting job may be missing in Redis before the job fails with `worker_lost`. A running job that no worker runs fails after some 20 s.',
+    default: 600,
+  }),
   ...RUNNER_SETTINGS,
   SCONCE_URL: text({
     programs: ['cli'],

@@ -1,6 +1,7 @@
 import { breakLock, holderOf, oldLocks, type LockedQueue } from '../library-internals/index.ts';
 import { describeQueue } from '../queue-names.ts';
 import { QUEUE_OPTIONS } from '../queue-options.ts';
+import { RegularLook } from '../redis/regular-look.ts';
 import type { WorkerConnections } from '../redis/worker-connections.ts';
 import { AbsentWorkers } from '../streams/absent-workers.ts';
 import type { QueueConsumer } from './queue-consumer.ts';
@@ -26,37 +27,33 @@ export class DeadWorkerJobs {
   readonly #connections: WorkerConnections;
   readonly #queues: readonly (LockedQueue & { readonly consumer: Consumer })[];
   readonly #absent: AbsentWorkers;
-  #timer: NodeJS.Timeout | undefined;
-  #looking = false;
+  readonly #look: RegularLook;
 
   constructor(connections: WorkerConnections, consumers: readonly Consumer[]) {
-    const { online: redis, keys } = connections;
+    const { online: redis, patient, keys, onError } = connections;
     this.#connections = connections;
     this.#queues = consumers.map((consumer) => {
       const { name, kind } = describeQueue(consumer.queue);
       return { queue: name, restMs: QUEUE_OPTIONS[kind].lockDuration - UNRENEWED_MS, consumer };
     });
     this.#absent = new AbsentWorkers({ redis, keys, afterReconnectMs: AFTER_RECONNECT_MS });
+    this.#look = new RegularLook({
+      everyMs: LOOK_INTERVAL_MS,
+      isReady: () => patient.status === 'ready',
+      look: () => this.#returnJobs(),
+      onError,
+    });
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.#lookOnce(), LOOK_INTERVAL_MS);
+    this.#look.start();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#look.stop();
   }
 
-  async #lookOnce(): Promise<void> {
-    const { patient, onError } = this.#connections;
-    if (this.#looking || patient.status !== 'ready') return;
-    this.#looking = true;
-    await this.#look().catch(onError);
-    this.#looking = false;
-  }
-
-  async #look(): Promise<void> {
+  async #returnJobs(): Promise<void> {
     if (!this.#absent.canTell()) return;
     const { patient: redis, keys, workerId } = this.#connections;
     const old = await oldLocks(redis, keys.bullmq, this.#queues);
@@ -66,7 +63,7 @@ export class DeadWorkerJobs {
     const returned = new Set<Consumer>();
     for (const lock of old) {
       const locked = this.#queues[lock.index];
-      if (this.#timer === undefined || locked === undefined || !dead.has(holderOf(lock))) continue;
+      if (this.#look.isStopped || locked === undefined || !dead.has(holderOf(lock))) continue;
       if (await breakLock(redis, keys.bullmq, { ...lock, ...locked })) returned.add(locked.consumer);
     }
     await Promise.all([...returned].map((consumer) => consumer.returnStalled()));

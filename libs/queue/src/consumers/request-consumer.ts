@@ -105,6 +105,11 @@ export class RequestConsumer implements JobConsumer<InferJob> {
     this.#replies = new ReplyWriter(redis);
   }
 
+  /** Ids of the requests that are being handled. */
+  get handled(): Iterable<string> {
+    return this.#aborts.keys();
+  }
+
   /** Aborts a request that is being handled. */
   cancel(requestId: string): void {
     this.#aborts.get(requestId)?.abort();

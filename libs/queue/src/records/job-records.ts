@@ -110,7 +110,7 @@ export class JobRecords {
       keys.push(bound.set);
       own.push(bound.most);
     }
-    keys.push(this.#keys.queuedItems(), this.#keys.queuedBytes());
+    keys.push(this.#keys.queuedItems(), this.#keys.queuedBytes(), this.#keys.watchedJobs());
     own.push(idempotency === undefined ? '' : this.#claimKey(idempotency), inputBytes, this.#maxQueuedBytesPerOwner);
     const created = await this.#redis.eval(CREATE, keys.length, ...keys, ...own);
     if (created === -1 || created === -2) throw bounds[created === -1 ? 0 : 1].error();
@@ -119,7 +119,7 @@ export class JobRecords {
 
   /** Removes the record of a job that was never queued. */
   async forget(id: string): Promise<void> {
-    await this.#redis.eval(FORGET, 1, this.#keys.job(id), id);
+    await this.#redis.eval(FORGET, 2, this.#keys.job(id), this.#keys.watchedJobs(), id);
   }
 
   /** Whether somebody removed the job of an idempotency key, and the key is still kept. */
@@ -161,7 +161,7 @@ export class JobRecords {
 
   /** Marks a job as running. Returns false when it has ended, cancelled or answered by another worker: then do not run it. */
   async start(id: string): Promise<boolean> {
-    return (await this.#redis.eval(START, 1, this.#keys.job(id), Date.now())) === 1;
+    return (await this.#redis.eval(START, 2, this.#keys.job(id), this.#keys.watchedJobs(), id, Date.now())) === 1;
   }
 
   /**
@@ -191,7 +191,13 @@ export class JobRecords {
 
   async #end(id: string, end: JobEnd): Promise<0 | 1 | Full> {
     const { status, error, timing, result } = end;
-    const keys = [this.#keys.job(id), this.#keys.result(id), ...this.#stored.keys, this.#keys.removals()];
+    const keys = [
+      this.#keys.job(id),
+      this.#keys.result(id),
+      ...this.#stored.keys,
+      this.#keys.removals(),
+      this.#keys.watchedJobs(),
+    ];
     const answer = await this.#redis.eval(
       FINISH,
       keys.length,
@@ -220,7 +226,8 @@ export class JobRecords {
 
   /** Cancels a job that has not ended. Returns the status that it then has. Throws `job_not_found`. */
   async cancel(id: string): Promise<JobStatus> {
-    const status = await this.#redis.eval(CANCEL, 1, this.#keys.job(id), id, Date.now(), this.#resultTtlSeconds);
+    const keys = [this.#keys.job(id), this.#keys.watchedJobs()];
+    const status = await this.#redis.eval(CANCEL, keys.length, ...keys, id, Date.now(), this.#resultTtlSeconds);
     if (typeof status !== 'string') throw jobNotFound(id);
     return status as JobStatus;
   }

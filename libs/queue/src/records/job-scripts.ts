@@ -1,13 +1,17 @@
 import { ALSO_WHEN_FULL } from './also-when-full.ts';
 import { STORED_BYTES } from './stored-bytes.ts';
 import { LEAVE_SUBMITTERS, joinSubmitters } from './submitter.ts';
+import { ANNOUNCED_S, FIRST_LOOK_S } from './watched-jobs.ts';
 
 // Each transition is one script. When two workers ran one job, or a worker and a cancel meet, exactly one of them wins. The
 // same scripts add a job to its version's set of unfinished jobs, which the record names, and remove it. A job whose record
 // expires stays in the set until the set is counted next. The set expires with its last record.
 // The inputs of a job with an owner count until it ends, in a ledger as that of the stored bytes. The record names it.
+// The same scripts keep the set of watched jobs (WatchedJobs).
 // Scripts with LEAVE begin with STORED_BYTES.
-const LEAVE = `
+/** @param watched Lua expression for the key of the watched jobs. */
+const leave = (watched: string): string => `
+redis.call('ZREM', ${watched}, ARGV[1])
 local queued = redis.call('HMGET', KEYS[1], 'queued', 'queued_items', 'queued_totals')
 if queued[1] then stored_free(queued[2], queued[3], queued[1]) end
 local unfinished = redis.call('HGET', KEYS[1], 'unfinished')
@@ -22,7 +26,7 @@ local rest = claim and redis.call('TTL', claim) or 0
 redis.call('EXPIRE', KEYS[1], math.max(tonumber(${ttl}), rest + 1))`;
 /**
  * KEYS: job, unfinished jobs of its version, sets of its key and of its owner (not used without a limit), items and totals of the queued
- * bytes. Returns 0 when the job exists, -1 and -2 as `joinSubmitters`, -3 when the owner may not queue so many bytes.
+ * bytes, watched jobs. Returns 0 when the job exists, -1 and -2 as `joinSubmitters`, -3 when the owner may not queue so many bytes.
  */
 export const CREATE = `${STORED_BYTES}
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
@@ -44,20 +48,24 @@ if counted then
 end
 if ARGV[10] == '1' then redis.call('HSET', KEYS[1], 'blob_results', '1') end
 redis.call('EXPIRE', KEYS[1], ARGV[7])
+redis.call('ZADD', KEYS[7], joined + ${FIRST_LOOK_S}, ARGV[1])
 redis.call('ZADD', KEYS[2], redis.call('TIME')[1] + ARGV[7] + 1, ARGV[1])
 if redis.call('TTL', KEYS[2]) < tonumber(ARGV[7]) then redis.call('EXPIRE', KEYS[2], ARGV[7]) end
 return 1`;
-export const FORGET = `${STORED_BYTES}${LEAVE}
+/** KEYS: job, watched jobs. ARGV: id. */
+export const FORGET = `${STORED_BYTES}${leave('KEYS[2]')}
 redis.call('UNLINK', KEYS[1])`;
+/** KEYS: job, watched jobs. ARGV: id, now. */
 export const START = `
 local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'queued' and status ~= 'running' then return 0 end${ALSO_WHEN_FULL}
 redis.call('HSET', KEYS[1], 'status', 'running')
-redis.call('HSETNX', KEYS[1], 'started_at', ARGV[1])
+redis.call('HSETNX', KEYS[1], 'started_at', ARGV[2])
+redis.call('ZADD', KEYS[2], 'XX', redis.call('TIME')[1] + ${ANNOUNCED_S}, ARGV[1])
 return 1`;
 
 /**
- * KEYS: job, result, items and totals of the stored bytes, removals. ARGV: id, status, now, error, timing, result (empty if there is none, or if it
+ * KEYS: job, result, items and totals of the stored bytes, removals, watched jobs. ARGV: id, status, now, error, timing, result (empty if there is none, or if it
  * is in the blob store), ttl s, bytes of the result, key and removal of its blob (or empty), limits of stored bytes of the owner and of all.
  * Returns 1; 0 when the job had ended; which limit has no room.
  */
@@ -79,7 +87,7 @@ if bytes > 0 then
     redis.call('ZADD', KEYS[5], string.format('%.0f', expires), ARGV[10])
   end
 end${ALSO_WHEN_FULL}
-redis.call('HSET', KEYS[1], 'status', ARGV[2], 'finished_at', ARGV[3], 'error', ARGV[4], 'timing', ARGV[5])${keepEnded('ARGV[7]')}${LEAVE}
+redis.call('HSET', KEYS[1], 'status', ARGV[2], 'finished_at', ARGV[3], 'error', ARGV[4], 'timing', ARGV[5])${keepEnded('ARGV[7]')}${leave('KEYS[6]')}
 return 1`;
 
 /** KEYS: removals. ARGV: ms at which it is due, removal. Works also while Redis is at its `maxmemory`. */
@@ -87,12 +95,12 @@ export const SCHEDULE_REMOVAL = `
 redis.call('ZREM', KEYS[1], '')
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])`;
 
-/** ARGV: id, now, ttl s. Returns the status that the job then has; nil when there is none. */
+/** KEYS: job, watched jobs. ARGV: id, now, ttl s. Returns the status that the job then has; nil when there is none. */
 export const CANCEL = `${STORED_BYTES}
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status or status == 'removed' then return nil end
 if status ~= 'queued' and status ~= 'running' then return status end${ALSO_WHEN_FULL}
-redis.call('HSET', KEYS[1], 'status', 'cancelled', 'finished_at', ARGV[2])${keepEnded('ARGV[3]')}${LEAVE}
+redis.call('HSET', KEYS[1], 'status', 'cancelled', 'finished_at', ARGV[2])${keepEnded('ARGV[3]')}${leave('KEYS[2]')}
 return 'cancelled'`;
 
 /**

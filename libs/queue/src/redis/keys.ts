@@ -63,6 +63,16 @@ export class Keys {
     return `${this.#base}:unfinished:${model}:${version}`;
   }
 
+  /** Sorted set: unfinished asynchronous jobs, by the second at which a worker looks whether their queue jobs exist. */
+  watchedJobs(): string {
+    return `${this.#base}:watched-jobs`;
+  }
+
+  /** The worker that looks after the watched jobs, until its turn runs out. */
+  watchedJobsTurn(): string {
+    return `${this.#base}:watched-jobs-turn`;
+  }
+
   /** Sorted set: unfinished jobs and batches of a submitter, by the second at which they have expired. */
   unfinishedOf(submitterId: string): string {
     return `${this.#base}:unfinished-of:${submitterId}`;

@@ -1,4 +1,5 @@
 import type { Keys } from '../redis/keys.ts';
+import { RegularLook } from '../redis/regular-look.ts';
 import { AbsentWorkers } from './absent-workers.ts';
 import type { RespClient } from './resp-client.ts';
 import type { ClaimedEntry, WorkersGroup } from './workers-group.ts';
@@ -25,39 +26,35 @@ export interface DeadWorkersOptions {
  */
 export class DeadWorkers {
   readonly #options: DeadWorkersOptions;
-  #timer: NodeJS.Timeout | undefined;
-  #isLooking = false;
   readonly #absent: AbsentWorkers;
+  readonly #look: RegularLook;
 
   constructor(options: DeadWorkersOptions) {
-    const { redis, keys } = options;
+    const { redis, keys, onError } = options;
     this.#options = options;
     this.#absent = new AbsentWorkers({ redis, keys, afterReconnectMs: AFTER_RECONNECT_MS });
+    this.#look = new RegularLook({
+      everyMs: LOOK_INTERVAL_MS,
+      isReady: () => redis.ready,
+      look: () => this.#takeOver(),
+      onError,
+    });
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.#lookOnce(), LOOK_INTERVAL_MS);
+    this.#look.start();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#look.stop();
   }
 
-  async #lookOnce(): Promise<void> {
-    const { redis, onError } = this.#options;
-    if (this.#isLooking || !redis.ready) return;
-    this.#isLooking = true;
-    await this.#look().catch(onError);
-    this.#isLooking = false;
-  }
-
-  async #look(): Promise<void> {
+  async #takeOver(): Promise<void> {
     const { group, take } = this.#options;
     if (!this.#absent.canTell()) return;
     const dead = await this.#absent.look((await group.busyConsumers()).filter((name) => name !== group.consumer));
     for (const name of dead) {
-      for (const entry of await group.claimFrom(name)) if (this.#timer !== undefined) take(entry);
+      for (const entry of await group.claimFrom(name)) if (!this.#look.isStopped) take(entry);
     }
   }
 }
