@@ -54,6 +54,20 @@ describe('sconce up', () => {
     });
     const binary = await run('infer', 'affine', '--input', 'x=[[1, 2, 3, 4]]', '--binary');
     expect(binary.stdout).toMatch(/y FP32\[1,4\]\n +3 +5 +7 +9/);
+    const submitted = await run('infer', 'affine', '--input', 'x=[[1, 2, 3, 4]]', '--async');
+    const id = submitted.stdout.trim();
+    expect(submitted.stderr).toContain(`sconce jobs result ${id}`);
+    expect((await run('jobs', 'result', id)).stdout).toMatch(/y FP32\[1,4\]\n +3 +5 +7 +9/);
+    expect((await run('jobs', 'wait', id)).stdout).toBe(`${id}  succeeded  affine version 1\n`);
+    expect((await run('jobs', 'show', id)).stdout).toMatch(/: succeeded\n[\s\S]*timing +queue [\d.]+ ms/);
+    expect((await run('jobs', '--since', '1h')).stdout).toMatch(
+      new RegExp(`^ ?ID[\\s\\S]*${id} +succeeded +affine/1 +\\d+s +0\\.\\d{3}`),
+    );
+    expect((await run('jobs', '--model', 'other')).stdout).toBe('No such jobs.\n');
+    expect(await run('jobs', 'cancel', id)).toMatchObject({ code: 1, stderr: expect.stringContaining('jobs remove') });
+    expect((await run('jobs', 'remove', id)).code).toBe(0);
+    expect((await run('jobs', '--json')).stdout).toBe('[]\n');
+    expect(await run('jobs', '--since', 'soon')).toMatchObject({ code: 2, stderr: expect.stringContaining('15m') });
     const benched = ['bench', 'affine', '--duration', '0.5', '--warmup', '0', '--concurrency'];
     const load = JSON.parse((await run(...benched, '4', '--rows', '2', '--json')).stdout) as { steps: object[] };
     expect(load.steps).toEqual([expect.objectContaining({ inFlight: 4, failed: {}, unsent: 0 })]);

@@ -55,6 +55,36 @@ describe('jobs', () => {
     });
   });
 
+  it('are listed, newest first, page by page, and by status and time', async () => {
+    const submitted: Job[] = [];
+    for (let at = 0; at < 3; at += 1) {
+      submitted.push((await (await stack.fetch('/v1/jobs', json({ model: 'affine', ...ROW }))).json()) as Job);
+    }
+    const ids = submitted.map(({ id }) => id).reverse();
+    for (const id of ids) await ended(id);
+    const list = async (query: string): Promise<{ data: Job[]; last_id: string; has_more: boolean }> =>
+      (await (await stack.fetch(`/v1/jobs?model=affine&${query}`)).json()) as never;
+    const first = await list('status=succeeded&limit=2');
+    expect(first.data.map(({ id }) => id)).toEqual(ids.slice(0, 2));
+    expect(first).toMatchObject({ object: 'list', last_id: ids[1], has_more: true });
+    const rest = await list(`limit=1&after=${first.last_id}`);
+    expect(rest.data.map(({ id }) => id)).toEqual(ids.slice(2));
+    expect((await list('status=failed')).data).toEqual([]);
+    expect((await list('created_from=99999999999')).data).toEqual([]);
+    expect((await list('created_before=99999999999')).data.length).toBeGreaterThanOrEqual(3);
+  });
+
+  it.each([
+    ['status=done', 400, 'status'],
+    ['limit=0', 400, 'limit'],
+    ['created_from=today', 400, 'created_from'],
+    ['state=failed', 400, 'state'],
+    ['after=nothing', 404, 'after'],
+  ])('a list with %s is refused', async (query, status, param) => {
+    const refused = await stack.fetch(`/v1/jobs?${query}`);
+    expect([refused.status, await refused.json()]).toMatchObject([status, { error: { param } }]);
+  });
+
   it('accept and return binary tensors', async () => {
     const head = Buffer.from(
       JSON.stringify({

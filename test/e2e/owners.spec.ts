@@ -124,7 +124,7 @@ it('lists only the resources of the owner, and all of them for an admin', async 
     // The id of another owner's resource is no place in a list either.
     expect((await as('bob', `${path}?after=${alices}`)).status).toBe(404);
   }
-  expect(lists().map(groupOf)).toEqual(expect.arrayContaining(['Files', 'Batches']));
+  expect(lists().map(groupOf)).toEqual(expect.arrayContaining(['Jobs', 'Files', 'Batches']));
 });
 
 it('a batch may not read the file of another owner, and its results are not for others', async () => {

@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<MakeCommand>>> = {
   push: async () => (await import('./commands/push.command.ts')).pushCommand,
   models: async () => (await import('./commands/models.command.ts')).modelsCommand,
   infer: async () => (await import('./commands/infer.command.ts')).inferCommand,
+  jobs: async () => (await import('./commands/jobs.command.ts')).jobsCommand,
   score: async () => (await import('./commands/score.command.ts')).scoreCommand,
   batches: async () => (await import('./commands/batches.command.ts')).batchesCommand,
   trace: async () => (await import('./commands/trace.command.ts')).traceCommand,

@@ -118,6 +118,9 @@ class Work(Served):
         self.assertEqual(again["id"], job["id"])
         self.assertEqual(listed(self.client.jobs.wait(job["id"], timeout=30).value), DOUBLED)
         self.assertEqual(listed(self.client.jobs.result(job["id"]).value), DOUBLED)
+        succeeded = [each["id"] for each in self.client.jobs.list(status="succeeded", model=self.model, created_from=1.5)]
+        self.assertIn(job["id"], succeeded)
+        self.assertEqual(list(self.client.jobs.list(model="other")), [])
         with self.assertRaises(SconceError) as caught:
             self.client.jobs.get("nobody")
         self.assertEqual(caught.exception.code, "job_not_found")

@@ -25,7 +25,7 @@ export { FilesClient, type UploadOptions } from './files.ts';
 export type { FileBody } from './form-body.ts';
 export type { HttpOptions } from './http.ts';
 export type { InferResult, ServerTiming } from './inference.ts';
-export { JobsClient, type SubmitOptions } from './jobs.ts';
+export { JobsClient, type JobFilter, type SubmitOptions } from './jobs.ts';
 export { ModelStatesClient } from './model-state.ts';
 export { ModelsClient, type PushOptions } from './models.ts';
 export { SconceClient, type InferOptions } from './sconce-client.ts';

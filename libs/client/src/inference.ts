@@ -7,7 +7,12 @@ export type ServerTiming = Omit<RequestTiming, 'batchRows'>;
 
 export interface InferResult extends InferAnswer {
   readonly timing: ServerTiming;
+  /** The trace of the request, 32 hexadecimal digits, if the server records one. */
+  readonly traceId?: string;
 }
+
+/** A `traceparent` of W3C Trace Context whose flags say that the trace is recorded. */
+const RECORDED_TRACE = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f][13579bdf]$/;
 
 /** Sends one Open Inference Protocol request and reads its answer. */
 export async function postInference(
@@ -36,7 +41,9 @@ export async function readInference(http: Http, response: Response, signal?: Abo
     await http.bytes(response, { signal }),
     length === null ? undefined : Number(length),
   );
-  return { ...answer, timing: readTiming(response.headers.get('server-timing') ?? '') };
+  const timing = readTiming(response.headers.get('server-timing') ?? '');
+  const traceId = RECORDED_TRACE.exec(response.headers.get('traceparent') ?? '')?.[1];
+  return traceId === undefined ? { ...answer, timing } : { ...answer, timing, traceId };
 }
 
 function readTiming(header: string): ServerTiming {

@@ -1,8 +1,9 @@
-import type { Job } from '@sconce/contracts';
+import type { Job, JobStatus } from '@sconce/contracts';
 import { SconceError, deserializeError } from '@sconce/errors';
 import type { InferCall } from '@sconce/tensor';
 import type { Http } from './http.ts';
 import { postInference, readInference, type InferResult } from './inference.ts';
+import { pages } from './pages.ts';
 import { pause } from './pause.ts';
 
 export interface SubmitOptions {
@@ -14,6 +15,18 @@ export interface SubmitOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Which jobs to list. */
+export interface JobFilter {
+  readonly status?: JobStatus;
+  readonly model?: string;
+  readonly version?: string;
+  /** Jobs that were created then or later. */
+  readonly createdFrom?: Date;
+  /** Jobs that were created before. */
+  readonly createdBefore?: Date;
+}
+
+const PAGE_SIZE = 100;
 const SUBMIT_ATTEMPTS = 10;
 const POLL_ATTEMPTS = 5;
 const RETRY_DEFAULT_MS = 500;
@@ -21,7 +34,7 @@ const RETRY_MAX_MS = 30_000;
 const POLL_FIRST_MS = 4;
 const POLL_MAX_MS = 500;
 
-/** Asynchronous requests: submit, wait, fetch, cancel. */
+/** Asynchronous requests: submit, list, wait, fetch, cancel. */
 export class JobsClient {
   readonly #http: Http;
 
@@ -47,6 +60,16 @@ export class JobsClient {
 
   async get(id: string, options: { signal?: AbortSignal } = {}): Promise<Job> {
     return this.#http.json<Job>(`/v1/jobs/${encodeURIComponent(id)}`, options);
+  }
+
+  /** Jobs of the key's owner, newest first; for a key with `admin` all jobs. Requests whose caller waited are no jobs. */
+  list(filter: JobFilter = {}): AsyncGenerator<Job> {
+    const { createdFrom: from, createdBefore: before, ...same } = filter;
+    const query = new URLSearchParams({ limit: String(PAGE_SIZE) });
+    for (const [name, value] of Object.entries(same)) if (value !== undefined) query.set(name, value);
+    if (from !== undefined) query.set('created_from', String(from.getTime() / 1_000));
+    if (before !== undefined) query.set('created_before', String(before.getTime() / 1_000));
+    return pages((after) => this.#http.json(`/v1/jobs?${query.toString()}${after}`));
   }
 
   /** The outputs of a succeeded job. Throws `job_not_finished`, `job_cancelled`, or the error of the job. */

@@ -109,17 +109,38 @@ describe('inference', () => {
           'content-type': contentType,
           ...(headerLength === undefined ? {} : { 'inference-header-content-length': String(headerLength) }),
           'server-timing': 'queue;dur=1.5, batch;dur=2;desc="4 rows", run;dur=0.25',
+          traceparent: `00-${'a1'.repeat(16)}-${'b2'.repeat(8)}-01`,
         })
         .end(body);
     });
     const result = await client.infer('m', { inputs: [X], binary }, { version: '3', headers: { traceparent: 't' } });
-    expect(result).toMatchObject({ modelName: 'm', timing: { queueMs: 1.5, batchMs: 2, runMs: 0.25 } });
+    const timing = { queueMs: 1.5, batchMs: 2, runMs: 0.25 };
+    expect(result).toMatchObject({ modelName: 'm', timing, traceId: 'a1'.repeat(16) });
     expect([...viewOf({ ...(result.outputs[0] as Tensor), datatype: 'FP32' })]).toEqual([1, 2]);
     expect(received[0]).toMatchObject({
       method: 'POST',
       url: '/v2/models/m/versions/3/infer',
       headers: { traceparent: 't' },
     });
+  });
+});
+
+describe('a list of jobs', () => {
+  it('asks for what is wanted, page by page, also after a page without entries', async () => {
+    const page = (ids: readonly string[], last: string | null, more: boolean): object => ({
+      object: 'list',
+      data: ids.map((id) => ({ id })),
+      first_id: ids[0] ?? null,
+      last_id: last,
+      has_more: more,
+    });
+    answers.push(json(200, page(['a'], 'b', true)), json(200, page([], 'c', true)), json(200, page(['d'], 'd', false)));
+    const since = new Date('2026-01-31T08:00:00.500Z');
+    const ids: string[] = [];
+    for await (const { id } of client.jobs.list({ status: 'failed', model: 'a b', createdFrom: since })) ids.push(id);
+    expect(ids).toEqual(['a', 'd']);
+    const query = '/v1/jobs?limit=100&status=failed&model=a+b&created_from=1769846400.5';
+    expect(received.map(({ url }) => url)).toEqual([query, `${query}&after=b`, `${query}&after=c`]);
   });
 });
 

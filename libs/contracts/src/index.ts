@@ -39,7 +39,7 @@ export {
 } from './files/file.ts';
 export { inferRequestSchema, inferResponseSchema, jobRequestSchema } from './inference/infer.ts';
 export { requestTimingSchema, type RequestTiming } from './inference/request-timing.ts';
-export { JOB_STATUSES, jobSchema, type Job, type JobStatus } from './jobs/job.ts';
+export { JOB_STATUSES, jobListQuerySchema, jobListSchema, jobSchema, type Job, type JobStatus } from './jobs/job.ts';
 export type { List } from './lists/list.ts';
 export { BATCH_AXES, modelBatchSchema, type BatchAxis, type ModelBatch } from './models/model-batch.ts';
 export {

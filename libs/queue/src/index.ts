@@ -64,6 +64,7 @@ export { batchErrorOf, type BatchCursor, type BatchRecord } from './batches/batc
 export { BatchRecords } from './batches/batch-records.ts';
 export type { FileContent, FileRecord, Removal } from './files/file-records.ts';
 export type { StoredOutputs } from './records/job-results.ts';
+export type { JobListOptions, JobPage } from './records/job-list.ts';
 export type { IdempotencyClaim, JobRecord } from './records/job-records.ts';
 export type { CountAndTime, ModelStatistics } from './records/model-statistics.ts';
 export { SuspectKinds, type SuspectKind } from './records/suspect-kinds.ts';

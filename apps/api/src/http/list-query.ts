@@ -7,6 +7,10 @@ export function readQuery<S extends z.ZodType>(query: unknown, schema: S): z.out
   const parsed = schema.safeParse(query);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
+  if (issue?.code === 'unrecognized_keys') {
+    const [param = ''] = issue.keys;
+    throw new SconceError('invalid_request', `There is no query parameter "${param}".`, { details: { param } });
+  }
   const param = issue?.path.join('.') ?? '';
   throw new SconceError('invalid_request', `Query parameter "${param}": ${issue?.message}`, { details: { param } });
 }

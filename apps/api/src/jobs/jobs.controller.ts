@@ -1,11 +1,12 @@
-import { Controller, Delete, Get, Inject, Param, Post, Req, Res } from '@nestjs/common';
+import { Controller, Delete, Get, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Job } from '@sconce/contracts';
+import { jobListQuerySchema, type Job, type List } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { InferenceProducer } from '@sconce/queue';
 import { TENSOR_BODY } from '../http/body-parser.ts';
 import { onlyOwnerOf } from '../access/install-access.ts';
+import { listResource, readQuery } from '../http/list-query.ts';
 import { nameModel, requestContext } from '../http/request-trace.ts';
 import { readInferenceCall } from '../inference/inference-call.ts';
 import { InferenceService } from '../inference/inference.service.ts';
@@ -36,6 +37,18 @@ export class JobsController {
     const context = requestContext(request);
     const job = await this.inference.submit(prepared, call, { context, lane: 'batch', scope: 'job' });
     sendJob(reply, toJobResource(job));
+  }
+
+  @Get()
+  async list(@Query() query: unknown, @Req() request: FastifyRequest): Promise<List<Job>> {
+    const { created_from: from, created_before: before, ...asked } = readQuery(query, jobListQuerySchema);
+    const { jobs, next } = await this.producer.jobs({
+      ...asked,
+      fromMs: from && from * 1_000,
+      beforeMs: before && before * 1_000,
+      ofOwner: onlyOwnerOf(request),
+    });
+    return { ...listResource(jobs.map(toJobResource), next !== undefined), ...(next && { last_id: next }) };
   }
 
   @Get(':id')

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { SconceError } from '@sconce/errors';
-import { decodeJsonData, encodeJsonData, formatSpec, type Tensor, type TensorSpec } from '@sconce/tensor';
+import { decodeJsonData, formatSpec, type Tensor, type TensorSpec } from '@sconce/tensor';
 import type { CliConfig } from '../config.ts';
 import { UsageError } from '../output/failure.ts';
+import { printOutputs } from '../output/outputs-text.ts';
 import { Terminal } from '../output/terminal.ts';
 import { connect } from './connect.ts';
 import { infer, modelMetadata } from './inference-calls.ts';
@@ -13,6 +14,7 @@ interface InferOptions {
   readonly input: readonly string[];
   readonly in?: string;
   readonly binary?: boolean;
+  readonly async?: boolean;
   readonly json?: boolean;
 }
 
@@ -30,7 +32,8 @@ export function inferCommand(config: CliConfig): Command {
     )
     .option('--in <file>', 'JSON file with the inputs: {"name": values, …} or a whole protocol request; - reads stdin')
     .option('--binary', 'send and receive binary tensors instead of JSON')
-    .option('--json', 'print the outputs as JSON')
+    .option('--async', 'submit a job and print its id; do not wait for the outputs')
+    .option('--json', 'print the outputs, or the job, as JSON')
     .addHelpText(
       'after',
       "\nExamples:\n  sconce infer affine --input 'x=[[1, 2, 3, 4]]'\n  sconce infer affine --in request.json --json",
@@ -46,23 +49,22 @@ async function runInfer(config: CliConfig, model: string, options: InferOptions)
   const client = connect(config);
   const metadata = await modelMetadata(client, model, options.version);
   const inputs = Object.entries(values).map(([name, value]) => toTensor(name, value, metadata.inputs));
+  if (options.async === true) {
+    const { version, binary = false } = options;
+    const job = await client.jobs.submit(model, { inputs, binary }, { version, retry: true });
+    terminal.result(job);
+    terminal.print(job.id);
+    terminal.note(`Outputs: sconce jobs result ${job.id}`);
+    return;
+  }
   const result = await infer(client, model, {
     request: { inputs, binary: options.binary === true },
     version: options.version,
   });
-  const outputs = result.outputs.map((output) => ({
-    name: output.name,
-    datatype: output.datatype,
-    shape: output.shape,
-    // As text: numbers beyond 2^53 stay exact.
-    data: encodeJsonData(output, 'allow'),
-  }));
-  const { timing } = result;
-  const head = JSON.stringify({ model_name: result.modelName, model_version: result.modelVersion, timing });
-  const texts = outputs.map(({ data, ...output }) => `${JSON.stringify(output).slice(0, -1)},"data":${data}}`);
-  terminal.resultText(`${head.slice(0, -1)},"outputs":[${texts.join(',')}]}`);
-  for (const output of outputs) terminal.print(`${output.name} ${formatSpec(output)}\n${formatRows(output)}`);
-  terminal.note(`queue ${timing.queueMs} ms, batch ${timing.batchMs} ms, run ${timing.runMs} ms`);
+  printOutputs(terminal, result, { trace_id: result.traceId });
+  const { timing, traceId } = result;
+  const trace = traceId === undefined ? '' : `, trace ${traceId}`;
+  terminal.note(`queue ${timing.queueMs} ms, batch ${timing.batchMs} ms, run ${timing.runMs} ms${trace}`);
 }
 
 function readValues(options: InferOptions): Record<string, unknown> {
@@ -163,24 +165,4 @@ function asUsage(read: () => Tensor, expected: string): Tensor {
     if (!(error instanceof SconceError)) throw error;
     throw new UsageError(`${error.message}.`, `The input takes ${expected}: nest the values like this shape.`);
   }
-}
-
-/** One line per row of the first axis. `data` is a flat JSON array; its numbers are printed unchanged. */
-function formatRows({ shape, data }: { shape: readonly number[]; data: string }): string {
-  const cells: string[] = [];
-  JSON.parse(data, (key, value: unknown, context?: { readonly source?: string }) => {
-    if (key !== '') cells.push(cellText(value, context?.source));
-    return value;
-  });
-  const rows = shape.length > 1 ? (shape[0] ?? 1) : 1;
-  const width = rows === 0 ? 0 : cells.length / rows;
-  return Array.from({ length: rows }, (_, row) => `  ${cells.slice(row * width, (row + 1) * width).join('  ')}`).join(
-    '\n',
-  );
-}
-
-function cellText(value: unknown, source: string | undefined): string {
-  if (typeof value === 'string') return value;
-  if (value === null) return 'NaN';
-  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : (source ?? String(value));
 }

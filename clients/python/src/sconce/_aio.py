@@ -97,6 +97,7 @@ class AsyncJobs(_Group):
 
     submit = _call(Jobs.submit)
     get = _call(Jobs.get)
+    list = _stream(Jobs.list)
     result = _call(Jobs.result)
     wait = _call(Jobs.wait)
     cancel = _call(Jobs.cancel)

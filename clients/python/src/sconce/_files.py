@@ -71,9 +71,9 @@ def pages(transport: Transport, path: str, query: str = "") -> Iterator[dict[str
     while True:
         page = transport.json("GET", f"{path}?limit=100{query}{after}")
         yield from page["data"]
-        if not page["has_more"] or not page["data"]:
+        if not page["has_more"] or page["last_id"] is None:
             return
-        after = f"&after={quote(page['data'][-1]['id'], safe='')}"
+        after = f"&after={quote(page['last_id'], safe='')}"
 
 
 def write_whole(chunks: Iterator[bytes], path: str | os.PathLike[str]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from ._errors import SconceError, error_of_resource
+from ._files import pages
 from ._http import Transport, pause
 from ._inference import Answer, decode_answer, encode_request
 
@@ -40,6 +41,31 @@ class Jobs:
             SconceError: ``job_not_found``.
         """
         return self._http.json("GET", _path(id))
+
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        model: str | None = None,
+        version: str | None = None,
+        created_from: float | None = None,
+        created_before: float | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Jobs, newest first: those of the key's owner, or all for a key with ``admin``. Pages are fetched when they are needed.
+
+        Args:
+            created_from: epoch seconds: jobs that were created then or later.
+            created_before: epoch seconds: jobs that were created before.
+        """
+        wanted = {
+            "status": status,
+            "model": model,
+            "version": version,
+            "created_from": created_from,
+            "created_before": created_before,
+        }
+        query = urlencode({name: value for name, value in wanted.items() if value is not None})
+        return pages(self._http, "/v1/jobs", f"&{query}" if query else "")
 
     def result(self, id: str) -> Answer:
         """The outputs of a succeeded job.

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { DeepReadonly } from '../deep-readonly.ts';
+import { listSchemaOf } from '../lists/list.ts';
 
 /** queued → running → succeeded | failed; cancelled from queued or running. The last three are final. */
 export const JOB_STATUSES = ['queued', 'running', 'succeeded', 'failed', 'cancelled'] as const;
@@ -38,3 +39,21 @@ export const jobSchema = z
   .meta({ id: 'Job', description: 'An asynchronous request.' });
 
 export type Job = DeepReadonly<z.infer<typeof jobSchema>>;
+
+/** A page of jobs. */
+export const jobListSchema = listSchemaOf(jobSchema, {
+  id: 'JobList',
+  description:
+    'A page of jobs, newest first. With filters it may have fewer entries than `limit`, or none, and `has_more` still be true.',
+});
+
+/** Query of `GET /v1/jobs`. */
+export const jobListQuerySchema = z.strictObject({
+  after: z.string().max(100).optional().describe('`last_id` of the page before.'),
+  limit: z.coerce.number().int().min(1).max(100).default(20).describe('Most jobs of the page.'),
+  status: z.enum(JOB_STATUSES).optional().describe('Jobs of this status.'),
+  model: z.string().max(200).optional().describe('Jobs of this model.'),
+  version: z.string().max(200).optional().describe('Jobs of this version of the model.'),
+  created_from: z.coerce.number().min(0).optional().describe('Epoch seconds: jobs that were created then or later.'),
+  created_before: z.coerce.number().min(0).optional().describe('Epoch seconds: jobs that were created before.'),
+});

@@ -1,5 +1,5 @@
 import { inferResponseSchema, jobRequestSchema } from '../inference/infer.ts';
-import { jobSchema } from '../jobs/job.ts';
+import { jobListQuerySchema, jobListSchema, jobSchema } from '../jobs/job.ts';
 import { JOB_EXAMPLES } from './examples.ts';
 import { idParams, inferHeaders } from './parameters.ts';
 import { bytesSchema, failures, json } from './responses.ts';
@@ -38,6 +38,21 @@ export const JOB_ROUTES: readonly Route[] = [
         422: 'The Idempotency-Key was used with another request, or its job was removed.',
         503: true,
       }),
+    },
+  },
+  {
+    method: 'get',
+    path: '/v1/jobs',
+    operationId: 'listJobs',
+    tag,
+    summary: 'List jobs',
+    description:
+      'Newest first: the jobs of the key’s owner, or all for a key with `admin`. Jobs that have expired are not listed, and neither are requests whose caller waited.',
+    access: 'infer',
+    query: jobListQuerySchema,
+    responses: {
+      200: json('A page of jobs', jobListSchema),
+      ...failures({ 400: true, 404: 'There is no job `after`, or it has expired.', 503: true }),
     },
   },
   {

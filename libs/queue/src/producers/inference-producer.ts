@@ -7,6 +7,7 @@ import { withTimeout } from '@sconce/process/time';
 import type { BlobStore } from '@sconce/storage';
 import type { Tensor } from '@sconce/tensor';
 import { toQueuedRequest, traceIdOf, type InferenceAnswer, type InferenceRequest } from './inference-request.ts';
+import { listJobs, type JobListOptions, type JobPage } from '../records/job-list.ts';
 import {
   JobRecords,
   jobNotFound,
@@ -226,6 +227,12 @@ export class InferenceProducer implements InferencePort {
     const record = await onRedis('look the job up', () => this.#records.get(id));
     if (record === undefined || !mayUse(ofOwner, record.owner)) throw jobNotFound(id);
     return record;
+  }
+
+  /** A page of jobs, newest first. Throws `job_not_found` when there is no job `after`. */
+  async jobs(options: JobListOptions): Promise<JobPage> {
+    const from = { redis: this.#redis, keys: this.#keys, records: this.#records };
+    return onRedis('list the jobs', () => listJobs(from, options));
   }
 
   /** The outputs of a succeeded job. Throws `job_not_found` when they have expired. */

@@ -80,6 +80,11 @@ export class JobRecords {
     this.#results = new JobResults(options);
   }
 
+  /** The list of all jobs, and how the keys of the lists of owners begin. */
+  get #lists(): readonly [string, string] {
+    return [this.#keys.jobs(), this.#keys.jobsOf('')];
+  }
+
   /**
    * Writes a queued job. A job that exists stays unchanged. Throws `rate_limited` when its key or its owner has too many, `quota_exceeded`
    * when the inputs of its owner's jobs would have too many bytes.
@@ -110,8 +115,10 @@ export class JobRecords {
       keys.push(bound.set);
       own.push(bound.most);
     }
-    keys.push(this.#keys.queuedItems(), this.#keys.queuedBytes(), this.#keys.watchedJobs());
+    keys.push(this.#keys.queuedItems(), this.#keys.queuedBytes(), this.#keys.watchedJobs(), ...this.#lists);
     own.push(idempotency === undefined ? '' : this.#claimKey(idempotency), inputBytes, this.#maxQueuedBytesPerOwner);
+    // A record is kept as long as a job may take, and then as long as its result or its idempotency key.
+    own.push((ttlSeconds + Math.max(this.#resultTtlSeconds, ttlSeconds) + 1) * 1_000);
     const created = await this.#redis.eval(CREATE, keys.length, ...keys, ...own);
     if (created === -1 || created === -2) throw bounds[created === -1 ? 0 : 1].error();
     if (created === -3) throw tooManyQueued({ owner, limit: this.#maxQueuedBytesPerOwner, value: inputBytes });
@@ -119,7 +126,8 @@ export class JobRecords {
 
   /** Removes the record of a job that was never queued. */
   async forget(id: string): Promise<void> {
-    await this.#redis.eval(FORGET, 2, this.#keys.job(id), this.#keys.watchedJobs(), id);
+    const keys = [this.#keys.job(id), this.#keys.watchedJobs(), ...this.#lists];
+    await this.#redis.eval(FORGET, keys.length, ...keys, id);
   }
 
   /** Whether somebody removed the job of an idempotency key, and the key is still kept. */
@@ -219,8 +227,14 @@ export class JobRecords {
 
   /** Removes a job that has ended, its result included. Does nothing for a job that has not ended. */
   async remove(id: string): Promise<void> {
-    const keys = [this.#keys.job(id), this.#keys.result(id), ...this.#stored.keys, this.#keys.removals()];
-    const blob = await this.#redis.eval(REMOVE, keys.length, ...keys, Date.now());
+    const keys = [
+      this.#keys.job(id),
+      this.#keys.result(id),
+      ...this.#stored.keys,
+      this.#keys.removals(),
+      ...this.#lists,
+    ];
+    const blob = await this.#redis.eval(REMOVE, keys.length, ...keys, id, Date.now());
     if (typeof blob === 'string') await this.#results.removeBlob(blob);
   }
 
@@ -283,10 +297,8 @@ export interface IdempotencyClaim {
 }
 
 /** The error for a job that does not exist or has expired. */
-export function jobNotFound(id: string): SconceError {
-  return new SconceError('job_not_found', `There is no job "${id}" (finished jobs expire).`, {
-    details: { param: 'id' },
-  });
+export function jobNotFound(id: string, param = 'id'): SconceError {
+  return new SconceError('job_not_found', `There is no job "${id}" (finished jobs expire).`, { details: { param } });
 }
 
 const RETRY_AFTER_SECONDS = 5;

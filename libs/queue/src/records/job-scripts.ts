@@ -24,9 +24,15 @@ const keepEnded = (ttl: string): string => `
 local claim = redis.call('HGET', KEYS[1], 'claim')
 local rest = claim and redis.call('TTL', claim) or 0
 redis.call('EXPIRE', KEYS[1], math.max(tonumber(${ttl}), rest + 1))`;
+/** Removes a job from the list of all jobs, KEYS[first], and from its owner's, whose key begins with the next one. ARGV[1]: id. */
+const unlist = (first: number): string => `
+redis.call('ZREM', KEYS[${first}], ARGV[1])
+local lister = redis.call('HGET', KEYS[1], 'owner')
+if lister then redis.call('ZREM', KEYS[${first + 1}] .. lister, ARGV[1]) end`;
 /**
  * KEYS: job, unfinished jobs of its version, sets of its key and of its owner (not used without a limit), items and totals of the queued
- * bytes, watched jobs. Returns 0 when the job exists, -1 and -2 as `joinSubmitters`, -3 when the owner may not queue so many bytes.
+ * bytes, watched jobs, the list of all jobs and the start of the keys of lists of owners. Returns 0 when the job exists, -1 and -2 as
+ * `joinSubmitters`, -3 when the owner may not queue so many bytes.
  */
 export const CREATE = `${STORED_BYTES}
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
@@ -47,13 +53,18 @@ if counted then
   redis.call('HSET', KEYS[1], 'queued', member, 'queued_items', KEYS[5], 'queued_totals', KEYS[6])
 end
 if ARGV[10] == '1' then redis.call('HSET', KEYS[1], 'blob_results', '1') end
+for _, set in ipairs(ARGV[9] == '' and {KEYS[8]} or {KEYS[8], KEYS[9] .. ARGV[9]}) do
+  redis.call('ZADD', set, ARGV[4], ARGV[1])
+  redis.call('ZREMRANGEBYSCORE', set, '-inf', string.format('%.0f', ARGV[4] - ARGV[16]))
+  redis.call('PEXPIRE', set, ARGV[16])
+end
 redis.call('EXPIRE', KEYS[1], ARGV[7])
 redis.call('ZADD', KEYS[7], joined + ${FIRST_LOOK_S}, ARGV[1])
 redis.call('ZADD', KEYS[2], redis.call('TIME')[1] + ARGV[7] + 1, ARGV[1])
 if redis.call('TTL', KEYS[2]) < tonumber(ARGV[7]) then redis.call('EXPIRE', KEYS[2], ARGV[7]) end
 return 1`;
-/** KEYS: job, watched jobs. ARGV: id. */
-export const FORGET = `${STORED_BYTES}${leave('KEYS[2]')}
+/** KEYS: job, watched jobs, lists as in CREATE. ARGV: id. */
+export const FORGET = `${STORED_BYTES}${leave('KEYS[2]')}${unlist(3)}
 redis.call('UNLINK', KEYS[1])`;
 /** KEYS: job, watched jobs. ARGV: id, now. */
 export const START = `
@@ -104,7 +115,7 @@ redis.call('HSET', KEYS[1], 'status', 'cancelled', 'finished_at', ARGV[2])${keep
 return 'cancelled'`;
 
 /**
- * KEYS: job, result, items and totals of the stored bytes, removals. ARGV: now. Removes a job that has ended, and frees the bytes of its result.
+ * KEYS: job, result, items and totals of the stored bytes, removals, lists as in CREATE. ARGV: id, now. Removes a job that has ended, and frees the bytes of its result.
  * While the idempotency key of the job is kept, its record only says that it was removed: the key must not run it again.
  * Returns 1 or the key of the blob with its result; 0 when the job has not ended or is gone.
  */
@@ -114,8 +125,8 @@ if not status or status == 'queued' or status == 'running' or status == 'removed
 local stored = redis.call('HGET', KEYS[1], 'stored')
 if stored then stored_free(KEYS[3], KEYS[4], stored) end
 local blob = redis.call('HGET', KEYS[1], 'result_blob')
-if blob then redis.call('ZADD', KEYS[5], ARGV[1], '{"kind":"blob","key":"' .. blob .. '"}') end
-local claim = redis.call('HGET', KEYS[1], 'claim')
+if blob then redis.call('ZADD', KEYS[5], ARGV[2], '{"kind":"blob","key":"' .. blob .. '"}') end
+local claim = redis.call('HGET', KEYS[1], 'claim')${unlist(6)}
 redis.call('UNLINK', KEYS[1], KEYS[2])
 local rest = claim and redis.call('PTTL', claim) or 0
 if rest > 0 then

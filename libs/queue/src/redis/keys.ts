@@ -38,6 +38,16 @@ export class Keys {
     return `${this.#base}:job:${jobId}`;
   }
 
+  /** Sorted set: asynchronous jobs by the ms at which they were created. A job whose record has expired may still be in it. */
+  jobs(): string {
+    return `${this.#base}:jobs`;
+  }
+
+  /** Sorted set: as `jobs`, those of one owner. */
+  jobsOf(owner: string): string {
+    return `${this.#base}:jobs-of:${owner}`;
+  }
+
   /** Frame: the outputs of an asynchronous job. */
   result(jobId: string): string {
     return `${this.#base}:job:${jobId}:result`;
