@@ -39,7 +39,7 @@ export {
 export { ChunkConsumer, type ChunkConsumerOptions, type DeliveredChunk } from './consumers/chunk-consumer.ts';
 export { DeadWorkerJobs } from './consumers/dead-worker-jobs.ts';
 export { FailedJobs, type FailedJobsOptions, type OwnedQueue } from './consumers/failed-jobs.ts';
-export { FinalJobError, isOutage, type Delivery, type JobConsumer } from './consumers/job-consumer.ts';
+export { FinalJobError, isOutage, type Confirm, type Delivery, type JobConsumer } from './consumers/job-consumer.ts';
 export { LostJobs, type LostJobsOptions } from './consumers/lost-jobs.ts';
 export { PlannerConsumer } from './consumers/planner-consumer.ts';
 export { QueueConsumer } from './consumers/queue-consumer.ts';

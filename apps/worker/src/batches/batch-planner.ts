@@ -34,8 +34,8 @@ interface Planning {
   readonly id: string;
   readonly epoch: number;
   readonly signal: AbortSignal;
-  /** Chunks that were counted when the planner last looked, and since when their number has not changed. */
-  readonly progress: { chunksDone: number; sinceMs: number };
+  /** Chunks that were counted when the planner last looked, since when their number has not changed, and the connection to Redis. */
+  readonly progress: { chunksDone: number; sinceMs: number; connection: number };
 }
 
 /**
@@ -66,7 +66,8 @@ export class BatchPlanner {
   async handle({ batchId: id, run }: PlannerJob, signal: AbortSignal): Promise<void> {
     const epoch = await this.work.records.takeOver(id, run);
     if (epoch === undefined) return;
-    const planning: Planning = { id, epoch, signal, progress: { chunksDone: -1, sinceMs: Date.now() } };
+    const progress = { chunksDone: -1, sinceMs: Date.now(), connection: this.work.connection };
+    const planning: Planning = { id, epoch, signal, progress };
     let seen: BatchRecord | undefined;
     try {
       await this.#queueOpenChunks(planning);
@@ -199,7 +200,7 @@ export class BatchPlanner {
       if (unreadable === undefined) return true;
       return this.#finalize(record, planning, { endsAs: 'failed', errors: [unreadable] });
     }
-    if (isStuck(record, planning)) await this.#queueOpenChunks(planning);
+    if (isStuck(record, planning) || this.#isReconnected(planning)) await this.#queueOpenChunks(planning);
     const untilExpiryMs = Math.max(0, record.expiresAtMs - Date.now());
     await this.notices.wait(id, Math.min(READ_RECORD_MS, untilExpiryMs + 1), planning.signal);
     return true;
@@ -262,7 +263,7 @@ export class BatchPlanner {
 
   /**
    * Queues chunks that a planner recorded before it died and did not queue, or that Redis lost. Chunks in the queue do not change. Called by
-   * a new planner, and when no chunk has been counted for a while.
+   * a new planner, after a new connection to Redis (a failover may have lost queue jobs), and when no chunk has been counted for a while.
    */
   async #queueOpenChunks({ id }: Planning): Promise<void> {
     const record = await this.work.records.get(id);
@@ -275,6 +276,14 @@ export class BatchPlanner {
         priority: chunkPriority(record, { ahead, slots }),
       })),
     );
+  }
+
+  /** Whether the connection to Redis is another one than at the last call. */
+  #isReconnected({ progress }: Planning): boolean {
+    const { connection } = this.work;
+    if (connection === progress.connection) return false;
+    progress.connection = connection;
+    return true;
   }
 
   /** Enters `finalizing`: no chunk is counted any more, and chunks in flight are told to stop. */

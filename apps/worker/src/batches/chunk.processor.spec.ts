@@ -62,7 +62,7 @@ const linesOf = async ({ store }: BatchWorker, blob: { readonly key: string } | 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 const runs = ({ runner }: BatchWorker): Promise<boolean> =>
   eventually(() => runner.runs.length > 0, { timeoutMs: 30_000 });
-const failure = (handled: Promise<void>): Promise<unknown> =>
+const failure = (handled: Promise<unknown>): Promise<unknown> =>
   handled.then(
     () => undefined,
     (error: unknown) => error,

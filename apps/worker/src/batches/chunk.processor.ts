@@ -2,12 +2,13 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { ChunkJob, ChunkPart } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError, toSconceError, type SerializedError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
-import { BatchWork, batchErrorOf, isOutage, type BatchRecord, type DeliveredChunk } from '@sconce/queue';
+import { BatchWork, batchErrorOf, isOutage, type BatchRecord, type Confirm, type DeliveredChunk } from '@sconce/queue';
 import { GuardedRuns, ServedModels, type ModelFinder, type RunPort } from '@sconce/serving';
 import { spanOf, traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
 import type { WorkerConfig } from '../config.ts';
 import { CONFIG, LOGGER, TELEMETRY } from '../tokens.ts';
 import { RunTally, traceChunk } from './batch-trace.ts';
+import { chunkPriority } from './chunk-size.ts';
 import type { ChunkTimes } from './dataset-protocol.ts';
 import { DatasetThreads } from './dataset-threads.ts';
 import { runRows } from './row-runs.ts';
@@ -71,12 +72,20 @@ export class ChunkProcessor {
    * Scores a chunk and commits its results. When it throws, the chunk is delivered again. While the store or Redis is away it throws for
    * every delivery, because the chunk can wait as long as its batch. Of all other errors the last delivery throws none.
    */
-  async handle(delivered: DeliveredChunk): Promise<void> {
-    const { job, takenAtMs } = delivered;
-    const token = await this.work.records.beginChunk(job.batchId, job.run, job.index);
-    if (typeof token !== 'number') return;
-    const batch = await this.#batch(job);
-    if (batch === undefined) return;
+  async handle(delivered: DeliveredChunk): Promise<Confirm> {
+    const { connection } = this.work;
+    await this.#deliver(delivered);
+    return async () => {
+      if (this.work.connection !== connection) await this.#queueAgain(delivered.job);
+    };
+  }
+
+  async #deliver(given: DeliveredChunk): Promise<void> {
+    const begun = await this.#begin(given.job);
+    if (begun === undefined) return;
+    const { batch, token, job } = begun;
+    const delivered = { ...given, job };
+    const { takenAtMs } = delivered;
     if (this.#stopping) throw shuttingDown();
     const abort = new AbortController();
     this.#active.set(abort, job.batchId);
@@ -143,16 +152,38 @@ export class ChunkProcessor {
   }
 
   /** Ends a chunk whose queue job has failed: its rows get the error, unless its results were counted or its batch has ended. */
-  async abandon(job: ChunkJob, error: SconceError): Promise<void> {
-    const token = await this.work.records.beginChunk(job.batchId, job.run, job.index);
-    if (typeof token !== 'number') return;
-    const batch = await this.#batch(job);
-    if (batch === undefined) return;
+  async abandon(failed: ChunkJob, error: SconceError): Promise<void> {
+    const begun = await this.#begin(failed);
+    if (begun === undefined) return;
+    const { batch, token, job } = begun;
     this.logger.warn({ err: error, ...logFieldsOf(job, batch) }, 'a chunk whose queue job failed was given up');
     const { signal } = new AbortController();
     const { part } = await this.#giveUp(job, { batch, token, signal, error: error.toJSON() });
     const committed = await this.work.records.commitChunk(job.batchId, { run: job.run, token, part, tookMs: 1 });
     if (committed === 'ok') this.#countRows(job, part);
+  }
+
+  /**
+   * Begins a delivery. Returns undefined if the chunk need not run. The batch's record decides which rows the chunk has: a failover may lose
+   * the step of the planner that recorded the chunk and keep its queue job, and then the planner records other rows under this index.
+   */
+  async #begin(job: ChunkJob): Promise<{ batch: KnownBatch; token: number; job: ChunkJob } | undefined> {
+    const { batchId, run, index } = job;
+    const token = await this.work.records.beginChunk(batchId, run, index);
+    if (typeof token !== 'number') return;
+    const [batch, range] = await Promise.all([this.#batch(job), this.work.records.chunkRange(batchId, index)]);
+    if (batch === undefined) return;
+    if (range !== undefined) return { batch, token, job: { ...job, range } };
+    throw new SconceError('redis_unavailable', `Chunk ${index} of batch ${batchId} waits until a planner records it.`);
+  }
+
+  /** Queues a chunk again whose results a failover may have lost after the queue removed its job. A counted chunk does not run again. */
+  async #queueAgain(job: ChunkJob): Promise<void> {
+    const batch = await this.#batch(job);
+    if (batch === undefined) return;
+    const { spec } = batch.record;
+    const priority = chunkPriority(batch.record, { ahead: 0, slots: this.slots });
+    await this.work.queues.addChunks(spec.pool, [{ data: job, priority }]);
   }
 
   /** Returns undefined if the chunk made its whole batch fail. */

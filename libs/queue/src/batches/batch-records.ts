@@ -193,6 +193,12 @@ export class BatchRecords {
       .sort((a, b) => a.index - b.index);
   }
 
+  /** The range of a planned chunk; undefined if the chunk is not planned. */
+  async chunkRange(id: string, index: number): Promise<ChunkRange | undefined> {
+    const range = await this.#redis.hget(this.#keys.batch(id, 'chunks'), String(index));
+    return range === null ? undefined : (JSON.parse(range) as ChunkRange);
+  }
+
   /** Committed results, in the order of the dataset. */
   async parts(id: string): Promise<ChunkPart[]> {
     const parts = await this.#redis.hvals(this.#keys.batch(id, 'parts'));

@@ -28,6 +28,11 @@ export class BatchWork {
     this.webhooks = new WebhookQueue({ redis, keyPrefix: config.keyPrefix, onError });
   }
 
+  /** Counts the connections to Redis: after a new one, the primary may lack what was written before. */
+  get connection(): number {
+    return this.#connections.count.value;
+  }
+
   /** Tells every worker that a batch takes no more results. */
   async tell(batchId: string): Promise<void> {
     await this.#connections.notify({ kind: 'batch', batchId, cancelled: true });

@@ -1,6 +1,6 @@
 import { chunkJobSchema, type ChunkJob } from '@sconce/contracts';
 import type { SconceError } from '@sconce/errors';
-import { isOutage, type Delivery, type JobConsumer } from './job-consumer.ts';
+import { isOutage, type Confirm, type Delivery, type JobConsumer } from './job-consumer.ts';
 
 /** A chunk as a worker gets it. */
 export interface DeliveredChunk {
@@ -19,7 +19,7 @@ export interface DeliveredChunk {
 
 export interface ChunkConsumerOptions {
   /** Scores a chunk and commits its results. When it throws, the chunk is delivered again. */
-  readonly handle: (delivered: DeliveredChunk) => Promise<void>;
+  readonly handle: (delivered: DeliveredChunk) => Promise<Confirm | void>;
   /** Ends a chunk whose job has failed: its rows get the error. */
   readonly abandon: (job: ChunkJob, error: SconceError) => Promise<void>;
 }
@@ -38,10 +38,10 @@ export class ChunkConsumer implements JobConsumer<ChunkJob> {
     this.#options = options;
   }
 
-  async consume(job: ChunkJob, given: Delivery): Promise<void> {
+  async consume(job: ChunkJob, given: Delivery): Promise<Confirm | void> {
     const { addedAtMs, takenAtMs, delivery, failures, maxFailures, workersLost } = given;
     const isLast = failures + 1 >= maxFailures;
-    await this.#options.handle({ job, addedAtMs, takenAtMs, delivery, isLast, suspect: workersLost > 0 });
+    return this.#options.handle({ job, addedAtMs, takenAtMs, delivery, isLast, suspect: workersLost > 0 });
   }
 
   postpones(error: SconceError): boolean {
