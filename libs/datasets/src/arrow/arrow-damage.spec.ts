@@ -1,3 +1,4 @@
+import { SconceError } from '@sconce/errors';
 import { MemoryByteSource } from '@sconce/storage';
 import { describe, expect, it } from 'vitest';
 import { lengthsOf, mutated, outcomeOf } from '../../fixtures/damaged-files.ts';
@@ -11,6 +12,19 @@ async function bytesOf(name: string): Promise<Uint8Array> {
 
 function text(content: string): Uint8Array {
   return Buffer.from(content, 'latin1');
+}
+
+/** The rows of the chunks that are planned of a file; 0 if it is refused. Not all, if they are very many. */
+async function plannedRows(bytes: Uint8Array): Promise<number> {
+  try {
+    await using reader = await openArrow(new MemoryByteSource(bytes));
+    const size = { rows: 1_000_000, multipleOf: 10, maxBytes: 2 ** 40 };
+    const { chunk } = await reader.plan(reader.start, size);
+    return chunk?.rows ?? 0;
+  } catch (error) {
+    if (error instanceof SconceError && error.code === 'invalid_dataset') return 0;
+    throw error;
+  }
 }
 
 describe('damaged Arrow files', () => {
@@ -46,6 +60,29 @@ describe('damaged Arrow files', () => {
       expect(await outcomeOf(openArrow, bytes.subarray(0, length)), `cut at ${length}`).toMatch(/cut off|not an Arrow/);
     }
   });
+
+  it.each(['flat.arrow', 'flat-zstd.arrow', 'flat-stream.arrow'])(
+    'refuses batches of %s with more rows than the bytes of their columns have room for',
+    async (name) => {
+      const bytes = Buffer.from(await bytesOf(name));
+      const numbersThatAre = (value: bigint): number[] =>
+        Array.from({ length: bytes.length / 4 - 1 }, (_, word) => word * 4).filter(
+          (at) => bytes.readBigInt64LE(at) === value,
+        );
+      // Its batches have 50, 50 and 20 rows: first the number of rows alone is wrong, then the lengths of the columns as well.
+      const places = numbersThatAre(50n);
+      expect(places.length).toBeGreaterThan(4);
+      for (const at of places) {
+        const one = Buffer.from(bytes);
+        one.writeBigInt64LE(2n ** 40n, at);
+        expect(await plannedRows(one), `the number at byte ${at}`).toBeLessThanOrEqual(120);
+        bytes.writeBigInt64LE(2n ** 40n, at);
+      }
+      expect(await outcomeOf(openArrow, bytes)).toMatch(
+        /batch should have 1099511627776 rows, and none of its columns has as many/,
+      );
+    },
+  );
 
   it('accepts a stream that is cut off only between messages, where a stream may end', async () => {
     const bytes = await bytesOf('flat-stream.arrow');

@@ -54,7 +54,7 @@ async function openFile(source: ByteSource): Promise<OpenedArrow> {
     if (error instanceof SconceError) throw error;
     throw damaged('its footer cannot be read', error);
   }
-  return { kind: 'file', schema, index: await indexFile(source, offsets) };
+  return { kind: 'file', schema, index: await indexFile(source, { ...offsets, fields: schema.fields }) };
 }
 
 async function openStream(source: ByteSource, head: string): Promise<OpenedArrow> {
@@ -69,7 +69,12 @@ async function openStream(source: ByteSource, head: string): Promise<OpenedArrow
   const { message, end } = placed;
   try {
     const schema = readArrowSchema(message.schema, message.version);
-    return { kind: 'stream', schema, start: end, walk: new StreamWalk(source, { offset: end, row: 0 }) };
+    return {
+      kind: 'stream',
+      schema,
+      start: end,
+      walk: new StreamWalk(source, { offset: end, row: 0, fields: schema.fields }),
+    };
   } catch (error) {
     if (error instanceof SconceError) throw error;
     throw damaged('its schema cannot be read', error);

@@ -144,7 +144,11 @@ async function indexOf(
   const known = opened.walk.index.rows >= end || range.offset === 0 || [...dictionaryFields(fields)].length > 0;
   const walk = known
     ? opened.walk
-    : new StreamWalk(source, { offset: range.offset, row: range.firstRow - range.length });
+    : new StreamWalk(source, {
+        offset: range.offset,
+        row: range.firstRow - range.length,
+        fields: opened.schema.fields,
+      });
   await walk.toRow(end);
   return walk.index;
 }

@@ -1,5 +1,8 @@
 import type { ByteSource } from '@sconce/storage';
-import { damagedAt, MessageSource } from './message-source.ts';
+import { readLayout } from './arrow-messages.ts';
+import type { ArrowField } from './arrow-schema.ts';
+import { checkRows } from './column-layout.ts';
+import { damagedAt, MessageSource, type PlacedMessage } from './message-source.ts';
 
 /** Messages of a file that are read concurrently. */
 const AT_ONCE = 16;
@@ -66,11 +69,15 @@ export class BatchIndex {
   }
 }
 
+/** Where the batches and dictionaries of a file are, and its columns. */
+export interface FileLayout {
+  readonly fields: readonly ArrowField[];
+  readonly batches: readonly number[];
+  readonly dictionaries: readonly number[];
+}
+
 /** The index of a file, from the positions in its footer. @throws SconceError `invalid_dataset`. */
-export async function indexFile(
-  source: ByteSource,
-  offsets: { readonly batches: readonly number[]; readonly dictionaries: readonly number[] },
-): Promise<BatchIndex> {
+export async function indexFile(source: ByteSource, offsets: FileLayout): Promise<BatchIndex> {
   const index = new BatchIndex();
   await eachMessage(source, offsets.dictionaries, (messages, offset) => readDictionary(messages, offset)).then((all) =>
     index.dictionaries.push(...all),
@@ -78,10 +85,21 @@ export async function indexFile(
   const rows = await eachMessage(source, offsets.batches, async (messages, offset) => {
     const placed = await messages.at(offset);
     if (placed?.message.kind !== 'batch') throw damagedAt(offset, 'there is no batch of rows');
-    return placed.message.rows;
+    return rowsOf(placed, offsets.fields);
   });
   for (const [at, offset] of offsets.batches.entries()) index.add(offset, rows[at] ?? 0);
   return index;
+}
+
+/** The rows of a batch. @throws SconceError `invalid_dataset` if its columns cannot have as many. */
+function rowsOf({ message, offset, bodyOffset, end }: PlacedMessage, fields: readonly ArrowField[]): number {
+  if (message.kind !== 'batch') return 0;
+  try {
+    checkRows(fields, readLayout(message.batch, end - bodyOffset));
+  } catch (error) {
+    throw damagedAt(offset, error instanceof Error ? error.message : String(error), error);
+  }
+  return message.rows;
 }
 
 async function readDictionary(messages: MessageSource, offset: number): Promise<PlacedDictionary> {
@@ -114,9 +132,14 @@ export class StreamWalk {
   /** Offset of the next message. */
   next: number;
   readonly #messages: MessageSource;
+  readonly #fields: readonly ArrowField[];
 
   /** @param from offset of a message, and the number of its first row. */
-  constructor(source: ByteSource, from: { readonly offset: number; readonly row: number }) {
+  constructor(
+    source: ByteSource,
+    from: { readonly offset: number; readonly row: number; readonly fields: readonly ArrowField[] },
+  ) {
+    this.#fields = from.fields;
     this.index = new BatchIndex(from.row);
     this.next = from.offset;
     this.#messages = new MessageSource(source);
@@ -143,7 +166,7 @@ export class StreamWalk {
     if (message.kind === 'dictionary') {
       this.index.dictionaries.push({ offset, id: message.id, isDelta: message.isDelta });
     }
-    if (message.kind === 'batch') this.index.add(offset, message.rows);
+    if (message.kind === 'batch') this.index.add(offset, rowsOf(placed, this.#fields));
     this.next = end;
   }
 }

@@ -13,6 +13,63 @@ export interface ColumnLayout {
   readonly children: readonly ColumnLayout[];
 }
 
+/** Most bytes that a byte of a compressed buffer becomes. The densest is a zstd block of 4 bytes for 128 KiB. */
+const MAX_EXPANSION = 32 * 1024;
+/** Most rows of a batch whose columns have no buffers. */
+const MAX_ROWS_WITHOUT_BYTES = 2 ** 31 - 1;
+
+/**
+ * Checks that one column at least has as many rows as the batch, and bytes for them. Whatever else is damaged is found when the rows are
+ * read; a number of rows that is wrong would be planned first. @throws RangeError.
+ */
+export function checkRows(fields: readonly ArrowField[], layout: BatchLayout): void {
+  const { rows } = layout;
+  const at = { node: 0, buffer: 0, variadic: 0 };
+  const columns = fields.map((field) => layColumn(field, layout, at));
+  if (columns.length === 0 || columns.some((own) => own.length === rows && mostValues(own, layout) >= rows)) return;
+  throw new RangeError(`a batch should have ${rows} rows, and none of its columns has as many`);
+}
+
+/** How many values the buffers of a column, or of its members, have room for. */
+function mostValues(column: ColumnLayout, layout: BatchLayout): number {
+  const type = typeOf(column.field);
+  if (type.kind === 'struct' || type.kind === 'fixed_list') {
+    const width = type.kind === 'struct' ? 1 : type.size;
+    const members = column.children.map((child) => mostValues(child, layout));
+    return members.length === 0 || width === 0 ? MAX_ROWS_WITHOUT_BYTES : Math.max(...members) / width;
+  }
+  const bits = bitsOf(type);
+  if (bits === 0) return MAX_ROWS_WITHOUT_BYTES;
+  const stored = layout.buffers[column.buffer + 1]?.length ?? 0;
+  return (stored * (layout.compression === undefined ? 1 : MAX_EXPANSION) * 8) / bits;
+}
+
+/** Bits of a value, or of its offset or view, in the second buffer of a column. 0 if that is not known. */
+function bitsOf(type: ArrowType): number {
+  switch (type.kind) {
+    case 'null':
+    case 'struct':
+    case 'fixed_list':
+    case 'other':
+      return 0;
+    case 'bool':
+      return 1;
+    case 'bytes':
+      return type.layout === 'view' ? 128 : type.layout;
+    case 'fixed_bytes':
+      return 8 * type.width;
+    case 'uuid':
+      return 128;
+    case 'map':
+      return 32;
+    case 'timestamp':
+    case 'duration':
+      return 64;
+    default:
+      return type.bits;
+  }
+}
+
 /** Matches the columns of a schema with the nodes and buffers of a batch. @throws RangeError if they do not match. */
 export function layColumns(fields: readonly ArrowField[], layout: BatchLayout): readonly ColumnLayout[] {
   const at = { node: 0, buffer: 0, variadic: 0 };
