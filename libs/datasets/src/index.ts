@@ -10,8 +10,7 @@ export type {
 } from './dataset-reader.ts';
 export { cellOf, type Cells, type ColumnValues, type RowBlock } from './row-block.ts';
 export type { CsvOptions } from './csv/csv-reader.ts';
-export { jsonLayoutOf, oneValuePerLine, type JsonLayout } from './jsonl/json-values.ts';
-export { encodingOf, transcoded } from './text/transcode.ts';
+export { cannotUnpack, isReadable, isText, packingOf, readableText } from './text/readable-text.ts';
 export { InputEncoder, type EncodedInputs, type InputGroup } from './mapping/encode-inputs.ts';
 export { mapInputs, type InputSource, type MappableModel, type MappedInput } from './mapping/input-mapping.ts';
 export type { DatasetWriter, FinishedPart, PartWriter } from './output/dataset-writer.ts';

@@ -1,3 +1,4 @@
+import { SconceError } from '@sconce/errors';
 import { elementCount, formatShape, formatSpec, type Datatype, type TensorSpec } from '@sconce/tensor';
 import { datasetError, listed, shown } from '../dataset-error.ts';
 import type { DatasetColumn } from '../dataset-reader.ts';
@@ -30,6 +31,12 @@ export interface MappedInput {
     | { readonly kind: 'constant'; readonly value: unknown };
 }
 
+/** The columns of a file; `closed` is false if rows may have other columns. */
+export interface DatasetColumns {
+  readonly columns: readonly DatasetColumn[];
+  readonly closed: boolean;
+}
+
 const NUMBERED = ['_', '', '.', '-'] as const;
 
 /**
@@ -41,10 +48,22 @@ const NUMBERED = ['_', '', '.', '-'] as const;
  * @throws SconceError `invalid_dataset` with the input as `details.param`: the missing or unsuitable columns, and the columns of the file.
  */
 export function mapInputs(
-  file: { readonly columns: readonly DatasetColumn[]; readonly closed: boolean },
+  file: DatasetColumns,
   model: MappableModel,
   selection: Readonly<Record<string, InputSource>> = {},
 ): readonly MappedInput[] {
+  return mapEachInput(file, model, selection).map((mapped) => {
+    if (mapped instanceof SconceError) throw mapped;
+    return mapped;
+  });
+}
+
+/** As `mapInputs`, but an input whose columns are not found is the error that says why. */
+export function mapEachInput(
+  file: DatasetColumns,
+  model: MappableModel,
+  selection: Readonly<Record<string, InputSource>> = {},
+): readonly (MappedInput | SconceError)[] {
   const { columns, closed } = file;
   const dataset: Dataset = {
     columns,
@@ -61,7 +80,7 @@ export function mapInputs(
       { param: `inputs.${unknown[0]}` },
     );
   }
-  return model.inputs.map((input) => {
+  const map = (input: TensorSpec): MappedInput => {
     const hasRows = model.rowInputs.has(input.name);
     const rowShape = hasRows ? input.shape.slice(1) : input.shape;
     const given = selection[input.name];
@@ -69,6 +88,14 @@ export function mapInputs(
       given === undefined ? findSource(dataset, { input, rowShape, model }) : readSource(dataset, input, given);
     const fixed = source.kind === 'scalars' ? shapeOfColumns(input, rowShape, source.columns) : rowShape;
     return { name: input.name, datatype: input.datatype, rowShape: fixed, hasRows, source };
+  };
+  return model.inputs.map((input) => {
+    try {
+      return map(input);
+    } catch (error) {
+      if (error instanceof SconceError) return error;
+      throw error;
+    }
   });
 }
 
