@@ -66,6 +66,41 @@ describe('sconce score', () => {
     });
   });
 
+  it('a dry run shows how the file is read and what its first rows give, and sends no file', async () => {
+    const options = ['--input', 'pixels=p*', '--output', 'digit=argmax()', '--keep', 'label', '--dry-run'];
+    const shown = await sconce(['score', 'digits', join(EXAMPLES, 'heldout.csv'), ...options], env);
+    expect([shown.code, shown.stderr]).toEqual([0, '']);
+    expect(shown.stdout).toMatch(
+      /heldout\.csv fits digits version 1\n {2}file +csv, about \d+ rows, 74\.4 KiB, utf-8, comma/,
+    );
+    expect(shown.stdout).toMatch(/inputs +pixels FP32\[-1,64\]: 64 columns: p0, p1, p2, …, p63/);
+    expect(shown.stdout).toMatch(/results +label BYTES, digit INT64/);
+    expect(shown.stdout).toMatch(/first rows 1: .*label=7 .* → digit=7\n/);
+    for (const line of shown.stdout.split('\n').slice(1)) expect(line.length).toBeLessThanOrEqual(80);
+    const { stdout } = await sconce(['score', 'digits', join(EXAMPLES, 'heldout.csv'), ...options, '--json'], env);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ok: true,
+      model: 'digits',
+      version: '1',
+      sample: { rows: 64, failed: 0 },
+      rows: [{ result: { label: '7', digit: 7 } }, {}, {}, {}, {}],
+    });
+  });
+
+  it('a file that does not fit is refused before it is sent, with the option to add', async () => {
+    const uploads = async (): Promise<number> => {
+      let files = 0;
+      for await (const _ of new SconceClient({ url: stack.url }).files.list()) files += 1;
+      return files;
+    };
+    const before = await uploads();
+    for (const more of [['--dry-run'], ['-o', path('never.csv')], ['--detach']]) {
+      const refused = await sconce(['score', 'digits', join(EXAMPLES, 'heldout.csv'), ...more], env);
+      expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("\nAdd --input 'pixels=p*'\n")]);
+    }
+    expect(await uploads()).toBe(before);
+  });
+
   it.each<[string, string[], 1 | 2, RegExp]>([
     ['no model', ['score', 'none', join(EXAMPLES, 'heldout.csv'), '-o', 'x.csv'], 1, /no model|none/i],
     ['no file', ['score', 'digits', 'nothing.csv', '-o', 'x.csv'], 2, /nothing\.csv does not exist/],

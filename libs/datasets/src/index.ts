@@ -9,7 +9,7 @@ export type {
   PlannedChunk,
 } from './dataset-reader.ts';
 export { cellOf, type Cells, type ColumnValues, type RowBlock } from './row-block.ts';
-export type { CsvOptions } from './csv/csv-reader.ts';
+export { csvOptions, type CsvOptions } from './csv/csv-reader.ts';
 export { cannotUnpack, isReadable, isText, packingOf, readableText } from './text/readable-text.ts';
 export { InputEncoder, type EncodedInputs, type InputGroup } from './mapping/encode-inputs.ts';
 export { mapInputs, type InputSource, type MappableModel, type MappedInput } from './mapping/input-mapping.ts';
@@ -34,3 +34,7 @@ export {
 } from './requests/request-lines.ts';
 export { answerLine, failureLine, type AnsweringModel } from './requests/request-results.ts';
 export { createWriter, openDataset, type FormatOptions } from './open-dataset.ts';
+export type { DatasetPreview, PreviewProblem, PreviewedTable } from './preview/dataset-preview.ts';
+export { previewedTable } from './preview/previewed-table.ts';
+export { previewDataset, type PreviewedModel } from './preview/preview-dataset.ts';
+export type { RunRows } from './preview/read-sample.ts';

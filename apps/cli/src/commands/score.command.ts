@@ -11,9 +11,11 @@ import { interruptible } from '../output/interruption.ts';
 import { formatBytes } from '../output/text.ts';
 import { collect, integerOption, numberOption } from '../output/options.ts';
 import { Terminal } from '../output/terminal.ts';
-import { batchFailure } from '../score/batch-text.ts';
+import { batchFailure, mappingHint } from '../score/batch-text.ts';
 import { fetchResults } from '../score/fetch-results.ts';
 import { formatOf, parseInput, parseOutput } from '../score/mapping-options.ts';
+import { previewFile, type FilePreview, type FormattedRequest } from '../score/preview-file.ts';
+import { previewText } from '../score/preview-text.ts';
 import { watchBatch } from '../score/watch-batch.ts';
 import { connect } from './connect.ts';
 
@@ -34,6 +36,7 @@ interface ScoreOptions {
   readonly priority?: number;
   readonly window?: string;
   readonly detach?: boolean;
+  readonly dryRun?: boolean;
   readonly json?: boolean;
 }
 
@@ -77,10 +80,11 @@ export function scoreCommand(config: CliConfig): Command {
     .option('--priority <number>', 'priority among batches: 1 (first) to 255', integerOption('--priority', 1, 255))
     .option('--window <time>', 'time limit of the batch: 30m, 24h, 7d')
     .option('--detach', 'submit the batch, print its id and do not wait')
-    .option('--json', 'print the batch as JSON')
+    .option('--dry-run', 'show how the file would be read, and score its first rows; nothing is uploaded')
+    .option('--json', 'print the batch, or what a dry run found, as JSON')
     .addHelpText(
       'after',
-      '\nExamples:\n  sconce score digits rows.csv -o scored.csv --input "pixels=p*" --output "digit=argmax()" --keep id\n  sconce score churn customers.parquet -o churn.parquet --keep customer_id',
+      '\nExamples:\n  sconce score digits rows.csv -o scored.csv --input "pixels=p*" --output "digit=argmax()" --keep id\n  sconce score digits rows.csv --input "pixels=p*" --dry-run\n  sconce score churn customers.parquet -o churn.parquet --keep customer_id',
     )
     .action(async (model: string, file: string, options: ScoreOptions) => {
       await score(config, { model, file, options });
@@ -89,7 +93,7 @@ export function scoreCommand(config: CliConfig): Command {
 
 async function score(config: CliConfig, given: { model: string; file: string; options: ScoreOptions }): Promise<void> {
   const { file, options } = given;
-  if (options.out === undefined && options.detach !== true) {
+  if (options.out === undefined && options.detach !== true && options.dryRun !== true) {
     throw new UsageError(
       'No file for the results is given.',
       'Give -o FILE, or --detach and download the results later.',
@@ -98,8 +102,25 @@ async function score(config: CliConfig, given: { model: string; file: string; op
   const terminal = new Terminal({ json: options.json === true });
   const { path, size } = inputFile(file, 'a file of rows: CSV, JSONL, Parquet, Arrow or NPY');
   const client = connect(config);
+  const request = requestOf(given.model, file, options);
+  if (options.dryRun === true) {
+    const preview = await previewFile(client, { request, path, file, scores: true });
+    terminal.result(preview);
+    terminal.print(previewText(preview, file));
+    const { fix = 'The report says why.' } = firstProblem(preview);
+    if (!preview.ok) throw failure('invalid_dataset', 'Such a batch would fail.', { hint: fix });
+    return;
+  }
   if (options.out !== undefined) await checkOutput(options.out, [path]);
-  const submitted = await interruptible('The upload', (signal) => submit(client, { ...given, size, terminal, signal }));
+  // What is wrong with the file is said before it is uploaded.
+  const preview = await previewFile(client, { request, path, file, scores: false });
+  if (preview.errors.length > 0) {
+    const { message, fix = `\`sconce score … --dry-run\` shows how the file is read.` } = firstProblem(preview);
+    throw failure('invalid_dataset', message, { hint: fix });
+  }
+  const submitted = await interruptible('The upload', (signal) =>
+    submit(client, { request, file, size, terminal, signal }),
+  );
   terminal.note(`uploaded ${formatBytes(size)}; batch ${submitted.id}`);
   if (options.detach === true || options.out === undefined) {
     terminal.result(submitted);
@@ -122,17 +143,27 @@ async function score(config: CliConfig, given: { model: string; file: string; op
 
 async function submit(
   client: SconceClient,
-  given: { model: string; file: string; options: ScoreOptions; size: number; terminal: Terminal; signal: AbortSignal },
+  given: { request: TableRequest; file: string; size: number; terminal: Terminal; signal: AbortSignal },
 ): Promise<Batch> {
-  const { model, file, options, size, terminal, signal } = given;
+  const { request, file, size, terminal, signal } = given;
   const bar = terminal.progress('uploading', size, 'bytes');
   const body = Readable.toWeb(createReadStream(file, { highWaterMark: 1024 * 1024 })) as ReadableStream<Uint8Array>;
   return client.batches
-    .score(requestOf(model, file, options), body, { filename: basename(file), onProgress: bar.update, signal })
+    .score(request, body, { filename: basename(file), onProgress: bar.update, signal })
     .finally(bar.stop);
 }
 
-function requestOf(model: string, file: string, options: ScoreOptions): TableRequest {
+/** The problem to solve first, and what to change for it. */
+function firstProblem({ errors, warnings }: FilePreview): {
+  readonly message: string;
+  readonly fix: string | undefined;
+} {
+  const [first] = [...errors, ...warnings.filter(({ fix }) => fix !== undefined), ...warnings];
+  const fix = first?.fix === undefined ? mappingHint(first?.param) : `Add ${first.fix.flag}`;
+  return { message: first?.message ?? 'The file cannot be scored.', fix };
+}
+
+function requestOf(model: string, file: string, options: ScoreOptions): FormattedRequest {
   const { version, input, output, keep, delimiter, header, maxErrorRate, priority, window } = options;
   const format: BatchFormat = formatOf(options.format, file, '--format');
   const outputFormat =

@@ -58,7 +58,7 @@ export function batchFailure(batch: Batch): Error {
 }
 
 /** What to change in `sconce score` if the server refused a part of the request: `inputs.x`, `outputs[0]`, `pass_through`. */
-function mappingHint(param: string | null | undefined): string | undefined {
+export function mappingHint(param: string | null | undefined): string | undefined {
   if (param?.startsWith('inputs') === true) {
     return 'Give the columns of each input, for example --input "pixels=p*" or --input x=age,income.';
   }

@@ -14,12 +14,18 @@ import { SKIPPED, readNumberFields, textPlace, type FieldPlan } from './number-f
 /** The format of a CSV file. Quotes are `"`, doubled within a quoted field (RFC 4180); lines end with LF or CRLF. */
 export interface CsvOptions {
   /** The ASCII character between fields. Default: a comma. */
-  readonly delimiter?: string;
+  readonly delimiter?: string | undefined;
   /**
    * Whether the first record has the names of the columns. Without it, columns are named `0`, `1`, …. Default: true, unless all names
    * are numbers: then the file is refused, because its header may be missing.
    */
-  readonly header?: boolean;
+  readonly header?: boolean | undefined;
+}
+
+/** The options of a CSV file of that name: fields of a `.tsv` file are separated by tabs, unless the options say otherwise. */
+export function csvOptions(file: string, { delimiter, header }: CsvOptions = {}): CsvOptions {
+  const tab = delimiter === undefined && /\.tsv(\.(gz|zst))?$/i.test(file) ? '\t' : delimiter;
+  return { delimiter: tab, header };
 }
 
 const BOM = [0xef, 0xbb, 0xbf];

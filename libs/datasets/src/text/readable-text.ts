@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { SconceError } from '@sconce/errors';
+import { type SconceError } from '@sconce/errors';
 import { datasetError } from '../dataset-error.ts';
 import type { DatasetFormat } from '../dataset-format.ts';
 import { jsonLayoutOf, oneValuePerLine } from '../jsonl/json-values.ts';
@@ -102,4 +102,3 @@ async function withHead(chunks: Chunks): Promise<{ readonly head: Uint8Array; re
   }
   return { head, all: all() };
 }
-

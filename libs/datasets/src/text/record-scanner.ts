@@ -1,5 +1,7 @@
+const TAB = 9;
 const NEWLINE = 10;
 const RETURN = 13;
+const SPACE = 32;
 const QUOTE = 34;
 
 /** How the records of a text format are separated. */
@@ -20,7 +22,7 @@ export interface RecordSpan {
   readonly end: number;
   /** The first byte of the next record. */
   readonly next: number;
-  /** An empty line, which is not a row. */
+  /** An empty line, which is not a row. Spaces are a value in CSV, and nothing in other formats. */
   readonly blank: boolean;
   readonly fault?: RecordFault;
 }
@@ -105,5 +107,12 @@ function lineSpan(bytes: Buffer, start: number, newline: number, options: ScanOp
   const end = stop > start && bytes[stop - 1] === RETURN ? stop - 1 : stop;
   const next = newline < 0 ? stop : newline + 1;
   if (stop - start > maxRecordBytes) return { start, end: start, next, blank: false, fault: 'too_long' };
-  return { start, end, next, blank: end === start };
+  const isLine = options.syntax.delimiter === undefined;
+  return { start, end, next, blank: end === start || (isLine && isSpace(bytes, start, end)) };
+}
+
+/** Whether there are only spaces and tabs. */
+function isSpace(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] !== SPACE && bytes[at] !== TAB) return false;
+  return true;
 }

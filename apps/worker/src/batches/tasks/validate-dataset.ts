@@ -1,7 +1,8 @@
-import type { BatchError, BatchSpec } from '@sconce/contracts';
+import type { BatchError } from '@sconce/contracts';
 import {
   REQUEST_COLUMNS,
   createWriter,
+  csvOptions,
   mapInputs,
   mapOutputs,
   openDataset,
@@ -42,7 +43,7 @@ export async function validateDataset(task: DatasetTasks['validate']['task'], co
 async function validate(task: DatasetTasks['validate']['task'], context: TaskContext): Promise<Reply> {
   const { spec, model, runRows } = task;
   const dataset = await prepareText(await context.sources.pin(spec.input), task, context);
-  const csv = csvOf(spec);
+  const csv = csvOptions(spec.inputName, spec.table.csv);
   await using reader = await openDataset(await context.sources.open(dataset), spec.format, { csv });
   const common = {
     kind: spec.kind,
@@ -153,10 +154,4 @@ function blockRows({ signature, rowInputs }: ScoredModel, runRows: number): numb
   }, 0);
   const runs = Math.floor(BLOCK_BYTES / Math.max(1, rowBytes) / runRows);
   return runRows * Math.max(1, Math.min(MAX_BLOCK_RUNS, runs));
-}
-
-function csvOf({ table, inputName }: BatchSpec): ScoringPlan['csv'] {
-  const { delimiter, header } = table.csv ?? {};
-  const tab = delimiter === undefined && /\.tsv(\.(gz|zst))?$/i.test(inputName) ? '\t' : delimiter;
-  return { delimiter: tab, header };
 }
