@@ -83,7 +83,8 @@ export class InferenceProducer implements InferencePort {
   readonly #config: QueueConfig;
   readonly #keys: Keys;
   readonly #redis: Redis;
-  readonly #count: ConnectionCount;
+  /** After a new connection, the primary may lack what was written before. */
+  readonly connections: ConnectionCount;
   readonly #acks: ReplicaAcks;
   readonly #records: JobRecords;
   readonly #stored: StoredBytes;
@@ -108,7 +109,7 @@ export class InferenceProducer implements InferencePort {
     this.#onError = onError;
     this.#keys = keys;
     this.#redis = redis;
-    this.#count = new ConnectionCount(redis);
+    this.connections = new ConnectionCount(redis);
     this.#acks = new ReplicaAcks(redis, minReplicas);
     this.#stored = new StoredBytes({ redis, keys, limits: config });
     this.#records = new JobRecords({ redis, keys, config, store: options.store });
@@ -213,7 +214,7 @@ export class InferenceProducer implements InferencePort {
       const id = known ?? (claim ? await this.#records.claim(claim, fresh, this.#config.jobTtlSeconds) : fresh);
       let isNew = id === fresh;
       // A failover may lose the record and keep the queue job, or the other way round.
-      await this.#count.onOne(async () => {
+      await this.connections.onOne(async () => {
         await this.#complete({ id, isNew }, request, options);
         isNew = false;
         await this.#acks.confirm('the job');
