@@ -105,18 +105,21 @@ export class BatchPlanner {
   /** Queues the webhook for the batch's end. After that, nothing is left to do for the batch. */
   async #announce({ id, run, spec, status, at }: BatchRecord): Promise<void> {
     this.telemetry.metrics.batches.add(1, { outcome: status });
-    if (spec.webhook !== undefined) {
-      await this.work.webhooks.add({
-        v: 1,
-        eventId: `evt_${id}_${run}`,
-        type: `batch.${status}` as WebhookEventType,
-        createdAt: Math.floor((at[status] ?? Date.now()) / 1_000),
-        data: { id },
-        ...spec.webhook,
-        trace: spec.trace,
-      });
-    }
-    await this.work.records.dropUnfinished(id);
+    const { webhook } = spec;
+    await this.work.together(async () => {
+      if (webhook !== undefined) {
+        await this.work.webhooks.add({
+          v: 1,
+          eventId: `evt_${id}_${run}`,
+          type: `batch.${status}` as WebhookEventType,
+          createdAt: Math.floor((at[status] ?? Date.now()) / 1_000),
+          data: { id },
+          ...webhook,
+          trace: spec.trace,
+        });
+      }
+      await this.work.records.dropUnfinished(id);
+    });
   }
 
   /** Ends a batch, and records the end in its trace. */

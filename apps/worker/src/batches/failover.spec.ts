@@ -79,6 +79,28 @@ describe('the planner', () => {
   });
 });
 
+describe('the end of a batch', () => {
+  it('queues its webhook again that was lost while the batch was taken off the unfinished ones', async () => {
+    const worker = await workers.start();
+    await submit(worker, numbers(4), { webhook: { url: 'https://example.com', secret: 'whsec_AAAA' } });
+    const { webhooks, records } = worker.work;
+    const { patient: redis, keys } = worker.connections;
+    const isQueued = async (): Promise<number> => redis.exists(`${keys.bullmq}:sconce.webhooks:evt_${BATCH}_1`);
+    const add = webhooks.add.bind(webhooks);
+    let added = 0;
+    vi.spyOn(webhooks, 'add').mockImplementation(async (job) => {
+      added += 1;
+      // The primary that has the webhook is lost before a replica has it.
+      if (added === 1) await reconnect(worker);
+      else await add(job);
+    });
+    const handled = worker.planner.handle(JOB, new AbortController().signal);
+    await scoreUntil(worker, ({ status }) => status === 'completed');
+    await handled;
+    expect([added, await isQueued(), await records.countUnfinished()]).toEqual([2, 1, 0]);
+  });
+});
+
 describe('a chunk', () => {
   it('is queued again when the connection changed during its delivery, and runs only if its results were lost', async () => {
     const worker = await workers.start();

@@ -33,6 +33,11 @@ export class BatchWork {
     return this.#connections.count.value;
   }
 
+  /** Runs writes that belong together, again if the connection changed meanwhile: then a failover may have kept the last ones only. */
+  async together<T>(writes: () => Promise<T>): Promise<T> {
+    return this.#connections.count.onOne(writes);
+  }
+
   /** Tells every worker that a batch takes no more results. */
   async tell(batchId: string): Promise<void> {
     await this.#connections.notify({ kind: 'batch', batchId, cancelled: true });
