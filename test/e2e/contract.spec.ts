@@ -311,7 +311,7 @@ it('batches and files in each state', async () => {
   for (const operation of ['getBatch', 'getBatchOutput', 'watchBatch', 'retryBatch', 'cancelBatch']) {
     expect((await call(operation, { params: { id: 'batch_unknown' } })).status, operation).toBe(404);
   }
-  for (const operation of ['listBatches', 'listFiles']) {
+  for (const operation of ['listBatches', 'listFiles', 'listJobs']) {
     expect((await call(operation, { query: '?limit=2' })).body).toMatchObject({ has_more: true });
     expect((await call(operation)).status).toBe(200);
     expect((await call(operation, { query: '?limit=x' })).status).toBe(400);

@@ -90,6 +90,27 @@ describe('one call', () => {
     expect(await call(method, request)).toEqual({ code, message: expect.stringMatching(message) as string });
   });
 
+  it('names in a trailer what it does not use, and refuses what it does not support', async () => {
+    const parameters = { headers: { string_param: 'x' }, priority: { int64_param: 1 } };
+    const warned = await call('ModelInfer', affine([1, 2, 3, 4], { parameters }));
+    const trailers = 'trailers' in warned ? warned.trailers.getMap() : {};
+    expect(trailers).toMatchObject({ warning: '299 sconce "request not used: parameters.headers"' });
+    expect('trailers' in (await call('ModelInfer', affine([1, 2, 3, 4])))).toBe(true);
+    const sequence = affine([1, 2, 3, 4], { parameters: { sequence_id: { int64_param: 4 } } });
+    expect(await call('ModelInfer', sequence)).toEqual({
+      code: status.INVALID_ARGUMENT,
+      message: expect.stringContaining('"sequence_id" is not supported') as string,
+    });
+    const keyed = await call('ModelInfer', affine([1, 2, 3, 4]), { metadata: { 'idempotency-key': 'k' } });
+    expect(keyed).toMatchObject({ code: status.UNIMPLEMENTED });
+    expect(
+      await call('RepositoryModelUnload', { model_name: 'affine', parameters: { all: { bool_param: true } } }),
+    ).toEqual({
+      code: status.INVALID_ARGUMENT,
+      message: expect.stringContaining('"all"') as string,
+    });
+  });
+
   it('gives the error of HTTP, word for word', async () => {
     const inputs = [{ name: 'x', datatype: 'FP64', shape: [1, 4] }];
     const overGrpc = await call('ModelInfer', affine([1, 2, 3, 4], { inputs }));
@@ -194,6 +215,20 @@ describe('a stream', () => {
       error_message: '',
       infer_response: { raw_output_contents: [floats([13, 5, 7, 9])] },
     });
+  });
+
+  it('names at its end what its requests had too much', async () => {
+    const stream = client.open('ModelStreamInfer', { metadata: key('admin') });
+    const ended = new Promise<string>((resolve) => {
+      stream.on('status', ({ metadata }) => resolve(String(metadata.get('warning'))));
+    });
+    const read = readStream(stream);
+    for (const name of ['a', 'b', 'a']) {
+      stream.write(affine([1, 2, 3, 4], { parameters: { [name]: { bool_param: true } } }));
+    }
+    stream.end();
+    expect((await read).answers).toHaveLength(3);
+    expect(await ended).toBe('299 sconce "request not used: parameters.a, parameters.b"');
   });
 
   it('ends with the status of the first error if the caller wants that', async () => {

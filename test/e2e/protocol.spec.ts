@@ -169,6 +169,24 @@ describe('infer', () => {
     expect(await response.json()).toMatchObject({ outputs: [{ data: A.map((n) => n + 1) }, {}] });
   });
 
+  it('names in a warning what it does not use, and refuses what it does not support', async () => {
+    const infer = (more: object, query = ''): Promise<Response> =>
+      stack.fetch(`/v2/models/affine/infer${query}`, affineRequest([[1, 2, 3, 4]], more));
+    const fine = await infer({ parameters: { timeout: 10_000_000, priority: 1 } });
+    expect([fine.status, fine.headers.get('warning')]).toEqual([200, null]);
+    const warned = await infer({ model: 'x', parameters: { 'a"\u00e9': 1 } }, '?verbose=1');
+    expect([warned.status, warned.headers.get('warning')]).toEqual([
+      200,
+      '299 sconce "query not used: verbose", 299 sconce "request not used: model, parameters.a??"',
+    ]);
+    const refused = await infer({ parameters: { sequence_id: 4 } });
+    expect([refused.status, await refused.text()]).toEqual([400, expect.stringContaining('sequence_id')]);
+    const index = await stack.fetch('/v2/repository/index', json({ raedy: true }));
+    expect([index.status, await index.text()]).toEqual([400, expect.stringContaining('raedy')]);
+    const unload = await stack.fetch('/v2/repository/models/affine/unload', json({ parameters: { force: true } }));
+    expect([unload.status, await unload.text()]).toEqual([400, expect.stringContaining('force')]);
+  });
+
   it('compresses large answers without tensors for clients that ask for it', async () => {
     const encodingOf = async (path: string, init: RequestInit = {}): Promise<string | null> => {
       const headers = { ...(init.headers as Record<string, string>), 'accept-encoding': 'gzip' };

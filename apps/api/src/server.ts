@@ -16,6 +16,7 @@ import { installDraining } from './http/draining.ts';
 import { installExpectContinue } from './http/expect-continue.ts';
 import { fastifyOptions } from './http/fastify-options.ts';
 import { HeldBytes } from './http/held-bytes.ts';
+import { installRequestParts } from './http/request-parts.ts';
 import { installRequestTrace } from './http/request-trace.ts';
 import { installRouteMethods } from './http/route-methods.ts';
 import { relayMetrics } from './processes/local-http.ts';
@@ -36,6 +37,7 @@ export async function createApi(given: {
   const adapter = new FastifyAdapter(fastifyOptions(logger));
   const fastify = adapter.getInstance();
   installRouteMethods(fastify);
+  installRequestParts(fastify);
   installExpectContinue(fastify);
   installRequestTrace(fastify, telemetry);
   const ring = config.keysFile === undefined ? undefined : await KeyRing.open(config.keysFile, logger);

@@ -90,6 +90,7 @@ export {
   loadRequestSchema,
   modelMetadataSchema,
   repositoryIndexRequestSchema,
+  unloadRequestSchema,
   type ModelMetadata,
   type ModelReady,
   type ModelStats,

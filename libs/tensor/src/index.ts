@@ -68,3 +68,4 @@ export { compareOutput, failedReport, type OutputReport, type Tolerance } from '
 export { encodeBinaryHead, type OipBody, type OipBodyParts } from './oip-body.ts';
 export { encodeInferParts, encodeInferResponse, requestedTensor, type InferResponse } from './oip-response.ts';
 export { decodeInferResponse, encodeInferRequest, type InferAnswer, type InferCall } from './oip-client.ts';
+export { MAX_UNUSED, named, unusedParts } from './unused-parts.ts';

@@ -3,6 +3,7 @@ import { splitBody } from './oip-binary.ts';
 import { elementCount } from './shape.ts';
 import { parseJson, withoutBigints } from './json-text.ts';
 import { describeValue, quote, requestError, tensorError } from './tensor-error.ts';
+import { unusedParts } from './unused-parts.ts';
 
 /** The `parameters` of a protocol object. */
 export type OipParameters = Readonly<Record<string, string | number | boolean>>;
@@ -28,6 +29,8 @@ export interface InferHead {
   readonly outputs?: readonly OutputHead[];
   /** Top-level fields that the protocol does not define, such as `model` of a job submission. */
   readonly extra: Readonly<Record<string, unknown>>;
+  /** Parameters and fields that nothing uses, among them those of `extra`. Absent if there are none. */
+  readonly unused?: readonly string[];
   /** The bytes after the JSON: the binary tensors. */
   readonly binary: Uint8Array;
   /** The number of JSON values, if they were counted. */
@@ -38,8 +41,8 @@ export interface InferHead {
  * Reads the JSON of an inference request without decoding tensor data. `headerLength` is the value of the header
  * Inference-Header-Content-Length; without it the whole body is JSON. An optional field may be null or absent.
  *
- * Throws 'invalid_request' with the field as `param` if the body is not JSON or does not have the protocol's form.
- * Throws 'invalid_tensor' with the input's name for an unknown datatype or an impossible shape.
+ * Throws 'invalid_request' with the field as `param` if the body is not JSON, does not have the protocol's form, or has a parameter of an
+ * extension that is not supported. Throws 'invalid_tensor' with the input's name for an unknown datatype or an impossible shape.
  */
 export function parseInferHead(request: {
   readonly body: Uint8Array;
@@ -56,7 +59,7 @@ export function readInferHead(json: Record<string, unknown>, binary: Uint8Array)
   if (!Array.isArray(inputs)) throw requestError('inputs', `inputs is ${describeValue(inputs)}; expected an array`);
   if (!Array.isArray(requested))
     throw requestError('outputs', `outputs is ${describeValue(outputs)}; expected an array`);
-  return {
+  const head = {
     id: readId(id),
     parameters: readParameters(parameters, 'parameters'),
     inputs: inputs.map((input: unknown, index) => readTensorHead(input, `inputs[${index}]`)),
@@ -67,6 +70,8 @@ export function readInferHead(json: Record<string, unknown>, binary: Uint8Array)
     extra: withoutBigints(extra, 'body') as Record<string, unknown>,
     binary,
   };
+  const unused = unusedParts(head, { inputs, outputs: requested });
+  return unused === undefined ? head : { ...head, unused };
 }
 
 /** Parses a head, which must be a JSON object. Throws 'invalid_request' if it is not. */

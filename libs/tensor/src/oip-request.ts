@@ -25,6 +25,8 @@ export interface InferRequest {
   readonly inputs: readonly Tensor[];
   /** In the order of the answer. */
   readonly outputs: readonly RequestedOutput[];
+  /** Parameters and fields that nothing uses, for a warning. Absent if there are none. */
+  readonly unused?: readonly string[];
 }
 
 /**
@@ -80,12 +82,13 @@ export function checkHead(head: InferHead, signature: ModelSignature, budget?: D
 
 /** The request of a checked head. `inputs` are in the order of the signature. */
 export function boundRequest(
-  { id, parameters }: InferHead,
+  { id, parameters, unused }: InferHead,
   outputs: readonly RequestedOutput[],
   inputs: readonly Tensor[],
 ): InferRequest {
   // Absent, not undefined, if the request has no id.
-  return id === undefined ? { parameters, inputs, outputs } : { id, parameters, inputs, outputs };
+  const request = id === undefined ? { parameters, inputs, outputs } : { id, parameters, inputs, outputs };
+  return unused === undefined ? request : { ...request, unused };
 }
 
 /** The tensors in the order of the signature, which has the same names. Most callers send them so. */

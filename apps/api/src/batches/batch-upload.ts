@@ -30,6 +30,8 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
 export interface ReceivedRequest {
   readonly request: unknown;
   readonly fingerprint: string;
+  /** Query parameters that nothing uses. */
+  readonly unusedQuery?: readonly string[];
 }
 
 /**
@@ -48,9 +50,13 @@ export async function receiveBatch(request: FastifyRequest, producer: BatchProdu
     if (mediaType === 'application/json') {
       // A body that is too large is not destroyed: its caller could not be answered.
       const bytes = await readBytes(payload.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>);
-      return { request: parseSmallJson(bytes, 'body'), fingerprint: bytes.toString('utf8') };
+      const fingerprint = bytes.toString('utf8');
+      return { request: parseSmallJson(bytes, 'body'), fingerprint, ...unusedQuery(request.query) };
     }
-    if (isMultipart(contentType)) return await receiveForm(payload, contentType, { producer, owner });
+    if (isMultipart(contentType)) {
+      const received = await receiveForm(payload, contentType, { producer, owner });
+      return { ...received, ...unusedQuery(request.query) };
+    }
     const asked = { ...charsetOf(contentType), ...readParameters(request.query), input_file_id: undefined };
     const extension = EXTENSIONS[mediaType];
     const named = readName(request.headers['content-disposition']) ?? `upload.${extension ?? 'bin'}`;
@@ -115,6 +121,12 @@ function store(
 ): Promise<FileRecord> {
   const mediaType = contentType.slice(0, 255);
   return producer.createFile(body, () => ({ filename, purpose: 'batch', mediaType }), { owner });
+}
+
+/** The query parameters that are not used, because the request is in the body. */
+function unusedQuery(query: unknown): { readonly unusedQuery?: readonly string[] } {
+  const names = Object.keys(query as object);
+  return names.length === 0 ? {} : { unusedQuery: names };
 }
 
 /** The request in the query string. */

@@ -9,6 +9,7 @@ import { STREAM_BODY } from '../http/body-parser.ts';
 import { enqueued } from '../http/enqueue-span.ts';
 import { listResource, readQuery } from '../http/list-query.ts';
 import { nameModel, requestContext } from '../http/request-trace.ts';
+import { unusedWarning, warn } from '../http/warning.ts';
 import { sendContent } from '../http/send-content.ts';
 import { readIdempotencyKey } from '../inference/inference-call.ts';
 import { TELEMETRY } from '../tokens.ts';
@@ -31,7 +32,8 @@ export class BatchesController {
   @RouteConfig(STREAM_BODY)
   async submit(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const key = readIdempotencyKey(request.headers['idempotency-key']);
-    const { request: asked, fingerprint } = await receiveBatch(request, this.producer);
+    const { request: asked, fingerprint, unusedQuery } = await receiveBatch(request, this.producer);
+    if (unusedQuery !== undefined) warn(reply, unusedWarning('query', unusedQuery));
     const submitter = submitterOf(request);
     const owner = ownerOf(request);
     const batch = await enqueued(this.telemetry.tracer, requestContext(request), (trace) =>

@@ -42,7 +42,7 @@ export function apiGrpcPort(
       metadata: serverMetadata({ repository: true }),
       index: (options) => repositoryIndex(repository, options),
       load: (model, parameters) => loading.load(model, parameters),
-      unload: (model) => loading.unload(model),
+      unload: (model, parameters) => loading.unload(model, parameters),
       isReady: async () => !isDraining() && (await producer.ping()),
       telemetry,
       logger,

@@ -1,8 +1,10 @@
 import { status, type Metadata } from '@grpc/grpc-js';
 import type { RequestBudget } from '@sconce/contracts';
 import { ERROR_POLICY } from '@sconce/errors';
+import { MAX_UNUSED } from '@sconce/tensor';
 import { endSpan, SpanKind, traceFields, type RequestTrace } from '@sconce/telemetry';
 import { budgetOf, ownerOfUse, secretFrom, type KeyUse } from '../access/access.ts';
+import { unusedWarning } from '../http/warning.ts';
 import type { Hold } from '../http/held-bytes.ts';
 import type { GrpcServices } from './grpc-services.ts';
 import { failedCall, statusName } from './grpc-status.ts';
@@ -37,6 +39,7 @@ export class CallRecord {
   #hasEnded = false;
   #hold: Hold | undefined;
   #isReleased = false;
+  #unused: Set<string> | undefined;
 
   constructor(services: GrpcServices, method: GrpcMethod, metadata: Metadata) {
     this.#services = services;
@@ -101,6 +104,22 @@ export class CallRecord {
   nameModel(model: string): void {
     this.#model = model;
     this.trace?.span?.setAttribute('sconce.model', model);
+  }
+
+  /** Names parts of the request that nothing uses. */
+  nameUnused(names: Iterable<string>): void {
+    this.#unused ??= new Set();
+    for (const name of names) if (this.#unused.size <= MAX_UNUSED) this.#unused.add(name);
+  }
+
+  /** The parts that were named. */
+  get unused(): ReadonlySet<string> | undefined {
+    return this.#unused;
+  }
+
+  /** The trailer `warning`; undefined if everything is used. */
+  get warning(): string | undefined {
+    return this.#unused && unusedWarning('request', [...this.#unused]);
   }
 
   /** What the call changes, for the audit line. */

@@ -15,7 +15,7 @@ export interface GrpcServices {
   readonly metadata: ServerMetadata;
   readonly index: (options: { readonly ready: boolean }) => Promise<RepositoryIndex>;
   readonly load: (model: string, parameters: Readonly<Record<string, unknown>>) => Promise<void>;
-  readonly unload: (model: string) => Promise<void>;
+  readonly unload: (model: string, parameters: Readonly<Record<string, unknown>>) => Promise<void>;
   /** Whether a request that is sent now can be accepted. */
   readonly isReady: () => Promise<boolean> | boolean;
   readonly telemetry: Pick<Telemetry, 'requestTracer' | 'tracer' | 'metrics'>;

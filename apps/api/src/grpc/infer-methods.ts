@@ -1,4 +1,5 @@
 import { Metadata, status, type sendUnaryData, type ServerDuplexStream, type ServerUnaryCall } from '@grpc/grpc-js';
+import { SconceError } from '@sconce/errors';
 import type { InferenceAnswer, PendingRequest } from '@sconce/queue';
 import { freeBytes } from '@sconce/process/memory';
 import { MOST_TIMEOUTS } from '../http/connection-watch.ts';
@@ -46,6 +47,7 @@ export function inferHandlers(
       });
       try {
         record.admit();
+        refuseMetadata(call.metadata);
       } catch (error) {
         onError(error);
         return;
@@ -80,10 +82,26 @@ function isLate(deadline: Date | number): boolean {
   return waitOf(deadline) === 0;
 }
 
+/** @throws SconceError `unsupported` for metadata that ask for something that gRPC does not have here. */
+function refuseMetadata(metadata: Metadata): void {
+  if (metadata.get('idempotency-key').length === 0) return;
+  throw new SconceError(
+    'unsupported',
+    'Metadata "idempotency-key" is not supported over gRPC: send the request over HTTP.',
+    {
+      details: { param: 'idempotency-key' },
+    },
+  );
+}
+
 /** What HTTP has in headers: the trace, and where the time went. */
-function trailers({ trace }: CallRecord, { queueMs, batchMs, runMs, batchRows }: InferenceAnswer['timing']): Metadata {
+function trailers(
+  { trace, warning }: CallRecord,
+  { queueMs, batchMs, runMs, batchRows }: InferenceAnswer['timing'],
+): Metadata {
   const metadata = new Metadata();
   if (trace !== undefined) metadata.set('traceparent', trace.traceparent);
+  if (warning !== undefined) metadata.set('warning', warning);
   metadata.set(
     'server-timing',
     `queue;dur=${queueMs}, batch;dur=${batchMs};desc="${batchRows} rows", run;dur=${runMs}`,

@@ -1,4 +1,4 @@
-import { status, type ServerDuplexStream } from '@grpc/grpc-js';
+import { Metadata, status, type ServerDuplexStream } from '@grpc/grpc-js';
 import { toSconceError, SconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
 import type { PendingRequest } from '@sconce/queue';
@@ -66,7 +66,7 @@ export class InferStream {
         if (this.#hasEnded) return;
         this.#hasEnded = true;
         this.#record.end();
-        call.end();
+        call.end(this.#trailers());
       });
     });
   }
@@ -123,8 +123,18 @@ export class InferStream {
       return encodeStreamError(publicMessage(failed), idOf(body));
     } finally {
       if (pending !== undefined) this.#pending.delete(pending);
+      if (record.unused !== undefined) this.#record.nameUnused(record.unused);
       record.end();
     }
+  }
+
+  /** What nothing used in any of the requests. */
+  #trailers(): Metadata | undefined {
+    const { warning } = this.#record;
+    if (warning === undefined) return undefined;
+    const metadata = new Metadata();
+    metadata.set('warning', warning);
+    return metadata;
   }
 
   /** Writes an answer, and waits until the caller has taken it. A caller that takes too long loses its connection. */

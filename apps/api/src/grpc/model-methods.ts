@@ -46,8 +46,8 @@ const MODEL_METHODS: Readonly<Record<Exclude<InferenceMethod, 'ModelInfer' | 'Mo
     await load(model, parameters);
     return {};
   },
-  RepositoryModelUnload: async ({ unload }, { model_name: model = '' }) => {
-    await unload(model);
+  RepositoryModelUnload: async ({ unload }, { model_name: model = '', parameters = {} }) => {
+    await unload(model, parameters);
     return {};
   },
   SystemSharedMemoryStatus: unsupported('system'),

@@ -52,6 +52,7 @@ export function runInfer(run: InferRun, { onAnswer, onError }: InferEnd): void {
     const begin = (prepared: PreparedInference): void => {
       if (isGone()) throw new SconceError('job_cancelled', 'The request was cancelled.');
       record.nameModel(prepared.manifest.name);
+      if (prepared.request.unused !== undefined) record.nameUnused(prepared.request.unused);
       holdExpected(prepared, record);
       const end = (answer: InferenceAnswer): void => {
         try {

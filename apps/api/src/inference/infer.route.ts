@@ -7,6 +7,7 @@ import { answerError } from '../http/error-answer.ts';
 import { HELD_FROM_BYTES } from '../http/held-bytes.ts';
 import { holdBytes, holdOf, onceWritten } from '../http/request-hold.ts';
 import { markEncoding, nameModel, recordedTrace, requestContext } from '../http/request-trace.ts';
+import { unusedWarning, warn } from '../http/warning.ts';
 import { sendJob, toJobResource } from '../jobs/job-resource.ts';
 import { expectedAnswerBytes, freeAnswer, learnAnswerBytes, tensorBytes } from './answer-bytes.ts';
 import { prefersAsync, readInferenceCall, type InferenceCall } from './inference-call.ts';
@@ -112,6 +113,8 @@ class InferRoute {
   #answerPrepared(prepared: PreparedInference, call: InferenceCall, exchange: Exchange): void | Promise<void> {
     const { request, reply } = exchange;
     nameModel(request, prepared.manifest.name);
+    const { unused } = prepared.request;
+    if (unused !== undefined) warn(reply, unusedWarning('request', unused));
     if (prefersAsync(request)) return this.#submit(prepared, call, exchange);
     if (call.idempotencyKey !== undefined) return this.#inferOnce(prepared, call, exchange);
     const recorded = recordedTrace(request);

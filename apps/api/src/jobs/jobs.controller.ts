@@ -8,6 +8,7 @@ import { TENSOR_BODY } from '../http/body-parser.ts';
 import { onlyOwnerOf } from '../access/install-access.ts';
 import { listResource, readQuery } from '../http/list-query.ts';
 import { nameModel, requestContext } from '../http/request-trace.ts';
+import { unusedWarning, warn } from '../http/warning.ts';
 import { readInferenceCall } from '../inference/inference-call.ts';
 import { InferenceService } from '../inference/inference.service.ts';
 import { RequestDecoder } from '../inference/request-decoder.ts';
@@ -34,6 +35,8 @@ export class JobsController {
       this.decoder.bind(head, call, manifest),
     );
     nameModel(request, prepared.manifest.name);
+    const unused = prepared.request.unused?.filter((name) => name !== 'model' && name !== 'version') ?? [];
+    if (unused.length > 0) warn(reply, unusedWarning('request', unused));
     const context = requestContext(request);
     const job = await this.inference.submit(prepared, call, { context, lane: 'batch', scope: 'job' });
     sendJob(reply, toJobResource(job));

@@ -16,7 +16,10 @@ export class ModelLoading {
     this.#options = options;
   }
 
-  /** @throws SconceError `unsupported` for parameters that would replace the config or the files; `model_not_found`. */
+  /**
+   * @throws SconceError `unsupported` for parameters that would replace the config or the files; `invalid_request` for other parameters;
+   * `model_not_found`.
+   */
   async load(model: string, parameters: Readonly<Record<string, unknown>>): Promise<void> {
     const override = Object.keys(parameters).find((name) => name === 'config' || name.startsWith('file:'));
     if (override !== undefined) {
@@ -26,6 +29,7 @@ export class ModelLoading {
         { details: { param: override } },
       );
     }
+    refuseOthers(parameters, []);
     try {
       await this.#setLoaded(model, true);
     } catch (error) {
@@ -38,8 +42,9 @@ export class ModelLoading {
     }
   }
 
-  /** @throws SconceError `model_not_found`. */
-  async unload(model: string): Promise<void> {
+  /** Models have no dependents, so `unload_dependents` changes nothing. @throws SconceError `invalid_request` for other parameters; `model_not_found`. */
+  async unload(model: string, parameters: Readonly<Record<string, unknown>>): Promise<void> {
+    refuseOthers(parameters, ['unload_dependents']);
     await this.#setLoaded(model, false);
     await this.#options.producer.notify({ kind: 'unload', model });
   }
@@ -48,4 +53,17 @@ export class ModelLoading {
     await this.#options.repository.setState(model, { loaded });
     this.#options.directory.invalidate(model);
   }
+}
+
+/** @throws SconceError `invalid_request` that names a parameter which is not one of `known`. */
+function refuseOthers(parameters: Readonly<Record<string, unknown>>, known: readonly string[]): void {
+  const param = Object.keys(parameters).find((name) => !known.includes(name));
+  if (param === undefined) return;
+  throw new SconceError(
+    'invalid_request',
+    `There is no parameter "${param.slice(0, 64)}"; expected ${known.join(', ') || 'none'}.`,
+    {
+      details: { param },
+    },
+  );
 }

@@ -1,6 +1,11 @@
 import { Controller, HttpCode, Inject, Param, Post, Req } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { loadRequestSchema, repositoryIndexRequestSchema, type RepositoryIndex } from '@sconce/contracts';
+import {
+  loadRequestSchema,
+  repositoryIndexRequestSchema,
+  unloadRequestSchema,
+  type RepositoryIndex,
+} from '@sconce/contracts';
 import { ModelRepository } from '@sconce/models';
 import { parseJsonBody } from '../http/json-body.ts';
 import { ModelLoading } from './model-loading.ts';
@@ -29,7 +34,7 @@ export class RepositoryController {
 
   @Post('models/:model/unload')
   @HttpCode(200)
-  async unload(@Param('model') model: string): Promise<void> {
-    await this.loading.unload(model);
+  async unload(@Req() request: FastifyRequest, @Param('model') model: string): Promise<void> {
+    await this.loading.unload(model, parseJsonBody(request.body, unloadRequestSchema).parameters);
   }
 }

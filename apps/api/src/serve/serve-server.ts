@@ -12,6 +12,7 @@ import { fastifyOptions } from '../http/fastify-options.ts';
 import { installConnectionWatch } from '../http/connection-watch.ts';
 import { installDraining } from '../http/draining.ts';
 import { HeldBytes } from '../http/held-bytes.ts';
+import { installRequestParts } from '../http/request-parts.ts';
 import { installRequestTrace } from '../http/request-trace.ts';
 import { installRouteMethods, noRoute } from '../http/route-methods.ts';
 import { installInferRoutes } from '../inference/infer.route.ts';
@@ -41,6 +42,7 @@ export async function createServeServer(options: ServeServerOptions): Promise<Fa
   const { directory, repository } = models;
   const fastify = createFastify(fastifyOptions(logger));
   installRouteMethods(fastify);
+  installRequestParts(fastify);
   installExpectContinue(fastify);
   installRequestTrace(fastify, telemetry);
   const ring = config.keysFile === undefined ? undefined : await KeyRing.open(config.keysFile, logger);

@@ -98,14 +98,22 @@ export const repositoryIndexSchema = z
 export type RepositoryIndex = DeepReadonly<z.infer<typeof repositoryIndexSchema>>;
 
 /** Body of a request for the index. */
-export const repositoryIndexRequestSchema = z.object({
+export const repositoryIndexRequestSchema = z.strictObject({
   ready: z.boolean().default(false).describe('Only versions that are ready.'),
 });
 
 /** Body of a request to load a model. */
-export const loadRequestSchema = z.object({
+export const loadRequestSchema = z.strictObject({
   parameters: z
     .record(z.string(), z.unknown())
     .default({})
     .describe('Accepted for compatibility. `config` and `file:…` are refused: push a version instead.'),
+});
+
+/** Body of a request to unload a model. */
+export const unloadRequestSchema = z.strictObject({
+  parameters: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe('`unload_dependents` is accepted: models have no dependents.'),
 });

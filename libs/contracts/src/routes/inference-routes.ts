@@ -9,6 +9,7 @@ import {
   repositoryIndexRequestSchema,
   repositoryIndexSchema,
   tritonConfigSchema,
+  unloadRequestSchema,
 } from '../models/protocol-model.ts';
 import { liveSchema, serverMetadataSchema, serverReadySchema } from '../server/server.ts';
 import { INFER_EXAMPLES } from './examples.ts';
@@ -225,6 +226,15 @@ export const INFERENCE_ROUTES: readonly Route[] = [
     summary: 'Stop serving a model',
     access: 'models',
     params: modelParams,
+    body: {
+      required: false,
+      content: {
+        'application/json': {
+          schema: unloadRequestSchema,
+          examples: { unload: { summary: 'Unload', value: { parameters: { unload_dependents: true } } } },
+        },
+      },
+    },
     responses: {
       200: { description: 'The model is not served any more' },
       ...protocolFailures({ 400: true, 404: 'There is no such model.', 413: true, 415: true, 503: true }),

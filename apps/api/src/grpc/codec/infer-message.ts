@@ -1,7 +1,9 @@
 import {
   readOutputHead,
   readTensorHead,
+  named,
   requestError,
+  unusedParts,
   type InferHead,
   type OipParameters,
   type OutputHead,
@@ -12,6 +14,7 @@ import { messageError, VARINT, WireReader, FIXED64 } from './wire-reader.ts';
 /** Most fields of a message outside its tensors, as many as JSON may have values there (ADR 36). */
 const MAX_FIELDS = 32_768;
 const NO_BYTES = new Uint8Array(0);
+const NO_EXTRA = {};
 
 /** A ModelInferRequest that is not yet compared with a model's signature. Its bytes are views of the message. */
 export interface InferMessage {
@@ -55,10 +58,18 @@ export function readInferMessage(bytes: Uint8Array): InferMessage {
     } else if (field === 7) {
       reader.expect(2, 'raw_input_contents');
       raw.push(reader.bytes());
-    } else reader.skip();
+    } else fields.skip(reader, '', field);
   }
   checkRaw(raw, contents);
-  const head = { parameters, inputs, outputs: outputs.length > 0 ? outputs : undefined, extra: {}, binary: NO_BYTES };
+  const own = {
+    parameters,
+    inputs,
+    outputs: outputs.length > 0 ? outputs : undefined,
+    extra: NO_EXTRA,
+    binary: NO_BYTES,
+  };
+  const unused = fields.withUnused(unusedParts(own));
+  const head = unused === undefined ? own : { ...own, unused };
   return {
     modelName,
     modelVersion: modelVersion === '' ? undefined : modelVersion,
@@ -68,14 +79,26 @@ export function readInferMessage(bytes: Uint8Array): InferMessage {
   };
 }
 
-/** Counts the fields of a message outside its tensors: each may cost an object. */
+/** Counts the fields of a message outside its tensors: each may cost an object. Remembers the fields that the service does not define. */
 class FieldCount {
   #count = 0;
+  #unknown: string[] | undefined;
 
   add(): void {
     this.#count += 1;
     if (this.#count <= MAX_FIELDS) return;
     throw requestError('body', `the message has more than ${MAX_FIELDS} fields outside its tensors; expected fewer`);
+  }
+
+  /** Skips a field that the service does not define. */
+  skip(reader: WireReader, path: string, field: number): void {
+    this.#unknown = named(this.#unknown, `${path}field ${field}`);
+    reader.skip();
+  }
+
+  /** The unknown fields and `unused`; undefined if there are none. */
+  withUnused(unused: string[] | undefined): string[] | undefined {
+    return this.#unknown === undefined ? unused : [...this.#unknown, ...(unused ?? [])];
   }
 }
 
@@ -116,7 +139,7 @@ function readInput(
       reader.expect(2, 'contents');
       if (contents !== undefined) throw messageError(`${path} has two contents`);
       contents = reader.bytes();
-    } else reader.skip();
+    } else fields.skip(reader, `${path}.`, field);
   }
   return { head: readTensorHead({ name, datatype, shape, parameters }, path), contents };
 }
@@ -128,7 +151,7 @@ function readOutput(reader: WireReader, path: string, fields: FieldCount): Outpu
     fields.add();
     if (field === 1) name = reader.text('name');
     else if (field === 2) readParameter(reader.message('parameters'), parameters, fields);
-    else reader.skip();
+    else fields.skip(reader, `${path}.`, field);
   }
   return readOutputHead({ name, parameters }, path);
 }
