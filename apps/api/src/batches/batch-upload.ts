@@ -13,7 +13,7 @@ import { discard, isMultipart, readParts, type FormPart } from '../http/multipar
 /** Query parameters whose values are JSON. */
 const JSON_PARAMETERS = new Set(['inputs', 'outputs', 'csv', 'metadata', 'webhook', 'output_expires_after']);
 const LIST_PARAMETERS = new Set(['pass_through']);
-const NUMBER_PARAMETERS = new Set(['max_error_rate', 'priority']);
+const NUMBER_PARAMETERS = new Set(['max_error_rate', 'priority', 'limit']);
 const BOOLEAN_PARAMETERS = new Set(['allow_non_finite']);
 const EXTENSIONS: Readonly<Record<string, string>> = {
   'text/csv': 'csv',

@@ -35,6 +35,7 @@ interface ScoreOptions {
   readonly maxErrorRate?: number;
   readonly priority?: number;
   readonly window?: string;
+  readonly limit?: number;
   readonly detach?: boolean;
   readonly dryRun?: boolean;
   readonly json?: boolean;
@@ -62,6 +63,7 @@ export function scoreCommand(config: CliConfig): Command {
       [],
     )
     .option('--keep <columns>', 'columns of the input to copy into the results, separated by commas')
+    .option('--limit <rows>', 'score the first rows only', integerOption('--limit', 1, Number.MAX_SAFE_INTEGER))
     .option('--format <format>', 'format of the input, if its name does not show it')
     .option('--output-format <format>', 'format of the results, if their name does not show it')
     .option('--delimiter <character>', 'delimiter of CSV files; default: a comma, or a tab for .tsv')
@@ -181,6 +183,7 @@ function requestOf(model: string, file: string, options: ScoreOptions): Formatte
     pass_through: keep?.split(','),
     csv: hasCsvOptions ? { delimiter, header } : undefined,
     encoding: options.encoding,
+    limit: options.limit,
     allow_non_finite: options.allowNan === true ? true : undefined,
     max_error_rate: maxErrorRate,
     priority,

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { BatchError, ChunkJob, PlannerJob, WebhookEventType } from '@sconce/contracts';
 import { SconceError, toSconceError } from '@sconce/errors';
-import { BatchWork, batchErrorOf, type BatchRecord } from '@sconce/queue';
+import { BatchWork, batchErrorOf, type BatchCursor, type BatchRecord } from '@sconce/queue';
 import type { BatchableModel } from '@sconce/runtime';
 import { ServedModels, type ModelFinder } from '@sconce/serving';
 import { traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
@@ -11,7 +11,7 @@ import { BatchResults, type BatchEnd } from './batch-results.ts';
 import { traceStep } from './batch-trace.ts';
 import { BatchWatch } from './batch-watch.ts';
 import { ChunkProcessor } from './chunk.processor.ts';
-import { chunkPriority, chunkSize, chunkWindow } from './chunk-size.ts';
+import { chunkPriority, chunkSize, chunkWindow, limitedChunks } from './chunk-size.ts';
 import { DatasetThreads } from './dataset-threads.ts';
 import type { ScoredModel, ScoringPlan } from './scoring-plan.ts';
 
@@ -230,12 +230,17 @@ export class BatchPlanner {
     const { id, spec } = record;
     const model = await this.models.find(spec.model, spec.version).catch(() => undefined);
     const pace = model === undefined ? undefined : measuredPace(model, plan.runRows);
-    const size = chunkSize(record, plan, { slots, measuredPace: pace });
+    const { limit = Infinity } = plan;
+    const next = limitedChunks(
+      chunkSize(record, plan, { slots, measuredPace: pace }),
+      count,
+      limit - record.rowsPlanned,
+    );
     const from = record.cursor ?? { row: 0, offset: 0 };
     let planned;
     try {
       planned = await this.#watch.during(record, planning.signal, (signal) =>
-        this.threads.do('plan', { plan, from, size, count }, { signal }),
+        this.threads.do('plan', { plan, from, ...next }, { signal }),
       );
     } catch (thrown) {
       const error = toSconceError(thrown);
@@ -245,12 +250,12 @@ export class BatchPlanner {
     }
     if (planned === undefined) return undefined;
     const chunks = planned.chunks.map((range, index) => ({ index: record.chunksPlanned + index, range }));
-    const isText = plan.format === 'csv' || plan.format === 'jsonl';
+    const rows = planned.next.row;
     const outcome = await this.work.records.plan(id, planning.epoch, {
       chunks,
       cursor: planned.next,
-      ended: planned.last,
-      share: isText && plan.dataset.sizeBytes > 0 ? planned.next.offset / plan.dataset.sizeBytes : undefined,
+      ended: planned.last || rows >= limit,
+      share: plannedShare(plan, planned.next),
     });
     if (outcome === 'ok') {
       await this.work.queues.addChunks(
@@ -324,6 +329,12 @@ function isStuck({ chunksDone }: BatchRecord, { progress }: Planning): boolean {
 /** Whether the dataset has crashed its threads so often that the batch fails. */
 function crashesThreads({ code }: SconceError, { epoch }: Planning): boolean {
   return code === 'thread_crashed' && epoch >= MAX_CRASHES;
+}
+
+/** Share of a text that has been planned, of which the number of rows is not known. */
+function plannedShare({ format, dataset, limit }: ScoringPlan, { row, offset }: BatchCursor): number | undefined {
+  if ((format !== 'csv' && format !== 'jsonl') || dataset.sizeBytes === 0) return undefined;
+  return Math.max(offset / dataset.sizeBytes, limit === undefined ? 0 : Math.min(1, row / limit));
 }
 
 function jobOf(

@@ -80,3 +80,11 @@ function leastRows(record: BatchRecord, leastBytes: number): number {
   if (record.cursor === undefined || record.cursor.offset === 0) return 0;
   return Math.ceil((leastBytes * record.cursor.row) / record.cursor.offset);
 }
+
+/**
+ * The size and the number of the next chunks when only `rest` more rows are to be scored. The last of them ends exactly there.
+ */
+export function limitedChunks(size: ChunkSize, count: number, rest: number): { size: ChunkSize; count: number } {
+  if (rest > size.rows) return { size, count: Math.min(count, Math.floor(rest / size.rows)) };
+  return { size: { rows: rest, multipleOf: 1, maxBytes: Number.MAX_SAFE_INTEGER }, count: 1 };
+}

@@ -43,6 +43,8 @@ export interface ScoringPlan {
   readonly inputs: readonly MappedInput[];
   readonly columns: readonly OutputColumn[];
   readonly allowNonFinite: boolean;
+  /** Most rows to score, from the first one. */
+  readonly limit?: number | undefined;
 }
 
 /** The result of a successful validation. */

@@ -43,6 +43,7 @@ export const tableSchema = z.strictObject({
     .enum(BATCH_FORMATS)
     .optional()
     .describe('Format of the results. Default: the format of the dataset.'),
+  limit: z.int().min(1).optional().describe('Most rows to score, from the first one. Default: all.'),
   csv: z
     .strictObject({
       delimiter: z.string().length(1).optional().describe('Default: a comma, or a tab in a .tsv file.'),

@@ -25,6 +25,7 @@ const queryRequest = z.object({
   priority: fields.priority,
   allow_non_finite: fields.allow_non_finite,
   encoding: fields.encoding,
+  limit: fields.limit,
   pass_through: z.string().optional().describe('Names of columns, with commas between them.'),
   inputs: asJson('inputs'),
   outputs: asJson('outputs'),

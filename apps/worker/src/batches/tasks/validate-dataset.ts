@@ -52,6 +52,7 @@ async function validate(task: DatasetTasks['validate']['task'], context: TaskCon
     csv,
     model,
     allowNonFinite: spec.table.allow_non_finite ?? false,
+    limit: spec.table.limit,
   };
   if (spec.kind === 'requests') {
     const checked = await checkRequestLines(reader, context.signal);
@@ -78,7 +79,11 @@ async function validate(task: DatasetTasks['validate']['task'], context: TaskCon
   const outputFormat = spec.table.output_format ?? spec.format;
   await createWriter(columns, outputFormat, { csv });
   const plan = { ...common, outputFormat, runRows, blockRows: blockRows(model, runRows), inputs, columns };
-  return { dataset: { plan, start: reader.start, rows: reader.rows } };
+  return { dataset: { plan, start: reader.start, rows: limited(reader.rows, spec.table.limit) } };
+}
+
+function limited(rows: number | undefined, limit = Infinity): number | undefined {
+  return rows === undefined ? undefined : Math.min(rows, limit);
 }
 
 /** Reads every line. A missing or repeated custom_id fails the whole batch, because its answers could not be assigned. */
