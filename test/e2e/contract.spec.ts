@@ -283,6 +283,8 @@ it('batches and files in each state', async () => {
   const submit = (request: object): Promise<{ status: number; body: unknown }> =>
     call('submitBatch', { init: json(request) });
   const table = { input_file_id: tableFile, model: 'digits', inputs: { pixels: 'p*' } };
+  const dryRun = await call('submitBatch', { query: '?dry_run=true', init: json(table) });
+  expect(dryRun.body).toMatchObject({ object: 'batch.dry_run', ok: true });
   const id = idOf(await submit({ ...table, metadata: { for: 'test' }, pass_through: ['id'] }));
   await call('getBatchOutput', { params: { id } });
   expect((await call('watchBatch', { params: { id } })).body).toContain('event: batch');

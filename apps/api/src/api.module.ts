@@ -4,6 +4,7 @@ import { ModelDirectory, ModelRepository } from '@sconce/models';
 import { BatchProducer, InferenceProducer, checkWebhookUrl } from '@sconce/queue';
 import { openBlobStore, type BlobStore } from '@sconce/storage';
 import type { Logger, Telemetry } from '@sconce/telemetry';
+import { BatchDryRuns } from './batches/batch-dry-runs.ts';
 import { BatchEvents } from './batches/batch-events.ts';
 import { BatchOutput } from './batches/batch-output.ts';
 import { checkDatasetUrl } from './batches/dataset-url.ts';
@@ -122,6 +123,7 @@ export class ApiModule {
         { provide: RequestDecoder, useValue: new RequestDecoder(config.budget) },
         InferenceService,
         FileContents,
+        BatchDryRuns,
         BatchOutput,
         BatchEvents,
         RegistrationRecovery,

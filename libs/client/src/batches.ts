@@ -1,4 +1,4 @@
-import type { Batch, RowError } from '@sconce/contracts';
+import type { Batch, BatchDryRun, BatchRequestInput, RowError } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import { hasEnded, type BatchRequest, type TableRequest } from './batch-request.ts';
 import { formBody, type FileBody } from './form-body.ts';
@@ -45,6 +45,23 @@ export class BatchesClient {
     const { filename, onProgress } = options;
     const form = formBody(dataset, { fields: { request: JSON.stringify(request) }, filename, onProgress });
     return this.#post(form, options);
+  }
+
+  /**
+   * What a batch of a table would do: how the dataset is read, where inputs come from, the first rows with their results, and what to
+   * change. The dataset comes with the call, or is named by the request. Throws `model_not_found`, `invalid_dataset`, ….
+   */
+  async dryRun(
+    request: TableRequest & Pick<BatchRequestInput, 'input_file_id' | 'input_url'>,
+    dataset?: FileBody,
+    { filename = 'rows', signal }: CallOptions & { readonly filename?: string } = {},
+  ): Promise<BatchDryRun> {
+    const text = JSON.stringify(request);
+    const sent =
+      dataset === undefined
+        ? { body: text, headers: { 'content-type': 'application/json' } }
+        : formBody(dataset, { fields: { request: text }, filename });
+    return this.#http.json<BatchDryRun>('/v1/batches?dry_run=true', { method: 'POST', ...sent, signal });
   }
 
   /** Throws `batch_not_found`. */

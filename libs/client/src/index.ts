@@ -1,5 +1,6 @@
 export type {
   Batch,
+  BatchDryRun,
   BatchError,
   BatchFormat,
   BatchStatus,

@@ -18,6 +18,7 @@ export {
   type TableOptions,
 } from './batches/batch-request.ts';
 export { BATCH_STATUSES, FINAL_STATUSES, type BatchStatus, type FinalBatchStatus } from './batches/batch-status.ts';
+export { batchDryRunSchema, type BatchDryRun } from './batches/batch-dry-run.ts';
 export {
   batchErrorSchema,
   batchListQuerySchema,

@@ -32,6 +32,8 @@ export interface ReceivedRequest {
   readonly fingerprint: string;
   /** Query parameters that nothing uses. */
   readonly unusedQuery?: readonly string[];
+  /** Id of the file that the dataset of the request became. */
+  readonly stored?: string;
 }
 
 /**
@@ -67,7 +69,7 @@ export async function receiveBatch(request: FastifyRequest, producer: BatchProdu
       filename: named,
       contentType: mediaType,
     });
-    return { request: { ...asked, input_file_id: file.id }, fingerprint: JSON.stringify(asked) };
+    return { request: { ...asked, input_file_id: file.id }, fingerprint: JSON.stringify(asked), stored: file.id };
   } finally {
     // Not awaited: the answer does not depend on it.
     void discard(payload);
@@ -101,7 +103,7 @@ async function receiveForm(
       filename: fileName(second.filename),
       contentType: second.contentType ?? 'application/octet-stream',
     });
-    return { request: { ...asked, input_file_id: file.id }, fingerprint: bytes.toString('utf8') };
+    return { request: { ...asked, input_file_id: file.id }, fingerprint: bytes.toString('utf8'), stored: file.id };
   } finally {
     await parts.return();
   }
@@ -125,14 +127,22 @@ function store(
 
 /** The query parameters that are not used, because the request is in the body. */
 function unusedQuery(query: unknown): { readonly unusedQuery?: readonly string[] } {
-  const names = Object.keys(query as object);
+  const names = Object.keys(query as object).filter((name) => name !== 'dry_run');
   return names.length === 0 ? {} : { unusedQuery: names };
 }
 
-/** The request in the query string. */
+/** Whether the query asks for a dry run. @throws SconceError `invalid_request`. */
+export function isDryRun(query: unknown): boolean {
+  const { dry_run: asked = 'false' } = query as Record<string, string | string[]>;
+  if (asked === 'true' || asked === 'false') return asked === 'true';
+  throw invalidRequest('dry_run', 'dry_run takes true or false.');
+}
+
+/** The request in the query string, without `dry_run`. */
 function readParameters(query: unknown): Record<string, unknown> {
+  const { dry_run: _, ...parameters } = query as Record<string, string | string[]>;
   return Object.fromEntries(
-    Object.entries(query as Record<string, string | string[]>).map(([name, value]) => {
+    Object.entries(parameters).map(([name, value]) => {
       const text = [value].flat().at(-1) ?? '';
       if (JSON_PARAMETERS.has(name)) return [name, parseSmallJson(Buffer.from(text), name)];
       if (LIST_PARAMETERS.has(name)) return [name, text.split(',')];

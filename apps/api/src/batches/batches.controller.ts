@@ -13,10 +13,11 @@ import { unusedWarning, warn } from '../http/warning.ts';
 import { sendContent } from '../http/send-content.ts';
 import { readIdempotencyKey } from '../inference/inference-call.ts';
 import { TELEMETRY } from '../tokens.ts';
+import { BatchDryRuns } from './batch-dry-runs.ts';
 import { BatchEvents } from './batch-events.ts';
 import { BatchOutput } from './batch-output.ts';
 import { toBatchResource } from './batch-resource.ts';
-import { receiveBatch } from './batch-upload.ts';
+import { isDryRun, receiveBatch } from './batch-upload.ts';
 
 /** Batches as OpenAI's clients handle them, and tables of rows. */
 @Controller('v1/batches')
@@ -25,6 +26,7 @@ export class BatchesController {
     @Inject(BatchProducer) private readonly producer: BatchProducer,
     @Inject(BatchOutput) private readonly output: BatchOutput,
     @Inject(BatchEvents) private readonly watching: BatchEvents,
+    @Inject(BatchDryRuns) private readonly dryRuns: BatchDryRuns,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
   ) {}
 
@@ -32,10 +34,20 @@ export class BatchesController {
   @RouteConfig(STREAM_BODY)
   async submit(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     const key = readIdempotencyKey(request.headers['idempotency-key']);
-    const { request: asked, fingerprint, unusedQuery } = await receiveBatch(request, this.producer);
+    const isDry = isDryRun(request.query);
+    const { request: asked, fingerprint, unusedQuery, stored } = await receiveBatch(request, this.producer);
     if (unusedQuery !== undefined) warn(reply, unusedWarning('query', unusedQuery));
     const submitter = submitterOf(request);
     const owner = ownerOf(request);
+    if (isDry) {
+      try {
+        const found = await this.dryRuns.run(asked, { submitter, owner, ofOwner: onlyOwnerOf(request) });
+        void reply.status(200).send(found);
+      } finally {
+        if (stored !== undefined) await this.producer.deleteFile(stored).catch(() => undefined);
+      }
+      return;
+    }
     const batch = await enqueued(this.telemetry.tracer, requestContext(request), (trace) =>
       this.producer.submit(asked, {
         trace,

@@ -57,12 +57,13 @@ function columnLines({ columns, width }: FilePreview): readonly string[] {
   return width > shown.length ? [...lines, `… ${width} columns in all`] : lines;
 }
 
-function inputLine({ name, type, columns, value, problem }: FilePreview['inputs'][number]): string {
+function inputLine({ name, type, columns, width, value, problem }: FilePreview['inputs'][number]): string {
   if (problem !== undefined) return `${name} ${type}: no columns`;
   if (columns === null)
     return value === undefined ? `${name} ${type}` : `${name} ${type}: ${JSON.stringify(value)} in every row`;
-  const listed = columns.length > 4 ? [...columns.slice(0, 3), '…', ...columns.slice(-1)] : columns;
-  return `${name} ${type}: ${countOf(columns.length, 'column')}: ${listed.join(', ')}`;
+  const listed =
+    width > 4 ? [...columns.slice(0, 3), '…', ...(columns.length < width ? [] : columns.slice(-1))] : columns;
+  return `${name} ${type}: ${countOf(width, 'column')}: ${listed.join(', ')}`;
 }
 
 function checkedText({ sample, errors }: FilePreview): string {

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { BatchError, ChunkJob, PlannerJob, WebhookEventType } from '@sconce/contracts';
+import type { DatasetPreview } from '@sconce/datasets';
 import { SconceError, toSconceError } from '@sconce/errors';
 import { BatchWork, batchErrorOf, type BatchCursor, type BatchRecord } from '@sconce/queue';
 import type { BatchableModel } from '@sconce/runtime';
@@ -159,6 +160,7 @@ export class BatchPlanner {
     }
     // The next step ends the batch: it was cancelled, or its window is over.
     if (reply === undefined) return true;
+    if (reply.preview !== undefined) await this.#keepPreview(record, reply.preview);
     const refusal = 'errors' in reply ? reply.errors[0] : undefined;
     traceStep(this.telemetry.tracer, { batch: record, name: 'sconce.validate', startMs, error: refusal });
     if ('errors' in reply) {
@@ -170,6 +172,15 @@ export class BatchPlanner {
     const fields = { plan: JSON.stringify(plan), cursor: JSON.stringify(start), rows_total: rows };
     await this.work.records.enter(id, 'in_progress', { from: ['validating'], epoch: planning.epoch, fields });
     return true;
+  }
+
+  /** Keeps what a dry run found, with the time that the runs take on one worker at the pace of the registration. */
+  async #keepPreview({ id, spec }: BatchRecord, preview: DatasetPreview): Promise<void> {
+    const model = await this.models.find(spec.model, spec.version);
+    const pace = measuredPace(model, runRowsOf(model));
+    const { rows } = preview.dataset;
+    const seconds = pace === undefined || rows === null ? undefined : Math.ceil(rows / pace / 100) / 10;
+    await this.work.records.keepPreview(id, { ...preview, estimate: seconds === undefined ? null : { seconds } });
   }
 
   /** Whether the batch fails with this error. Otherwise it is validated again. */

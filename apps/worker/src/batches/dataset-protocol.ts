@@ -1,5 +1,5 @@
 import type { BatchError, BatchSpec, ChunkPart, ChunkRange } from '@sconce/contracts';
-import type { ChunkSize, DatasetPosition } from '@sconce/datasets';
+import type { ChunkSize, DatasetPosition, DatasetPreview } from '@sconce/datasets';
 import type { SerializedError } from '@sconce/errors';
 import type { Tensor } from '@sconce/tensor';
 import type { ScoredModel, ScoringPlan, ValidatedDataset } from './scoring-plan.ts';
@@ -14,7 +14,10 @@ export interface DatasetTasks {
       readonly model: ScoredModel;
       readonly runRows: number;
     };
-    readonly reply: { readonly dataset: ValidatedDataset } | { readonly errors: readonly BatchError[] };
+    readonly reply: ({ readonly dataset: ValidatedDataset } | { readonly errors: readonly BatchError[] }) & {
+      /** Of a dry run. */
+      readonly preview?: DatasetPreview;
+    };
   };
   /** Plans the next chunks, at most `count`. */
   readonly plan: {

@@ -42,6 +42,10 @@ export const batchSpecSchema = z.object({
     })
     .optional()
     .describe('Called when the batch ends.'),
+  preview: z
+    .literal(true)
+    .optional()
+    .describe('A dry run: the planner records what it found, and a few rows are scored.'),
   trace: traceContextSchema.optional().describe('The span of the submission.'),
   owner: z.string().optional().describe('Owner of the submitter’s key.'),
 });

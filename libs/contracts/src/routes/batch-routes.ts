@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { batchDryRunSchema } from '../batches/batch-dry-run.ts';
 import { batchRequestSchema } from '../batches/batch-request.ts';
 import { batchListQuerySchema, batchListSchema, batchSchema } from '../batches/batch.ts';
 import { CSV_EXAMPLE } from './examples.ts';
@@ -15,6 +16,10 @@ const asJson = (what: string): z.ZodOptional<z.ZodString> => z.string().optional
 
 /** The request of a batch whose dataset is the body. */
 const queryRequest = z.object({
+  dry_run: z
+    .enum(['true', 'false'])
+    .optional()
+    .describe('Whether to say only what the batch would do, with the first rows scored. For tables.'),
   model: fields.model.meta({ example: 'digits' }),
   version: fields.version,
   endpoint: fields.endpoint,
@@ -96,9 +101,11 @@ export const BATCH_ROUTES: readonly Route[] = [
       },
     },
     responses: {
-      200: json('The batch. Its dataset is validated next.', batchSchema, {
-        headers: { Location: 'Where the batch is.' },
-      }),
+      200: json(
+        'The batch. Its dataset is validated next. With `dry_run`: what a batch would do.',
+        z.union([batchSchema, batchDryRunSchema]),
+        { headers: { Location: 'Where the batch is.' } },
+      ),
       ...failures({
         400: true,
         404: 'There is no such model or file.',
@@ -107,6 +114,7 @@ export const BATCH_ROUTES: readonly Route[] = [
         422: 'The Idempotency-Key was used with another request.',
         429: 'Too many batches have not ended, or the key sends too much.',
         503: true,
+        504: 'No worker finished the dry run in a minute.',
       }),
     },
   },

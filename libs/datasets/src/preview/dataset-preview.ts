@@ -47,8 +47,10 @@ export interface PreviewedInput {
   readonly name: string;
   /** Datatype and shape, such as `FP32[-1,4]`. */
   readonly type: string;
-  /** Its columns; null if it has none, or one value for all rows. */
+  /** Its first columns, at most 100; null if it has none, or one value for all rows. */
   readonly columns: readonly string[] | null;
+  /** Number of its columns. */
+  readonly width: number;
   /** The one value of all rows, if the request gives it. */
   readonly value?: unknown;
   readonly problem?: PreviewProblem;

@@ -19,6 +19,8 @@ import { columnType, isNumeric } from './value-types.ts';
 
 /** Most columns that a preview describes. */
 const MAX_SHOWN_COLUMNS = 200;
+/** Most columns that an input lists. */
+const MAX_NAMES = 100;
 
 /** The model that would score the dataset. */
 export interface PreviewedModel {
@@ -117,10 +119,11 @@ async function mapColumns(reader: DatasetReader, { table, model }: PreviewOption
     if (one instanceof SconceError) {
       const problem = problemOf(one, undefined);
       errors.push(problem);
-      return { name: spec.name, type, columns: null, problem };
+      return { name: spec.name, type, columns: null, width: 0, problem };
     }
     const value = one.source.kind === 'constant' ? { value: one.source.value } : {};
-    return { name: spec.name, type, columns: columnsOf(one), ...value };
+    const names = columnsOf(one);
+    return { name: spec.name, type, columns: names?.slice(0, MAX_NAMES) ?? null, width: names?.length ?? 0, ...value };
   });
   let columns: readonly OutputColumn[] = [];
   try {
@@ -150,7 +153,7 @@ function withFixes(
   const missing = mapping.inputs.filter(({ problem }) => problem !== undefined);
   if (missing.length === 0) return mapping;
   const taken = new Set([
-    ...mapping.inputs.flatMap((input) => input.columns ?? []),
+    ...mapping.mapped.flatMap((input) => columnsOf(input) ?? []),
     ...(options.table.passThrough ?? []),
   ]);
   const unused = columns.filter(({ name }) => !taken.has(name));
@@ -196,12 +199,13 @@ function columnsOf({ source }: MappedInput): readonly string[] | null {
 
 function describeColumns(
   all: readonly DatasetColumn[],
-  { inputs }: Mapping,
+  { mapped }: Mapping,
   { table, sample }: { readonly table: PreviewedTable; readonly sample: Sample },
 ): readonly PreviewedColumn[] {
   const uses = new Map<string, string[]>();
-  for (const { name, columns } of inputs) {
-    for (const column of columns ?? []) uses.set(column, [...(uses.get(column) ?? []), name]);
+  for (const input of mapped) {
+    const { name } = input;
+    for (const column of columnsOf(input) ?? []) uses.set(column, [...(uses.get(column) ?? []), name]);
   }
   const kept = new Set(table.passThrough);
   return all.slice(0, MAX_SHOWN_COLUMNS).map((column) => ({
@@ -258,7 +262,12 @@ function unread(
     dataset: { ...kind, ...(isUnknownEncoding ? { encoding: null } : {}), rows: null, exact: false },
     columns: [],
     width: 0,
-    inputs: model.signature.inputs.map((spec) => ({ name: spec.name, type: formatSpec(spec), columns: null })),
+    inputs: model.signature.inputs.map((spec) => ({
+      name: spec.name,
+      type: formatSpec(spec),
+      columns: null,
+      width: 0,
+    })),
     outputs: [],
     rows: [],
     sample: { rows: 0, failed: 0 },

@@ -18,8 +18,10 @@ const SHOWN_ROWS = 5;
 /** Rows that are tried, if rows can share a run. */
 const SAMPLE_ROWS = 64;
 const SAMPLE_BYTES = 1024 ** 2;
-/** Columns without a use that are shown. */
+/** Columns without a use that are read. */
 const SHOWN_COLUMNS = 20;
+/** Values of a row that are shown. */
+const MAX_VALUES = 50;
 
 /** The first rows of a dataset. */
 export interface Sample {
@@ -77,7 +79,8 @@ export async function readSample(
   block = { ...block, problems: new Map([...found].filter(counts)) };
   const { rows, cells, firstRow } = block;
   const places = new Map(names.map((name, at) => [name, at]));
-  const inFile = reader.columns.map(({ name }) => name).filter((name) => places.has(name));
+  const first = reader.columns.map(({ name }) => name).filter((name) => places.has(name));
+  const inFile = first.slice(0, MAX_VALUES);
   const values = (name: string): readonly unknown[] => {
     const at = places.get(name);
     return at === undefined ? [] : Array.from({ length: rows }, (_, row) => cellOf(cells, row, at));

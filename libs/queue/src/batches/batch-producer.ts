@@ -54,6 +54,8 @@ export interface SubmitBatchOptions {
   readonly owner?: string;
   /** The owner whose files the batch may read; undefined for all files. */
   readonly ofOwner?: string;
+  /** A dry run: so many rows are scored, as JSONL, and the record gets a preview. The batch is in no list. Tables only. */
+  readonly previewRows?: number;
 }
 
 /** A file to store. */
@@ -290,8 +292,9 @@ export class BatchProducer {
     await closeRedis(this.#redis);
   }
 
-  async #admit(input: unknown, { trace, owner, ofOwner }: SubmitBatchOptions): Promise<BatchSpec> {
+  async #admit(input: unknown, { trace, owner, ofOwner, previewRows }: SubmitBatchOptions): Promise<BatchSpec> {
     const { request, kind, model, version, endpoint, table } = readBatchRequest(input);
+    if (previewRows !== undefined && kind === 'requests') throw noDryRun();
     await this.#checkRoom(owner);
     if (request.webhook !== undefined) this.#options.checkWebhookUrl?.(request.webhook.url);
     const found = await this.#options.models(model, version);
@@ -307,7 +310,8 @@ export class BatchProducer {
       input: location,
       inputName: name,
       format: kind === 'requests' ? 'jsonl' : formatOf(request, name),
-      table,
+      table: previewRows === undefined ? table : { ...table, limit: previewRows },
+      ...(previewRows === undefined ? {} : { preview: true as const }),
       maxErrorRate: request.max_error_rate ?? 1,
       priority: request.priority ?? 128,
       completionWindow: request.completion_window,
@@ -356,6 +360,11 @@ export class BatchProducer {
 
 function isFinal({ status }: BatchRecord): boolean {
   return (FINAL_STATUSES as readonly string[]).includes(status);
+}
+
+function noDryRun(): SconceError {
+  const message = 'dry_run: a dry run is for tables: give "model" instead of "endpoint".';
+  return new SconceError('invalid_request', message, { details: { param: 'dry_run' } });
 }
 
 /** The digest of a request, for an idempotency key. */

@@ -43,6 +43,8 @@ export interface BatchRecord {
   readonly endsAs: 'completed' | 'failed' | 'expired';
   readonly outputFileId?: string;
   readonly errorFileId?: string;
+  /** What a dry run found, as the worker wrote it. */
+  readonly preview?: Readonly<Record<string, unknown>>;
 }
 
 /** Reads the reply of `HGETALL`; undefined when there is no such record. */
@@ -89,6 +91,7 @@ export function readBatchRecord(id: string, fields: Readonly<Record<string, stri
     endsAs: (fields['ends_as'] ?? 'completed') as BatchRecord['endsAs'],
     outputFileId: fields['output_file_id'] || undefined,
     errorFileId: fields['error_file_id'] || undefined,
+    preview: json<Record<string, unknown>>('preview'),
   };
 }
 

@@ -64,8 +64,9 @@ export class BatchRecords {
     const { nowMs, expiresAtMs, submitter, maxUnfinishedPerOwner: most } = options;
     const ttl = Math.ceil((expiresAtMs - nowMs) / 1_000) + this.#ttlSeconds;
     const fields = { spec: JSON.stringify(spec), expires_at: expiresAtMs };
-    const all = this.#keys.batches('all');
-    const own = spec.owner === undefined ? all : this.#keys.batchesOf(spec.owner);
+    // A dry run is in no list.
+    const all = this.#keys.batches(spec.preview === true ? 'unfinished' : 'all');
+    const own = spec.owner === undefined || spec.preview === true ? all : this.#keys.batchesOf(spec.owner);
     const bounds = unfinishedBounds(this.#keys, submitter, { name: spec.owner, most });
     const sets = bounds.map((bound) => bound.set);
     const keys = [this.#keys.batch(id), all, this.#keys.batches('unfinished'), own, ...sets];
@@ -81,6 +82,11 @@ export class BatchRecords {
   /** The state of a batch; undefined when it is gone. */
   async statusOf(id: string): Promise<BatchStatus | undefined> {
     return ((await this.#redis.hget(this.#keys.batch(id), 'status')) ?? undefined) as BatchStatus | undefined;
+  }
+
+  /** Keeps what a dry run found. */
+  async keepPreview(id: string, preview: object): Promise<void> {
+    await this.#redis.hset(this.#keys.batch(id), 'preview', JSON.stringify(preview));
   }
 
   /** Counts a step of this run of the batch that failed, and returns how often it has failed. */

@@ -7,6 +7,8 @@ import type { PinnedDataset } from '../scoring-plan.ts';
 import type { TaskContext } from './task-context.ts';
 
 const READ_BYTES = 512 * 1024;
+/** Unpacked bytes of which a dry run scores the first rows. */
+const PREVIEW_BYTES = 64 * 1024 ** 2;
 
 /**
  * Makes a text file one whose rows can be read at any place: unpacked, in UTF-8, with one row per line of JSON. The dataset itself if it
@@ -24,7 +26,8 @@ export async function prepareText(
   const packing = packingOf(head);
   if (packing === undefined && isReadable(head, kind)) return pinned;
   const location = { kind: 'blob', key: `batches/${batchId}/input` } as const;
-  const text = readableText(chunksOf(source), { ...kind, packing });
+  const whole = readableText(chunksOf(source), { ...kind, packing });
+  const text = spec.preview === true ? firstBytes(whole, PREVIEW_BYTES) : whole;
   try {
     await store.put(location.key, text, { maxBytes: unpackedLimit(pinned.sizeBytes, limits), signal });
   } catch (error) {
@@ -35,6 +38,19 @@ export async function prepareText(
     throw cannotUnpack(packing, cause instanceof Error ? cause : (error as Error));
   }
   return sources.pin(location);
+}
+
+/** The beginning of a text, cut off anywhere. */
+async function* firstBytes(
+  text: AsyncIterable<Uint8Array>,
+  bytes: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let left = bytes;
+  for await (const piece of text) {
+    yield piece.subarray(0, left);
+    left -= piece.byteLength;
+    if (left <= 0) return;
+  }
 }
 
 async function* chunksOf(source: ByteSource): AsyncGenerator<Uint8Array, void, undefined> {

@@ -6,7 +6,10 @@ import {
   mapInputs,
   mapOutputs,
   openDataset,
+  previewDataset,
+  previewedTable,
   readCustomId,
+  type DatasetPreview,
   type DatasetReader,
 } from '@sconce/datasets';
 import { toSconceError } from '@sconce/errors';
@@ -30,14 +33,30 @@ type Reply = DatasetTasks['validate']['reply'];
 
 /** Checks a batch's dataset before any row runs. Errors of the dataset are returned, not thrown. */
 export async function validateDataset(task: DatasetTasks['validate']['task'], context: TaskContext): Promise<Reply> {
+  const preview = task.spec.preview === true ? { preview: await previewOf(task, context) } : {};
+  const refused = preview.preview?.errors ?? [];
+  if (refused.length > 0) {
+    return { errors: refused.map(({ code, message, param }) => ({ code, message, param, line: null })), ...preview };
+  }
   try {
-    return await validate(task, context);
+    return { ...(await validate(task, context)), ...preview };
   } catch (thrown) {
     const error = toSconceError(thrown);
     if (error.code !== 'invalid_dataset' && error.code !== 'invalid_request') throw error;
     const { code, message, details } = error;
-    return { errors: [{ code, message, param: details.param ?? null, line: null }] };
+    return { errors: [{ code, message, param: details.param ?? null, line: null }], ...preview };
   }
+}
+
+async function previewOf(
+  { spec, model }: DatasetTasks['validate']['task'],
+  { sources }: TaskContext,
+): Promise<DatasetPreview> {
+  const source = await sources.open(await sources.pin(spec.input));
+  return previewDataset(source, {
+    table: previewedTable(spec.table, { format: spec.format, file: spec.inputName }),
+    model: { signature: model.signature, rowInputs: new Set(model.rowInputs) },
+  });
 }
 
 async function validate(task: DatasetTasks['validate']['task'], context: TaskContext): Promise<Reply> {
@@ -76,7 +95,8 @@ async function validate(task: DatasetTasks['validate']['task'], context: TaskCon
     passThrough: spec.table.pass_through,
     dataset: reader,
   });
-  const outputFormat = spec.table.output_format ?? spec.format;
+  // A dry run shows its rows as JSON, whatever they will be written as.
+  const outputFormat = spec.preview === true ? 'jsonl' : (spec.table.output_format ?? spec.format);
   await createWriter(columns, outputFormat, { csv });
   const plan = { ...common, outputFormat, runRows, blockRows: blockRows(model, runRows), inputs, columns };
   return { dataset: { plan, start: reader.start, rows: limited(reader.rows, spec.table.limit) } };
