@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { fixturePath } from '@sconce/testing';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { hasEnded } from '@sconce/client';
 import { AFFINE_TABLE, batchScorer, bytes, type BatchScorer } from '../support/batch-scorer.ts';
@@ -36,6 +38,16 @@ describe('a running batch', () => {
     await scorer.client.batches.cancel(id);
     const again = await scorer.client.batches.wait(id);
     expect(again.request_counts.completed).toBeGreaterThan(completed);
+    const retry = async (): Promise<unknown> => {
+      const headers = { 'idempotency-key': 'retry' };
+      return (await stack.fetch(`/v1/batches/${id}/retry`, { method: 'POST', headers })).json();
+    };
+    // One run for one key, also when it has ended.
+    for (const run of [...(await Promise.all([retry(), retry()])), await retry()])
+      expect(run).toMatchObject({ run: 3 });
+    await scorer.client.batches.cancel(id);
+    await scorer.client.batches.wait(id);
+    expect(await retry()).toMatchObject({ status: 'cancelled', run: 3 });
     await expect(scorer.client.files.get(cancelled.output_file_id ?? '')).rejects.toMatchObject({
       code: 'file_not_found',
     });
@@ -74,6 +86,38 @@ describe('a running batch', () => {
     expect(second.id).toBe(first.id);
     const other = scorer.client.batches.create({ ...request, priority: 1 }, { idempotencyKey: 'once' });
     await expect(other).rejects.toMatchObject({ code: 'idempotency_conflict' });
+  });
+
+  it('has a file and a model version that are made once for one Idempotency-Key', async () => {
+    const send = async (
+      path: string,
+      body: NonNullable<RequestInit['body']>,
+    ): Promise<[number, Record<string, unknown>]> => {
+      const answer = await stack.fetch(path, { method: 'POST', headers: { 'idempotency-key': 'once' }, body });
+      return [answer.status, (await answer.json()) as Record<string, unknown>];
+    };
+    const form = (text: string): FormData => {
+      const made = new FormData();
+      made.set('file', new Blob([text]), 'rows.csv');
+      made.set('purpose', 'batch');
+      return made;
+    };
+    const files = [await send('/v1/files', form('a\n1\n')), await send('/v1/files', form('a\n1\n'))];
+    expect(files.map(([status, { id }]) => [status, id])).toEqual([1, 2].map(() => [200, files[0]?.[1]['id']]));
+    expect((await send('/v1/files', form('a\n2\n')))[0]).toBe(422);
+    const model = readFileSync(fixturePath('affine'));
+    const push = (body: NonNullable<RequestInit['body']>): Promise<[number, Record<string, unknown>]> =>
+      send('/v1/models/keyed/versions', body);
+    const pushed = [...(await Promise.all([push(model), push(model)])), await push(model)];
+    const [version] = pushed.map((answer) => answer[1]['version']);
+    expect(pushed.map(([status, answer]) => [status, answer['version']])).toEqual([1, 2, 3].map(() => [202, version]));
+    const listed = (await (await stack.fetch('/v1/models/keyed')).json()) as { versions: unknown[] };
+    expect(listed.versions).toHaveLength(1);
+    expect((await push(readFileSync(fixturePath('slow'))))[0]).toBe(422);
+    expect((await stack.fetch(`/v1/models/keyed/versions/${version}?force=true`, { method: 'DELETE' })).status).toBe(
+      204,
+    );
+    expect((await push(model))[0]).toBe(422);
   });
 });
 

@@ -13,6 +13,7 @@ export type {
 
 // Producers: for the API, and for other services.
 export { BatchProducer, fingerprintOf } from './batches/batch-producer.ts';
+export { checkSameRequest, madeAndRemoved, type HeldKey, type UploadKey } from './records/upload-keys.ts';
 export type { BatchProducerOptions, NewFile, SubmitBatchOptions } from './batches/batch-producer.ts';
 export type { ModelLookup, SubmittableModel } from './batches/model-lookup.ts';
 export { InferenceProducer } from './producers/inference-producer.ts';

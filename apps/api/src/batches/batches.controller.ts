@@ -9,6 +9,7 @@ import { STREAM_BODY } from '../http/body-parser.ts';
 import { enqueued } from '../http/enqueue-span.ts';
 import { listResource, readQuery } from '../http/list-query.ts';
 import { nameModel, requestContext } from '../http/request-trace.ts';
+import { uploadKeyOf } from '../http/upload-key.ts';
 import { unusedWarning, warn } from '../http/warning.ts';
 import { sendContent } from '../http/send-content.ts';
 import { readIdempotencyKey } from '../inference/inference-call.ts';
@@ -81,7 +82,8 @@ export class BatchesController {
 
   @Post(':id/retry')
   async retry(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    void reply.status(200).send(toBatchResource(await this.producer.retry(id, onlyOwnerOf(request))));
+    const batch = await this.producer.retry(id, onlyOwnerOf(request), uploadKeyOf(request, 'retry'));
+    void reply.status(200).send(toBatchResource(batch));
   }
 
   @Get(':id/output')

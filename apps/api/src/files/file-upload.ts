@@ -6,6 +6,7 @@ import type { BatchProducer, FileRecord, NewFile } from '@sconce/queue';
 import { ownerOf } from '../access/install-access.ts';
 import { collectBytes } from '../http/collect-bytes.ts';
 import { invalidRequest } from '../http/invalid-request.ts';
+import { uploadKeyOf } from '../http/upload-key.ts';
 import { discard, isMultipart, readParts, type FormPart } from '../http/multipart-parts.ts';
 
 const MAX_FIELD_BYTES = 64 * 1024;
@@ -19,6 +20,7 @@ export async function receiveFile(request: FastifyRequest, producer: BatchProduc
   if (payload === undefined || payload === null || !isMultipart(contentType)) {
     throw invalidRequest('file', 'The body must be a multipart form with the fields "purpose" and "file".');
   }
+  const idempotency = uploadKeyOf(request, 'file');
   const parts = readParts(payload, contentType);
   const fields = new Map<string, string>();
   try {
@@ -28,7 +30,7 @@ export async function receiveFile(request: FastifyRequest, producer: BatchProduc
       if ((await nextFile(parts, fields)) !== undefined) throw invalidField('file', 'is there twice: send one file');
       return describeFile(file, fields);
     };
-    return await producer.createFile(file.body, describe, { owner: ownerOf(request) });
+    return await producer.createFile(file.body, describe, { owner: ownerOf(request), idempotency });
   } finally {
     await parts.return();
     // Not awaited: the answer does not depend on it.

@@ -4,6 +4,7 @@ import { SconceError } from '@sconce/errors';
 import * as z from 'zod';
 import { headerRules, type HeaderRule } from './header-rules.ts';
 import { invalidRequest } from './invalid-request.ts';
+import { readIdempotencyKey } from '../inference/inference-call.ts';
 import { parseJsonBody } from './json-body.ts';
 import { unusedWarning, warn } from './warning.ts';
 
@@ -68,9 +69,12 @@ function checkOf(name: string, url: string): (request: FastifyRequest, reply: Fa
   const known = QUERY_PARAMETERS[name] ?? [];
   const isOurs = url.startsWith('/v1/');
   const rules = headerRules(name);
+  const isPost = name.startsWith('POST ');
   return (request, reply) => {
     if (request.url.includes('?') && name !== OWN_QUERY) checkQuery(request, reply, { known, isOurs });
     checkHeaders(request, reply, rules);
+    // On routes that do the same when they are asked again, the key has nothing more to do.
+    if (isPost) readIdempotencyKey(request.headers['idempotency-key']);
   };
 }
 

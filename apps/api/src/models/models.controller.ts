@@ -3,15 +3,24 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { poolSchema, type Model, type ModelList, type ModelVersion } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import { ModelDirectory, ModelRepository, parseModelName, parseModelVersion, toModelVersion } from '@sconce/models';
+import {
+  ModelDirectory,
+  ModelRepository,
+  parseModelName,
+  parseModelVersion,
+  toModelVersion,
+  type ModelManifest,
+} from '@sconce/models';
 import { InferenceProducer } from '@sconce/queue';
 import type { Telemetry } from '@sconce/telemetry';
 import type { ApiConfig } from '../config.ts';
 import { STREAM_BODY } from '../http/body-parser.ts';
 import { enqueued } from '../http/enqueue-span.ts';
 import { nameModel, requestContext } from '../http/request-trace.ts';
+import { uploadKeyOf } from '../http/upload-key.ts';
 import { CONFIG, TELEMETRY } from '../tokens.ts';
 import { listModel, listVersions } from './model-listing.ts';
+import { PushOnce } from './push-once.ts';
 import { readPushBody } from './push-body.ts';
 import { VersionRemoval } from './version-removal.ts';
 
@@ -90,15 +99,27 @@ export class ModelsController {
     parseModelName(target.model);
     if (target.version !== undefined) parseModelVersion(target.version);
     this.producer.checkRoom();
-    const { config, cases, model, close } = await readPushBody(request, target.model);
-    const manifest = await this.repository
+    const key = target.version === undefined ? uploadKeyOf(request, `version ${target.model}`) : undefined;
+    const held = key && (await this.producer.uploadKeys.held(key));
+    const { model, close, ...body } = await readPushBody(request, target.model);
+    const keyed = key && { key, model: target.model, pool: pool.data, body };
+    const once = new PushOnce(this.repository, this.producer);
+    if (keyed !== undefined && held !== undefined) {
+      sendVersion(reply, await once.made(keyed, held, model).finally(close));
+      return;
+    }
+    const received = await this.repository
       .receive(target.model, target.version, model, {
         maxBytes: this.config.maxArtifactBytes,
         pool: pool.data,
-        config,
-        cases,
+        ...body,
       })
       .finally(close);
+    const manifest = keyed === undefined ? received : await once.settle(keyed, received);
+    if (manifest !== received) {
+      sendVersion(reply, manifest);
+      return;
+    }
     nameModel(request, manifest.name);
     this.directory.invalidate(manifest.name);
     try {
@@ -113,13 +134,16 @@ export class ModelsController {
     } catch (error) {
       // Without the queue job, no worker would register the version. It is removed, so that the caller can push it again.
       await this.repository.remove(manifest.name, manifest.version);
+      if (key !== undefined) await this.producer.uploadKeys.release(key);
       throw error;
     }
-    void reply
-      .status(202)
-      .header('location', `/v1/models/${manifest.name}/versions/${manifest.version}`)
-      .send(toModelVersion(manifest));
+    sendVersion(reply, manifest);
   }
+}
+
+function sendVersion(reply: FastifyReply, manifest: ModelManifest): void {
+  const { name, version } = manifest;
+  void reply.status(202).header('location', `/v1/models/${name}/versions/${version}`).send(toModelVersion(manifest));
 }
 
 function parseForce(force: string | undefined): boolean {

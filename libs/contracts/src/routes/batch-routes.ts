@@ -159,6 +159,7 @@ export const BATCH_ROUTES: readonly Route[] = [
     operationId: 'retryBatch',
     tag,
     summary: 'Retry a batch',
+    headers: idempotencyHeaders,
     description:
       'For a batch that has ended: rows that failed, were cancelled or not reached are run again. Results stay.',
     access: 'batch',

@@ -1,5 +1,5 @@
 import { deletedFileSchema, fileFieldsSchema, fileListQuerySchema, fileListSchema, fileSchema } from '../files/file.ts';
-import { idParams } from './parameters.ts';
+import { idParams, idempotencyHeaders } from './parameters.ts';
 import { bytesSchema, contentOf, failures, json } from './responses.ts';
 import type { Route } from './route.ts';
 
@@ -17,13 +17,20 @@ export const FILE_ROUTES: readonly Route[] = [
     summary: 'Upload a file',
     description: 'The file is streamed into the store, whatever its size.',
     access: 'batch',
+    headers: idempotencyHeaders,
     body: {
       required: true,
       content: { 'multipart/form-data': { schema: fileFieldsSchema.extend({ file: bytesSchema }) } },
     },
     responses: {
       200: json('The file', fileSchema),
-      ...failures({ 400: 'The form is wrong; `param` names the field.', 413: true, 415: true, 503: true }),
+      ...failures({
+        400: 'The form is wrong; `param` names the field.',
+        413: true,
+        415: true,
+        422: 'The Idempotency-Key was used with another file, or its file was removed.',
+        503: true,
+      }),
     },
   },
   {

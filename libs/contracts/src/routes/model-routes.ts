@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { modelConfigSchema } from '../models/model-config.ts';
 import { modelVersionSchema } from '../models/model-version.ts';
 import { modelListSchema, modelSchema, modelSettingsPatchSchema, poolSchema } from '../models/model.ts';
-import { modelParams, versionParams } from './parameters.ts';
+import { idempotencyHeaders, modelParams, versionParams } from './parameters.ts';
 import { bytesSchema, failures, json } from './responses.ts';
 import type { Route } from './route.ts';
 
@@ -137,6 +137,13 @@ export const MODEL_ROUTES: readonly Route[] = [
     path: '/v1/models/{model}/versions',
     operationId: 'pushModel',
     summary: 'Push a version with the next number',
+    headers: idempotencyHeaders,
+    responses: {
+      ...push.responses,
+      ...failures({
+        422: 'The body is not a model file, or the Idempotency-Key was used with another, or its version was removed.',
+      }),
+    },
     params: modelParams,
   },
   {

@@ -7,12 +7,12 @@ import {
   type BatchSpec,
   type ChunkPart,
   type DatasetLocation,
-  type FilePurpose,
   type TraceContext,
 } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
 import type { BlobBody, BlobStore } from '@sconce/storage';
 import { FileRecords, fileNotFound, type FileRecord } from '../files/file-records.ts';
+import { FileUploads, type CreateFileOptions, type NewFile } from '../files/file-uploads.ts';
 import { JobRecords, type IdempotencyClaim } from '../records/job-records.ts';
 import { ConnectionCount } from '../redis/connection-count.ts';
 import { Keys } from '../redis/keys.ts';
@@ -24,6 +24,7 @@ import { closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts'
 import { RedisMemory } from '../load/redis-memory.ts';
 import { mayUse } from '../records/owner.ts';
 import { StoredBytes } from '../records/stored-bytes.ts';
+import { UploadKeys, type UploadKey } from '../records/upload-keys.ts';
 import type { Submitter } from '../records/submitter.ts';
 import { formatOf, readBatchRequest, windowMs } from './batch-admission.ts';
 import { BatchQueues } from './batch-queues.ts';
@@ -58,15 +59,6 @@ export interface SubmitBatchOptions {
   readonly previewRows?: number;
 }
 
-/** A file to store. */
-export interface NewFile {
-  readonly filename: string;
-  readonly purpose: FilePurpose;
-  readonly mediaType?: string;
-  /** Seconds from now after which it is removed. */
-  readonly expiresAfterSeconds?: number;
-}
-
 /** When a refused caller should try again. */
 const RETRY_AFTER_SECONDS = 30;
 
@@ -88,6 +80,8 @@ export class BatchProducer {
   readonly #memory: RedisMemory;
   readonly #queues: BatchQueues;
   readonly #claims: JobRecords;
+  readonly #keysOfUploads: UploadKeys;
+  readonly #uploads: FileUploads;
 
   constructor(options: BatchProducerOptions) {
     const { redisUrl, keyPrefix, batchTtlSeconds, minReplicas } = options.config;
@@ -104,48 +98,28 @@ export class BatchProducer {
     this.#files = new FileRecords({ ...on, stored: this.#stored });
     this.#queues = new BatchQueues({ ...on, onError });
     this.#claims = new JobRecords({ ...on, config: options.config });
+    this.#keysOfUploads = new UploadKeys(this.#claims, batchTtlSeconds);
+    this.#uploads = new FileUploads({
+      store: options.store,
+      files: this.#files,
+      stored: this.#stored,
+      keys: this.#keysOfUploads,
+      maxFileBytes: options.maxFileBytes,
+    });
   }
 
   /**
    * Streams a file into the store, and writes its record when the file is complete. `describe` is called then, because the fields of a
    * form may follow its file.
-   * @throws SconceError `payload_too_large`, `quota_exceeded`; errors of `body` and `describe` are thrown on. In each case nothing is kept.
+   * @throws SconceError `payload_too_large`, `quota_exceeded`, `idempotency_conflict`; errors of `body` and `describe` are thrown on. In each case nothing is kept.
    */
   async createFile(
     body: BlobBody,
     describe: () => NewFile | Promise<NewFile>,
-    { owner, ...options }: { readonly signal?: AbortSignal; readonly owner?: string } = {},
+    options: CreateFileOptions = {},
   ): Promise<FileRecord> {
-    const id = `file-${randomBytes(12).toString('hex')}`;
-    const key = `files/${id}`;
-    const { maxFileBytes, store } = this.#options;
     this.#memory.admit();
-    const room = await onRedis('count the stored bytes', () => this.#stored.room(owner));
-    const maxBytes = Math.min(maxFileBytes, room.bytes);
-    const { sizeBytes } = await store.put(key, body, { maxBytes, ...options }).catch((error: unknown) => {
-      const isFull = error instanceof SconceError && error.code === 'payload_too_large' && maxBytes < maxFileBytes;
-      throw isFull ? room.full : error;
-    });
-    try {
-      const createdAtMs = Date.now();
-      const { filename, purpose, mediaType = 'application/octet-stream', expiresAfterSeconds } = await describe();
-      const record: FileRecord = {
-        id,
-        filename,
-        purpose,
-        bytes: sizeBytes,
-        createdAtMs,
-        expiresAtMs: expiresAfterSeconds === undefined ? undefined : createdAtMs + expiresAfterSeconds * 1_000,
-        mediaType,
-        content: { kind: 'blob', key },
-        owner,
-      };
-      await onRedis('keep the file', () => this.#files.create(record));
-      return record;
-    } catch (error) {
-      await store.delete(key);
-      throw error;
-    }
+    return this.#uploads.create(body, describe, options);
   }
 
   /** @param ofOwner as in `mayUse`: for other callers the file does not exist. @throws SconceError `file_not_found`. */
@@ -249,9 +223,24 @@ export class BatchProducer {
   /**
    * Starts a new run, which scores the chunks without results and the chunks with failed rows.
    * @throws SconceError `batch_not_finished` while it runs, `invalid_request` when nothing failed, or nothing was planned;
-   * `queue_full` and `quota_exceeded` as `submit`.
+   * `queue_full` and `quota_exceeded` as `submit`. With a key that started a run already, returns the batch as it is.
    */
-  async retry(id: string, ofOwner?: string): Promise<BatchRecord> {
+  async retry(id: string, ofOwner?: string, idempotency?: UploadKey): Promise<BatchRecord> {
+    if (idempotency === undefined) return this.#retry(id, ofOwner);
+    const { run } = await this.batch(id, ofOwner);
+    // The run that this key starts. A key whose process died before it started the run starts it now.
+    const key = { ...idempotency, scope: `retry ${id}` };
+    const started = Number(await this.#keysOfUploads.settle(key, { id: String(run + 1), fingerprint: '-' }));
+    if (run >= started) return this.batch(id, ofOwner);
+    return this.#retry(id, ofOwner).catch(async (error: unknown) => {
+      const record = await this.batch(id, ofOwner);
+      // Another request with the key was faster.
+      if (record.run >= started) return record;
+      throw error;
+    });
+  }
+
+  async #retry(id: string, ofOwner?: string): Promise<BatchRecord> {
     return onRedis('retry the batch', async () => {
       const record = await this.batch(id, ofOwner);
       const parts = await this.#batches.parts(id);
@@ -374,3 +363,4 @@ export function fingerprintOf(body: Uint8Array | string): string {
 
 /** A request for a batch, for callers in TypeScript. */
 export type { BatchRequestInput };
+export type { NewFile };

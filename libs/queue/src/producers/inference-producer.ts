@@ -42,6 +42,7 @@ import { closeRedis, connectRedis, onRedis } from '../redis/redis-connection.ts'
 import type { StoredOutputs } from '../records/job-results.ts';
 import { mayUse } from '../records/owner.ts';
 import { StoredBytes } from '../records/stored-bytes.ts';
+import { UploadKeys } from '../records/upload-keys.ts';
 import type { Submitter } from '../records/submitter.ts';
 import { RedisMemory } from '../load/redis-memory.ts';
 import { PoolMonitor } from '../load/pool-monitor.ts';
@@ -85,6 +86,7 @@ export class InferenceProducer implements InferencePort {
   readonly #redis: Redis;
   /** After a new connection, the primary may lack what was written before. */
   readonly connections: ConnectionCount;
+  readonly uploadKeys: UploadKeys;
   readonly #acks: ReplicaAcks;
   readonly #records: JobRecords;
   readonly #stored: StoredBytes;
@@ -113,6 +115,7 @@ export class InferenceProducer implements InferencePort {
     this.#acks = new ReplicaAcks(redis, minReplicas);
     this.#stored = new StoredBytes({ redis, keys, limits: config });
     this.#records = new JobRecords({ redis, keys, config, store: options.store });
+    this.uploadKeys = new UploadKeys(this.#records, config.jobTtlSeconds);
     this.#memory = new RedisMemory(redis);
     this.#queues = new LaneQueues({ redis, keys, memory: this.#memory, maxBacklog, onError });
     this.#pools = new PoolMonitor({ redis, keys, onError });

@@ -9,6 +9,7 @@ import { isOutOfMemory } from '../redis/redis-connection.ts';
 import { JobResults, removalOf, type StoredOutputs, type StoredResult } from './job-results.ts';
 import { CANCEL, CREATE, FINISH, FORGET, REMOVE, START } from './job-scripts.ts';
 import { StoredBytes, type Full, type StoredLimits } from './stored-bytes.ts';
+import { usedBefore, type HeldKey, type UploadKey } from './upload-keys.ts';
 import { unfinishedBounds, type Submitter } from './submitter.ts';
 
 /** An asynchronous job as its owner sees it. */
@@ -252,11 +253,18 @@ export class JobRecords {
     if (held === null) return claim.owner === undefined ? undefined : this.#claimedBefore(claim);
     const [id, fingerprint] = held.split(' ');
     if (fingerprint === claim.fingerprint) return id;
-    throw new SconceError(
-      'idempotency_conflict',
-      `Idempotency-Key "${claim.key}" was used before with a different request; use a new key for a new request.`,
-      { details: { param: 'Idempotency-Key' } },
-    );
+    throw usedBefore(claim.key);
+  }
+
+  /** What an idempotency key is tied to, whatever request it came with. */
+  async held(claim: UploadKey): Promise<HeldKey | undefined> {
+    const [id, fingerprint] = (await this.#redis.get(this.#claimKey(claim)))?.split(' ') ?? [];
+    return id === undefined || fingerprint === undefined ? undefined : { id, fingerprint };
+  }
+
+  /** Frees an idempotency key. */
+  async release(claim: UploadKey): Promise<void> {
+    await this.#redis.unlink(this.#claimKey(claim));
   }
 
   /** Binds an idempotency key to a job id. The first id stands; later callers get it back. */
@@ -272,7 +280,7 @@ export class JobRecords {
     return fingerprint === claim.fingerprint ? id : undefined;
   }
 
-  #claimKey({ owner, scope, key }: IdempotencyClaim): string {
+  #claimKey({ owner, scope, key }: UploadKey): string {
     return this.#keys.idempotency(digest(`${owner === undefined ? '' : `${owner}\0`}${scope}\0${key}`));
   }
 }
