@@ -5,6 +5,7 @@ import type { DatasetFormat } from './dataset-format.ts';
 import type { DatasetReader } from './dataset-reader.ts';
 import { openJsonl } from './jsonl/jsonl-reader.ts';
 import { jsonlWriter } from './jsonl/jsonl-writer.ts';
+import { checkRowCount } from './limits.ts';
 import { openNpy } from './npy/npy-reader.ts';
 import { npyWriter } from './npy/npy-writer.ts';
 import type { DatasetWriter } from './output/dataset-writer.ts';
@@ -27,21 +28,31 @@ export async function openDataset(
   options: FormatOptions = {},
 ): Promise<DatasetReader> {
   try {
-    switch (format) {
-      case 'csv':
-        return await openCsv(source, options.csv ?? {});
-      case 'jsonl':
-        return await openJsonl(source);
-      case 'parquet':
-        return await (await import('./parquet/parquet-reader.ts')).openParquet(source);
-      case 'arrow':
-        return await (await import('./arrow/arrow-reader.ts')).openArrow(source);
-      case 'npy':
-        return await openNpy(source);
-    }
+    const reader = await openFormat(source, format, options);
+    checkRowCount(reader.rows ?? 0);
+    return reader;
   } catch (error) {
     await source.close();
     throw error;
+  }
+}
+
+async function openFormat(
+  source: OpenByteSource,
+  format: DatasetFormat,
+  options: FormatOptions,
+): Promise<DatasetReader> {
+  switch (format) {
+    case 'csv':
+      return openCsv(source, options.csv ?? {});
+    case 'jsonl':
+      return openJsonl(source);
+    case 'parquet':
+      return (await import('./parquet/parquet-reader.ts')).openParquet(source);
+    case 'arrow':
+      return (await import('./arrow/arrow-reader.ts')).openArrow(source);
+    case 'npy':
+      return openNpy(source);
   }
 }
 

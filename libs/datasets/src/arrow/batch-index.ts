@@ -1,4 +1,5 @@
 import type { ByteSource } from '@sconce/storage';
+import { checkRowCount } from '../limits.ts';
 import { readLayout } from './arrow-messages.ts';
 import type { ArrowField } from './arrow-schema.ts';
 import { checkRows } from './column-layout.ts';
@@ -167,6 +168,7 @@ export class StreamWalk {
       this.index.dictionaries.push({ offset, id: message.id, isDelta: message.isDelta });
     }
     if (message.kind === 'batch') this.index.add(offset, rowsOf(placed, this.#fields));
+    checkRowCount(this.index.rows);
     this.next = end;
   }
 }
