@@ -62,7 +62,7 @@ export type { QueueSnapshot } from './load/queue-snapshot.ts';
 
 // Records.
 export { batchErrorOf, type BatchCursor, type BatchRecord } from './batches/batch-record.ts';
-export { BatchRecords } from './batches/batch-records.ts';
+export { BatchRecords, type ChangeResult } from './batches/batch-records.ts';
 export type { FileContent, FileRecord, Removal } from './files/file-records.ts';
 export type { StoredOutputs } from './records/job-results.ts';
 export type { JobListOptions, JobPage } from './records/job-list.ts';

@@ -2,7 +2,15 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { ChunkJob, ChunkPart } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError, toSconceError, type SerializedError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
-import { BatchWork, batchErrorOf, isOutage, type BatchRecord, type Confirm, type DeliveredChunk } from '@sconce/queue';
+import {
+  BatchWork,
+  batchErrorOf,
+  isOutage,
+  type BatchRecord,
+  type ChangeResult,
+  type Confirm,
+  type DeliveredChunk,
+} from '@sconce/queue';
 import { GuardedRuns, ServedModels, type ModelFinder, type RunPort } from '@sconce/serving';
 import { spanOf, traceFields, type Logger, type Telemetry } from '@sconce/telemetry';
 import type { WorkerConfig } from '../config.ts';
@@ -99,16 +107,14 @@ export class ChunkProcessor {
         outcome = 'batch_failed';
         return;
       }
-      const committed = await this.work.records.commitChunk(job.batchId, {
-        run: job.run,
-        token,
-        part: scored.part,
-        tookMs: epochMs() - takenAtMs,
-      });
-      if (committed === 'ok') {
-        const { givenUp, part } = scored;
+      const { part } = scored;
+      const committed = await this.#commit(job, { batch, token, part, tookMs: epochMs() - takenAtMs });
+      if (committed === 'full') {
+        outcome = 'batch_failed';
+      } else if (committed === 'ok') {
+        const { givenUp } = scored;
         outcome = part.unreadable !== undefined ? 'unreadable' : givenUp ? 'given_up' : 'committed';
-        this.#countRows(job, scored.part);
+        this.#countRows(job, part);
       } else {
         outcome = 'overtaken';
         this.logger.info(
@@ -159,8 +165,21 @@ export class ChunkProcessor {
     this.logger.warn({ err: error, ...logFieldsOf(job, batch) }, 'a chunk whose queue job failed was given up');
     const { signal } = new AbortController();
     const { part } = await this.#giveUp(job, { batch, token, signal, error: error.toJSON() });
-    const committed = await this.work.records.commitChunk(job.batchId, { run: job.run, token, part, tookMs: 1 });
+    const committed = await this.#commit(job, { batch, token, part, tookMs: 1 });
     if (committed === 'ok') this.#countRows(job, part);
+  }
+
+  /** Counts the results of a chunk. If its owner or the installation may not store them, the batch fails, and the result is `full`. */
+  async #commit(
+    job: ChunkJob,
+    { batch, ...own }: { batch: KnownBatch; token: number; part: ChunkPart; tookMs: number },
+  ): Promise<ChangeResult | 'full'> {
+    const committed = await this.work.records.commitChunk(job.batchId, { run: job.run, ...own });
+    if (committed !== 'owner' && committed !== 'all') return committed;
+    const error = this.work.stored.full(committed, batch.record.spec.owner ?? '');
+    this.logger.warn({ err: error, ...logFieldsOf(job, batch) }, 'there is no room for the results of a chunk');
+    await this.#failBatch(job, error);
+    return 'full';
   }
 
   /**

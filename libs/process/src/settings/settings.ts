@@ -210,7 +210,7 @@ export const SETTINGS = {
     programs: BOTH,
     unit: 'bytes',
     about:
-      'Most bytes of results of jobs, uploaded files and results of batches. Without room, new jobs, files and batches are refused (429).',
+      'Most bytes of results of jobs, uploaded files and results of batches. Without room, new jobs, files and batches are refused (429), and running batches fail.',
     default: 1024 * GIB,
   }),
   SCONCE_MAX_STORED_BYTES_PER_OWNER: integer({

@@ -3,6 +3,7 @@ import { FINAL_STATUSES, type BatchSpec, type BatchStatus, type ChunkPart, type 
 import { SconceError } from '@sconce/errors';
 import type { Removal } from '../files/file-records.ts';
 import type { Keys } from '../redis/keys.ts';
+import type { Full, StoredLimits } from '../records/stored-bytes.ts';
 import { unfinishedBounds, type Submitter } from '../records/submitter.ts';
 import { readBatchRecord, type BatchCursor, type BatchRecord } from './batch-record.ts';
 import { BEGIN_CHUNK, COMMIT_CHUNK, CREATE, DROP, ENTER, FINISH, PLAN, RETRY, TAKE_OVER } from './batch-scripts.ts';
@@ -29,6 +30,8 @@ export interface PlannedChunkRecord {
 
 /** How much longer than its record the other hashes of a batch are kept, seconds: readers of the record still find them. */
 const PARTS_EXTRA_SECONDS = 60;
+/** Stands for no limit of stored bytes. */
+const MOST_BYTES = Number.MAX_SAFE_INTEGER;
 
 /** Batches that have not ended, oldest first. There are never more than the limit of unfinished batches. */
 export async function unfinishedBatches(redis: Redis, keys: Keys): Promise<BatchRecord[]> {
@@ -42,12 +45,18 @@ export class BatchRecords {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #ttlSeconds: number;
+  readonly #limits: readonly [perOwner: number, all: number];
 
-  /** @param options.ttlSeconds how long a batch is kept after its last change. */
-  constructor(options: { redis: Redis; keys: Keys; ttlSeconds: number }) {
+  /**
+   * @param options.ttlSeconds how long a batch is kept after its last change.
+   * @param options.limits of stored bytes, for who commits chunks. Absent: none.
+   */
+  constructor(options: { redis: Redis; keys: Keys; ttlSeconds: number; limits?: StoredLimits }) {
+    const { maxStoredBytesPerOwner = Infinity, maxStoredBytes = Infinity } = options.limits ?? {};
     this.#redis = options.redis;
     this.#keys = options.keys;
     this.#ttlSeconds = options.ttlSeconds;
+    this.#limits = [maxStoredBytesPerOwner, maxStoredBytes];
   }
 
   /** The keys of the ledger of stored bytes: items, totals. */
@@ -221,11 +230,11 @@ export class BatchRecords {
     return what === 'run' ? Number(token) : what;
   }
 
-  /** Commits the results of a chunk, if this delivery is the newest and no other has committed. */
+  /** Commits the results of a chunk, if this delivery is the newest and no other has committed, and there is room for them. */
   async commitChunk(
     id: string,
     chunk: { run: number; token: number; part: ChunkPart; tookMs: number },
-  ): Promise<ChangeResult> {
+  ): Promise<ChangeResult | Full> {
     const { run, token, part, tookMs } = chunk;
     const { output, errors } = part;
     const bytes = (output === undefined ? 0 : output.bytes + output.trailer) + (errors?.bytes ?? 0);
@@ -248,7 +257,8 @@ export class BatchRecords {
       notice,
       bytes,
       id,
-    )) as ChangeResult;
+      ...this.#limits.map((limit) => Math.min(limit, MOST_BYTES)),
+    )) as ChangeResult | Full;
   }
 
   /** Begins a new run, and discards the results of the chunks `again`. Returns the number of the run, or the state of a batch that has not ended. */

@@ -73,15 +73,27 @@ return {'run', redis.call('HINCRBY', KEYS[3], ARGV[2], 1)}`;
 
 /**
  * KEYS: batch, parts, tokens, items and totals of the stored bytes. ARGV: run, index, token, part, rows, failed, ms it took, now, notices'
- * channel, notice, bytes of its blobs, id of the batch.
- * Counts the results of the chunk, once. Its blobs are stored bytes of the batch until files of the results have them. Returns 'ok'; 'stale' when a later delivery has begun; 'done' when another delivery was counted;
- * 'gone' when the batch takes no more results.
+ * channel, notice, bytes of its blobs, id of the batch, limits of stored bytes of the owner and of all.
+ * Counts the results of the chunk, once. Its blobs are stored bytes of the batch until files of the results have them. Returns 'ok'; 'stale' when
+ * a later delivery has begun; 'done' when another delivery was counted; 'gone' when the batch takes no more results; which limit has no room.
  */
 export const COMMIT_CHUNK = `${STORED_BYTES}
 if redis.call('HGET', KEYS[1], 'status') ~= 'in_progress' then return 'gone' end
 if redis.call('HGET', KEYS[1], 'run') ~= ARGV[1] then return 'gone' end
 if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 then return 'done' end
 if redis.call('HGET', KEYS[3], ARGV[2]) ~= ARGV[3] then return 'stale' end
+local bytes = tonumber(ARGV[11])
+local counted = redis.call('HGET', KEYS[1], 'stored')
+local had, owner
+if bytes > 0 then
+  if counted then
+    had, owner = string.match(counted, '^(%d+) (%S*) ')
+  else
+    had, owner = 0, cjson.decode(redis.call('HGET', KEYS[1], 'spec')).owner or ''
+  end
+  local full = stored_full(KEYS[4], KEYS[5], owner, bytes, ARGV[13], ARGV[14])
+  if full ~= '' then return full end
+end
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[4])
 redis.call('HINCRBY', KEYS[1], 'chunks_done', 1)
 redis.call('HINCRBY', KEYS[1], 'rows_done', ARGV[5])
@@ -98,18 +110,9 @@ if now - since > 10000 then
 else
   redis.call('HSET', KEYS[1], 'window_at', since, 'window_rows', window)
 end
-local bytes = tonumber(ARGV[11])
 if bytes > 0 then
-  local before = redis.call('HGET', KEYS[1], 'stored')
-  local owner, had
-  if before then
-    had, owner = string.match(before, '^(%d+) (%S*) ')
-    bytes = bytes + tonumber(had)
-    stored_free(KEYS[4], KEYS[5], before)
-  else
-    owner = cjson.decode(redis.call('HGET', KEYS[1], 'spec')).owner or ''
-  end
-  local member = string.format('%.0f', bytes) .. ' ' .. owner .. ' batch:' .. ARGV[12]
+  if counted then stored_free(KEYS[4], KEYS[5], counted) end
+  local member = string.format('%.0f', bytes + had) .. ' ' .. owner .. ' batch:' .. ARGV[12]
   stored_charge(KEYS[4], KEYS[5], member, string.format('%.0f', now + redis.call('PTTL', KEYS[1])))
   redis.call('HSET', KEYS[1], 'stored', member)
 end

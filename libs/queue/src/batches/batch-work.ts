@@ -21,7 +21,7 @@ export class BatchWork {
   constructor(connections: WorkerConnections) {
     const { patient: redis, keys, config, onError } = connections;
     this.#connections = connections;
-    this.records = new BatchRecords({ redis, keys, ttlSeconds: config.batchTtlSeconds });
+    this.records = new BatchRecords({ redis, keys, ttlSeconds: config.batchTtlSeconds, limits: config });
     this.stored = new StoredBytes({ redis, keys, limits: config });
     this.files = new FileRecords({ redis, keys, stored: this.stored });
     this.queues = new BatchQueues({ redis, keys, onError });

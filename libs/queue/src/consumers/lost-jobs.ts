@@ -75,6 +75,6 @@ export class LostJobs {
 function lostJob(id: string): SconceError {
   return new SconceError(
     'worker_lost',
-    `The queue job of job ${id} is missing in Redis, and no worker runs the job: a failover or an eviction lost it, or somebody removed it. Submit the job again.`,
+    `The queue job of job ${id} is missing in Redis, and no worker runs the job: a failover or an eviction lost it, or somebody removed it. Submit the job again, with a new Idempotency-Key if it had one.`,
   );
 }
