@@ -14,8 +14,9 @@ const RETRY_AFTER_SECONDS = 5;
  * Refuses new work while Redis has little memory left. At its `maxmemory` Redis refuses every write that needs memory: then workers could not
  * answer what was accepted.
  *
- * The memory is read once a second. In between, the bytes of the work that this process adds are counted. Without a `maxmemory`, or if the user of
- * Redis may not run INFO, nothing is refused.
+ * The memory is read once a second and after each new connection. In between, the bytes of the work that this process adds are counted. Without a
+ * `maxmemory`, without a connection, or if the user of Redis may not run INFO, nothing is refused: an old reading says nothing about the Redis of
+ * the next connection.
  *
  * States: *accepting* ⇄ *refusing* → *closed* (`close`).
  */
@@ -32,7 +33,8 @@ export class RedisMemory {
   constructor(redis: Redis) {
     this.#redis = redis;
     this.#timer = setInterval(() => void this.#read(), SAMPLE_MS).unref();
-    redis.once('ready', () => void this.#read());
+    redis.on('ready', this.#onReady);
+    redis.on('close', this.#onClose);
   }
 
   /** Admits work that writes so many bytes to Redis. @throws SconceError `queue_full`. */
@@ -48,7 +50,16 @@ export class RedisMemory {
 
   close(): void {
     clearInterval(this.#timer);
+    this.#redis.off('ready', this.#onReady);
+    this.#redis.off('close', this.#onClose);
   }
+
+  readonly #onReady = (): void => void this.#read();
+
+  readonly #onClose = (): void => {
+    this.#maxBytes = 0;
+    this.#isRefusing = false;
+  };
 
   async #read(): Promise<void> {
     if (this.#isReading || this.#redis.status !== 'ready') return;
