@@ -112,6 +112,29 @@ describe('a dry run', () => {
   });
 });
 
+it('numbers of another format, and missing values, are read as the request says, by the dry run and by the batch', async () => {
+  const content = Buffer.from('a;b;c;d\n1,5;1.000;NA;1\n1;2;3;4\n');
+  const filename = 'german.csv';
+  const first = await client.batches.dryRun({ ...TABLE, csv: { delimiter: ';' } }, content, { filename });
+  expect(first.warnings.map(({ fix }) => fix?.flag)).toEqual(
+    expect.arrayContaining(['--missing nan', "--decimal ','"]),
+  );
+  const request = { ...TABLE, csv: { delimiter: ';', decimal: ',', thousands: '.' }, missing: 0 } as const;
+  const expected = [{ y: [4, 2001, 1, 3] }, { y: [3, 5, 7, 9] }];
+  expect((await client.batches.dryRun(request, content, { filename })).rows.map(({ result }) => result)).toEqual(
+    expected,
+  );
+  const batch = await client.batches.score({ ...request, output_format: 'jsonl' }, content, { filename });
+  expect(await client.batches.wait(batch.id)).toMatchObject({ request_counts: { completed: 2, failed: 0 } });
+  const lines = await new Response(await client.batches.output(batch.id)).text();
+  expect(
+    lines
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown),
+  ).toEqual(expected);
+});
+
 it('limit scores the first rows only', async () => {
   const batch = await client.batches.score({ ...TABLE, limit: 7 }, csv, { filename: 'rows.csv' });
   expect(await client.batches.wait(batch.id)).toMatchObject({

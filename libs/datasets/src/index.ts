@@ -12,6 +12,8 @@ export { cellOf, type Cells, type ColumnValues, type RowBlock } from './row-bloc
 export { csvOptions, type CsvOptions } from './csv/csv-reader.ts';
 export { cannotUnpack, isReadable, isText, packingOf, readableText } from './text/readable-text.ts';
 export { InputEncoder, type EncodedInputs, type InputGroup } from './mapping/encode-inputs.ts';
+export { missingValue } from './mapping/missing-values.ts';
+export { numberFormat } from './mapping/number-format.ts';
 export { mapInputs, type InputSource, type MappableModel, type MappedInput } from './mapping/input-mapping.ts';
 export type { DatasetWriter, FinishedPart, PartWriter } from './output/dataset-writer.ts';
 export { assembleFile, bytesOfParts, streamParts, type FileParts, type StoredPart } from './output/file-parts.ts';

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { Readable } from 'node:stream';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { Batch, BatchFormat, SconceClient, TableRequest } from '@sconce/client';
 import type { CliConfig } from '../config.ts';
 import { inputFile } from '../files/input-file.ts';
@@ -36,6 +36,9 @@ interface ScoreOptions {
   readonly priority?: number;
   readonly window?: string;
   readonly limit?: number;
+  readonly missing?: string;
+  readonly decimal?: string;
+  readonly thousands?: string;
   readonly detach?: boolean;
   readonly dryRun?: boolean;
   readonly json?: boolean;
@@ -73,6 +76,14 @@ export function scoreCommand(config: CliConfig): Command {
     )
     .option('--header', 'the first line of the CSV file has names, even if all of them are numbers')
     .option('--no-header', 'the CSV file has no header line; its columns are named 0, 1, …')
+    .option(
+      '--missing <value>',
+      'missing values (null, NaN, nothing, NA, …): error, nan, or the value that stands for them',
+    )
+    .addOption(new Option('--decimal <character>', 'decimal separator of numbers in CSV').choices(['.', ',']))
+    .addOption(
+      new Option('--thousands <character>', 'separator of groups of three digits in CSV').choices(['.', ',', ' ', "'"]),
+    )
     .option('--allow-nan', 'accept NaN and infinities as values; without it such rows fail')
     .option(
       '--max-error-rate <share>',
@@ -166,13 +177,15 @@ function firstProblem({ errors, warnings }: FilePreview): {
 }
 
 function requestOf(model: string, file: string, options: ScoreOptions): FormattedRequest {
-  const { version, input, output, keep, delimiter, header, maxErrorRate, priority, window } = options;
+  const { version, input, output, keep, maxErrorRate, priority, window } = options;
   const format: BatchFormat = formatOf(options.format, file, '--format');
   const outputFormat =
     options.out === undefined && options.outputFormat === undefined
       ? format
       : formatOf(options.outputFormat, options.out ?? '', '--output-format');
-  const hasCsvOptions = delimiter !== undefined || header !== undefined;
+  const { delimiter, header, decimal, thousands, missing } = options;
+  const csv = { delimiter, header, decimal, thousands } as NonNullable<TableRequest['csv']>;
+  const hasCsvOptions = Object.values(csv).some((option) => option !== undefined);
   return {
     model,
     format,
@@ -181,7 +194,9 @@ function requestOf(model: string, file: string, options: ScoreOptions): Formatte
     inputs: input.size === 0 ? undefined : Object.fromEntries(input),
     outputs: output.length === 0 ? undefined : output,
     pass_through: keep?.split(','),
-    csv: hasCsvOptions ? { delimiter, header } : undefined,
+    csv: hasCsvOptions ? csv : undefined,
+    missing:
+      missing === undefined || missing.trim() === '' || Number.isNaN(Number(missing)) ? missing : Number(missing),
     encoding: options.encoding,
     limit: options.limit,
     allow_non_finite: options.allowNan === true ? true : undefined,

@@ -43,6 +43,8 @@ export interface ScoringPlan {
   readonly inputs: readonly MappedInput[];
   readonly columns: readonly OutputColumn[];
   readonly allowNonFinite: boolean;
+  /** What stands for missing values, as in the request; absent if they make bad rows. */
+  readonly missing?: number | string | undefined;
   /** Most rows to score, from the first one. */
   readonly limit?: number | undefined;
 }

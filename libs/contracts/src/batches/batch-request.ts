@@ -53,15 +53,26 @@ export const tableSchema = z.strictObject({
         .describe(
           'Whether the first line holds the names of the columns. Default: true; a first line of numbers is refused.',
         ),
+      decimal: z.enum(['.', ',']).optional().describe('Decimal separator of numbers in text. Default: a point.'),
+      thousands: z
+        .enum(['.', ',', ' ', "'"])
+        .optional()
+        .describe('Separator between groups of three digits. Default: none.'),
     })
     .optional()
-    .describe('How CSV is read and written.'),
+    .describe('How CSV is read and written. Results are written with points.'),
   encoding: z
     .string()
     .min(1)
     .max(40)
     .optional()
     .describe('Encoding of CSV or JSON that is not UTF-8: `latin1`, `windows-1252`, `shift_jis`, `gb18030`, `utf-16`.'),
+  missing: z
+    .union([z.number(), z.string().max(1_000)])
+    .optional()
+    .describe(
+      'What becomes of missing values (null, NaN, nothing, `NA`, `N/A`, `null`, `none`, `?`): `error` (default): the row is bad; `nan`: NaN; or the value that stands for them.',
+    ),
   allow_non_finite: z
     .boolean()
     .optional()

@@ -31,6 +31,7 @@ const queryRequest = z.object({
   allow_non_finite: fields.allow_non_finite,
   encoding: fields.encoding,
   limit: fields.limit,
+  missing: z.string().optional().describe('`error`, `nan`, or the value that stands for missing ones.'),
   pass_through: z.string().optional().describe('Names of columns, with commas between them.'),
   inputs: asJson('inputs'),
   outputs: asJson('outputs'),

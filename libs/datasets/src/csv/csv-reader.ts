@@ -20,12 +20,15 @@ export interface CsvOptions {
    * are numbers: then the file is refused, because its header may be missing.
    */
   readonly header?: boolean | undefined;
+  /** How numbers are written. */
+  readonly decimal?: string | undefined;
+  readonly thousands?: string | undefined;
 }
 
 /** The options of a CSV file of that name: fields of a `.tsv` file are separated by tabs, unless the options say otherwise. */
-export function csvOptions(file: string, { delimiter, header }: CsvOptions = {}): CsvOptions {
+export function csvOptions(file: string, { delimiter, ...options }: CsvOptions = {}): CsvOptions {
   const tab = delimiter === undefined && /\.tsv(\.(gz|zst))?$/i.test(file) ? '\t' : delimiter;
-  return { delimiter: tab, header };
+  return { ...options, delimiter: tab };
 }
 
 const BOM = [0xef, 0xbb, 0xbf];

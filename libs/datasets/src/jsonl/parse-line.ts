@@ -6,6 +6,8 @@ import { ROW_JSON } from '../limits.ts';
 const LONG_INTEGER = /[[,:\s]-?\d{16,}(?![\d.eE])/;
 const MAX_INTEGER_CHARS = 20;
 
+const STRINGS_AND_NON_FINITE = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g;
+
 type SourceReviver = (this: unknown, key: string, value: unknown, context: { readonly source?: string }) => unknown;
 // Node passes the source text of primitives to revivers. TypeScript's library does not declare this.
 const parseWithSource = JSON.parse as (text: string, reviver: SourceReviver) => unknown;
@@ -27,7 +29,7 @@ export function parseLine(line: Buffer): {
   const text = line.toString('utf8');
   let value: unknown;
   try {
-    value = LONG_INTEGER.test(text) ? parseWithSource(text, reviveLongInteger) : JSON.parse(text);
+    value = parseJson(text);
   } catch (error) {
     return {
       problem: `the row is not JSON: ${error instanceof SyntaxError ? error.message : 'it is nested too deeply'}`,
@@ -37,6 +39,17 @@ export function parseLine(line: Buffer): {
     return { value: value as Record<string, unknown> };
   }
   return { problem: 'the row is not a JSON object' };
+}
+
+/** Python's `json` writes `NaN` and `Infinity`, which JSON has not. They become text, which the columns of floats read. */
+function parseJson(text: string): unknown {
+  try {
+    return LONG_INTEGER.test(text) ? parseWithSource(text, reviveLongInteger) : JSON.parse(text);
+  } catch (error) {
+    const quoted = text.replaceAll(STRINGS_AND_NON_FINITE, (found) => (found.startsWith('"') ? found : `"${found}"`));
+    if (quoted === text) throw error;
+    return LONG_INTEGER.test(quoted) ? parseWithSource(quoted, reviveLongInteger) : JSON.parse(quoted);
+  }
 }
 
 function boundExceeded(line: Buffer): string | undefined {

@@ -1,6 +1,8 @@
 import { HalfArray, allocateView, toBfloat16Bits, type FixedDatatype } from '@sconce/tensor';
 import { shown } from '../dataset-error.ts';
 import { ExactValue } from '../values/exact-value.ts';
+import { isMissing } from './missing-values.ts';
+import { plainNumber, type NumberFormat } from './number-format.ts';
 
 /** A typed array for the elements of a tensor. */
 export type ElementArray =
@@ -34,6 +36,10 @@ const BIG_RANGES = {
 export interface ElementOptions {
   /** Whether NaN and infinities are allowed. If not, a row that has one is a bad row. */
   readonly allowNonFinite: boolean;
+  /** What stands for a missing value; absent if a row with a missing value is a bad row. */
+  readonly missing?: number | string | undefined;
+  /** How numbers in text are written; absent for `1234.5`. */
+  readonly numbers?: NumberFormat | undefined;
 }
 
 /** Elements that are zero. */
@@ -57,7 +63,20 @@ export function writeElement(
   at: number,
   given: unknown,
 ): string | undefined {
-  const value = given instanceof ExactValue ? given.element : given;
+  let value = given instanceof ExactValue ? given.element : given;
+  if (options.missing !== undefined && isMissing(value)) {
+    value = options.missing;
+    if (typeof value === 'number' && Number.isNaN(value)) {
+      if (!isFloat(datatype)) return `no value, and ${datatype} has no NaN that could stand for it`;
+      out[at] = datatype === 'BF16' ? toBfloat16Bits(NaN) : NaN;
+      return undefined;
+    }
+  }
+  if (options.numbers !== undefined && typeof value === 'string') {
+    const plain = plainNumber(value, options.numbers);
+    if (plain === undefined && numberOf(value) !== undefined) return wrong(value, 'a number of the format in "csv"');
+    value = plain ?? value;
+  }
   switch (datatype) {
     case 'BOOL': {
       const bit = toBoolean(value);
@@ -99,9 +118,15 @@ export function copyElements({ datatype, out, options }: ElementTarget, values: 
   const floats = out instanceof Float32Array || out instanceof Float64Array || out instanceof HalfArray;
   const numbers = !(values instanceof BigInt64Array || values instanceof BigUint64Array);
   const same = values.constructor === out.constructor;
+  // NaN is a missing value.
+  const keepsNaN = options.allowNonFinite && options.missing === undefined;
   if (!same && !(floats && numbers)) return false;
   (out as Float32Array).set(values as unknown as Float32Array);
-  return !floats || (same && options.allowNonFinite) || allFinite(out);
+  return !floats || (same && keepsNaN) || allFinite(out);
+}
+
+function isFloat(datatype: FixedDatatype): boolean {
+  return datatype === 'FP32' || datatype === 'FP64' || datatype === 'FP16' || datatype === 'BF16';
 }
 
 function allFinite(values: ArrayLike<number>): boolean {
@@ -173,14 +198,17 @@ function nonFinite(value: unknown): number | undefined {
   return match[1] === '-' ? -Infinity : Infinity;
 }
 
+const BOOLEANS: ReadonlyMap<string, 0 | 1> = new Map([
+  ...['true', '1', 'yes', 'y', 't', 'on'].map((text) => [text, 1] as const),
+  ...['false', '0', 'no', 'n', 'f', 'off'].map((text) => [text, 0] as const),
+]);
+
 function toBoolean(value: unknown): 0 | 1 | undefined {
   if (value === true || value === 1 || value === 1n) return 1;
   if (value === false || value === 0 || value === 0n) return 0;
   if (typeof value !== 'string') return undefined;
   const text = value.trim().toLowerCase();
-  if (text === 'true' || text === '1') return 1;
-  if (text === 'false' || text === '0') return 0;
-  return undefined;
+  return BOOLEANS.get(text);
 }
 
 function toBigInt(value: unknown): bigint | undefined {

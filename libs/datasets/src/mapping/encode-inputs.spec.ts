@@ -124,7 +124,9 @@ describe('rows as tensors', () => {
     ['UINT64', '18446744073709551615', 18446744073709551615n],
     ['BOOL', 'TRUE', 1],
     ['BOOL', '0', 0],
-    ['BOOL', 'yes', null],
+    ['BOOL', 'yes', 1],
+    ['BOOL', ' No ', 0],
+    ['BOOL', 'maybe', null],
   ])('%s of %j', (datatype, text, expected) => {
     const { groups, problems } = encode([{ name: 'x', datatype, shape: [-1] }], byRow([[text]]), { columns: ['x'] });
     if (expected === null) expect(problems.size).toBe(1);

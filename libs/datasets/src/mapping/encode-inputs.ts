@@ -45,7 +45,8 @@ export class InputEncoder {
     this.#options = options;
     this.columns = columnsOf(inputs);
     this.#places = placesOf(this.columns);
-    this.numbers = numbersOf(inputs);
+    // A reader reads numbers of the usual form only.
+    this.numbers = options.numbers === undefined ? numbersOf(inputs) : undefined;
     this.#constants = new Map(
       inputs.flatMap((input) =>
         input.source.kind === 'constant' ? [[input.name, constantTensor(input, input.source.value, options)]] : [],
@@ -150,7 +151,10 @@ function encodeFixed(fill: Fill, datatype: FixedDatatype, size: number): Encoded
       const problem = writeList(target, value, input.rowShape);
       if (problem !== undefined) problems.set(row, { column: only, message: problem });
     }
-  } else if (numbers !== undefined || !(datatype === 'FP32' && fillText(out as Float32Array, block.cells, at))) {
+  } else if (
+    numbers !== undefined ||
+    !(datatype === 'FP32' && options.numbers === undefined && fillText(out as Float32Array, block.cells, at))
+  ) {
     const target = { datatype, out, options };
     for (const row of numbers?.rest ?? Array.from({ length: block.rows }, (_, index) => index)) {
       if (problems.has(row)) continue;
@@ -223,12 +227,12 @@ function encodeFree(fill: Fill, datatype: FixedDatatype): EncodedInput {
 }
 
 function encodeText(fill: Fill): EncodedInput {
-  const { block, input, problems, names, at } = fill;
+  const { block, input, problems, names, at, options } = fill;
   const shapes: (readonly number[])[] = [];
   const texts: (readonly string[])[] = [];
   for (let row = 0; row < block.rows; row++) {
     if (problems.has(row)) continue;
-    const cells = at.map((column) => cellOf(block.cells, row, column));
+    const cells = at.map((column) => textOf(cellOf(block.cells, row, column), options));
     const scalar = input.rowShape.length === 0 || input.source.kind === 'scalars';
     const flat = scalar ? { values: cells, shape: input.rowShape } : flatten(cells[0], input.rowShape);
     if ('problem' in flat) {
@@ -250,6 +254,11 @@ function encodeText(fill: Fill): EncodedInput {
       return { name, datatype: 'BYTES', shape: hasRows ? [rows.length, ...shape] : shape, data };
     },
   };
+}
+
+/** Text for a missing one. Empty text is text, and so are words such as `NA`. */
+function textOf(value: unknown, { missing }: ElementOptions): unknown {
+  return (value === null || value === undefined) && typeof missing === 'string' ? missing : value;
 }
 
 function writeList(target: ElementTarget, value: unknown, rowShape: readonly number[]): string | undefined {

@@ -29,10 +29,14 @@ export interface NpyHeader {
   readonly shape: readonly number[];
   /** Offset of the data in the file. */
   readonly dataOffset: number;
+  /** Whether the first byte of an element is its highest. */
+  readonly isBigEndian: boolean;
+  /** Whether neighbours along axis 0, not along the last one, lie beside each other. */
+  readonly isFortran: boolean;
 }
 
 /**
- * Reads the header of a `.npy` file, versions 1 to 3: one array, row-major, little-endian.
+ * Reads the header of a `.npy` file, versions 1 to 3: one array.
  * @throws SconceError `invalid_dataset` for what is none, is cut off, or holds what no tensor has.
  */
 export async function readNpyHeader(source: ByteSource): Promise<NpyHeader> {
@@ -55,7 +59,6 @@ export async function readNpyHeader(source: ByteSource): Promise<NpyHeader> {
   if (descr === undefined || fortran === undefined || dimensions === undefined) {
     throw datasetError(`The .npy file does not contain a plain array: its header is ${shown(text.trim())}.`);
   }
-  if (fortran === 'True') throw datasetError('The .npy file is in Fortran order: save numpy.ascontiguousarray(x).');
   const datatype = datatypeOf(descr);
   const shape = dimensions.split(',').flatMap((part) => (part.trim() === '' ? [] : [Number(part)]));
   const bytes = shape.reduce((product, size) => product * size, DATATYPE_BYTES[datatype]);
@@ -64,7 +67,9 @@ export async function readNpyHeader(source: ByteSource): Promise<NpyHeader> {
       `The .npy file is cut off or damaged: shape (${shape.join(', ')}) of ${descr} needs ${bytes} bytes, and the file has ${source.size - dataOffset}.`,
     );
   }
-  return { datatype, shape, dataOffset };
+  // With one axis, both orders are the same.
+  const isFortran = fortran === 'True' && shape.length > 1;
+  return { datatype, shape, dataOffset, isBigEndian: descr.startsWith('>'), isFortran };
 }
 
 /** Makes a header for an array of this datatype and shape. */
@@ -87,8 +92,8 @@ export function npyHeader(datatype: FixedDatatype, shape: readonly number[]): Bu
 }
 
 function datatypeOf(descr: string): FixedDatatype {
-  const known = Object.entries(DESCR).find(([, own]) => own === descr || own === `|${descr.slice(1)}`);
+  const kind = descr.slice(1);
+  const known = Object.entries(DESCR).find(([, own]) => /^[<>=|]/.test(descr) && own.slice(1) === kind);
   if (known !== undefined) return known[0] as FixedDatatype;
-  const big = descr.startsWith('>') ? ': it is big-endian; save x.astype(x.dtype.newbyteorder("<"))' : '';
-  throw datasetError(`The .npy file has elements of type ${shown(descr)}, which tensors do not support${big}.`);
+  throw datasetError(`The .npy file has elements of type ${shown(descr)}, which tensors do not support.`);
 }

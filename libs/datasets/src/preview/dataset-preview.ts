@@ -14,6 +14,8 @@ export interface PreviewedTable {
   readonly outputs?: readonly OutputSelection[] | undefined;
   readonly passThrough?: readonly string[] | undefined;
   readonly allowNonFinite: boolean;
+  /** What stands for missing values; `error` if they make bad rows. */
+  readonly missing?: number | string | undefined;
 }
 
 /** What to change: the option of the command line, and the field of the request. */

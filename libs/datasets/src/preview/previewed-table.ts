@@ -13,6 +13,7 @@ export interface TableFields {
   readonly csv?: CsvOptions | undefined;
   readonly encoding?: string | undefined;
   readonly allow_non_finite?: boolean | undefined;
+  readonly missing?: number | string | undefined;
 }
 
 /** The table of a request. @param file name of the dataset. */
@@ -29,5 +30,6 @@ export function previewedTable(
     outputs: fields.outputs,
     passThrough: fields.pass_through,
     allowNonFinite: fields.allow_non_finite ?? false,
+    missing: fields.missing,
   };
 }

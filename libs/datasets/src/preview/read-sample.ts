@@ -2,6 +2,8 @@ import { isRunFailure, toSconceError } from '@sconce/errors';
 import { sliceRows, type Tensor } from '@sconce/tensor';
 import type { RowProblem } from '../dataset-error.ts';
 import { InputEncoder, type InputGroup } from '../mapping/encode-inputs.ts';
+import { isMissing, missingValue } from '../mapping/missing-values.ts';
+import { numberFormat, plainNumber } from '../mapping/number-format.ts';
 import { createWriter } from '../open-dataset.ts';
 import { OutputEncoder, type GroupResult } from '../output/output-encoder.ts';
 import { cellOf, type RowBlock } from '../row-block.ts';
@@ -56,7 +58,11 @@ export async function readSample(
 ): Promise<Sample> {
   const { mapped, columns, errors, table, model, run } = context;
   const canScore = errors.length === 0;
-  const inputs = new InputEncoder(mapped, { allowNonFinite: table.allowNonFinite });
+  const inputs = new InputEncoder(mapped, {
+    allowNonFinite: table.allowNonFinite,
+    missing: missingValue(table.missing),
+    numbers: numberFormat(table.csv),
+  });
   const outputs = new OutputEncoder(columns);
   const needed = [...new Set([...inputs.columns, ...outputs.passThrough])];
   const others = reader.columns.filter(({ name, unreadable }) => unreadable === undefined && !needed.includes(name));
@@ -109,7 +115,7 @@ export async function readSample(
     warnings: [
       ...encodingWarning(found),
       ...firstFailure(scored, firstRow, rows),
-      ...nonFiniteWarning(failing, { inputs, table, valueOf: (row, at) => cellOf(cells, row, at) }),
+      ...valueWarnings(failing, { inputs, table, valueOf: (row, at) => cellOf(cells, row, at) }),
     ],
     values,
   };
@@ -217,7 +223,8 @@ function firstFailure({ problems }: Scored, firstRow: number, rows: number): rea
   return [{ code: problem.code ?? 'invalid_row', message, param: problem.column ?? null }];
 }
 
-function nonFiniteWarning(
+/** What the values of bad rows may mean, and how to say it. */
+function valueWarnings(
   failing: readonly number[],
   {
     inputs,
@@ -229,15 +236,35 @@ function nonFiniteWarning(
     readonly valueOf: (row: number, at: number) => unknown;
   },
 ): readonly PreviewProblem[] {
-  if (table.allowNonFinite) return [];
-  const isFound = failing.some((row) => inputs.columns.some((_, at) => isNonFinite(valueOf(row, at))));
-  if (!isFound) return [];
-  return [
-    {
+  const some = (is: (value: unknown) => boolean): boolean =>
+    failing.some((row) => inputs.columns.some((_, at) => is(valueOf(row, at))));
+  const warnings: PreviewProblem[] = [];
+  if (!table.allowNonFinite && some(isNonFinite)) {
+    warnings.push({
       code: 'non_finite',
       message: 'Rows with NaN or infinities fail, unless the request allows them.',
       param: 'allow_non_finite',
       fix: { flag: '--allow-nan', field: { allow_non_finite: true } },
-    },
-  ];
+    });
+  }
+  if (missingValue(table.missing) === undefined && some((value) => isMissing(value) && !isNonFinite(value))) {
+    warnings.push({
+      code: 'missing',
+      message: 'Rows with missing values fail, unless the request says what stands for them: nan, or a value.',
+      param: 'missing',
+      fix: { flag: '--missing nan', field: { missing: 'nan' } },
+    });
+  }
+  const comma = { decimal: ',' };
+  const isComma = (value: unknown): boolean =>
+    typeof value === 'string' && value.includes(',') && plainNumber(value, comma) !== undefined;
+  if (numberFormat(table.csv) === undefined && some(isComma)) {
+    warnings.push({
+      code: 'decimal',
+      message: 'Numbers have a comma, which may be the decimal separator.',
+      param: 'csv.decimal',
+      fix: { flag: "--decimal ','", field: { csv: comma } },
+    });
+  }
+  return warnings;
 }

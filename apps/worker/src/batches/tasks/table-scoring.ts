@@ -2,6 +2,8 @@ import {
   InputEncoder,
   OutputEncoder,
   createWriter,
+  missingValue,
+  numberFormat,
   type ColumnValues,
   type EncodedInputs,
   type GroupResult,
@@ -17,7 +19,11 @@ import type { TaskContext } from './task-context.ts';
 
 /** Scores the rows of a table. */
 export async function tableScoring({ plan, giveUp }: ScoreTask): Promise<Scoring> {
-  const inputs = new InputEncoder(plan.inputs, { allowNonFinite: plan.allowNonFinite });
+  const inputs = new InputEncoder(plan.inputs, {
+    allowNonFinite: plan.allowNonFinite,
+    missing: missingValue(plan.missing),
+    numbers: numberFormat(plan.csv),
+  });
   const outputs = new OutputEncoder(plan.columns);
   const columns = [...new Set([...inputs.columns, ...outputs.passThrough])];
   const passedAt = outputs.passThrough.map((name) => columns.indexOf(name));

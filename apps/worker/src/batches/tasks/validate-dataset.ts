@@ -71,6 +71,7 @@ async function validate(task: DatasetTasks['validate']['task'], context: TaskCon
     csv,
     model,
     allowNonFinite: spec.table.allow_non_finite ?? false,
+    missing: spec.table.missing,
     limit: spec.table.limit,
   };
   if (spec.kind === 'requests') {
