@@ -166,6 +166,25 @@ describe('the OpenAI SDK', () => {
     await expect(openai.files.retrieve(input)).rejects.toMatchObject({ status: 404 });
   });
 
+  it('lists the models, and gives each of them by its id', async () => {
+    await stack.push('affine', { name: 'two' });
+    await stack.push('affine', { name: 'two', version: '2' });
+    const listed: string[] = [];
+    for await (const model of openai.models.list()) {
+      expect(model).toMatchObject({ object: 'model', owned_by: 'sconce' });
+      expect(Math.abs(Date.now() / 1_000 - model.created)).toBeLessThan(600);
+      listed.push(model.id);
+      expect(await openai.models.retrieve(model.id)).toMatchObject({
+        id: model.id,
+        object: 'model',
+        created: model.created,
+      });
+    }
+    expect(listed).toEqual(expect.arrayContaining(['affine', 'two:1', 'two']));
+    await expect(openai.models.retrieve('two:3')).rejects.toMatchObject({ status: 404, code: 'model_not_found' });
+    await expect(openai.models.delete('two')).rejects.toMatchObject({ status: 405 });
+  });
+
   it('receives a webhook at the end of a batch, and can verify it', async () => {
     const received = Promise.withResolvers<{ headers: Record<string, string>; body: string }>();
     const receiver = createServer((request, response) => {

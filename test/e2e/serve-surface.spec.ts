@@ -194,7 +194,7 @@ describe('a read is answered alike', () => {
   it('the models, except times and measurements', async () => {
     const normal = async (server: Pick<Serve, 'fetch'>, path: string): Promise<unknown> =>
       JSON.parse(await (await server.fetch(path)).text(), (key, value: unknown) =>
-        /^(created_at|updated_at|performance|disk_bytes)$/.test(key) ? typeof value : value,
+        /^(created|created_at|updated_at|performance|disk_bytes)$/.test(key) ? typeof value : value,
       );
     for (const path of ['/v1/models', '/v1/models/affine', '/v1/models/affine/versions/1']) {
       expect(await normal(serve, path)).toEqual(await normal(stack, path));

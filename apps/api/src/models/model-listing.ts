@@ -1,8 +1,12 @@
 import type { ListedVersion, Model } from '@sconce/contracts';
+import { epochSeconds } from '../http/epoch-seconds.ts';
 import { LATEST, toModelVersion, type ModelManifest, type ModelRepository, type ModelState } from '@sconce/models';
 
-/** One model. Throws `model_not_found`. */
-export async function listModel(repository: ModelRepository, name: string): Promise<Model> {
+/** One model, or one version of it, by the id that lists have: `name` or `name:version`. Throws `model_not_found`. */
+export async function listModel(repository: ModelRepository, id: string): Promise<Model> {
+  const [name = '', version] = id.split(':', 2);
+  // Throws the reason if there is no such version.
+  if (version !== undefined) await repository.get(name, version);
   const [manifests, state, usage] = await Promise.all([
     repository.versions(name),
     repository.state(name),
@@ -13,12 +17,15 @@ export async function listModel(repository: ModelRepository, name: string): Prom
   const serving = servingVersion(state, manifests);
   const { bytes = 0, versions } = usage.get(name) ?? {};
   const { quarantined = {}, ...settings } = state;
+  const shown = version === undefined ? manifests : manifests.filter((manifest) => manifest.version === version);
+  const first = shown.find((manifest) => manifest.version === serving) ?? shown[0];
   return {
+    ...openAiModel(id, first?.created_at),
     name,
     ...settings,
     serving: serving ?? null,
     disk_bytes: bytes,
-    versions: manifests.map((manifest) =>
+    versions: shown.map((manifest) =>
       listed(manifest, { serving, quarantined, diskBytes: versions?.get(manifest.version) }),
     ),
   };
@@ -56,11 +63,21 @@ function listed(
     readonly diskBytes: number | undefined;
   },
 ): ListedVersion {
-  const { version } = manifest;
+  const { name, version, created_at: createdAt } = manifest;
+  const serving = version === given.serving;
   return {
+    ...openAiModel(serving ? name : `${name}:${version}`, createdAt),
     ...toModelVersion(manifest),
-    serving: version === given.serving,
+    serving,
     disk_bytes: given.diskBytes ?? 0,
     quarantined: given.quarantined[version],
   };
+}
+
+/** The fields of a model that OpenAI's clients read. @param createdAt ISO 8601. */
+function openAiModel(
+  id: string,
+  createdAt = new Date(0).toISOString(),
+): Pick<Model, 'id' | 'object' | 'created' | 'owned_by'> {
+  return { id, object: 'model', created: epochSeconds(Date.parse(createdAt)), owned_by: 'sconce' };
 }

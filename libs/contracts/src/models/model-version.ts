@@ -4,6 +4,7 @@ import { modelBatchSchema } from './model-batch.ts';
 import { modelConfigSchema } from './model-config.ts';
 import { modelSignatureSchema } from './model-signature.ts';
 import { runMemorySchema } from './run-memory.ts';
+import { openAiModelFields } from './openai-model.ts';
 
 /**
  * The states of a version: `receiving` (its artifact is being uploaded) → `compiling` → `proving` → `optimising` → `ready`, or `failed`
@@ -132,6 +133,7 @@ export type ModelVersion = DeepReadonly<z.infer<typeof modelVersionSchema>>;
 /** One version as listings show it. */
 export const listedVersionSchema = version
   .extend({
+    ...openAiModelFields,
     serving: z.boolean().describe('Whether requests without a version get this one.'),
     disk_bytes: z.int().describe('Size of all its files in the store.'),
     quarantined: z

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { DeepReadonly } from '../deep-readonly.ts';
 import { listedVersionSchema } from './model-version.ts';
+import { openAiModelFields } from './openai-model.ts';
 
 const defaultVersion = z
   .string()
@@ -35,6 +36,7 @@ export type ModelSettingsPatch = DeepReadonly<z.infer<typeof modelSettingsPatchS
 /** A model with its settings and versions. */
 export const modelSchema = z
   .object({
+    ...openAiModelFields,
     name: z.string(),
     default_version: defaultVersion,
     loaded,
