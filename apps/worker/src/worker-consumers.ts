@@ -183,9 +183,9 @@ export class WorkerConsumers {
   async close(graceMs: number): Promise<boolean> {
     this.#dead?.stop();
     await this.#failed?.close();
-    const ended = await Promise.all([this.#stream, ...this.#queues].map((consumer) => consumer?.close(graceMs)));
-    // Until then it announces the jobs that still run.
-    this.#lost?.stop();
+    const closing = Promise.all([this.#stream, ...this.#queues].map((consumer) => consumer?.close(graceMs)));
+    // Until all have ended, it announces the jobs that still run.
+    const ended = await closing.finally(() => this.#lost?.stop());
     return !ended.includes(false);
   }
 
