@@ -280,6 +280,30 @@ describe('extensions', () => {
     expect(all.model_stats.map(({ name }) => name)).toContain('simple');
   });
 
+  it('counts what failed by its reason, also what no worker answered', async () => {
+    await Promise.all([stack.push('slow', { name: 'late' }), stack.push('lookup', { name: 'refusing' })]);
+    const steps = { name: 'steps', datatype: 'INT64', shape: [1], data: [20_000] };
+    const late = json({ parameters: { timeout: 100_000 }, inputs: [steps] });
+    const refused = json({ inputs: [{ name: 'index', datatype: 'INT64', shape: [1, 1], data: [99] }] });
+    expect((await stack.fetch('/v2/models/late/infer', late)).status).toBe(504);
+    expect((await stack.fetch('/v2/models/refusing/infer', refused)).status).toBe(422);
+    const statsOf = async (model: string): Promise<Record<string, unknown> | undefined> => {
+      const answer = (await (await stack.fetch(`/v2/models/${model}/stats`)).json()) as {
+        model_stats: { inference_stats: Record<string, unknown> }[];
+      };
+      return answer.model_stats[0]?.inference_stats;
+    };
+    for (const [model, reason] of [
+      ['late', 'deadline_exceeded'],
+      ['refusing', 'invalid_input'],
+    ] as const) {
+      const fail = { count: 1, ns: expect.any(Number) as number };
+      await expect
+        .poll(() => statsOf(model), { timeout: 20_000 })
+        .toMatchObject({ success: { count: 0 }, fail, fail_by_reason: { [reason]: fail } });
+    }
+  });
+
   it('lists, unloads and loads models', async () => {
     await stack.push('affine', { name: 'switched' });
     const index = async (body: object): Promise<{ name: string; state: string; reason: string }[]> =>

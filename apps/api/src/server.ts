@@ -59,6 +59,7 @@ export async function createApi(given: {
     directory: app.get(ModelDirectory),
     decoder: app.get(RequestDecoder),
     port: app.get(InferenceProducer),
+    totals: app.get(InferenceProducer).versions,
     jobs: app.get(InferenceService),
     telemetry,
     logger,

@@ -39,6 +39,7 @@ export {
   type FilePurpose,
 } from './files/file.ts';
 export { inferRequestSchema, inferResponseSchema, jobRequestSchema } from './inference/infer.ts';
+export { COUNTED_WHERE_ACCEPTED } from './inference/api-failures.ts';
 export { requestTimingSchema, type RequestTiming } from './inference/request-timing.ts';
 export { JOB_STATUSES, jobListQuerySchema, jobListSchema, jobSchema, type Job, type JobStatus } from './jobs/job.ts';
 export type { List } from './lists/list.ts';

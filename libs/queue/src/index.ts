@@ -67,7 +67,7 @@ export type { FileContent, FileRecord, Removal } from './files/file-records.ts';
 export type { StoredOutputs } from './records/job-results.ts';
 export type { JobListOptions, JobPage } from './records/job-list.ts';
 export type { IdempotencyClaim, JobRecord } from './records/job-records.ts';
-export type { CountAndTime, ModelStatistics } from './records/model-statistics.ts';
+export type { CountAndTime, CountedRequest, CountedRun, ModelStatistics } from './records/model-statistics.ts';
 export { SuspectKinds, type SuspectKind } from './records/suspect-kinds.ts';
 export type { Submitter } from './records/submitter.ts';
 export type { VersionUsage } from './records/version-usage.ts';

@@ -35,6 +35,7 @@ export function apiGrpcPort(
         directory: app.get(ModelDirectory),
         decoder: app.get(RequestDecoder),
         port: producer,
+        totals: producer.versions,
         telemetry,
         requestTimeoutMs: config.requestTimeoutMs,
       }),

@@ -87,6 +87,11 @@ export class CallRecord {
     return this.trace?.span === undefined ? undefined : this.trace;
   }
 
+  /** Since the call began. */
+  get elapsedMs(): number {
+    return performance.now() - this.#startedAtMs;
+  }
+
   /** Checks the key of the caller. @throws SconceError `unauthenticated`, `forbidden`, `rate_limited`. */
   admit(): void {
     this.#use = this.#services.access.admit(this.#method.need, this.#secret);

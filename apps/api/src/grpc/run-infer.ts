@@ -63,7 +63,12 @@ export function runInfer(run: InferRun, { onAnswer, onError }: InferEnd): void {
           onError(error);
         }
       };
-      if (recorded === undefined) onBegun(inference.begin({ prepared, call }, undefined, { onAnswer: end, onError }));
+      const fail = (thrown: unknown): void => {
+        inference.countFailure(prepared, thrown, record.elapsedMs);
+        onError(thrown);
+      };
+      if (recorded === undefined)
+        onBegun(inference.begin({ prepared, call }, undefined, { onAnswer: end, onError: fail }));
       else inference.traced({ prepared, call }, recorded, onBegun).then(({ answer }) => end(answer), onError);
     };
     const prepared = inference.prepare(call, { model: message.modelName, version: message.modelVersion });

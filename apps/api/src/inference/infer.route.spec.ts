@@ -31,6 +31,7 @@ let refusal: SconceError | undefined;
 let order: string[] = [];
 let isDraining = false;
 let bodies: unknown[] = [];
+let countedRequests: unknown[] = [];
 const begun: { readonly request: InferenceRequest; readonly giveUp: () => void; readonly options: BeginOptions }[] = [];
 const jobs = { submit: vi.fn<JobInference['submit']>(), inferOnce: vi.fn<JobInference['inferOnce']>() };
 
@@ -84,6 +85,7 @@ beforeAll(async () => {
         return { giveUp };
       },
     },
+    totals: { recordRequest: (counted) => void countedRequests.push(counted) },
     jobs,
     telemetry,
     logger,
@@ -336,4 +338,21 @@ describe('a request that becomes a job', () => {
     expect(jobs.inferOnce.mock.calls[0]?.[1]).toMatchObject({ idempotencyKey: 'k', url: '/v2/models/double/infer' });
     expect(begun).toEqual([]);
   });
+});
+
+it.each([
+  ['queue_full', true],
+  ['deadline_exceeded', true],
+  // A worker counts it.
+  ['invalid_input', false],
+] as const)('counts a request that ends with %s: %s', async (code, isCounted) => {
+  countedRequests = [];
+  refusal = new SconceError(code, 'It did not work.');
+  try {
+    for (const flags of ['00', '01']) await post(body(), { traceparent: `${CALLER}-${flags}` });
+  } finally {
+    refusal = undefined;
+  }
+  const counted = { model: 'double', version: '1', failure: code, totalMs: expect.any(Number) as number };
+  expect(countedRequests).toEqual(isCounted ? [counted, counted] : []);
 });

@@ -131,7 +131,10 @@ class InferRoute {
           holdAnswer(prepared, answer, exchange);
           return send(reply, prepared, answer);
         }),
-      onError: (thrown) => this.#fail(exchange, thrown),
+      onError: (thrown) => {
+        this.#inference.countFailure(prepared, thrown, reply.elapsedTime);
+        this.#fail(exchange, thrown);
+      },
     });
     giveUpWhenGone(reply, pending);
     return undefined;

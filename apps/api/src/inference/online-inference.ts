@@ -1,6 +1,14 @@
-import { checkKeyOutputs } from '@sconce/contracts';
+import { COUNTED_WHERE_ACCEPTED, checkKeyOutputs } from '@sconce/contracts';
 import type { ModelDirectory, ResolvedModel } from '@sconce/models';
-import type { AnswerListener, InferenceAnswer, InferencePort, InferenceRequest, PendingRequest } from '@sconce/queue';
+import { toSconceError } from '@sconce/errors';
+import type {
+  AnswerListener,
+  CountedRequest,
+  InferenceAnswer,
+  InferencePort,
+  InferenceRequest,
+  PendingRequest,
+} from '@sconce/queue';
 import type { RequestTrace, Telemetry } from '@sconce/telemetry';
 import { freeBytes, isFreeable } from '@sconce/process/memory';
 import { requireServed } from '../models/served-model.ts';
@@ -16,6 +24,8 @@ export interface OnlineInferenceOptions {
   readonly telemetry: Pick<Telemetry, 'tracer'>;
   /** Longest time that a caller waits, ms. */
   readonly requestTimeoutMs: number;
+  /** Counts requests that ended without a worker. */
+  readonly totals: { recordRequest(request: CountedRequest): void };
 }
 
 /** The model that a request names. */
@@ -84,11 +94,22 @@ export class OnlineInference {
     recorded: RequestTrace,
     onBegun: (pending: PendingRequest) => void,
   ): Promise<TracedAnswer> {
-    return tracedInference(
-      this.#options.telemetry.tracer,
-      recorded,
-      (trace) => new Promise((onAnswer, onError) => onBegun(this.begin(given, trace, { onAnswer, onError }))),
+    const beganAtMs = performance.now();
+    return tracedInference(this.#options.telemetry.tracer, recorded, (trace) =>
+      new Promise<InferenceAnswer>((onAnswer, onError) =>
+        onBegun(this.begin(given, trace, { onAnswer, onError })),
+      ).catch((error: unknown) => {
+        this.countFailure(given.prepared, error, performance.now() - beganAtMs);
+        throw error;
+      }),
     );
+  }
+
+  /** Counts a request that `begin` has ended with an error, if no worker does. `traced` does so itself. */
+  countFailure({ manifest }: PreparedInference, thrown: unknown, totalMs: number): void {
+    const { code: failure } = toSconceError(thrown);
+    if (!COUNTED_WHERE_ACCEPTED.has(failure)) return;
+    this.#options.totals.recordRequest({ model: manifest.name, version: manifest.version, totalMs, failure });
   }
 
   /** @throws SconceError `over_budget` if the answer is larger than the key of the caller allows. */

@@ -27,6 +27,7 @@ export function serveGrpcPort(
         directory,
         decoder: new RequestDecoder(config.budget),
         port: runner,
+        totals: statistics,
         telemetry,
         requestTimeoutMs: config.requestTimeoutMs,
       }),

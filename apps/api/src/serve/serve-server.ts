@@ -69,6 +69,7 @@ export async function createServeServer(options: ServeServerOptions): Promise<Fa
     directory,
     decoder: new RequestDecoder(config.budget),
     port: runner,
+    totals: statistics,
     jobs: DURABLE_REQUESTS,
     telemetry,
     logger,

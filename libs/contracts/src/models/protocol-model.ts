@@ -62,7 +62,10 @@ export const modelStatsSchema = z
     execution_count: z.number().describe('Runs.'),
     inference_stats: z.object({
       success: countAndTime,
-      fail: countAndTime,
+      fail: countAndTime.describe(
+        'Requests that failed, that came to no answer in time, or that were refused for want of room.',
+      ),
+      fail_by_reason: z.record(z.string(), countAndTime).describe('The same by error code. Triton has no such field.'),
       queue: countAndTime.describe('Time in the queue and in a worker before the run.'),
       ...runTimes,
       cache_hit: countAndTime,

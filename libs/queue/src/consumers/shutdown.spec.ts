@@ -84,7 +84,7 @@ const closables: readonly (readonly [name: string, open: Closable])[] = [
       const connections = new WorkerConnections(config, onError);
       const writer = new ModelStatisticsWriter(connections);
       return async () => {
-        writer.recordRun({ model: 'm', version: '1', rows: 1, runMs: 1 });
+        writer.recordRun({ model: 'm', version: '1', rows: 1, runMs: 1, outputMs: 0 });
         await writer.close();
         await connections.close();
       };

@@ -28,7 +28,7 @@ import {
   type PendingRequest,
 } from './inference-port.ts';
 import { LaneQueues } from './lane-queues.ts';
-import { readModelStatistics, type ModelStatistics } from '../records/model-statistics.ts';
+import type { ModelStatistics } from '../records/model-statistics.ts';
 import { publishNotice } from '../messages/notices.ts';
 import { QueueLane } from './queue-lane.ts';
 import { RequestAdmission } from './request-admission.ts';
@@ -46,7 +46,8 @@ import { UploadKeys } from '../records/upload-keys.ts';
 import type { Submitter } from '../records/submitter.ts';
 import { RedisMemory } from '../load/redis-memory.ts';
 import { PoolMonitor } from '../load/pool-monitor.ts';
-import { UsageNotes, readVersionUsage, type VersionUsage } from '../records/version-usage.ts';
+import { UsageNotes, type VersionUsage } from '../records/version-usage.ts';
+import { VersionRecords } from '../records/version-records.ts';
 
 /** Longest time that a scrape of metrics waits for Redis. */
 const SNAPSHOT_TIMEOUT_MS = 2_000;
@@ -87,6 +88,7 @@ export class InferenceProducer implements InferencePort {
   /** After a new connection, the primary may lack what was written before. */
   readonly connections: ConnectionCount;
   readonly uploadKeys: UploadKeys;
+  readonly versions: VersionRecords;
   readonly #acks: ReplicaAcks;
   readonly #records: JobRecords;
   readonly #stored: StoredBytes;
@@ -115,6 +117,7 @@ export class InferenceProducer implements InferencePort {
     this.#acks = new ReplicaAcks(redis, minReplicas);
     this.#stored = new StoredBytes({ redis, keys, limits: config });
     this.#records = new JobRecords({ redis, keys, config, store: options.store });
+    this.versions = new VersionRecords({ redis, keys, onError });
     this.uploadKeys = new UploadKeys(this.#records, config.jobTtlSeconds);
     this.#memory = new RedisMemory(redis);
     this.#queues = new LaneQueues({ redis, keys, memory: this.#memory, maxBacklog, onError });
@@ -299,21 +302,17 @@ export class InferenceProducer implements InferencePort {
 
   /** The totals of a version over all workers. */
   async statistics(model: string, version: string): Promise<ModelStatistics> {
-    return onRedis('read the statistics', () => readModelStatistics(this.#redis, this.#keys, model, version));
+    return this.versions.statistics(model, version);
   }
 
   /** How a version is used now, over all producers and workers. */
   async usage(model: string, version: string): Promise<VersionUsage> {
-    return onRedis('read the usage of the version', () =>
-      readVersionUsage(this.#redis, this.#keys, { model, version }),
-    );
+    return this.versions.usage(model, version);
   }
 
   /** Removes the totals and the last request of a removed version. The records of its jobs stay. */
   async forgetVersion(model: string, version: string): Promise<void> {
-    await onRedis('forget the version', () =>
-      this.#redis.unlink(this.#keys.lastRequest(model, version), this.#keys.statistics(model, version)),
-    );
+    await this.versions.forget(model, version);
   }
 
   /** All queues and pools, and Redis's memory, at this moment; undefined while Redis does not answer. */
@@ -349,7 +348,7 @@ export class InferenceProducer implements InferencePort {
     this.#usage.close();
     this.#memory.close();
     await Promise.all([this.#stream.close(shuttingDown()), this.#queueLane?.close(shuttingDown())]);
-    await this.#queues.close();
+    await Promise.all([this.#queues.close(), this.versions.close()]);
     await closeRedis(this.#redis);
   }
 

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { RequestTiming } from '@sconce/contracts';
+import type { ErrorCode } from '@sconce/errors';
 import type { Keys } from '../redis/keys.ts';
 import { bestEffort } from '../redis/redis-connection.ts';
 import type { WorkerConnections } from '../redis/worker-connections.ts';
@@ -20,15 +21,37 @@ export interface ModelStatistics {
   readonly executionCount: number;
   readonly success: CountAndTime;
   readonly fail: CountAndTime;
+  /** By error code. Those of earlier releases are in `fail` alone. */
+  readonly failures: Readonly<Record<string, CountAndTime>>;
   /** Time of requests in the queue. */
   readonly queue: CountAndTime;
   /** Time of requests in a worker before their run. */
   readonly batchWait: CountAndTime;
   /** Time of requests in the native runtime. */
   readonly run: CountAndTime;
+  /** Time of requests from the end of their run until the worker had their outputs. */
+  readonly output: CountAndTime;
   /** By rows in a run. */
-  readonly batches: readonly (CountAndTime & { readonly rows: number })[];
+  readonly batches: readonly (CountAndTime & { readonly rows: number; readonly outputNs: number })[];
 }
+
+/** A run that has succeeded. */
+export interface CountedRun {
+  readonly model: string;
+  readonly version: string;
+  readonly rows: number;
+  readonly runMs: number;
+  /** From its end until the worker had its outputs. */
+  readonly outputMs: number;
+}
+
+/** A request that has ended: with its timing, or with its error. */
+export type CountedRequest = {
+  readonly model: string;
+  readonly version: string;
+  /** From its acceptance to its end. */
+  readonly totalMs: number;
+} & ({ readonly timing: RequestTiming; readonly outputMs: number } | { readonly failure: ErrorCode });
 
 const FLUSH_INTERVAL_MS = 50;
 const NS_PER_MS = 1e6;
@@ -47,34 +70,37 @@ export class ModelStatisticsWriter {
   #timer: NodeJS.Timeout | undefined;
   #flushedAtMs = 0;
 
-  constructor({ patient: redis, keys, onError }: WorkerConnections) {
+  constructor({ patient: redis, keys, onError }: Pick<WorkerConnections, 'patient' | 'keys' | 'onError'>) {
     this.#redis = redis;
     this.#keys = keys;
     this.#onError = onError;
   }
 
-  recordRun(run: { model: string; version: string; rows: number; runMs: number }): void {
+  recordRun(run: CountedRun): void {
     const fields = this.#fields(run.model, run.version);
     add(fields, 'inference_count', run.rows);
     add(fields, 'execution_count', 1);
     add(fields, `batch:${run.rows}:count`, 1);
     add(fields, `batch:${run.rows}:ns`, run.runMs * NS_PER_MS);
+    add(fields, `batch:${run.rows}:output_ns`, run.outputMs * NS_PER_MS);
   }
 
-  recordRequest(request: { model: string; version: string; totalMs: number; timing?: RequestTiming }): void {
+  recordRequest(request: CountedRequest): void {
     const fields = this.#fields(request.model, request.version);
     const count = (name: string, ms: number): void => {
       add(fields, `${name}:count`, 1);
       add(fields, `${name}:ns`, ms * NS_PER_MS);
     };
-    if (request.timing === undefined) {
+    if ('failure' in request) {
       count('fail', request.totalMs);
+      count(`fail:${request.failure}`, request.totalMs);
       return;
     }
     count('success', request.totalMs);
     count('queue', request.timing.queueMs);
     count('batch_wait', request.timing.batchMs);
     count('run', request.timing.runMs);
+    count('output', request.outputMs);
   }
 
   async close(): Promise<void> {
@@ -124,18 +150,20 @@ export async function readModelStatistics(
   const fields = await redis.hgetall(keys.statistics(model, version));
   const number = (name: string): number => Number(fields[name] ?? 0);
   const both = (name: string): CountAndTime => ({ count: number(`${name}:count`), ns: number(`${name}:ns`) });
-  const sizes = Object.keys(fields).flatMap((field) => /^batch:(\d+):count$/.exec(field)?.[1] ?? []);
+  const named = (pattern: RegExp): string[] => Object.keys(fields).flatMap((field) => pattern.exec(field)?.[1] ?? []);
   return {
     lastInferenceMs: number('last_inference_ms'),
     inferenceCount: number('inference_count'),
     executionCount: number('execution_count'),
     success: both('success'),
     fail: both('fail'),
+    failures: Object.fromEntries(named(/^fail:(\w+):count$/).map((code) => [code, both(`fail:${code}`)])),
     queue: both('queue'),
     batchWait: both('batch_wait'),
     run: both('run'),
-    batches: sizes
-      .map((size) => ({ rows: Number(size), ...both(`batch:${size}`) }))
+    output: both('output'),
+    batches: named(/^batch:(\d+):count$/)
+      .map((size) => ({ rows: Number(size), ...both(`batch:${size}`), outputNs: number(`batch:${size}:output_ns`) }))
       .sort((left, right) => left.rows - right.rows),
   };
 }

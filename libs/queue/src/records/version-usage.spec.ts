@@ -185,7 +185,7 @@ describe('the last request', () => {
       await connections.close();
     });
     const before = Date.now();
-    writer.recordRequest({ model: 'm', version: '1', totalMs: 1 });
+    writer.recordRequest({ model: 'm', version: '1', totalMs: 1, failure: 'internal' });
     await eventually(async () => {
       expect((await producer.usage('m', '1')).lastRequestAtMs).toBeGreaterThanOrEqual(before);
     });

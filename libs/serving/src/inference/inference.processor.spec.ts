@@ -42,3 +42,35 @@ it('logs a failed request with its trace, at the level of its error', async () =
     ),
   );
 });
+
+it.each([
+  ['that failed', { error: 'inference_failed' }, ['inference_failed']],
+  // The API counts these: a worker may never see such a request.
+  ['that came too late', { error: 'deadline_exceeded' }, []],
+  ['that had no room', { error: 'queue_full' }, []],
+  ['of a job, which nobody else counts', { error: 'queue_full', durable: true }, ['queue_full']],
+] as const)('counts a request %s once', async (_what, { error, ...more }, expected) => {
+  const traces = { exporter: 'none', endpoint: '', protocol: 'http/json', headers: {}, sampleRatio: 1 } as const;
+  telemetry = await startTelemetry({ service: 'worker', version: '0', instanceId: 'i', traces });
+  const logger = createLogger({ service: 'worker', level: 'error', destination: { write: () => undefined } });
+  const counted: unknown[] = [];
+  const processor = new InferenceProcessor({
+    models: { find: () => Promise.reject(new SconceError(error, 'it did not work')) },
+    runs: {} as never,
+    statistics: { recordRequest: (request) => void counted.push('failure' in request && request.failure) },
+    telemetry,
+    logger,
+  });
+  const request = { id: 'r1', acceptedAtMs: Date.now(), durable: false, ...more };
+  const delivered = {
+    model: 'm',
+    version: '1',
+    lane: 'online',
+    request,
+    inputs: [],
+    takenAtMs: Date.now(),
+    delivery: 1,
+  };
+  await expect(processor.handle(delivered as unknown as DeliveredRequest)).rejects.toMatchObject({ code: error });
+  expect(counted).toEqual(expected);
+});

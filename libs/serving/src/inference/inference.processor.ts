@@ -1,4 +1,4 @@
-import { checkKeyOutputs, type RequestTiming } from '@sconce/contracts';
+import { COUNTED_WHERE_ACCEPTED, checkKeyOutputs, type RequestTiming } from '@sconce/contracts';
 import { ERROR_POLICY, SconceError, toSconceError } from '@sconce/errors';
 import { epochMs } from '@sconce/process/time';
 import type { DeliveredRequest } from '@sconce/queue';
@@ -91,10 +91,32 @@ export class InferenceProcessor {
     metrics.queueWait.record(waitSeconds, { lane, model }, spanOf(request.trace));
     metrics.rows.add(inputs[0]?.shape[0] ?? 1, { lane, model, outcome });
     const timing = failure === undefined ? timingOf(delivered, runs) : undefined;
-    this.#statistics.recordRequest(delivered, timing, Math.max(0, epochMs() - request.acceptedAtMs));
+    if (!isCountedElsewhere(request, failure)) {
+      const { version } = delivered;
+      const about = { model, version, totalMs: Math.max(0, epochMs() - request.acceptedAtMs) };
+      const end =
+        timing === undefined ? { failure: failure?.code ?? 'internal' } : { timing, outputMs: outputMsOf(runs) };
+      this.#statistics.recordRequest({ ...about, ...end });
+    }
     for (const run of runs) metrics.batchWait.record((run.runStartMs - run.submittedAtMs) / 1_000, { model });
     if (request.trace !== undefined) recordRequestSpans(this.#telemetry.tracer, { delivered, runs, failure });
   }
+}
+
+/** Whether the process that accepted the request counts it: as one that came to no answer in time, or had no room. */
+function isCountedElsewhere(
+  { durable, deadlineMs }: DeliveredRequest['request'],
+  failure: SconceError | undefined,
+): boolean {
+  if (durable) return false;
+  return failure === undefined
+    ? deadlineMs !== undefined && epochMs() > deadlineMs
+    : COUNTED_WHERE_ACCEPTED.has(failure.code);
+}
+
+/** From the end of each run until its outputs were there. */
+function outputMsOf(runs: readonly RunRecord[]): number {
+  return runs.reduce((sum, { answeredAtMs, runEndMs }) => sum + Math.max(0, answeredAtMs - runEndMs), 0);
 }
 
 function timingOf(delivered: DeliveredRequest, runs: readonly RunRecord[]): RequestTiming {

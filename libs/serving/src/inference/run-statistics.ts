@@ -1,5 +1,5 @@
-import type { RequestTiming } from '@sconce/contracts';
-import type { DeliveredRequest, ModelStatisticsWriter } from '@sconce/queue';
+import { epochMs } from '@sconce/process/time';
+import type { CountedRequest, ModelStatisticsWriter } from '@sconce/queue';
 import type { FinishedRun, MicroBatcher } from '@sconce/runtime';
 import { spanOf, type Telemetry } from '@sconce/telemetry';
 import { HeldModelsMetrics } from './held-models.ts';
@@ -57,7 +57,8 @@ export class RunStatistics {
       metrics.modelLoads.add(1, labels);
       metrics.modelLoadDuration.record(loadMs / 1_000, labels);
     }
-    this.#totals.recordRun({ model: model.name, version: model.version, rows, runMs });
+    const outputMs = Math.max(0, epochMs() - runEndMs);
+    this.#totals.recordRun({ model: model.name, version: model.version, rows, runMs, outputMs });
   }
 
   /** A request has run alone, in the sacrificial process. */
@@ -77,9 +78,8 @@ export class RunStatistics {
     if (event !== 'taken') metrics.jobs.add(1, { queue, outcome: event });
   }
 
-  /** One request has ended. `timing` is undefined if it failed. */
-  recordRequest(delivered: DeliveredRequest, timing: RequestTiming | undefined, totalMs: number): void {
-    const { model, version } = delivered;
-    this.#totals.recordRequest({ model, version, totalMs, timing });
+  /** One request has ended. */
+  recordRequest(request: CountedRequest): void {
+    this.#totals.recordRequest(request);
   }
 }

@@ -1,4 +1,4 @@
-import type { CountAndTime, ModelStatistics } from '@sconce/queue';
+import type { CountAndTime, CountedRequest, CountedRun, ModelStatistics } from '@sconce/queue';
 import type { StatisticsTotals } from '../inference/run-statistics.ts';
 
 const NS_PER_MS = 1e6;
@@ -26,31 +26,40 @@ class VersionTotals {
   readonly queue = new Total();
   readonly batchWait = new Total();
   readonly run = new Total();
-  readonly batches = new Map<number, Total>();
+  readonly output = new Total();
+  readonly failures = new Map<string, Total>();
+  readonly batches = new Map<number, { readonly run: Total; readonly output: Total }>();
 }
 
 /** The totals of the statistics extension, in the memory of this process. They begin at zero when it starts. */
 export class LocalStatistics implements StatisticsTotals {
   readonly #versions = new Map<string, VersionTotals>();
 
-  recordRun(run: { model: string; version: string; rows: number; runMs: number }): void {
+  recordRun(run: CountedRun): void {
     const totals = this.#of(run.model, run.version);
     totals.rows += run.rows;
     totals.runs += 1;
     let batch = totals.batches.get(run.rows);
-    if (batch === undefined) totals.batches.set(run.rows, (batch = new Total()));
-    batch.add(run.runMs);
+    if (batch === undefined) totals.batches.set(run.rows, (batch = { run: new Total(), output: new Total() }));
+    batch.run.add(run.runMs);
+    batch.output.add(run.outputMs);
     totals.lastInferenceMs = Date.now();
   }
 
-  recordRequest({ model, version, totalMs, timing }: Parameters<StatisticsTotals['recordRequest']>[0]): void {
-    const totals = this.#of(model, version);
+  recordRequest(request: CountedRequest): void {
+    const { totalMs } = request;
+    const totals = this.#of(request.model, request.version);
     totals.lastInferenceMs = Date.now();
-    if (timing === undefined) {
+    if ('failure' in request) {
       totals.fail.add(totalMs);
+      let failure = totals.failures.get(request.failure);
+      if (failure === undefined) totals.failures.set(request.failure, (failure = new Total()));
+      failure.add(totalMs);
       return;
     }
+    const { timing, outputMs } = request;
     totals.success.add(totalMs);
+    totals.output.add(outputMs);
     totals.queue.add(timing.queueMs);
     totals.batchWait.add(timing.batchMs);
     totals.run.add(timing.runMs);
@@ -65,11 +74,13 @@ export class LocalStatistics implements StatisticsTotals {
       executionCount: totals.runs,
       success: totals.success.value,
       fail: totals.fail.value,
+      failures: Object.fromEntries([...totals.failures].map(([code, total]) => [code, total.value])),
       queue: totals.queue.value,
       batchWait: totals.batchWait.value,
       run: totals.run.value,
+      output: totals.output.value,
       batches: [...totals.batches]
-        .map(([rows, total]) => ({ rows, ...total.value }))
+        .map(([rows, { run, output }]) => ({ rows, ...run.value, outputNs: output.value.ns }))
         .sort((left, right) => left.rows - right.rows),
     };
   }
