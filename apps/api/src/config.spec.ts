@@ -33,6 +33,7 @@ const EFFECTIVE: Record<keyof Settings<'api'>, unknown> = {
   SCONCE_S3_CACHE_BYTES: s3Config.storage.cacheBytes,
   SCONCE_LOG_LEVEL: config.telemetry.logLevel,
   SCONCE_TRACES_PER_SECOND: config.telemetry.traces.maxPerSecond,
+  SCONCE_CORS_ORIGINS: config.corsOrigins,
   SCONCE_TRACE_URL: config.traceUrl,
   SCONCE_WEBHOOK_ALLOW_PRIVATE: config.webhookAllowPrivate,
   SCONCE_BATCH_TTL_SECONDS: config.queue.batchTtlSeconds,

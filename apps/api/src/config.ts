@@ -41,6 +41,8 @@ export interface ApiConfig {
   readonly telemetry: TelemetryConfig;
   /** Address of the trace backend, without a slash at the end. */
   readonly traceUrl: string | undefined;
+  /** Origins whose pages may call this server. */
+  readonly corsOrigins: readonly string[];
 }
 
 /** Reads and checks the environment. @throws SconceError `invalid_request` that names every variable that is not valid, and why. */
@@ -89,6 +91,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): ApiConfig {
       resultTtlSeconds: vars.SCONCE_RESULT_TTL_SECONDS,
     }),
     telemetry: telemetryConfigFromEnv(env),
+    corsOrigins: vars.SCONCE_CORS_ORIGINS,
     traceUrl: vars.SCONCE_TRACE_URL?.replace(/\/+$/, ''),
   });
 }

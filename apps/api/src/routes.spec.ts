@@ -18,6 +18,8 @@ const pathOf = ({ path }: Route): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
 
 /** As `installRequestParts` names it. */
 const nameOf = (route: Route): string => `${route.method.toUpperCase()} ${pathOf(route)}`;
+/** Its pages may call the API. */
+const ORIGIN = 'https://app.example';
 /** Its query is a request, which the service checks. */
 const OWN_QUERY = 'POST /v1/batches';
 
@@ -30,6 +32,7 @@ beforeAll(async () => {
     SCONCE_REDIS_URL: url,
     SCONCE_KEY_PREFIX: prefix,
     SCONCE_DATA: temporaryFolder('routes'),
+    SCONCE_CORS_ORIGINS: `${ORIGIN}, https://other.example`,
   });
   const logger = createLogger({ service: 'api', level: 'warn', destination: new Writable() });
   const { traces } = config.telemetry;
@@ -130,5 +133,34 @@ it.each(asked.filter((route) => WITHOUT_BODY.has(nameOf(route))).map((route) => 
     const headers = { 'content-type': 'application/json' };
     const { statusCode, body } = await answerOf(route, { body: '{"unheard_of": 1}', headers });
     expect({ statusCode, body }).toEqual({ statusCode: 400, body: expect.stringContaining('unheard_of') as string });
+  },
+);
+
+it.each(asked.map((route) => [nameOf(route), route] as const))(
+  '%s can be called by pages that may',
+  async (_name, route) => {
+    const preflight = await fastify.inject({
+      method: 'OPTIONS',
+      url: route.path.replaceAll(/\{\w+\}/g, '1'),
+      headers: {
+        origin: ORIGIN,
+        'access-control-request-method': route.method.toUpperCase(),
+        'access-control-request-headers': 'authorization, x-any',
+      },
+    });
+    expect(preflight.statusCode).toBe(204);
+    expect(preflight.headers).toMatchObject({
+      'access-control-allow-origin': ORIGIN,
+      'access-control-allow-methods': expect.stringContaining(route.method.toUpperCase()) as string,
+      'access-control-allow-headers': 'authorization, x-any',
+    });
+    // Also when it fails: the page reads why.
+    const { headers } = await answerOf(route, { headers: { origin: ORIGIN } });
+    expect(headers).toMatchObject({
+      'access-control-allow-origin': ORIGIN,
+      'access-control-expose-headers': expect.stringContaining('inference-header-content-length') as string,
+    });
+    const other = await answerOf(route, { headers: { origin: 'https://evil.example' } });
+    expect(other.headers).not.toHaveProperty('access-control-allow-origin');
   },
 );

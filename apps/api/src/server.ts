@@ -12,6 +12,7 @@ import { installDocuments } from './documents/install-documents.ts';
 import { installBodyParser } from './http/body-parser.ts';
 import { installCompression } from './http/compression.ts';
 import { installConnectionWatch } from './http/connection-watch.ts';
+import { installCors } from './http/cors.ts';
 import { installDraining } from './http/draining.ts';
 import { installExpectContinue } from './http/expect-continue.ts';
 import { fastifyOptions } from './http/fastify-options.ts';
@@ -40,6 +41,7 @@ export async function createApi(given: {
   installRequestParts(fastify);
   installExpectContinue(fastify);
   installRequestTrace(fastify, telemetry);
+  installCors(fastify, config.corsOrigins);
   const ring = config.keysFile === undefined ? undefined : await KeyRing.open(config.keysFile, logger);
   installAccess(fastify, { ring, logger });
   installDraining(fastify, isDraining);

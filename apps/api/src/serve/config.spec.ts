@@ -26,6 +26,7 @@ const EFFECTIVE: Record<keyof Settings<'serve'>, unknown> = {
   SCONCE_AUTH: config.keysFile,
   SCONCE_LOG_LEVEL: config.telemetry.logLevel,
   SCONCE_TRACES_PER_SECOND: config.telemetry.traces.maxPerSecond,
+  SCONCE_CORS_ORIGINS: config.corsOrigins,
   SCONCE_TRACE_URL: config.traceUrl,
   SCONCE_SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
   SCONCE_DRAIN_DELAY_MS: config.drainDelayMs,

@@ -38,6 +38,8 @@ export interface ServeConfig {
   readonly drainDelayMs: number;
   /** Address of the trace backend, without a slash at the end. */
   readonly traceUrl: string | undefined;
+  /** Origins whose pages may call this server. */
+  readonly corsOrigins: readonly string[];
   /** The folder of kept compilations; undefined: one beside each model file. */
   readonly cache: string | undefined;
   /** The limits of a compilation. */
@@ -69,6 +71,7 @@ export function readServeConfig(env: NodeJS.ProcessEnv = process.env): ServeConf
     maxOutstanding: vars.SCONCE_MAX_OUTSTANDING,
     shutdownGraceMs: vars.SCONCE_SHUTDOWN_GRACE_MS,
     drainDelayMs: vars.SCONCE_DRAIN_DELAY_MS,
+    corsOrigins: vars.SCONCE_CORS_ORIGINS,
     traceUrl: vars.SCONCE_TRACE_URL?.replace(/\/+$/, ''),
     cache: vars.SCONCE_SERVE_CACHE,
     registration: {

@@ -7,6 +7,7 @@ import { installDocuments } from '../documents/install-documents.ts';
 import { installBodyParser } from '../http/body-parser.ts';
 import { installCompression } from '../http/compression.ts';
 import { answerError } from '../http/error-answer.ts';
+import { installCors } from '../http/cors.ts';
 import { installExpectContinue } from '../http/expect-continue.ts';
 import { fastifyOptions } from '../http/fastify-options.ts';
 import { installConnectionWatch } from '../http/connection-watch.ts';
@@ -25,7 +26,14 @@ import { DURABLE_REQUESTS, installRefusedRoutes } from './refused-routes.ts';
 export interface ServeServerOptions {
   readonly config: Pick<
     ServeConfig,
-    'budget' | 'keysFile' | 'maxBodyBytes' | 'maxHeldBytes' | 'requestTimeoutMs' | 'transferTimeoutMs' | 'traceUrl'
+    | 'budget'
+    | 'corsOrigins'
+    | 'keysFile'
+    | 'maxBodyBytes'
+    | 'maxHeldBytes'
+    | 'requestTimeoutMs'
+    | 'transferTimeoutMs'
+    | 'traceUrl'
   >;
   readonly models: Pick<LocalModels, 'directory' | 'repository'>;
   readonly runner: LocalRunner;
@@ -45,6 +53,7 @@ export async function createServeServer(options: ServeServerOptions): Promise<Fa
   installRequestParts(fastify);
   installExpectContinue(fastify);
   installRequestTrace(fastify, telemetry);
+  installCors(fastify, config.corsOrigins);
   const ring = config.keysFile === undefined ? undefined : await KeyRing.open(config.keysFile, logger);
   installAccess(fastify, { ring, logger });
   installDraining(fastify, isDraining);

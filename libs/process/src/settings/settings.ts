@@ -182,6 +182,11 @@ export const SETTINGS = {
       'Most new traces that each process records in a second, of the traces that `OTEL_TRACES_SAMPLER` chooses. It limits what tracing costs under load. Requests that only read leave half of them to the others. A caller’s own decision (`traceparent`) always holds.',
     whenUnset: 'no limit',
   }),
+  SCONCE_CORS_ORIGINS: list({
+    programs: SERVER,
+    expected: 'origins such as https://app.example.com, with commas between them, or *',
+    about: 'Origins whose pages may call the server from a browser (CORS). They need a key as other callers do.',
+  }),
   SCONCE_TRACE_URL: text({
     programs: ['api', 'serve', 'cli'],
     expected: 'http(s)://host:port',
