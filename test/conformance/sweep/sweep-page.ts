@@ -1,4 +1,3 @@
-import { knownDeath } from './known-deaths.ts';
 import type { CallResult, Outcome } from './outcome.ts';
 
 const OUTCOMES = [
@@ -52,9 +51,7 @@ export function sweepPage(results: readonly CallResult[]): string {
     return [`| ${COLUMNS[first.outcome]} | ${some.length} | ${first.archive}, ${first.label} | ${detail} |`];
   });
   const deaths = results.flatMap(({ archive, label, outcome, detail }) =>
-    outcome === 'died' || outcome === 'hung'
-      ? [`\n- ${archive}, ${label}: ${detail}. ${knownDeath(archive) ?? 'Not known.'}\n`]
-      : [],
+    outcome === 'died' || outcome === 'hung' ? [`\n- ${archive}, ${label}: ${detail}.\n`] : [],
   );
   return `# Sweep of edges
 

@@ -1,19 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { knownDeath } from './known-deaths.ts';
 import { mutatedCalls } from './mutations.ts';
 import { outcomeOf } from './outcome.ts';
 import { runSweep, sweptArchives } from './run-sweep.ts';
 
 /** Archives whose kernels once ended the process, and every 60th of the others. */
-const GUARDED = /^(edges\/(lstm|gru|rnn)_no_rows|edges\/order_no_rows|sizes\/layers|normalization\/instance_norm)$/;
+const GUARDED =
+  /^(edges\/(lstm|gru|rnn)_no_rows|edges\/order_no_rows|sizes\/layers|normalization\/instance_norm|attention\/multihead_.*)$/;
 const STEP = 60;
 
 describe('the sweep of edges', () => {
   it('ends no process by sizes 0, 1 and many or by extreme values', { timeout: 60_000 }, async () => {
-    const archives = sweptArchives().filter(
-      ([family, name], i) =>
-        knownDeath(`${family}/${name}`) === undefined && (i % STEP === 7 || GUARDED.test(`${family}/${name}`)),
-    );
+    const archives = sweptArchives().filter(([family, name], i) => i % STEP === 7 || GUARDED.test(`${family}/${name}`));
     const results = await runSweep(archives);
     expect(results.length).toBeGreaterThan(200);
     expect(results.filter(({ outcome }) => outcome === 'died' || outcome === 'hung')).toEqual([]);

@@ -28,6 +28,7 @@ import {
   valueAtom,
   type Dim,
 } from './sym-int.ts';
+import { transposed } from './transposition.ts';
 import { SymBool, SymFloat, TensorValue, type Scalar, type TensorContent } from './values.ts';
 
 /** No real model has more nodes. A graph gets that many when a loop is unrolled too often. */
@@ -286,14 +287,7 @@ export class Emitter implements LowerContext {
   }
 
   transpose(tensor: TensorValue, permutation: readonly number[]): TensorValue {
-    if (permutation.every((axis, i) => axis === i)) return tensor;
-    const { shape } = tensor.content;
-    const result = this.node('Transpose', [tensor], {
-      shape: permutation.map((axis) => shape[axis] ?? null),
-      attributes: { perm: { ints: permutation } },
-      adapt: false,
-    });
-    return withContiguity(result, false);
+    return permutation.every((axis, i) => axis === i) ? tensor : transposed(this, tensor, permutation);
   }
 
   expand(tensor: TensorValue, shape: readonly Dim[]): TensorValue {

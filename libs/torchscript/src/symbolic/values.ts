@@ -98,6 +98,8 @@ export interface TensorContent {
   readonly data: TensorData;
   /** Whether PyTorch holds it contiguous in memory, as far as known. It decides whether `contiguous()` is a copy. */
   readonly contiguous: boolean;
+  /** The permutation of the nodes Transpose that gave it, if no other node came after them. */
+  readonly permutation?: readonly number[];
   /** Scale and zero point of a quantized tensor that the graph computes (lowering/quantized.ts). */
   readonly quantizer?: Quantizer;
 }
