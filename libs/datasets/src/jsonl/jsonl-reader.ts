@@ -5,6 +5,7 @@ import type { RecordSpan, RecordSyntax } from '../text/record-scanner.ts';
 import { recordWindows } from '../text/record-windows.ts';
 import { planText } from '../text/text-plan.ts';
 import { readText, type ParsedRows, type RecordParser } from '../text/text-rows.ts';
+import { fieldPath, valueAt, type FieldPath } from './field-path.ts';
 import { parseLine } from './parse-line.ts';
 
 /** Rows at the start of the file that are read to find its columns. */
@@ -13,7 +14,10 @@ const BOM_LENGTH = 3;
 
 const SYNTAX: RecordSyntax = { maxRecordBytes: MAX_RECORD_BYTES };
 
-/** Opens a file with one JSON object per line. A row may lack fields; fields that are not requested are ignored. */
+/**
+ * Opens a file with one JSON object per line. A row may lack fields; fields that are not requested are ignored. A column may be a path to a
+ * nested value: `user.address[0].zip`.
+ */
 export async function openJsonl(source: OpenByteSource): Promise<DatasetReader> {
   const begin = source.size >= BOM_LENGTH && isBom(await source.read(0, BOM_LENGTH)) ? BOM_LENGTH : 0;
   const names = await sampleNames(source, begin);
@@ -48,10 +52,10 @@ async function sampleNames(source: OpenByteSource, from: number): Promise<string
 
 class JsonlParser implements RecordParser {
   readonly at: readonly number[];
-  readonly #names: readonly string[];
+  readonly #fields: readonly (readonly [name: string, path: FieldPath | undefined])[];
 
   constructor(names: readonly string[]) {
-    this.#names = names;
+    this.#fields = names.map((name) => [name, fieldPath(name)]);
     this.at = names.map((_, index) => index);
   }
 
@@ -59,11 +63,13 @@ class JsonlParser implements RecordParser {
     for (const { start, end } of spans) {
       const { value, problem } = parseLine(bytes.subarray(start, end));
       if (problem !== undefined) into.problems.set(into.rows.length, { message: problem });
-      into.rows.push(value === undefined ? [] : this.#names.map((name) => own(value, name)));
+      into.rows.push(value === undefined ? [] : this.#fields.map(([name, path]) => own(value, name, path)));
     }
   }
 }
 
-function own(value: Readonly<Record<string, unknown>>, name: string): unknown {
-  return Object.hasOwn(value, name) ? value[name] : undefined;
+/** A field of that name, also one with dots in it; else the value at the path that the name means. */
+function own(value: Readonly<Record<string, unknown>>, name: string, path: FieldPath | undefined): unknown {
+  if (Object.hasOwn(value, name)) return value[name];
+  return path === undefined ? undefined : valueAt(value, path);
 }

@@ -226,6 +226,15 @@ it('long values are cut, and a wide file is described in part', async () => {
   expect(JSON.stringify(found.rows).length).toBeLessThan(2_000);
 });
 
+it('a nested field of JSON may be an input, and may be kept', async () => {
+  const found = await preview('{"user":{"id":7,"xs":[[1,2]]}}\n', {
+    format: 'jsonl',
+    inputs: { x: 'user.xs[0]' },
+    pass_through: ['user.id'],
+  });
+  expect(found).toMatchObject({ ok: true, rows: [{ result: { 'user.id': 7, y: [2, 4] } }] });
+});
+
 it('text inputs are columns too', async () => {
   const model = [{ name: 't', datatype: 'BYTES', shape: [-1] }] as const;
   const seen: string[] = [];
