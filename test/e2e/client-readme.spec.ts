@@ -16,7 +16,7 @@ it('the examples of the client’s README run and print the output that the READ
   await stack.push('affine');
   const readme = readFileSync(join(ROOT, 'libs/client/README.md'), 'utf8');
   const blocks = [...readme.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code ?? '');
-  expect(blocks.length).toBe(5);
+  expect(blocks.length).toBe(6);
   // Inside the project, so that the package name resolves as it does for users.
   const folder = join(ROOT, 'node_modules', '.cache', `readme-${process.pid}`);
   mkdirSync(folder, { recursive: true });
