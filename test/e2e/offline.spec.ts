@@ -301,9 +301,12 @@ describe('inspect', () => {
     });
   });
 
-  it('exits with 0 for a model that does not compile, and says why it does not', async () => {
+  it('exits with 1 for a model that does not compile, and says why it does not', async () => {
     const unsupported = await sconce(['inspect', fixture('unsupported.pt'), '--json']);
-    expect(unsupported).toMatchObject({ code: 0, stderr: '' });
+    expect(unsupported).toMatchObject({
+      code: 1,
+      stderr: 'error: The model does not compile.\nThe report says why.\n',
+    });
     expect(JSON.parse(unsupported.stdout)).toMatchObject({
       compiles: false,
       unsupported: [
@@ -312,7 +315,8 @@ describe('inspect', () => {
       ],
     });
     const unknown = await sconce(['inspect', fixture('rank6.pt'), '--json']);
-    expect([unknown.code, JSON.parse(unknown.stdout)]).toMatchObject([0, { compiles: false, unknown_inputs: ['x'] }]);
+    expect(unknown.stderr).toContain('for example --input x:float32[-1,10]');
+    expect([unknown.code, JSON.parse(unknown.stdout)]).toMatchObject([1, { compiles: false, unknown_inputs: ['x'] }]);
   });
 
   it('prints the graph as PyTorch prints it', async () => {

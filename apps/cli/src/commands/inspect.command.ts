@@ -4,7 +4,7 @@ import { inspectArchive, type ArchiveInspection } from '../offline/inspect-archi
 import { inspectOnnx, type OnnxInspection } from '../offline/inspect-onnx.ts';
 import { withModel, type OnnxFile, type TorchScriptFile } from '../offline/model-file.ts';
 import { compileOptions, modelOptions, refuseModelOptions, type ModelOptions } from '../offline/model-options.ts';
-import { UsageError } from '../output/failure.ts';
+import { UsageError, failure } from '../output/failure.ts';
 import { archiveText, onnxText } from '../output/inspection-text.ts';
 import { Terminal } from '../output/terminal.ts';
 
@@ -50,6 +50,14 @@ async function inspectPt(file: string, model: TorchScriptFile, options: Options)
   const inspection = await inspectArchive(model, options);
   terminal.result(archiveJson(file, model.source.size, inspection));
   terminal.print(archiveText(file, model.source.size, inspection));
+  if (!inspection.compiled.ok) throw doesNotCompile(inspection.compiled.unknownInputs);
+}
+
+/** Ends the command with 1: a script that asks whether the model can be served reads the exit code. */
+function doesNotCompile(unknownInputs: readonly string[]): Error {
+  const flags = unknownInputs.map((name) => `--input ${name}:float32[-1,10]`).join(' ');
+  const hint = flags === '' ? 'The report says why.' : `Say what the inputs are, for example ${flags}`;
+  return failure('model_invalid', 'The model does not compile.', { hint });
 }
 
 async function inspectOnnxFile(file: string, model: OnnxFile, options: Options): Promise<void> {

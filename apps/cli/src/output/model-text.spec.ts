@@ -62,6 +62,13 @@ describe('describeModel', () => {
     );
   });
 
+  it('says that a compiled archive was not compared, and how to compare it', () => {
+    const { parity: _, ...unchecked } = ready;
+    expect(describeModel(unchecked)).toMatch(/\n {2}parity {2}not checked: [^]*--cases FILE/);
+    expect(describeModel({ ...unchecked, platform: 'onnx_onnxv1' })).not.toContain('parity');
+    expect(describeModel({ ...unchecked, status: 'compiling' })).not.toContain('parity');
+  });
+
   it('prints everything that registration found out', () => {
     expect(describeModel(ready)).toBe(
       `digits version 2: ready, pytorch_torchscript, 61.5 KiB

@@ -18,7 +18,7 @@ export function describeModel(model: ModelVersion & Partial<Pick<ListedVersion, 
     ...(signature?.inputs ?? []).flatMap((spec) => entry('input', `${spec.name}  ${formatSpec(spec)}`)),
     ...(signature?.outputs ?? []).flatMap((spec) => entry('output', `${spec.name}  ${formatSpec(spec)}`)),
     ...(batch === undefined ? [] : entry('batch', ...batchLines(batch))),
-    ...(parity === undefined ? [] : entry('parity', ...parityLines(parity))),
+    ...parityEntry(model, parity),
     ...(warnings ?? []).flatMap((warning) => entry('warning', oneLine(warning))),
     ...(model.unbounded === true ? entry('loops', UNBOUNDED) : []),
     ...formLines(model),
@@ -47,6 +47,17 @@ function batchLines({ axis, size, evidence, inputs, sizes, max_deviation, source
     ...(tried.length === 0 ? [] : [tried.join('; ')]),
     ...(source === undefined ? [] : [`because of ${source}`]),
   ];
+}
+
+/** An ONNX file is run as it is. Of a compiled archive it is said, too, that nothing was compared. */
+function parityEntry({ platform, status }: ModelVersion, parity: ModelParity | undefined): string[] {
+  if (parity !== undefined) return entry('parity', ...parityLines(parity));
+  if (platform !== 'pytorch_torchscript' || status !== 'ready') return [];
+  return entry(
+    'parity',
+    'not checked: no outputs of PyTorch came with the push. `sconce push MODEL --cases FILE`',
+    'compares them; `sconce.export` of the Python package writes the file',
+  );
 }
 
 function parityLines({ ok, calls, rtol, atol, outputs }: ModelParity): string[] {
