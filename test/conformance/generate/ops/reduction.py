@@ -178,6 +178,7 @@ class Distances(nn.Module):
     lambda: [
         (torch.randn(3, 5), torch.randn(3, 5), torch.randint(0, 5, (3,))),
         (torch.randn(2, 5), torch.randn(2, 5), torch.randint(0, 5, (2,))),
+        (torch.randn(0, 5), torch.randn(0, 5), torch.randint(0, 5, (0,))),
     ],
     how="both",
 )

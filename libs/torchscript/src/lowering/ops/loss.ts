@@ -9,7 +9,7 @@ import { rangeOf, toScalar } from '../dims.ts';
 import { floatType, operandAs, resultType } from '../promotion.ts';
 import { gather } from './indexing/axis-index.ts';
 import { cosineSimilarity, pairwiseDistance } from './reduction/distances.ts';
-import { reduce, sumOver } from './reduction/reduce.ts';
+import { meanOver, sumOver } from './reduction/reduce.ts';
 
 const { ops, defineOp } = opFamily('loss');
 
@@ -23,7 +23,8 @@ const SUM = 2;
 /** Applies `reduction` to the losses: none, their mean or their sum. */
 function reduced(context: LowerContext, losses: TensorValue, reduction: number): TensorValue {
   if (reduction !== MEAN && reduction !== SUM) return losses;
-  return reduce(context, reduction === MEAN ? 'ReduceMean' : 'ReduceSum', losses, rangeOf(losses.rank), false);
+  const over = reduction === MEAN ? meanOver : sumOver;
+  return over(context, losses, rangeOf(losses.rank), false);
 }
 
 /** Arithmetic on numbers and floating tensors of one dtype, so that lowerings read like formulas. */
