@@ -273,7 +273,8 @@ it('requests and jobs in each state', async () => {
   expect((await call('submitJob', { init: json({ inputs: [] }) })).status).toBe(400);
   const cancelled = await call('submitJob', { init: json({ model: 'digits', ...request }) });
   expect((await call('cancelJob', { params: { id: idOf(cancelled) } })).status).toBe(200);
-  for (const operation of ['getJob', 'getJobResult']) {
+  expect((await call('watchJob', { params: { id: idOf(job) } })).body).toContain('event: job');
+  for (const operation of ['getJob', 'getJobResult', 'watchJob']) {
     await call(operation, { params: { id: idOf(cancelled) } });
     expect((await call(operation, { params: { id: 'unknown' } })).status).toBe(404);
   }

@@ -85,6 +85,28 @@ describe('jobs', () => {
     expect([refused.status, await refused.json()]).toMatchObject([status, { error: { param } }]);
   });
 
+  it('are watched until they end', async () => {
+    const { id } = (await (await stack.fetch('/v1/jobs', slowJob(20_000))).json()) as Job;
+    const answer = await stack.fetch(`/v1/jobs/${id}/events`);
+    expect(answer.headers.get('content-type')).toMatch(/^text\/event-stream/);
+    let text = '';
+    let isCancelled = false;
+    // The stream ends by itself.
+    for await (const chunk of answer.body ?? []) {
+      text += Buffer.from(chunk as Uint8Array).toString('utf8');
+      if (isCancelled) continue;
+      isCancelled = true;
+      await stack.fetch(`/v1/jobs/${id}`, { method: 'DELETE' });
+    }
+    const events = text.split('\n\n').filter((event) => event.startsWith('event: '));
+    const seen = events.map((event) => JSON.parse(/^event: job\ndata: (.+)$/.exec(event)?.[1] ?? 'null') as Job);
+    expect(seen.length).toBeGreaterThan(1);
+    expect(seen.every((job) => job.id === id)).toBe(true);
+    expect(seen.at(-1)?.status).toBe('cancelled');
+    expect(seen.slice(0, -1).every(({ status }) => status === 'queued' || status === 'running')).toBe(true);
+    expect((await stack.fetch('/v1/jobs/nothing/events')).status).toBe(404);
+  });
+
   it('accept and return binary tensors', async () => {
     const head = Buffer.from(
       JSON.stringify({

@@ -5,7 +5,6 @@ import { BatchProducer, InferenceProducer, checkWebhookUrl } from '@sconce/queue
 import { openBlobStore, type BlobStore } from '@sconce/storage';
 import type { Logger, Telemetry } from '@sconce/telemetry';
 import { BatchDryRuns } from './batches/batch-dry-runs.ts';
-import { BatchEvents } from './batches/batch-events.ts';
 import { BatchOutput } from './batches/batch-output.ts';
 import { checkDatasetUrl } from './batches/dataset-url.ts';
 import { BatchesController } from './batches/batches.controller.ts';
@@ -14,6 +13,7 @@ import { FileContents } from './files/file-contents.ts';
 import { FilesController } from './files/files.controller.ts';
 import { HealthController } from './health/health.controller.ts';
 import { observeQueues } from './health/observe-queues.ts';
+import { EventStreams } from './http/event-streams.ts';
 import { ErrorFilter } from './http/error.filter.ts';
 import { InferenceService } from './inference/inference.service.ts';
 import { RequestDecoder } from './inference/request-decoder.ts';
@@ -125,7 +125,7 @@ export class ApiModule {
         FileContents,
         BatchDryRuns,
         BatchOutput,
-        BatchEvents,
+        EventStreams,
         RegistrationRecovery,
         VersionRemoval,
       ],

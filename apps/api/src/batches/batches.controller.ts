@@ -6,6 +6,7 @@ import { BatchProducer, fingerprintOf, type BatchRecord } from '@sconce/queue';
 import type { Telemetry } from '@sconce/telemetry';
 import { onlyOwnerOf, ownerOf, submitterOf } from '../access/install-access.ts';
 import { STREAM_BODY } from '../http/body-parser.ts';
+import { EventStreams } from '../http/event-streams.ts';
 import { enqueued } from '../http/enqueue-span.ts';
 import { listResource, readQuery } from '../http/list-query.ts';
 import { nameModel, requestContext } from '../http/request-trace.ts';
@@ -15,9 +16,8 @@ import { sendContent } from '../http/send-content.ts';
 import { readIdempotencyKey } from '../inference/inference-call.ts';
 import { TELEMETRY } from '../tokens.ts';
 import { BatchDryRuns } from './batch-dry-runs.ts';
-import { BatchEvents } from './batch-events.ts';
 import { BatchOutput } from './batch-output.ts';
-import { toBatchResource } from './batch-resource.ts';
+import { hasEnded, toBatchResource } from './batch-resource.ts';
 import { isDryRun, receiveBatch } from './batch-upload.ts';
 
 /** Batches as OpenAI's clients handle them, and tables of rows. */
@@ -26,7 +26,7 @@ export class BatchesController {
   constructor(
     @Inject(BatchProducer) private readonly producer: BatchProducer,
     @Inject(BatchOutput) private readonly output: BatchOutput,
-    @Inject(BatchEvents) private readonly watching: BatchEvents,
+    @Inject(EventStreams) private readonly watching: EventStreams,
     @Inject(BatchDryRuns) private readonly dryRuns: BatchDryRuns,
     @Inject(TELEMETRY) private readonly telemetry: Telemetry,
   ) {}
@@ -102,7 +102,14 @@ export class BatchesController {
     const owner = ownerOf(request);
     this.watching.checkRoom(owner);
     reply.hijack();
-    await this.watching.stream(batch, reply.raw, owner);
+    const watched = {
+      name: 'batch',
+      first: batch,
+      read: () => this.producer.batch(id),
+      toResource: toBatchResource,
+      hasEnded,
+    } as const;
+    await this.watching.stream(watched, reply.raw, owner);
   }
 
   async #send(batch: BatchRecord, reply: FastifyReply, which: 'output' | 'errors'): Promise<void> {

@@ -3,9 +3,10 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { jobListQuerySchema, type Job, type List } from '@sconce/contracts';
 import { SconceError } from '@sconce/errors';
-import { InferenceProducer } from '@sconce/queue';
+import { InferenceProducer, type JobRecord } from '@sconce/queue';
 import { TENSOR_BODY } from '../http/body-parser.ts';
-import { onlyOwnerOf } from '../access/install-access.ts';
+import { onlyOwnerOf, ownerOf } from '../access/install-access.ts';
+import { EventStreams } from '../http/event-streams.ts';
 import { listResource, readQuery } from '../http/list-query.ts';
 import { nameModel, requestContext } from '../http/request-trace.ts';
 import { unusedWarning, warn } from '../http/warning.ts';
@@ -23,6 +24,7 @@ export class JobsController {
     @Inject(InferenceService) private readonly inference: InferenceService,
     @Inject(RequestDecoder) private readonly decoder: RequestDecoder,
     @Inject(InferenceProducer) private readonly producer: InferenceProducer,
+    @Inject(EventStreams) private readonly watching: EventStreams,
   ) {}
 
   @Post()
@@ -64,6 +66,22 @@ export class JobsController {
     const result = await this.inference.result(await this.producer.job(id, onlyOwnerOf(request)));
     holdResult(request, result);
     await sendResult(reply, result);
+  }
+
+  @Get(':id/events')
+  async events(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    const job = await this.producer.job(id, onlyOwnerOf(request));
+    const owner = ownerOf(request);
+    this.watching.checkRoom(owner);
+    reply.hijack();
+    const watched = {
+      name: 'job',
+      first: job,
+      read: () => this.producer.job(id),
+      toResource: toJobResource,
+      hasEnded: ({ status }: JobRecord) => status !== 'queued' && status !== 'running',
+    } as const;
+    await this.watching.stream(watched, reply.raw, owner);
   }
 
   @Delete(':id')

@@ -2,7 +2,7 @@ import { inferResponseSchema, jobRequestSchema } from '../inference/infer.ts';
 import { jobListQuerySchema, jobListSchema, jobSchema } from '../jobs/job.ts';
 import { JOB_EXAMPLES } from './examples.ts';
 import { idParams, inferHeaders } from './parameters.ts';
-import { bytesSchema, failures, json } from './responses.ts';
+import { bytesSchema, contentOf, failures, json } from './responses.ts';
 import type { Route } from './route.ts';
 
 const tag = 'Jobs';
@@ -98,6 +98,20 @@ export const JOB_ROUTES: readonly Route[] = [
         503: true,
         504: 'The job failed: its deadline passed.',
       }),
+    },
+  },
+  {
+    method: 'get',
+    path: '/v1/jobs/{id}/events',
+    operationId: 'watchJob',
+    tag,
+    summary: 'Watch a job',
+    description: 'Server-sent events: `job`, with the job as data, whenever it has changed, until it has ended.',
+    access: 'infer',
+    params,
+    responses: {
+      200: contentOf('text/event-stream', 'Events'),
+      ...failures({ 404: 'There is no such job, or it has expired.', 503: true }),
     },
   },
   {
