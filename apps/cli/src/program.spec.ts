@@ -79,9 +79,10 @@ describe('--version', () => {
 });
 
 describe('commands', () => {
-  const NAMES = 'demo up serve inspect compile check run push models infer jobs score batches trace bench keys'.split(
-    ' ',
-  );
+  const NAMES =
+    'demo up serve inspect compile check run push models infer jobs score batches trace bench keys completion'.split(
+      ' ',
+    );
 
   it('are all in the help', async () => {
     expect(await run(['--help'])).toBe(0);

@@ -25,7 +25,13 @@ const COMMANDS: Readonly<Record<string, () => Promise<MakeCommand>>> = {
   trace: async () => (await import('./commands/trace.command.ts')).traceCommand,
   bench: async () => (await import('./commands/bench.command.ts')).benchCommand,
   keys: async () => (await import('./commands/keys.command.ts')).keysCommand,
+  completion: async () => {
+    const { completionCommand } = await import('./commands/completion.command.ts');
+    return (config) => completionCommand(async () => (await loadAll()).map((make) => make(config)));
+  },
 };
+
+const loadAll = (): Promise<readonly MakeCommand[]> => Promise.all(Object.values(COMMANDS).map((load) => load()));
 
 /** Runs the command line. Returns the exit code: 0, 1 (the work failed) or 2 (bad usage). */
 export async function runProgram(argv: readonly string[], config: CliConfig): Promise<0 | 1 | 2> {
@@ -63,7 +69,7 @@ export async function runProgram(argv: readonly string[], config: CliConfig): Pr
 async function commandsFor([first = '']: readonly string[]): Promise<readonly MakeCommand[]> {
   if (first === '--version' || first === '-V') return [];
   const meant = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
-  return Promise.all((meant === undefined ? Object.values(COMMANDS) : [meant]).map((load) => load()));
+  return meant === undefined ? loadAll() : [await meant()];
 }
 
 /** Makes commander throw its errors instead of printing them and ending the process, and print empty lists as "none". */
