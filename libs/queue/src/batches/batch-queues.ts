@@ -56,12 +56,15 @@ export class BatchQueues {
   }
 
   #get(name: string): Queue {
-    let queue = this.#queues.get(name);
-    if (queue === undefined) {
-      queue = new Queue(name, { connection: this.#redis, prefix: this.#keys.bullmq, skipWaitingForReady: true });
-      queue.on('error', this.#onError);
-      this.#queues.set(name, queue);
-    }
+    const known = this.#queues.get(name);
+    if (known !== undefined) return known;
+    const queue = new Queue(name, { connection: this.#redis, prefix: this.#keys.bullmq, skipWaitingForReady: true });
+    queue.on('error', this.#onError);
+    this.#queues.set(name, queue);
+    // A Queue whose first commands failed fails for ever: Redis was away. The next use makes another one.
+    queue.waitUntilReady().catch(() => {
+      if (this.#queues.get(name) === queue) this.#queues.delete(name);
+    });
     return queue;
   }
 }

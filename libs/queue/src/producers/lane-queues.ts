@@ -122,8 +122,13 @@ export class LaneQueues implements LaneProducer {
         const counts = await queue.getJobCounts('wait', 'prioritized', 'delayed');
         return Object.values(counts).reduce((sum, count) => sum + count, 0);
       });
-      entry = { queue, backlog };
-      this.#queues.set(name, entry);
+      const own = { queue, backlog };
+      entry = own;
+      this.#queues.set(name, own);
+      // A Queue whose first commands failed fails for ever: Redis was away. The next use makes another one.
+      queue.waitUntilReady().catch(() => {
+        if (this.#queues.get(name) === own) this.#queues.delete(name);
+      });
     }
     return entry;
   }
